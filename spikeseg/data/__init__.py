@@ -1,0 +1,1 @@
+"""Recordings, their readers, framing and the cache."""

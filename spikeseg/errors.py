@@ -1,0 +1,8 @@
+"""The one error that a user can cause."""
+
+
+class InputError(ValueError):
+    """Bad input or configuration: one line that names the file, the field and the remedy.
+
+    The command line prints it without a traceback and exits with code 3.
+    """
