@@ -1,0 +1,77 @@
+"""Fixed filters of the first layer: differences of Gaussians and Gabors, one kernel per map and polarity."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def normalised(kernel: Tensor) -> Tensor:
+    """Zero mean over the support, positive part summing to 1. (K, K) -> (K, K).
+
+    A threshold then reads as a share of a fully driven centre.
+    """
+    kernel = kernel - kernel.mean()
+    return kernel / kernel.clamp(min=0).sum()
+
+
+def _grid(size: int) -> tuple[Tensor, Tensor]:
+    axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    return torch.meshgrid(axis, axis, indexing="ij")
+
+
+def dog_kernel(size: int, sigma: float) -> Tensor:
+    """ON-centre difference of Gaussians, centre sigma, surround 2 sigma (pixels). -> (size, size) float64.
+
+    Source: Kheradpisheh et al. 2018, section 2.1 (their surround is twice the centre too).
+    """
+    y, x = _grid(size)
+    squared = x**2 + y**2
+
+    def gaussian(s: float) -> Tensor:
+        return torch.exp(-squared / (2 * s**2)) / (2 * math.pi * s**2)
+
+    return normalised(gaussian(sigma) - gaussian(2 * sigma))
+
+
+def gabor_kernel(size: int, orientation_deg: float) -> Tensor:
+    """Even Gabor, a bright bar at the given angle from the x axis (y points down). -> (size, size) float64.
+
+    Wavelength size px, envelope size/4 px, aspect 0.5: one bar with its two flanks fits the kernel.
+    """
+    y, x = _grid(size)
+    angle = math.radians(orientation_deg)
+    across = -x * math.sin(angle) + y * math.cos(angle)
+    along = x * math.cos(angle) + y * math.sin(angle)
+    envelope = torch.exp(-(across**2 + (0.5 * along) ** 2) / (2 * (size / 4) ** 2))
+    return normalised(envelope * torch.cos(2 * math.pi * across / size))
+
+
+def dog_bank(n_maps: int, in_channels: int, size: int) -> Tensor:
+    """DoG filters that are all different. -> (n_maps, in_channels, size, size) float32.
+
+    Map 2s is the OFF centre and map 2s+1 the ON centre of scale s, with centre sigma 0.1*size * 2**s and
+    a surround twice as wide: 0.5 and 1 px for the usual four maps of 5x5. With two input channels
+    (OFF first, ON second) a centre looks at its own polarity alone; with one channel the OFF centre
+    is the negative of the ON centre.
+    """
+    bank = torch.zeros(n_maps, in_channels, size, size, dtype=torch.float64)
+    for m in range(n_maps):
+        scale, on_centre = divmod(m, 2)
+        kernel = dog_kernel(size, 0.1 * size * 2**scale)
+        if in_channels == 2:
+            bank[m, on_centre] = kernel
+        else:
+            bank[m, :] = kernel if on_centre else normalised(-kernel)
+    return bank.float()
+
+
+def gabor_bank(n_maps: int, in_channels: int, size: int) -> Tensor:
+    """Gabor filters at n_maps orientations (4: 0, 45, 90, 135 degrees), the same on every polarity.
+
+    -> (n_maps, in_channels, size, size) float32.
+    """
+    kernels = [gabor_kernel(size, 180.0 * m / n_maps) for m in range(n_maps)]
+    return torch.stack(kernels)[:, None].repeat(1, in_channels, 1, 1).float()

@@ -1,0 +1,23 @@
+"""Learning without labels: STDP, winner-take-all, homeostasis, convergence, and the layer trainer."""
+
+from spikeseg.sections import STDPConfig, WTAConfig, WTAMode
+
+from .convergence import Convergence, convergence_index, near_duplicates
+from .homeostasis import MapHomeostasis
+from .stdp import STDPLearner, winners_per_map
+from .trainer import LayerTrainer
+from .wta import WTAInhibition
+
+__all__ = [
+    "Convergence",
+    "LayerTrainer",
+    "MapHomeostasis",
+    "STDPConfig",
+    "STDPLearner",
+    "WTAConfig",
+    "WTAInhibition",
+    "WTAMode",
+    "convergence_index",
+    "near_duplicates",
+    "winners_per_map",
+]

@@ -1,0 +1,97 @@
+"""Checkpoints: weights, thresholds, the configuration they belong to and, while training, all that resuming needs.
+
+They hold tensors, numbers, strings, lists and dictionaries, and load under ``torch.load(weights_only=True)``: nothing in a file
+can run code.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from spikeseg.config import from_dict, to_dict
+from spikeseg.errors import InputError
+from spikeseg.models import SpikeSEG
+from spikeseg.sections import Config
+
+FORMAT = "spikeseg-checkpoint"
+VERSION = 1
+
+
+def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: Any) -> None:
+    """Write a checkpoint.
+
+    Args:
+        file: path or open binary file.
+        model: its weights and thresholds go in, from whatever device.
+        config: the resolved configuration.
+        meta: what else to keep, such as ``trained=["conv2"]``, ``trainer=trainer.state_dict()``.
+    """
+    tensors = {name: value.detach().cpu().clone() for name, value in model.encoder.state_dict().items()}
+    torch.save({"format": FORMAT, "version": VERSION, "model": tensors, "config": to_dict(config), **meta}, file)
+
+
+def load(path: str | Path) -> tuple[SpikeSEG, dict[str, Any]]:
+    """Read a checkpoint. -> the network on the CPU, and everything else that `save` was given, with "config" as a Config.
+
+    Raises:
+        InputError: no such file, not a checkpoint, truncated, or tensors that do not fit its configuration.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one") from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a readable checkpoint ({reason})") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path}: not a spikeseg checkpoint")
+    if content.get("version") != VERSION:
+        raise InputError(f"{path}: checkpoint version {content.get('version')}, this program reads {VERSION}")
+    config = from_dict(content["config"], str(path))
+    model = build(config)
+    restore(model, content["model"], str(path))
+    meta = {key: value for key, value in content.items() if key not in ("format", "version", "model", "config")}
+    return model, {**meta, "config": config}
+
+
+def build(config: Config) -> SpikeSEG:
+    """The untrained network of a configuration."""
+    return SpikeSEG.from_config(
+        config.model,
+        in_channels=config.data.input_channels,
+        seed=config.seed,
+        stdp=config.stdp,
+        homeostasis=config.homeostasis,
+    )
+
+
+def restore(model: SpikeSEG, tensors: dict[str, torch.Tensor], source: str) -> None:
+    """Put saved tensors into a network of the same shape.
+
+    Raises:
+        InputError: missing, unknown or differently shaped tensors, by name.
+    """
+    own = model.encoder.state_dict()
+    for name in sorted(set(own) | set(tensors)):
+        if name not in tensors or name not in own:
+            where = "checkpoint" if name not in tensors else "configuration"
+            raise InputError(f"{source}: {name} is missing in the {where}")
+        if own[name].shape != tensors[name].shape:
+            raise InputError(
+                f"{source}: {name} is {tuple(tensors[name].shape)} in the checkpoint, but the configuration asks for "
+                f"{tuple(own[name].shape)}; use the configuration that it was trained with"
+            )
+    model.encoder.load_state_dict(tensors)
+
+
+def untrained(model: SpikeSEG, config: Config) -> SpikeSEG:
+    """A copy of a trained network with its learned layers drawn anew: same filters, same thresholds, no learning."""
+    control = build(config)
+    control.encoder.load_state_dict(model.encoder.state_dict())
+    for layer in ("conv2", "conv3"):
+        control.initialise(layer, config.seed, config.stdp)
+    return control

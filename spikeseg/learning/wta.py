@@ -1,0 +1,82 @@
+"""Winner-take-all lateral inhibition as a module, with an optional homeostasis per neuron."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spikeseg.ops import reference as ops
+from spikeseg.sections import WTAConfig
+
+
+class WTAInhibition(nn.Module):
+    """Keeps the spikes that win their competition, and silences the rest [Kheradpisheh 2018, section 2.3].
+
+    One call is one competition: of the neurons that fire in one step (call it step by step), or of first spikes of a whole sample
+    (`compete`). With `enable_homeostasis`, every neuron carries a threshold of its own that its potential must reach to take part;
+    it starts at `threshold_min` and after each call moves by ``homeostasis_lr * (rate - target_rate)``, where rate is 1 for a
+    neuron that won and 0 for one that did not, within threshold_min..threshold_max. This acts on the competition alone, never on
+    the neurons' own spikes; the thresholds of the layer belong to `MapHomeostasis`.
+
+    Args:
+        config: mode, radius, homeostasis.
+        n_channels: feature maps C.
+        spatial_shape: (H, W) of the layer's neurons.
+    """
+
+    thresholds: Tensor
+
+    def __init__(self, config: WTAConfig, n_channels: int, spatial_shape: tuple[int, int]) -> None:
+        super().__init__()
+        self.config = config
+        self.shape = (n_channels, *spatial_shape)
+        self.register_buffer("thresholds", torch.full(self.shape, float(config.threshold_min)))
+
+    def forward(self, spikes: Tensor, membranes: Tensor) -> tuple[Tensor, Tensor]:
+        """One step's competition.
+
+        Args:
+            spikes: 0/1 (C, H, W), or (N, C, H, W) for N independent competitions.
+            membranes: pre-reset potentials, same shape.
+
+        Returns:
+            (filtered, winner_mask): the spikes of the winners (same shape and dtype as `spikes`) and the same as bool.
+
+        Raises:
+            ValueError: shapes other than (C, H, W) of the constructor.
+        """
+        if spikes.shape != membranes.shape or tuple(spikes.shape[-3:]) != self.shape or spikes.dim() not in (3, 4):
+            raise ValueError(
+                f"spikes {tuple(spikes.shape)} and membranes {tuple(membranes.shape)} must both be {self.shape}, "
+                f"or (N, *{self.shape})"
+            )
+        mask = torch.zeros(spikes.shape, dtype=torch.bool, device=spikes.device)
+        batch = (mask, spikes, membranes) if spikes.dim() == 4 else (mask[None], spikes[None], membranes[None])
+        for won, fired, potential in zip(*batch, strict=True):
+            winners = self.compete((fired <= 0).to(torch.int64), potential, 1)
+            won[winners[:, 1], winners[:, 2], winners[:, 3]] = True
+        return spikes * mask, mask
+
+    def compete(self, first: Tensor, potential: Tensor, n_steps: int) -> Tensor:
+        """Winners among first spikes, then the homeostasis of this call.
+
+        Args:
+            first: step of each neuron's first spike (C, H, W) int64; n_steps where silent.
+            potential: pre-reset potential at that step (C, H, W).
+            n_steps: T.
+
+        Returns:
+            (n, 4) int64 rows (step, map, row, column) in the order in which they won.
+        """
+        c = self.config
+        if c.enable_homeostasis:
+            first = torch.where(potential >= self.thresholds, first, n_steps)
+        winners = ops.select_winners(
+            first, potential, n_steps, mode=c.mode.value, radius=c.local_radius, max_winners=c.max_winners
+        )
+        if c.enable_homeostasis:
+            rate = torch.zeros_like(self.thresholds)
+            rate[winners[:, 1], winners[:, 2], winners[:, 3]] = 1.0
+            moved = self.thresholds + c.homeostasis_lr * (rate - c.target_rate)
+            self.thresholds.copy_(moved.clamp(c.threshold_min, c.threshold_max))
+        return winners

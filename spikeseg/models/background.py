@@ -1,0 +1,38 @@
+"""Background-adaptive thresholds of the first layer.
+
+theta_eff = theta + b + k sqrt(b), where b is the current that background activity alone would cause at a neuron in one step: the
+local background rate of each polarity times the positive mass of its filter. Kirkland's pre-emptive neuron thresholding (PENT)
+has the same aim; its equations were not to be had, so this form is ours.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spikeseg.core.grid import snap
+
+
+def adaptive_threshold(
+    threshold: Tensor, weight: Tensor, background: Tensor, size: tuple[int, int], sigmas: float
+) -> Tensor:
+    """Thresholds by position, constant within a sample.
+
+    Args:
+        threshold: (C,) base thresholds.
+        weight: (C, P, K, K) filters.
+        background: (B, P, h, w) background events per pixel and step, in blocks that cover the frame evenly.
+        size: (H, W) of the frame.
+        sigmas: k.
+
+    Returns:
+        (B, C, H, W) on the grid.
+    """
+    height, width = size
+    blocks_high, blocks_wide = background.shape[-2:]
+    block = max(-(-height // blocks_high), -(-width // blocks_wide))
+    mass = snap(weight).clamp(min=0).sum((-2, -1))
+    drive = torch.einsum("cp,bphw->bchw", mass, background.to(weight.dtype))
+    theta = snap(threshold[:, None, None] + drive + sigmas * drive.sqrt())
+    full = theta.repeat_interleave(block, -2).repeat_interleave(block, -1)
+    return full[..., :height, :width]

@@ -1,0 +1,194 @@
+"""The encoder: conv1, pool1, conv2, pool2, conv3; classification spikes come out of conv3 [Kirkland 2020]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from spikeseg.core.functional import dog_bank, gabor_bank
+from spikeseg.core.grid import check_range
+from spikeseg.core.layers import SpikePool2d, SpikingConv2d
+from spikeseg.core.neurons import LeakMode
+from spikeseg.errors import InputError
+from spikeseg.ops.reference import first_spike_steps
+from spikeseg.sections import HomeostasisConfig, ModelConfig
+
+from .background import adaptive_threshold
+
+LAYERS = ("conv1", "conv2", "conv3")
+POOLS = {"conv1": "pool1", "conv2": "pool2"}
+
+
+@dataclass(frozen=True)
+class EncoderOutput:
+    """What one call of the encoder saw. Leading axes follow the input: a step (C, H, W) gives (C', H', W'), a sequence
+    (T, C, H, W) gives (T, ...), a batch of sequences (T, B, C, H, W) gives (T, B, ...).
+
+    Attributes:
+        classification_spikes: spikes of conv3, 0/1 float32.
+        layer_spikes: by 'conv1', 'pool1', 'conv2', 'pool2', 'conv3' (and 'input'), 0/1 float32.
+        layer_membranes: pre-reset potentials of 'conv1', 'conv2', 'conv3', float32.
+        layer_spike_times: step of each first spike since `reset_state`, inf where none, float32, without the time axis, **of the
+            layer's output as the next layer sees it: after its pool** for 'conv1' and 'conv2' (what STDP of the next layer takes
+            as `pre_spike_times`), of its own neurons for 'conv3'.
+        pooling_indices: by 'pool1', 'pool2': int64 row * W + column of the input kept, -1 where the output is silent.
+    """
+
+    classification_spikes: Tensor
+    layer_spikes: dict[str, Tensor]
+    layer_membranes: dict[str, Tensor]
+    layer_spike_times: dict[str, Tensor]
+    pooling_indices: dict[str, Tensor]
+
+    @property
+    def n_classification_spikes(self) -> int:
+        """How many neurons of conv3 fired, over all steps and samples."""
+        return int(self.classification_spikes.sum())
+
+    @property
+    def has_spikes(self) -> bool:
+        """Whether any neuron of conv3 fired."""
+        return self.n_classification_spikes > 0
+
+    def map(self, change: "callable[[Tensor], Tensor]", times: "callable[[Tensor], Tensor]") -> "EncoderOutput":
+        """A copy with `change` applied to every tensor with a time axis and `times` to the first-spike times."""
+        return replace(
+            self,
+            classification_spikes=change(self.classification_spikes),
+            layer_spikes={k: change(v) for k, v in self.layer_spikes.items()},
+            layer_membranes={k: change(v) for k, v in self.layer_membranes.items()},
+            layer_spike_times={k: times(v) for k, v in self.layer_spike_times.items()},
+            pooling_indices={k: change(v) for k, v in self.pooling_indices.items()},
+        )
+
+
+class Encoder(nn.Module):
+    """Three spiking convolutions; conv1 has fixed filters, conv2 and conv3 are learned.
+
+    Neurons keep their state from call to call until `reset_state`.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        in_channels: int = 2,
+        max_input: float = 1.0,
+        homeostasis: HomeostasisConfig | None = None,
+    ) -> None:
+        super().__init__()
+        self.config, self.in_channels = config, in_channels
+        kernels, leaks, mode = config.kernel_sizes, config.leaks, LeakMode(config.leak_mode)
+        maps = (in_channels, config.conv1_channels, config.conv2_channels, config.n_classes)
+        for i, name in enumerate(LAYERS):
+            self.add_module(name, SpikingConv2d(maps[i], maps[i + 1], kernels[i], mode=mode, leak=leaks[i]))
+            self.layer(name).threshold.fill_(config.thresholds[i])
+        self.pool1 = SpikePool2d(config.pool1_kernel, config.pool1_stride)
+        self.pool2 = SpikePool2d(config.pool2_kernel, config.pool2_stride)
+        bank = dog_bank if config.use_dog_filters else gabor_bank
+        self.conv1.weight.copy_(bank(maps[1], in_channels, kernels[0]))
+        top = homeostasis.theta_max if homeostasis is not None and homeostasis.enabled else 0.0
+        for i, name in enumerate(LAYERS):
+            weight = self.layer(name).weight
+            try:
+                check_range(
+                    name,
+                    fan_in=weight[0].numel(),
+                    max_weight=max(1.0, float(weight.abs().max())),
+                    max_threshold=config.thresholds[i] + (top if name != "conv1" else 0.0),
+                    max_input=max_input if i == 0 else 1.0,
+                )
+            except ValueError as error:
+                raise InputError(f"model: {error}") from None
+        self.reset_state()
+
+    @property
+    def conv1(self) -> SpikingConv2d:
+        """First layer, (C1, P, K, K)."""
+        return self.layer("conv1")
+
+    @property
+    def conv2(self) -> SpikingConv2d:
+        """Second layer, (C2, C1, K, K)."""
+        return self.layer("conv2")
+
+    @property
+    def conv3(self) -> SpikingConv2d:
+        """Classification layer, (n_classes, C2, K, K)."""
+        return self.layer("conv3")
+
+    def layer(self, name: str) -> SpikingConv2d:
+        """The convolution of this name."""
+        module = self._modules[name]
+        assert isinstance(module, SpikingConv2d)
+        return module
+
+    def pool_after(self, name: str) -> SpikePool2d | None:
+        """The pool behind a layer; None behind conv3."""
+        return {"conv1": self.pool1, "conv2": self.pool2}.get(name)
+
+    def reset_state(self) -> None:
+        """Bring every neuron to rest and start counting steps at 0: the beginning of a sample."""
+        self._state: dict[str, Tensor] = {}
+        self._first: dict[str, Tensor] = {}
+        self._steps = 0
+
+    def forward(self, frames: Tensor, background: Tensor | None = None, upto: str = "conv3") -> EncoderOutput:
+        """Run on from the present state.
+
+        Args:
+            frames: one step (P, H, W), a sequence (T, P, H, W) or a batch of sequences (T, B, P, H, W); whole numbers.
+            background: background events per pixel and step ([B,] P, h, w), in blocks (`spikeseg.data.background`); used when
+                `model.background_adaptive` is on, and None means none is known: the thresholds stay as they are.
+            upto: the last layer to run (its pool included).
+
+        Raises:
+            ValueError: wrong number of axes or channels, or another frame size than since `reset_state`.
+        """
+        if not 3 <= frames.dim() <= 5:
+            raise ValueError(f"frames must be (P, H, W), (T, P, H, W) or (T, B, P, H, W), not {tuple(frames.shape)}")
+        if frames.shape[-3] != self.in_channels:
+            raise ValueError(f"frames have {frames.shape[-3]} channels, the network takes {self.in_channels}")
+        lead = frames.dim() - 3
+        sequence = frames.reshape((1, 1, *frames.shape) if lead == 0 else frames.shape)
+        if lead == 1:
+            sequence = frames[:, None]
+        out = self._run(sequence.to(self.conv1.weight.dtype), background, upto)
+        if lead == 2:
+            return out
+        if lead == 1:
+            return out.map(lambda v: v[:, 0], lambda v: v[0])
+        return out.map(lambda v: v[0, 0], lambda v: v[0])
+
+    def _run(self, spikes: Tensor, background: Tensor | None, upto: str) -> EncoderOutput:
+        layer_spikes, membranes, times, indices = {"input": spikes}, {}, {}, {}
+        for name in LAYERS[: LAYERS.index(upto) + 1]:
+            layer, threshold = self.layer(name), None
+            if name == "conv1" and background is not None and self.config.background_adaptive:
+                known = background if background.dim() == 4 else background[None]
+                threshold = adaptive_threshold(
+                    layer.threshold, layer.weight, known, (spikes.shape[-2], spikes.shape[-1]), self.config.background_sigmas
+                )
+            state = self._state.get(name)
+            if state is not None and state.shape != (spikes.shape[1], state.shape[1], *spikes.shape[-2:]):
+                raise ValueError("frames changed their size or batch within a sample; call reset_state() first")
+            run = layer(spikes, state, threshold)
+            self._state[name] = run.state
+            layer_spikes[name], membranes[name], spikes = run.spikes, run.potentials, run.spikes
+            pool = self.pool_after(name)
+            if pool is not None:
+                pooled = pool(run.spikes, run.potentials)
+                layer_spikes[POOLS[name]], indices[POOLS[name]] = pooled
+                spikes = pooled.spikes
+            times[name] = self._first_times(name, spikes)
+        self._steps += spikes.shape[0]
+        return EncoderOutput(spikes, layer_spikes, membranes, times, indices)
+
+    def _first_times(self, name: str, spikes: Tensor) -> Tensor:
+        steps = first_spike_steps(spikes)
+        now = torch.where(steps < spikes.shape[0], steps + self._steps, torch.inf).to(torch.float32)
+        earlier = self._first.get(name)
+        self._first[name] = now if earlier is None else torch.minimum(earlier, now)
+        return self._first[name]

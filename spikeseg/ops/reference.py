@@ -1,0 +1,208 @@
+"""The meaning of every operation, in plain torch. Time first, batch second: (T, B, C, H, W).
+
+Everything here is exact on the grid of `spikeseg.core.grid`, so faster backends must agree bit for bit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spikeseg.core.grid import SCALE, snap
+from spikeseg.core.neurons import LeakMode, step
+
+NO_MODES = ("global", "local", "both")
+
+
+class LayerRun(NamedTuple):
+    """A layer over T steps: spikes 0/1 and pre-reset potentials (T, B, C, H, W); state V (B, C, H, W) afterwards."""
+
+    spikes: Tensor
+    potentials: Tensor
+    state: Tensor
+
+
+class PoolRun(NamedTuple):
+    """Pooled spikes 0/1 (T, B, C, H', W') and int64 index of the kept input in H*W (-1 where nothing spiked)."""
+
+    spikes: Tensor
+    indices: Tensor
+
+
+def currents(spikes: Tensor, weight: Tensor) -> Tensor:
+    """Synaptic input of every neuron at every step: 'same' convolution with the rounded weights.
+
+    Args:
+        spikes: (T, B, C_in, H, W), whole numbers.
+        weight: master weights (C_out, C_in, K, K), K odd.
+
+    Returns:
+        (T, B, C_out, H, W), multiples of 2**-12 whatever algorithm the convolution used.
+    """
+    steps, batch = spikes.shape[:2]
+    flat = spikes.reshape(steps * batch, *spikes.shape[2:]).to(weight.dtype)
+    out = snap(F.conv2d(flat, snap(weight), padding=weight.shape[-1] // 2))
+    return out.reshape(steps, batch, *out.shape[1:])
+
+
+def layer_forward(
+    spikes: Tensor, weight: Tensor, threshold: Tensor, mode: LeakMode, leak: float, state: Tensor | None = None
+) -> LayerRun:
+    """Convolution, then neurons, step by step.
+
+    Args:
+        spikes: (T, B, C_in, H, W).
+        weight: (C_out, C_in, K, K).
+        threshold: (C_out,), or (B, C_out, H, W) where it differs by position; rounded here.
+        mode, leak: the membrane, see `spikeseg.core.neurons`.
+        state: V to go on from, (B, C_out, H, W); rest when None.
+    """
+    current = currents(spikes, weight)
+    theta = snap(threshold.to(current.dtype))
+    if theta.dim() == 1:
+        theta = theta[:, None, None]
+    v = torch.zeros_like(current[0]) if state is None else state
+    potentials, fired = torch.empty_like(current), torch.empty_like(current)
+    for t in range(current.shape[0]):
+        fired[t], potentials[t], v = step(current[t], v, theta, mode, leak)
+    return LayerRun(fired, potentials, v)
+
+
+def first_spike_steps(spikes: Tensor) -> Tensor:
+    """Step of each neuron's first spike; T where it never fired. (T, ...) -> (...) int64."""
+    steps = spikes.shape[0]
+    fired = spikes > 0
+    return torch.where(fired.any(0), fired.to(torch.uint8).argmax(0), steps)
+
+
+def at_first_spike(values: Tensor, first: Tensor) -> Tensor:
+    """Values (T, ...) at each neuron's first spike; 0 where it never fired. -> (...)."""
+    steps = values.shape[0]
+    picked = values.gather(0, first.clamp(max=steps - 1)[None])[0]
+    return torch.where(first < steps, picked, torch.zeros_like(picked))
+
+
+def pooled_size(size: int, kernel: int, stride: int) -> int:
+    """Outputs along one axis so that every input is seen: windows are added until the last one reaches the border."""
+    return max(0, -(-(size - kernel) // stride)) + 1
+
+
+def pool(spikes: Tensor, potentials: Tensor, kernel: int, stride: int) -> PoolRun:
+    """Max pooling over spikes at each step; no border row or column is lost.
+
+    The index kept is that of the spiking input with the highest pre-reset potential, then the lowest flat index (row * W + column).
+
+    Args:
+        spikes, potentials: (T, B, C, H, W).
+        kernel, stride: in pixels, stride <= kernel.
+    """
+    height, width = spikes.shape[-2:]
+    out_h, out_w = pooled_size(height, kernel, stride), pooled_size(width, kernel, stride)
+    right = (out_w - 1) * stride + kernel - width
+    below = (out_h - 1) * stride + kernel - height
+    silent = torch.full_like(potentials, -torch.inf)
+    rank = torch.where(spikes > 0, potentials, silent).flatten(0, 1)
+    rank = F.pad(rank, (0, right, 0, below), value=-torch.inf)
+    windows = rank.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(-2)
+    best, offset = windows.max(-1)
+    first = (windows == best[..., None]).to(torch.uint8).argmax(-1)  # the lowest flat index among equals
+    offset = torch.where(torch.isinf(best), offset, first)
+    rows = torch.arange(out_h, device=spikes.device)[:, None] * stride + offset // kernel
+    columns = torch.arange(out_w, device=spikes.device)[None, :] * stride + offset % kernel
+    fired = torch.isfinite(best)
+    indices = torch.where(fired, rows * width + columns, -1)
+    shape = (*spikes.shape[:3], out_h, out_w)
+    return PoolRun(fired.to(spikes.dtype).reshape(shape), indices.reshape(shape))
+
+
+def select_winners(
+    first: Tensor,
+    potential: Tensor,
+    n_steps: int,
+    *,
+    mode: str,
+    radius: int,
+    max_winners: int | None = None,
+) -> Tensor:
+    """Winner-take-all over one sample [Kheradpisheh 2018; Mozafari 2019].
+
+    Candidates are first spikes, in the order: earliest step; highest pre-reset potential; lowest map, row, column.
+    A winner removes every other candidate of its own map ('global'), every candidate of any map within `radius`
+    (Chebyshev) of its position ('local'), or both ('both').
+
+    Args:
+        first: step of the first spike (C, H, W) int64, n_steps where silent.
+        potential: pre-reset potential at that step (C, H, W).
+        n_steps: T.
+        mode: 'global', 'local' or 'both'.
+        radius: in neurons, >= 0.
+        max_winners: at most this many per sample; None is no limit.
+
+    Returns:
+        (n, 4) int64 rows (step, map, row, column), in the order in which they won.
+
+    Raises:
+        ValueError: unknown mode.
+    """
+    if mode not in NO_MODES:
+        raise ValueError(f"unknown winner-take-all mode {mode!r}; one of {', '.join(NO_MODES)}")
+    maps, rows, columns = torch.nonzero(first < n_steps, as_tuple=True)
+    steps = first[maps, rows, columns]
+    height = torch.round(potential[maps, rows, columns] * SCALE).to(torch.int64)
+    order = torch.argsort((steps << 32) - height, stable=True)  # nonzero() already lists map, row, column upwards
+    maps, rows, columns, steps = maps[order], rows[order], columns[order], steps[order]
+    winners: list[Tensor] = []
+    while len(steps) and (max_winners is None or len(winners) < max_winners):
+        winner = torch.stack((steps[0], maps[0], rows[0], columns[0]))
+        winners.append(winner)
+        keep = torch.ones_like(steps, dtype=torch.bool)
+        keep[0] = False
+        if mode in ("global", "both"):
+            keep &= maps != winner[1]
+        if mode in ("local", "both"):
+            keep &= ((rows - winner[2]).abs() > radius) | ((columns - winner[3]).abs() > radius)
+        maps, rows, columns, steps = maps[keep], rows[keep], columns[keep], steps[keep]
+    return torch.stack(winners) if winners else first.new_empty((0, 4))
+
+
+def receptive_field(values: Tensor, row: int, column: int, kernel: int, fill: float) -> Tensor:
+    """What a neuron at (row, column) sees of a (C, H, W) map under 'same' padding: (C, kernel, kernel)."""
+    half = kernel // 2
+    padded = F.pad(values, (half, half, half, half), value=fill)
+    return padded[:, row : row + kernel, column : column + kernel]
+
+
+def stdp_update(
+    weight: Tensor,
+    pre_first: Tensor,
+    winners: Tensor,
+    *,
+    lr_plus: float,
+    lr_minus: float,
+    weight_min: float,
+    weight_max: float,
+    soft_bounds: bool,
+) -> None:
+    """STDP on the winners' shared kernels, in place [Kheradpisheh 2018, eq. 3].
+
+    A synapse whose input fired at or before the winner's step is strengthened; all others, those that never fired and the padding
+    included, are weakened: w += a * w(1-w) with soft bounds, w += a without, then clamped. Elementwise in the weight's own
+    precision, in this order of operations: ``w + a * (w * (1 - w))``.
+
+    Args:
+        weight: (C_out, C_in, K, K), changed in place.
+        pre_first: first-spike steps of the layer's input (C_in, H, W); silent inputs hold n_steps (integers) or inf.
+        winners: rows (step, map, row, column), applied in order.
+    """
+    kernel = weight.shape[-1]
+    silent = torch.inf if pre_first.is_floating_point() else torch.iinfo(pre_first.dtype).max
+    with torch.no_grad():
+        for t, m, row, column in winners.tolist():
+            w = weight[m]
+            early = receptive_field(pre_first, row, column, kernel, silent) <= t
+            rate = torch.where(early, lr_plus, -lr_minus).to(w.dtype)
+            change = rate * (w * (1 - w)) if soft_bounds else rate
+            weight[m] = (w + change).clamp(weight_min, weight_max)
