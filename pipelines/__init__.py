@@ -1,0 +1,1 @@
+"""The command line and the stages behind it; installed as ``spikeseg.pipelines``."""
