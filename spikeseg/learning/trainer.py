@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from spikeseg.models import SpikeSEG
+from spikeseg.models.encoder import LAYERS
 from spikeseg.ops import reference as ops
 from spikeseg.sections import ConvergenceConfig, HomeostasisConfig, STDPConfig, WTAConfig
 
@@ -45,10 +46,11 @@ class LayerTrainer:
         self.layer = model.encoder.layer(layer)
         self.name = layer
         self.learner = STDPLearner(stdp)
-        self.wta_config, self.wta = wta, None
+        self.wta_config = wta
+        self.wta: WTAInhibition | None = None
         n_maps = len(self.layer.weight)
         self.homeostasis = MapHomeostasis(n_maps, homeostasis)
-        self.base = self.layer.threshold - self.homeostasis.theta.to(self.layer.threshold.device)
+        self.base = model.config.thresholds[LAYERS.index(layer)]
         self.generator = torch.Generator().manual_seed(seed)
         self.samples = 0
         self.wins = torch.zeros(n_maps, dtype=torch.int64)
@@ -102,7 +104,7 @@ class LayerTrainer:
         self.homeostasis.after_sample(won)
         c = self.learner.config
         self.recovered += self.homeostasis.recover(self.layer.weight, (c.weight_min, c.weight_max), self.generator)
-        self.layer.threshold.copy_(self.base + self.homeostasis.theta.to(self.base.device))
+        self.layer.threshold.copy_(self.base + self.homeostasis.theta)
 
     def report(self) -> dict[str, Any]:
         """What training prints and stores: counts, C_l, weights, thresholds, dead maps and near-duplicates."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -52,7 +53,7 @@ class EncoderOutput:
         """Whether any neuron of conv3 fired."""
         return self.n_classification_spikes > 0
 
-    def map(self, change: "callable[[Tensor], Tensor]", times: "callable[[Tensor], Tensor]") -> "EncoderOutput":
+    def map(self, change: Callable[[Tensor], Tensor], times: Callable[[Tensor], Tensor]) -> EncoderOutput:
         """A copy with `change` applied to every tensor with a time axis and `times` to the first-spike times."""
         return replace(
             self,
