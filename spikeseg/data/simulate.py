@@ -1,0 +1,152 @@
+"""Simulated night-sky recordings, labelled, with the cause of every event.
+
+``simulate_recording(SimulationConfig(), 0)`` gives the first one, in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, SOURCE_OBJECT, TRUTH_DTYPE, Recording
+from spikeseg.data.simulate_pixels import (
+    US_PER_S,
+    Sensor,
+    background_events,
+    hot_events,
+    refractory,
+    source_events,
+)
+from spikeseg.data.simulate_scene import (
+    DIFFICULTIES,
+    MODES,
+    SENSOR_SIZES,
+    Scene,
+    draw_scene,
+    positions,
+    time_step,
+)
+from spikeseg.errors import InputError
+
+SENSORS = (*SENSOR_SIZES, "both")
+LABEL_INTERVAL_US = 100_000
+"""Time between two label points of a satellite in view, µs."""
+SATELLITES_PER_BLOCK = (0, 1, 1, 1, 1, 2)
+"""Of six recordings in a row one holds no satellite, one holds two."""
+GOLDEN = (np.sqrt(5) - 1) / 2
+"""Multiples of it fill the unit interval evenly, so that few recordings suffice to span the noise rates."""
+
+
+@dataclass(frozen=True)
+class SimulationConfig:
+    """What to simulate.
+
+    recordings: how many. duration_s: length of each, s. difficulty: a key of DIFFICULTIES.
+    sensor: "DAVIS", "ATIS" or "both" (in turn). seed: 0 or more; same seed, same bytes.
+
+    Raises InputError for anything else.
+    """
+
+    recordings: int = 24
+    duration_s: float = 8.0
+    difficulty: str = "medium"
+    sensor: str = "DAVIS"
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        if self.difficulty not in DIFFICULTIES:
+            raise InputError(f"simulate.difficulty: {self.difficulty!r}; allowed: {', '.join(DIFFICULTIES)}")
+        if self.sensor not in SENSORS:
+            raise InputError(f"simulate.sensor: {self.sensor!r}; allowed: {', '.join(SENSORS)}")
+        if self.recordings < 1:
+            raise InputError(f"simulate.recordings: {self.recordings}; allowed: 1 or more")
+        if not 0.1 <= self.duration_s <= 600:
+            raise InputError(f"simulate.duration_s: {self.duration_s}; allowed: 0.1 to 600 s")
+        if self.seed < 0:
+            raise InputError(f"simulate.seed: {self.seed}; allowed: 0 or more")
+
+
+def recording_name(config: SimulationConfig, index: int) -> str:
+    """Sensor and number, as in ``DAVIS_0003``."""
+    return f"{_sensor(config, index)}_{index:04d}"
+
+
+def simulate_scene(config: SimulationConfig, index: int) -> Scene:
+    """The sky of recording ``index``; depends on the configuration's seed and the index alone."""
+    block, place = divmod(index, len(SATELLITES_PER_BLOCK))
+    shuffle = np.random.default_rng([config.seed, 0, block])
+    satellites = shuffle.permutation(SATELLITES_PER_BLOCK)[place]
+    mode = MODES[shuffle.permutation(len(SATELLITES_PER_BLOCK))[place] % len(MODES)]
+    difficulty = DIFFICULTIES[config.difficulty]
+    first = np.random.default_rng([config.seed, 1]).random()
+    low, high = difficulty.noise_hz
+    noise_hz = low * (high / low) ** ((first + GOLDEN * index) % 1)
+    rng = np.random.default_rng([config.seed, 2, index])
+    size = SENSOR_SIZES[_sensor(config, index)]
+    return draw_scene(rng, mode, int(satellites), noise_hz, difficulty, size, config.duration_s)
+
+
+def simulate_recording(config: SimulationConfig, index: int, sensor: Sensor | None = None) -> Recording:
+    """Recording ``index`` of the set, with labels and truth.
+
+    Labels are the centres of the satellites' point-spread functions, at least every LABEL_INTERVAL_US
+    while they are in view; stars have none. ``sensor`` replaces the constants of the pixels.
+    """
+    scene = simulate_scene(config, index)
+    sensor = Sensor() if sensor is None else sensor
+    makers = (source_events, background_events, hot_events)
+    parts = [
+        make(scene, sensor, np.random.default_rng([config.seed, 3 + k, index])) for k, make in enumerate(makers)
+    ]
+    found = np.concatenate(parts)
+    found = found[refractory(found, sensor.refractory_us)]
+    found = found[np.argsort(found["t"], kind="stable")]
+    events, truth = np.empty(len(found), EVENT_DTYPE), np.empty(len(found), TRUTH_DTYPE)
+    for name in EVENT_DTYPE.names or ():
+        events[name] = found[name]
+    for name in TRUTH_DTYPE.names or ():
+        truth[name] = found[name]
+    return Recording(
+        events=events,
+        sensor_size=scene.sensor_size,
+        labels=label_points(scene),
+        name=recording_name(config, index),
+        source=f"simulated, {config.difficulty}, {scene.mode}, seed {config.seed}",
+        sensor=_sensor(config, index),
+        truth=truth,
+    )
+
+
+def simulate(config: SimulationConfig) -> Iterator[Recording]:
+    """All recordings of the set, one at a time."""
+    for index in range(config.recordings):
+        yield simulate_recording(config, index)
+
+
+def label_points(scene: Scene) -> np.ndarray:
+    """Where the satellites are: LABEL_DTYPE sorted by time; empty if none comes into view.
+
+    Points lie on a grid of LABEL_INTERVAL_US, and on the first and last time step in view.
+    """
+    end = int(scene.duration_s * US_PER_S)
+    fine = np.arange(0, end, max(1, int(time_step(scene) * US_PER_S)))
+    times = np.unique(np.r_[fine, np.arange(0, end, LABEL_INTERVAL_US)])
+    where = positions(scene, times / US_PER_S)
+    low, high = -0.5, np.array(scene.sensor_size) - 0.5
+    points = []
+    for s in np.flatnonzero(scene.source == SOURCE_OBJECT):
+        seen = np.all((where[:, s] >= low) & (where[:, s] < high), axis=1)
+        edge = seen & ~(np.r_[False, seen[:-1]] & np.r_[seen[1:], False])
+        take = np.flatnonzero(edge | (seen & (times % LABEL_INTERVAL_US == 0)))
+        part = np.zeros(len(take), LABEL_DTYPE)
+        part["t"], part["x"], part["y"] = times[take], where[take, s, 0], where[take, s, 1]
+        part["id"] = scene.object_id[s]
+        points.append(part)
+    labels = np.concatenate(points) if points else np.zeros(0, LABEL_DTYPE)
+    return labels[np.lexsort((labels["id"], labels["t"]))]
+
+
+def _sensor(config: SimulationConfig, index: int) -> str:
+    return config.sensor if config.sensor != "both" else tuple(SENSOR_SIZES)[index % 2]
