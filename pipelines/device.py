@@ -1,0 +1,51 @@
+"""Where the network runs."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from spikeseg.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device of this name; cuda without a GPU becomes the CPU, with a warning.
+
+    Raises InputError for a name that torch does not know."""
+    import torch
+
+    device = _parse(name)
+    if device.type == "cuda" and not _usable(device):
+        log.warning("device %s: no such GPU here; running on the CPU", name)
+        return torch.device("cpu")
+    return device
+
+
+def require_device(name: str) -> None:
+    """Raise InputError unless the device can be used: for one that was asked for on the command line."""
+    device = _parse(name)
+    if device.type == "cuda" and not _usable(device):
+        raise InputError(f"--device {name}: no such GPU here; use --device cpu, or leave --device out")
+
+
+def _parse(name: str) -> torch.device:
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"device: {name!r}; allowed: cpu, cuda, cuda:0, cuda:1, ...") from None
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"device: {name!r}; allowed: cpu, cuda, cuda:0, cuda:1, ...")
+    return device
+
+
+def _usable(device: torch.device) -> bool:
+    import torch
+
+    return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
