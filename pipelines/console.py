@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import sys
+import threading
+import traceback
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
+
+from spikeseg.errors import InputError
 
 Item = TypeVar("Item")
 
@@ -58,3 +63,46 @@ def progress(items: Iterable[Item], what: str, unit: str, total: int | None = No
     yield from tqdm(
         items, desc=what, unit=f" {unit}", total=total, file=sys.stderr, mininterval=seconds, disable=quiet, leave=False
     )
+
+
+EXIT_INPUT, EXIT_INTERRUPTED, EXIT_BUG = 3, 130, 1
+
+
+@contextlib.contextmanager
+def one_line_errors(debug: bool) -> Iterator[None]:
+    """Turn what goes wrong in the block into one line on stderr and an exit code; `debug` adds the traceback.
+
+    Bad input and an operating system that refuses give 3, SIGINT and SIGTERM 130, an error of the program's own 1."""
+    try:
+        with _terminable():
+            yield
+    except KeyboardInterrupt:
+        _leave(EXIT_INTERRUPTED, "interrupted", debug)
+    except InputError as error:
+        _leave(EXIT_INPUT, f"error: {error}", debug)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _leave(EXIT_INPUT, f"error: {where}{(error.strerror or str(error)).lower()}", debug)
+    except Exception as error:  # noqa: BLE001 - the program's outer edge
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        _leave(EXIT_BUG, f"error in spikeseg itself, please report it with the output of --debug: {told}", debug)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM interrupt the block as SIGINT does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+
+
+def _leave(code: int, line: str, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exc()
+    print(line, file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,142 @@
+"""The command line's shared options: same name, same meaning, every command."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .console import LOGGER, logging_to_stderr, one_line_errors
+
+if TYPE_CHECKING:
+    from spikeseg.sections import Config
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+KEYS = {
+    "seed": "seed",
+    "device": "device",
+    "jobs": "data.num_workers",
+    "log_level": "logging.log_level",
+    "dataset": "data.dataset",
+    "data_root": "data.data_root",
+    "lenient": "data.lenient",
+    "epochs": "max_epochs",
+    "n_classes": "model.n_classes",
+    "recordings": "simulate.recordings",
+    "duration": "simulate.duration_s",
+    "difficulty": "simulate.difficulty",
+    "sensor": "simulate.sensor",
+}
+"""Options that stand for one key of the configuration. Left out, the configuration's value holds."""
+
+UNTOLD = ("device", "jobs", "log_level")
+"""Options that change no result, so that the next command need not repeat them."""
+
+EVERYWHERE = ("seed", "dataset", "data_root", "lenient")
+"""Options that the next command knows too; it is given the others as --set."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asked for, before any file is read.
+
+    config: file or built-in name, or None. overrides: keys of the configuration. force: run again what is
+    up to date."""
+
+    config: str | None = None
+    paper: str | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+    force: bool = False
+    told: tuple[str, ...] = ()
+
+    def load(self, stored: str | None = None) -> Config:
+        """The configuration: --config, or else `stored` (a file beside what is worked on), or else the demo's.
+
+        Raises InputError for a file or a value that does not hold; for a device that is not there, if it was
+        asked for on the command line."""
+        from spikeseg.config import load_config
+
+        cfg = load_config(self.config or stored or "demo", overrides=self.overrides, paper=self.paper)
+        if "device" in self.overrides:
+            from .device import require_device
+
+            require_device(cfg.device)
+        LOGGER.setLevel(cfg.logging.log_level)
+        return cfg
+
+    def also(self, key: str, value: Any) -> Request:
+        """The same request with one more key of the configuration set, unless value is None."""
+        if value is None:
+            return self
+        told = (*self.told, "--set", shlex.quote(f"{key}={value}"))
+        return replace(self, overrides={**self.overrides, key: value}, told=told)
+
+    def next(self, command: str) -> str:
+        """The command line that goes on from here with the same configuration."""
+        return " ".join(["spikeseg", command, *self.told])
+
+
+def shared(output: str | None = None, data: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the shared options to a command, which receives them as one `Request`.
+
+    Args:
+        output: help text of --output/-o, which the command receives as `output`; None: it has none.
+        data: whether to add --dataset, --data-root and --lenient.
+    """
+    options = [
+        click.option("--config", "-c", metavar="FILE", help="Configuration file, or the name of a built-in one [demo]."),
+        click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change one configuration value, as in stdp.lr_plus=0.004. Repeat for more."),
+        click.option("--paper", metavar="NAME", help="Settings of a paper: igarss2023 or kheradpisheh2018."),
+        *([click.option("--output", "-o", metavar="PATH", help=output)] if output else []),
+        *(DATA if data else []),
+        click.option("--device", metavar="NAME", show_default="cuda", help="cpu, cuda, cuda:0. Without a GPU, cuda becomes cpu unless given here."),
+        click.option("--seed", type=int, show_default="42", help="Seed of everything random."),
+        click.option("--jobs", type=click.IntRange(min=0), metavar="N", help="Processes for reading, simulating and preparing."),
+        click.option("--log-level", type=click.Choice(LEVELS, case_sensitive=False), show_default="INFO", help="Least important message to show."),
+        click.option("--force", is_flag=True, help="Run again what is up to date."),
+        click.option("--debug", is_flag=True, help="Show a traceback with an error."),
+    ]  # fmt: skip
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def command(**given: Any) -> Any:
+            with one_line_errors(given.pop("debug")), logging_to_stderr(given["log_level"] or "INFO"):
+                function(_request(given), **given)
+
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+DATA = [
+    click.option("--dataset", metavar="NAME", help="Kind of data: synthetic, ebssa, files, nmnist."),
+    click.option("--data-root", metavar="PATH", help="Folder (or file) that holds the recordings."),
+    click.option("--lenient", is_flag=True, default=None, help="Accept recordings of which more than 1 % must be dropped."),
+]
+
+
+def _request(given: dict[str, Any]) -> Request:
+    """Take the shared options out of a command's arguments; what is left is the command's own."""
+    from spikeseg.config import parse_overrides
+
+    config, paper, force = given.pop("config"), given.pop("paper"), given.pop("force")
+    pairs = given.pop("pairs")
+    overrides = parse_overrides(pairs)
+    told = [word for pair in pairs for word in ("--set", pair)]
+    for name, key in KEYS.items():
+        value = given.pop(name, None)
+        if value is None:
+            continue
+        overrides[key] = value
+        if name not in UNTOLD:
+            flag = f"--{name.replace('_', '-')}"
+            told += ["--set", f"{key}={value}"] if name not in EVERYWHERE else [flag] if value is True else [flag, str(value)]
+    lead = [*(["-c", config] if config else []), *(["--paper", paper] if paper else [])]
+    return Request(config, paper, overrides, force, tuple(shlex.quote(word) for word in (*lead, *told)))

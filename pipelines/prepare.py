@@ -1,0 +1,208 @@
+"""Stage `prepare`: recordings become cached frames, with their events, labels and split."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeseg.errors import InputError
+
+from . import simulate
+from .console import progress
+from .parallel import ordered
+from .run import MANIFEST, Done, finished, run_stage, stage_key
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from spikeseg.data.datasets import Entry
+    from spikeseg.data.frames import FrameSpec, Windows
+    from spikeseg.data.recording import Recording
+    from spikeseg.sections import Config
+
+log = logging.getLogger(__name__)
+
+STAGE, VERSION = "prepare", 1
+STORE = "frames.zarr"
+"""Name of the zarr store inside the stage's folder."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the stage reads: configuration values and inputs, which together give its key."""
+
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    entries: list[Entry]
+
+    @property
+    def key(self) -> str:
+        """The key of the frames."""
+        return stage_key(STAGE, VERSION, self.config, self.inputs)
+
+
+def plan(cfg: Config) -> Plan:
+    """What `prepare` would do. Raises InputError for a folder that is missing or empty, or an unknown dataset."""
+    data = cfg.data
+    config = {
+        "dataset": data.dataset,
+        "sensor": data.sensor,
+        "lenient": data.lenient,
+        "transforms": data.transforms,
+        "frames": dataclasses.asdict(frame_spec(cfg)),
+        "train_ratio": data.train_ratio,
+        "test_ratio": data.test_ratio,
+        "seed": cfg.seed,
+    }
+    if _simulated(cfg):
+        return Plan(config, {"simulated": simulate.key_in_cache(cfg)}, [])
+    found = _entries(cfg, data.data_root)
+    return Plan(config, {entry.name: entry.fingerprint for entry in found}, found)
+
+
+def frame_spec(cfg: Config) -> FrameSpec:
+    """How the configuration cuts events into frames."""
+    from spikeseg.data.frames import FrameSpec
+
+    data = cfg.data
+    return FrameSpec(
+        n_timesteps=data.n_timesteps,
+        timestep_us=round(data.timestep_ms * 1000),
+        height=data.input_height,
+        width=data.input_width,
+        overlap=data.window_overlap,
+        normalize=data.normalize,
+    )
+
+
+def find_frames(cfg: Config) -> Done:
+    """The frames of this configuration, already prepared. Raises InputError naming the command that makes them."""
+    key = plan(cfg).key
+    folder = Path(cfg.cache_dir) / "frames" / key
+    if not finished(folder):
+        raise InputError(
+            f"no prepared frames of this configuration ({folder / MANIFEST} is missing); run `spikeseg prepare` "
+            "with the same options first"
+        )
+    return Done(folder, key, ran=False)
+
+
+def prepare(cfg: Config, *, force: bool = False) -> Done:
+    """Frames of every recording in ``cache_dir/frames/<key>/frames.zarr``, made now unless they are there.
+
+    With the dataset "synthetic" and no data_root the recordings are simulated first, into the cache.
+    In the dataset "files", files that cannot be read are left out, counted and named in the manifest.
+
+    Raises InputError when nothing can be read, or the cache cannot be written."""
+    planned = plan(cfg)
+    build = functools.partial(_build, cfg, planned)
+    return run_stage(
+        Path(cfg.cache_dir) / "frames", STAGE, VERSION, planned.config, planned.inputs, build, force
+    )  # fmt: skip
+
+
+def _simulated(cfg: Config) -> bool:
+    return cfg.data.dataset == "synthetic" and not cfg.data.data_root
+
+
+def _entries(cfg: Config, root: str | Path) -> list[Entry]:
+    from spikeseg.data.datasets import DATASETS
+
+    if not root:
+        raise InputError(f"data.data_root: missing; the dataset {cfg.data.dataset!r} needs --data-root PATH")
+    return DATASETS[cfg.data.dataset](Path(root), sensor=cfg.data.sensor)
+
+
+def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
+    from spikeseg.data.splits import split
+    from spikeseg.data.store import FramesWriter
+
+    entries, skipped = planned.entries, {}
+    if _simulated(cfg):
+        entries = _entries(cfg, simulate.into_cache(cfg).path)
+    if cfg.data.dataset == "files":
+        entries, skipped = _readable(entries, cfg)
+    parts = split([entry.name for entry in entries], cfg.data.train_ratio, cfg.data.test_ratio, cfg.seed)
+    attrs = {"dataset": cfg.data.dataset, "transforms": list(cfg.data.transforms), "seed": cfg.seed}
+    windows, dropped = 0, {}
+    with FramesWriter(folder / STORE, frame_spec(cfg), attrs) as writer:
+        for framed in progress(_framed(cfg, entries), "framing", "recording", total=len(entries)):
+            recording = framed.recording
+            writer.add(recording, framed.windows, framed.kept, framed.background, parts[recording.name])
+            windows += len(framed.windows.start_us)
+            if recording.dropped:
+                dropped[recording.name] = recording.dropped
+                log.warning("%s: %s", recording.name, _told(recording.dropped))
+    if not windows:
+        raise InputError(f"data.data_root: the {len(entries)} recordings hold no events")
+    return {
+        "seed": cfg.seed,
+        "device": "cpu",
+        "recordings": len(entries),
+        "windows": windows,
+        "splits": parts,
+        "dropped": dropped,
+        "skipped": skipped,
+    }
+
+
+def _told(dropped: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+
+
+def _readable(entries: list[Entry], cfg: Config) -> tuple[list[Entry], dict[str, str]]:
+    """The entries that can be read, and the others with the reason. Raises InputError when none can."""
+    tries = ordered(functools.partial(_fault, lenient=cfg.data.lenient), entries, cfg.data.num_workers)
+    faults = list(progress(tries, "checking files", "file", total=len(entries)))
+    good = [entry for entry, fault in zip(entries, faults, strict=True) if fault is None]
+    skipped = {entry.name: fault for entry, fault in zip(entries, faults, strict=True) if fault is not None}
+    if not good:
+        first = next(iter(skipped.values()))
+        raise InputError(f"data.data_root: none of the {len(entries)} files in {cfg.data.data_root} can be read; {first}")
+    return good, skipped
+
+
+def _fault(entry: Entry, lenient: bool) -> str | None:
+    """Why an entry cannot be read, or None."""
+    try:
+        entry.load(lenient)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+@dataclass(frozen=True)
+class Framed:
+    """A recording with its windows; kept marks the events that passed the transforms."""
+
+    recording: Recording
+    windows: Windows
+    kept: np.ndarray
+    background: np.ndarray
+
+
+def _framed(cfg: Config, entries: list[Entry]) -> Iterator[Framed]:
+    work = functools.partial(
+        _load_and_frame, spec=frame_spec(cfg), transforms=list(cfg.data.transforms), lenient=cfg.data.lenient
+    )
+    return ordered(work, entries, cfg.data.num_workers)
+
+
+def _load_and_frame(entry: Entry, spec: FrameSpec, transforms: list[dict[str, Any]], lenient: bool) -> Framed:
+    return frame_recording(entry.load(lenient), spec, transforms)
+
+
+def frame_recording(recording: Recording, spec: FrameSpec, chain: list[dict[str, Any]]) -> Framed:
+    """Transforms, windows and background rates of one recording: what `prepare` stores and `detect` runs on.
+
+    Windows count from the recording's first event, whether or not the transforms keep it."""
+    from spikeseg.data import background, frames, transforms
+
+    events, kept = transforms.apply(recording.events, transforms.build(chain, recording.sensor_size))
+    windows = frames.frame(events, recording.sensor_size, spec)
+    return Framed(recording, windows, kept, background.estimate(windows.frames))
