@@ -60,7 +60,7 @@ def dog_bank(n_maps: int, in_channels: int, size: int) -> Tensor:
     bank = torch.zeros(n_maps, in_channels, size, size, dtype=torch.float64)
     for m in range(n_maps):
         scale, on_centre = divmod(m, 2)
-        kernel = dog_kernel(size, 0.1 * size * 2**scale)
+        kernel = dog_kernel(size, 0.15 * size * 2**scale)
         if in_channels == 2:
             bank[m, on_centre] = kernel
         else:

@@ -32,8 +32,8 @@ def decode(encoder: Encoder, output: EncoderOutput, *, delay_connections: bool, 
         decay: factor per step, 0 to 1.
 
     Returns:
-        (T, B, H, W) float32, >= 0, and 0 wherever no event fell at that pixel (up to that step). Parts of a pixel's trace that
-        inhibited the spike (negative filter weights) are subtracted, and what falls below zero counts as zero.
+        (T, B, H, W) float32, >= 0, and 0 wherever no event fell at that pixel (up to that step). Inhibiting synapses (the negative
+        surround of a filter) did not cause a spike, so nothing is traced through them.
     """
     traced = output.classification_spikes
     spikes = output.layer_spikes
@@ -47,7 +47,7 @@ def decode(encoder: Encoder, output: EncoderOutput, *, delay_connections: bool, 
         traced = traced * (gate > 0)
         if pool is not None and indices is not None:
             traced = _unpool(traced, indices, spikes[pool].shape[-2:])
-    return traced.sum(2).clamp(min=0)
+    return traced.sum(2)
 
 
 def _transpose(values: Tensor, weight: Tensor) -> Tensor:
@@ -57,7 +57,8 @@ def _transpose(values: Tensor, weight: Tensor) -> Tensor:
     out = flat.new_zeros((steps * batch, weight.shape[1], height, width))
     busy = flat.flatten(1).any(1).nonzero()[:, 0]
     if len(busy):
-        out[busy] = F.conv_transpose2d(flat[busy], snap(weight), padding=weight.shape[-1] // 2)
+        turned = snap(weight).clamp(min=0).flip(-2, -1).transpose(0, 1)  # a transposed 'same' convolution is one with turned kernels
+        out[busy] = F.conv2d(flat[busy], turned, padding=weight.shape[-1] // 2)
     return out.reshape(steps, batch, *out.shape[1:])
 
 

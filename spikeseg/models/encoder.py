@@ -69,6 +69,10 @@ class Encoder(nn.Module):
     """Three spiking convolutions; conv1 has fixed filters, conv2 and conv3 are learned.
 
     Neurons keep their state from call to call until `reset_state`.
+
+    Attributes:
+        conv1, conv2, conv3: (C1, P, K, K), (C2, C1, K, K) and (n_classes, C2, K, K) spiking convolutions.
+        pool1, pool2: behind conv1 and conv2.
     """
 
     def __init__(
@@ -83,9 +87,10 @@ class Encoder(nn.Module):
         self.config, self.in_channels = config, in_channels
         kernels, leaks, mode = config.kernel_sizes, config.leaks, LeakMode(config.leak_mode)
         maps = (in_channels, config.conv1_channels, config.conv2_channels, config.n_classes)
-        for i, name in enumerate(LAYERS):
-            self.add_module(name, SpikingConv2d(maps[i], maps[i + 1], kernels[i], mode=mode, leak=leaks[i]))
-            self.layer(name).threshold.fill_(config.thresholds[i])
+        layers = [SpikingConv2d(maps[i], maps[i + 1], kernels[i], mode=mode, leak=leaks[i]) for i in range(3)]
+        self.conv1, self.conv2, self.conv3 = layers
+        for layer, threshold in zip(layers, config.thresholds, strict=True):
+            layer.threshold.fill_(threshold)
         self.pool1 = SpikePool2d(config.pool1_kernel, config.pool1_stride)
         self.pool2 = SpikePool2d(config.pool2_kernel, config.pool2_stride)
         bank = dog_bank if config.use_dog_filters else gabor_bank
@@ -105,26 +110,9 @@ class Encoder(nn.Module):
                 raise InputError(f"model: {error}") from None
         self.reset_state()
 
-    @property
-    def conv1(self) -> SpikingConv2d:
-        """First layer, (C1, P, K, K)."""
-        return self.layer("conv1")
-
-    @property
-    def conv2(self) -> SpikingConv2d:
-        """Second layer, (C2, C1, K, K)."""
-        return self.layer("conv2")
-
-    @property
-    def conv3(self) -> SpikingConv2d:
-        """Classification layer, (n_classes, C2, K, K)."""
-        return self.layer("conv3")
-
     def layer(self, name: str) -> SpikingConv2d:
         """The convolution of this name."""
-        module = self._modules[name]
-        assert isinstance(module, SpikingConv2d)
-        return module
+        return {"conv1": self.conv1, "conv2": self.conv2, "conv3": self.conv3}[name]
 
     def pool_after(self, name: str) -> SpikePool2d | None:
         """The pool behind a layer; None behind conv3."""

@@ -74,8 +74,10 @@ def layer_forward(
 def first_spike_steps(spikes: Tensor) -> Tensor:
     """Step of each neuron's first spike; T where it never fired. (T, ...) -> (...) int64."""
     steps = spikes.shape[0]
-    fired = spikes > 0
-    return torch.where(fired.any(0), fired.to(torch.uint8).argmax(0), steps)
+    first = torch.full(spikes.shape[1:], steps, dtype=torch.int64, device=spikes.device)
+    for t in range(steps - 1, -1, -1):
+        first.masked_fill_(spikes[t] > 0, t)
+    return first
 
 
 def at_first_spike(values: Tensor, first: Tensor) -> Tensor:
@@ -103,17 +105,12 @@ def pool(spikes: Tensor, potentials: Tensor, kernel: int, stride: int) -> PoolRu
     out_h, out_w = pooled_size(height, kernel, stride), pooled_size(width, kernel, stride)
     right = (out_w - 1) * stride + kernel - width
     below = (out_h - 1) * stride + kernel - height
-    silent = torch.full_like(potentials, -torch.inf)
-    rank = torch.where(spikes > 0, potentials, silent).flatten(0, 1)
+    rank = potentials.masked_fill(spikes <= 0, -torch.inf).flatten(0, 1)
     rank = F.pad(rank, (0, right, 0, below), value=-torch.inf)
-    windows = rank.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(-2)
-    best, offset = windows.max(-1)
-    first = (windows == best[..., None]).to(torch.uint8).argmax(-1)  # the lowest flat index among equals
-    offset = torch.where(torch.isinf(best), offset, first)
-    rows = torch.arange(out_h, device=spikes.device)[:, None] * stride + offset // kernel
-    columns = torch.arange(out_w, device=spikes.device)[None, :] * stride + offset % kernel
+    best, place = F.max_pool2d(rank, kernel, stride, return_indices=True)  # of equals the lowest index
     fired = torch.isfinite(best)
-    indices = torch.where(fired, rows * width + columns, -1)
+    padded_width = width + right
+    indices = torch.where(fired, place // padded_width * width + place % padded_width, -1)
     shape = (*spikes.shape[:3], out_h, out_w)
     return PoolRun(fired.to(spikes.dtype).reshape(shape), indices.reshape(shape))
 
