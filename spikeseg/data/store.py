@@ -1,0 +1,267 @@
+"""The cache of frames: every recording's windows, events, labels and truth in one zarr (format 3) folder.
+
+    frames_{H}x{W}/frames       bool (uint16 for counts) (N, T, 2, H, W): one sample per chunk, OFF first
+    frames_{H}x{W}/background   float32 (N, 2, hb, wb): background events per pixel and step
+    frames_{H}x{W}/recording    int32 (N,): index into the recordings of the root's attributes
+    frames_{H}x{W}/start_us     int64 (N,): start of the window, µs
+    events/{t,x,y,p,kept}       every event that passed the checks; kept: passed the transforms, is in the frames
+    labels/{t,x,y,id}           label points
+    truth/{source,object_id}    per event, simulated recordings only
+
+The attribute "contents" of the root names the recordings in order, with the rows [first, last + 1] of each table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikeseg.data.frames import FrameSpec, Windows
+from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recording
+from spikeseg.data.store_arrays import COLUMNS, SAMPLES, SMALL, ArrayReader, ArrayWriter, Finished
+from spikeseg.data.store_spikes import Spikes, SpikeWriter
+from spikeseg.errors import InputError
+
+__all__ = ["SPLITS", "Frames", "FramesWriter", "RecordingInfo", "SpikeWriter", "Spikes"]
+
+KIND = "spikeseg frames, version 1"
+SPLITS = ("train", "val", "test")
+
+_UNITS = {"t": "µs", "x": "px", "y": "px"}
+
+
+@dataclass(frozen=True)
+class RecordingInfo:
+    """What the cache knows of a recording without reading its events.
+
+    Attributes:
+        name: unique in the cache.
+        sensor: "DAVIS", "ATIS" or "".
+        sensor_size: (width, height) in pixels.
+        split: "train", "val" or "test".
+        dropped: what the checks dropped or mended, as reason -> count.
+        n_windows: windows of the recording.
+        t_start, t_end: first and last event, µs; None without events.
+        events, windows: rows [first, last + 1) of the tables.
+        labels, truth: the same, or None when the recording has none.
+    """
+
+    name: str
+    sensor: str
+    sensor_size: tuple[int, int]
+    split: str
+    dropped: dict[str, int]
+    n_windows: int
+    t_start: int | None
+    t_end: int | None
+    events: tuple[int, int]
+    windows: tuple[int, int]
+    labels: tuple[int, int] | None
+    truth: tuple[int, int] | None
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> RecordingInfo:
+        """The inverse of ``dataclasses.asdict`` after a trip through JSON."""
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+        return cls(**fields)
+
+
+def group_of(spec: FrameSpec, sensor_size: tuple[int, int]) -> str:
+    """Name of the group that holds the frames of a sensor of (width, height)."""
+    return "frames_{}x{}".format(*spec.size(sensor_size))
+
+
+class FramesWriter(Finished):
+    """Writes the cache, recording by recording, in bounded memory.
+
+        with FramesWriter(path, spec, attrs) as writer:
+            writer.add(recording, windows, kept, background, "train")
+
+    The folder can be opened once the block has ended without an exception. Equal input gives equal bytes.
+
+    Args:
+        path: a folder that does not exist yet.
+        spec: how the windows were made.
+        attrs: anything else that JSON can hold, given back by ``Frames.attrs``.
+
+    Raises InputError when the folder exists or cannot be made.
+    """
+
+    def __init__(self, path: str | Path, spec: FrameSpec, attrs: Mapping[str, Any] | None = None) -> None:
+        self.spec, self.attrs = spec, dict(attrs or {})
+        self._out = ArrayWriter(path, KIND)
+        self._recordings: list[RecordingInfo] = []
+
+    def add(
+        self,
+        recording: Recording,
+        windows: Windows | Iterable[Windows],
+        kept: np.ndarray,
+        background: np.ndarray | Iterable[np.ndarray],
+        split: str,
+    ) -> None:
+        """Append a recording.
+
+        Args:
+            windows: its windows, or an iterator over parts of them in order, for recordings too long for memory.
+            kept: bool, one entry per event of ``recording.events``.
+            background: float32 (N, 2, hb, wb), or an iterator over the same parts of it.
+            split: one of ``SPLITS``.
+
+        Raises:
+            InputError: a name that is already there, or a split that does not exist.
+            ValueError: arrays whose lengths or shapes do not belong together.
+        """
+        if split not in SPLITS:
+            raise InputError(f"{recording.name}: split {split!r}, must be one of {', '.join(SPLITS)}")
+        if recording.name in {info.name for info in self._recordings}:
+            raise InputError(f"{recording.name}: a second recording of this name ({recording.source}); rename one")
+        if len(kept) != len(recording.events):
+            raise ValueError(f"{recording.name}: kept has {len(kept)} entries for {len(recording.events)} events")
+        if isinstance(windows, Windows):
+            windows = [windows]
+        if isinstance(background, np.ndarray):
+            background = [background]
+        group = group_of(self.spec, recording.sensor_size)
+        first = self._out.rows(f"{group}/start_us")
+        for part, rates in zip(windows, background, strict=True):
+            self._add_windows(group, recording, part, rates)
+        last = self._out.rows(f"{group}/start_us")
+        t = recording.events["t"]
+        self._recordings.append(
+            RecordingInfo(
+                name=recording.name,
+                sensor=recording.sensor,
+                sensor_size=(int(recording.sensor_size[0]), int(recording.sensor_size[1])),
+                split=split,
+                dropped={reason: int(count) for reason, count in recording.dropped.items()},
+                n_windows=last - first,
+                t_start=int(t[0]) if len(t) else None,
+                t_end=int(t[-1]) if len(t) else None,
+                events=self._add_table("events", recording.events, EVENT_DTYPE, kept=np.asarray(kept, bool)),
+                windows=(first, last),
+                labels=self._add_optional("labels", recording.labels, LABEL_DTYPE),
+                truth=self._add_optional("truth", recording.truth, TRUTH_DTYPE),
+            )
+        )
+
+    def _add_windows(self, group: str, recording: Recording, part: Windows, rates: np.ndarray) -> None:
+        spec, count = self.spec, len(part.start_us)
+        shape = (count, spec.n_timesteps, 2, *spec.size(recording.sensor_size))
+        if part.frames.shape != shape or len(rates) != count:
+            raise ValueError(
+                f"{recording.name}: frames {part.frames.shape}, background {rates.shape}, "
+                f"start_us {part.start_us.shape}; the frames must be {shape}"
+            )
+        frames = part.frames.astype(bool if spec.normalize else np.uint16, copy=False)
+        index = np.full(count, len(self._recordings), np.int32)
+        put = self._out.append
+        put(f"{group}/frames", frames, SAMPLES, "sample step polarity y x", units="1" if spec.normalize else "events")
+        put(f"{group}/background", rates.astype(np.float32), SMALL, "sample polarity block_y block_x",
+            units="events per pixel and step")  # fmt: skip
+        put(f"{group}/recording", index, COLUMNS, "sample")
+        put(f"{group}/start_us", part.start_us.astype(np.int64), COLUMNS, "sample", units="µs")
+
+    def _add_optional(self, table: str, rows: np.ndarray | None, dtype: np.dtype[Any]) -> tuple[int, int] | None:
+        return None if rows is None else self._add_table(table, rows, dtype)
+
+    def _add_table(self, table: str, rows: np.ndarray, dtype: np.dtype[Any], **more: np.ndarray) -> tuple[int, int]:
+        """Append the fields of a structured array, and more columns, to a table; rows [first, last + 1)."""
+        columns = {name: rows[name].astype(dtype[name]) for name in dtype.names or ()} | more
+        first = self._out.rows(f"{table}/{next(iter(columns))}")
+        for name, values in columns.items():
+            self._out.append(f"{table}/{name}", values, COLUMNS, "row", **({"units": _UNITS[name]} if name in _UNITS else {}))
+        return first, first + len(rows)
+
+    def _finish(self) -> None:
+        self._out.finish(
+            {"spec": asdict(self.spec), "attrs": self.attrs, "recordings": [asdict(info) for info in self._recordings]}
+        )
+
+
+class Frames:
+    """Reads the cache. Recordings are named by their index r in ``recordings``, windows by their index k in r.
+
+    Attributes:
+        spec: how the windows were made.
+        attrs: what the writer was given.
+        recordings: what is known of each recording, in order.
+
+    Every method raises InputError, naming the file, when one is missing or damaged; nothing reads as zeros.
+    """
+
+    def __init__(self, arrays: ArrayReader) -> None:
+        self._in = arrays
+        self.spec = FrameSpec(**arrays.contents["spec"])
+        self.attrs: dict[str, Any] = arrays.contents["attrs"]
+        self.recordings = [RecordingInfo.from_json(entry) for entry in arrays.contents["recordings"]]
+
+    @classmethod
+    def open(cls, path: str | Path) -> Frames:
+        """Open a cache, after checking that every file is there. Raises InputError otherwise."""
+        return cls(ArrayReader(path, KIND))
+
+    def windows(self, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All windows of a recording: (start_us int64 (N,), frames uint8 or uint16 (N, T, 2, H, W),
+        background float32 (N, 2, hb, wb))."""
+        return self._rows(r, 0, self.recordings[r].n_windows)
+
+    def read(self, r: int, ks: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The windows ks of a recording, in the order asked for: as ``windows``. Raises IndexError for others."""
+        wanted = np.asarray(ks, np.int64).reshape(-1)
+        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < self.recordings[r].n_windows:
+            raise IndexError(f"{self.recordings[r].name}: windows {ks} of {self.recordings[r].n_windows}")
+        runs = np.split(wanted, 1 + np.flatnonzero(np.diff(wanted) != 1))
+        parts = [self._rows(r, int(run[0]), int(run[-1]) + 1) for run in runs if len(run)] or [self._rows(r, 0, 0)]
+        start_us, frames, background = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return start_us, frames, background
+
+    def _rows(self, r: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        info = self.recordings[r]
+        group = group_of(self.spec, info.sensor_size)
+        if f"{group}/frames" not in self._in:
+            shape = (0, self.spec.n_timesteps, 2, *self.spec.size(info.sensor_size))
+            empty = np.zeros(shape, np.uint8 if self.spec.normalize else np.uint16)
+            return np.zeros(0, np.int64), empty, np.zeros((0, 2, 1, 1), np.float32)
+        rows = info.windows[0] + first, info.windows[0] + last
+        start_us, frames, background = (
+            self._in.read(f"{group}/{name}", *rows) for name in ("start_us", "frames", "background")
+        )
+        return start_us, frames.view(np.uint8) if self.spec.normalize else frames, background
+
+    def events(self, r: int) -> np.ndarray:
+        """Every event of a recording that passed the checks: EVENT_DTYPE (n,)."""
+        return self._table("events", EVENT_DTYPE, self.recordings[r].events)
+
+    def kept(self, r: int) -> np.ndarray:
+        """Which of ``events(r)`` passed the transforms and are in the frames: bool (n,)."""
+        return self._in.read("events/kept", *self.recordings[r].events)
+
+    def labels(self, r: int) -> np.ndarray | None:
+        """Label points: LABEL_DTYPE, or None when nobody labelled the recording."""
+        rows = self.recordings[r].labels
+        return None if rows is None else self._table("labels", LABEL_DTYPE, rows)
+
+    def truth(self, r: int) -> np.ndarray | None:
+        """Truth per event: TRUTH_DTYPE, or None."""
+        rows = self.recordings[r].truth
+        return None if rows is None else self._table("truth", TRUTH_DTYPE, rows)
+
+    def _table(self, table: str, dtype: np.dtype[Any], rows: tuple[int, int]) -> np.ndarray:
+        result = np.zeros(rows[1] - rows[0], dtype)
+        for name in dtype.names or ():
+            result[name] = self._in.read(f"{table}/{name}", *rows)
+        return result
+
+    def samples(self, split: str | None = None) -> list[tuple[int, int]]:
+        """Every window of a split (of all, by default) as (r, k), in the order of the recordings.
+
+        Raises InputError for a split that does not exist; one without recordings gives an empty list."""
+        if split is not None and split not in SPLITS:
+            raise InputError(f"split: {split!r}, must be one of {', '.join(SPLITS)}")
+        chosen = ((r, info) for r, info in enumerate(self.recordings) if split in (None, info.split))
+        return [(r, k) for r, info in chosen for k in range(info.n_windows)]
