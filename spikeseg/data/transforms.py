@@ -1,0 +1,220 @@
+"""tonic's event transforms by name, as the configuration lists them, kept honest.
+
+The frames, the labels and the detections share the sensor's pixels and the recording's clock, so a transform may drop events or
+change their polarity, but may not move or add any: one that does is refused. What tonic leaves to luck is settled
+here: random transforms are seeded, none remembers the recording before, the caller's array is never changed, and empty
+recordings pass.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tonic.transforms
+
+from spikeseg.data.recording import EVENT_DTYPE
+from spikeseg.errors import InputError
+
+Chain = Callable[[np.ndarray], np.ndarray]
+"""Events in, events out: structured arrays with the fields of EVENT_DTYPE and the field i."""
+
+_CARRIED = np.dtype([*EVENT_DTYPE.descr, ("i", "<i8")])
+
+_REJECTED = (TypeError, ValueError, AttributeError, IndexError, KeyError, ZeroDivisionError, AssertionError, OverflowError)
+"""What tonic's transforms raise when they get what they cannot handle."""
+
+_MOVERS = (
+    "CenterCrop", "Downsample", "EventDownsampling", "RandomCrop", "RandomFlipLR", "RandomFlipUD", "RandomTimeReversal",
+    "SpatialJitter", "TimeAlignment", "TimeJitter", "TimeSkew", "UniformNoise",
+)  # fmt: skip
+"""tonic's transforms that move events or add some."""
+
+TRANSFORMS: dict[str, type] = {
+    name: getattr(tonic.transforms, name)
+    for name in (
+        "CropTime", "Decimation", "Denoise", "DropEvent", "DropEventByArea", "DropEventByTime", "DropPixel", "EventDrop",
+        "MergePolarities", "RandomDropPixel", "RandomFlipPolarity", "RefractoryPeriod",
+    )
+}  # fmt: skip
+"""tonic's transforms that the configuration can name: those that drop events or change their polarity."""
+
+_REMEDY = (
+    "only transforms that drop events or change their polarity keep them in register with the labels (for frames of "
+    "another size see data.input_height, for mirrored samples data.augmentation)"
+)
+
+
+@dataclass(frozen=True)
+class DropPixel:
+    """tonic's DropPixel, same result, in one pass: tonic takes one pass over all events for every pixel it drops.
+
+    Attributes:
+        coordinates: pixels (x, y) whose events are dropped.
+        hot_pixel_frequency: or: drop the pixels that fire more often than this on average, events/s.
+
+    Raises InputError unless one of them is given, and the frequency is positive.
+    """
+
+    coordinates: Sequence[Sequence[int]] | None = None
+    hot_pixel_frequency: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.coordinates is None) == (self.hot_pixel_frequency is None):
+            raise InputError("needs coordinates or hot_pixel_frequency, one of them")
+        if self.hot_pixel_frequency is not None and not self.hot_pixel_frequency > 0:
+            raise InputError("hot_pixel_frequency must be above 0 (events/s)")
+
+    def __call__(self, events: np.ndarray) -> np.ndarray:
+        if not len(events):
+            return events
+        x, y = events["x"].astype(np.int64), events["y"].astype(np.int64)
+        width, height = int(x.max()) + 1, int(y.max()) + 1
+        flat = y * width + x
+        if self.hot_pixel_frequency is None:
+            coordinates = np.asarray(self.coordinates, np.int64).reshape(-1, 2)
+            inside = np.all((coordinates >= 0) & (coordinates < (width, height)), axis=1)
+            drop = np.zeros(width * height, bool)
+            drop[coordinates[inside, 1] * width + coordinates[inside, 0]] = True
+        else:
+            limit = self.hot_pixel_frequency * (events["t"][-1] - events["t"][0]) * 1e-6
+            drop = np.bincount(flat, minlength=width * height) > limit
+        kept: np.ndarray = events[~drop[flat]]
+        return kept
+
+
+_OURS: dict[str, type] = {"DropPixel": DropPixel}
+
+
+def build(specs: Sequence[Mapping[str, Any]], sensor_size: tuple[int, int]) -> Chain:
+    """The chain that the configuration describes.
+
+    Args:
+        specs: data.transforms, such as [{"name": "DropPixel", "hot_pixel_frequency": 50}]; the other keys are the
+            arguments of tonic's transform, lists standing for tuples. ``sensor_size`` is filled in where it is wanted.
+        sensor_size: (width, height) in pixels.
+
+    Returns:
+        A tonic.transforms.Compose, for ``apply``; an empty list gives one that changes nothing.
+
+    Raises:
+        InputError: an unknown name, an argument that the transform does not have or cannot use, or a transform that
+            moves or adds events. Each is tried on a few events first, so that this shows at once.
+    """
+    steps = [_step(at, spec, sensor_size) for at, spec in enumerate(specs)]
+    for at, (spec, step) in enumerate(zip(specs, steps, strict=True)):
+        try:
+            apply(_probe(sensor_size), tonic.transforms.Compose([step]))
+        except InputError as error:
+            raise InputError(f"{_where(at, spec)}: {error}") from error
+    chain: Chain = tonic.transforms.Compose(steps)
+    return chain
+
+
+def apply(events: np.ndarray, chain: Chain, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Pass events through a chain.
+
+    Args:
+        events: EVENT_DTYPE (n,), sorted by t; not changed.
+        chain: from ``build``.
+        seed: of the random transforms; equal seeds give equal results. numpy's global state is left as it was.
+
+    Returns:
+        The events that passed, EVENT_DTYPE (m,), in order, with the polarity that the chain gave them; and bool (n,):
+        which of the input passed.
+
+    Raises:
+        InputError: the chain fails, or moves, adds or doubles events.
+    """
+    carried = np.zeros(len(events), _CARRIED)
+    for name in EVENT_DTYPE.names or ():
+        carried[name] = events[name]
+    carried["i"] = np.arange(len(events))
+    try:
+        with _seeded(seed):
+            passed = copy.deepcopy(chain)(carried) if len(carried) else carried  # CropTime remembers its first recording
+    except _REJECTED as error:
+        raise InputError(f"tonic cannot apply it: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    kept = np.zeros(len(events), bool)
+    if not len(passed):
+        return events[:0].copy(), kept
+    if passed.dtype.names is None or "i" not in passed.dtype.names:
+        raise InputError("it does not give events")
+    index = passed["i"]
+    if index.min() < 0 or index.max() >= len(events) or len(np.unique(index)) < len(index):
+        raise InputError(f"it adds events; {_REMEDY}")
+    passed = passed[np.argsort(index, kind="stable")]
+    index = passed["i"]
+    for name in "txy":
+        if np.any(passed[name] != events[name][index]):
+            raise InputError(f"it changes {name} of events; {_REMEDY}")
+    kept[index] = True
+    result = np.zeros(len(passed), EVENT_DTYPE)
+    for name in EVENT_DTYPE.names or ():
+        result[name] = passed[name]
+    return result, kept
+
+
+def _step(at: int, spec: Mapping[str, Any], sensor_size: tuple[int, int]) -> Chain:
+    """One transform of the list, made but not tried."""
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("name"), str):
+        raise InputError(f"data.transforms[{at}]: {spec!r}, must be a mapping with a name, such as name: DropPixel")
+    name = spec["name"]
+    if name in _MOVERS:
+        raise InputError(f"data.transforms[{at}].name: {name} moves or adds events; {_REMEDY}")
+    if name not in TRANSFORMS:
+        near = difflib.get_close_matches(name, TRANSFORMS, n=3, cutoff=0.6)
+        told = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(TRANSFORMS)}"
+        raise InputError(f"data.transforms[{at}].name: unknown transform {name!r}; {told}")
+    kind = _OURS.get(name, TRANSFORMS[name])
+    known = [arg for arg in inspect.signature(kind).parameters]
+    given = {key: _tuples(value) for key, value in spec.items() if key != "name"}
+    if unknown := [key for key in given if key not in known]:
+        raise InputError(f"{_where(at, spec)}: no argument {unknown[0]!r}; there are: {', '.join(known) or 'none'}")
+    if "sensor_size" in known:
+        given.setdefault("sensor_size", (*sensor_size, 2))
+    try:
+        made: Chain = kind(**given)
+    except InputError as error:
+        raise InputError(f"{_where(at, spec)}: {error}") from error
+    except _REJECTED as error:
+        needed = ", ".join(known)
+        raise InputError(f"{_where(at, spec)}: {' '.join(str(error).split()) or 'not allowed'}; takes: {needed}") from error
+    return made
+
+
+def _where(at: int, spec: Mapping[str, Any]) -> str:
+    told = ", ".join(f"{key}={value!r}" for key, value in spec.items() if key != "name")
+    return f"data.transforms[{at}] {spec['name']}({told})"
+
+
+def _tuples(value: Any) -> Any:
+    """YAML has no tuples; tonic tells ranges from numbers by them."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def _probe(sensor_size: tuple[int, int]) -> np.ndarray:
+    """A few events spread over the sensor and a second."""
+    events = np.zeros(64, EVENT_DTYPE)
+    spread = np.random.default_rng(0)
+    events["t"] = 1_000 + np.sort(spread.integers(0, 1_000_000, len(events)))
+    events["x"], events["y"] = (spread.integers(0, limit, len(events)) for limit in sensor_size)
+    events["p"] = spread.integers(0, 2, len(events))
+    return events
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """tonic draws from numpy's global generator; lend it one of ours."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
