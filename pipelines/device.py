@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def pick_device(name: str) -> torch.device:
+def torch_device(name: str) -> torch.device:
     """The torch device of this name; cuda without a GPU becomes the CPU, with a warning.
 
     Raises InputError for a name that torch does not know."""

@@ -204,5 +204,6 @@ def frame_recording(recording: Recording, spec: FrameSpec, chain: list[dict[str,
     from spikeseg.data import background, frames, transforms
 
     events, kept = transforms.apply(recording.events, transforms.build(chain, recording.sensor_size))
-    windows = frames.frame(events, recording.sensor_size, spec)
+    origin = int(recording.events["t"][0]) if len(recording.events) else None
+    windows = frames.frame(events, recording.sensor_size, spec, origin_us=origin)
     return Framed(recording, windows, kept, background.estimate(windows.frames))
