@@ -1,0 +1,161 @@
+"""EBSSA, event recordings of the night sky, and simulated ones in its formats.
+
+Afshar et al. 2020, IEEE Sensors Journal 20(24):15117 (arXiv 1911.08730). Either ``labelled_ebssa.h5`` below
+the root, opened by tonic.datasets.EBSSA, or every .mat below it. Of tonic only the opening and the list of
+recordings are used: its events begin at 0, wrap where x is 0, and have their polarity cast to bool (which
+turns -1 and 2 into ON); its labels are boxes. Here events, labels and truth keep the file's clock, and labels
+are points.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from spikeseg.data.datasets.entry import (
+    Entry,
+    checked_root,
+    checked_sensor,
+    combined,
+    files_below,
+    fingerprint,
+    unique_names,
+)
+from spikeseg.data.readers import Raw, read_raw
+from spikeseg.data.readers.hdf5 import opened
+from spikeseg.data.readers.numpy_files import read_npz_arrays
+from spikeseg.data.recording import TRUTH_DTYPE, Recording, checked
+from spikeseg.data.sensors import EBSSA_SIZES, named_sensor
+from spikeseg.errors import InputError
+
+H5_NAME = "labelled_ebssa.h5"
+TRUTH_FOLDER = "truth"
+MATLAB_INTERNAL = "#"
+"""#refs# and #subsystem# of MATLAB v7.3 are no recordings."""
+
+
+def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
+    """The recordings below ``root``, sorted by name; nothing is downloaded.
+
+    Args:
+        root: a folder, or the .h5 or .mat file itself.
+        sensor: "all", "ATIS" or "DAVIS": by the names of recordings and folders, or else by the coordinates.
+
+    Raises InputError if there is no such folder, it holds neither labelled_ebssa.h5 nor .mat files, or none
+    of the sensor.
+    """
+    sensor = checked_sensor(sensor)
+    root = checked_root(root, "EBSSA")
+    files = list(files_below(root))
+    archives = [path for path in files if path.name == H5_NAME or (path == root and path.suffix == ".h5")]
+    mats = [path for path in files if path.suffix.lower() == ".mat"]
+    if len(archives) > 1:
+        raise InputError(f"{root}: holds {len(archives)} files {H5_NAME}; set data.data_root to one of them")
+    if archives and mats:
+        warnings.warn(
+            f"{root}: holds {H5_NAME} and {len(mats)} .mat files; the .mat files are ignored",
+            stacklevel=2,
+        )
+    found = _archive_entries(archives[0]) if archives else _mat_entries(root, mats)
+    if not found:
+        raise InputError(
+            f"{root}: no recordings: expected {H5_NAME} or .mat files below it; check data.data_root"
+        )
+    if sensor != "all":
+        found = [(entry, its or _sensor_of(entry)) for entry, its in found]
+        total = len(found)
+        found = [(entry, its) for entry, its in found if its == sensor]
+        if not found:
+            raise InputError(f"{root}: none of {total} recordings is from {sensor}; set data.sensor to all")
+    return sorted((entry for entry, _ in found), key=lambda entry: entry.name)
+
+
+def load(where: str, name: str, sensor: str, truth: Path | None, lenient: bool) -> Recording:
+    """Read one recording (``FILE.mat`` or ``FILE.h5::NAME``) and, if there is one, the truth beside it."""
+    raw = read_raw(where, sensor)
+    return checked(
+        name,
+        where,
+        raw.t,
+        raw.x,
+        raw.y,
+        raw.p,
+        raw.sensor_size or EBSSA_SIZES[raw.sensor],
+        raw.labels,
+        sensor=raw.sensor,
+        truth=None if truth is None else read_truth(truth, raw),
+        lenient=lenient,
+    )
+
+
+def read_truth(path: Path, raw: Raw) -> np.ndarray:
+    """The per-event truth of a simulated recording, TRUTH_DTYPE (N,).
+
+    Raises InputError if its events (t, x, y, p) are not those of the recording, event for event.
+    """
+    columns = read_npz_arrays(path, ("t", "x", "y", "p", "source", "object_id"))
+    same = all(np.array_equal(columns[field], getattr(raw, field)) for field in "txyp")
+    if not same or columns["source"].shape != columns["t"].shape != columns["object_id"].shape:
+        raise InputError(
+            f"{path}: events differ from those of the recording beside it; simulate again or remove it"
+        )
+    truth = np.empty(len(columns["t"]), TRUTH_DTYPE)
+    truth["source"], truth["object_id"] = columns["source"], columns["object_id"]
+    return truth
+
+
+def _archive_entries(path: Path) -> list[tuple[Entry, str]]:
+    """An entry, and its sensor if the name tells, per recording of the .h5."""
+    from tonic.datasets import EBSSA
+
+    class Archive(EBSSA):  # type: ignore[misc]
+        """tonic's dataset, at the path given rather than at <save_to>/EBSSA; never downloads."""
+
+        file_name = path.name
+
+        def _check_exists(self) -> bool:
+            self.location_on_system = str(path.parent)
+            return True
+
+    with opened(path):
+        names = [name for name in Archive(str(path.parent)).keys if not name.startswith(MATLAB_INTERNAL)]
+    whole = fingerprint(path)
+    found = []
+    for name in names:
+        sensor, truth = named_sensor(name), _truth_of(path, name)
+        task = partial(load, f"{path}::{name}", name, sensor, truth)
+        found.append((Entry(name, path, combined(whole, name, _fingerprint_of(truth)), task), sensor))
+    return found
+
+
+def _mat_entries(root: Path, paths: list[Path]) -> list[tuple[Entry, str]]:
+    """An entry, and its sensor if the path below root tells, per .mat file."""
+    names = unique_names(root, paths)
+    found = []
+    for path, name in names.items():
+        sensor = named_sensor(str(path.relative_to(root)) if path != root else name)
+        truth = _truth_of(path, path.stem)
+        task = partial(load, str(path), name, sensor, truth)
+        found.append((Entry(name, path, combined(fingerprint(path), _fingerprint_of(truth)), task), sensor))
+    return found
+
+
+def _truth_of(path: Path, name: str) -> Path | None:
+    """The file truth/<name>.npz beside a recording's file, or beside its folder."""
+    places = (folder / TRUTH_FOLDER / f"{name}.npz" for folder in (path.parent, path.parent.parent))
+    return next((place for place in places if place.is_file()), None)
+
+
+def _fingerprint_of(truth: Path | None) -> str:
+    return fingerprint(truth) if truth is not None else ""
+
+
+def _sensor_of(entry: Entry) -> str:
+    """The sensor of a recording whose name does not tell; an unreadable one counts as neither."""
+    try:
+        return entry.load(True).sensor
+    except InputError:
+        return ""

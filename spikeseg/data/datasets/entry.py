@@ -1,0 +1,111 @@
+"""An entry of a dataset: where a recording lies, what its file's fingerprint is, how it is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikeseg.data.recording import Recording
+from spikeseg.errors import InputError
+
+WHOLE_BYTES = 64 * 2**20
+"""Files up to this size are hashed whole."""
+BLOCK_BYTES = 2**20
+"""Of larger ones: the size, the first and the last block, and a block every WHOLE_BYTES."""
+SENSORS = ("all", "ATIS", "DAVIS")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recording of a dataset, not yet read.
+
+    Attributes:
+        name: unique within the dataset, usable as a file name.
+        path: the file; several entries may share it.
+        fingerprint: hexadecimal, of everything that load reads.
+        load: ``load(lenient)`` reads and checks the recording; raises InputError. Can be pickled.
+    """
+
+    name: str
+    path: Path
+    fingerprint: str
+    load: Callable[[bool], Recording]
+
+
+def fingerprint(path: str | Path) -> str:
+    """SHA-256 of a file's content, above WHOLE_BYTES of samples of it. InputError if it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= WHOLE_BYTES:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(str(size).encode())
+            for start in [*range(0, size, WHOLE_BYTES), size - BLOCK_BYTES]:
+                file.seek(start)
+                digest.update(file.read(BLOCK_BYTES))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return digest.hexdigest()
+
+
+def combined(*parts: str) -> str:
+    """One fingerprint of several."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def checked_root(root: str | Path, dataset: str) -> Path:
+    """The root as a Path. Raises InputError if there is no such folder or file."""
+    path = Path(root).expanduser()
+    if not path.exists():
+        raise InputError(
+            f"{path}: not found; set data.data_root (--data-root) to the folder of {dataset} recordings"
+        )
+    return path
+
+
+def checked_sensor(sensor: str) -> str:
+    """The sensor, one of SENSORS. Raises InputError otherwise."""
+    if sensor not in SENSORS:
+        raise InputError(f"data.sensor: {sensor!r}; allowed: {', '.join(SENSORS)}")
+    return sensor
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """Files below root, or root itself if it is one, sorted; hidden files and folders left out."""
+    if root.is_file():
+        yield root
+        return
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror or error})") from error
+
+    for folder, folders, names in os.walk(root, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(folder) / name for name in sorted(names) if not name.startswith("."))
+
+
+def unique_names(root: Path, paths: Iterable[Path], full: bool = False) -> dict[Path, str]:
+    """A name per path: its stem where all differ, else its path below root ("_" for "/"), else with suffix.
+
+    ``full``: begin with the path below root. Paths that share a name even then get a number.
+    """
+    paths = list(paths)
+    forms: list[Callable[[Path], str]] = [
+        lambda path: path.stem,
+        lambda path: "_".join(path.relative_to(root).with_suffix("").parts) or path.stem,
+        lambda path: "_".join(path.relative_to(root).parts) or path.name,
+    ]
+    names: dict[Path, str] = {}
+    for form in forms[1:] if full else forms:
+        names = {path: form(path) for path in paths}
+        if len(set(names.values())) == len(paths):
+            return names
+    seen: dict[str, int] = {}
+    for path, name in names.items():
+        seen[name] = seen.get(name, 0) + 1
+        names[path] = name if seen[name] == 1 else f"{name}_{seen[name]}"
+    return names

@@ -1,0 +1,38 @@
+"""N-MNIST: handwritten digits on a screen, seen by a moving ATIS (34 x 34).
+
+Orchard et al. 2015, Frontiers in Neuroscience 9:437. The layout of the archives Train.zip and Test.zip: a
+folder per digit, a .bin per recording. A digit is no moving object, so recordings carry no labels; the digit
+stays in the name.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from spikeseg.data.datasets.entry import Entry, checked_root, files_below, fingerprint, unique_names
+from spikeseg.data.datasets.files import load
+from spikeseg.errors import InputError
+
+DIGITS = frozenset("0123456789")
+
+
+def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
+    """Every .bin in a folder named 0 to 9 below ``root``, sorted by path; names as ``Train_7_00012``.
+
+    Raises InputError if there is no such folder, it holds no such file, or ``sensor`` is not "all".
+    """
+    if sensor != "all":
+        raise InputError(f"data.sensor: {sensor!r} with dataset nmnist; only all is possible here")
+    root = checked_root(root, "N-MNIST")
+    paths = [
+        path for path in files_below(root) if path.suffix.lower() == ".bin" and path.parent.name in DIGITS
+    ]
+    if not paths:
+        raise InputError(
+            f"{root}: no .bin files in folders named 0 to 9; unpack N-MNIST's Train.zip or Test.zip"
+        )
+    names = unique_names(root, paths, full=True)
+    return [
+        Entry(names[path], path, fingerprint(path), partial(load, str(path), names[path])) for path in paths
+    ]

@@ -1,0 +1,70 @@
+"""Readers: one file per format, one function for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from spikeseg.data.readers.aedat4 import read_aedat4
+from spikeseg.data.readers.ebssa_mat import read_hdf5, read_mat5
+from spikeseg.data.readers.formats import detect
+from spikeseg.data.readers.nmnist import read_nmnist
+from spikeseg.data.readers.numpy_files import read_npy, read_npz
+from spikeseg.data.readers.raw import Raw
+from spikeseg.data.readers.text import read_text
+from spikeseg.data.recording import Recording, checked
+from spikeseg.data.sensors import SENSOR_SIZES, fitting_sensor, named_sensor
+from spikeseg.errors import InputError
+
+__all__ = ["READ", "Raw", "read", "read_raw"]
+
+READ: dict[str, Callable[[Path], Raw]] = {
+    "aedat4": read_aedat4,
+    "npz": read_npz,
+    "npy": read_npy,
+    "nmnist": read_nmnist,
+    "text": read_text,
+}
+"""Format as ``formats.detect`` names it -> reader, for those that need nothing but the path."""
+
+MEMBER = "::"
+"""Separates an HDF5 file of several recordings from the name of one: ``labelled_ebssa.h5::NAME``."""
+
+
+def read(path: str | Path, *, sensor_size: tuple[int, int] | None = None, lenient: bool = False) -> Recording:
+    """Any supported recording, checked; format by content, then by name.
+
+    Its name is the file's without suffix, or that of the recording in ``FILE.h5::NAME``.
+
+    Args:
+        sensor_size: (width, height); by default what the file says, or else the smallest known sensor that
+            holds the coordinates (sensors.SENSOR_SIZES).
+        lenient: see ``recording.checked``.
+
+    Raises InputError: a file that is missing, empty, truncated, of an unknown or unsupported format, or whose
+    content fails the checks.
+    """
+    where = str(path)
+    raw = read_raw(path)
+    size = sensor_size or raw.sensor_size or SENSOR_SIZES[fitting_sensor(where, raw.x, raw.y)]
+    name = where.split(MEMBER)[-1] if MEMBER in Path(where).name else Path(where).stem
+    return checked(
+        name, where, raw.t, raw.x, raw.y, raw.p, size, raw.labels, sensor=raw.sensor, lenient=lenient
+    )
+
+
+def read_raw(path: str | Path, sensor: str = "") -> Raw:
+    """The columns of any supported recording, unchecked. Raises InputError as ``read`` does.
+
+    Args:
+        sensor: "DAVIS" or "ATIS" where an EBSSA file's is known; "": by the names of file and folder, or else
+            by the coordinates.
+    """
+    file, _, member = str(path).partition(MEMBER) if not Path(path).exists() else (str(path), "", "")
+    found = detect(file)
+    if member and found != "hdf5":
+        raise InputError(f"{path}: {MEMBER} names a recording of an HDF5 file, but this one is {found}")
+    if found in READ:
+        return READ[found](Path(file))
+    sensor = sensor or named_sensor("/".join(Path(file).parts[-2:]))
+    return read_mat5(file, sensor) if found == "mat5" else read_hdf5(file, member, sensor)

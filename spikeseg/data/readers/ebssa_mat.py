@@ -1,0 +1,159 @@
+"""EBSSA's MATLAB recordings: structs TD (events) and Obj (labels), v5 by scipy, v7.3 by h5py.
+
+Source: Afshar et al. 2020, IEEE Sensors J. 20(24):15117. TD.{ts,x,y,p} and Obj.{ts,x,y,id}, ts in µs, x and y
+counted from 1: here they count from 0, subtracted after widening, since 0 - 1 wraps in unsigned arrays.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import scipy.io
+from scipy.io.matlab import MatReadError
+
+from spikeseg.data.readers.hdf5 import child, column, is_matlab_empty, opened
+from spikeseg.data.readers.raw import Raw
+from spikeseg.data.sensors import EBSSA_SIZES, fitting_sensor, named_sensor
+from spikeseg.errors import InputError
+
+LABEL_FIELDS = ("ts", "x", "y", "id")
+EVENT_FIELDS = ("ts", "x", "y", "p")
+
+
+def read_mat5(path: str | Path, sensor: str = "") -> Raw:
+    """A MATLAB v5 file with the struct TD and, if labelled, Obj; nObj = 0 without Obj: labelled, no object.
+
+    Args:
+        sensor: "DAVIS" or "ATIS" if known; "": the smaller one that holds the coordinates.
+
+    Raises InputError if the file is damaged or truncated, or has no TD.
+    """
+    try:
+        content = scipy.io.loadmat(path, variable_names=["TD", "Obj", "nObj"], appendmat=False)
+    except (
+        MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, EOFError, MemoryError, zlib.error
+    ) as error:  # fmt: skip
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path}: truncated or damaged MATLAB file ({reason}); get the file again"
+        ) from error
+    if "TD" not in content:
+        raise InputError(
+            f"{path}: has no variable TD, so it is no EBSSA recording; expected TD.ts, .x, .y, .p"
+        )
+    where = str(path)
+    events = {name: _mat5_column(content["TD"], name, f"{where}: TD") for name in EVENT_FIELDS}
+    labels = None
+    if "Obj" in content and content["Obj"].size:
+        labels = {name: _mat5_column(content["Obj"], name, f"{where}: Obj") for name in LABEL_FIELDS}
+    elif "Obj" in content or _says_none(content.get("nObj")):
+        labels = {name: np.empty(0) for name in LABEL_FIELDS}
+    return zero_based(where, events, labels, sensor)
+
+
+def read_hdf5(path: str | Path, member: str = "", sensor: str = "") -> Raw:
+    """One recording of an HDF5 file: of MATLAB v7.3 (TD at the top), or a group of EBSSA's labelled_ebssa.h5.
+
+    Args:
+        member: name of the group; "" when the file holds a single recording.
+        sensor: as in read_mat5.
+
+    Raises InputError if the file is damaged, is of another kind, or holds several recordings and none is
+    named.
+    """
+    with opened(path) as file:
+        if not member and child(file, "TD", str(path)) is not None:
+            return read_group(file, str(path), sensor)
+        names = recording_names(file)
+        if not names:
+            raise InputError(
+                f"{path}: HDF5 without a group TD: not EBSSA; DSEC and Metavision are not supported yet"
+            )
+        if not member and len(names) > 1:
+            raise InputError(
+                f"{path}: holds {len(names)} recordings; name one, as in {Path(path).name}::{names[0]}"
+            )
+        member = member or names[0]
+        if member not in names:
+            near = get_close_matches(member, names, n=3) or names[:3]
+            raise InputError(f"{path}: holds no recording {member!r}; did you mean {', '.join(near)}?")
+        return read_group(file[member], f"{path}::{member}", sensor or named_sensor(member))
+
+
+def recording_names(file: h5py.File) -> list[str]:
+    """Names of the groups that hold a TD, sorted. Links to elsewhere are refused."""
+    groups = {name: child(file, name, file.filename) for name in sorted(file)}
+    return [
+        name
+        for name, group in groups.items()
+        if isinstance(group, h5py.Group) and group.id.links.exists(b"TD")
+    ]
+
+
+def read_group(group: h5py.Group, where: str, sensor: str = "") -> Raw:
+    """One recording of an open HDF5 file: TD/{ts,x,y,p} and, if labelled, Obj/{ts,x,y,id}.
+
+    Obj of length 0, or nObj = 0 without Obj, says labelled, and no object. ``where`` opens every message.
+    """
+    td = child(group, "TD", where)
+    if not isinstance(td, h5py.Group):
+        raise InputError(f"{where}: has no group TD, so it is no EBSSA recording; expected TD/ts, x, y, p")
+    events = {name: column(td, name, f"{where}: TD") for name in EVENT_FIELDS}
+    obj = child(group, "Obj", where)
+    labels = None
+    if isinstance(obj, h5py.Group):
+        labels = {name: column(obj, name, f"{where}: Obj") for name in LABEL_FIELDS}
+    elif obj is not None and not is_matlab_empty(obj):
+        raise InputError(f"{where}: Obj: is not a group of ts, x, y, id")
+    elif obj is not None or (child(group, "nObj", where) and _says_none(column(group, "nObj", where))):
+        labels = {name: np.empty(0) for name in LABEL_FIELDS}
+    return zero_based(where, events, labels, sensor)
+
+
+def zero_based(
+    where: str, events: dict[str, np.ndarray], labels: dict[str, np.ndarray] | None, sensor: str = ""
+) -> Raw:
+    """Columns with 1-based x and y as Raw; the sensor from ``sensor`` or from the coordinates."""
+    x, y = _minus_one(events["x"]), _minus_one(events["y"])
+    name = sensor or fitting_sensor(where, x, y, EBSSA_SIZES)
+    points = None
+    if labels is not None:
+        shift: dict[str, Callable[[np.ndarray], np.ndarray]] = {"x": _minus_one, "y": _minus_one}
+        points = {
+            "t" if field == "ts" else field: shift.get(field, np.asarray)(values)
+            for field, values in labels.items()
+        }
+    return Raw(events["ts"], x, y, events["p"], EBSSA_SIZES[name], points, name)
+
+
+def _minus_one(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "f":
+        return values - 1.0
+    if values.dtype == np.uint64:
+        values = np.minimum(values, np.uint64(np.iinfo(np.int64).max))
+    return values.astype(np.int64) - 1
+
+
+def _says_none(count: np.ndarray | None) -> bool:
+    """True if nObj is there and 0."""
+    return count is not None and count.size > 0 and not count.any()
+
+
+def _mat5_column(struct: Any, name: str, where: str) -> np.ndarray:
+    """A field of a 1 x 1 struct as loadmat gives it, as one column (N,)."""
+    if struct.dtype.names is None or name not in struct.dtype.names or struct.size != 1:
+        raise InputError(
+            f"{where}: expected one struct with the field {name}; found {struct.shape} {struct.dtype}"
+        )
+    values = np.asarray(struct.reshape(-1)[0][name])
+    if values.dtype.kind not in "buif":
+        raise InputError(f"{where}.{name}: holds {values.dtype}; expected numbers")
+    if values.size and values.size != max(values.shape, default=1):
+        raise InputError(f"{where}.{name}: has shape {values.shape}; expected one column")
+    return values.reshape(-1)

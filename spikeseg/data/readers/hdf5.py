@@ -1,0 +1,69 @@
+"""HDF5 opened with suspicion: a small file can declare terabytes, or point outside itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from spikeseg.errors import InputError
+
+MAX_RATIO = 1100
+"""No filter in use here (deflate: 1032) shrinks data further; a dataset that claims more holds nothing."""
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[h5py.File]:
+    """The file, open for reading. Raises InputError if it is damaged, also where the body finds out."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: truncated or damaged HDF5 ({reason}); get the file again") from error
+
+
+def child(group: h5py.Group, name: str, where: str) -> h5py.Group | h5py.Dataset | None:
+    """The member ``name`` of a group, None if there is none; links that leave the tree are refused.
+
+    Asks for the link itself: h5py's ``in`` and ``get`` would follow it, and open another file.
+    """
+    links = group.id.links
+    if not links.exists(name.encode()):
+        return None
+    if links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+        raise InputError(f"{where}: {name}: is a link to elsewhere; only data inside the file is read")
+    return group[name]
+
+
+def is_matlab_empty(item: h5py.Group | h5py.Dataset) -> bool:
+    """True for MATLAB's way to write an empty array: its dimensions as data, and a mark."""
+    return bool(item.attrs.get("MATLAB_empty", 0))
+
+
+def column(group: h5py.Group, name: str, where: str) -> np.ndarray:
+    """The dataset ``name`` of a group as one column (N,), its dtype kept; one dimension may exceed 1.
+
+    Raises InputError if it is missing, not numeric, not a column, declared larger than what is stored, or
+    stored outside the file.
+    """
+    item = child(group, name, where)
+    if not isinstance(item, h5py.Dataset):
+        raise InputError(f"{where}: {name}: missing; expected a dataset of numbers")
+    if is_matlab_empty(item):
+        return np.empty(0)
+    if item.dtype.kind not in "buif":
+        raise InputError(f"{where}: {name}: holds {item.dtype}; expected numbers")
+    if item.shape is None or (item.size and item.size != max(item.shape, default=1)):
+        raise InputError(f"{where}: {name}: has shape {item.shape}; expected one column")
+    if item.external or item.is_virtual:
+        raise InputError(f"{where}: {name}: is stored outside the file; only data inside the file is read")
+    if item.nbytes > MAX_RATIO * item.id.get_storage_size():
+        stored = item.id.get_storage_size()
+        raise InputError(
+            f"{where}: {name}: declares {item.nbytes} bytes but stores {stored}; damaged or unfinished"
+        )
+    return np.asarray(item[()]).reshape(-1)

@@ -1,0 +1,117 @@
+"""npy and npz, never unpickled, headers checked before anything is allocated."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from spikeseg.data.readers.raw import FIELD_ALIASES, Raw, find_fields
+from spikeseg.errors import InputError
+
+FIELDS_HELP = "; ".join(f"{field}: {', '.join(names)}" for field, names in FIELD_ALIASES.items())
+
+
+def read_npy(path: str | Path) -> Raw:
+    """One structured array (N,) with fields t, x, y, p, or a plain one (N, 4) with columns in that order.
+
+    Raises InputError if the file is truncated, is longer than its header says, holds objects, or else.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        array = _array(file, path.stat().st_size, str(path))
+    return _from_array(array, str(path), None)
+
+
+def read_npz(path: str | Path) -> Raw:
+    """Arrays t, x, y, p (N,), or one array ``events`` as in read_npy; optional sensor_size (width, height).
+
+    Other names for t, x, y, p: see FIELD_ALIASES. Checksums are verified. Raises InputError as read_npy does.
+    """
+    where = str(path)
+    arrays = read_npz_arrays(path)
+    size = None
+    if "sensor_size" in arrays:
+        sides = arrays["sensor_size"]
+        if sides.shape != (2,) or sides.dtype.kind not in "ui":
+            raise InputError(
+                f"{where}: sensor_size: {sides.shape} of {sides.dtype}; expected 2 whole numbers"
+            )
+        size = (int(sides[0]), int(sides[1]))
+    fields = find_fields(list(arrays))
+    if fields is not None:
+        t, x, y, p = (arrays[fields[field]] for field in "txyp")
+        return Raw(t, x, y, p, size)
+    if "events" in arrays:
+        return _from_array(arrays["events"], where, size)
+    found = ", ".join(sorted(arrays)[:8]) or "nothing"
+    raise InputError(f"{where}: holds {found}; expected arrays {FIELDS_HELP}; or one array 'events'")
+
+
+def read_npz_arrays(path: str | Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """The arrays of an npz file, all or those named. Raises InputError, also when one named is missing."""
+    where = str(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
+            missing = [name for name in names or () if name not in members]
+            if missing:
+                raise InputError(
+                    f"{where}: has no array {missing[0]}; it holds {', '.join(members) or 'nothing'}"
+                )
+            arrays = {}
+            for name in members if names is None else names:
+                with archive.open(members[name]) as stream:
+                    arrays[name] = _array(stream, members[name].file_size, f"{where}: {name}")
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{where}: truncated or damaged npz ({error}); get the file again") from error
+    return arrays
+
+
+def _from_array(array: np.ndarray, where: str, size: tuple[int, int] | None) -> Raw:
+    if array.dtype.names is not None:
+        fields = find_fields(list(array.dtype.names))
+        if fields is not None and array.ndim == 1:
+            t, x, y, p = (array[fields[field]] for field in "txyp")
+            return Raw(t, x, y, p, size)
+    elif array.ndim == 2 and array.shape[1] == 4:
+        return Raw(array[:, 0], array[:, 1], array[:, 2], array[:, 3], size)
+    raise InputError(
+        f"{where}: array {array.shape} of {array.dtype}; expected fields {FIELDS_HELP}; "
+        "or a plain array (N, 4) with columns t, x, y, p"
+    )
+
+
+def _array(stream: IO[bytes], size: int, where: str) -> np.ndarray:
+    """The array in an npy stream of ``size`` bytes."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version not in ((1, 0), (2, 0)):
+            raise InputError(f"{where}: npy version {version}; 1.0 and 2.0 are read")
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        shape, fortran_order, dtype = read_header[version](stream)
+        if dtype.hasobject:
+            raise InputError(f"{where}: holds pickled objects, which could run code; save plain numbers")
+        start = stream.tell()
+        count = int(np.prod([int(side) for side in shape], dtype=object)) if shape else 1
+        declared = start + count * dtype.itemsize
+        if declared != size:
+            raise InputError(
+                f"{where}: {size} bytes, but its header declares {declared}; truncated or damaged"
+            )
+        data = stream.read(size - start)
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{where}: truncated or damaged npy ({' '.join(str(error).split())})") from error
+    if len(data) != size - start:
+        raise InputError(f"{where}: truncated after {len(data)} of {size - start} bytes")
+    flat = np.frombuffer(data, dtype)
+    return flat.reshape(shape, order="F" if fortran_order else "C")

@@ -1,0 +1,64 @@
+"""Known event cameras: their sizes, and how a file's sensor is found when it does not say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from spikeseg.errors import InputError
+
+SENSOR_SIZES: dict[str, tuple[int, int]] = {
+    "N-MNIST": (34, 34),
+    "DVS128": (128, 128),
+    "DAVIS240C": (240, 180),
+    "ATIS": (304, 240),
+    "DVXplorer Lite": (320, 240),
+    "DAVIS346": (346, 260),
+    "Gen3": (640, 480),
+    "Gen4": (1280, 720),
+}
+"""Sensor -> (width, height) in pixels, smallest first."""
+
+EBSSA_SIZES: dict[str, tuple[int, int]] = {"DAVIS": SENSOR_SIZES["DAVIS240C"], "ATIS": SENSOR_SIZES["ATIS"]}
+"""The two cameras of EBSSA (Afshar et al. 2020), smallest first."""
+
+FIT_SHARE = 0.99
+"""A sensor that holds this share of the events will do when none holds all; the checks drop the rest."""
+
+
+def fitting_sensor(
+    source: str, x: np.ndarray, y: np.ndarray, sizes: Mapping[str, tuple[int, int]] = SENSOR_SIZES
+) -> str:
+    """The name of the smallest sensor in ``sizes`` that holds the coordinates (0-based, (N,) each).
+
+    Coordinates below 0 and non-finite ones count for no sensor: the checks drop them. Raises InputError,
+    opening with ``source``, if x and y are no columns of numbers of one length, there are no events, or no
+    sensor holds FIT_SHARE of them.
+    """
+    if x.shape != y.shape or x.dtype.kind not in "buif" or y.dtype.kind not in "buif":
+        found = f"x {x.shape} of {x.dtype}, y {y.shape} of {y.dtype}"
+        raise InputError(f"{source}: events: {found}; expected columns of numbers of one length")
+    usable = np.isfinite(x) & np.isfinite(y) & (x >= 0) & (y >= 0)
+    x, y = x[usable], y[usable]
+    if not len(x):
+        raise InputError(f"{source}: holds no events, so its sensor size cannot be told; give sensor_size")
+    for share in (1.0, FIT_SHARE):
+        for name, (width, height) in sizes.items():
+            if int(((x < width) & (y < height)).sum()) >= share * len(x):
+                return name
+    largest = " x ".join(str(side) for side in list(sizes.values())[-1])
+    raise InputError(
+        f"{source}: coordinates reach x = {x.max()}, y = {y.max()}, the largest sensor known is {largest}: "
+        "check format and order of columns, or give sensor_size"
+    )
+
+
+def named_sensor(path: str) -> str:
+    """ "DAVIS" or "ATIS" if a part of ``path`` says so, the last part first; "" if none does."""
+    for part in reversed(re.split(r"[/\\]", path)):
+        found = re.findall(r"(?<![A-Za-z])(davis|atis)(?![A-Za-z])", part, flags=re.IGNORECASE)
+        if found:
+            return str(found[-1]).upper()
+    return ""
