@@ -15,6 +15,12 @@ from spikeseg.data.readers.raw import Raw
 from spikeseg.errors import InputError
 
 MAGIC = b"#!AER-DAT4.0\r\n"
+LZ4 = (1, 2)
+"""Values of the header's compression field that mean LZ4."""
+PACKET_HEADER_BYTES = 8
+"""Stream id and size, 32 bits each."""
+RUST_PANIC = "PanicException"
+"""What aedat raises on some damaged files: a BaseException of a module that cannot be imported."""
 
 
 def read_aedat4(path: str | Path) -> Raw:
@@ -38,54 +44,68 @@ def read_aedat4(path: str | Path) -> Raw:
             kinds = ", ".join(sorted(stream["type"] for stream in streams.values())) or "nothing"
             raise InputError(f"{path}: holds no stream of events (found: {kinds})")
         packets = [packet["events"] for packet in decoder if packet["stream_id"] == chosen]
-    except (RuntimeError, OSError) as error:
-        raise InputError(
-            f"{path}: truncated or damaged AEDAT 4 file ({error}); get the file again"
-        ) from error
+    except BaseException as error:
+        if not isinstance(error, (RuntimeError, OSError, ValueError)) and type(error).__name__ != RUST_PANIC:
+            raise
+        if isinstance(error, InputError):
+            raise
+        raise _damaged(path, " ".join(str(error).split())) from error
     size = (int(streams[chosen]["width"]), int(streams[chosen]["height"]))
     dtype = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
     events = np.concatenate(packets) if packets else np.empty(0, dtype)
     return Raw(events["t"], events["x"], events["y"], events["on"], size)
 
 
-def _complete(path: Path) -> None:
-    """Raise InputError unless the table of packets, the last part that a recorder writes, is there in full.
+def _damaged(path: str | Path, reason: str) -> InputError:
+    return InputError(f"{path}: truncated or damaged AEDAT 4 file ({reason}); get the file again")
 
-    The header (a size-prefixed flatbuffer) says where it starts; -1, or no entry, until the file is closed.
-    Packets cut off at a boundary would otherwise pass for a shorter recording.
+
+def _complete(path: Path) -> None:
+    """Raise InputError unless header, packets and table of packets are all there and fit together.
+
+    The header (a size-prefixed flatbuffer) says where the table starts, the last part that a recorder writes;
+    -1, or no entry, until the file is closed. Without this, packets cut off at a boundary would pass for a
+    shorter recording, and some damage makes aedat abort the process.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        head = file.read(len(MAGIC) + 4)
-        length = struct.unpack("<I", head[len(MAGIC) :])[0] if len(head) == len(MAGIC) + 4 else size
-        header = file.read(length) if length < size else b""
-        if len(header) < length or length < 16:
-            raise InputError(f"{path}: truncated in its header; get the file again")
+        start = len(MAGIC) + 4
+        prefix = file.read(start)[len(MAGIC) :]
+        length = struct.unpack("<I", prefix)[0] if len(prefix) == 4 else size
+        if length >= size - start:
+            raise _damaged(path, "its header is cut off")
         try:
-            compression, start = _header_fields(header)
-        except struct.error as error:
-            raise InputError(f"{path}: damaged header ({error}); get the file again") from error
-        if start <= 0:
+            compression, end, information = _header_fields(file.read(length))
+            information.decode("utf-8")
+        except (struct.error, UnicodeDecodeError) as error:
+            raise _damaged(path, f"header: {error}") from error
+        if end <= 0:
             raise InputError(f"{path}: was never closed by its recorder: its end is missing; repair it in DV")
-        file.seek(min(start, size))
+        if end >= size:
+            raise _damaged(path, f"{end - size} bytes of its packets and the table after them are missing")
+        at = start + length
+        while at < end:
+            file.seek(at + 4)
+            at += PACKET_HEADER_BYTES + struct.unpack("<I", file.read(4))[0]
+        if at != end:
+            raise _damaged(path, f"its packets end at byte {at}, not at {end}")
+        file.seek(end)
         table = file.read()
-    whole = _lz4_whole(table) if compression in (1, 2) else len(table) > 0
-    if start >= size or not whole:
-        raise InputError(
-            f"{path}: truncated: its table of packets, from byte {start}, is cut off at byte {size}"
-        )
+    if compression in LZ4 and not _lz4_whole(table):
+        raise _damaged(path, f"its table of packets, from byte {end}, is cut off at byte {size}")
 
 
-def _header_fields(header: bytes) -> tuple[int, int]:
-    """(compression, position of the table) of the IOHeader flatbuffer; defaults 0 and -1."""
+def _header_fields(header: bytes) -> tuple[int, int, bytes]:
+    """Compression (default 0), position of the table (-1) and information node of the IOHeader flatbuffer."""
     table = struct.unpack_from("<I", header)[0]
     fields = table - struct.unpack_from("<i", header, table)[0]
     length = struct.unpack_from("<H", header, fields)[0]
-    values = []
-    for slot, (code, default) in enumerate((("<i", 0), ("<q", -1))):
-        offset = struct.unpack_from("<H", header, fields + 4 + 2 * slot)[0] if length > 4 + 2 * slot else 0
-        values.append(struct.unpack_from(code, header, table + offset)[0] if offset else default)
-    return values[0], values[1]
+    offsets = [struct.unpack_from("<H", header, fields + at)[0] if length > at else 0 for at in (4, 6, 8)]
+    compression = struct.unpack_from("<i", header, table + offsets[0])[0] if offsets[0] else 0
+    position = struct.unpack_from("<q", header, table + offsets[1])[0] if offsets[1] else -1
+    text = table + offsets[2] + struct.unpack_from("<I", header, table + offsets[2])[0] if offsets[2] else 0
+    count = struct.unpack_from("<I", header, text)[0] if text else 0
+    return compression, position, header[text + 4 : text + 4 + count]
 
 
 def _lz4_whole(frame: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""EBSSA's MATLAB recordings: structs TD (events) and Obj (labels), v5 by scipy, v7.3 by h5py.
+"""EBSSA's MATLAB recordings: structs TD (events) and Obj (labels), v5 and v7.3.
 
 Source: Afshar et al. 2020, IEEE Sensors J. 20(24):15117. TD.{ts,x,y,p} and Obj.{ts,x,y,id}, ts in µs, x and y
 counted from 1: here they count from 0, subtracted after widening, since 0 - 1 wraps in unsigned arrays.
@@ -6,18 +6,15 @@ counted from 1: here they count from 0, subtracted after widening, since 0 - 1 w
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
-import scipy.io
-from scipy.io.matlab import MatReadError
 
 from spikeseg.data.readers.hdf5 import child, column, is_matlab_empty, opened
+from spikeseg.data.readers.mat5 import Value, load_mat5
 from spikeseg.data.readers.raw import Raw
 from spikeseg.data.sensors import EBSSA_SIZES, fitting_sensor, named_sensor
 from spikeseg.errors import InputError
@@ -34,27 +31,21 @@ def read_mat5(path: str | Path, sensor: str = "") -> Raw:
 
     Raises InputError if the file is damaged or truncated, or has no TD.
     """
-    try:
-        content = scipy.io.loadmat(path, variable_names=["TD", "Obj", "nObj"], appendmat=False)
-    except (
-        MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, EOFError, MemoryError, zlib.error
-    ) as error:  # fmt: skip
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"{path}: truncated or damaged MATLAB file ({reason}); get the file again"
-        ) from error
+    content = load_mat5(path)
     if "TD" not in content:
         raise InputError(
             f"{path}: has no variable TD, so it is no EBSSA recording; expected TD.ts, .x, .y, .p"
         )
-    where = str(path)
-    events = {name: _mat5_column(content["TD"], name, f"{where}: TD") for name in EVENT_FIELDS}
+    events = _mat5_columns(content["TD"], EVENT_FIELDS, f"{path}: TD")
+    obj, count = content.get("Obj"), content.get("nObj")
     labels = None
-    if "Obj" in content and content["Obj"].size:
-        labels = {name: _mat5_column(content["Obj"], name, f"{where}: Obj") for name in LABEL_FIELDS}
-    elif "Obj" in content or _says_none(content.get("nObj")):
+    if isinstance(obj, np.ndarray) and not obj.size:
+        labels = {name: obj.reshape(-1) for name in LABEL_FIELDS}
+    elif obj is not None:
+        labels = _mat5_columns(obj, LABEL_FIELDS, f"{path}: Obj")
+    elif isinstance(count, np.ndarray) and _says_none(count):
         labels = {name: np.empty(0) for name in LABEL_FIELDS}
-    return zero_based(where, events, labels, sensor)
+    return zero_based(str(path), events, labels, sensor)
 
 
 def read_hdf5(path: str | Path, member: str = "", sensor: str = "") -> Raw:
@@ -140,20 +131,22 @@ def _minus_one(values: np.ndarray) -> np.ndarray:
     return values.astype(np.int64) - 1
 
 
-def _says_none(count: np.ndarray | None) -> bool:
-    """True if nObj is there and 0."""
-    return count is not None and count.size > 0 and not count.any()
+def _says_none(count: np.ndarray) -> bool:
+    """True if nObj is a number, and 0."""
+    return count.size > 0 and not count.any()
 
 
-def _mat5_column(struct: Any, name: str, where: str) -> np.ndarray:
-    """A field of a 1 x 1 struct as loadmat gives it, as one column (N,)."""
-    if struct.dtype.names is None or name not in struct.dtype.names or struct.size != 1:
-        raise InputError(
-            f"{where}: expected one struct with the field {name}; found {struct.shape} {struct.dtype}"
-        )
-    values = np.asarray(struct.reshape(-1)[0][name])
-    if values.dtype.kind not in "buif":
-        raise InputError(f"{where}.{name}: holds {values.dtype}; expected numbers")
-    if values.size and values.size != max(values.shape, default=1):
-        raise InputError(f"{where}.{name}: has shape {values.shape}; expected one column")
-    return values.reshape(-1)
+def _mat5_columns(struct: Value, names: Sequence[str], where: str) -> dict[str, np.ndarray]:
+    """Fields of a struct as columns (N,)."""
+    if not isinstance(struct, dict):
+        found = struct if isinstance(struct, str) else f"array {struct.shape} of {struct.dtype}"
+        raise InputError(f"{where}: is no struct but {found}; expected one with fields {', '.join(names)}")
+    columns = {}
+    for name in names:
+        values = struct.get(name, "nothing")
+        if isinstance(values, str):
+            raise InputError(f"{where}.{name}: holds {values}; expected numbers")
+        if values.size and values.size != max(values.shape):
+            raise InputError(f"{where}.{name}: has shape {values.shape}; expected one column")
+        columns[name] = values.reshape(-1)
+    return columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -107,7 +108,7 @@ def _array(stream: IO[bytes], size: int, where: str) -> np.ndarray:
                 f"{where}: {size} bytes, but its header declares {declared}; truncated or damaged"
             )
         data = stream.read(size - start)
-    except ValueError as error:
+    except (ValueError, SyntaxError, tokenize.TokenError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{where}: truncated or damaged npy ({' '.join(str(error).split())})") from error
