@@ -1,0 +1,373 @@
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import zarr
+
+from spikeseg.data import store_arrays
+from spikeseg.data.background import estimate
+from spikeseg.data.frames import FrameSpec, Windows, blocks, frame
+from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recording
+from spikeseg.data.store import Frames, FramesWriter, Spikes, SpikeWriter
+from spikeseg.errors import InputError
+
+SPEC = FrameSpec(4, 10_000)
+
+
+def record(name, seed, count=300, sensor_size=(18, 14), duration=500_000, **fields):
+    rng = np.random.default_rng(seed)
+    events = np.zeros(count, EVENT_DTYPE)
+    events["t"] = 7_000_000_000 + np.sort(rng.integers(0, duration, count))
+    events["x"], events["y"] = rng.integers(0, sensor_size[0], count), rng.integers(0, sensor_size[1], count)
+    events["p"] = rng.integers(0, 2, count)
+    return Recording(events, sensor_size, fields.pop("labels", None), name, f"{name}.mat", **fields)
+
+
+def labels(count):
+    points = np.zeros(count, LABEL_DTYPE)
+    points["t"], points["x"], points["y"], points["id"] = np.arange(count), 1.5, 2.25, 1
+    return points
+
+
+def truth(count, seed=0):
+    told = np.zeros(count, TRUTH_DTYPE)
+    told["source"] = np.random.default_rng(seed).integers(0, 4, count)
+    told["object_id"] = np.arange(count) - 5
+    return told
+
+
+RECORDINGS = [
+    (record("DAVIS_1", 1, labels=labels(3), truth=truth(300), sensor="DAVIS", dropped={"out of order": 2}), "train"),
+    (record("ATIS_1", 2, sensor_size=(20, 16), labels=labels(0), sensor="ATIS"), "test"),
+    (record("nothing", 3, count=0), "val"),
+    (record("dävis 2", 4, count=200, labels=labels(2), truth=truth(200, 1)), "train"),
+]
+
+
+def kept_of(recording):
+    return np.arange(len(recording.events)) % 7 != 0
+
+
+def write(path, spec=SPEC, recordings=RECORDINGS):
+    with FramesWriter(path, spec, {"dataset": "ebssa", "seed": 3}) as writer:
+        for recording, split in recordings:
+            kept = kept_of(recording)
+            windows = frame(recording.events[kept], recording.sensor_size, spec)
+            writer.add(recording, windows, kept, estimate(windows.frames), split)
+    return path
+
+
+def everything(path):
+    """All that the readers give, as a flat list."""
+    cache = Frames.open(path)
+    found = [cache.spec, cache.attrs, cache.recordings]
+    for r in range(len(cache.recordings)):
+        found += [*cache.windows(r), cache.events(r), cache.kept(r), cache.labels(r), cache.truth(r)]
+    return found
+
+
+def files(path):
+    return sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("store") / "frames.zarr")
+
+
+@pytest.fixture
+def cache_copy(written, tmp_path):
+    return shutil.copytree(written, tmp_path / "frames.zarr")
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("size", [(None, None), (8, 10)])
+def test_what_is_written_is_read(tmp_path, normalize, size):
+    spec = FrameSpec(4, 10_000, *size, overlap=0.5, normalize=normalize)
+    cache = Frames.open(write(tmp_path / "frames.zarr", spec))
+    assert cache.spec == spec
+    assert cache.attrs == {"dataset": "ebssa", "seed": 3}
+    for r, (recording, split) in enumerate(RECORDINGS):
+        info = cache.recordings[r]
+        assert (info.name, info.sensor, info.split) == (recording.name, recording.sensor, split)
+        assert info.sensor_size == recording.sensor_size
+        assert info.dropped == recording.dropped
+        kept = kept_of(recording)
+        windows = frame(recording.events[kept], recording.sensor_size, spec)
+        start_us, frames, background = cache.windows(r)
+        assert info.n_windows == len(start_us)
+        assert np.array_equal(start_us, windows.start_us)
+        assert np.array_equal(frames, windows.frames)
+        assert frames.dtype == (np.uint8 if normalize else np.uint16)
+        assert np.array_equal(background, estimate(windows.frames))
+        assert np.array_equal(cache.events(r), recording.events)
+        assert np.array_equal(cache.kept(r), kept)
+        for ours, given in ((cache.labels(r), recording.labels), (cache.truth(r), recording.truth)):
+            assert (ours is None) == (given is None)
+            assert ours is None or np.array_equal(ours, given)
+    assert (cache.recordings[0].t_start, cache.recordings[0].t_end) == tuple(RECORDINGS[0][0].events["t"][[0, -1]])
+    assert (cache.recordings[2].t_start, cache.recordings[2].t_end, cache.recordings[2].n_windows) == (None, None, 0)
+
+
+def test_samples_come_by_split_in_the_order_of_the_recordings(written):
+    cache = Frames.open(written)
+    counts = [info.n_windows for info in cache.recordings]
+    assert min(counts[0], counts[1], counts[3]) > 5
+    assert cache.samples("train") == [(0, k) for k in range(counts[0])] + [(3, k) for k in range(counts[3])]
+    assert cache.samples("test") == [(1, k) for k in range(counts[1])]
+    assert cache.samples("val") == []
+    assert len(cache.samples()) == sum(counts)
+    with pytest.raises(InputError, match="split: 'tset', must be one of train, val, test"):
+        cache.samples("tset")
+
+
+def test_windows_are_read_in_the_order_asked_for(written):
+    cache = Frames.open(written)
+    whole = cache.windows(3)
+    for ks in ([5, 2, 3, 3, 0], [1, 2, 3], [4], []):
+        for part, full in zip(cache.read(3, ks), whole, strict=True):
+            assert part.dtype == full.dtype
+            assert np.array_equal(part, full[ks] if ks else full[:0])
+    for ks in ([-1], [0, cache.recordings[3].n_windows]):
+        with pytest.raises(IndexError, match="dävis 2"):
+            cache.read(3, ks)
+
+
+def test_equal_input_gives_equal_bytes(written, tmp_path):
+    again = write(tmp_path / "again.zarr")
+    assert files(again) == files(written)
+    for name in files(written):
+        assert (again / name).read_bytes() == (written / name).read_bytes(), name
+
+
+def test_any_zarr_reader_opens_it(written):
+    root = zarr.open_group(str(written), mode="r")
+    frames = root["frames_14x18/frames"]
+    cache = Frames.open(written)
+    train = np.concatenate([cache.windows(0)[1], cache.windows(3)[1]])
+    assert frames.dtype == bool
+    assert frames.chunks == (1, 4, 2, 14, 18)
+    assert np.array_equal(frames[:], train)
+    recording, start_us = root["frames_14x18/recording"][:], root["frames_14x18/start_us"]
+    assert recording.tolist() == [r for r, _ in cache.samples("train")]
+    assert start_us.attrs["units"] == "µs"
+    assert np.array_equal(start_us[:][recording == 3], cache.windows(3)[0])
+    assert root["events/t"].attrs["units"] == "µs"
+    assert root["events/t"].shape[0] == sum(len(recording.events) for recording, _ in RECORDINGS)
+
+
+def test_long_recordings_go_in_by_parts_into_many_files(tmp_path, monkeypatch, written):
+    monkeypatch.setattr(store_arrays, "FILE_BYTES", 5 * 4 * 2 * 14 * 18)
+    path = tmp_path / "frames.zarr"
+    with FramesWriter(path, SPEC, {"dataset": "ebssa", "seed": 3}) as writer:
+        for recording, split in RECORDINGS:
+            kept = kept_of(recording)
+            events, size = recording.events[kept], recording.sensor_size
+            background = estimate(frame(events, size, SPEC).frames)
+            parts = (background[k : k + 3] for k in range(0, len(background), 3))
+            writer.add(recording, blocks(events, size, SPEC, count=3), kept, parts, split)
+    per_group = [name for name in files(path) if name.startswith("frames_14x18/frames/c/")]
+    assert len(per_group) == -(-len(Frames.open(written).samples("train")) // 5)
+    for ours, whole in zip(everything(path), everything(written), strict=True):
+        assert np.array_equal(ours, whole)
+
+
+def reads_as_before(path, before):
+    try:
+        return all(np.array_equal(now, then) for now, then in zip(everything(path), before, strict=True))
+    except InputError:
+        return False
+
+
+def read_files(path):
+    """The files that reading needs (the index of the recordings is there for other readers only)."""
+    return [name for name in files(path) if "/recording/c/" not in name]
+
+
+def test_a_missing_file_is_an_error_on_opening(cache_copy):
+    for name in files(cache_copy):
+        content = (cache_copy / name).read_bytes()
+        (cache_copy / name).unlink()
+        with pytest.raises(InputError) as caught:
+            Frames.open(cache_copy)
+        assert name in str(caught.value)
+        assert "missing" in str(caught.value)
+        (cache_copy / name).write_bytes(content)
+    Frames.open(cache_copy)
+
+
+def test_a_truncated_or_longer_file_is_an_error_on_opening(cache_copy):
+    for name in files(cache_copy):
+        content = (cache_copy / name).read_bytes()
+        for wrong in (content[:-1], content[: len(content) // 2], b"", content + b"\0"):
+            (cache_copy / name).write_bytes(wrong)
+            with pytest.raises(InputError, match="damaged"):
+                Frames.open(cache_copy)
+        (cache_copy / name).write_bytes(content)
+    Frames.open(cache_copy)
+
+
+def test_a_flipped_bit_is_an_error_wherever_it_is(cache_copy):
+    rng, good = np.random.default_rng(0), everything(cache_copy)
+    for name in read_files(cache_copy):
+        content = (cache_copy / name).read_bytes()
+        for at in {0, len(content) // 2, len(content) - 1, *rng.integers(0, len(content), 3).tolist()}:
+            flipped = bytearray(content)
+            flipped[at] ^= 1 << int(rng.integers(8))
+            (cache_copy / name).write_bytes(flipped)
+            if name == "zarr.json" and reads_as_before(cache_copy, good):
+                continue  # white space between the values, or a key that means nothing
+            with pytest.raises(InputError, match="damaged|unfinished") as caught:
+                everything(cache_copy)
+            assert "\n" not in str(caught.value), (name, at)
+        (cache_copy / name).write_bytes(content)
+    everything(cache_copy)
+
+
+def test_damage_after_opening_is_an_error_on_reading(cache_copy):
+    cache = Frames.open(cache_copy)
+    cache.windows(0)
+    shard = cache_copy / "frames_14x18/frames/c/0/0/0/0/0"
+    shard.unlink()
+    with pytest.raises(InputError, match="frames_14x18/frames/c/0/0/0/0/0: damaged .missing.; remove .* make it again"):
+        cache.windows(0)
+    with pytest.raises(InputError, match="missing"):
+        cache.read(3, [2])
+    cache.windows(1)
+    (cache_copy / "events/x/c/0").write_bytes(b"")
+    with pytest.raises(InputError, match="events/x/c/0: damaged"):
+        cache.events(1)
+
+
+def test_a_writer_that_fails_leaves_nothing_that_opens(tmp_path):
+    path = tmp_path / "frames.zarr"
+    recording, split = RECORDINGS[0]
+    windows = frame(recording.events, recording.sensor_size, SPEC)
+    with pytest.raises(ZeroDivisionError), FramesWriter(path, SPEC) as writer:
+        writer.add(recording, windows, np.ones(300, bool), estimate(windows.frames), split)
+        raise ZeroDivisionError
+    with pytest.raises(InputError, match="unfinished"):
+        Frames.open(path)
+
+
+def test_what_is_no_cache_is_refused(tmp_path, written):
+    (tmp_path / "file").write_text("hello")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/zarr.json").write_text("{")
+    zarr.create_group(str(tmp_path / "other"), attributes={"a": 1})
+    zarr.create_array(str(tmp_path / "array"), shape=(3,), dtype="int8")
+    for name, match in [
+        ("file", "no spikeseg frames"),
+        ("folder", "no spikeseg frames"),
+        ("absent", "no spikeseg frames"),
+        ("broken", "damaged"),
+        ("other", "unfinished"),
+        ("array", "damaged"),
+    ]:
+        with pytest.raises(InputError, match=match) as caught:
+            Frames.open(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
+    with pytest.raises(InputError, match="holds spikeseg frames, version 1, not spikeseg spikes, version 1"):
+        Spikes.open(written)
+
+
+def test_an_existing_folder_is_not_overwritten(cache_copy):
+    with pytest.raises(InputError, match="exists already"):
+        FramesWriter(cache_copy, SPEC)
+    everything(cache_copy)
+
+
+def test_a_path_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        FramesWriter(tmp_path / "file" / "frames.zarr", SPEC)
+
+
+def test_what_does_not_belong_together_is_refused(tmp_path):
+    recording, _ = RECORDINGS[0]
+    windows = frame(recording.events, recording.sensor_size, SPEC)
+    background, kept = estimate(windows.frames), np.ones(300, bool)
+    writer = FramesWriter(tmp_path / "frames.zarr", SPEC)
+    with pytest.raises(InputError, match="DAVIS_1: split 'tset', must be one of train, val, test"):
+        writer.add(recording, windows, kept, background, "tset")
+    with pytest.raises(ValueError, match="kept has 299 entries for 300 events"):
+        writer.add(recording, windows, kept[1:], background, "train")
+    with pytest.raises(ValueError, match="frames must be"):
+        writer.add(recording, Windows(windows.start_us, windows.frames[..., 1:]), kept, background, "train")
+    with pytest.raises(ValueError, match="frames must be"):
+        writer.add(recording, windows, kept, background[1:], "train")
+    with pytest.raises(ValueError, match="zip"):
+        writer.add(recording, [windows, windows], kept, background, "train")
+    writer.add(replace(recording, name="other"), windows, kept, background, "train")
+    with pytest.raises(InputError, match=r"other: a second recording of this name \(DAVIS_1.mat\)"):
+        writer.add(replace(recording, name="other"), windows, kept, background, "train")
+    with pytest.raises(ValueError, match="background: rows float32"):
+        writer.add(recording, windows, kept, np.repeat(background, 2, axis=-1), "train")
+
+
+def test_attributes_survive_whatever_their_keys(tmp_path):
+    with FramesWriter(tmp_path / "frames.zarr", SPEC, {"b": {10: 1, 9: (2, 0.1)}, "a": "µ"}):
+        pass
+    cache = Frames.open(tmp_path / "frames.zarr")
+    assert cache.attrs == {"a": "µ", "b": {"10": 1, "9": [2, 0.1]}}
+    assert cache.recordings == cache.samples() == []
+
+
+def spikes(count, shape, seed):
+    return (np.random.default_rng(seed).random((count, *shape)) < 0.1).astype(np.uint8)
+
+
+def test_spikes_of_any_size_come_back_in_order(tmp_path, monkeypatch):
+    parts = [spikes(3, (4, 2, 6, 5), 0), spikes(2, (4, 2, 6, 5), 1), spikes(3, (4, 2, 7, 7), 2), spikes(2, (4, 2, 6, 5), 3)]
+    monkeypatch.setattr(store_arrays, "FILE_BYTES", 4 * 4 * 2 * 6 * 5)
+    for name in ("one", "two"):
+        with SpikeWriter(tmp_path / name, {"layer": "conv2"}) as writer:
+            for part in parts:
+                writer.add(part)
+    cache = Spikes.open(tmp_path / "one")
+    samples = [sample for part in parts for sample in part]
+    assert cache.attrs == {"layer": "conv2"}
+    assert len(cache) == len(samples) == 10
+    for i, sample in enumerate(samples):
+        assert cache[i].dtype == np.uint8
+        assert np.array_equal(cache[i], sample)
+    runs = list(cache.runs(count=4))
+    assert [len(run) for run in runs] == [4, 1, 3, 2]
+    assert all(np.array_equal(a, b) for a, b in zip((s for run in runs for s in run), samples, strict=True))
+    for i in (-1, 10):
+        with pytest.raises(IndexError, match=f"sample {i} of 10"):
+            cache[i]
+    assert [(tmp_path / "one" / name).read_bytes() for name in files(tmp_path / "one")] == [
+        (tmp_path / "two" / name).read_bytes() for name in files(tmp_path / "two")
+    ]
+
+
+def test_no_spikes_at_all_and_wrong_spikes(tmp_path):
+    with SpikeWriter(tmp_path / "spikes") as writer:
+        writer.add(spikes(0, (4, 2, 6, 5), 0))
+        with pytest.raises(ValueError, match=r"must be \(n, T, C, H, W\)"):
+            writer.add(np.zeros((4, 2, 6, 5)))
+    cache = Spikes.open(tmp_path / "spikes")
+    assert len(cache) == 0
+    assert list(cache.runs()) == []
+    with pytest.raises(IndexError):
+        cache[0]
+
+
+def test_damaged_spikes_are_an_error(tmp_path):
+    with SpikeWriter(tmp_path / "spikes") as writer:
+        writer.add(spikes(5, (4, 2, 6, 5), 0))
+    (shard,) = (tmp_path / "spikes").rglob("c/0/0/0/0/0")
+    content = bytearray(shard.read_bytes())
+    content[10] ^= 4
+    shard.write_bytes(content)
+    cache = Spikes.open(tmp_path / "spikes")
+    with pytest.raises(InputError, match="damaged"):
+        list(cache.runs())
+    shard.unlink()
+    with pytest.raises(InputError, match="missing"):
+        cache[0]
+    with pytest.raises(InputError, match="missing"):
+        Spikes.open(tmp_path / "spikes")
