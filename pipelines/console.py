@@ -61,7 +61,18 @@ def progress(items: Iterable[Item], what: str, unit: str, total: int | None = No
     seconds = TERMINAL_SECONDS if sys.stderr.isatty() else FILE_SECONDS
     quiet = not LOGGER.isEnabledFor(logging.INFO)
     yield from tqdm(
-        items, desc=what, unit=f" {unit}", total=total, file=sys.stderr, mininterval=seconds, disable=quiet, leave=False
+        items, desc=what, unit=f" {unit}", total=total, file=sys.stderr, mininterval=seconds, disable=quiet,
+        leave=not sys.stderr.isatty(),
+    )
+
+
+def bar(what: str, unit: str, total: int, initial: int = 0) -> tqdm[NoReturn]:
+    """A progress bar to move by hand, with a remark at its end; otherwise as `progress`."""
+    seconds = TERMINAL_SECONDS if sys.stderr.isatty() else FILE_SECONDS
+    quiet = not LOGGER.isEnabledFor(logging.INFO)
+    return tqdm(
+        desc=what, unit=f" {unit}", total=total, initial=initial, file=sys.stderr, mininterval=seconds, disable=quiet,
+        leave=not sys.stderr.isatty(),
     )
 
 

@@ -1,0 +1,43 @@
+# make demo: the whole path on built-in recordings.  make test: the test suite.  Both set up .venv themselves.
+# With a GPU: make demo CONSTRAINTS=          Another Python: make test PYTHON=python3.12
+
+PYTHON ?= python3
+CONSTRAINTS ?= constraints-cpu.txt
+VENV := .venv
+BIN := $(VENV)/bin
+PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+SETUP := setup.cfg pyproject.toml $(CONSTRAINTS)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed
+	@echo "== demo: simulate, prepare, train conv2 and conv3, evaluate (a few minutes on two cores)"
+	$(BIN)/spikeseg demo
+
+test: $(VENV)/.tested
+	@echo "== test: the suite with coverage (a few minutes on two cores)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --cov --cov-report=term --cov-fail-under=85
+
+lint: $(VENV)/.tested
+	@echo "== lint: ruff and mypy"
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	@echo "== creating $(VENV) with $(PYTHON)"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python $(SETUP)
+	@echo "== installing spikeseg and what it needs into $(VENV) (torch, norse, tonic, zarr, ...)"
+	$(PIP) $(PIN) torch
+	$(PIP) $(PIN) -e .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	@echo "== installing what the tests need into $(VENV)"
+	$(PIP) $(PIN) -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

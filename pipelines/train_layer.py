@@ -1,0 +1,235 @@
+"""Stage `train-layer`: one layer learns from the spikes of the frozen layers below it.
+
+What comes out of the frozen layers is computed once and cached (`data_cache/spikes/<key>/`); the run's folder holds the
+checkpoints, and ``<layer>.manifest.json``, written last, says that the layer is finished.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeseg.errors import InputError
+
+from . import prepare
+from .console import progress
+from .run import Done, damaged, read_manifest, run_stage, stage_key
+
+if TYPE_CHECKING:
+    import torch
+
+    from spikeseg.models import SpikeSEG
+    from spikeseg.sections import Config
+
+log = logging.getLogger(__name__)
+
+STAGE, VERSION = "train-layer", 1
+SPIKES_STAGE, SPIKES_VERSION = "spikes", 1
+LAYERS = ("conv1", "conv2", "conv3")
+FROZEN = {"conv1": None, "conv2": "conv1", "conv3": "conv2"}
+POOL = {"conv1": "pool1", "conv2": "pool2"}
+BLOCK = 64
+"""Samples encoded, stored and read at a time: bounds memory."""
+
+
+def learned_layers(cfg: Config) -> list[str]:
+    """The layers that this configuration trains, in order."""
+    wanted = {"conv1": cfg.train_conv1, "conv2": cfg.train_conv2, "conv3": cfg.train_conv3}
+    return [layer for layer in LAYERS if wanted[layer]]
+
+
+def layer_before(cfg: Config, layer: str) -> str | None:
+    """The learned layer below this one, or None."""
+    below = [name for name in learned_layers(cfg) if LAYERS.index(name) < LAYERS.index(layer)]
+    return below[-1] if below else None
+
+
+# -- keys ------------------------------------------------------------------------------------------
+
+
+def training_config(cfg: Config) -> dict[str, Any]:
+    """The configuration values that decide what a layer learns."""
+    return {
+        "model": dataclasses.asdict(cfg.model),
+        "stdp": dataclasses.asdict(cfg.stdp),
+        "wta": dataclasses.asdict(cfg.wta),
+        "homeostasis": dataclasses.asdict(cfg.homeostasis),
+        "convergence": dataclasses.asdict(cfg.convergence),
+        "augmentation": dataclasses.asdict(cfg.data.augmentation),
+        "input_channels": cfg.data.input_channels,
+        "batch_size": cfg.data.batch_size,
+        "max_epochs": cfg.max_epochs,
+        "learned": learned_layers(cfg),
+        "seed": cfg.seed,
+    }
+
+
+def layer_key(cfg: Config, layer: str, frames_key: str) -> str:
+    """The key of a trained layer: its configuration, the frames, and every learned layer below."""
+    return stage_key(STAGE, VERSION, {**training_config(cfg), "layer": layer}, layer_inputs(cfg, layer, frames_key))
+
+
+def layer_inputs(cfg: Config, layer: str, frames_key: str) -> dict[str, str]:
+    """Keys of what a layer is trained on."""
+    below = layer_before(cfg, layer)
+    inputs = {"frames": frames_key}
+    return {**inputs, below: layer_key(cfg, below, frames_key)} if below else inputs
+
+
+def run_folder(cfg: Config, frames_key: str, name: str = "auto") -> Path:
+    """Folder of a run. 'auto' names it after the experiment and what decides its result, so that commands chain."""
+    if name == "auto":
+        name = f"{cfg.experiment_name}-{stage_key('run', VERSION, training_config(cfg), {'frames': frames_key})[:8]}"
+    return Path(cfg.output_dir) / name
+
+
+def checkpoint_folder(cfg: Config, run_dir: Path) -> Path:
+    """Where a run keeps its checkpoints."""
+    return run_dir / cfg.checkpoint.save_dir
+
+
+def manifest_path(run_dir: Path, layer: str) -> Path:
+    """The file that says a layer is finished."""
+    return run_dir / f"{layer}.manifest.json"
+
+
+def trained(cfg: Config, run_dir: Path, layer: str, frames_key: str) -> bool:
+    """Whether the run holds this very layer, finished and whole."""
+    manifest = read_manifest(manifest_path(run_dir, layer))
+    if manifest is None or manifest["key"] != layer_key(cfg, layer, frames_key):
+        return False
+    fault = damaged(manifest, run_dir)
+    if fault:
+        log.warning("%s: %s is damaged (%s) and does not count as trained", run_dir, layer, fault)
+    return not fault
+
+
+def layer_checkpoint(cfg: Config, run_dir: Path, layer: str) -> Path:
+    """The finished layer's checkpoint: it and all layers below."""
+    return checkpoint_folder(cfg, run_dir) / f"{layer}.pt"
+
+
+# -- spikes of the frozen layers ---------------------------------------------------------------------
+
+
+def frozen_spikes(cfg: Config, layer: str, frames: Done, model: SpikeSEG, inputs: Mapping[str, str]) -> Done:
+    """Output spikes of the layers below `layer` for every training window, in order, cached on disk."""
+    config = {
+        "layer": layer,
+        "model": dataclasses.asdict(cfg.model),
+        "stdp": dataclasses.asdict(cfg.stdp) if inputs.keys() - {"frames"} else None,
+        "augmentation": dataclasses.asdict(cfg.data.augmentation),
+        "seed": cfg.seed,
+    }
+    build = functools.partial(_encode, cfg, layer, frames.path / prepare.STORE, model)
+    return run_stage(Path(cfg.cache_dir) / "spikes", SPIKES_STAGE, SPIKES_VERSION, config, inputs, build)
+
+
+def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path) -> Mapping[str, Any]:
+    import torch
+
+    from spikeseg.data.augment import augment
+    from spikeseg.data.store import Frames, SpikeWriter
+
+    frames = Frames.open(store)
+    samples = frames.samples("train")
+    device = _device(model)
+    below = FROZEN[layer]
+    with SpikeWriter(folder / "spikes.zarr", {"layer": layer}) as writer:
+        for r, k in progress(samples, f"encoding for {layer}", "window"):
+            _, window, background = frames.read(r, [k])
+            window, rates = augment(window[0], background[0], cfg.data.augmentation, seed=(cfg.seed, r, k))
+            if below is None:
+                writer.add(window[None])
+                continue
+            model.reset_state()
+            out = model.encode(
+                torch.from_numpy(window).to(device), torch.from_numpy(rates).to(device), upto=below
+            )
+            writer.add(out.layer_spikes[POOL[below]].to(torch.uint8).cpu().numpy()[None])
+    model.reset_state()
+    return {"samples": len(samples), "seed": cfg.seed, "device": str(device)}
+
+
+def _device(model: SpikeSEG) -> torch.device:
+    return model.encoder.conv1.weight.device
+
+
+# -- the stage ---------------------------------------------------------------------------------------
+
+
+def starting_model(cfg: Config, layer: str, run_dir: Path, frames_key: str) -> SpikeSEG:
+    """The network with all layers below `layer` as trained. Raises InputError naming the command that is missing."""
+    from spikeseg.learning import checkpoint
+
+    below = layer_before(cfg, layer)
+    if below is None:
+        model = checkpoint.build(cfg)
+    else:
+        if not trained(cfg, run_dir, below, frames_key):
+            raise InputError(
+                f"{run_dir}: {below} of this configuration is not trained; run `spikeseg train-layer {below}` with the "
+                "same options first"
+            )
+        model, _ = checkpoint.load(layer_checkpoint(cfg, run_dir, below))
+    if layer == "conv1":
+        model.initialise("conv1", cfg.seed, cfg.stdp)
+        model.encoder.conv1.threshold += cfg.homeostasis.theta_rest if cfg.homeostasis.enabled else 0.0
+    return model
+
+
+def train_layer(
+    cfg: Config,
+    layer: str,
+    *,
+    name: str = "auto",
+    force: bool = False,
+    resume: str | Path | None = None,
+    tensorboard: bool | None = None,
+) -> Done:
+    """Train one layer, unless the run holds it already.
+
+    Args:
+        cfg: the configuration.
+        layer: 'conv1', 'conv2' or 'conv3'.
+        name: of the run, 'auto' to derive it from the configuration.
+        force: train again what is up to date.
+        resume: checkpoint (``checkpoint_latest.pt``) to go on from; None starts anew.
+        tensorboard: overrides logging.tensorboard.
+
+    Raises:
+        InputError: frames or the layer below are missing, a checkpoint does not fit, a folder cannot be written.
+        KeyboardInterrupt: after the sample in hand, with a checkpoint saved (checkpoint.save_on_interrupt).
+    """
+    from .training_loop import TrainingLoop
+
+    if layer not in LAYERS:
+        raise InputError(f"layer: {layer!r}, must be one of {', '.join(LAYERS)}")
+    if layer not in learned_layers(cfg):
+        raise InputError(f"train_{layer}: false in the configuration; set it to true (--set train_{layer}=true) to train {layer}")
+    frames = prepare.find_frames(cfg)
+    run_dir = run_folder(cfg, frames.key, name)
+    key = layer_key(cfg, layer, frames.key)
+    if not force and trained(cfg, run_dir, layer, frames.key):
+        return Done(run_dir, key, ran=False)
+    model = starting_model(cfg, layer, run_dir, frames.key).to(_torch_device(cfg))
+    inputs = layer_inputs(cfg, layer, frames.key)
+    started = time.monotonic()
+    spikes = frozen_spikes(cfg, layer, frames, model, inputs)
+    loop = TrainingLoop(cfg, layer, model, spikes.path / "spikes.zarr", run_dir, key, tensorboard=tensorboard)
+    if resume is not None:
+        loop.resume(Path(resume))
+    loop.run()
+    loop.finish(inputs, {**training_config(cfg), "layer": layer}, time.monotonic() - started)
+    return Done(run_dir, key, ran=True)
+
+
+def _torch_device(cfg: Config) -> torch.device:
+    from .device import torch_device
+
+    return torch_device(cfg.device)

@@ -1,0 +1,214 @@
+"""The loop of one layer's training: epochs over cached spikes, checkpoints, logs, interrupts, resuming."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from spikeseg.errors import InputError
+
+from .console import bar
+from .run import atomic_write, describe_file, make_folder, read_manifest, write_manifest
+from .summaries import Summaries
+
+if TYPE_CHECKING:
+    from spikeseg.models import SpikeSEG
+    from spikeseg.sections import Config
+
+log = logging.getLogger(__name__)
+
+LATEST, BEST = "checkpoint_latest.pt", "checkpoint_best.pt"
+METRICS = "metrics_final.json"
+
+
+class TrainingLoop:
+    """Trains one layer of `model` in place and keeps its run's folder.
+
+    Writes, in ``run_dir``: ``<save_dir>/checkpoint_epoch{N}_{layer}.pt`` every `save_interval` epochs (the last `keep_last_n` of
+    them), ``checkpoint_latest.pt`` with all that resuming needs, ``checkpoint_best.pt`` (lowest C_l of the layer trained last),
+    ``<layer>.pt``, the log, the configuration and, at the end, ``metrics_final.json`` and the layer's manifest.
+    """
+
+    def __init__(
+        self, cfg: Config, layer: str, model: SpikeSEG, spikes: Path, run_dir: Path, key: str, *, tensorboard: bool | None
+    ) -> None:
+        from spikeseg.config import dump
+        from spikeseg.data.store import Spikes
+        from spikeseg.learning import LayerTrainer
+
+        self.cfg, self.layer, self.model, self.run_dir, self.key = cfg, layer, model, run_dir, key
+        self.spikes = Spikes.open(spikes)
+        if not len(self.spikes):
+            raise InputError("data.train_ratio: the training split holds no window; prepare more recordings")
+        self.trainer = LayerTrainer(
+            model, layer, stdp=cfg.stdp, wta=cfg.wta, homeostasis=cfg.homeostasis, convergence=cfg.convergence, seed=cfg.seed
+        )
+        self.folder = make_folder(run_dir / cfg.checkpoint.save_dir)
+        atomic_write(run_dir / "config.yaml", dump(cfg))
+        self.epoch, self.position, self.reason = 0, 0, None
+        self.best = float("inf")
+        self.summaries = Summaries(cfg, run_dir, layer, tensorboard)
+
+    # -- one epoch after the other ---------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Train until the layer says why it stops."""
+        with self._stoppable() as stop, self.summaries:
+            while self.reason is None and self.epoch < self.cfg.max_epochs:
+                self._one_epoch(stop)
+            if self.reason is None:
+                self.reason = f"max_epochs = {self.cfg.max_epochs} reached"
+        log.info("%s stopped after %d samples: %s", self.layer, self.trainer.samples, self.reason)
+
+    def _one_epoch(self, stop: threading.Event) -> None:
+        order = np.random.default_rng((self.cfg.seed, int(self.layer[-1]), self.epoch)).permutation(len(self.spikes))
+        with bar(f"{self.layer} epoch {self.epoch + 1}/{self.cfg.max_epochs}", "sample", len(order), self.position) as shown:
+            for batch in self._batches(order):
+                self._learn(batch, shown)
+                if stop.is_set():
+                    self._interrupted()
+                if self.reason is not None:
+                    break
+        self.position = 0
+        self.epoch += 1
+        self.reason = self.reason or self.trainer.convergence.after_epoch(self.trainer.layer.weight)
+        self._save_epoch()
+
+    def _batches(self, order: np.ndarray) -> Iterator[np.ndarray]:
+        size = self.cfg.data.batch_size
+        while self.position < len(order):
+            yield order[self.position : self.position + size]
+
+    def _learn(self, indices: np.ndarray, shown: tqdm[Any]) -> None:
+        import torch
+
+        samples = [self.spikes[int(i)] for i in indices]
+        groups: list[list[np.ndarray]] = []
+        for sample in samples:  # a batch holds one frame size; the order stays
+            if groups and groups[-1][0].shape == sample.shape:
+                groups[-1].append(sample)
+            else:
+                groups.append([sample])
+        for group in groups:
+            spikes = torch.from_numpy(np.stack(group, axis=1)).to(self.trainer.layer.weight.device)
+            before = self.trainer.samples
+            self.trainer.batch(spikes)
+            checked = self.trainer.samples // self.cfg.convergence.check_interval
+            if checked > before // self.cfg.convergence.check_interval:
+                self.reason = self.trainer.convergence.check(self.trainer.layer.weight)
+        self.position += len(indices)
+        shown.update(len(indices))
+        interval = self.cfg.logging.log_interval
+        if self.trainer.samples // interval > (self.trainer.samples - len(indices)) // interval:
+            report = self.trainer.report()
+            self.summaries.write(report)
+            shown.set_postfix_str(f"C_l {report['convergence_index']:.4f}, threshold {report['threshold_mean']:.2f}")
+
+    # -- checkpoints -----------------------------------------------------------------------------------
+
+    def _save(self, name: str) -> Path:
+        from spikeseg.learning import checkpoint
+
+        progress = {
+            "layer": self.layer,
+            "key": self.key,
+            "epoch": self.epoch,
+            "position": self.position,
+            "best": self.best,
+            "trainer": self.trainer.state_dict(),
+        }
+        path = self.folder / name
+        return atomic_write(path, lambda file: checkpoint.save(file, self.model, self.cfg, progress=progress))
+
+    def _save_epoch(self) -> None:
+        c = self.cfg.checkpoint
+        index = self.trainer.report()["convergence_index"]
+        if c.save_best and index < self.best:
+            self.best = index
+            self._save(BEST)
+        if self.epoch % c.save_interval == 0:
+            self._save(f"checkpoint_epoch{self.epoch}_{self.layer}.pt")
+        self._save(LATEST)
+        kept = sorted(self.folder.glob(f"checkpoint_epoch*_{self.layer}.pt"), key=_epoch_of)
+        for old in kept[: -c.keep_last_n] if c.keep_last_n else kept:
+            old.unlink()
+
+    def resume(self, path: Path) -> None:
+        """Go on bitwise from a checkpoint of this very layer and configuration.
+
+        Raises InputError for one of another layer, configuration or data."""
+        from spikeseg.learning import checkpoint
+
+        saved, meta = checkpoint.load(path)
+        progress = meta.get("progress")
+        if not progress or progress["key"] != self.key:
+            found = f"{progress['layer']} of another configuration or data" if progress else "a finished network"
+            raise InputError(f"{path}: holds {found}, not {self.layer} of this one; resume with the options it was started with")
+        checkpoint.restore(self.model, saved.encoder.state_dict(), str(path))
+        self.trainer.load_state_dict(progress["trainer"])
+        self.epoch, self.position, self.best = progress["epoch"], progress["position"], progress["best"]
+        log.info("resuming %s at epoch %d, sample %d", self.layer, self.epoch + 1, self.position)
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[threading.Event]:
+        """SIGINT and SIGTERM set the event, so that the sample in hand is finished."""
+        stop = threading.Event()
+        if threading.current_thread() is not threading.main_thread():
+            yield stop
+            return
+        earlier = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield stop
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    def _interrupted(self) -> None:
+        if self.cfg.checkpoint.save_on_interrupt:
+            path = self._save(LATEST)
+            log.warning("stopped; go on with --resume %s", path)
+        raise KeyboardInterrupt
+
+    # -- the end ---------------------------------------------------------------------------------------
+
+    def finish(self, inputs: Mapping[str, str], config: Mapping[str, Any], seconds: float) -> None:
+        """Write the finished layer, its metrics, and last its manifest."""
+        from spikeseg.learning import checkpoint
+
+        from .train_layer import STAGE, VERSION, manifest_path
+
+        report = {**self.trainer.report(), "epochs": self.epoch, "stopped": self.reason, "seconds": round(seconds, 1)}
+        final = self.folder / f"{self.layer}.pt"
+        for path in (final, self.folder / LATEST):
+            atomic_write(path, lambda file: checkpoint.save(file, self.model, self.cfg))
+        metrics_path = self.run_dir / METRICS
+        metrics = json.loads(metrics_path.read_text()) if metrics_path.exists() else {}
+        metrics = {name: value for name, value in metrics.items() if name < self.layer}
+        metrics[self.layer] = report
+        atomic_write(metrics_path, json.dumps(metrics, indent=2) + "\n")
+        for later in ("conv1", "conv2", "conv3"):
+            if later > self.layer and read_manifest(manifest_path(self.run_dir, later)):
+                manifest_path(self.run_dir, later).unlink()  # it was trained on what this layer was before
+        write_manifest(
+            manifest_path(self.run_dir, self.layer),
+            stage=STAGE,
+            version=VERSION,
+            config=config,
+            inputs=inputs,
+            outputs={str(final.relative_to(self.run_dir)): describe_file(final)},
+            seconds=seconds,
+            extra={"seed": self.cfg.seed, "device": str(self.trainer.layer.weight.device), "result": report},
+        )
+
+
+def _epoch_of(path: Path) -> int:
+    return int(path.stem.removeprefix("checkpoint_epoch").partition("_")[0])

@@ -1,0 +1,1 @@
+"""Activity filters, objects and tracking: arrays in, arrays out."""

@@ -1,0 +1,37 @@
+"""Augmentation of training windows: mirrored and, if asked for, with polarities swapped, by a seeded coin per window.
+
+A window's coin falls the same way in every epoch, so what the frozen layers say to it can be cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spikeseg.sections import AugmentationConfig
+
+
+def augment(
+    frames: np.ndarray, background: np.ndarray, config: AugmentationConfig, seed: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """One window, flipped or not.
+
+    Args:
+        frames: (T, P, H, W).
+        background: its background rates (P, h, w); mirrored with the frames (to the block, where the width is no whole number of
+            blocks).
+        config: which flips are allowed; each happens with probability 1/2 when augmentation is enabled.
+        seed: what the coins depend on, such as (seed, recording, window).
+
+    Returns:
+        contiguous copies or the arguments themselves; the arguments are not changed.
+    """
+    if not config.enabled:
+        return frames, background
+    mirrored, swapped = np.random.default_rng(list(seed)).random(2) < 0.5
+    if mirrored and config.flip_horizontal:
+        frames, background = frames[..., ::-1], background[..., ::-1]
+    if swapped and config.flip_polarity:
+        frames, background = frames[:, ::-1], background[::-1]
+    return np.ascontiguousarray(frames), np.ascontiguousarray(background)

@@ -1,0 +1,1 @@
+"""Scores of events, pixels, objects and volumes: arrays in, numbers out."""
