@@ -94,18 +94,22 @@ def unique_names(root: Path, paths: Iterable[Path], full: bool = False) -> dict[
     ``full``: begin with the path below root. Paths that share a name even then get a number.
     """
     paths = list(paths)
+    below = {path: path.relative_to(root) if path != root else Path(path.name) for path in paths}
     forms: list[Callable[[Path], str]] = [
         lambda path: path.stem,
-        lambda path: "_".join(path.relative_to(root).with_suffix("").parts) or path.stem,
-        lambda path: "_".join(path.relative_to(root).parts) or path.name,
+        lambda path: "_".join(below[path].with_suffix("").parts),
+        lambda path: "_".join(below[path].parts),
     ]
     names: dict[Path, str] = {}
     for form in forms[1:] if full else forms:
         names = {path: form(path) for path in paths}
         if len(set(names.values())) == len(paths):
             return names
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     for path, name in names.items():
-        seen[name] = seen.get(name, 0) + 1
-        names[path] = name if seen[name] == 1 else f"{name}_{seen[name]}"
+        number = 1
+        while names[path] in taken:
+            number += 1
+            names[path] = f"{name}_{number}"
+        taken.add(names[path])
     return names

@@ -20,22 +20,28 @@ def read_text(path: str | Path) -> Raw:
     """Columns by the names in a header line (see FIELD_ALIASES), or without one t, x, y, p in this order.
 
     Lines that begin with # are comments; one that names the columns is a header too. t is in whole µs. Raises
-    InputError, naming the row, if a row has too few columns or something that is no number.
+    InputError, naming the line, if one has too few columns or something that is no number.
     """
     where = str(path)
     try:
         with open(path, encoding="utf-8-sig") as file:
             head = [line.strip() for line in islice(file, HEAD_LINES)]
-        skip, columns, data = _layout(where, head)
+    except UnicodeDecodeError as error:
+        raise _not_text(where, error) from error
+    skip, columns, data = _layout(where, head)
+    try:
         table = _table(path, skip, columns, data)
     except UnicodeDecodeError as error:
-        raise InputError(f"{where}: is no text file ({error.reason} at byte {error.start})") from error
+        raise _not_text(where, error) from error
     except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        reason = " ".join(str(error).split("; ")[0].split())
-        raise InputError(f"{where}: {reason} (the first event is row 0); truncated?") from error
+        raise InputError(
+            f"{where}: {_complaint(path, skip, columns, data)}; truncated or damaged?"
+        ) from error
     return Raw(table[:, 0], table[:, 1], table[:, 2], table[:, 3])
+
+
+def _not_text(where: str, error: UnicodeDecodeError) -> InputError:
+    return InputError(f"{where}: is no text file ({error.reason} at byte {error.start})")
 
 
 def _layout(where: str, head: list[str]) -> tuple[int, list[int], str]:
@@ -77,6 +83,22 @@ def _table(path: str | Path, skip: int, columns: list[int], first: str) -> np.nd
         encoding="utf-8-sig",
     )
     return table if len(words) != 4 else table[:, columns]
+
+
+def _complaint(path: str | Path, skip: int, columns: list[int], first: str) -> str:
+    """What is wrong with the first line that np.loadtxt refused, whose own row counts from 0 or from 1."""
+    width = len(_split(first))
+    with open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(islice(file, skip, None), start=skip + 1):
+            words = line.split("#")[0].strip().split(_delimiter(first))
+            if not any(words):
+                continue
+            if len(words) <= max(columns) or (width == 4 and len(words) != 4):
+                return f"line {number} has {len(words)} columns, line {skip + 1} has {width}"
+            bad = [word for word in (words[column].strip() for column in columns) if not _is_number(word)]
+            if bad:
+                return f"line {number} holds {bad[0][:40]!r}; expected a number"
+    return "holds something that is no number"
 
 
 def _delimiter(line: str) -> str | None:

@@ -1,0 +1,177 @@
+"""AEDAT 4, on files written here: header, packets, table of packets."""
+
+import struct
+import sys
+
+import numpy as np
+import pytest
+
+from spikeseg.data.readers import read
+from spikeseg.data.readers.aedat4 import MAGIC, _lz4_whole, read_aedat4
+from spikeseg.errors import InputError
+
+EVENT = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("on", "?"), ("pad", "V3")])
+INFO = """<dv version="2.0"><node name="outInfo" path="/mainloop/Recorder/outInfo/">{}</node></dv>"""
+STREAM = """<node name="{id}" path="/mainloop/Recorder/outInfo/{id}/">
+<attr key="compression" type="string">NONE</attr><attr key="typeIdentifier" type="string">{kind}</attr>
+<node name="info" path="/mainloop/Recorder/outInfo/{id}/info/"><attr key="sizeX" type="int">{width}</attr>
+<attr key="sizeY" type="int">{height}</attr></node></node>"""
+TABLE = struct.pack("<I", 8) + b"\0\0\0\0FTAB"
+
+
+def header(streams, table_position):
+    """An IOHeader: no compression (default), position of the table, information as XML."""
+    text = INFO.format("".join(STREAM.format(**stream) for stream in streams)).encode()
+    vtable = struct.pack("<HHHHH", 10, 20, 0, 4, 12)
+    root = 8 + len(vtable) + 2
+    table = struct.pack("<iqI", root - 8, table_position, 8)
+    table += struct.pack("<I", 0)
+    body = (
+        struct.pack("<I", root)
+        + b"IOHE"
+        + vtable
+        + b"\0\0"
+        + table
+        + struct.pack("<I", len(text))
+        + text
+        + b"\0"
+    )
+    return struct.pack("<I", len(body)) + body
+
+
+def packet(events, stream=0):
+    """An EventPacket: size prefix, root, identifier, vtable, table with one field, vector of events."""
+    vtable = struct.pack("<HHH", 6, 8, 4)
+    root = 8 + len(vtable) + 2
+    gap = 4  # events lie on 8 bytes
+    vector = struct.pack("<I", len(events)) + events.tobytes()
+    table = struct.pack("<iI", root - 8, 4 + gap)
+    body = struct.pack("<I", root) + b"EVTS" + vtable + b"\0\0" + table + b"\0" * gap + vector
+    body = struct.pack("<I", len(body)) + body
+    return struct.pack("<ii", stream, len(body)) + body
+
+
+def made_events(n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    events = np.zeros(n, EVENT)
+    events["t"] = np.sort(rng.integers(1_600_000_000_000_000, 1_600_000_000_500_000, n))
+    events["x"], events["y"], events["on"] = (
+        rng.integers(0, 60, n),
+        rng.integers(0, 40, n),
+        rng.random(n) < 0.5,
+    )
+    return events
+
+
+def write(path, packets, streams=None, position=None):
+    streams = streams or [{"id": 0, "kind": "EVTS", "width": 60, "height": 40}]
+    length = len(header(streams, 0))
+    end = len(MAGIC) + length + sum(map(len, packets))
+    path.write_bytes(
+        MAGIC + header(streams, end if position is None else position) + b"".join(packets) + TABLE
+    )
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _aedat():
+    pytest.importorskip("aedat")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "rec.aedat4"
+
+
+def test_events_come_back(path):
+    events = made_events()
+    recording = read(write(path, [packet(events[:25]), packet(events[25:])]))
+    for field in "txy":
+        np.testing.assert_array_equal(recording.events[field], events[field])
+    np.testing.assert_array_equal(recording.events["p"], events["on"])
+    assert recording.sensor_size == (60, 40) and recording.dropped == {}
+
+
+def test_the_first_stream_of_events_is_taken(path):
+    streams = [
+        {"id": 0, "kind": "TRIG", "width": 0, "height": 0},
+        {"id": 1, "kind": "EVTS", "width": 60, "height": 40},
+        {"id": 2, "kind": "EVTS", "width": 99, "height": 99},
+    ]
+    mine, other = made_events(10), made_events(20, seed=1)
+    raw = read_aedat4(write(path, [packet(other, 2), packet(mine, 1)], streams))
+    assert raw.sensor_size == (60, 40)
+    np.testing.assert_array_equal(raw.t, mine["t"])
+
+
+def test_no_events(path):
+    raw = read_aedat4(write(path, []))
+    assert raw.t.shape == raw.p.shape == (0,)
+    assert len(read(path).events) == 0
+
+
+def test_no_stream_of_events(path):
+    write(path, [], [{"id": 0, "kind": "TRIG", "width": 0, "height": 0}])
+    with pytest.raises(InputError, match="no stream of events.*triggers"):
+        read_aedat4(path)
+
+
+def test_every_truncation_is_noticed(path):
+    whole = write(path, [packet(made_events(20)), packet(made_events(20))]).read_bytes()
+    table = len(whole) - len(TABLE)
+    for size in range(len(MAGIC), table + 1, 7):
+        path.write_bytes(whole[:size])
+        with pytest.raises(InputError, match="truncated"):
+            read_aedat4(path)
+    path.write_bytes(whole[:table])
+    with pytest.raises(InputError, match="missing"):
+        read_aedat4(path)
+
+
+def test_a_recorder_that_never_closed_its_file(path):
+    write(path, [packet(made_events())], position=-1)
+    with pytest.raises(InputError, match="never closed"):
+        read_aedat4(path)
+
+
+def test_packets_that_do_not_add_up(path):
+    damaged = bytearray(packet(made_events()))
+    damaged[4] ^= 0x10
+    write(path, [bytes(damaged), packet(made_events())])
+    with pytest.raises(InputError, match="packets end at byte"):
+        read_aedat4(path)
+
+
+def test_damage_never_escapes_as_another_error(path):
+    """aedat panics on some of these, and would abort on a header that is no UTF-8."""
+    whole = write(path, [packet(made_events(20))]).read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(MAGIC), len(whole))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            read_aedat4(path)
+        except InputError as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > 50
+
+
+def test_without_the_package_the_extra_is_named(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aedat", None)
+    with pytest.raises(InputError, match=r"spikeseg\[formats\]"):
+        read(write(path, [packet(made_events())]))
+
+
+@pytest.mark.parametrize("flags", [0x40, 0x44, 0x48, 0x50, 0x5C])
+def test_an_lz4_frame_is_whole_only_to_its_last_byte(flags):
+    """Frames built by the format's description: two blocks, with and without sizes and checksums."""
+    frame = b"\x04\x22\x4d\x18" + bytes([flags, 0x40]) + b"\0" * (8 if flags & 8 else 0) + b"\0"
+    for size, mark in ((5, 0), (3, 0x80000000)):
+        frame += struct.pack("<I", size | mark) + b"x" * size + b"\0" * (4 if flags & 16 else 0)
+    frame += struct.pack("<I", 0) + b"\0" * (4 if flags & 4 else 0)
+    assert _lz4_whole(frame)
+    assert not any(_lz4_whole(frame[:size]) for size in range(len(frame)))
+    assert not _lz4_whole(b"\0" + frame[1:])

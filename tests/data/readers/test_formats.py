@@ -1,0 +1,78 @@
+"""Which reader is asked, and how other files are refused."""
+
+import os
+
+import pytest
+
+from spikeseg.data.readers import read
+from spikeseg.data.readers.formats import detect
+from spikeseg.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.raw", b"% Date 2020\n% evt 2.0\n\x01\x02", "EVT2 is not supported yet"),
+        ("a.raw", b"% evt 3.0\n\x01\x02", "EVT3 is not supported yet"),
+        ("noname", b"% evt 3.0\n\x01\x02", "EVT3 is not supported yet"),
+        ("a.raw", b"\x01\x02\x03", "Prophesee .raw is not supported yet"),
+        (
+            "a.dat",
+            b"% Data file containing events.\n% Version 2\n\x00\x0c",
+            "Prophesee .dat is not supported yet",
+        ),
+        ("a.es", b"Event Stream\x02\x00\x00", "event stream .* is not supported yet"),
+        ("a.aedat", b"#!AER-DAT2.0\r\n# header\r\n", "AEDAT 2 is not supported yet"),
+        ("a.aedat", b"#!AER-DAT3.1\r\n", "AEDAT 3 is not supported yet"),
+        ("a.aedat2", b"\x00\x00\x00\x00", "AEDAT 2 is not supported yet"),
+        ("a.bag", b"#ROSBAG V2.0\n", "ROS bag is not supported yet"),
+        ("a.db3", b"SQLite format 3\x00", "ROS 2 bag .* is not supported yet"),
+        ("a.csv.gz", b"\x1f\x8b\x08\x00", "unpack it first"),
+        ("a.png", b"\x89PNG\r\n\x1a\n", "no format known here"),
+        ("README.md", b"# Readme\n\nText.\n", "no format known here"),
+        ("a.mat", b"something else", "no format known here"),
+        ("a.csv", b"", "empty"),
+        ("a.h5", b"\x89HDF", "no format known here"),
+    ],
+)
+def test_refused_by_name(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        read(tmp_path / "none.csv")
+    with pytest.raises(InputError, match="is a folder"):
+        read(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read anything")
+def test_file_without_permission(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("0,1,1,1\n")
+    path.chmod(0)
+    with pytest.raises(InputError, match="Permission denied"):
+        read(path)
+
+
+def test_a_member_needs_an_hdf5_file(tmp_path):
+    (tmp_path / "a.csv").write_text("0,1,1,1\n")
+    with pytest.raises(InputError, match="text"):
+        read(f"{tmp_path / 'a.csv'}::rec")
+
+
+def test_a_name_with_colons_is_a_name(tmp_path):
+    path = tmp_path / "a::b.csv"
+    path.write_text("0,1,1,1\n")
+    assert len(read(path).events) == 1
+
+
+def test_content_goes_before_name(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"% evt 3.0\n\x01\x02")
+    with pytest.raises(InputError, match="EVT3"):
+        detect(path)

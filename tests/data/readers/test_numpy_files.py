@@ -1,0 +1,196 @@
+"""npy and npz: layouts that are read, and files that lie about themselves."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from spikeseg.data.readers import read
+from spikeseg.data.readers.numpy_files import read_npz_arrays
+from spikeseg.errors import InputError
+
+N = 60
+
+
+def columns():
+    rng = np.random.default_rng(0)
+    return {
+        "t": np.sort(rng.integers(0, 90_000, N)),
+        "x": rng.integers(0, 200, N).astype(np.int16),
+        "y": rng.integers(0, 170, N).astype(np.int16),
+        "p": rng.random(N) < 0.5,
+    }
+
+
+def structured(names="xytp"):
+    data = columns()
+    events = np.empty(N, [(name, data[field].dtype) for name, field in zip(names, "xytp", strict=True)])
+    for name, field in zip(names, "xytp", strict=True):
+        events[name] = data[field]
+    return events
+
+
+def assert_same(recording):
+    for field, values in columns().items():
+        np.testing.assert_array_equal(recording.events[field], values)
+    assert recording.sensor_size == (240, 180)
+
+
+def test_npz_of_columns(tmp_path):
+    np.savez(tmp_path / "a.npz", **columns())
+    assert_same(read(tmp_path / "a.npz"))
+
+
+def test_npz_compressed_with_other_names(tmp_path):
+    data = columns()
+    named = {
+        "timestamp": data["t"],
+        "X": data["x"],
+        "Y": data["y"],
+        "polarity": data["p"],
+        "other": np.ones((2, 2)),
+    }
+    np.savez_compressed(tmp_path / "a.npz", **named)
+    assert_same(read(tmp_path / "a.npz"))
+
+
+def test_npz_of_one_array_and_a_sensor_size(tmp_path):
+    np.savez(tmp_path / "a.npz", events=structured(), sensor_size=np.array([640, 480]))
+    assert read(tmp_path / "a.npz").sensor_size == (640, 480)
+    assert read(tmp_path / "a.npz", sensor_size=(300, 300)).sensor_size == (300, 300)
+
+
+def test_npy_structured_as_tonic_orders_it(tmp_path):
+    np.save(tmp_path / "a.npy", structured())
+    assert_same(read(tmp_path / "a.npy"))
+    np.save(tmp_path / "b.npy", structured(["x", "y", "ts", "pol"]))
+    assert_same(read(tmp_path / "b.npy"))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["<i8", "<f8", ">i4"])
+def test_npy_plain(tmp_path, order, dtype):
+    data = columns()
+    np.save(tmp_path / "a.npy", np.asarray(np.stack([data[f] for f in "txyp"], 1), dtype=dtype, order=order))
+    assert_same(read(tmp_path / "a.npy"))
+
+
+def test_format_goes_by_content_before_name(tmp_path):
+    with open(tmp_path / "a.dat", "wb") as file:
+        np.savez(file, **columns())
+    assert_same(read(tmp_path / "a.dat"))
+
+
+@pytest.mark.parametrize(
+    "array", [np.ones(5), np.ones((5, 3)), np.zeros(5, [("t", int), ("x", int)]), np.array("s")]
+)
+def test_other_arrays_are_refused(tmp_path, array):
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(InputError, match="columns t, x, y, p"):
+        read(tmp_path / "a.npy")
+
+
+def test_npz_of_something_else_names_what_it_holds(tmp_path):
+    np.savez(tmp_path / "a.npz", weights=np.ones(3))
+    with pytest.raises(InputError, match="holds weights"):
+        read(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("size", [np.array([1, 2, 3]), np.array([2.0, 3.0])])
+def test_npz_with_an_odd_sensor_size(tmp_path, size):
+    np.savez(tmp_path / "a.npz", **columns(), sensor_size=size)
+    with pytest.raises(InputError, match="sensor_size"):
+        read(tmp_path / "a.npz")
+
+
+class Bomb:
+    """Unpickling this writes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_nothing_is_unpickled(tmp_path):
+    bomb = np.array([Bomb(tmp_path / "ran")], object)
+    np.save(tmp_path / "a.npy", bomb, allow_pickle=True)
+    np.savez(tmp_path / "b.npz", t=bomb, x=[1], y=[1], p=[1])
+    for name in ("a.npy", "b.npz"):
+        with pytest.raises(InputError, match="objects"):
+            read(tmp_path / name)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_terabytes_in_a_small_file(tmp_path):
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        stream, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 4)}
+    )
+    (tmp_path / "a.npy").write_bytes(stream.getvalue() + bytes(64))
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        archive.writestr("events.npy", stream.getvalue() + bytes(64))
+    for name in ("a.npy", "b.npz"):
+        with pytest.raises(InputError, match="header declares 351843720"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "b.npz", "c.npz"])
+def test_every_truncation_is_noticed(tmp_path, name):
+    np.save(tmp_path / "a.npy", structured())
+    np.savez(tmp_path / "b.npz", **columns())
+    np.savez_compressed(tmp_path / "c.npz", **columns())
+    path = tmp_path / name
+    whole = path.read_bytes()
+    for size in range(6, len(whole), 5):
+        path.write_bytes(whole[:size])
+        with pytest.raises(InputError, match="truncated"):
+            read(path)
+
+
+def test_bytes_beyond_the_array_are_noticed(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, structured())
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(InputError, match="declares"):
+        read(path)
+
+
+def test_checksums_are_verified(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, **columns())
+    whole = bytearray(path.read_bytes())
+    at = whole.find(columns()["x"].tobytes())
+    assert at > 0
+    whole[at + 10] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="CRC"):
+        read(path)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")
+def test_damaged_headers_are_refused(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, structured())
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.integers(6, 128)] = int(rng.integers(256))
+        path.write_bytes(damaged)
+        try:
+            read(path)
+        except InputError as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > 150
+
+
+def test_named_arrays_must_be_there(tmp_path):
+    np.savez(tmp_path / "a.npz", t=np.arange(3))
+    assert list(read_npz_arrays(tmp_path / "a.npz", ("t",))) == ["t"]
+    with pytest.raises(InputError, match="no array source"):
+        read_npz_arrays(tmp_path / "a.npz", ("t", "source"))

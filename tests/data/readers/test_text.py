@@ -1,0 +1,117 @@
+"""Events as text: separators, headers, words, damage."""
+
+import numpy as np
+import pytest
+
+from spikeseg.data.readers import read
+from spikeseg.errors import InputError
+
+ROWS = [(0, 5, 6, 1), (10, 200, 170, 0), (20, 7, 8, 1)]
+
+
+def text(rows=ROWS, separator=",", header=""):
+    return header + "".join(separator.join(map(str, row)) + "\n" for row in rows)
+
+
+def events(tmp_path, content, name="a.csv", **options):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    return read(path, **options).events.tolist()
+
+
+EXPECTED = [(0, 5, 6, True), (10, 200, 170, False), (20, 7, 8, True)]
+
+
+@pytest.mark.parametrize("separator", [",", ", ", ";", "\t", " ", "   "])
+@pytest.mark.parametrize("header", ["", "# any comment\n", "# t x y p\n", "\n\n"])
+def test_without_names_the_order_is_t_x_y_p(tmp_path, separator, header):
+    assert events(tmp_path, text(separator=separator, header=header)) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "header", ["x,y,t,p", "X, Y, Timestamp, Polarity", '"x","y","ts","on"', "# x,y,t,p", "# a\nx,y,t,p"]
+)
+def test_names_give_the_order(tmp_path, header):
+    rows = [(x, y, t, p) for t, x, y, p in ROWS]
+    assert events(tmp_path, text(rows, header=header + "\n")) == EXPECTED
+
+
+def test_more_columns_than_needed(tmp_path):
+    rows = [(index, t, "note", x, y, p) for index, (t, x, y, p) in enumerate(ROWS)]
+    assert events(tmp_path, text(rows, header=",t,comment,x,y,p\n")) == EXPECTED
+
+
+@pytest.mark.parametrize(("on", "off"), [("True", "False"), ("true", "false"), (1.0, 0.0), (1, -1), (2, 1)])
+def test_polarity_as_written_elsewhere(tmp_path, on, off):
+    rows = [(t, x, y, on if p else off) for t, x, y, p in ROWS]
+    assert events(tmp_path, text(rows)) == EXPECTED
+
+
+def test_byte_order_mark_windows_lines_and_no_last_newline(tmp_path):
+    content = "\ufeff" + text(header="t,x,y,p\n").replace("\n", "\r\n").rstrip()
+    (tmp_path / "a.csv").write_bytes(content.encode())
+    assert read(tmp_path / "a.csv").events.tolist() == EXPECTED
+
+
+def test_wall_clock_microseconds_are_exact(tmp_path):
+    t0 = 1_605_537_493_718_345
+    rows = [(t + t0, x, y, p) for t, x, y, p in ROWS]
+    assert [event[0] - t0 for event in events(tmp_path, text(rows))] == [0, 10, 20]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "events", "a.log"])
+def test_text_by_content_where_the_name_says_nothing(tmp_path, name):
+    assert events(tmp_path, text(separator=" "), name) == EXPECTED
+
+
+def test_seconds_are_refused_with_the_remedy(tmp_path):
+    with pytest.raises(InputError, match="1e6"):
+        events(tmp_path, text([(0.5, 1, 1, 1), (0.75, 1, 1, 0)]))
+
+
+def test_nan_is_dropped_and_counted(tmp_path):
+    rows = [(t, 5, 5, t % 2) for t in range(200)]
+    rows[7] = (7, "nan", 5, 1)
+    (tmp_path / "a.csv").write_text(text(rows))
+    assert read(tmp_path / "a.csv").dropped == {"not finite": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("frame,row,column\n1,2,3\n", "line 1 holds 'frame,row,column'"),
+        ("1,2,3\n", "line 1 has 3 columns"),
+        ("1,2,3,1,9\n", "line 1 has 5 columns"),
+        ("240 180\n0 1 2 1\n", "line 1 has 2 columns"),
+        ("hello world\n", "expected numbers"),
+        ("t,x,y,p\n", "no events"),
+        ("\n \n", "no events"),
+        ("# only\n# comments\n", "no events"),
+        (text() + "30,1,2\n", "line 4 has 3 columns, line 1 has 4"),
+        (text() + "\n# c\n30,1,2,1,5\n", "line 6 has 5 columns"),
+        (text() + "30,1,,1\n", "line 4 holds ''"),
+        (text() + "30,1,x,1\n", "line 4 holds 'x'"),
+        ("0,1,1,True\n1,1,1,maybe\n", "line 2 holds 'maybe'"),
+        ("t,x,y,p,q\n0,1,1\n", "line 2 has 3 columns"),
+        ("t,x,y,q,p\n0,1,1,5,1\n2,1,1,5\n", "line 3 has 4 columns, line 2 has 5"),
+    ],
+)
+def test_malformed(tmp_path, content, message):
+    with pytest.raises(InputError, match=message) as caught:
+        events(tmp_path, content)
+    assert "\n" not in str(caught.value)
+
+
+def test_not_text_at_all(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"0,1,1,1\n\xff\xfe\xfd")
+    with pytest.raises(InputError, match="no text file"):
+        read(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_bytes(text().encode() * 500 + b"\xff\xfe")
+    with pytest.raises(InputError, match="no text file"):
+        read(tmp_path / "b.csv")
+
+
+def test_large_enough_to_leave_the_head(tmp_path):
+    rows = np.stack([np.arange(500), np.arange(500) % 200, np.arange(500) % 150, np.arange(500) % 2], axis=1)
+    found = events(tmp_path, text(rows.tolist(), header="# c\n" * 5 + "t,x,y,p\n"))
+    assert len(found) == 500 and found[-1] == (499, 99, 49, True)
