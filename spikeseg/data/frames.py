@@ -152,9 +152,7 @@ def blocks(
         yield _filled(events, start_us[first : first + count], sensor_size, spec)
 
 
-def frame(
-    events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, origin_us: int | None = None
-) -> Windows:
+def frame(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, origin_us: int | None = None) -> Windows:
     """All windows of a recording.
 
     Args:

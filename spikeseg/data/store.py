@@ -228,9 +228,7 @@ class Frames:
             empty = np.zeros(shape, np.uint8 if self.spec.normalize else np.uint16)
             return np.zeros(0, np.int64), empty, np.zeros((0, 2, 1, 1), np.float32)
         rows = info.windows[0] + first, info.windows[0] + last
-        start_us, frames, background = (
-            self._in.read(f"{group}/{name}", *rows) for name in ("start_us", "frames", "background")
-        )
+        start_us, frames, background = (self._in.read(f"{group}/{name}", *rows) for name in ("start_us", "frames", "background"))
         return start_us, frames.view(np.uint8) if self.spec.normalize else frames, background
 
     def events(self, r: int) -> np.ndarray:

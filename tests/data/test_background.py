@@ -44,6 +44,22 @@ def test_a_dense_moving_object_does_not_lift_it(rate, speed):
     assert estimate(blob).mean() == pytest.approx(estimate(frames).mean(), rel=0.1)
 
 
+def test_an_object_does_not_lift_the_blocks_it_crosses_even_after_a_long_loud_past():
+    past, frames = noise(0.05, windows=40, seed=3), noise(0.003, windows=8)
+    clear = estimate(np.concatenate([past, frames]))[40:]
+    crossed = estimate(np.concatenate([past, with_blob(frames)]))[40:]
+    assert (crossed / clear).max() < 1.3
+
+
+def test_a_warm_pixel_is_known_by_its_history():
+    frames = noise(0.002, windows=16)
+    warm = np.random.default_rng(1).random(SHAPE[1:]) < 0.01
+    lit = frames | (warm & (np.random.default_rng(2).random(frames.shape) < 0.1)).astype(np.uint8)
+    excess = estimate(lit).mean(axis=(1, 2, 3)) / estimate(frames).mean(axis=(1, 2, 3))
+    assert excess[0] > 1.15
+    assert excess[8:].mean() < 1.05
+
+
 def test_hot_pixels_and_resting_stars_are_left_out():
     frames = noise(0.005)
     rng = np.random.default_rng(1)
@@ -118,7 +134,7 @@ def test_the_frames_are_left_as_they_were():
     assert np.array_equal(frames, before)
 
 
-@pytest.mark.parametrize("size", [(180, 240), (240, 304), (34, 34), (34, 240), (5, 7), (16, 17), (128, 128), (1, 1)])
+@pytest.mark.parametrize("size", [(180, 240), (240, 304), (34, 34), (34, 240), (5, 7), (16, 17), (1, 1)])
 @pytest.mark.parametrize("block", [16, 5])
 def test_the_thresholds_of_the_first_layer_see_the_same_blocks(size, block):
     grid = estimate(np.zeros((1, 1, 1, *size), np.uint8), block).shape[-2:]

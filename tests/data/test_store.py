@@ -38,7 +38,7 @@ def truth(count, seed=0):
 
 
 RECORDINGS = [
-    (record("DAVIS_1", 1, labels=labels(3), truth=truth(300), sensor="DAVIS", dropped={"out of order": 2}), "train"),
+    (record("DAVIS_1", 1, labels=labels(3), truth=truth(300), sensor="DAVIS", dropped={"late": 2}), "train"),
     (record("ATIS_1", 2, sensor_size=(20, 16), labels=labels(0), sensor="ATIS"), "test"),
     (record("nothing", 3, count=0), "val"),
     (record("dävis 2", 4, count=200, labels=labels(2), truth=truth(200, 1)), "train"),
@@ -106,8 +106,9 @@ def test_what_is_written_is_read(tmp_path, normalize, size):
         for ours, given in ((cache.labels(r), recording.labels), (cache.truth(r), recording.truth)):
             assert (ours is None) == (given is None)
             assert ours is None or np.array_equal(ours, given)
-    assert (cache.recordings[0].t_start, cache.recordings[0].t_end) == tuple(RECORDINGS[0][0].events["t"][[0, -1]])
-    assert (cache.recordings[2].t_start, cache.recordings[2].t_end, cache.recordings[2].n_windows) == (None, None, 0)
+    first, third = cache.recordings[0], cache.recordings[2]
+    assert (first.t_start, first.t_end) == tuple(RECORDINGS[0][0].events["t"][[0, -1]])
+    assert (third.t_start, third.t_end, third.n_windows) == (None, None, 0)
 
 
 def test_samples_come_by_split_in_the_order_of_the_recordings(written):
@@ -218,11 +219,54 @@ def test_a_flipped_bit_is_an_error_wherever_it_is(cache_copy):
             (cache_copy / name).write_bytes(flipped)
             if name == "zarr.json" and reads_as_before(cache_copy, good):
                 continue  # white space between the values, or a key that means nothing
-            with pytest.raises(InputError, match="damaged|unfinished") as caught:
+            with pytest.raises(InputError, match=r"damaged|unfinished") as caught:
                 everything(cache_copy)
             assert "\n" not in str(caught.value), (name, at)
         (cache_copy / name).write_bytes(content)
     everything(cache_copy)
+
+
+def test_an_edited_table_of_contents_is_an_error(cache_copy):
+    meta = cache_copy / "zarr.json"
+    for before, after in ('"t_start": 7', '"t_start": 8'), ("DAVIS_1", "DAVIS_7"), ('"seed": 3', '"seed": 4'):
+        content = meta.read_text()
+        assert before in content
+        meta.write_text(content.replace(before, after, 1))
+        with pytest.raises(InputError, match=r"zarr.json: damaged \(its checksum does not match\)"):
+            Frames.open(cache_copy)
+        meta.write_text(content)
+
+
+def test_a_recording_without_windows_reads_as_such(tmp_path):
+    recording, _ = RECORDINGS[2]
+    with FramesWriter(tmp_path / "frames.zarr", SPEC) as writer:
+        writer.add(recording, iter([]), np.zeros(0, bool), iter([]), "train")
+    cache = Frames.open(tmp_path / "frames.zarr")
+    for start_us, frames, background in (cache.windows(0), cache.read(0, [])):
+        assert (len(start_us), len(background), frames.shape) == (0, 0, (0, 4, 2, 14, 18))
+        assert frames.dtype == np.uint8
+    assert cache.samples("train") == []
+    assert cache.events(0).dtype == EVENT_DTYPE
+    assert len(cache.events(0)) == len(cache.kept(0)) == 0
+
+
+def test_silence_is_written_like_everything_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_arrays, "FILE_BYTES", 2 * 4 * 2 * 14 * 18)
+    recording, split = RECORDINGS[0]
+    silent = Windows(np.arange(7), np.zeros((7, 4, 2, 14, 18), np.uint8))
+    with FramesWriter(tmp_path / "frames.zarr", SPEC) as writer:
+        writer.add(recording, silent, np.zeros(300, bool), estimate(silent.frames), split)
+    path = tmp_path / "frames.zarr"
+    cache = Frames.open(path)
+    assert len([name for name in files(path) if "frames_14x18/frames/c" in name]) == 4
+    start_us, frames, background = cache.windows(0)
+    assert start_us.tolist() == list(range(7))
+    assert frames.shape == silent.frames.shape
+    assert not frames.any()
+    assert not background.any()
+    (path / "frames_14x18/frames/c/1/0/0/0/0").unlink()
+    with pytest.raises(InputError, match="missing"):
+        cache.windows(0)
 
 
 def test_damage_after_opening_is_an_error_on_reading(cache_copy):
@@ -230,7 +274,7 @@ def test_damage_after_opening_is_an_error_on_reading(cache_copy):
     cache.windows(0)
     shard = cache_copy / "frames_14x18/frames/c/0/0/0/0/0"
     shard.unlink()
-    with pytest.raises(InputError, match="frames_14x18/frames/c/0/0/0/0/0: damaged .missing.; remove .* make it again"):
+    with pytest.raises(InputError, match=r"frames/c/0/0/0/0/0: damaged \(missing\); remove .* make it again"):
         cache.windows(0)
     with pytest.raises(InputError, match="missing"):
         cache.read(3, [2])
@@ -320,7 +364,8 @@ def spikes(count, shape, seed):
 
 
 def test_spikes_of_any_size_come_back_in_order(tmp_path, monkeypatch):
-    parts = [spikes(3, (4, 2, 6, 5), 0), spikes(2, (4, 2, 6, 5), 1), spikes(3, (4, 2, 7, 7), 2), spikes(2, (4, 2, 6, 5), 3)]
+    small, large = (4, 2, 6, 5), (4, 2, 7, 7)
+    parts = [spikes(3, small, 0), spikes(2, small, 1), spikes(3, large, 2), spikes(2, small, 3)]
     monkeypatch.setattr(store_arrays, "FILE_BYTES", 4 * 4 * 2 * 6 * 5)
     for name in ("one", "two"):
         with SpikeWriter(tmp_path / name, {"layer": "conv2"}) as writer:
