@@ -30,7 +30,7 @@ def test_what_is_not_usable_does_not_count():
 def test_a_few_wild_coordinates_do_not_hide_the_sensor():
     x = np.r_[np.full(199, 33), 65_535]
     assert fitting_sensor("f", x, np.zeros(200, int)) == "N-MNIST"
-    with pytest.raises(InputError, match="65535.*1280 x 720"):
+    with pytest.raises(InputError, match=r"65535.*1280 x 720"):
         fitting_sensor("f", x[-50:], np.zeros(50, int))
 
 

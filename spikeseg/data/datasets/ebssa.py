@@ -111,7 +111,7 @@ def _archive_entries(path: Path) -> list[tuple[Entry, str]]:
     """An entry, and its sensor if the name tells, per recording of the .h5."""
     from tonic.datasets import EBSSA
 
-    class Archive(EBSSA):  # type: ignore[misc]
+    class Archive(EBSSA):
         """tonic's dataset, at the path given rather than at <save_to>/EBSSA; never downloads."""
 
         file_name = path.name

@@ -255,7 +255,7 @@ def test_two_archives_are_ambiguous(tmp_path):
 def test_empty_missing_and_foreign_folders(tmp_path):
     with pytest.raises(InputError, match="no recordings"):
         ebssa(tmp_path)
-    with pytest.raises(InputError, match="not found.*data_root"):
+    with pytest.raises(InputError, match=r"not found.*data_root"):
         ebssa(tmp_path / "none")
     (tmp_path / "a.csv").write_text("0,1,1,1\n")
     with pytest.raises(InputError, match="no recordings"):

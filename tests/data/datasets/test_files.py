@@ -22,7 +22,7 @@ def test_every_file_is_an_entry_and_shows_at_load_what_it_is(tmp_path):
     assert set(entries) == {"README", "one", "two"}
     assert entries["one"].load(False).events["x"].tolist() == [1, 239]
     assert entries["two"].load(False).sensor_size == (34, 34)
-    with pytest.raises(InputError, match="README.md: is in no format known"):
+    with pytest.raises(InputError, match=r"README.md: is in no format known"):
         entries["README"].load(False)
 
 
@@ -61,5 +61,5 @@ def test_refused(tmp_path):
         files(tmp_path)
     with pytest.raises(InputError, match="not found"):
         files(tmp_path / "none")
-    with pytest.raises(InputError, match="data.sensor"):
+    with pytest.raises(InputError, match=r"data.sensor"):
         files(tmp_path, sensor="ATIS")

@@ -40,5 +40,5 @@ def test_refused(tmp_path):
         nmnist(tmp_path)
     with pytest.raises(InputError, match="not found"):
         nmnist(tmp_path / "none")
-    with pytest.raises(InputError, match="data.sensor"):
+    with pytest.raises(InputError, match=r"data.sensor"):
         nmnist(tmp_path, sensor="DAVIS")

@@ -112,7 +112,7 @@ def test_no_events(path):
 
 def test_no_stream_of_events(path):
     write(path, [], [{"id": 0, "kind": "TRIG", "width": 0, "height": 0}])
-    with pytest.raises(InputError, match="no stream of events.*triggers"):
+    with pytest.raises(InputError, match=r"no stream of events.*triggers"):
         read_aedat4(path)
 
 

@@ -125,10 +125,10 @@ def test_missing_parts_are_named(tmp_path, save):
     with pytest.raises(InputError, match="TD"):
         read(save(tmp_path / "a.mat", spiketrain=np.ones((3, 4))))
     del td["p"]
-    with pytest.raises(InputError, match="TD.*p"):
+    with pytest.raises(InputError, match=r"TD.*p"):
         read(save(tmp_path / "b.mat", TD=td))
     del obj["id"]
-    with pytest.raises(InputError, match="Obj.*id"):
+    with pytest.raises(InputError, match=r"Obj.*id"):
         read(save(tmp_path / "c.mat", TD=structs()[0], Obj=obj))
     with pytest.raises(InputError, match="Obj"):
         read(save(tmp_path / "d.mat", TD=structs()[0], Obj=np.ones((2, 3))))
@@ -138,7 +138,7 @@ def test_missing_parts_are_named(tmp_path, save):
 
 def test_fields_must_be_columns_of_one_length(tmp_path, save):
     td, _ = structs()
-    with pytest.raises(InputError, match="differ in length|one length"):
+    with pytest.raises(InputError, match=r"differ in length|one length"):
         read(save(tmp_path / "a.mat", TD=td | {"y": td["y"][:-1]}))
     with pytest.raises(InputError, match="differ in length"):
         read(save(tmp_path / "b.mat", TD=td | {"p": td["p"][:-1]}))
@@ -168,9 +168,9 @@ def test_one_of_several_recordings_is_named(tmp_path):
     assert (recording.name, recording.sensor) == ("ATIS_1", "ATIS")
     assert recording.source.endswith("labelled_ebssa.h5::ATIS_1")
     assert read_hdf5(path, "DAVIS_2").sensor == "DAVIS"
-    with pytest.raises(InputError, match="holds 2 recordings.*::ATIS_1"):
+    with pytest.raises(InputError, match=r"holds 2 recordings.*::ATIS_1"):
         read(path)
-    with pytest.raises(InputError, match="DAVIS_3.*DAVIS_2"):
+    with pytest.raises(InputError, match=r"DAVIS_3.*DAVIS_2"):
         read(f"{path}::DAVIS_3")
 
 
