@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -33,7 +34,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("out", type=click.Path(path_type=Path), required=False)
-@click.option("--format", type=click.Choice(["h5", "mat"]), default="h5", show_default=True, help="One HDF5 file, or a .mat file each.")
+@click.option("--format", type=click.Choice(["h5", "mat"]), default="h5", show_default=True, help="One HDF5 file, or many .mat.")
 @click.option("--recordings", type=int, metavar="N", help="How many recordings.")
 @click.option("--duration", type=float, metavar="SECONDS", help="Length of each.")
 @click.option("--difficulty", type=click.Choice(["easy", "medium", "hard"]), help="How dim and how fast the satellites are.")
@@ -76,6 +77,90 @@ def prepare(request: Request, output: str | None) -> None:
     skipped = f", {len(told['skipped'])} files skipped" if told["skipped"] else ""
     counts = f"{told['recordings']} recordings, {told['windows']} windows{skipped}"
     _say(done, f"{done.path / STORE} ({counts})", request.next("train-layer conv2"))
+
+
+TRAINING = [
+    click.option("--name", "-n", metavar="NAME", default="auto", show_default=True, help="Name of the run."),
+    click.option("--epochs", type=click.IntRange(min=1), metavar="N", show_default="50", help="Epochs per layer, at most."),
+    click.option("--n-classes", type=click.IntRange(min=1), metavar="N", show_default="1", help="Maps of the last layer."),
+    click.option("--no-tensorboard", is_flag=True, help="Write no TensorBoard files."),
+]  # fmt: skip
+
+
+def training(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of the commands that train."""
+    for option in reversed(TRAINING):
+        function = option(function)
+    return function
+
+
+@main.command("train-layer")
+@click.argument("layer", metavar="LAYER")
+@click.option("--resume", "-r", metavar="PATH", help="Go on from this checkpoint, as if never stopped.")
+@training
+@shared(output="Folder of the runs [./runs].", data=True)
+def train_layer_command(
+    request: Request, layer: str, resume: str | None, name: str, no_tensorboard: bool, output: str | None
+) -> None:
+    """Train one layer, conv2 or conv3, on the prepared frames and the layers below it.
+
+    \b
+    Example: the second layer with another learning rate
+      spikeseg train-layer conv2 --set stdp.lr_plus=0.004
+    """
+    from .train_layer import learned_layers, train_layer
+
+    request = request.also("output_dir", output)
+    cfg = request.load(stored=_stored(resume))
+    done = train_layer(
+        cfg, layer, name=name, force=request.force, resume=resume, tensorboard=False if no_tensorboard else None
+    )
+    _report(done.path, [layer])
+    later = [other for other in learned_layers(cfg) if other > layer]
+    named = f" --name {name}" if name != "auto" else ""
+    _say(done, f"{layer} in {done.path}", request.next(f"train-layer {later[0]}{named}" if later else "evaluate"))
+
+
+@main.command("train")
+@click.option("--resume", "-r", metavar="PATH", help="Go on from this run or checkpoint, as if never stopped.")
+@training
+@shared(output="Folder of the runs [./runs].", data=True)
+def train_command(request: Request, resume: str | None, name: str, no_tensorboard: bool, output: str | None) -> None:
+    """Train every layer in turn, preparing the frames first if need be.
+
+    \b
+    Example: the settings of a paper on EBSSA, stopped by Ctrl-C and continued
+      spikeseg train -c config --paper igarss2023 --data-root ~/EBSSA --name ebssa
+      spikeseg train --resume runs/ebssa
+    """
+    from .train import train
+    from .train_layer import learned_layers
+
+    request = request.also("output_dir", output)
+    cfg = request.load(stored=_stored(resume))
+    done = train(cfg, name=name, force=request.force, resume=resume, tensorboard=False if no_tensorboard else None)
+    _report(done.path, learned_layers(cfg))
+    _say(done, f"a trained network in {done.path}", request.next("evaluate"))
+
+
+def _stored(resume: str | None) -> str | None:
+    """The configuration of the run that is to be resumed."""
+    from .runs import stored_config
+
+    found = stored_config(Path(resume)) if resume else None
+    return str(found) if found else None
+
+
+def _report(run: Path, layers: list[str]) -> None:
+    """A line per layer: what training came to."""
+    for layer in layers:
+        result = (read_manifest(run / f"{layer}.manifest.json") or {}).get("result")
+        if result:
+            click.echo(
+                f"{layer}: C_l {result['convergence_index']:.4f} after {result['samples']} samples, "
+                f"{result['dead_maps']} of {result['maps']} maps dead, {result['near_duplicate_maps']} near-duplicates; "
+                f"stopped: {result['stopped']}"
+            )
 
 
 @main.command("status")

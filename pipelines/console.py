@@ -37,8 +37,9 @@ class _Handler(logging.Handler):
 def logging_to_stderr(level: str) -> Iterator[None]:
     """Show log records of `level` and above, and each Python warning as one line, while the block runs."""
     handler = _Handler()
-    earlier = LOGGER.level
+    earlier, passed_on = LOGGER.level, LOGGER.propagate
     LOGGER.addHandler(handler)
+    LOGGER.propagate = False
     LOGGER.setLevel(level)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: LOGGER.warning("%s", message)
@@ -47,6 +48,7 @@ def logging_to_stderr(level: str) -> Iterator[None]:
         finally:
             LOGGER.removeHandler(handler)
             LOGGER.setLevel(earlier)
+            LOGGER.propagate = passed_on
 
 
 def progress(items: Iterable[Item], what: str, unit: str, total: int | None = None) -> Iterator[Item]:
@@ -94,7 +96,7 @@ def one_line_errors(debug: bool) -> Iterator[None]:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _leave(EXIT_INPUT, f"error: {where}{(error.strerror or str(error)).lower()}", debug)
-    except Exception as error:  # noqa: BLE001 - the program's outer edge
+    except Exception as error:  # the program's outer edge: what comes here is a fault of ours
         told = " ".join(f"{type(error).__name__}: {error}".split())
         _leave(EXIT_BUG, f"error in spikeseg itself, please report it with the output of --debug: {told}", debug)
 

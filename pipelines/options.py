@@ -41,6 +41,26 @@ EVERYWHERE = ("seed", "dataset", "data_root", "lenient")
 """Options that the next command knows too; it is given the others as --set."""
 
 
+FIRST = [
+    click.option("--config", "-c", metavar="FILE", help="Configuration file, or the name of a built-in one [demo]."),
+    click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a configuration value; may be repeated."),
+    click.option("--paper", metavar="NAME", help="Settings of a paper: igarss2023 or kheradpisheh2018."),
+]
+DATA = [
+    click.option("--dataset", metavar="NAME", help="Kind of data: synthetic, ebssa, files, nmnist."),
+    click.option("--data-root", metavar="PATH", help="Folder (or file) that holds the recordings."),
+    click.option("--lenient", is_flag=True, default=None, help="Accept recordings of which more than 1 % must be dropped."),
+]
+LAST = [
+    click.option("--device", metavar="NAME", show_default="cuda", help="cpu, cuda, cuda:0; unless given here, cpu without a GPU."),
+    click.option("--seed", type=int, show_default="42", help="Seed of everything random."),
+    click.option("--jobs", type=click.IntRange(min=0), metavar="N", help="Processes for simulating, reading and preparing."),
+    click.option("--log-level", type=click.Choice(LEVELS, case_sensitive=False), show_default="INFO", help="What to show."),
+    click.option("--force", is_flag=True, help="Run again what is up to date."),
+    click.option("--debug", is_flag=True, help="Show a traceback with an error."),
+]
+
+
 @dataclass(frozen=True)
 class Request:
     """What the command line asked for, before any file is read.
@@ -88,19 +108,8 @@ def shared(output: str | None = None, data: bool = False) -> Callable[[Callable[
         output: help text of --output/-o, which the command receives as `output`; None: it has none.
         data: whether to add --dataset, --data-root and --lenient.
     """
-    options = [
-        click.option("--config", "-c", metavar="FILE", help="Configuration file, or the name of a built-in one [demo]."),
-        click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change one configuration value, as in stdp.lr_plus=0.004. Repeat for more."),
-        click.option("--paper", metavar="NAME", help="Settings of a paper: igarss2023 or kheradpisheh2018."),
-        *([click.option("--output", "-o", metavar="PATH", help=output)] if output else []),
-        *(DATA if data else []),
-        click.option("--device", metavar="NAME", show_default="cuda", help="cpu, cuda, cuda:0. Without a GPU, cuda becomes cpu unless given here."),
-        click.option("--seed", type=int, show_default="42", help="Seed of everything random."),
-        click.option("--jobs", type=click.IntRange(min=0), metavar="N", help="Processes for reading, simulating and preparing."),
-        click.option("--log-level", type=click.Choice(LEVELS, case_sensitive=False), show_default="INFO", help="Least important message to show."),
-        click.option("--force", is_flag=True, help="Run again what is up to date."),
-        click.option("--debug", is_flag=True, help="Show a traceback with an error."),
-    ]  # fmt: skip
+    given = [click.option("--output", "-o", metavar="PATH", help=output)] if output else []
+    options = [*FIRST, *given, *(DATA if data else []), *LAST]
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -113,13 +122,6 @@ def shared(output: str | None = None, data: bool = False) -> Callable[[Callable[
         return command
 
     return decorate
-
-
-DATA = [
-    click.option("--dataset", metavar="NAME", help="Kind of data: synthetic, ebssa, files, nmnist."),
-    click.option("--data-root", metavar="PATH", help="Folder (or file) that holds the recordings."),
-    click.option("--lenient", is_flag=True, default=None, help="Accept recordings of which more than 1 % must be dropped."),
-]
 
 
 def _request(given: dict[str, Any]) -> Request:

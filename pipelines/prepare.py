@@ -110,7 +110,7 @@ def _simulated(cfg: Config) -> bool:
     return cfg.data.dataset == "synthetic" and not cfg.data.data_root
 
 
-def _entries(cfg: Config, root: str | Path) -> list[Entry]:
+def _entries(cfg: Config, root: str | Path | None) -> list[Entry]:
     from spikeseg.data.datasets import DATASETS
 
     if not root:
@@ -122,7 +122,8 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
     from spikeseg.data.splits import split
     from spikeseg.data.store import FramesWriter
 
-    entries, skipped = planned.entries, {}
+    entries = planned.entries
+    skipped: dict[str, str] = {}
     if _simulated(cfg):
         entries = _entries(cfg, simulate.into_cache(cfg).path)
     if cfg.data.dataset == "files":
@@ -135,6 +136,8 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
             recording = framed.recording
             writer.add(recording, framed.windows, framed.kept, framed.background, parts[recording.name])
             windows += len(framed.windows.start_us)
+            if not framed.kept.any():
+                log.warning("%s: none of its %d events is left after data.transforms", recording.name, len(framed.kept))
             if recording.dropped:
                 dropped[recording.name] = recording.dropped
                 log.warning("%s: %s", recording.name, _told(recording.dropped))

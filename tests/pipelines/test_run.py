@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from spikeseg.errors import InputError
 from spikeseg.pipelines import run
 from spikeseg.pipelines.run import MANIFEST, atomic_write, read_manifest, run_stage, stage_key, write_manifest
@@ -116,7 +117,7 @@ def test_damaged_output_does_not_count_as_finished(tmp_path, damage):
 def test_damaged_manifest_is_one_clear_line(tmp_path):
     path = stage(tmp_path).path / MANIFEST
     path.write_text(path.read_text()[:40])
-    with pytest.raises(InputError, match="manifest.json: not a manifest") as caught:
+    with pytest.raises(InputError, match=r"manifest\.json: not a manifest") as caught:
         stage(tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -154,7 +155,7 @@ def test_two_processes_build_a_key_once(tmp_path):
 @pytest.mark.parametrize("root", ["file/frames", "file"])
 def test_folder_that_cannot_be_written_is_one_clear_line(tmp_path, root):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match="cannot write .*choose a folder you can write to") as caught:
+    with pytest.raises(InputError, match=r"cannot write .*choose a folder you can write to") as caught:
         stage(tmp_path / root)
     assert "\n" not in str(caught.value)
 
