@@ -10,6 +10,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
@@ -49,6 +50,20 @@ def logging_to_stderr(level: str) -> Iterator[None]:
             LOGGER.removeHandler(handler)
             LOGGER.setLevel(earlier)
             LOGGER.propagate = passed_on
+            LOGGER.propagate = passed_on
+
+
+@contextlib.contextmanager
+def logging_to_file(path: Path) -> Iterator[None]:
+    """Write the log records that are shown to a file as well, with their times, while the block runs."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    LOGGER.addHandler(handler)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+        handler.close()
 
 
 def progress(items: Iterable[Item], what: str, unit: str, total: int | None = None) -> Iterator[Item]:

@@ -20,7 +20,9 @@ class Summaries:
 
     def __init__(self, cfg: Config, run_dir: Path, layer: str, tensorboard: bool | None = None) -> None:
         self.layer = layer
-        self.writer = _tensorboard(run_dir / "events") if (cfg.logging.tensorboard if tensorboard is None else tensorboard) else None
+        self.writer = (
+            _tensorboard(run_dir / "events") if (cfg.logging.tensorboard if tensorboard is None else tensorboard) else None
+        )
         if cfg.logging.wandb:
             log.warning(
                 "logging.wandb is on, but this version does not write to Weights & Biases; project %r gets nothing",

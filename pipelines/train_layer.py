@@ -148,9 +148,7 @@ def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path)
                 writer.add(window[None])
                 continue
             model.reset_state()
-            out = model.encode(
-                torch.from_numpy(window).to(device), torch.from_numpy(rates).to(device), upto=below
-            )
+            out = model.encode(torch.from_numpy(window).to(device), torch.from_numpy(rates).to(device), upto=below)
             writer.add(out.layer_spikes[POOL[below]].to(torch.uint8).cpu().numpy()[None])
     model.reset_state()
     return {"samples": len(samples), "seed": cfg.seed, "device": str(device)}

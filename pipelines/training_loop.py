@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from spikeseg.errors import InputError
 
-from .console import bar
+from .console import bar, logging_to_file
 from .run import atomic_write, describe_file, make_folder, read_manifest, write_manifest
 from .summaries import Summaries
 
@@ -54,7 +55,8 @@ class TrainingLoop:
         )
         self.folder = make_folder(run_dir / cfg.checkpoint.save_dir)
         atomic_write(run_dir / "config.yaml", dump(cfg))
-        self.epoch, self.position, self.reason = 0, 0, None
+        self.epoch, self.position = 0, 0
+        self.reason: str | None = None
         self.best = float("inf")
         self.summaries = Summaries(cfg, run_dir, layer, tensorboard)
 
@@ -62,12 +64,15 @@ class TrainingLoop:
 
     def run(self) -> None:
         """Train until the layer says why it stops."""
-        with self._stoppable() as stop, self.summaries:
+        logs = make_folder(self.run_dir / self.cfg.logging.log_dir)
+        log_file = logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
+        with logging_to_file(log_file), self._stoppable() as stop, self.summaries:
+            log.info("training %s on %d windows, seed %d, %s", self.layer, len(self.spikes), self.cfg.seed, self.trainer.layer)
             while self.reason is None and self.epoch < self.cfg.max_epochs:
                 self._one_epoch(stop)
             if self.reason is None:
                 self.reason = f"max_epochs = {self.cfg.max_epochs} reached"
-        log.info("%s stopped after %d samples: %s", self.layer, self.trainer.samples, self.reason)
+            log.info("%s stopped after %d samples: %s", self.layer, self.trainer.samples, self.reason)
 
     def _one_epoch(self, stop: threading.Event) -> None:
         order = np.random.default_rng((self.cfg.seed, int(self.layer[-1]), self.epoch)).permutation(len(self.spikes))

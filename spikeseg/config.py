@@ -1,6 +1,7 @@
 """Loading, merging and checking configurations.
 
-Values come, later over earlier, from: the defaults of `spikeseg.sections`, a YAML file, a paper's preset, overrides. A wrong key, type or
+Values come, later over earlier, from: the defaults of `spikeseg.sections`, a YAML file, a paper's preset, overrides. A wrong
+key, type or
 value is one line that names the file, the key, what was found and what is allowed.
 """
 
@@ -26,9 +27,7 @@ from spikeseg.sections import Config
 PAPERS = ("igarss2023", "kheradpisheh2018")
 
 
-def load_config(
-    source: str | Path | None = None, overrides: Mapping[str, Any] | None = None, paper: str | None = None
-) -> Config:
+def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] | None = None, paper: str | None = None) -> Config:
     """The configuration of a file with a preset and overrides on top.
 
     Args:

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 S = TypeVar("S", bound="_FromPaper")
 
 
-def key(default: Any, *, low: float | None = None, high: float | None = None, above: float | None = None, choices: Any = None) -> Any:
+def key(
+    default: Any, *, low: float | None = None, high: float | None = None, above: float | None = None, choices: Any = None
+) -> Any:
     """A field with its limits: low <= value <= high, value > above, or one of `choices`; lists are checked entry by entry."""
     limits = {"low": low, "high": high, "above": above, "choices": choices}
     if isinstance(default, list):

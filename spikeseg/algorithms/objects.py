@@ -18,7 +18,8 @@ OBJECT_DTYPE = np.dtype(
         ("pixels", "<i4"),
     ]
 )
-"""An object of one window: saliency-weighted centroid x, y and bounding box width, height in pixels of the frame; score, the sum of
+"""An object of one window: saliency-weighted centroid x, y and bounding box width, height in pixels of the frame; score, the
+sum of
 its saliency; class_id of the network's class; pixels that lit up."""
 
 BRIDGE_PX = 2

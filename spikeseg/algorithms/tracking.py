@@ -81,7 +81,8 @@ class Tracker:
     """Joins detections window by window.
 
     A detection belongs to the track whose predicted position is nearest, one to one (Hungarian), within a gate of `gate_px` plus
-    three standard deviations of the prediction; others begin tracks. A track is confirmed after `min_hits` windows and ends after more
+    three standard deviations of the prediction; others begin tracks. A track is confirmed after `min_hits` windows and ends
+    after more
     than `max_misses` windows without a detection.
     """
 

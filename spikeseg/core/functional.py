@@ -19,7 +19,8 @@ def normalised(kernel: Tensor) -> Tensor:
 
 def _grid(size: int) -> tuple[Tensor, Tensor]:
     axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    return torch.meshgrid(axis, axis, indexing="ij")
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return y, x
 
 
 def dog_kernel(size: int, sigma: float) -> Tensor:

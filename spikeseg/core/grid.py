@@ -28,9 +28,7 @@ def snap_number(value: float) -> float:
     return round(value * SCALE) / SCALE
 
 
-def check_range(
-    layer: str, *, fan_in: int, max_weight: float, max_threshold: float, max_input: float = 1.0
-) -> None:
+def check_range(layer: str, *, fan_in: int, max_weight: float, max_threshold: float, max_input: float = 1.0) -> None:
     """Refuse a layer whose potentials could leave the exact range.
 
     A potential is largest when a neuron just below its threshold receives every input at once:

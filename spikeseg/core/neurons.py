@@ -12,7 +12,8 @@ LIF multiplicative u = snap(leak * V) + I
 
 A spike if u >= threshold; then V = 0 if it spiked, else u.
 
-Norse 1.1.0 fires on a strict ``>``: on the grid, a threshold half a step lower makes that ``>=``. Its cells have no floor at rest,
+Norse 1.1.0 fires on a strict ``>``: on the grid, a threshold half a step lower makes that ``>=``. Its cells have no floor at
+rest,
 so the subtractive mode clamps the state after the step (no neuron at or below rest can fire, thresholds being positive).
 ``LIFBox`` moves the potential by ``dt * tau_mem_inv * (input + v_leak - V)``; with ``dt * tau_mem_inv = 1`` and ``V + I`` as
 the input this is exactly ``V + I + v_leak``.

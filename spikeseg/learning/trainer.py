@@ -1,6 +1,7 @@
 """Learning of one layer, sample by sample: run, compete, update, adapt.
 
-The trainer knows tensors; the stage around it (pipelines) knows files, epochs and interrupts. Everything that the next sample depends
+The trainer knows tensors; the stage around it (pipelines) knows files, epochs and interrupts. Everything that the next
+sample depends
 on is in `state_dict`, so that a run can go on bitwise as if never stopped.
 """
 
@@ -139,7 +140,7 @@ class LayerTrainer:
             "recovered": self.recovered,
             "generator": self.generator.get_state(),
             "homeostasis": self.homeostasis.state_dict(),
-            "wta_thresholds": None if self.wta is None else self.wta.thresholds.cpu(),
+            "wta_thresholds": self.wta.thresholds.cpu() if self.wta is not None and self.wta_config.enable_homeostasis else None,
             "best": self.convergence.best,
             "stale": self.convergence.stale,
             "last_check": self.convergence.last_check,

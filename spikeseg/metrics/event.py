@@ -10,13 +10,16 @@ import numpy as np
 
 from .rates import intervals, rates, total
 
+COUNTED = ("tp", "fp", "fn", "tn")
+
 MAX_LEVELS = 2048
 """Score levels kept for the bootstrap of the pooled ROC-AUC; the point value uses all of them."""
 
 
 @dataclass(frozen=True)
 class EventScores:
-    """One recording: score (float64, n) and truth (bool, n) of its events; name and source of each event where it is simulated."""
+    """One recording: score (float64, n) and truth (bool, n) of its events; name and source of each event where it is
+    simulated."""
 
     name: str
     scores: np.ndarray
@@ -87,7 +90,7 @@ def score(
     edges = np.unique(scores)
     if len(edges) > MAX_LEVELS:
         edges = np.unique(np.quantile(scores, np.linspace(0, 1, MAX_LEVELS), method="nearest"))
-    rows = []
+    rows: list[tuple[dict[str, Any], tuple[np.ndarray, np.ndarray]]] = []
     for r in recordings:
         level = np.searchsorted(edges, r.scores, side="right") - 1
         histograms = _histograms(np.maximum(level, 0), r.truth, max(len(edges), 1))
@@ -97,7 +100,7 @@ def score(
     def statistic(chosen: list[Any]) -> dict[str, float | None]:
         aucs = [row["roc_auc"] for row, _ in chosen if row["roc_auc"] is not None]
         pooled = _auc(sum(h[0] for _, h in chosen), sum(h[1] for _, h in chosen)) if chosen else None
-        found = rates(total([{k: row[k] for k in ("tp", "fp", "fn", "tn")} for row, _ in chosen]))
+        found = rates(total([{k: row[k] for k in COUNTED} for row, _ in chosen]))
         return {
             "roc_auc": pooled,
             "roc_auc_mean": float(np.mean(aucs)) if aucs else None,
@@ -112,5 +115,5 @@ def score(
         "events": len(scores),
         "object_events": int(truth.sum()),
         "intervals": intervals(rows, statistic, resamples=resamples, confidence=confidence, seed=seed),
-        "recordings": [row | rates(row) for row, _ in rows],
+        "recordings": [row | rates({k: row[k] for k in COUNTED}) for row, _ in rows],
     }

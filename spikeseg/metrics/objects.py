@@ -43,9 +43,7 @@ def counts(windows: Sequence[tuple[np.ndarray, np.ndarray]], tolerance_px: float
     return result
 
 
-def score(
-    rows: Sequence[dict[str, Any]], *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0
-) -> dict[str, Any]:
+def score(rows: Sequence[dict[str, Any]], *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
     """TP, FP, FN, precision, recall, F1, specificity over object-free windows and informedness, from counts per recording."""
 
     def statistic(chosen: list[dict[str, Any]]) -> dict[str, float | None]:

@@ -11,7 +11,9 @@ from .rates import intervals, rates, total
 from .truth import MAX_GAP_US, positions
 
 
-def discs(labels: np.ndarray, times_us: np.ndarray, size: tuple[int, int], radius_px: float, max_gap_us: float = MAX_GAP_US) -> np.ndarray:
+def discs(
+    labels: np.ndarray, times_us: np.ndarray, size: tuple[int, int], radius_px: float, max_gap_us: float = MAX_GAP_US
+) -> np.ndarray:
     """Pixels within `radius_px` of the pixel that holds an object, at each time. -> bool (n, H, W).
 
     Args:
@@ -21,7 +23,9 @@ def discs(labels: np.ndarray, times_us: np.ndarray, size: tuple[int, int], radiu
     """
     result = np.zeros((len(times_us), *size), bool)
     reach = np.arange(-int(radius_px) - 1, int(radius_px) + 2)
-    dy, dx = (v[np.hypot(*np.meshgrid(reach, reach, indexing="ij")) <= radius_px] for v in np.meshgrid(reach, reach, indexing="ij"))
+    dy, dx = (
+        v[np.hypot(*np.meshgrid(reach, reach, indexing="ij")) <= radius_px] for v in np.meshgrid(reach, reach, indexing="ij")
+    )
     at = positions(labels, times_us, max_gap_us)
     y = np.rint(at["y"]).astype(np.int64)[:, None] + dy
     x = np.rint(at["x"]).astype(np.int64)[:, None] + dx
@@ -32,7 +36,13 @@ def discs(labels: np.ndarray, times_us: np.ndarray, size: tuple[int, int], radiu
 
 
 def counts(
-    saliency: np.ndarray, times_us: np.ndarray, labels: np.ndarray, *, threshold: float, tolerance_px: float, max_gap_us: float = MAX_GAP_US
+    saliency: np.ndarray,
+    times_us: np.ndarray,
+    labels: np.ndarray,
+    *,
+    threshold: float,
+    tolerance_px: float,
+    max_gap_us: float = MAX_GAP_US,
 ) -> dict[str, int]:
     """tp, fp, fn, tn over the pixels of several steps.
 
@@ -49,9 +59,7 @@ def counts(
     return {"tp": tp, "fp": n_said - tp, "fn": n_true - tp, "tn": saliency.size - n_said - n_true + tp}
 
 
-def score(
-    rows: Sequence[dict[str, Any]], *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0
-) -> dict[str, Any]:
+def score(rows: Sequence[dict[str, Any]], *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
     """Sensitivity, specificity, informedness and IoU from counts per recording (with a "name" each)."""
 
     def statistic(chosen: list[dict[str, Any]]) -> dict[str, float | None]:

@@ -36,7 +36,12 @@ def total(rows: Sequence[Counts]) -> dict[str, float]:
 
 
 def intervals(
-    rows: Sequence[Any], statistic: Callable[[list[Any]], Mapping[str, float | None]], *, resamples: int, confidence: float, seed: int
+    rows: Sequence[Any],
+    statistic: Callable[[list[Any]], Mapping[str, float | None]],
+    *,
+    resamples: int,
+    confidence: float,
+    seed: int,
 ) -> dict[str, list[float] | None]:
     """Percentile bootstrap over recordings.
 

@@ -17,7 +17,8 @@ def positions(labels: np.ndarray, times_us: np.ndarray, max_gap_us: float = MAX_
         times_us: (n,) int64 or float64, µs.
 
     Returns:
-        structured array (m,) with fields ``index`` (int64, which time), ``id`` (int32), ``x``, ``y`` (float64, pixels), in the order of
+        structured array (m,) with fields ``index`` (int64, which time), ``id`` (int32), ``x``, ``y`` (float64, pixels), in
+        the order of
         objects, then times.
     """
     found = []

@@ -1,7 +1,9 @@
 """Mode `volume` [Afshar 2020; Kirkland 2023]: slices of short duration, discs around objects against a tiling of everything else.
 
-A slice's true region is the disc of radius r around a labelled object; its false regions are the squares of side 2r + 1 of a fixed tiling
-that touch no disc. A region is positive if the density of the detector's output in it exceeds the density over the whole recording.
+A slice's true region is the disc of radius r around a labelled object; its false regions are the squares of side 2r + 1 of a
+fixed tiling
+that touch no disc. A region is positive if the density of the detector's output in it exceeds the density over the whole
+recording.
 Radius, tiling and pooling are choices of ours: the published text at hand does not fix them.
 """
 
@@ -97,9 +99,7 @@ def _disc_area(x: float, y: float, size: tuple[int, int], radius: float) -> int:
     return int((np.hypot(rows[:, None] - y, columns[None, :] - x) <= radius).sum())
 
 
-def score(
-    rows: Sequence[dict[str, Any]], *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0
-) -> dict[str, Any]:
+def score(rows: Sequence[dict[str, Any]], *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
     """Sensitivity, specificity and informedness, pooled and per recording, from counts per recording."""
 
     def statistic(chosen: list[dict[str, Any]]) -> dict[str, float | None]:

@@ -13,9 +13,7 @@ from torch import Tensor
 from spikeseg.core.grid import snap
 
 
-def adaptive_threshold(
-    threshold: Tensor, weight: Tensor, background: Tensor, size: tuple[int, int], sigmas: float
-) -> Tensor:
+def adaptive_threshold(threshold: Tensor, weight: Tensor, background: Tensor, size: tuple[int, int], sigmas: float) -> Tensor:
     """Thresholds by position, constant within a sample.
 
     Args:

@@ -1,6 +1,7 @@
 """The decoder: classification spikes traced back to the pixels that caused them, through tied weights [Kirkland 2020].
 
-conv3, pool2, conv2, pool1 and conv1 are undone in turn: each convolution by its transpose (the same rounded weights), each pool by
+conv3, pool2, conv2, pool1 and conv1 are undone in turn: each convolution by its transpose (the same rounded weights), each
+pool by
 the index it kept at the same step. Every level is gated by the encoder's own spikes, so only input that took part can light up.
 """
 
@@ -32,7 +33,8 @@ def decode(encoder: Encoder, output: EncoderOutput, *, delay_connections: bool, 
         decay: factor per step, 0 to 1.
 
     Returns:
-        (T, B, H, W) float32, >= 0, and 0 wherever no event fell at that pixel (up to that step). Inhibiting synapses (the negative
+        (T, B, H, W) float32, >= 0, and 0 wherever no event fell at that pixel (up to that step). Inhibiting synapses (the
+        negative
         surround of a filter) did not cause a spike, so nothing is traced through them.
     """
     traced = output.classification_spikes
@@ -57,7 +59,9 @@ def _transpose(values: Tensor, weight: Tensor) -> Tensor:
     out = flat.new_zeros((steps * batch, weight.shape[1], height, width))
     busy = flat.flatten(1).any(1).nonzero()[:, 0]
     if len(busy):
-        turned = snap(weight).clamp(min=0).flip(-2, -1).transpose(0, 1)  # a transposed 'same' convolution is one with turned kernels
+        turned = (
+            snap(weight).clamp(min=0).flip(-2, -1).transpose(0, 1)
+        )  # a transposed 'same' convolution is one with turned kernels
         out[busy] = F.conv2d(flat[busy], turned, padding=weight.shape[-1] // 2)
     return out.reshape(steps, batch, *out.shape[1:])
 

@@ -95,7 +95,8 @@ def pooled_size(size: int, kernel: int, stride: int) -> int:
 def pool(spikes: Tensor, potentials: Tensor, kernel: int, stride: int) -> PoolRun:
     """Max pooling over spikes at each step; no border row or column is lost.
 
-    The index kept is that of the spiking input with the highest pre-reset potential, then the lowest flat index (row * W + column).
+    The index kept is that of the spiking input with the highest pre-reset potential, then the lowest flat index (row * W +
+    column).
 
     Args:
         spikes, potentials: (T, B, C, H, W).

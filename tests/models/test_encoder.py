@@ -104,7 +104,8 @@ def test_background_stops_noise_and_can_be_switched_off():
 
 
 @pytest.mark.parametrize(
-    ("shape", "told"), [((2, 8), "frames must be"), ((3, 8, 8), "3 channels, the network takes 2"), ((1, 1, 1, 2, 8, 8), "frames must be")]
+    ("shape", "told"),
+    [((2, 8), "frames must be"), ((3, 8, 8), "3 channels, the network takes 2"), ((1, 1, 1, 2, 8, 8), "frames must be")],
 )
 def test_wrong_frames_are_refused(shape, told):
     with pytest.raises(ValueError, match=told):
@@ -127,7 +128,11 @@ def test_leak_modes_differ():
     frames = random_frames(8, 2, 16, 16)
     runs = [
         network(leak_mode=mode, leaks=leaks).encode(frames).layer_membranes["conv2"]
-        for mode, leaks in (("subtractive", (0.18, 0.2, 0.0)), ("multiplicative", (0.9, 0.1, 0.0)), ("subtractive", (0.0, 0.0, 0.0)))
+        for mode, leaks in (
+            ("subtractive", (0.18, 0.2, 0.0)),
+            ("multiplicative", (0.9, 0.1, 0.0)),
+            ("subtractive", (0.0, 0.0, 0.0)),
+        )
     ]
     assert not torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
 

@@ -60,7 +60,9 @@ def test_first_spike_steps():
     assert ops.at_first_spike(values, first).tolist() == [4.0, 0.0, 3.0]
 
 
-@pytest.mark.parametrize(("height", "width", "kernel", "stride"), [(4, 6, 2, 2), (5, 7, 2, 2), (7, 5, 3, 2), (1, 1, 2, 2), (6, 6, 3, 3)])
+@pytest.mark.parametrize(
+    ("height", "width", "kernel", "stride"), [(4, 6, 2, 2), (5, 7, 2, 2), (7, 5, 3, 2), (1, 1, 2, 2), (6, 6, 3, 3)]
+)
 def test_pool_keeps_the_strongest_spiking_input_then_the_lowest_index(height, width, kernel, stride):
     spikes = random_spikes(4, 2, 2, 3, height, width, density=0.4)
     potentials = torch.randint(-2, 3, spikes.shape, generator=torch.Generator().manual_seed(5)).float()  # many ties
@@ -137,9 +139,7 @@ def test_stdp_synapse_by_synapse(soft):
             w = w + (np.float32(0.25) if early else np.float32(-0.125)) * scale
             want[m, c, dy, dx] = min(max(w, np.float32(0.1)), np.float32(0.9))
     pre_times = torch.where(pre < 5, pre.float(), torch.inf)
-    ops.stdp_update(
-        weight, pre_times, winners, lr_plus=0.25, lr_minus=0.125, weight_min=0.1, weight_max=0.9, soft_bounds=soft
-    )
+    ops.stdp_update(weight, pre_times, winners, lr_plus=0.25, lr_minus=0.125, weight_min=0.1, weight_max=0.9, soft_bounds=soft)
     assert np.array_equal(weight.numpy(), want)
     assert np.array_equal(want[1], torch.rand(3, 2, 3, 3, generator=torch.Generator().manual_seed(9)).numpy()[1])
 

@@ -1,0 +1,149 @@
+import copy
+
+import pytest
+import torch
+
+from spikeseg.learning import LayerTrainer, WTAMode, convergence_index
+from spikeseg.models import SpikeSEG
+from spikeseg.sections import ConvergenceConfig, HomeostasisConfig, ModelConfig, STDPConfig, WTAConfig
+
+HOMEOSTASIS = HomeostasisConfig(theta_rest=1.0, theta_plus=0.1, tau_theta=200.0, theta_max=50.0)
+
+
+def network():
+    config = ModelConfig(conv2_channels=8, n_classes=2, thresholds=(0.2, 1.0, 0.5), leaks=(0.18, 0.1, 0.0))
+    return SpikeSEG.from_config(config, seed=3, homeostasis=HOMEOSTASIS)
+
+
+def trainer(model, layer="conv2", **changes):
+    settings = {
+        "stdp": STDPConfig(),
+        "wta": WTAConfig(enable_homeostasis=False),
+        "homeostasis": HOMEOSTASIS,
+        "convergence": ConvergenceConfig(check_interval=20),
+        "seed": 5,
+    }
+    return LayerTrainer(model, layer, **{**settings, **changes})
+
+
+def moving_bars(n, seed=0):
+    """Pooled spikes of bars in one of four directions: (T, 4, 12, 12) each."""
+    generator = torch.Generator().manual_seed(seed)
+    samples = []
+    for _ in range(n):
+        kind, place = torch.randint(0, 4, (2,), generator=generator).tolist()
+        spikes = torch.zeros(6, 4, 12, 12)
+        for t in range(6):
+            for i in range(5):
+                y, x = ((3 + place, i + 3), (i + 3, 3 + place), (i + 3, i + 3), (8 - i, i + 3))[kind]
+                spikes[t, kind, y, x] = 1
+        samples.append(spikes)
+    return samples
+
+
+def test_learns_different_patterns_and_converges():
+    model = network()
+    t = trainer(model)
+    before = convergence_index(model.encoder.conv2.weight)
+    for spikes in moving_bars(400):
+        t.step(spikes)
+    report = t.report()
+    assert report["convergence_index"] < 0.05 < 0.15 < before
+    assert report["samples"] == 400 and report["wins"] == sum(report["wins_per_map"]) > 400
+    # the channel that drives each map: all four patterns are represented
+    assert len(set(model.encoder.conv2.weight.sum((2, 3)).argmax(1).tolist())) == 4
+    assert torch.equal(t.layer.threshold, 1.0 + t.homeostasis.theta)
+
+
+def test_resuming_is_bitwise():
+    samples = moving_bars(60)
+    straight = trainer(network())
+    for s in samples:
+        straight.step(s)
+    first_model = network()
+    first = trainer(first_model)
+    for s in samples[:25]:
+        first.step(s)
+    state, tensors = copy.deepcopy(first.state_dict()), copy.deepcopy(first_model.encoder.state_dict())
+    second_model = network()
+    second_model.encoder.load_state_dict(tensors)
+    second = trainer(second_model)
+    second.load_state_dict(state)
+    for s in samples[25:]:
+        second.step(s)
+    assert torch.equal(second.layer.weight, straight.layer.weight)
+    assert torch.equal(second.layer.threshold, straight.layer.threshold)
+    assert second.report() == straight.report()
+
+
+def test_resuming_keeps_the_noise_of_dead_maps_and_the_neurons_own_thresholds():
+    changes = {
+        "wta": WTAConfig(enable_homeostasis=True, threshold_min=1.0, threshold_max=9.0, homeostasis_lr=0.1),
+        "homeostasis": HomeostasisConfig(theta_rest=1.0, dead_warmup=5, dead_threshold=0.9),
+    }
+    samples = moving_bars(30)
+    straight = trainer(network(), **changes)
+    for s in samples:
+        straight.step(s)
+    assert straight.recovered > 0
+    model = network()
+    half = trainer(model, **changes)
+    for s in samples[:15]:
+        half.step(s)
+    state = half.state_dict()
+    again = trainer(model, **changes)
+    again.load_state_dict(state)
+    for s in samples[15:]:
+        again.step(s)
+    assert torch.equal(again.layer.weight, straight.layer.weight) and torch.equal(again.wta.thresholds, straight.wta.thresholds)
+
+
+def test_samples_of_a_batch_see_the_same_weights():
+    a, b = moving_bars(2)
+    model = network()
+    t = trainer(model)
+    untouched = model.encoder.conv2.weight.clone()
+    t.batch(torch.stack((a, b), 1))
+    together = model.encoder.conv2.weight.clone()
+    model.encoder.conv2.weight.copy_(untouched)
+    one = network()
+    u = trainer(one)
+    u.step(a)
+    u.step(b)
+    assert t.samples == u.samples == 2
+    assert not torch.equal(together, untouched)
+    assert (t.wins > 0).any()
+
+
+def test_only_the_layer_in_training_changes():
+    model = network()
+    before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
+    t = trainer(model)
+    for s in moving_bars(5):
+        t.step(s)
+    changed = {name for name, value in model.encoder.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"conv2.weight", "conv2.threshold"}
+
+
+def test_silence_teaches_nothing():
+    model = network()
+    t = trainer(model)
+    before = model.encoder.conv2.weight.clone()
+    assert t.step(torch.zeros(6, 4, 12, 12)) == 0
+    assert torch.equal(model.encoder.conv2.weight, before) and t.samples == 1
+
+
+@pytest.mark.parametrize("mode", list(WTAMode))
+def test_global_competition_gives_each_map_one_winner(mode):
+    t = trainer(network(), wta=WTAConfig(mode=mode, enable_homeostasis=False))
+    wins = t.step(moving_bars(1)[0])
+    assert wins > 0
+    if mode is not WTAMode.LOCAL:
+        assert int(t.wins.max()) == 1
+
+
+def test_per_neuron_thresholds_refuse_a_second_frame_size():
+    t = trainer(network(), wta=WTAConfig(enable_homeostasis=True))
+    t.step(torch.zeros(6, 4, 12, 12))
+    with pytest.raises(ValueError, match="enable_homeostasis"):
+        t.step(torch.zeros(6, 4, 12, 14))
