@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from spikeseg.core.grid import snap
+from spikeseg.ops.reference import convolve
 
 if TYPE_CHECKING:
     from .encoder import Encoder, EncoderOutput
@@ -62,7 +62,7 @@ def _transpose(values: Tensor, weight: Tensor) -> Tensor:
         turned = (
             snap(weight).clamp(min=0).flip(-2, -1).transpose(0, 1)
         )  # a transposed 'same' convolution is one with turned kernels
-        out[busy] = F.conv2d(flat[busy], turned, padding=weight.shape[-1] // 2)
+        out[busy] = convolve(flat[busy], turned)
     return out.reshape(steps, batch, *out.shape[1:])
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from spikeseg.core.grid import SCALE, snap
 from spikeseg.core.neurons import LeakMode, step
 
-NO_MODES = ("global", "local", "both")
+WTA_MODES = ("global", "local", "both")
 
 
 class LayerRun(NamedTuple):
@@ -32,6 +32,15 @@ class PoolRun(NamedTuple):
     indices: Tensor
 
 
+def convolve(values: Tensor, kernels: Tensor) -> Tensor:
+    """'Same' convolution (N, C_in, H, W) with (C_out, C_in, K, K), in full float32: a GPU's TF32 stays off."""
+    half = kernels.shape[-1] // 2
+    if not values.is_cuda:
+        return F.conv2d(values, kernels, padding=half)
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        return F.conv2d(values, kernels, padding=half)
+
+
 def currents(spikes: Tensor, weight: Tensor) -> Tensor:
     """Synaptic input of every neuron at every step: 'same' convolution with the rounded weights.
 
@@ -44,7 +53,7 @@ def currents(spikes: Tensor, weight: Tensor) -> Tensor:
     """
     steps, batch = spikes.shape[:2]
     flat = spikes.reshape(steps * batch, *spikes.shape[2:]).to(weight.dtype)
-    out = snap(F.conv2d(flat, snap(weight), padding=weight.shape[-1] // 2))
+    out = snap(convolve(flat, snap(weight)))
     return out.reshape(steps, batch, *out.shape[1:])
 
 
@@ -145,8 +154,8 @@ def select_winners(
     Raises:
         ValueError: unknown mode.
     """
-    if mode not in NO_MODES:
-        raise ValueError(f"unknown winner-take-all mode {mode!r}; one of {', '.join(NO_MODES)}")
+    if mode not in WTA_MODES:
+        raise ValueError(f"unknown winner-take-all mode {mode!r}; one of {', '.join(WTA_MODES)}")
     maps, rows, columns = torch.nonzero(first < n_steps, as_tuple=True)
     steps = first[maps, rows, columns]
     height = torch.round(potential[maps, rows, columns] * SCALE).to(torch.int64)
