@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .options import Request, shared
 from .run import MANIFEST, Done, read_manifest
+
+if TYPE_CHECKING:
+    from spikeseg.sections import Config
+
+    from .runs import Network
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -79,6 +86,11 @@ def prepare(request: Request, output: str | None) -> None:
     _say(done, f"{done.path / STORE} ({counts})", request.next("train-layer conv2"))
 
 
+CHECKPOINT = click.option(
+    "--checkpoint", metavar="PATH", type=click.Path(path_type=Path), help="Network: a checkpoint or a run [newest run's best]."
+)
+MODES = click.Choice(["event", "pixel", "object", "volume"])
+SPLITS = click.Choice(["test", "val", "train"])
 TRAINING = [
     click.option("--name", "-n", metavar="NAME", default="auto", show_default=True, help="Name of the run."),
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", show_default="50", help="Epochs per layer, at most."),
@@ -143,12 +155,11 @@ def train_command(request: Request, resume: str | None, name: str, no_tensorboar
     _say(done, f"a trained network in {done.path}", request.next("evaluate"))
 
 
-def _stored(resume: str | None) -> str | None:
+def _stored(resume: str | None) -> Config | None:
     """The configuration of the run that is to be resumed."""
-    from .runs import stored_config
+    from .runs import config_beside
 
-    found = stored_config(Path(resume)) if resume else None
-    return str(found) if found else None
+    return config_beside(Path(resume)) if resume else None
 
 
 def _report(run: Path, layers: list[str]) -> None:
@@ -161,6 +172,71 @@ def _report(run: Path, layers: list[str]) -> None:
                 f"{result['dead_maps']} of {result['maps']} maps dead, {result['near_duplicate_maps']} near-duplicates; "
                 f"stopped: {result['stopped']}"
             )
+
+
+@main.command("evaluate")
+@CHECKPOINT
+@click.option("--mode", "modes", multiple=True, type=MODES, help="What to score [all]; may be repeated.")
+@click.option("--split", type=SPLITS, default="test", show_default=True, help="Recordings to score.")
+@shared(output="File for a copy of metrics.json.", data=True)
+def evaluate_command(request: Request, checkpoint: Path | None, modes: tuple[str, ...], split: str, output: str | None) -> None:
+    """Score a network on labelled recordings, beside raw events, two filters and the same network untrained.
+
+    Without a configuration it is the newest run's network with that run's own settings.
+
+    \b
+    Example: one mode, with a copy of the figures
+      spikeseg evaluate --mode event -o metrics.json
+    """
+    from .evaluate import METRICS, evaluate
+    from .table import table
+
+    cfg, network = _network(request, checkpoint)
+    copy = Path(output) if output else None
+    done = evaluate(cfg, network, split=split, modes=modes or MODES.choices, output=copy, force=request.force)
+    click.echo(table(json.loads((done.path / METRICS).read_text())))
+    _say(done, f"{copy or done.path / METRICS}", "spikeseg detect RECORDING")
+
+
+@main.command("detect")
+@click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True)
+@CHECKPOINT
+@click.option("--lenient", is_flag=True, default=None, help="Accept recordings of which more than 1 % must be dropped.")
+@shared(output="Folder to write to [the run's].")
+def detect_command(request: Request, recordings: tuple[str, ...], checkpoint: Path | None, output: str | None) -> None:
+    """Run a network on recordings, without labels: objects, tracks, and a score for every event.
+
+    Writes detections.json, tracks.csv and <recording>.events.npz. Without a configuration the network's own holds.
+
+    \b
+    Example: one recording of an EBSSA file
+      spikeseg detect labelled_ebssa.h5::DAVIS_0003 -o found
+    """
+    from .detect import DETECTIONS, detect
+
+    cfg, network = _network(request, checkpoint)
+    done = detect(cfg, network, recordings, output=Path(output) if output else None, force=request.force)
+    for told in json.loads((done.path / DETECTIONS).read_text())["recordings"]:
+        click.echo(f"{told['name']}: {told['tracks']} tracks in {len(told['windows'])} windows")
+    _say(done, f"detections.json, tracks.csv and events of {len(recordings)} recordings in {done.path}", "spikeseg status")
+
+
+def _network(request: Request, checkpoint: Path | None) -> tuple[Config, Network]:
+    """The network a command means, and the configuration to run it with.
+
+    --checkpoint names it; else, with a configuration, it is the one trained with that; else the newest run's. Without a
+    configuration the network's own holds."""
+    from .runs import network_at, network_of, newest_run, own_config
+
+    if checkpoint is not None:
+        network = network_at(checkpoint)
+        return request.load(stored=own_config(network)), network
+    newest = None if request.configured else newest_run(request.load().output_dir)
+    if newest is not None:
+        network = network_at(newest)
+        return request.load(stored=own_config(network)), network
+    cfg = request.load()
+    return cfg, network_of(cfg)
 
 
 @main.command("status")

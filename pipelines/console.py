@@ -43,7 +43,14 @@ def logging_to_stderr(level: str) -> Iterator[None]:
     LOGGER.propagate = False
     LOGGER.setLevel(level)
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: LOGGER.warning("%s", message)
+        told: set[str] = set()
+
+        def show(message: Warning | str, *_: object, **__: object) -> None:
+            if str(message) not in told:
+                told.add(str(message))
+                LOGGER.warning("%s", message)
+
+        warnings.showwarning = show
         try:
             yield
         finally:

@@ -15,7 +15,7 @@ from .console import LOGGER, logging_to_stderr, one_line_errors
 if TYPE_CHECKING:
     from spikeseg.sections import Config
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False)
 
 KEYS = {
     "seed": "seed",
@@ -52,10 +52,10 @@ DATA = [
     click.option("--lenient", is_flag=True, default=None, help="Accept recordings of which more than 1 % must be dropped."),
 ]
 LAST = [
-    click.option("--device", metavar="NAME", show_default="cuda", help="cpu, cuda, cuda:0; unless given here, cpu without a GPU."),
+    click.option("--device", metavar="NAME", show_default="cuda", help="cpu, cuda, cuda:0; if not given, cpu without a GPU."),
     click.option("--seed", type=int, show_default="42", help="Seed of everything random."),
     click.option("--jobs", type=click.IntRange(min=0), metavar="N", help="Processes for simulating, reading and preparing."),
-    click.option("--log-level", type=click.Choice(LEVELS, case_sensitive=False), show_default="INFO", help="What to show."),
+    click.option("--log-level", metavar="LEVEL", type=LEVELS, show_default="INFO", help="DEBUG to ERROR."),
     click.option("--force", is_flag=True, help="Run again what is up to date."),
     click.option("--debug", is_flag=True, help="Show a traceback with an error."),
 ]
@@ -74,20 +74,28 @@ class Request:
     force: bool = False
     told: tuple[str, ...] = ()
 
-    def load(self, stored: str | None = None) -> Config:
-        """The configuration: --config, or else `stored` (a file beside what is worked on), or else the demo's.
+    def load(self, stored: Config | None = None) -> Config:
+        """The configuration: --config, or else `stored` (that of the run worked on), or else the demo's; changed as asked for.
 
         Raises InputError for a file or a value that does not hold; for a device that is not there, if it was
         asked for on the command line."""
-        from spikeseg.config import load_config
+        from spikeseg.config import load_config, to_dict
 
-        cfg = load_config(self.config or stored or "demo", overrides=self.overrides, paper=self.paper)
+        if stored is not None and not (self.config or self.paper):
+            cfg = load_config(None, overrides={**to_dict(stored), **self.overrides})
+        else:
+            cfg = load_config(self.config or "demo", overrides=self.overrides, paper=self.paper)
         if "device" in self.overrides:
             from .device import require_device
 
             require_device(cfg.device)
         LOGGER.setLevel(cfg.logging.log_level)
         return cfg
+
+    @property
+    def configured(self) -> bool:
+        """Whether any option says which configuration is meant."""
+        return bool(self.config or self.paper or set(self.overrides) - {KEYS[name] for name in (*UNTOLD, "lenient")})
 
     def also(self, key: str, value: Any) -> Request:
         """The same request with one more key of the configuration set, unless value is None."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,8 +135,11 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
     with FramesWriter(folder / STORE, frame_spec(cfg), attrs) as writer:
         for framed in progress(_framed(cfg, entries), "framing", "recording", total=len(entries)):
             recording = framed.recording
-            writer.add(recording, framed.windows, framed.kept, framed.background, parts[recording.name])
-            windows += len(framed.windows.start_us)
+            ones, others = itertools.tee(framed.parts)
+            writer.add(
+                recording, (part for part, _ in ones), framed.kept, (rates for _, rates in others), parts[recording.name]
+            )
+            windows += len(framed.start_us)
             if not framed.kept.any():
                 log.warning("%s: none of its %d events is left after data.transforms", recording.name, len(framed.kept))
             if recording.dropped:
@@ -181,23 +185,37 @@ def _fault(entry: Entry, lenient: bool) -> str | None:
 
 @dataclass(frozen=True)
 class Framed:
-    """A recording with its windows; kept marks the events that passed the transforms."""
+    """A recording with its windows.
+
+    Attributes:
+        recording: all its events.
+        kept: bool (n,), those that passed the transforms.
+        start_us: int64 (N,), start of every window.
+        parts: the windows and their background rates, a few dozen at a time; goes through once, unless it is a list.
+    """
 
     recording: Recording
-    windows: Windows
     kept: np.ndarray
-    background: np.ndarray
+    start_us: np.ndarray
+    parts: Iterable[tuple[Windows, np.ndarray]]
 
 
 def _framed(cfg: Config, entries: list[Entry]) -> Iterator[Framed]:
     work = functools.partial(
         _load_and_frame, spec=frame_spec(cfg), transforms=list(cfg.data.transforms), lenient=cfg.data.lenient
     )
-    return ordered(work, entries, cfg.data.num_workers)
+    jobs = cfg.data.num_workers
+    return ordered(functools.partial(_complete, work) if jobs > 1 else work, entries, jobs)
 
 
 def _load_and_frame(entry: Entry, spec: FrameSpec, transforms: list[dict[str, Any]], lenient: bool) -> Framed:
     return frame_recording(entry.load(lenient), spec, transforms)
+
+
+def _complete(work: Callable[[Entry], Framed], entry: Entry) -> Framed:
+    """All windows at once: what another process can send."""
+    framed = work(entry)
+    return dataclasses.replace(framed, parts=list(framed.parts))
 
 
 def frame_recording(recording: Recording, spec: FrameSpec, chain: list[dict[str, Any]]) -> Framed:
@@ -208,5 +226,7 @@ def frame_recording(recording: Recording, spec: FrameSpec, chain: list[dict[str,
 
     events, kept = transforms.apply(recording.events, transforms.build(chain, recording.sensor_size))
     origin = int(recording.events["t"][0]) if len(recording.events) else None
-    windows = frames.frame(events, recording.sensor_size, spec, origin_us=origin)
-    return Framed(recording, windows, kept, background.estimate(windows.frames))
+    estimator = background.Background()
+    blocks = frames.blocks(events, recording.sensor_size, spec, origin_us=origin)
+    parts = ((windows, estimator.update(windows.frames)) for windows in blocks)
+    return Framed(recording, kept, frames.starts(events, spec, origin), parts)

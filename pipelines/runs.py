@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,12 +39,9 @@ def newest_run(output_dir: str | Path) -> Path | None:
 
 
 def _last(run: Path) -> Path | None:
-    """The manifest of the last layer a run has to learn, as its configuration says."""
-    from spikeseg.config import load_config
-
-    if not (run / CONFIG).is_file():
-        return None
-    learned = learned_layers(load_config(run / CONFIG))
+    """The manifest of the last layer a run has to learn, as its configuration says; None without a configuration."""
+    cfg = config_beside(run) if (run / CONFIG).is_file() else None
+    learned = learned_layers(cfg) if cfg else []
     return manifest_path(run, learned[-1]) if learned else None
 
 
@@ -59,25 +57,48 @@ def network_in(cfg: Config, run: Path) -> Network:
 
 def network_at(path: Path) -> Network:
     """The network in a checkpoint file, or the best one in a run's folder. Raises InputError when there is none."""
-    from spikeseg.config import load_config
-
     if path.is_dir():
-        if not (path / CONFIG).is_file() or _last(path) is None:
+        last = _last(path)
+        if last is None:
             raise InputError(f"{path}: no run's folder ({CONFIG} is missing); name a checkpoint file or a run")
-        return network_in(load_config(path / CONFIG), path)
+        if not last.is_file():
+            raise InputError(f"{path}: training is not finished; go on with `spikeseg train --resume {path}`")
+        cfg = config_beside(path)
+        assert cfg is not None
+        return network_in(cfg, path)
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one")
-    beside = stored_config(path)
-    run = beside.parent if beside else path.parent
-    frames = (read_manifest(manifest) for manifest in sorted(run.glob("*.manifest.json")))
-    keys = {manifest["inputs"].get("frames") for manifest in frames if manifest}
+    place = _beside(path)
+    run = place.parent if place else path.parent
+    manifests = (read_manifest(manifest) for manifest in sorted(run.glob("*.manifest.json")))
+    keys = {manifest["inputs"].get("frames") for manifest in manifests if manifest}
     return Network(path, run, keys.pop() if len(keys) == 1 else None)
 
 
-def stored_config(path: Path) -> Path | None:
-    """The configuration beside a run's folder or one of its checkpoints, or None."""
+def config_beside(path: Path) -> Config | None:
+    """The configuration of the run that a folder or a checkpoint belongs to, or None."""
+    from spikeseg.config import load_config
+
+    place = _beside(path)
+    with warnings.catch_warnings(action="ignore"):  # told when it was trained
+        return load_config(place) if place else None
+
+
+def _beside(path: Path) -> Path | None:
     places = (path, path.parent, path.parent.parent)
     return next((place / CONFIG for place in places if (place / CONFIG).is_file()), None)
+
+
+def own_config(network: Network) -> Config:
+    """The configuration a network was trained with: its run's, or the one inside the checkpoint."""
+    beside = config_beside(network.checkpoint)
+    if beside is not None:
+        return beside
+    from spikeseg.learning import checkpoint
+
+    _, meta = checkpoint.load(network.checkpoint)
+    found: Config = meta["config"]
+    return found
 
 
 def network_of(cfg: Config) -> Network:

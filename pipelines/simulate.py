@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from spikeseg.errors import InputError
 
 from .console import progress
 from .parallel import ordered
-from .run import Done, damaged, describe_file, read_manifest, run_stage, stage_key, write_manifest
+from .run import Done, run_in_folder, run_stage, stage_key
 
 if TYPE_CHECKING:
     from spikeseg.data.recording import Recording
@@ -63,29 +62,17 @@ def into_folder(cfg: Config, out: Path, *, format: str = "h5", force: bool = Fal
 
     Both formats may share a folder if they hold the same recordings.
 
-    Raises InputError when out cannot be written or holds other recordings (with force, earlier ones of
-    the same format are replaced)."""
+    Raises InputError when out cannot be written or holds other recordings that this command did not write."""
     from spikeseg.data.simulate_write import FORMATS, write
 
     if format not in FORMATS:
         raise InputError(f"--format {format}: unknown; allowed: {', '.join(FORMATS)}")
-    values = config_values(cfg, format)
-    key = stage_key(STAGE, VERSION, values, {})
-    path = out / f"simulate-{format}.manifest.json"
-    before = read_manifest(path)
-    if before and before["key"] == key and not damaged(before, out) and not force:
-        return Done(out, key, ran=False)
-    started = time.monotonic()
-    made = write(out, _recordings(cfg), format=format, force=force)
-    files = [*made, *_truth_files(out, cfg)]
-    outputs = {p.relative_to(out).as_posix(): describe_file(p) for p in files}
-    for old in set(before["outputs"] if before else ()) - set(outputs):
-        (out / old).unlink(missing_ok=True)
-    write_manifest(
-        path, stage=STAGE, version=VERSION, config=values, inputs={}, outputs=outputs,
-        seconds=time.monotonic() - started, extra={"seed": simulation(cfg).seed, "device": "cpu"},
-    )  # fmt: skip
-    return Done(out, key, ran=True)
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        write(folder, _recordings(cfg), format=format)
+        return {"seed": simulation(cfg).seed, "device": "cpu"}
+
+    return run_in_folder(out, f"{STAGE}-{format}", VERSION, config_values(cfg, format), {}, build, force)
 
 
 def _recordings(cfg: Config) -> Iterator[Recording]:
@@ -95,11 +82,3 @@ def _recordings(cfg: Config) -> Iterator[Recording]:
     make = functools.partial(simulate_recording, asked)
     found = ordered(make, range(asked.recordings), cfg.data.num_workers)
     return progress(found, "simulating", "recording", total=asked.recordings)
-
-
-def _truth_files(out: Path, cfg: Config) -> list[Path]:
-    from spikeseg.data.simulate import recording_name
-    from spikeseg.data.simulate_write import TRUTH_FOLDER
-
-    asked = simulation(cfg)
-    return [out / TRUTH_FOLDER / f"{recording_name(asked, i)}.npz" for i in range(asked.recordings)]

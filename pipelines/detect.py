@@ -1,0 +1,238 @@
+"""Stage `detect`: a network on any recording, without labels: objects, tracks and a score for every event."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikeseg.errors import InputError
+
+from .console import progress
+from .prepare import Framed, frame_recording, frame_spec
+from .run import Done, atomic_write, run_in_folder, run_stage, sha256_file
+from .runs import Network
+
+if TYPE_CHECKING:
+    from spikeseg.algorithms.objects import Blobs
+    from spikeseg.data.recording import Recording
+    from spikeseg.models import SpikeSEG
+    from spikeseg.sections import Config
+
+    from .views import Response, View, Windows
+
+STAGE, VERSION = "detect", 1
+DETECTIONS, TRACKS = "detections.json", "tracks.csv"
+ANY_RESPONSE = float(np.finfo(np.float32).tiny)
+"""Threshold of a network that nobody calibrated: whatever lights up."""
+
+
+def detect(
+    cfg: Config, network: Network, recordings: Sequence[str], *, output: Path | None = None, force: bool = False
+) -> Done:
+    """Run a network over recordings and write detections.json, tracks.csv and <recording>.events.npz.
+
+    Args:
+        cfg: how to frame and track; of the network it must have the shape.
+        network: the checkpoint.
+        recordings: paths (``FILE.h5::NAME`` for one of several in an HDF5 file).
+        output: the folder; by default ``detect/<key>/`` in the run's.
+        force: run again what is up to date.
+
+    Raises InputError: a recording or the checkpoint cannot be read or do not fit, two recordings share a name, the folder cannot
+    be written."""
+    from spikeseg.data.datasets import fingerprint
+    from spikeseg.data.readers import MEMBER
+
+    names = [place.split(MEMBER)[-1] if MEMBER in place else Path(place).stem for place in recordings]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{twice[0]}: two recordings of this name; detect them into different folders")
+    for place in recordings:
+        if Path(place).is_dir():
+            raise InputError(f"{place}: a folder; name the recordings in it ({place.rstrip('/')}/*)")
+    reading = calibrated_reading(network)
+    config = {
+        "model": dataclasses.asdict(cfg.model),
+        "frames": dataclasses.asdict(frame_spec(cfg)),
+        "transforms": cfg.data.transforms,
+        "lenient": cfg.data.lenient,
+        "tracking": dataclasses.asdict(cfg.tracking),
+        "reading": dataclasses.asdict(reading),
+        "members": [place.partition(MEMBER)[2] for place in recordings],
+    }
+    inputs = {name: fingerprint(place.partition(MEMBER)[0]) for name, place in zip(names, recordings, strict=True)}
+    inputs["checkpoint of the network"] = sha256_file(network.checkpoint)
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        return write_detections(cfg, network, recordings, reading, folder)
+
+    if output is None:
+        return run_stage(network.folder / STAGE, STAGE, VERSION, config, inputs, build, force)
+    return run_in_folder(output, STAGE, VERSION, config, inputs, build, force)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How a network's output is read: the saliency from which a pixel counts as lit, and the classes that count (None: all)."""
+
+    threshold: float = ANY_RESPONSE
+    classes: Sequence[int] | None = None
+
+
+def calibrated_reading(network: Network) -> Reading:
+    """As calibrated by the newest `evaluate` of this checkpoint; without one, any response of any class."""
+    own = sha256_file(network.checkpoint)
+    found = sorted((network.folder / "evaluate").glob("*/metrics.json"), key=lambda path: path.stat().st_mtime_ns)
+    for path in reversed(found):
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if metrics["checkpoint"]["sha256"] == own:
+            return Reading(float(metrics["thresholds"]["network"]), metrics["settings"]["classes"])
+    return Reading()
+
+
+def write_detections(
+    cfg: Config, network: Network, recordings: Sequence[str], reading: Reading, folder: Path
+) -> dict[str, Any]:
+    """Fill the output folder. -> what the manifest tells: counts by recording, device."""
+    from spikeseg.algorithms.detections import DETECTIONS_VERSION, TRACK_COLUMNS
+    from spikeseg.data.readers import read
+
+    from .detectors import load_network
+    from .device import torch_device
+
+    device = torch_device(cfg.device)
+    model = load_network(cfg, str(network.checkpoint), device)
+    found, rows = [], []
+    for place in recordings:
+        recording = read(place, lenient=cfg.data.lenient)
+        result = detect_recording(cfg, model, recording, reading)
+        found.append(result.summary)
+        rows += result.track_rows
+        atomic_write(folder / f"{recording.name}.events.npz", _npz(result.events))
+    units = {"t": "us", "x, y, width, height": "px of the sensor", "star_field": "px/s"}
+    content = {"version": DETECTIONS_VERSION, "units": units, "recordings": found}
+    atomic_write(folder / DETECTIONS, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(TRACK_COLUMNS)
+    writer.writerows([[f"{value:.4f}" if isinstance(value, float) else value for value in row] for row in rows])
+    atomic_write(folder / TRACKS, lines.getvalue())
+    counts = {r["name"]: {"windows": len(r["windows"]), "tracks": r["tracks"]} for r in found}
+    return {"recordings": counts, "device": str(device), "seed": cfg.seed}
+
+
+@dataclasses.dataclass(frozen=True)
+class Detected:
+    """What one recording came to: its part of detections.json, its rows of tracks.csv, the columns of its events' file."""
+
+    summary: dict[str, Any]
+    track_rows: list[tuple[Any, ...]]
+    events: dict[str, np.ndarray]
+
+
+def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading: Reading) -> Detected:
+    """Saliency, objects of every window, tracks, and each event's score and track."""
+    from spikeseg.algorithms.detections import detection_rows, event_columns, track_rows
+    from spikeseg.algorithms.objects import find_objects
+    from spikeseg.algorithms.tracking import Tracker, star_field_velocity
+
+    from .detectors import saliency
+    from .views import Sparse, from_maps
+
+    view = view_of(cfg, recording)
+    settings = cfg.tracking
+    tracker = Tracker(min_hits=settings.min_hits, max_misses=settings.max_misses, gate_px=settings.gate_px)
+    maps, blobs, owners = [], [], []
+    for k, (_, frames, rates) in enumerate(progress(view.windows(), recording.name, "window", total=len(view.start_us))):
+        traced = saliency(model, frames, rates, reading.classes)
+        maps.append(Sparse.of(traced))
+        blobs.append(find_objects(traced, reading.threshold))
+        if model.config.n_classes > 1:
+            blobs[k].objects["class_id"] = strongest_class(model, frames, rates, blobs[k])
+        middle = (int(view.start_us[k]) + int(view.end_us[k])) / 2
+        owners.append(tracker.update(middle, np.stack([blobs[k].objects["x"], blobs[k].objects["y"]], 1)))
+    _, height, width = view.shape
+    scale = (recording.sensor_size[0] / width, recording.sensor_size[1] / height)
+    windows = [
+        {"t_start_us": start, "t_end_us": end, "objects": detection_rows(b.objects, owner, start, end, scale)}
+        for start, end, b, owner in zip(view.start_us.tolist(), view.end_us.tolist(), blobs, owners, strict=True)
+    ]
+    field = star_field_velocity(tracker.tracks)
+    response = from_maps(view, maps)
+    summary = {
+        "name": recording.name,
+        "sensor_size": list(recording.sensor_size),
+        "threshold": reading.threshold,
+        "tracks": len(tracker.tracks),
+        "star_field": [float(field[0] * scale[0]), float(field[1] * scale[1])],
+        "windows": windows,
+    }
+    rows = track_rows(recording.name, tracker.tracks, [b.objects for b in blobs], field, scale)
+    ids = event_ids(view, response, reading.threshold, blobs, [[track.id for track in owner] for owner in owners])
+    return Detected(summary, rows, event_columns(recording.events, response.scores, ids))
+
+
+def strongest_class(model: SpikeSEG, frames: np.ndarray, background: np.ndarray, blobs: Blobs) -> np.ndarray:
+    """int32 (n,): for each object of a window the class that lit it up most."""
+    from .detectors import saliency
+
+    flat, n = blobs.labels.reshape(-1), len(blobs.objects)
+    by_class = [saliency(model, frames, background, [c]).sum(0).reshape(-1) for c in range(model.config.n_classes)]
+    sums = np.stack([np.bincount(flat, lit, n + 1)[1:] for lit in by_class])
+    return np.argmax(sums, 0).astype(np.int32)
+
+
+def view_of(cfg: Config, recording: Recording) -> View:
+    """A recording framed as `prepare` would, seen as a detector sees it; it can be gone through again and again."""
+    from .views import View
+
+    spec = frame_spec(cfg)
+
+    def framed() -> Framed:
+        return frame_recording(recording, spec, list(cfg.data.transforms))
+
+    def windows() -> Windows:
+        for part, rates in framed().parts:
+            yield from zip(part.start_us.tolist(), part.frames, rates, strict=True)
+
+    first = framed()
+    return View(recording.name, recording.events, first.kept, recording.sensor_size, spec, first.start_us, windows)
+
+
+def event_ids(
+    view: View, response: Response, threshold: float, blobs: Sequence[Blobs], owners: Sequence[Sequence[int]]
+) -> np.ndarray:
+    """int32 (n,): the track of each event that lies in one of its objects and reaches the threshold; 0 for the others.
+
+    Where windows overlap, the track of the window in which the event's object scored highest counts."""
+    ids, best = np.zeros(len(view.events), np.int32), np.zeros(len(view.events))
+    for start, found, tracks in zip(view.start_us.tolist(), blobs, owners, strict=True):
+        if not len(found.objects):
+            continue
+        events, flat = view.located(start)
+        part = found.labels.reshape(-1)[flat % found.labels.size]
+        inside = (part > 0) & (response.scores[events] >= threshold)
+        events, part = events[inside], part[inside] - 1
+        track, score = np.asarray(tracks, np.int32)[part], found.objects["score"][part]
+        better = (track > 0) & (score > best[events])
+        ids[events[better]], best[events[better]] = track[better], score[better]
+    return ids
+
+
+def _npz(columns: Mapping[str, np.ndarray]) -> bytes:
+    """A .npz of fixed bytes for equal columns."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, column in columns.items():
+            part = io.BytesIO()
+            np.lib.format.write_array(part, column, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), part.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=1)
+    return buffer.getvalue()

@@ -1,0 +1,129 @@
+"""The detectors that `evaluate` sets side by side: raw events, two activity filters, the network untrained and trained.
+
+Each turns a `View` into a `Response`; none sees a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .views import Response, Sparse, View, from_maps, from_scores
+
+if TYPE_CHECKING:
+    import torch
+
+    from spikeseg.models import SpikeSEG
+    from spikeseg.sections import Config, EvaluationConfig
+
+PASSED = 0.5
+"""Threshold of a detector whose scores are 0 or 1."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Something that responds to a recording.
+
+    Attributes:
+        name: in metrics.json.
+        title: in the table.
+        respond: View -> Response.
+        threshold: from which an event counts as seen; None: to be calibrated on the training split.
+        is_network: whether it has pixels to score.
+    """
+
+    name: str
+    title: str
+    respond: Callable[[View], Response]
+    threshold: float | None = None
+    is_network: bool = False
+
+
+def filters(settings: EvaluationConfig) -> list[Detector]:
+    """The detectors without a network: raw events, tonic's Denoise, and the graded activity filter."""
+    from spikeseg.algorithms import activity
+
+    def raw(view: View) -> Response:
+        return from_scores(view, np.ones(len(view.events)))
+
+    def denoise(view: View) -> Response:
+        scores = np.zeros(len(view.events))
+        scores[view.kept] = activity.denoise(view.events[view.kept], settings.denoise_filter_time_us)
+        return from_scores(view, scores)
+
+    def graded(view: View) -> Response:
+        scores = np.zeros(len(view.events))
+        scores[view.kept] = activity.graded(
+            view.events[view.kept], view.sensor_size, settings.graded_radius_px, settings.graded_tau_ms * 1000
+        )
+        return from_scores(view, scores)
+
+    return [
+        Detector("raw_events", "raw events", raw, PASSED),
+        Detector("denoise", "denoise filter", denoise, PASSED),
+        Detector("graded", "graded filter", graded),
+    ]
+
+
+def network(name: str, title: str, model: SpikeSEG, classes: Sequence[int] | None = None) -> Detector:
+    """A network as a detector; `classes` are those that count as object, None for all."""
+
+    def respond(view: View) -> Response:
+        maps = [Sparse.of(saliency(model, frames, rates, classes)) for _, frames, rates in view.windows()]
+        return from_maps(view, maps)
+
+    return Detector(name, title, respond, is_network=True)
+
+
+def saliency(
+    model: SpikeSEG, frames: np.ndarray, background: np.ndarray, classes: Sequence[int] | None = None
+) -> np.ndarray:
+    """Saliency (T, H, W) float32 of one window.
+
+    Args:
+        model: on any device.
+        frames: (T, 2, H, W).
+        background: (2, hb, wb).
+        classes: those whose spikes are traced back; None: all.
+    """
+    import torch
+
+    from spikeseg.models import decode
+
+    device = model.encoder.conv1.weight.device
+    with torch.inference_mode():
+        window, rates = _tensor(frames, device), _tensor(background, device)
+        if classes is None:
+            return np.asarray(model(window, rates)[0].cpu())
+        model.reset_state()
+        output = model.encode(window[:, None], rates)
+        model.reset_state()
+        chosen = torch.zeros(output.classification_spikes.shape[2], device=device)
+        chosen[list(classes)] = 1
+        output = replace(output, classification_spikes=output.classification_spikes * chosen[:, None, None])
+        settings = model.config
+        traced = decode(
+            model.encoder, output, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
+        )
+        return np.asarray(traced[:, 0].cpu())
+
+
+def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+
+def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:
+    """The network of a checkpoint, as the configuration runs it, on a device.
+
+    Raises InputError when the file is no checkpoint or its tensors have another shape than the configuration asks for."""
+    from spikeseg.learning import checkpoint
+
+    saved, _ = checkpoint.load(path)
+    model = checkpoint.build(cfg)
+    checkpoint.restore(model, saved.encoder.state_dict(), path)
+    return model.to(device)

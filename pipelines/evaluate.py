@@ -1,0 +1,214 @@
+"""Stage `evaluate`: a network beside its baselines, scored on recordings it has not learned from.
+
+Thresholds are calibrated on the training split, for filters and networks alike; labels are read after a
+detector has answered. Beside them stands a control: the trained network's answers against another recording's labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeseg.errors import InputError
+
+from .prepare import STORE, find_frames
+from .run import MANIFEST, Done, atomic_write, read_manifest, run_stage, sha256_file
+from .runs import Network
+
+if TYPE_CHECKING:
+    from spikeseg.data.store import Frames
+    from spikeseg.sections import Config
+
+    from .detectors import Detector
+    from .score import Subject
+
+log = logging.getLogger(__name__)
+
+STAGE, VERSION = "evaluate", 1
+METRICS = "metrics.json"
+METRICS_VERSION = 1
+MODES = ("event", "pixel", "object", "volume")
+
+
+def evaluate(
+    cfg: Config,
+    network: Network,
+    *,
+    split: str = "test",
+    modes: Sequence[str] = MODES,
+    output: Path | None = None,
+    force: bool = False,
+) -> Done:
+    """Score a network and its baselines; ``evaluate/<key>/metrics.json`` in the run's folder, and a copy at `output`.
+
+    Raises InputError when frames are missing, nothing in the split is labelled, the checkpoint does not fit, or a folder
+    cannot be written."""
+    frames = find_frames(cfg)
+    wanted = [mode for mode in MODES if mode in modes]
+    config = {
+        "evaluation": dataclasses.asdict(cfg.evaluation),
+        "model": dataclasses.asdict(cfg.model),
+        "stdp": dataclasses.asdict(cfg.stdp),
+        "homeostasis": dataclasses.asdict(cfg.homeostasis),
+        "split": split,
+        "modes": wanted,
+        "seed": cfg.seed,
+    }
+    inputs = {"frames": frames.key, "checkpoint": sha256_file(network.checkpoint)}
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        metrics = measure(cfg, network, frames, split, wanted)
+        atomic_write(folder / METRICS, json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+        return {"seed": cfg.seed, "device": cfg.device}
+
+    done = run_stage(network.folder / "evaluate", STAGE, VERSION, config, inputs, build, force)
+    if output is not None:
+        atomic_write(output, (done.path / METRICS).read_bytes())
+    return done
+
+
+def measure(cfg: Config, network: Network, frames: Done, split: str, modes: Sequence[str]) -> dict[str, Any]:
+    """The content of metrics.json."""
+    from spikeseg.data.store import Frames
+
+    from .results import CONTROL, Results
+
+    store = Frames.open(frames.path / STORE)
+    tested = labelled(store, split, cfg)
+    trained_on = labelled(store, "train", cfg, needed=False)
+    notes = warnings_about(cfg, network, frames, [store.recordings[r].name for r in tested])
+    if not trained_on:
+        notes.append("no recording of the training split is labelled: nothing was calibrated, any response counts as seen")
+    detectors, classes = compared(cfg, network, store, trained_on)
+    marks = calibrated(cfg, detectors, store, trained_on)
+    results = Results(cfg, modes, marks)
+    for detector, r in _in_turn(detectors, tested, "scoring"):
+        results.add(detector, _subject(store, r, cfg))
+    for note in notes:
+        log.warning("%s", note)
+    return {
+        "version": METRICS_VERSION,
+        "split": split,
+        "recordings": [store.recordings[r].name for r in tested],
+        "checkpoint": {"file": network.checkpoint.name, "sha256": sha256_file(network.checkpoint)},
+        "frames": frames.key,
+        "settings": {**dataclasses.asdict(cfg.evaluation), "classes": classes, "seed": cfg.seed},
+        "thresholds": marks,
+        "detectors": {**{d.name: d.title for d in detectors}, CONTROL: "shuffled-label control"},
+        "modes": results.scores(),
+        "notes": notes,
+    }
+
+
+def labelled(store: Frames, split: str, cfg: Config, needed: bool = True) -> list[int]:
+    """The recordings of a split that somebody labelled. Raises InputError when there is none and some are needed."""
+    all_of_it = [r for r, info in enumerate(store.recordings) if info.split == split]
+    found = [r for r in all_of_it if store.recordings[r].labels is not None]
+    if needed and not all_of_it:
+        raise InputError(f"the {split} split holds no recordings; raise data.test_ratio or prepare more recordings")
+    if needed and not found:
+        raise InputError(
+            f"none of the {len(all_of_it)} recordings of the {split} split is labelled, so there is nothing to score; "
+            "`spikeseg detect RECORDING` runs the network without labels"
+        )
+    return found
+
+
+def compared(cfg: Config, network: Network, store: Frames, train: Sequence[int]) -> tuple[list[Detector], list[int] | None]:
+    """The detectors, in the order of the table, and the classes that count as object (None: all)."""
+    from spikeseg.learning import checkpoint
+
+    from . import detectors
+    from .device import torch_device
+
+    device = torch_device(cfg.device)
+    model = detectors.load_network(cfg, str(network.checkpoint), device)
+    untrained = checkpoint.untrained(model.to("cpu"), cfg).to(device)
+    model.to(device)
+    classes = None
+    if cfg.evaluation.readout == "calibrated" and cfg.model.n_classes > 1:
+        single = [detectors.network(f"class_{c}", f"class {c}", model, [c]) for c in range(cfg.model.n_classes)]
+        classes = chosen_classes(cfg, single, store, train)
+    return [
+        *detectors.filters(cfg.evaluation),
+        detectors.network("untrained", "untrained network", untrained),
+        detectors.network("network", "trained network", model, classes),
+    ], classes
+
+
+def chosen_classes(cfg: Config, single: Sequence[Detector], store: Frames, train: Sequence[int]) -> list[int] | None:
+    """The classes that, alone, tell object events from others on the training split: ROC-AUC above 1/2; None if no one does."""
+    import numpy as np
+
+    from spikeseg.metrics import event
+
+    answers: dict[str, list[event.EventScores]] = {d.name: [] for d in single}
+    for detector, r in _in_turn(single, train, "choosing classes"):
+        answers[detector.name].append(_answer(detector, _subject(store, r, cfg), cfg))
+    areas = [
+        event.roc_auc(np.concatenate([a.scores for a in found]), np.concatenate([a.truth for a in found])) if found else None
+        for found in answers.values()
+    ]
+    return [c for c, area in enumerate(areas) if area is not None and area > 0.5] or None
+
+
+def calibrated(cfg: Config, detectors: Sequence[Detector], store: Frames, train: Sequence[int]) -> dict[str, float]:
+    """The threshold of each detector: its own, or the one of highest informedness on the training split."""
+    from spikeseg.metrics import event
+
+    open_ = [d for d in detectors if d.threshold is None]
+    answers: dict[str, list[event.EventScores]] = {d.name: [] for d in open_}
+    for detector, r in _in_turn(open_, train, "calibrating"):
+        answers[detector.name].append(_answer(detector, _subject(store, r, cfg), cfg))
+    return {d.name: event.calibrate(answers[d.name]) if d.threshold is None else d.threshold for d in detectors}
+
+
+def _answer(detector: Detector, s: Subject, cfg: Config) -> Any:
+    from .score import event_scores
+
+    return event_scores(s, detector.respond(s.view), cfg.evaluation)
+
+
+def _subject(store: Frames, r: int, cfg: Config) -> Subject:
+    from .score import subject
+    from .views import stored_view
+
+    labels = store.labels(r)
+    assert labels is not None
+    return subject(stored_view(store, r), labels, store.truth(r), cfg.evaluation)
+
+
+def _in_turn(detectors: Sequence[Detector], recordings: Sequence[int], what: str) -> Any:
+    """Every detector with every recording, under a progress bar."""
+    from .console import progress
+
+    pairs = [(detector, r) for r in recordings for detector in detectors]
+    return progress(pairs, what, "answer")
+
+
+# -- honesty -----------------------------------------------------------------------------------------
+
+
+def warnings_about(cfg: Config, network: Network, frames: Done, names: Sequence[str]) -> list[str]:
+    """What a reader must know before believing the numbers: recordings that the network has learned from."""
+    if network.frames_key is None:
+        return ["it is not known which recordings the network was trained on; these may have been among them"]
+    now = read_manifest(frames.path / MANIFEST) or {}
+    then = read_manifest(Path(cfg.cache_dir) / "frames" / network.frames_key / MANIFEST)
+    if then is None:
+        return ["the frames that the network was trained on are gone; these recordings may have been among them"]
+    learned = {_identity(then, name) for name, part in then["splits"].items() if part == "train"}
+    seen = [name for name in names if _identity(now, name) in learned]
+    if not seen:
+        return []
+    return [f"the network was trained on {len(seen)} of these {len(names)} recordings ({', '.join(seen[:3])}, ...)"]
+
+
+def _identity(manifest: Mapping[str, Any], name: str) -> tuple[str | None, ...]:
+    """A recording by its content: the fingerprint of its file, or its place in a simulation."""
+    inputs = manifest["inputs"]
+    return (inputs[name],) if name in inputs else (inputs.get("simulated"), name)

@@ -1,0 +1,163 @@
+"""Keys, which name what a stage makes by what it is made from, and manifests, which say what was made and how."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import logging
+import math
+import platform
+import subprocess
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from spikeseg.errors import InputError
+
+from .files import atomic_write, sha256_file
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+KEY_DIGITS = 16
+"""Hexadecimal digits of a key: 64 bits of SHA-256, so a million keys collide with probability 3e-8."""
+
+PACKAGES = ("spikeseg", "numpy", "torch", "norse", "tonic", "zarr", "numba", "scipy", "h5py")
+"""The packages whose versions can change what a stage computes."""
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON knows it: enums by value, paths and keys as text, tuples as lists.
+
+    Raises TypeError for what has no canonical JSON form (an array, a set, a nan)."""
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be part of a stage's key")
+
+
+def stage_key(stage: str, version: int, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """The key of a stage: KEY_DIGITS of SHA-256 over the canonical JSON of its ingredients.
+
+    config holds the configuration values the stage reads, inputs the keys of earlier stages and the
+    fingerprints of raw files, by name. The order of either does not matter."""
+    text = json.dumps(_ingredients(stage, version, config, inputs), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+
+
+def _ingredients(stage: str, version: int, config: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
+    return {"stage": stage, "version": version, "config": plain(config), "inputs": plain(inputs)}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that matter, read without importing them."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def git_revision() -> str | None:
+    """The commit of the checkout this file is tracked in ("-dirty" when changed), or None."""
+    here = Path(__file__).resolve()
+    tracked = ["git", "ls-files", "--error-unmatch", here.name]
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        for command in (tracked, describe):
+            done = subprocess.run(command, cwd=here.parent, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def list_outputs(root: Path) -> dict[str, dict[str, Any]]:
+    """Every file below root but the manifest: relative path -> its SHA-256 and its size in bytes."""
+    files = sorted(p for p in root.rglob("*") if p.is_file() and p != root / MANIFEST)
+    return {p.relative_to(root).as_posix(): describe_file(p) for p in files}
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """SHA-256 and size in bytes of one file, as a manifest lists it."""
+    return {"sha256": sha256_file(path), "bytes": path.stat().st_size}
+
+
+def write_manifest(
+    path: Path,
+    *,
+    stage: str,
+    version: int,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, Mapping[str, Any]],
+    seconds: float,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write one stage's manifest (atomically) and return it.
+
+    outputs maps paths relative to the manifest's folder to ``describe_file``; seconds is wall time;
+    extra adds entries (seed, device, counts) and may not replace one of the fixed ones."""
+    manifest: dict[str, Any] = {
+        "key": stage_key(stage, version, config, inputs),
+        **_ingredients(stage, version, config, inputs),
+        "outputs": plain(outputs),
+        "versions": versions(),
+        "git_revision": git_revision(),
+        "platform": platform.platform(),
+        "seconds": round(seconds, 3),
+    }
+    for name, value in (extra or {}).items():
+        if name in manifest:
+            raise ValueError(f"{name!r} is an entry of every manifest and cannot be replaced")
+        manifest[name] = plain(value)
+    atomic_write(path, json.dumps(manifest, indent=2) + "\n")
+    return manifest
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest at path, or None when there is none; InputError when it is damaged."""
+    try:
+        manifest = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a manifest ({error}); delete its folder and run the stage again") from error
+    if not isinstance(manifest, dict) or "key" not in manifest or "outputs" not in manifest:
+        raise InputError(f"{path}: not a manifest (no key and outputs); delete its folder and run the stage again")
+    return manifest
+
+
+def damaged(manifest: Mapping[str, Any], root: Path) -> str | None:
+    """The first output that is missing below root or has another size than recorded, or None."""
+    for name, told in manifest["outputs"].items():
+        try:
+            size = (root / name).stat().st_size
+        except OSError:
+            return f"{name} is missing"
+        if size != told["bytes"]:
+            return f"{name} has {size} bytes, not {told['bytes']}"
+    return None
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a finished, complete stage folder, or None; says so when one is damaged."""
+    manifest = read_manifest(folder / MANIFEST)
+    fault = damaged(manifest, folder) if manifest else None
+    if fault:
+        log.warning("%s is damaged (%s) and does not count as finished", folder, fault)
+        return None
+    return manifest

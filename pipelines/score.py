@@ -1,0 +1,149 @@
+"""One recording, one detector's response: the counts and scores of every mode, by the same code for all detectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikeseg.algorithms.objects import find_objects
+from spikeseg.data.recording import SOURCE_OBJECT
+from spikeseg.metrics import event, objects, pixel, truth, volume
+
+from .views import Response, View
+
+if TYPE_CHECKING:
+    from spikeseg.sections import EvaluationConfig
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A recording with its labels: what a response is held against.
+
+    Attributes:
+        view: what the detectors saw.
+        labels: LABEL_DTYPE.
+        truth: TRUTH_DTYPE, one entry per event, where the recording is simulated.
+        start_us, end_us: what is scored, both included.
+        left_out: bool (n,), events that are not scored all the same; None: none.
+    """
+
+    view: View
+    labels: np.ndarray
+    truth: np.ndarray | None
+    start_us: int
+    end_us: int
+    left_out: np.ndarray | None = None
+
+    @property
+    def scored(self) -> np.ndarray:
+        """bool (n,): the events that are scored."""
+        t = self.view.events["t"]
+        inside = np.asarray((t >= self.start_us) & (t <= self.end_us))
+        return inside if self.left_out is None else inside & ~self.left_out
+
+
+def subject(view: View, labels: np.ndarray, of_event: np.ndarray | None, settings: EvaluationConfig) -> Subject:
+    """The subject under evaluation.scope: all of the recording, or from its first to its last label, where it has any."""
+    t = view.events["t"]
+    span = truth.span(labels) if settings.scope == "labelled_span" else None
+    start, end = span or ((int(t[0]), int(t[-1])) if len(t) else (0, 0))
+    return Subject(view, labels, of_event, start, end)
+
+
+def near_objects(s: Subject, settings: EvaluationConfig) -> np.ndarray:
+    """bool (n,): the events near a labelled object."""
+    return truth.event_truth(s.view.events, s.labels, settings.radius_px, settings.max_label_gap_ms * 1000)
+
+
+def event_scores(s: Subject, response: Response, settings: EvaluationConfig) -> event.EventScores:
+    """Mode `event`: an event is true near a labelled object."""
+    return event.EventScores(s.view.name, response.scores[s.scored], near_objects(s, settings)[s.scored])
+
+
+def exact_scores(s: Subject, response: Response) -> event.EventScores | None:
+    """Mode `event` by the truth of a simulation: an event is true if an object caused it. None without that truth."""
+    if s.truth is None:
+        return None
+    caused = np.asarray(s.truth["source"] == SOURCE_OBJECT)
+    return event.EventScores(s.view.name, response.scores[s.scored], caused[s.scored])
+
+
+def pixel_counts(s: Subject, response: Response, threshold: float, settings: EvaluationConfig) -> dict[str, Any]:
+    """Mode `pixel`: the steps of all windows whose middle is scored (where windows overlap, each counts)."""
+    step_us = s.view.spec.timestep_us
+    total = {"tp": 0, "fp": 0, "fn": 0, "tn": 0}
+    labels = in_frame(s)
+    for start, lit in zip(s.view.start_us.tolist(), response.maps, strict=True):
+        times = start + step_us * np.arange(s.view.spec.n_timesteps) + step_us // 2
+        scored = (times >= s.start_us) & (times <= s.end_us)
+        found = pixel.counts(
+            lit.dense()[scored],
+            times[scored],
+            labels,
+            threshold=threshold,
+            tolerance_px=settings.pixel_tolerance_px,
+            max_gap_us=settings.max_label_gap_ms * 1000,
+        )
+        for name, count in found.items():
+            total[name] += count
+    return {"name": s.view.name, **total}
+
+
+def object_counts(
+    s: Subject, response: Response, threshold: float, tolerance_px: float, settings: EvaluationConfig
+) -> dict[str, Any]:
+    """Mode `object`: blobs of each window against the objects at its middle, in sensor pixels."""
+    height, width = s.view.shape[1:]
+    scale = np.array([s.view.sensor_size[0] / width, s.view.sensor_size[1] / height])
+    windows = []
+    for start, end, lit in zip(s.view.start_us.tolist(), s.view.end_us.tolist(), response.maps, strict=True):
+        middle = (start + end) // 2
+        if not s.start_us <= middle <= s.end_us:
+            continue
+        blobs = find_objects(lit.dense(), threshold).objects
+        found = (np.stack([blobs["x"], blobs["y"]], 1) + 0.5) * scale - 0.5
+        at = truth.positions(s.labels, np.array([middle]), settings.max_label_gap_ms * 1000)
+        windows.append((found, np.stack([at["x"], at["y"]], 1)))
+    return {"name": s.view.name, **objects.counts(windows, tolerance_px)}
+
+
+def volume_counts(s: Subject, response: Response, settings: EvaluationConfig) -> dict[str, Any]:
+    """Mode `volume`: the detector's output is every event, weighted by its score."""
+    said = np.flatnonzero(response.scores > 0)
+    output = np.zeros(len(said), volume.OUTPUT_DTYPE)
+    for name in "txy":
+        output[name] = s.view.events[name][said]
+    output["w"] = response.scores[said]
+    found = volume.counts(
+        output,
+        s.labels,
+        sensor_size=s.view.sensor_size,
+        start_us=s.start_us,
+        end_us=s.end_us,
+        radius_px=settings.radius_px,
+        slice_us=round(settings.slice_ms * 1000),
+        max_gap_us=settings.max_label_gap_ms * 1000,
+    )
+    return {"name": s.view.name, **found}
+
+
+def in_frame(s: Subject) -> np.ndarray:
+    """The labels in pixels of the frame, which may be another size than the sensor."""
+    height, width = s.view.shape[1:]
+    labels = s.labels.copy()
+    labels["x"] = (labels["x"] + 0.5) * width / s.view.sensor_size[0] - 0.5
+    labels["y"] = (labels["y"] + 0.5) * height / s.view.sensor_size[1] - 0.5
+    return labels
+
+
+def with_labels_of(s: Subject, other: Subject, settings: EvaluationConfig) -> Subject:
+    """The subject with another recording's labels, on its own clock: a control that must come out at chance.
+
+    Events of its own objects are left out: rightly found, they would count as false and push the control below chance."""
+    labels = other.labels.copy()
+    events, others = s.view.events["t"], other.view.events["t"]
+    if len(events) and len(others):
+        labels["t"] += int(events[0]) - int(others[0])
+    return replace(subject(s.view, labels, None, settings), left_out=near_objects(s, settings))

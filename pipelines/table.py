@@ -1,0 +1,52 @@
+"""metrics.json as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SHOWN = {
+    "event": ("roc_auc", "informedness", "f1"),
+    "event_exact": ("roc_auc", "informedness", "f1"),
+    "pixel": ("informedness", "sensitivity", "iou"),
+    "object": ("f1", "precision", "recall"),
+    "object_1px": ("f1", "precision", "recall"),
+    "volume": ("informedness", "sensitivity", "specificity"),
+}
+NAMES = {"roc_auc": "ROC-AUC", "f1": "F1", "iou": "IoU"}
+FIRST, OTHER = 26, 24
+"""Widths of the columns, characters."""
+
+
+def table(metrics: Mapping[str, Any]) -> str:
+    """One block per mode, one line per detector: values with their intervals, and "-" where there is nothing to count."""
+    settings = metrics["settings"]
+    meaning = {
+        "event": f"an event within {settings['radius_px']:g} px of a labelled object",
+        "event_exact": "an event caused by an object (known, because simulated)",
+        "pixel": f"a pixel of a step, {settings['pixel_tolerance_px']:g} px tolerance",
+        "object": f"a blob of a window, centre within {settings['spatial_tolerance_px']:g} px",
+        "object_1px": "the same within 1 px",
+        "volume": f"slices of {settings['slice_ms']:g} ms, discs of {settings['radius_px']:g} px",
+    }
+    lines = []
+    for mode, rows in metrics["modes"].items():
+        shown = SHOWN[mode]
+        lines.append(f"{mode}: {meaning[mode]}")
+        lines.append(" " * FIRST + "".join(f"{NAMES.get(name, name):<{OTHER}}" for name in shown).rstrip())
+        for detector, values in rows.items():
+            cells = (_cell(values[name], values["intervals"].get(name)) for name in shown)
+            title = metrics["detectors"][detector]
+            lines.append((f"  {title:<{FIRST - 2}}" + "".join(f"{cell:<{OTHER}}" for cell in cells)).rstrip())
+        lines.append("")
+    told = f"{len(metrics['recordings'])} recordings of the {metrics['split']} split"
+    lines.append(f"{told}; in brackets {settings['confidence']:.0%} intervals over recordings")
+    if settings["scope"] != "recording":
+        lines.append("scored from the first to the last label of each recording only (evaluation.scope)")
+    return "\n".join(lines)
+
+
+def _cell(value: float | None, interval: list[float] | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")

@@ -1,0 +1,137 @@
+"""What a detector may see of a recording, and what it answers. Labels are in neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spikeseg.data.frames import FrameSpec, locate, starts
+
+if TYPE_CHECKING:
+    from spikeseg.data.store import Frames
+
+BLOCK = 16
+"""Windows read from the cache at a time."""
+
+Windows = Iterator[tuple[int, np.ndarray, np.ndarray]]
+"""Start in µs, frames (T, 2, H, W) and background rates (2, hb, wb) of one window after the other."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A recording as a detector sees it.
+
+    Attributes:
+        name: of the recording.
+        events: EVENT_DTYPE (n,), all that passed the checks.
+        kept: bool (n,), those that passed the transforms and are in the frames.
+        sensor_size: (width, height) in pixels.
+        spec: how the windows were made.
+        start_us: int64 (N,), start of every window.
+        windows: iterates over them.
+    """
+
+    name: str
+    events: np.ndarray
+    kept: np.ndarray
+    sensor_size: tuple[int, int]
+    spec: FrameSpec
+    start_us: np.ndarray
+    windows: Callable[[], Windows]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(T, H, W) of a window."""
+        return (self.spec.n_timesteps, *self.spec.size(self.sensor_size))
+
+    @property
+    def end_us(self) -> np.ndarray:
+        """int64 (N,), end of every window; the last one's is that of the recording, where it comes first."""
+        last = int(self.events["t"][-1]) + 1 if len(self.events) else 0
+        return np.minimum(self.start_us + self.spec.window_us, np.maximum(last, self.start_us + 1))
+
+    def located(self, start_us: int) -> tuple[np.ndarray, np.ndarray]:
+        """The kept events of a window: their indices into `events`, and each one's flat index into its (T, H, W)."""
+        inside, step, row, column = locate(self.events, start_us, self.sensor_size, self.spec)
+        index = np.arange(inside.start, inside.stop)
+        kept = self.kept[inside]
+        return index[kept], np.ravel_multi_index((step[kept], row[kept], column[kept]), self.shape)
+
+
+def stored_view(frames: Frames, r: int) -> View:
+    """Recording r of the cache; its windows are read in blocks."""
+    info, events, kept = frames.recordings[r], frames.events(r), frames.kept(r)
+
+    def windows() -> Windows:
+        for first in range(0, info.n_windows, BLOCK):
+            part = frames.read(r, range(first, min(first + BLOCK, info.n_windows)))
+            yield from zip(part[0].tolist(), part[1], part[2], strict=True)
+
+    start_us = starts(events[kept], frames.spec, info.t_start)
+    return View(info.name, events, kept, info.sensor_size, frames.spec, start_us, windows)
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """A map that is 0 nearly everywhere: flat indices, rising, and their values.
+
+    shape: (T, H, W)."""
+
+    shape: tuple[int, int, int]
+    index: np.ndarray
+    value: np.ndarray
+
+    @classmethod
+    def of(cls, dense: np.ndarray) -> Sparse:
+        """From (T, H, W)."""
+        flat = dense.reshape(-1)
+        index = np.flatnonzero(flat)
+        return cls(dense.shape, index, flat[index])
+
+    def dense(self) -> np.ndarray:
+        """(T, H, W) float32."""
+        flat = np.zeros(int(np.prod(self.shape)), np.float32)
+        flat[self.index] = self.value
+        return flat.reshape(self.shape)
+
+    def at(self, index: np.ndarray) -> np.ndarray:
+        """Values at flat indices, float64."""
+        return self.dense().reshape(-1)[index].astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Response:
+    """A detector's answer to one recording.
+
+    Attributes:
+        scores: float64 (n,) >= 0, one per event; 0 for those that the detector did not get to see or did not react to.
+        maps: one per window, of the same scores by step and pixel of the frame.
+    """
+
+    scores: np.ndarray
+    maps: Sequence[Sparse]
+
+
+def from_scores(view: View, scores: np.ndarray) -> Response:
+    """The response of a detector that scores events: its maps hold the highest score of each step and pixel."""
+    maps = []
+    for start in view.start_us.tolist():
+        events, flat = view.located(start)
+        index, inverse = np.unique(flat, return_inverse=True)
+        value = np.zeros(len(index), np.float32)
+        np.maximum.at(value, inverse, scores[events])
+        maps.append(Sparse(view.shape, index, value))
+    return Response(scores, maps)
+
+
+def from_maps(view: View, maps: Sequence[Sparse]) -> Response:
+    """The response of a detector that lights up pixels: an event's score is the value at its step and pixel, the highest
+    where windows overlap."""
+    scores = np.zeros(len(view.events))
+    for start, lit in zip(view.start_us.tolist(), maps, strict=True):
+        events, flat = view.located(start)
+        scores[events] = np.maximum(scores[events], lit.at(flat))
+    return Response(scores, maps)
