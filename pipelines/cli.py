@@ -199,11 +199,11 @@ def evaluate_command(request: Request, checkpoint: Path | None, modes: tuple[str
 
 
 @main.command("detect")
-@click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True)
+@click.argument("places", metavar="RECORDING...", nargs=-1, required=True)
 @CHECKPOINT
 @click.option("--lenient", is_flag=True, default=None, help="Accept recordings of which more than 1 % must be dropped.")
 @shared(output="Folder to write to [the run's].")
-def detect_command(request: Request, recordings: tuple[str, ...], checkpoint: Path | None, output: str | None) -> None:
+def detect_command(request: Request, places: tuple[str, ...], checkpoint: Path | None, output: str | None) -> None:
     """Run a network on recordings, without labels: objects, tracks, and a score for every event.
 
     Writes detections.json, tracks.csv and <recording>.events.npz. Without a configuration the network's own holds.
@@ -215,10 +215,10 @@ def detect_command(request: Request, recordings: tuple[str, ...], checkpoint: Pa
     from .detect import DETECTIONS, detect
 
     cfg, network = _network(request, checkpoint)
-    done = detect(cfg, network, recordings, output=Path(output) if output else None, force=request.force)
+    done = detect(cfg, network, places, output=Path(output) if output else None, force=request.force)
     for told in json.loads((done.path / DETECTIONS).read_text())["recordings"]:
         click.echo(f"{told['name']}: {told['tracks']} tracks in {len(told['windows'])} windows")
-    _say(done, f"detections.json, tracks.csv and events of {len(recordings)} recordings in {done.path}", "spikeseg status")
+    _say(done, f"detections.json, tracks.csv and events of {len(places)} recordings in {done.path}", "spikeseg status")
 
 
 def _network(request: Request, checkpoint: Path | None) -> tuple[Config, Network]:
@@ -256,6 +256,35 @@ def status_command(request: Request, output: str | None) -> None:
         click.echo(f"{stage.state:<12} {stage.name:<12} {stage.detail}")
     todo = next((stage for stage in stages if stage.state != "up to date"), None)
     click.echo(f"next: {request.next(todo.command) if todo else 'nothing to do'}")
+
+
+@main.command("demo")
+@shared(output="Folder of the runs [./runs].")
+def demo_command(request: Request, output: str | None) -> None:
+    """Run the whole path on built-in recordings: simulate, prepare, train, evaluate, detect.
+
+    Takes some minutes and needs no download.
+
+    \b
+    Example: with brighter or dimmer satellites
+      spikeseg demo --set simulate.difficulty=hard
+    """
+    from .demo import demo
+    from .evaluate import METRICS
+    from .prepare import STORE
+    from .table import table
+    from .train_layer import learned_layers
+
+    cfg = request.also("output_dir", output).load()
+    made = demo(cfg, force=request.force)
+    _report(made.network.path, learned_layers(cfg))
+    click.echo(table(json.loads((made.metrics.path / METRICS).read_text())))
+    click.echo(f"frames      {made.frames.path / STORE}")
+    click.echo(f"network     {made.network.path}")
+    click.echo(f"metrics     {made.metrics.path / METRICS}")
+    if made.detections:
+        click.echo(f"detections  {made.detections.path}")
+    _say(Done(made.network.path, made.network.key, made.ran), f"the demo in {made.network.path}", "spikeseg detect RECORDING")
 
 
 def _say(done: Done, what: str, following: str) -> None:

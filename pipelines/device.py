@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+import warnings
 from typing import TYPE_CHECKING
 
 from spikeseg.errors import InputError
 
 if TYPE_CHECKING:
     import torch
-
-log = logging.getLogger(__name__)
 
 
 def torch_device(name: str) -> torch.device:
@@ -21,7 +19,7 @@ def torch_device(name: str) -> torch.device:
 
     device = _parse(name)
     if device.type == "cuda" and not _usable(device):
-        log.warning("device %s: no such GPU here; running on the CPU", name)
+        warnings.warn(f"device {name}: no such GPU here; running on the CPU", stacklevel=2)
         return torch.device("cpu")
     return device
 

@@ -10,13 +10,14 @@ import dataclasses
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.errors import InputError
 
 from .prepare import STORE, find_frames
-from .run import MANIFEST, Done, atomic_write, read_manifest, run_stage, sha256_file
+from .run import MANIFEST, Done, atomic_write, read_manifest, run_stage, sha256_file, stage_key
 from .runs import Network
 
 if TYPE_CHECKING:
@@ -34,6 +35,33 @@ METRICS_VERSION = 1
 MODES = ("event", "pixel", "object", "volume")
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What the stage reads: configuration values and inputs, which together give its key."""
+
+    config: dict[str, Any]
+    inputs: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """The key of the metrics."""
+        return stage_key(STAGE, VERSION, self.config, self.inputs)
+
+
+def plan(cfg: Config, network: Network, frames_key: str, split: str = "test", modes: Sequence[str] = MODES) -> Plan:
+    """What `evaluate` would do."""
+    config = {
+        "evaluation": dataclasses.asdict(cfg.evaluation),
+        "model": dataclasses.asdict(cfg.model),
+        "stdp": dataclasses.asdict(cfg.stdp),
+        "homeostasis": dataclasses.asdict(cfg.homeostasis),
+        "split": split,
+        "modes": [mode for mode in MODES if mode in modes],
+        "seed": cfg.seed,
+    }
+    return Plan(config, {"frames": frames_key, "checkpoint": sha256_file(network.checkpoint)})
+
+
 def evaluate(
     cfg: Config,
     network: Network,
@@ -48,24 +76,14 @@ def evaluate(
     Raises InputError when frames are missing, nothing in the split is labelled, the checkpoint does not fit, or a folder
     cannot be written."""
     frames = find_frames(cfg)
-    wanted = [mode for mode in MODES if mode in modes]
-    config = {
-        "evaluation": dataclasses.asdict(cfg.evaluation),
-        "model": dataclasses.asdict(cfg.model),
-        "stdp": dataclasses.asdict(cfg.stdp),
-        "homeostasis": dataclasses.asdict(cfg.homeostasis),
-        "split": split,
-        "modes": wanted,
-        "seed": cfg.seed,
-    }
-    inputs = {"frames": frames.key, "checkpoint": sha256_file(network.checkpoint)}
+    planned = plan(cfg, network, frames.key, split, modes)
 
     def build(folder: Path) -> Mapping[str, Any]:
-        metrics = measure(cfg, network, frames, split, wanted)
+        metrics = measure(cfg, network, frames, split, planned.config["modes"])
         atomic_write(folder / METRICS, json.dumps(metrics, indent=1, allow_nan=False) + "\n")
         return {"seed": cfg.seed, "device": cfg.device}
 
-    done = run_stage(network.folder / "evaluate", STAGE, VERSION, config, inputs, build, force)
+    done = run_stage(network.folder / "evaluate", STAGE, VERSION, planned.config, planned.inputs, build, force)
     if output is not None:
         atomic_write(output, (done.path / METRICS).read_bytes())
     return done

@@ -122,7 +122,7 @@ def shared(output: str | None = None, data: bool = False) -> Callable[[Callable[
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def command(**given: Any) -> Any:
-            with one_line_errors(given.pop("debug")), logging_to_stderr(given["log_level"] or "INFO"):
+            with one_line_errors(given.pop("debug"), (click.ClickException,)), logging_to_stderr(given["log_level"] or "INFO"):
                 function(_request(given), **given)
 
         for option in reversed(options):
