@@ -1,4 +1,4 @@
-"""Objects of a window: connected blobs of its saliency."""
+"""Objects of a window: connected blobs of its saliency (ours; grouping by SMASH makes rows of the same OBJECT_DTYPE)."""
 
 from __future__ import annotations
 
@@ -18,18 +18,22 @@ OBJECT_DTYPE = np.dtype(
         ("pixels", "<i4"),
     ]
 )
-"""An object of one window: saliency-weighted centroid x, y and bounding box width, height in pixels of the frame; score, the
-sum of
-its saliency; class_id of the network's class; pixels that lit up."""
+"""One object of one window, in pixels of the frame (0-based, the centre of the top left pixel is (0, 0)).
+
+x, y: saliency-weighted centroid. width, height: of the bounding box; a lone pixel measures 1. score: sum of its saliency over
+pixels and steps, no unit. class_id: the network's class, from 0. pixels: how many lit up.
+"""
 
 BRIDGE_PX = 2
-"""Blobs closer than this are one: a dim object's events leave gaps."""
+"""Blobs with at most this many dark pixels between them are one: the events of a dim object leave gaps."""
 
 MIN_PIXELS = 3
+"""Blobs of fewer pixels are taken for noise."""
 
 
 class Blobs(NamedTuple):
-    """Objects of a window, and for every pixel the number of its object: index + 1 into `objects`, 0 for none (H, W) int32."""
+    """Objects of a window, OBJECT_DTYPE (n,), and for every pixel which of them it belongs to: index + 1, 0 for none,
+    int32 (H, W)."""
 
     objects: np.ndarray
     labels: np.ndarray
@@ -40,50 +44,61 @@ def find_objects(
 ) -> Blobs:
     """Connected blobs of the pixels that reach the threshold at any step.
 
+    Pixels are connected over 8 neighbours and over gaps of up to ``bridge_px`` dark pixels in x and in y.
+
     Args:
-        saliency: (T, H, W) or (H, W), >= 0.
+        saliency: (T, H, W) or (H, W), any real dtype, >= 0; not changed. What lies below the threshold counts as 0.
         threshold: > 0.
-        min_pixels: smaller blobs are dropped.
-        bridge_px: gaps up to this width (Chebyshev) join.
+        min_pixels: blobs of fewer lit pixels are dropped.
+        bridge_px: 0 or more, pixels.
         class_id: given to every object.
 
     Returns:
-        Blobs, objects in order of falling score; their labels cover lit pixels only.
+        Blobs, in order of falling score, then top to bottom, left to right; labels cover lit pixels only.
 
     Raises:
-        ValueError: a threshold of 0 or less, under which every pixel would be an object.
+        ValueError: a threshold of 0 or less, under which every pixel would be an object; another number of dimensions.
     """
-    if threshold <= 0:
+    if not threshold > 0:
         raise ValueError(f"threshold must be above 0, not {threshold}")
+    if saliency.ndim not in (2, 3):
+        raise ValueError(f"saliency must be (T, H, W) or (H, W), not {saliency.shape}")
     steps = saliency if saliency.ndim == 3 else saliency[None]
-    lit = (steps >= threshold).any(0)
-    weight = np.where(steps >= threshold, steps, 0).sum(0, dtype=np.float64)
-    square = np.ones((3, 3), bool)
-    grown = ndimage.binary_dilation(lit, np.ones((bridge_px + 1,) * 2, bool)) if bridge_px else lit
-    parts, _ = ndimage.label(grown, square)
-    parts = np.where(lit, parts, 0)
-    found = []
-    for number, box in enumerate(ndimage.find_objects(parts), 1):
-        if box is None:
-            continue
-        inside = parts[box] == number
-        if inside.sum() < min_pixels:
-            continue
-        w = weight[box] * inside
-        y, x = np.mgrid[box]
-        total = w.sum()
-        row = (
-            (w * x).sum() / total,
-            (w * y).sum() / total,
-            box[1].stop - box[1].start,
-            box[0].stop - box[0].start,
-            total,
-            class_id,
-            inside.sum(),
-        )
-        found.append((row, number))
-    found.sort(key=lambda item: (-item[0][4], item[1]))
-    labels = np.zeros(lit.shape, np.int32)
-    for index, (_, number) in enumerate(found, 1):
-        labels[parts == number] = index
-    return Blobs(np.array([row for row, _ in found], OBJECT_DTYPE), labels)
+    reached = steps >= threshold
+    rows, columns = np.nonzero(reached.any(0))
+    part = _parts(rows, columns, steps.shape[1:], bridge_px)
+    weight = np.where(reached[:, rows, columns], steps[:, rows, columns], 0).sum(0, dtype=np.float64)
+    pixels = np.bincount(part)
+    total = np.bincount(part, weight)
+    kept = np.flatnonzero(pixels >= max(min_pixels, 1))
+    kept = kept[np.argsort(-total[kept], kind="stable")]
+
+    objects = np.zeros(len(kept), OBJECT_DTYPE)
+    for centre, size, place in (("x", "width", columns), ("y", "height", rows)):
+        objects[centre] = np.bincount(part, weight * place)[kept] / total[kept]
+        objects[size] = _extent(part, place, len(pixels))[kept]
+    objects["score"], objects["pixels"], objects["class_id"] = total[kept], pixels[kept], class_id
+    number = np.zeros(len(pixels), np.int32)
+    number[kept] = np.arange(1, len(kept) + 1)
+    labels = np.zeros(steps.shape[1:], np.int32)
+    labels[rows, columns] = number[part]
+    return Blobs(objects, labels)
+
+
+def _parts(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...], bridge_px: int) -> np.ndarray:
+    """The blob of each lit pixel, from 0 in the order of their first pixels. Grown by the gap, blobs to be joined touch."""
+    lit = np.zeros(shape, bool)
+    lit[rows, columns] = True
+    if bridge_px:
+        lit = ndimage.binary_dilation(lit, np.ones((bridge_px + 1, bridge_px + 1), bool))
+    numbers, _ = ndimage.label(lit, np.ones((3, 3), bool))
+    _, first, part = np.unique(numbers[rows, columns], return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[part]
+
+
+def _extent(part: np.ndarray, place: np.ndarray, n: int) -> np.ndarray:
+    """Number of pixels from the lowest to the highest place of each blob, both included."""
+    low, high = np.full(n, np.iinfo(np.int64).max), np.full(n, -1)
+    np.minimum.at(low, part, place)
+    np.maximum.at(high, part, place)
+    return high - low + 1

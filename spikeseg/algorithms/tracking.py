@@ -1,4 +1,7 @@
-"""Objects of successive windows joined into tracks, and the star field's common motion taken out of them."""
+"""Objects of successive windows joined into tracks, and the star field's common motion taken out of them (ours).
+
+Bewley et al. 2016 (SORT, arXiv 1602.00763) joins detections the same way: Kalman filter, then Hungarian assignment.
+"""
 
 from __future__ import annotations
 
@@ -8,87 +11,79 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-MEASUREMENT_PX = 1.0
-"""Standard deviation of a detected centroid."""
+from . import kalman
 
-ACCELERATION_PX_S2 = 20.0
-"""Standard deviation of the acceleration that the filter allows for."""
+GATE_SIGMAS = 3.0
+"""A detection further from the prediction than this many standard deviations is another object's."""
 
-FIRST_SPEED_PX_S = 60.0
-"""Standard deviation of the speed of a track that has been seen once."""
+MAX_SPEED_PX_S = 150.0
+"""Fastest object of which a second detection is looked for, px/s; the fastest satellites of EBSSA cross at about 120."""
 
 STAR_FIELD_PX_S = 3.0
-"""Width of the kernel that finds the densest point of all tracks' velocities."""
+"""Width of the kernel that finds the densest point of all tracks' velocities, px/s."""
+
+MIN_STARS = 3
+"""Fewer tracks of one velocity are no star field."""
+
+MEAN_SHIFTS = 20
+"""More bring nothing: the peak then moves by less than a thousandth of the kernel's width."""
 
 
-class Kalman:
-    """Constant-velocity filter of a point in the plane; state (x, y, vx, vy) in px and px/s."""
-
-    def __init__(self, x: float, y: float) -> None:
-        self.state = np.array([x, y, 0.0, 0.0])
-        self.covariance = np.diag([MEASUREMENT_PX**2] * 2 + [FIRST_SPEED_PX_S**2] * 2)
-
-    def predict(self, seconds: float) -> np.ndarray:
-        """Move on; returns the position (2,)."""
-        f = np.eye(4)
-        f[0, 2] = f[1, 3] = seconds
-        g = np.array([[seconds**2 / 2, 0], [0, seconds**2 / 2], [seconds, 0], [0, seconds]])
-        self.state = f @ self.state
-        self.covariance = f @ self.covariance @ f.T + g @ g.T * ACCELERATION_PX_S2**2
-        return self.state[:2]
-
-    def update(self, position: np.ndarray) -> None:
-        """Take in a measured position (2,)."""
-        innovation = self.covariance[:2, :2] + np.eye(2) * MEASUREMENT_PX**2
-        gain = self.covariance[:, :2] @ np.linalg.inv(innovation)
-        self.state = self.state + gain @ (position - self.state[:2])
-        self.covariance = self.covariance - gain @ self.covariance[:2]
-
-
-@dataclass
+@dataclass(eq=False)
 class Track:
-    """One object over time.
+    """One object over time. All lists hold one entry per detection, in order of time.
 
     Attributes:
         id: from 1, in the order of confirmation; 0 until then.
         t_us: time of each detection, µs.
-        windows: index of the window of each.
+        windows: index of the window of each, from 0.
         detections: index of each in its window.
-        states: filtered (x, y, vx, vy) after each.
-        misses: windows since the last one.
+        beliefs: what the filter knew just after each.
+        belief: what the filter knows of it at the present window.
+        misses: windows since the last detection.
     """
 
-    filter: Kalman = field(repr=False)
+    belief: kalman.State = field(repr=False)
     id: int = 0
     t_us: list[float] = field(default_factory=list)
     windows: list[int] = field(default_factory=list)
     detections: list[int] = field(default_factory=list)
-    states: list[np.ndarray] = field(default_factory=list)
+    beliefs: list[kalman.State] = field(default_factory=list, repr=False)
     misses: int = 0
+
+    def _smoothed(self) -> list[kalman.State]:
+        return kalman.smooth(self.beliefs, [t * 1e-6 for t in self.t_us])
+
+    @property
+    def states(self) -> np.ndarray:
+        """float64 (n, 4): x, y in px and vx, vy in px/s at each detection, smoothed by all of them, later ones included."""
+        return np.array([state.mean.ravel() for state in self._smoothed()]).reshape(-1, 4)
 
     @property
     def velocity(self) -> np.ndarray:
-        """(2,) px/s: from the first to the last position by least squares; 0 for a single detection."""
-        if len(self.states) < 2:
-            return np.zeros(2)
-        t = np.asarray(self.t_us) * 1e-6
-        p = np.array([s[:2] for s in self.states])
-        t = t - t.mean()
-        return (t[:, None] * (p - p.mean(0))).sum(0) / (t**2).sum()
+        """float64 (2,): mean of the smoothed velocities, px/s."""
+        return self.states[:, 2:].mean(0)
 
 
 class Tracker:
-    """Joins detections window by window.
+    """Joins detections window by window; equal input, equal tracks.
 
-    A detection belongs to the track whose predicted position is nearest, one to one (Hungarian), within a gate of `gate_px` plus
-    three standard deviations of the prediction; others begin tracks. A track is confirmed after `min_hits` windows and ends
-    after more
-    than `max_misses` windows without a detection.
+    A detection belongs to the track that most likely caused it, one to one (Hungarian), if it lies within GATE_SIGMAS standard
+    deviations of the predicted position and within ``gate_px`` of it; a track that has one detection only, and so no known
+    velocity, instead looks as far as MAX_SPEED_PX_S carries. Confirmed tracks choose before the others, and detections that
+    nobody takes begin tracks. A track is confirmed after ``min_hits`` windows in a row and ends after more than
+    ``max_misses`` windows without a detection; one that is not confirmed ends with the first.
+
+    Args:
+        min_hits: 1 or more, windows.
+        max_misses: 0 or more, windows.
+        gate_px: > 0, in the unit of the positions.
     """
 
     def __init__(self, *, min_hits: int = 3, max_misses: int = 3, gate_px: float = 10.0) -> None:
         self.min_hits, self.max_misses, self.gate_px = min_hits, max_misses, gate_px
         self.tracks: list[Track] = []
+        """Confirmed tracks, in the order of their ids; those that ended are among them."""
         self._alive: list[Track] = []
         self._last_us: float | None = None
         self._window = 0
@@ -97,11 +92,11 @@ class Tracker:
         """Take in one window.
 
         Args:
-            t_us: its time (its middle), later than the one before.
-            positions: (n, 2) centroids x, y of its detections, pixels.
+            t_us: its time (its middle), µs, later than the one before.
+            positions: (n, 2) centroids x, y of its detections, px; n may be 0.
 
         Returns:
-            for each detection its track.
+            for each detection its track, which may yet be confirmed (its id is 0 until then).
 
         Raises:
             ValueError: a time that does not lie after the window before.
@@ -111,64 +106,78 @@ class Tracker:
         seconds = 0.0 if self._last_us is None else (t_us - self._last_us) * 1e-6
         self._last_us = t_us
         positions = np.asarray(positions, np.float64).reshape(-1, 2)
-        expected = np.array([track.filter.predict(seconds) for track in self._alive]).reshape(-1, 2)
-        owner: dict[int, Track] = {}
-        for i, j in self._assign(expected, positions):
-            owner[j] = self._alive[i]
         for track in self._alive:
+            track.belief = kalman.predict(track.belief, seconds)
             track.misses += 1
+        owner: dict[int, Track] = {}
+        for confirmed in (True, False):
+            tracks = [track for track in self._alive if bool(track.id) == confirmed]
+            free = [j for j in range(len(positions)) if j not in owner]
+            for i, j in self._assign(tracks, positions[free], seconds):
+                owner[free[j]] = tracks[i]
+                tracks[i].belief = kalman.update(tracks[i].belief, positions[free[j]])
         for j, position in enumerate(positions):
-            track = owner.get(j) or self._begin(position)
-            owner[j] = track
-            if track.windows:
-                track.filter.update(position)
-            track.misses = 0
-            track.t_us.append(t_us)
-            track.windows.append(self._window)
-            track.detections.append(j)
-            track.states.append(track.filter.state.copy())
-            if not track.id and len(track.windows) >= self.min_hits:
-                self.tracks.append(track)
-                track.id = len(self.tracks)
-        self._alive = [track for track in self._alive if track.misses <= self.max_misses]
+            if j not in owner:
+                owner[j] = Track(kalman.begin(position))
+                self._alive.append(owner[j])
+            self._extend(owner[j], t_us, j)
+        self._alive = [track for track in self._alive if track.misses <= (self.max_misses if track.id else 0)]
         self._window += 1
         return [owner[j] for j in range(len(positions))]
 
-    def _begin(self, position: np.ndarray) -> Track:
-        track = Track(Kalman(*position))
-        self._alive.append(track)
-        return track
+    def _extend(self, track: Track, t_us: float, detection: int) -> None:
+        track.misses = 0
+        track.t_us.append(t_us)
+        track.windows.append(self._window)
+        track.detections.append(detection)
+        track.beliefs.append(track.belief)
+        if not track.id and len(track.windows) >= self.min_hits:
+            self.tracks.append(track)
+            track.id = len(self.tracks)
 
-    def _assign(self, expected: np.ndarray, positions: np.ndarray) -> list[tuple[int, int]]:
-        if not len(expected) or not len(positions):
+    def _assign(self, tracks: Sequence[Track], positions: np.ndarray, seconds: float) -> list[tuple[int, int]]:
+        """Pairs (track, detection) of the greatest likelihood among those within the gates, as many as can be."""
+        if not tracks or not len(positions):
             return []
-        distance = np.hypot(*(expected[:, None] - positions[None]).transpose(2, 0, 1))
-        spread = np.array([np.sqrt(np.linalg.eigvalsh(t.filter.covariance[:2, :2]).max()) for t in self._alive])
-        gate = self.gate_px + np.where([len(t.windows) > 1 for t in self._alive], 3.0, 1.0) * spread
-        near = distance <= gate[:, None]
-        far = 1 + gate.max() * (1 + min(distance.shape))
-        rows, columns = linear_sum_assignment(np.where(near, distance, far))
+        expected = np.array([track.belief.mean[0] for track in tracks])
+        variance = np.array([kalman.innovation_variance(track.belief) for track in tracks])
+        sigma = np.sqrt(variance)
+        reach = np.minimum(GATE_SIGMAS * sigma, self.gate_px)
+        new = np.array([len(track.windows) == 1 for track in tracks])
+        reach[new] = MAX_SPEED_PX_S * seconds + GATE_SIGMAS * kalman.MEASUREMENT_PX
+        squared = ((expected[:, None] - positions[None]) ** 2).sum(-1)
+        near = squared <= reach[:, None] ** 2
+        cost = squared / variance[:, None] + 2 * np.log(variance)[:, None]
+        cost -= cost.min()
+        cost[~near] = 1 + cost[near].max(initial=0) * (1 + min(cost.shape))
+        rows, columns = linear_sum_assignment(cost)
         return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if near[i, j]]
 
 
 def star_field_velocity(tracks: Sequence[Track], width_px_s: float = STAR_FIELD_PX_S) -> np.ndarray:
     """The star field's common motion: the densest point of the tracks' velocities, weighted by their length.
 
+    Where fewer than MIN_STARS tracks agree on it, it is as likely an object's own motion; the field is then taken to stand
+    still, as in a telescope that follows the stars, because an object that counts as the field would be lost.
+
     Args:
         tracks: confirmed ones.
-        width_px_s: of the kernel.
+        width_px_s: of the Gaussian kernel.
 
     Returns:
-        (2,) px/s; 0 without tracks. With few stars in view this can be an object's own velocity.
+        float64 (2,): x and y, px/s; 0 without tracks.
     """
     if not tracks:
         return np.zeros(2)
     velocity = np.array([track.velocity for track in tracks])
     weight = np.array([float(len(track.windows)) for track in tracks])
-    squared = ((velocity[:, None] - velocity[None]) ** 2).sum(-1)
-    density = (weight[None] * np.exp(-squared / (2 * width_px_s**2))).sum(1)
-    peak = velocity[int(np.argmax(density))]
-    for _ in range(10):  # mean shift from the densest track to the densest point
-        near = weight * np.exp(-((velocity - peak) ** 2).sum(1) / (2 * width_px_s**2))
-        peak = (near[:, None] * velocity).sum(0) / near.sum()
-    return peak
+
+    def kernel(points: np.ndarray) -> np.ndarray:
+        return np.asarray(np.exp(-((points[:, None] - velocity) ** 2).sum(-1) / (2 * width_px_s**2)))
+
+    peak = velocity[np.argmax(kernel(velocity) @ weight)]
+    for _ in range(MEAN_SHIFTS):  # from the densest track to the densest point
+        near = kernel(peak[None])[0] * weight
+        peak = near @ velocity / near.sum()
+    agreeing = np.hypot(*(velocity - peak).T) <= 2 * width_px_s
+    return peak if agreeing.sum() >= MIN_STARS else np.zeros(2)
