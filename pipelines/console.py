@@ -105,7 +105,9 @@ EXIT_INPUT, EXIT_INTERRUPTED, EXIT_BUG = 3, 130, 1
 
 @contextlib.contextmanager
 def one_line_errors(debug: bool, passed: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turn what goes wrong in the block into one line on stderr and an exit code; `debug` adds the traceback, `passed` are for others.
+    """Turn what goes wrong in the block into one line on stderr and an exit code; `debug` adds the traceback.
+
+    `passed` are let through.
 
     Bad input and an operating system that refuses give 3, SIGINT and SIGTERM 130, an error of the program's own 1."""
     try:

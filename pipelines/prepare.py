@@ -116,7 +116,7 @@ def _entries(cfg: Config, root: str | Path | None) -> list[Entry]:
 
     if not root:
         raise InputError(f"data.data_root: missing; the dataset {cfg.data.dataset!r} needs --data-root PATH")
-    return DATASETS[cfg.data.dataset](Path(root), sensor=cfg.data.sensor)
+    return DATASETS[cfg.data.dataset](Path(root).expanduser().absolute(), sensor=cfg.data.sensor)
 
 
 def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """A tiny chain, run once: five recordings of half a second, a network of four maps."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,3 +86,10 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place.ok("train-layer", "conv3")
     place.ok("evaluate")
     return place
+
+
+@pytest.fixture
+def copied(chain: Place, tmp_path: Path) -> Place:
+    """A copy of the chain's folder, to change at will."""
+    shutil.copytree(chain.folder, tmp_path / "copied")
+    return Place(tmp_path / "copied")

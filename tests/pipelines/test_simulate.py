@@ -1,0 +1,86 @@
+"""Simulated recordings in the cache and in a folder of the user's."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SMALL = ["--recordings", "3", "--duration", "0.3"]
+
+
+def frames_of(place, root: str) -> dict[str, bytes]:
+    """The files of the frames prepared from a folder."""
+    said = place.ok("prepare", "--dataset", "ebssa", "--data-root", root)
+    store = place.folder / said.split()[1]
+    return {path.relative_to(store).as_posix(): path.read_bytes() for path in store.rglob("c/**/*") if path.is_file()}
+
+
+def test_both_formats_give_the_same_frames(place):
+    place.ok("simulate", "h5", *SMALL)
+    place.ok("simulate", "mat", "--format", "mat", *SMALL)
+    assert (place.folder / "h5" / "EBSSA" / "labelled_ebssa.h5").is_file() and (place.folder / "mat" / "DAVIS_0000.mat").is_file()
+    one, other = frames_of(place, "h5"), frames_of(place, "mat")
+    assert one == other and any(name.startswith("frames_45x60/frames") for name in one)
+
+
+def test_the_last_line_says_how_to_go_on(place):
+    following = place.ok("simulate", "sky", *SMALL).splitlines()[-1].partition("next: spikeseg ")[2]
+    assert place.ok(*following.split()).splitlines()[-1].startswith("wrote data_cache/frames/")
+
+
+def test_both_formats_may_share_a_folder_if_they_hold_the_same(place):
+    place.ok("simulate", "sky", *SMALL)
+    place.ok("simulate", "sky", "--format", "mat", *SMALL)
+    for words in ([], ["--format", "mat"]):
+        assert place.ok("simulate", "sky", *words, *SMALL).startswith("up to date")
+    said = place.refused("simulate", "sky", "--format", "mat", "--seed", "7", *SMALL)
+    assert "truth/DAVIS_0000.npz: is there already" in said
+    assert place.ok("simulate", "sky", *SMALL).startswith("up to date")
+
+
+def test_a_file_of_the_users_is_not_replaced_unless_forced(place):
+    theirs = place.folder / "sky" / "EBSSA" / "labelled_ebssa.h5"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"12 GB of real recordings")
+    assert "labelled_ebssa.h5: is there already" in place.refused("simulate", "sky", *SMALL)
+    assert theirs.read_bytes() == b"12 GB of real recordings"
+    assert [path.name for path in (place.folder / "sky").iterdir()] == ["EBSSA"]
+    place.ok("simulate", "sky", "--force", *SMALL)
+    assert theirs.read_bytes().startswith(b"\x89HDF")
+
+
+def test_another_request_replaces_what_the_command_wrote(place):
+    place.ok("simulate", "sky", "--format", "mat", *SMALL)
+    place.ok("simulate", "sky", "--format", "mat", "--recordings", "2", "--duration", "0.3")
+    assert sorted(path.name for path in (place.folder / "sky").iterdir()) == [
+        "DAVIS_0000.mat",
+        "DAVIS_0001.mat",
+        "simulate-mat.manifest.json",
+        "truth",
+    ]
+
+
+def test_options_and_jobs(place):
+    words = ["--sensor", "both", "--difficulty", "hard", "--seed", "5", *SMALL]
+    place.ok("simulate", "one", *words)
+    place.ok("simulate", "--output", "two", "--jobs", "2", *words)
+    one, two = (place.folder / name / "EBSSA" / "labelled_ebssa.h5" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    manifest = json.loads((place.folder / "one" / "simulate-h5.manifest.json").read_text())
+    assert manifest["config"] == {
+        "recordings": 3, "duration_s": 0.3, "difficulty": "hard", "sensor": "both", "seed": 5, "format": "h5",
+    }  # fmt: skip
+    assert sorted(path.stem for path in (place.folder / "one" / "truth").iterdir()) == ["ATIS_0001", "DAVIS_0000", "DAVIS_0002"]
+    with np.load(place.folder / "one" / "truth" / "ATIS_0001.npz") as truth:
+        assert {"t", "x", "y", "p", "source", "object_id"} == set(truth)
+
+
+@pytest.mark.parametrize("out", ["/proc/nowhere", "tiny.yaml"])
+def test_a_folder_that_cannot_be_written_is_one_line(place, out):
+    assert "cannot write" in place.refused("simulate", out, *SMALL)
+
+
+def test_an_impossible_request_is_one_line(place):
+    assert "simulate.duration_s" in place.refused("simulate", "sky", "--duration", "0.01")
+    assert not Path(place.folder / "sky").exists()
