@@ -1,48 +1,192 @@
-"""The schema of what `detect` writes: pure functions from objects and tracks to rows; no files here.
+"""The schema of what `detect` writes: pure functions from objects, tracks and scores to rows; no files here.
 
-Positions and sizes are in sensor pixels, times in µs, velocities in px/s.
+Positions and sizes are in sensor pixels (0-based, the centre of the top left pixel is (0, 0), y points down), times in µs on the
+recording's own clock, velocities in px/s. docs/output-files.md tells users the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
 from .tracking import Track
 
 DETECTIONS_VERSION = 1
-TRACK_COLUMNS = (
-    "recording",
-    "track_id",
-    "t_us",
-    "x",
-    "y",
-    "vx",
-    "vy",
-    "vx_rel",
-    "vy_rel",
-    "width",
-    "height",
-    "score",
-)
-"""Columns of tracks.csv; `_rel` is relative to the star field."""
+"""Of all three files. It rises when a field changes its meaning, its unit or its name, or goes; not when one is added."""
+
+UNITS = {
+    "t_start_us, t_end_us": "us",
+    "x, y, width, height, sensor_size": "px of the sensor",
+    "star_field": "px/s",
+    "threshold, score": "saliency",
+}
+"""What detections.json says of itself."""
+
+EVENT_COLUMNS = {"t": "<i8", "x": "<i2", "y": "<i2", "p": "?", "score": "<f4", "object_id": "<i4"}
+"""Arrays of <recording>.events.npz and their dtypes, each (n,), one entry per event that passed the checks, in order.
+
+t: µs, never falling. x, y: px. p: True for ON. score: the saliency at the event's step and pixel (where windows overlap, the
+largest), 0 where the network saw nothing or a transform dropped the event. object_id: the track_id of the object that the event
+belongs to, 0 for none.
+"""
+
+
+class Detection(TypedDict):
+    """One object of one window.
+
+    Attributes:
+        t_start_us, t_end_us: the window, µs; its end is not part of it.
+        x, y: saliency-weighted centroid, px.
+        width, height: of the bounding box, px.
+        class_id: the network's class, from 0.
+        score: sum of its saliency over pixels and steps, above 0, no unit.
+        track_id: of its track in tracks.csv, from 1; 0 where too few windows showed it.
+    """
+
+    t_start_us: int
+    t_end_us: int
+    x: float
+    y: float
+    width: float
+    height: float
+    class_id: int
+    score: float
+    track_id: int
+
+
+class WindowDetections(TypedDict):
+    """One window.
+
+    Attributes:
+        t_start_us, t_end_us: µs; the end is not part of it.
+        objects: in order of falling score, perhaps none.
+    """
+
+    t_start_us: int
+    t_end_us: int
+    objects: list[Detection]
+
+
+class RecordingDetections(TypedDict):
+    """One recording.
+
+    Attributes:
+        name: unique in the file.
+        sensor_size: [width, height], px.
+        threshold: the saliency from which a pixel counts as lit.
+        tracks: number of tracks.
+        star_field: [x, y], the common motion of the stars, px/s; [0, 0] where too few were seen.
+        windows: all of them, in order of time.
+    """
+
+    name: str
+    sensor_size: list[int]
+    threshold: float
+    tracks: int
+    star_field: list[float]
+    windows: list[WindowDetections]
+
+
+class Detections(TypedDict):
+    """detections.json.
+
+    Attributes:
+        version: DETECTIONS_VERSION.
+        units: UNITS.
+        recordings: in the order in which they were given.
+    """
+
+    version: int
+    units: Mapping[str, str]
+    recordings: list[RecordingDetections]
+
+
+class TrackRow(NamedTuple):
+    """A row of tracks.csv: a track at one of its detections.
+
+    Attributes:
+        recording: its name in detections.json.
+        track_id: from 1, in the order of confirmation, unique in its recording.
+        t_us: middle of the window, µs.
+        x, y: smoothed position, px.
+        vx, vy: smoothed velocity, px/s.
+        vx_rel, vy_rel: smoothed velocity less that of the star field, px/s.
+        width, height: of the detection's bounding box, px.
+        score: the detection's, no unit.
+    """
+
+    recording: str
+    track_id: int
+    t_us: int
+    x: float
+    y: float
+    vx: float
+    vy: float
+    vx_rel: float
+    vy_rel: float
+    width: float
+    height: float
+    score: float
+
+
+TRACK_COLUMNS = TrackRow._fields
+"""Columns of tracks.csv."""
+
+
+def detections_document(recordings: Sequence[RecordingDetections]) -> Detections:
+    """What detections.json holds."""
+    return {"version": DETECTIONS_VERSION, "units": dict(UNITS), "recordings": list(recordings)}
+
+
+def recording_detections(
+    name: str,
+    sensor_size: tuple[int, int],
+    threshold: float,
+    windows: Sequence[tuple[int, int, np.ndarray, Sequence[Track]]],
+    star_field: np.ndarray,
+    scale: tuple[float, float],
+) -> RecordingDetections:
+    """The part of detections.json on one recording.
+
+    Args:
+        name: of the recording.
+        sensor_size: (width, height), px.
+        threshold: the saliency from which a pixel counts as lit.
+        windows: of each its start and end in µs, its objects (OBJECT_DTYPE, in frame pixels) and the track of each object.
+        star_field: float64 (2,), frame pixels per s.
+        scale: sensor pixels per frame pixel, (x, y).
+
+    Raises:
+        ValueError: a window with more or fewer tracks than objects.
+    """
+    return {
+        "name": name,
+        "sensor_size": [int(side) for side in sensor_size],
+        "threshold": float(threshold),
+        "tracks": len({track.id for _, _, _, tracks in windows for track in tracks if track.id}),
+        "star_field": [float(star_field[0]) * scale[0], float(star_field[1]) * scale[1]],
+        "windows": [
+            {"t_start_us": int(start), "t_end_us": int(end), "objects": detection_rows(objects, tracks, start, end, scale)}
+            for start, end, objects, tracks in windows
+        ],
+    }
 
 
 def detection_rows(
     objects: np.ndarray, tracks: Sequence[Track], start_us: int, end_us: int, scale: tuple[float, float]
-) -> list[dict[str, Any]]:
-    """The objects of one window, as `detections.json` lists them.
+) -> list[Detection]:
+    """The objects of one window.
 
     Args:
-        objects: OBJECT_DTYPE, in frame pixels.
-        tracks: the track of each; those never confirmed have id 0.
-        start_us, end_us: the window.
+        objects: OBJECT_DTYPE (n,), in frame pixels.
+        tracks: the track of each; those never confirmed have id 0. Ask only after the last window: ids come late.
+        start_us, end_us: the window, µs.
         scale: sensor pixels per frame pixel, (x, y).
 
-    Returns:
-        one dictionary per object: t_start_us, t_end_us, x, y (centre), width, height, class_id, score, track_id (0: none).
+    Raises:
+        ValueError: more or fewer tracks than objects.
     """
     return [
         {
@@ -61,45 +205,59 @@ def detection_rows(
 
 
 def to_sensor(position: float, scale: float) -> float:
-    """Centre of a frame pixel in sensor pixels: pixel i covers [i, i + 1) of the frame, whose first pixel's centre is 0."""
+    """A position in sensor pixels, from one in frame pixels; a pixel's centre is a whole number in both."""
     return (position + 0.5) * scale - 0.5
 
 
 def track_rows(
     recording: str, tracks: Sequence[Track], objects: Sequence[np.ndarray], star_field: np.ndarray, scale: tuple[float, float]
 ) -> list[tuple[Any, ...]]:
-    """Rows of tracks.csv, by track, then time, in the order of TRACK_COLUMNS.
+    """Rows of tracks.csv on one recording, each a TrackRow, by track, then time.
 
     Args:
         recording: its name.
         tracks: confirmed ones.
-        objects: OBJECT_DTYPE of every window.
-        star_field: (2,) px/s, in frame pixels.
+        objects: OBJECT_DTYPE of every window of the recording, in frame pixels.
+        star_field: float64 (2,), frame pixels per s.
         scale: sensor pixels per frame pixel, (x, y).
     """
     rows: list[tuple[Any, ...]] = []
     sx, sy = scale
-    for track in sorted(tracks, key=lambda t: t.id):
+    for track in sorted(tracks, key=lambda track: track.id):
         for t_us, window, detection, state in zip(track.t_us, track.windows, track.detections, track.states, strict=True):
-            x, y, vx, vy = (float(v) for v in state)
-            o = objects[window][detection]
-            place = to_sensor(x, sx), to_sensor(y, sy)
-            speed = vx * sx, vy * sy, (vx - float(star_field[0])) * sx, (vy - float(star_field[1])) * sy
-            size = float(o["width"]) * sx, float(o["height"]) * sy
-            rows.append((recording, track.id, round(t_us), *place, *speed, *size, float(o["score"])))
+            x, y, vx, vy = (float(value) for value in state)
+            found = objects[window][detection]
+            row = TrackRow(
+                recording=recording,
+                track_id=track.id,
+                t_us=round(t_us),
+                x=to_sensor(x, sx),
+                y=to_sensor(y, sy),
+                vx=vx * sx,
+                vy=vy * sy,
+                vx_rel=(vx - float(star_field[0])) * sx,
+                vy_rel=(vy - float(star_field[1])) * sy,
+                width=float(found["width"]) * sx,
+                height=float(found["height"]) * sy,
+                score=float(found["score"]),
+            )
+            rows.append(row)
     return rows
 
 
 def event_columns(events: np.ndarray, scores: np.ndarray, object_ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Arrays of `<recording>.events.npz`: t int64 µs, x, y int16, p bool, score float32, object_id int32 (0: none).
+    """The arrays of <recording>.events.npz, named and typed as EVENT_COLUMNS says.
+
+    Args:
+        events: structured array with fields t, x, y, p (n,).
+        scores: (n,), saliency.
+        object_ids: (n,), whole numbers; 0 for none.
 
     Raises:
         ValueError: arrays of different lengths.
     """
     if not len(events) == len(scores) == len(object_ids):
         raise ValueError(f"{len(events)} events, {len(scores)} scores, {len(object_ids)} object ids: must be equally many")
-    return {
-        **{name: np.ascontiguousarray(events[name]) for name in ("t", "x", "y", "p")},
-        "score": scores.astype(np.float32),
-        "object_id": object_ids.astype(np.int32),
-    }
+    columns: dict[str, Any] = {name: events[name] for name in ("t", "x", "y", "p")}
+    columns |= {"score": scores, "object_id": object_ids}
+    return {name: np.ascontiguousarray(columns[name], dtype) for name, dtype in EVENT_COLUMNS.items()}
