@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from .prepare import prepare
 from .run import Done
-from .train_layer import learned_layers, train_layer
-from .training_loop import LATEST
+from .train_layer import layer_key, learned_layers, train_layer
+from .training_loop import LATEST, saved_progress
 
 if TYPE_CHECKING:
     from spikeseg.sections import Config
@@ -32,12 +32,15 @@ def train(
     Raises:
         InputError: see `train_layer`.
     """
-    prepare(cfg)
+    frames = prepare(cfg)
     checkpoint = _checkpoint(resume, cfg)
+    stopped = _layer_of(checkpoint) if checkpoint is not None else None
+    if checkpoint is not None and stopped is not None:
+        saved_progress(checkpoint, stopped, layer_key(cfg, stopped, frames.key))  # refused before anything is trained anew
     done: Done | None = None
     ran = False
     for layer in learned_layers(cfg):
-        going_on = checkpoint if checkpoint is not None and _layer_of(checkpoint) == layer else None
+        going_on = checkpoint if stopped == layer else None
         done = train_layer(cfg, layer, name=name, force=force, resume=going_on, tensorboard=tensorboard)
         ran |= done.ran
     if done is None:

@@ -82,9 +82,14 @@ def layer_inputs(cfg: Config, layer: str, frames_key: str) -> dict[str, str]:
 
 
 def run_folder(cfg: Config, frames_key: str, name: str = "auto") -> Path:
-    """Folder of a run. 'auto' names it after the experiment and what decides its result, so that commands chain."""
+    """Folder of a run. 'auto' names it after the experiment and what decides its result, so that commands chain.
+
+    Raises InputError for a name that is none, such as one with a slash."""
+    origin, part = ("--name", name) if name != "auto" else ("experiment_name", cfg.experiment_name)
+    if part != Path(part).name or part in ("", ".", ".."):
+        raise InputError(f"{origin}: found {part!r}, must be a plain name; the folder above it is output_dir")
     if name == "auto":
-        name = f"{cfg.experiment_name}-{stage_key('run', VERSION, training_config(cfg), {'frames': frames_key})[:8]}"
+        name = f"{part}-{stage_key('run', VERSION, training_config(cfg), {'frames': frames_key})[:8]}"
     return Path(cfg.output_dir) / name
 
 
@@ -110,7 +115,10 @@ def trained(cfg: Config, run_dir: Path, layer: str, frames_key: str) -> bool:
 
 
 def layer_checkpoint(cfg: Config, run_dir: Path, layer: str) -> Path:
-    """The finished layer's checkpoint: it and all layers below."""
+    """The finished layer's checkpoint: it and all layers below; where its manifest says, or else where the configuration does."""
+    manifest = read_manifest(manifest_path(run_dir, layer))
+    if manifest is not None:
+        return run_dir / next(iter(manifest["outputs"]))
     return checkpoint_folder(cfg, run_dir) / f"{layer}.pt"
 
 
@@ -122,12 +130,17 @@ def frozen_spikes(cfg: Config, layer: str, frames: Done, model: SpikeSEG, inputs
     config = {
         "layer": layer,
         "model": dataclasses.asdict(cfg.model),
-        "stdp": dataclasses.asdict(cfg.stdp) if inputs.keys() - {"frames"} else None,
+        "untrained": _drawn(cfg) if layer == "conv3" and "conv2" not in inputs else None,
         "augmentation": dataclasses.asdict(cfg.data.augmentation),
         "seed": cfg.seed,
     }
     build = functools.partial(_encode, cfg, layer, frames.path / prepare.STORE, model)
     return run_stage(Path(cfg.cache_dir) / "spikes", SPIKES_STAGE, SPIKES_VERSION, config, inputs, build)
+
+
+def _drawn(cfg: Config) -> dict[str, Any]:
+    """What an untrained layer is made from, besides the model section and the seed."""
+    return {"stdp": dataclasses.asdict(cfg.stdp), "homeostasis": dataclasses.asdict(cfg.homeostasis)}
 
 
 def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path) -> Mapping[str, Any]:
@@ -202,19 +215,24 @@ def train_layer(
 
     Raises:
         InputError: frames or the layer below are missing, a checkpoint does not fit, a folder cannot be written.
-        KeyboardInterrupt: after the sample in hand, with a checkpoint saved (checkpoint.save_on_interrupt).
+        KeyboardInterrupt: after the sample in hand, with a checkpoint saved (checkpoint.save_on_interrupt); or, if that
+            sample was the layer's last, with the layer finished.
     """
-    from .training_loop import TrainingLoop
+    from .training_loop import TrainingLoop, saved_progress
 
     if layer not in LAYERS:
         raise InputError(f"layer: {layer!r}, must be one of {', '.join(LAYERS)}")
     if layer not in learned_layers(cfg):
         raise InputError(f"train_{layer}: false in the configuration; set it to true (--set train_{layer}=true) to train {layer}")
+    if layer == "conv1" and not cfg.data.normalize:
+        raise InputError("train_conv1: true, data.normalize: false; conv1 learns from binary frames; set data.normalize to true")
     frames = prepare.find_frames(cfg)
     run_dir = run_folder(cfg, frames.key, name)
     key = layer_key(cfg, layer, frames.key)
     if not force and trained(cfg, run_dir, layer, frames.key):
         return Done(run_dir, key, ran=False)
+    if resume is not None:
+        saved_progress(Path(resume), layer, key)  # before any work is done
     model = starting_model(cfg, layer, run_dir, frames.key).to(_torch_device(cfg))
     inputs = layer_inputs(cfg, layer, frames.key)
     started = time.monotonic()
@@ -224,6 +242,8 @@ def train_layer(
         loop.resume(Path(resume))
     loop.run()
     loop.finish(inputs, {**training_config(cfg), "layer": layer}, time.monotonic() - started)
+    if loop.interrupted:
+        raise KeyboardInterrupt
     return Done(run_dir, key, ran=True)
 
 

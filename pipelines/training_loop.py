@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from spikeseg.errors import InputError
 
-from .console import bar, logging_to_file
+from .console import LOGGER, bar, logging_to_file
 from .run import atomic_write, describe_file, make_folder, read_manifest, write_manifest
 from .summaries import Summaries
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LATEST, BEST = "checkpoint_latest.pt", "checkpoint_best.pt"
-METRICS = "metrics_final.json"
+LATEST, BEST, EPOCH = "checkpoint_latest.pt", "checkpoint_best.pt", "checkpoint_epoch{}_{}.pt"
+METRICS, CONFIG = "metrics_final.json", "config.yaml"
 
 
 class TrainingLoop:
@@ -37,12 +37,15 @@ class TrainingLoop:
     Writes, in ``run_dir``: ``<save_dir>/checkpoint_epoch{N}_{layer}.pt`` every `save_interval` epochs (the last `keep_last_n` of
     them), ``checkpoint_latest.pt`` with all that resuming needs, ``checkpoint_best.pt`` (lowest C_l of the layer trained last),
     ``<layer>.pt``, the log, the configuration and, at the end, ``metrics_final.json`` and the layer's manifest.
+
+    Attributes:
+        reason: why the layer has stopped learning, None before.
+        interrupted: whether a signal came that found the layer at its end, so that nothing was cut short.
     """
 
     def __init__(
         self, cfg: Config, layer: str, model: SpikeSEG, spikes: Path, run_dir: Path, key: str, *, tensorboard: bool | None
     ) -> None:
-        from spikeseg.config import dump
         from spikeseg.data.store import Spikes
         from spikeseg.learning import LayerTrainer
 
@@ -53,10 +56,11 @@ class TrainingLoop:
         self.trainer = LayerTrainer(
             model, layer, stdp=cfg.stdp, wta=cfg.wta, homeostasis=cfg.homeostasis, convergence=cfg.convergence, seed=cfg.seed
         )
-        self.folder = make_folder(run_dir / cfg.checkpoint.save_dir)
-        atomic_write(run_dir / "config.yaml", dump(cfg))
+        self.folder = folder_inside(run_dir, cfg.checkpoint.save_dir, "checkpoint.save_dir")
+        self.logs = folder_inside(run_dir, cfg.logging.log_dir, "logging.log_dir")
         self.epoch, self.position = 0, 0
         self.reason: str | None = None
+        self.resumed = self.interrupted = False
         self.best = float("inf")
         self.summaries = Summaries(cfg, run_dir, layer, tensorboard)
 
@@ -64,25 +68,40 @@ class TrainingLoop:
 
     def run(self) -> None:
         """Train until the layer says why it stops."""
-        logs = make_folder(self.run_dir / self.cfg.logging.log_dir)
-        log_file = logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
-        with logging_to_file(log_file), self._stoppable() as stop, self.summaries:
+        from spikeseg.config import dump
+
+        make_folder(self.folder)
+        atomic_write(self.run_dir / CONFIG, dump(self.cfg))
+        self._clear()
+        log_file = make_folder(self.logs) / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
+        with _level(self.cfg.logging.log_level), logging_to_file(log_file), self._stoppable() as stop, self.summaries:
             log.info("training %s on %d windows, seed %d, %s", self.layer, len(self.spikes), self.cfg.seed, self.trainer.layer)
             while self.reason is None and self.epoch < self.cfg.max_epochs:
                 self._one_epoch(stop)
             if self.reason is None:
                 self.reason = f"max_epochs = {self.cfg.max_epochs} reached"
             log.info("%s stopped after %d samples: %s", self.layer, self.trainer.samples, self.reason)
+            self.interrupted = stop.is_set()
+
+    def _clear(self) -> None:
+        """From now on the run holds neither this layer nor those on top; starting anew, no earlier attempt's checkpoints."""
+        from .train_layer import LAYERS, manifest_path
+
+        for layer in LAYERS[LAYERS.index(self.layer) :]:
+            manifest_path(self.run_dir, layer).unlink(missing_ok=True)
+        if not self.resumed:
+            for old in (self.folder / BEST, *self.folder.glob(EPOCH.format("*", self.layer))):
+                old.unlink(missing_ok=True)
 
     def _one_epoch(self, stop: threading.Event) -> None:
         order = np.random.default_rng((self.cfg.seed, int(self.layer[-1]), self.epoch)).permutation(len(self.spikes))
         with bar(f"{self.layer} epoch {self.epoch + 1}/{self.cfg.max_epochs}", "sample", len(order), self.position) as shown:
             for batch in self._batches(order):
                 self._learn(batch, shown)
-                if stop.is_set():
-                    self._interrupted()
                 if self.reason is not None:
                     break
+                if stop.is_set():
+                    self._interrupted()
         self.position = 0
         self.epoch += 1
         self.reason = self.reason or self.trainer.convergence.after_epoch(self.trainer.layer.weight)
@@ -109,7 +128,7 @@ class TrainingLoop:
             self.trainer.batch(spikes)
             checked = self.trainer.samples // self.cfg.convergence.check_interval
             if checked > before // self.cfg.convergence.check_interval:
-                self.reason = self.trainer.convergence.check(self.trainer.layer.weight)
+                self.reason = self.reason or self.trainer.convergence.check(self.trainer.layer.weight)
         self.position += len(indices)
         shown.update(len(indices))
         interval = self.cfg.logging.log_interval
@@ -129,6 +148,7 @@ class TrainingLoop:
             "epoch": self.epoch,
             "position": self.position,
             "best": self.best,
+            "reason": self.reason,
             "trainer": self.trainer.state_dict(),
         }
         path = self.folder / name
@@ -141,26 +161,21 @@ class TrainingLoop:
             self.best = index
             self._save(BEST)
         if self.epoch % c.save_interval == 0:
-            self._save(f"checkpoint_epoch{self.epoch}_{self.layer}.pt")
+            self._save(EPOCH.format(self.epoch, self.layer))
         self._save(LATEST)
-        kept = sorted(self.folder.glob(f"checkpoint_epoch*_{self.layer}.pt"), key=_epoch_of)
+        kept = sorted(self.folder.glob(EPOCH.format("*", self.layer)), key=_epoch_of)
         for old in kept[: -c.keep_last_n] if c.keep_last_n else kept:
             old.unlink()
 
     def resume(self, path: Path) -> None:
-        """Go on bitwise from a checkpoint of this very layer and configuration.
-
-        Raises InputError for one of another layer, configuration or data."""
+        """Go on bitwise from a checkpoint of this very layer, configuration and data; see `saved_progress`."""
         from spikeseg.learning import checkpoint
 
-        saved, meta = checkpoint.load(path)
-        progress = meta.get("progress")
-        if not progress or progress["key"] != self.key:
-            found = f"{progress['layer']} of another configuration or data" if progress else "a finished network"
-            raise InputError(f"{path}: holds {found}, not {self.layer} of this one; resume with the options it was started with")
+        saved, progress = saved_progress(path, self.layer, self.key)
         checkpoint.restore(self.model, saved.encoder.state_dict(), str(path))
         self.trainer.load_state_dict(progress["trainer"])
         self.epoch, self.position, self.best = progress["epoch"], progress["position"], progress["best"]
+        self.reason, self.resumed = progress["reason"], True
         log.info("resuming %s at epoch %d, sample %d", self.layer, self.epoch + 1, self.position)
 
     @contextmanager
@@ -189,20 +204,16 @@ class TrainingLoop:
         """Write the finished layer, its metrics, and last its manifest."""
         from spikeseg.learning import checkpoint
 
-        from .train_layer import STAGE, VERSION, manifest_path
+        from .train_layer import STAGE, VERSION, learned_layers, manifest_path
 
-        report = {**self.trainer.report(), "epochs": self.epoch, "stopped": self.reason, "seconds": round(seconds, 1)}
+        report = {**self.trainer.report(), "epochs": self.epoch, "stopped": self.reason}
         final = self.folder / f"{self.layer}.pt"
         for path in (final, self.folder / LATEST):
             atomic_write(path, lambda file: checkpoint.save(file, self.model, self.cfg))
-        metrics_path = self.run_dir / METRICS
-        metrics = json.loads(metrics_path.read_text()) if metrics_path.exists() else {}
-        metrics = {name: value for name, value in metrics.items() if name < self.layer}
-        metrics[self.layer] = report
-        atomic_write(metrics_path, json.dumps(metrics, indent=2) + "\n")
-        for later in ("conv1", "conv2", "conv3"):
-            if later > self.layer and read_manifest(manifest_path(self.run_dir, later)):
-                manifest_path(self.run_dir, later).unlink()  # it was trained on what this layer was before
+        below = [layer for layer in learned_layers(self.cfg) if layer < self.layer]
+        manifests = {layer: read_manifest(manifest_path(self.run_dir, layer)) for layer in below}
+        metrics = {layer: manifest["result"] for layer, manifest in manifests.items() if manifest} | {self.layer: report}
+        atomic_write(self.run_dir / METRICS, json.dumps(metrics, indent=2) + "\n")
         write_manifest(
             manifest_path(self.run_dir, self.layer),
             stage=STAGE,
@@ -213,6 +224,38 @@ class TrainingLoop:
             seconds=seconds,
             extra={"seed": self.cfg.seed, "device": str(self.trainer.layer.weight.device), "result": report},
         )
+
+
+def saved_progress(path: Path, layer: str, key: str) -> tuple[SpikeSEG, dict[str, Any]]:
+    """The network and the state of training in a checkpoint of an unfinished layer.
+
+    Raises InputError for one of another layer, configuration or data (another key), or of a finished network."""
+    from spikeseg.learning import checkpoint
+
+    model, meta = checkpoint.load(path)
+    progress = meta.get("progress")
+    if not progress or progress["key"] != key:
+        found = f"{progress['layer']} of another configuration or data" if progress else "a finished network"
+        raise InputError(f"{path}: holds {found}, not {layer} of this one; resume with the options it was started with")
+    return model, progress
+
+
+def folder_inside(run_dir: Path, name: str, key: str) -> Path:
+    """A folder of the run. Raises InputError when the name, the value of `key`, leads out of it."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise InputError(f"{key}: found {name!r}, must be a folder inside the run's, such as 'checkpoints'")
+    return run_dir / name
+
+
+@contextmanager
+def _level(level: str) -> Iterator[None]:
+    """Log what is of this level and above, while the block runs."""
+    earlier = LOGGER.level
+    LOGGER.setLevel(level)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(earlier)
 
 
 def _epoch_of(path: Path) -> int:

@@ -25,13 +25,13 @@ def augment(
         seed: what the coins depend on, such as (seed, recording, window).
 
     Returns:
-        contiguous copies or the arguments themselves; the arguments are not changed.
+        copies, or the arguments themselves where nothing is flipped; the arguments are not changed.
     """
     if not config.enabled:
         return frames, background
     mirrored, swapped = np.random.default_rng(list(seed)).random(2) < 0.5
     if mirrored and config.flip_horizontal:
-        frames, background = frames[..., ::-1], background[..., ::-1]
+        frames, background = frames[..., ::-1].copy(), background[..., ::-1].copy()
     if swapped and config.flip_polarity:
-        frames, background = frames[:, ::-1], background[::-1]
-    return np.ascontiguousarray(frames), np.ascontiguousarray(background)
+        frames, background = frames[:, ::-1].copy(), background[::-1].copy()
+    return frames, background

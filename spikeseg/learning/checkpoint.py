@@ -7,6 +7,8 @@ can run code.
 from __future__ import annotations
 
 import pickle
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +21,7 @@ from spikeseg.sections import Config
 
 FORMAT = "spikeseg-checkpoint"
 VERSION = 1
+READING_FAILS = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error)
 
 
 def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: Any) -> None:
@@ -40,22 +43,33 @@ def load(path: str | Path) -> tuple[SpikeSEG, dict[str, Any]]:
     Raises:
         InputError: no such file, not a checkpoint, truncated, or tensors that do not fit its configuration.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable checkpoint ({reason})") from None
+    content = _read(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path}: not a spikeseg checkpoint")
     if content.get("version") != VERSION:
         raise InputError(f"{path}: checkpoint version {content.get('version')}, this program reads {VERSION}")
+    if not all(isinstance(content.get(part), dict) for part in ("model", "config")):
+        raise InputError(f"{path}: not a spikeseg checkpoint (no model and config)")
     config = from_dict(content["config"], str(path))
     model = build(config)
     restore(model, content["model"], str(path))
     meta = {key: value for key, value in content.items() if key not in ("format", "version", "model", "config")}
     return model, {**meta, "config": config}
+
+
+def _read(path: str | Path) -> Any:
+    """What is in the file. torch does not compare the checksums that it writes, so damaged weights are found here."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            fault = archive.testzip()
+        if fault is not None:
+            raise zipfile.BadZipFile(f"{fault} is damaged")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one") from None
+    except READING_FAILS as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a readable checkpoint ({reason})") from None
 
 
 def build(config: Config) -> SpikeSEG:
@@ -80,6 +94,8 @@ def restore(model: SpikeSEG, tensors: dict[str, torch.Tensor], source: str) -> N
         if name not in tensors or name not in own:
             where = "checkpoint" if name not in tensors else "configuration"
             raise InputError(f"{source}: {name} is missing in the {where}")
+        if not isinstance(tensors[name], torch.Tensor):
+            raise InputError(f"{source}: {name} is a {type(tensors[name]).__name__}, must be a tensor")
         if own[name].shape != tensors[name].shape:
             raise InputError(
                 f"{source}: {name} is {tuple(tensors[name].shape)} in the checkpoint, but the configuration asks for "

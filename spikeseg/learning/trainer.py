@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
 from spikeseg.models.encoder import LAYERS
 from spikeseg.ops import reference as ops
@@ -92,7 +93,7 @@ class LayerTrainer:
         if self.wta is None or (self.wta.shape != shape and not self.wta_config.enable_homeostasis):
             self.wta = WTAInhibition(self.wta_config, shape[0], (shape[1], shape[2])).to(self.layer.weight.device)
         if self.wta.shape != shape:
-            raise ValueError(
+            raise InputError(
                 f"wta.enable_homeostasis keeps a threshold for every neuron of {self.wta.shape}, but this sample gives {shape}; "
                 "switch it off for recordings of several sizes, or set data.input_height and input_width"
             )

@@ -1,0 +1,239 @@
+"""A tiny world: four recordings of 16x12 pixels, on which every stage of training takes a fraction of a second."""
+
+import contextlib
+import json
+import logging
+import signal
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+
+from spikeseg.config import load_config
+from spikeseg.data.store import Frames, Spikes
+from spikeseg.errors import InputError
+from spikeseg.learning import LayerTrainer, checkpoint
+from spikeseg.pipelines import prepare, train_layer
+from spikeseg.pipelines.console import LOGGER
+from spikeseg.sections import Config
+
+WIDTH, HEIGHT = 16, 12
+BASE = {
+    "device": "cpu",
+    "max_epochs": 1,
+    "model.conv2_channels": 6,
+    "model.n_classes": 2,
+    "model.thresholds": [0.2, 1.0, 0.5],
+    "model.background_adaptive": False,
+    "wta.enable_homeostasis": False,
+    "homeostasis.theta_rest": 1.0,
+    "data.dataset": "files",
+    "data.timestep_ms": 20.0,
+    "data.input_height": None,
+    "data.input_width": None,
+    "data.transforms": [],
+    "logging.tensorboard": False,
+    "logging.log_interval": 1000,
+}
+
+
+def write_recording(path: Path, seed: int) -> None:
+    """One second of noise and of a source that crosses the field, ON ahead and OFF behind."""
+    rng = np.random.default_rng(seed)
+    t = np.sort(rng.integers(0, 1_000_000, 600))
+    kind = rng.integers(0, 3, len(t))  # noise, front, back
+    front = (t / 1e6 * (WIDTH - 2)).astype(int) + (kind == 1)
+    x = np.where(kind > 0, front, rng.integers(0, WIDTH, len(t))).astype(np.int16)
+    y = np.where(kind > 0, 4 + seed % 3 + rng.integers(0, 2, len(t)), rng.integers(0, HEIGHT, len(t))).astype(np.int16)
+    np.savez(path, t=t, x=x, y=y, p=kind == 1, sensor_size=np.array([WIDTH, HEIGHT]))
+
+
+@dataclass
+class Run:
+    """What came of one configuration: everything a user could look at.
+
+    Attributes:
+        cfg: the configuration, None when it was refused.
+        folder: of the run.
+        layers: the layers trained.
+        error: of an input that was refused, else None.
+        interrupted: whether training was.
+        warned: warnings in the log, in order.
+    """
+
+    cfg: Config | None = None
+    folder: Path = Path()
+    layers: Sequence[str] = ()
+    error: str | None = None
+    interrupted: bool = False
+    warned: list[str] = field(default_factory=list)
+
+    @property
+    def files(self) -> set[str]:
+        """All files of the run, relative to its folder."""
+        return {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()}
+
+    @property
+    def log(self) -> str:
+        """The text of all log files."""
+        return "".join(path.read_text() for path in sorted(self.folder.rglob("*.log")))
+
+    @property
+    def frames(self) -> Frames:
+        """The prepared frames."""
+        return Frames.open(prepare.find_frames(self.cfg).path / prepare.STORE)
+
+    def names(self, split: str | None = None) -> set[str]:
+        """Names of the recordings of a split."""
+        return {r.name for r in self.frames.recordings if split in (None, r.split)}
+
+    def manifest(self, layer: str) -> dict[str, Any]:
+        """A layer's manifest."""
+        return json.loads((self.folder / f"{layer}.manifest.json").read_text())
+
+    @property
+    def all_metrics(self) -> dict[str, Any]:
+        """metrics_final.json."""
+        return json.loads((self.folder / "metrics_final.json").read_text())
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What metrics_final.json tells of the layer trained last."""
+        return self.all_metrics[self.layers[-1]]
+
+    @cached_property
+    def encoder(self) -> Any:
+        """The trained encoder; without training, the one training would start from."""
+        if not self.layers:
+            return checkpoint.build(self.cfg).encoder
+        with warnings.catch_warnings(action="ignore"):
+            return checkpoint.load(train_layer.layer_checkpoint(self.cfg, self.folder, self.layers[-1]))[0].encoder
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """Weights of the layer trained last."""
+        return self.encoder.layer(self.layers[-1]).weight
+
+    @property
+    def theta(self) -> torch.Tensor:
+        """Thresholds of the layer trained last."""
+        return self.encoder.layer(self.layers[-1]).threshold
+
+    @cached_property
+    def out(self) -> Any:
+        """What the encoder says to a fixed input."""
+        frames = torch.rand(6, 2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0)) < 0.05
+        with torch.no_grad():
+            return self.encoder(frames)
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """What the last epoch's checkpoint keeps for resuming."""
+        names = [name for name in self.files if "checkpoint_epoch" in name]
+        return torch.load(self.folder / max(names), weights_only=True)["progress"]
+
+    @property
+    def spikes(self) -> np.ndarray:
+        """The cached input of the layer trained last, (N, T, C, H, W)."""
+        layer, frames = self.layers[-1], prepare.find_frames(self.cfg)
+        inputs = train_layer.layer_inputs(self.cfg, layer, frames.key)
+        done = train_layer.frozen_spikes(self.cfg, layer, frames, checkpoint.build(self.cfg), inputs)
+        assert not done.ran
+        return np.concatenate(list(Spikes.open(done.path / "spikes.zarr").runs()))
+
+
+@dataclass
+class World:
+    """Recordings, one cache for all tests, and a new folder for every run.
+
+    Attributes:
+        root: holds ``recordings/*.npz`` and ``cache``.
+    """
+
+    root: Path
+    runs: int = 0
+    known: dict[str, Run] = field(default_factory=dict)
+
+    def config(self, changes: dict[str, Any] | None = None) -> Config:
+        """BASE with the world's folders and changes on top."""
+        places = {"data.data_root": str(self.root / "recordings"), "cache_dir": str(self.root / "cache")}
+        self.runs += 1
+        fresh = {"output_dir": str(self.root / f"runs{self.runs}")}
+        with warnings.catch_warnings(action="ignore"):
+            return load_config(None, {**BASE, **places, **fresh, **(changes or {})})
+
+    def run(self, changes: dict[str, Any] | None = None, layers: Sequence[str] = ("conv2",)) -> Run:
+        """Prepare and train with a changed configuration; again with the same one gives the same Run."""
+        name = json.dumps([changes, layers], sort_keys=True)
+        if name not in self.known:
+            self.known[name] = self.fresh(changes, layers)
+        return self.known[name]
+
+    def fresh(self, changes: dict[str, Any] | None = None, layers: Sequence[str] = ("conv2",), **options: Any) -> Run:
+        """As `run`, in a folder of its own; options are those of `train_layer`."""
+        run = Run(layers=layers)
+        quick = (mock.patch("os.fsync"), mock.patch("spikeseg.pipelines.manifest.git_revision", return_value=None))
+        with warnings_of(run.warned), quick[0], quick[1]:
+            try:
+                run.cfg = self.config(changes)
+                frames = prepare.prepare(run.cfg)
+                run.folder = train_layer.run_folder(run.cfg, frames.key, options.get("name", "auto"))
+                for layer in layers:
+                    train_layer.train_layer(run.cfg, layer, **options)
+            except InputError as error:
+                run.error = str(error)
+            except KeyboardInterrupt:
+                run.interrupted = True
+        return run
+
+
+@contextlib.contextmanager
+def warnings_of(told: list[str]) -> Iterator[None]:
+    """Collect warnings, logged ones and Python's."""
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    LOGGER.addHandler(handler)
+    try:
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always", UserWarning)
+            yield
+    finally:
+        LOGGER.removeHandler(handler)
+        told.extend(str(warning.message) for warning in found)
+
+
+@contextlib.contextmanager
+def interrupted_after(batches: int, number: int = signal.SIGINT) -> Iterator[None]:
+    """Send this process a signal while a layer learns from the given batch (of one sample each)."""
+    learn = LayerTrainer.batch
+
+    def batch(trainer: LayerTrainer, spikes: torch.Tensor) -> int:
+        if trainer.samples == batches - 1:
+            signal.raise_signal(number)
+        return learn(trainer, spikes)
+
+    with mock.patch.object(LayerTrainer, "batch", batch):
+        yield
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The tiny world."""
+    root = tmp_path_factory.mktemp("world")
+    (root / "recordings").mkdir()
+    for seed in range(4):
+        write_recording(root / "recordings" / f"r{seed}.npz", seed)
+    return World(root)
+
+
+@pytest.fixture
+def interrupt() -> Any:
+    """`interrupted_after`, for tests that cannot import it from here."""
+    return interrupted_after
