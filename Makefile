@@ -24,11 +24,14 @@ lint: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-$(VENV)/bin/python:
+# pip comes last into a virtual environment: one that an interrupted call left without it is completed.
+$(BIN)/pip:
 	@echo "== creating $(VENV) with $(PYTHON)"
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "$(PYTHON) is not a Python of 3.11 to 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python $(SETUP)
+$(VENV)/.installed: $(BIN)/pip $(SETUP)
 	@echo "== installing spikeseg and what it needs into $(VENV) (torch, norse, tonic, zarr, ...)"
 	$(PIP) $(PIN) torch
 	$(PIP) $(PIN) -e .
@@ -40,4 +43,5 @@ $(VENV)/.tested: $(VENV)/.installed
 	@touch $@
 
 clean:
+	@echo "== removing $(VENV) and what builds and tools left; data_cache and runs stay"
 	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

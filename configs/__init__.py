@@ -1,1 +1,1 @@
-"""Built-in configurations, found by name: demo, config, igarss2023, kheradpisheh2018."""
+"""Built-in configurations, found by name: demo, config, files, igarss2023, kheradpisheh2018."""

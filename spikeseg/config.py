@@ -1,8 +1,7 @@
 """Loading, merging and checking configurations.
 
 Values come, later over earlier, from: the defaults of `spikeseg.sections`, a YAML file, a paper's preset, overrides. A wrong
-key, type or
-value is one line that names the file, the key, what was found and what is allowed.
+key, type or value is one line that names the file, the key, what was found and what is allowed.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] |
     def add(values: Mapping[str, Any], origin: str) -> None:
         nonlocal content
         values = _undotted(values, origin)
-        sources.update(dict.fromkeys(_leaves(values), origin))
+        sources.update(dict.fromkeys(_names(values), origin))
         content = merge_configs(content, values)
 
     if source is not None:
@@ -95,10 +94,7 @@ def parse_overrides(pairs: Iterable[str]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
             raise InputError(f"--set {pair!r}: must be KEY=VALUE, such as stdp.lr_plus=0.004")
-        try:
-            found[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise InputError(f"--set {pair!r}: the value is not valid YAML") from None
+        found[name.strip()] = _parse(value, f"--set {name.strip()}")
     return found
 
 
@@ -120,17 +116,36 @@ def _read(source: str | Path) -> tuple[dict[str, Any], str]:
             names = sorted(p.name[:-5] for p in resources.files("spikeseg.configs").iterdir() if p.name.endswith(".yaml"))
             raise InputError(f"{source}: no such configuration; a YAML file, or one of {', '.join(names)}")
         text = builtin.read_text(encoding="utf-8")
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f" at line {place.line + 1}" if place else ""
-        raise InputError(f"{source}: not valid YAML{where}") from None
+    content = _parse(text, str(source))
     if content is None:
         content = {}
     if not isinstance(content, dict):
         raise InputError(f"{source}: holds a {type(content).__name__}, must be a mapping of keys to values")
     return content, str(source)
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which also refuses a key that stands twice in one mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for name, _ in node.value:
+            if isinstance(name, yaml.ScalarNode):
+                if name.value in seen:
+                    raise yaml.constructor.ConstructorError(problem=f"{name.value} stands twice", problem_mark=name.start_mark)
+                seen.add(name.value)
+        return super().construct_mapping(node, deep)
+
+
+def _parse(text: str, origin: str) -> Any:
+    """What YAML text holds; PyYAML also raises ValueError (a 13th month) and RecursionError (thousands of brackets)."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        place, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f" at line {place.line + 1}" if place else ""
+        why = f" ({problem})" if problem else ""
+        raise InputError(f"{origin}: not valid YAML{where}{why}") from None
 
 
 def _undotted(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
@@ -144,12 +159,12 @@ def _undotted(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
     return nested
 
 
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+def _names(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+    """The dotted names of all keys, sections included."""
     for name, value in values.items():
+        yield f"{prefix}{name}"
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
+            yield from _names(value, f"{prefix}{name}.")
 
 
 def _copy(value: Any) -> Any:
@@ -213,31 +228,29 @@ class _Checker:
             if value not in names:
                 self.fail(name, value, f"one of {', '.join(names)}")
             return hint(value)
-        if hint is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if hint is float and isinstance(value, str):
-            value = self._scientific(value, name, hint)
+        if hint is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+            value = self._number(value, name)
         if type(value) is not hint or (hint is float and not math.isfinite(value)):
             self.fail(name, value, _kind(hint))
         return self.limited(value, name, limits)
 
-    def _scientific(self, value: str, name: str, hint: Any) -> float:
-        """YAML 1.1 reads 1e-4 as text; a number is meant."""
+    def _number(self, value: int | str, name: str) -> float:
+        """A whole number, or one such as 1e-4, which YAML 1.1 reads as text."""
         try:
             return float(value)
-        except ValueError:
-            self.fail(name, value, _kind(hint))
+        except (ValueError, OverflowError):
+            self.fail(name, value, _kind(float))
 
     def limited(self, value: Any, name: str, limits: Mapping[str, Any]) -> Any:
         low, high, above, choices = (limits.get(k) for k in ("low", "high", "above", "choices"))
         if choices is not None and value not in choices:
             self.fail(name, value, f"one of {', '.join(map(str, choices))}" if len(choices) > 1 else str(choices[0]))
         if low is not None and value < low:
-            self.fail(name, value, f"at least {low:g}")
+            self.fail(name, value, f"at least {low:.15g}")
         if above is not None and value <= above:
-            self.fail(name, value, f"above {above:g}")
+            self.fail(name, value, f"above {above:.15g}")
         if high is not None and value > high:
-            self.fail(name, value, f"at most {high:g}")
+            self.fail(name, value, f"at most {high:.15g}")
         return value
 
 

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 S = TypeVar("S", bound="_FromPaper")
+SEED_MAX = 2**32 - 1  # every generator takes 32 bits, with layers and recordings mixed in
 
 
 def key(
@@ -227,7 +228,7 @@ class SimulateConfig:
     duration_s: float = key(8.0, above=0.0)
     difficulty: str = key("medium", choices=("easy", "medium", "hard"))
     sensor: str = key("DAVIS", choices=("DAVIS", "ATIS", "both"))
-    seed: int | None = key(None, low=0)  # null: the top-level seed
+    seed: int | None = key(None, low=0, high=SEED_MAX)  # null: the top-level seed
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,7 @@ class Config:
     experiment_name: str = key("spikeseg_default")
     output_dir: str = key("./runs")
     cache_dir: str = key("./data_cache")
-    seed: int = key(42, low=0)
+    seed: int = key(42, low=0, high=SEED_MAX)
     device: str = key("cuda")
     max_epochs: int = key(50, low=1)
     train_conv1: bool = key(False)

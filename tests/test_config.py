@@ -29,7 +29,7 @@ def test_the_reference_configuration_holds_the_defaults():
 
 
 def test_every_built_in_configuration_loads():
-    for name in ("demo", "config"):
+    for name in ("demo", "config", "files"):
         assert load_config(name).data.n_timesteps == 10
     for paper in PAPERS:
         assert load_config("demo", paper=paper) != load_config("demo")
@@ -70,7 +70,7 @@ def test_values_on_the_command_line_are_yaml():
     found = parse_overrides(["stdp.lr_plus=0.004", "data.input_height=null", "model.kernel_sizes=[3, 3, 3]", "device=cpu"])
     assert found == {"stdp.lr_plus": 0.004, "data.input_height": None, "model.kernel_sizes": [3, 3, 3], "device": "cpu"}
     assert load_config(None, parse_overrides(["convergence.delta_threshold=1e-4"])).convergence.delta_threshold == 1e-4
-    for bad in ("stdp.lr_plus", "=3", "a=[1"):
+    for bad in ("stdp.lr_plus", "=3", "a=[1", "a=2026-13-45", "a=0x_", "a=" + "[" * 5000, "a={b: 1, b: 2}"):
         with pytest.raises(InputError, match="--set"):
             parse_overrides([bad])
 
@@ -87,6 +87,10 @@ def test_every_key_refuses_another_type_by_name(key, hint):
     [
         ({"stdp.lr_pluss": 1}, "overrides: stdp.lr_pluss: unknown key; the nearest is stdp.lr_plus"),
         ({"sedd": 1}, "overrides: sedd: unknown key; the nearest is seed"),
+        ({"sdtp": {"lr_plus": 1}}, "overrides: sdtp: unknown key; the nearest is stdp"),
+        ({"data.transforms": {"name": "Denoise"}}, "overrides: data.transforms: found .* must be a list of"),
+        ({"seed": 2**32}, "overrides: seed: found 4294967296, must be at most 4294967295"),
+        ({"stdp.lr_plus": 10**400}, "overrides: stdp.lr_plus: found 10*, must be a number"),
         ({"seed": True}, "overrides: seed: found True, must be a whole number"),
         ({"train_conv2": 1}, "overrides: train_conv2: found 1, must be true or false"),
         ({"stdp.lr_plus": float("nan")}, "overrides: stdp.lr_plus: found nan, must be a number"),
@@ -119,6 +123,7 @@ def test_the_file_is_named(tmp_path):
     for text, told in (
         ("stdp: {lr_plus: fast}", r"mine.yaml: stdp.lr_plus: found 'fast', must be a number"),
         ("stdp: {lr_plus: 0.1", r"mine.yaml: not valid YAML at line \d"),
+        ("seed: 1\nseed: 2", r"mine.yaml: not valid YAML at line 2 \(seed stands twice\)"),
         ("- 1", r"mine.yaml: holds a list"),
         ("1: 2", r"mine.yaml: key 1, must be text"),
         ("!!python/object/apply:os.system ['true']", r"mine.yaml: not valid YAML"),

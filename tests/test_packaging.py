@@ -1,0 +1,127 @@
+"""The wheel: what it installs, what it asks for, and that it works away from the sources."""
+
+import ast
+import configparser
+import email
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BUILT = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "spikeseg", "pipelines", "configs")
+DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn"}  # import names that differ from the distribution's
+
+
+def declared(section: str, option: str) -> list[str]:
+    """Lower-case names of the distributions listed in setup.cfg."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    return [re.split(r"[\[<>=!~; ]", line)[0].lower() for line in setup[section][option].split("\n") if line]
+
+
+def imported(lazily: bool) -> set[str]:
+    """First names of absolute imports anywhere in the package; without `lazily`, of those that run on import only."""
+    found: set[str] = set()
+    for path in (*ROOT.glob("spikeseg/**/*.py"), *ROOT.glob("pipelines/*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree) if lazily else tree.body:
+            if isinstance(node, ast.Import):
+                found.update(alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(str(node.module).split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"spikeseg"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from a copy of the sources, so that nothing is left in the tree, by the setuptools at hand."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    for name in BUILT:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, source / name)
+    build = f"from setuptools.build_meta import build_wheel; build_wheel({str(out)!r})"
+    done = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's content, laid out as in site-packages."""
+    site = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    return site
+
+
+def test_the_wheel_puts_spikeseg_alone_into_site_packages(installed):
+    assert {path.name for path in installed.iterdir() if path.suffix != ".dist-info"} == {"spikeseg"}
+    assert len(list(installed.iterdir())) == 2
+
+
+def test_the_wheel_holds_every_module_and_configuration(installed):
+    sources = {f"spikeseg/{path.relative_to(ROOT / 'spikeseg').as_posix()}" for path in ROOT.glob("spikeseg/**/*.py")}
+    for folder in ("pipelines", "configs"):
+        sources |= {f"spikeseg/{folder}/{path.name}" for path in (ROOT / folder).iterdir() if path.suffix in (".py", ".yaml")}
+    assert {p.relative_to(installed).as_posix() for p in (installed / "spikeseg").rglob("*") if p.is_file()} == sources
+
+
+def test_the_wheel_names_its_licence_command_and_pythons(installed):
+    (info,) = installed.glob("*.dist-info")
+    metadata = email.message_from_string((info / "METADATA").read_text(encoding="utf-8"))
+    assert "GPL-3.0-or-later" in (metadata["License-Expression"] or metadata["License"])
+    assert len(list(info.rglob("LICENSE"))) == 1
+    assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
+    assert set(metadata.get_all("Provides-Extra")) == {"test", "formats", "plots", "tensorboard", "wandb", "dask", "docs"}
+    assert "spikeseg = spikeseg.pipelines.cli:main" in (info / "entry_points.txt").read_text()
+
+
+def test_requirements_are_ranges(installed):
+    (info,) = installed.glob("*.dist-info")
+    needs = email.message_from_string((info / "METADATA").read_text(encoding="utf-8")).get_all("Requires-Dist")
+    assert needs and not [need for need in needs if "==" in need.split(";")[0]]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from spikeseg.config import load_config; assert load_config('demo').experiment_name == 'demo'",
+        "from spikeseg.sections import STDPConfig; assert STDPConfig.from_paper('kheradpisheh2018').lr_plus == 0.004",
+        "from spikeseg.pipelines.cli import main",
+        "import spikeseg; assert not [name for name in sys.modules if name.startswith('spikeseg.')]",
+        "import spikeseg.config; assert 'torch' not in sys.modules and 'click' not in sys.modules",
+    ],
+)
+def test_it_works_in_another_folder(installed, tmp_path, statement):
+    start = f"import sys; sys.path.insert(0, {str(installed)!r}); import spikeseg; assert {str(installed)!r} in spikeseg.__file__"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{start}; {statement}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_everything_imported_is_declared():
+    required = declared("options", "install_requires")
+    extras = {n for e in ("formats", "plots", "tensorboard", "wandb", "dask") for n in declared("options.extras_require", e)}
+    at_once = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=False)}
+    at_all = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=True)}
+    assert "numpy" in at_once and "zarr" in at_all  # the walk finds something
+    assert at_once <= set(required)
+    assert at_all <= {*required, *extras}
+
+
+def test_nothing_imports_torchvision():
+    assert "torchvision" not in imported(lazily=True)
+
+
+def test_constraints_resolve_on_any_machine():
+    lines = [line for line in (ROOT / "constraints-cpu.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert lines and all(re.fullmatch(r"[a-z]+==\d+\.\d+\.\d+", line) for line in lines)  # no local version: any index has them
