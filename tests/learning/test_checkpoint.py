@@ -1,0 +1,155 @@
+"""Checkpoints come back whole or are refused in one line, and run no code."""
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from spikeseg.config import load_config
+from spikeseg.errors import InputError
+from spikeseg.learning import checkpoint
+
+CONFIG = load_config(None, {"model.conv2_channels": 5, "model.n_classes": 2, "wta.enable_homeostasis": False})
+
+
+class Bomb:
+    """Unpickling it makes a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch '{self.marker}'",)
+
+
+def trained():
+    model = checkpoint.build(CONFIG)
+    model.encoder.conv2.weight.mul_(0.5)
+    model.encoder.conv3.threshold.add_(torch.tensor([0.25, 3.0]))
+    return model
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "some.pt"
+    checkpoint.save(path, trained(), CONFIG, progress={"epoch": 3, "best": 0.125, "last": None, "names": ["a"]})
+    return path
+
+
+def refused(path) -> str:
+    with pytest.raises(InputError) as caught:
+        checkpoint.load(path)
+    line = str(caught.value)
+    assert line.startswith(f"{path}: ") and "\n" not in line
+    return line
+
+
+def same(a, b) -> bool:
+    ours, theirs = a.encoder.state_dict(), b.encoder.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_what_was_saved_comes_back(saved):
+    model, meta = checkpoint.load(saved)
+    assert same(model, trained()) and not same(model, checkpoint.build(CONFIG))
+    assert meta == {"config": CONFIG, "progress": {"epoch": 3, "best": 0.125, "last": None, "names": ["a"]}}
+
+
+def test_saving_takes_a_copy(tmp_path):
+    model = trained()
+    with open(tmp_path / "some.pt", "wb") as file:
+        checkpoint.save(file, model, CONFIG)
+    model.encoder.conv2.weight.zero_()
+    assert same(checkpoint.load(tmp_path / "some.pt")[0], trained())
+
+
+def test_loads_with_weights_only(saved):
+    content = torch.load(saved, weights_only=True)
+    assert content["format"] == "spikeseg-checkpoint" and content["config"]["model"]["conv2_channels"] == 5
+    assert torch.equal(content["model"]["conv3.threshold"], trained().encoder.conv3.threshold)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_bomb_is_refused_and_does_not_go_off(tmp_path, zipped):
+    marker, path = tmp_path / "exploded", tmp_path / "bomb.pt"
+    if zipped:
+        torch.save({"format": "spikeseg-checkpoint", "version": 1, "model": Bomb(marker)}, path)
+    else:
+        path.write_bytes(pickle.dumps(Bomb(marker)))
+    assert "not a readable checkpoint" in refused(path)
+    assert not marker.exists()
+    if zipped:  # it is a bomb
+        torch.load(path, weights_only=False)
+        assert marker.exists()
+
+
+def test_a_changed_byte_is_found_or_does_not_matter(saved):
+    whole, original = saved.read_bytes(), trained()
+    found = 0
+    for place in range(0, len(whole), len(whole) // 150):
+        saved.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        try:
+            model, _ = checkpoint.load(saved)
+        except InputError:
+            found += 1
+        else:
+            assert same(model, original), place
+    assert found > 100
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_file_is_refused(saved, share):
+    whole = saved.read_bytes()
+    saved.write_bytes(whole[: int(share * len(whole))])
+    assert "not a readable checkpoint" in refused(saved)
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path):
+    assert "no such checkpoint; `spikeseg train` makes one" in refused(tmp_path / "missing.pt")
+    assert "not a readable checkpoint" in refused(tmp_path)
+    (tmp_path / "text.pt").write_text("weights")
+    assert "not a readable checkpoint" in refused(tmp_path / "text.pt")
+    for content, told in (
+        ([1, 2], "not a spikeseg checkpoint"),
+        ({"weight": torch.zeros(2)}, "not a spikeseg checkpoint"),
+        ({"format": "spikeseg-checkpoint", "version": 99}, "version 99, this program reads 1"),
+        ({"format": "spikeseg-checkpoint", "version": 1}, "no model and config"),
+        ({"format": "spikeseg-checkpoint", "version": 1, "model": [], "config": {}}, "no model and config"),
+        ({"format": "spikeseg-checkpoint", "version": 1, "model": {}, "config": {"sedd": 1}}, "the nearest is seed"),
+    ):
+        torch.save(content, tmp_path / "other.pt")
+        assert told in refused(tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"conv2.weight": torch.zeros(6, 4, 5, 5)}, "(6, 4, 5, 5) in the checkpoint, but the configuration asks"),
+        ({"conv9.weight": torch.zeros(1)}, "conv9.weight is missing in the configuration"),
+        ({"conv3.threshold": None}, "conv3.threshold is a NoneType, must be a tensor"),
+    ],
+)
+def test_tensors_of_another_network_are_named(saved, change, told):
+    content = torch.load(saved, weights_only=True)
+    content["model"].update(change)
+    torch.save(content, saved)
+    assert told in refused(saved)
+
+
+def test_a_missing_tensor_is_named(saved):
+    content = torch.load(saved, weights_only=True)
+    del content["model"]["conv2.threshold"]
+    torch.save(content, saved)
+    assert "conv2.threshold is missing in the checkpoint" in refused(saved)
+
+
+def test_the_untrained_control_keeps_filters_and_thresholds():
+    model = trained()
+    model.encoder.conv1.weight.mul_(0.5)
+    control, fresh = checkpoint.untrained(model, CONFIG), checkpoint.build(CONFIG)
+    for name, tensor in control.encoder.state_dict().items():
+        drawn = name in ("conv2.weight", "conv3.weight")
+        assert torch.equal(tensor, (fresh if drawn else model).encoder.state_dict()[name]), name
+    assert not torch.equal(model.encoder.conv2.weight, control.encoder.conv2.weight)
