@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeseg.core.functional import dog_bank, gabor_bank
-from spikeseg.core.grid import check_range
+from spikeseg.core.grid import LIMIT, check_range
 from spikeseg.core.layers import SpikePool2d, SpikingConv2d
 from spikeseg.core.neurons import LeakMode
 from spikeseg.errors import InputError
@@ -160,6 +160,8 @@ class Encoder(nn.Module):
                 threshold = adaptive_threshold(
                     layer.threshold, layer.weight, known, (spikes.shape[-2], spikes.shape[-1]), self.config.background_sigmas
                 )
+            if name == "conv1":
+                _check_counts(spikes, layer, threshold)
             state = self._state.get(name)
             if state is not None and state.shape != (spikes.shape[1], state.shape[1], *spikes.shape[-2:]):
                 raise ValueError("frames changed their size or batch within a sample; call reset_state() first")
@@ -181,3 +183,15 @@ class Encoder(nn.Module):
         earlier = self._first.get(name)
         self._first[name] = now if earlier is None else torch.minimum(earlier, now)
         return self._first[name]
+
+
+def _check_counts(frames: Tensor, layer: SpikingConv2d, threshold: Tensor | None) -> None:
+    """Refuse event counts so high that conv1's potentials could leave the exact range."""
+    top = float(frames.max()) if frames.numel() else 0.0
+    theta = float((layer.threshold if threshold is None else threshold).max())
+    reach = top * float(layer.weight.abs().flatten(1).sum(1).max()) + theta
+    if reach >= LIMIT:
+        raise InputError(
+            f"frames: a pixel counts {top:g} events in one step, so that potentials could reach {reach:g}, but exact arithmetic "
+            f"ends at {LIMIT:g}; use shorter steps (data.timestep_ms) or binary frames (data.normalize: true)"
+        )

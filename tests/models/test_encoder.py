@@ -149,3 +149,13 @@ def test_initial_weights_are_seeded_and_layers_differ():
     assert torch.equal(one.encoder.conv2.weight, same.encoder.conv2.weight)
     assert not torch.equal(one.encoder.conv2.weight, other.encoder.conv2.weight)
     assert abs(float(one.encoder.conv2.weight.mean()) - 0.8) < 0.01
+
+
+def test_event_counts_drive_conv1_and_absurd_ones_are_refused():
+    frames = torch.zeros(2, 2, 12, 12, dtype=torch.uint8)
+    frames[:, 1, 5, 5] = 1
+    once = network().encode(frames).layer_membranes["conv1"]
+    frames[:, 1, 5, 5] = 3
+    assert network().encode(frames).layer_membranes["conv1"].max() > 2 * once.max()
+    with pytest.raises(InputError, match=r"a pixel counts 4000 events in one step.*data.normalize"):
+        network().encode(frames.float() * 4000 / 3)
