@@ -11,32 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, SOURCE_OBJECT, TRUTH_DTYPE, Recording
-from spikeseg.data.simulate_pixels import (
-    US_PER_S,
-    Sensor,
-    background_events,
-    hot_events,
-    refractory,
-    source_events,
-)
-from spikeseg.data.simulate_scene import (
-    DIFFICULTIES,
-    MODES,
-    SENSOR_SIZES,
-    Scene,
-    draw_scene,
-    positions,
-    time_step,
-)
+from spikeseg.data.sensors import EBSSA_SIZES
+from spikeseg.data.simulate_noise import background_events, hot_events, refractory
+from spikeseg.data.simulate_pixels import US_PER_S, Sensor, source_events
+from spikeseg.data.simulate_scene import DIFFICULTIES, MODES, Scene, draw_scene, positions, time_step
 from spikeseg.errors import InputError
+from spikeseg.sections import Config, SimulateConfig
 
-SENSORS = (*SENSOR_SIZES, "both")
+SENSORS = (*EBSSA_SIZES, "both")
 LABEL_INTERVAL_US = 100_000
 """Time between two label points of a satellite in view, µs."""
 SATELLITES_PER_BLOCK = (0, 1, 1, 1, 1, 2)
 """Of six recordings in a row one holds no satellite, one holds two."""
 GOLDEN = (np.sqrt(5) - 1) / 2
 """Multiples of it fill the unit interval evenly, so that few recordings suffice to span the noise rates."""
+STREAMS = ("kinds", "noise rates", "scene", "sources", "background", "hot")
+"""Independent random streams of a seed: a change to one leaves the others as they were."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +39,11 @@ class SimulationConfig:
     Raises InputError for anything else.
     """
 
-    recordings: int = 24
-    duration_s: float = 8.0
-    difficulty: str = "medium"
-    sensor: str = "DAVIS"
-    seed: int = 42
+    recordings: int = SimulateConfig.recordings
+    duration_s: float = SimulateConfig.duration_s
+    difficulty: str = SimulateConfig.difficulty
+    sensor: str = SimulateConfig.sensor
+    seed: int = Config.seed
 
     def __post_init__(self) -> None:
         if self.difficulty not in DIFFICULTIES:
@@ -76,15 +66,14 @@ def recording_name(config: SimulationConfig, index: int) -> str:
 def simulate_scene(config: SimulationConfig, index: int) -> Scene:
     """The sky of recording ``index``; depends on the configuration's seed and the index alone."""
     block, place = divmod(index, len(SATELLITES_PER_BLOCK))
-    shuffle = np.random.default_rng([config.seed, 0, block])
+    shuffle = _random(config, "kinds", block)
     satellites = shuffle.permutation(SATELLITES_PER_BLOCK)[place]
     mode = MODES[shuffle.permutation(len(SATELLITES_PER_BLOCK))[place] % len(MODES)]
     difficulty = DIFFICULTIES[config.difficulty]
-    first = np.random.default_rng([config.seed, 1]).random()
+    first = _random(config, "noise rates").random()
     low, high = difficulty.noise_hz
     noise_hz = low * (high / low) ** ((first + GOLDEN * index) % 1)
-    rng = np.random.default_rng([config.seed, 2, index])
-    size = SENSOR_SIZES[_sensor(config, index)]
+    rng, size = _random(config, "scene", index), EBSSA_SIZES[_sensor(config, index)]
     return draw_scene(rng, mode, int(satellites), noise_hz, difficulty, size, config.duration_s)
 
 
@@ -96,11 +85,8 @@ def simulate_recording(config: SimulationConfig, index: int, sensor: Sensor | No
     """
     scene = simulate_scene(config, index)
     sensor = Sensor() if sensor is None else sensor
-    makers = (source_events, background_events, hot_events)
-    parts = [
-        make(scene, sensor, np.random.default_rng([config.seed, 3 + k, index])) for k, make in enumerate(makers)
-    ]
-    found = np.concatenate(parts)
+    makers = {"sources": source_events, "background": background_events, "hot": hot_events}
+    found = np.concatenate([make(scene, sensor, _random(config, what, index)) for what, make in makers.items()])
     found = found[refractory(found, sensor.refractory_us)]
     found = found[np.argsort(found["t"], kind="stable")]
     events, truth = np.empty(len(found), EVENT_DTYPE), np.empty(len(found), TRUTH_DTYPE)
@@ -133,20 +119,23 @@ def label_points(scene: Scene) -> np.ndarray:
     end = int(scene.duration_s * US_PER_S)
     fine = np.arange(0, end, max(1, int(time_step(scene) * US_PER_S)))
     times = np.unique(np.r_[fine, np.arange(0, end, LABEL_INTERVAL_US)])
-    where = positions(scene, times / US_PER_S)
-    low, high = -0.5, np.array(scene.sensor_size) - 0.5
+    satellites = np.flatnonzero(scene.source == SOURCE_OBJECT)
+    where = positions(scene, times / US_PER_S, satellites)
+    inside = np.all((where >= -0.5) & (where < np.array(scene.sensor_size) - 0.5), axis=2)
     points = []
-    for s in np.flatnonzero(scene.source == SOURCE_OBJECT):
-        seen = np.all((where[:, s] >= low) & (where[:, s] < high), axis=1)
+    for satellite, path, seen in zip(satellites, where.swapaxes(0, 1), inside.T, strict=True):
         edge = seen & ~(np.r_[False, seen[:-1]] & np.r_[seen[1:], False])
-        take = np.flatnonzero(edge | (seen & (times % LABEL_INTERVAL_US == 0)))
-        part = np.zeros(len(take), LABEL_DTYPE)
-        part["t"], part["x"], part["y"] = times[take], where[take, s, 0], where[take, s, 1]
-        part["id"] = scene.object_id[s]
+        take = edge | (seen & (times % LABEL_INTERVAL_US == 0))
+        part = np.zeros(np.count_nonzero(take), LABEL_DTYPE)
+        part["t"], part["x"], part["y"], part["id"] = times[take], *path[take].T, scene.object_id[satellite]
         points.append(part)
     labels = np.concatenate(points) if points else np.zeros(0, LABEL_DTYPE)
     return labels[np.lexsort((labels["id"], labels["t"]))]
 
 
+def _random(config: SimulationConfig, stream: str, *index: int) -> np.random.Generator:
+    return np.random.default_rng([config.seed, STREAMS.index(stream), *index])
+
+
 def _sensor(config: SimulationConfig, index: int) -> str:
-    return config.sensor if config.sensor != "both" else tuple(SENSOR_SIZES)[index % 2]
+    return config.sensor if config.sensor != "both" else tuple(EBSSA_SIZES)[index % 2]

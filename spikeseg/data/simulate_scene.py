@@ -6,20 +6,19 @@ contrast: the peak of the point-spread function over the mean level of the sky.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from spikeseg.data.recording import SOURCE_OBJECT, SOURCE_STAR
-
-SENSOR_SIZES = {"DAVIS": (240, 180), "ATIS": (304, 240)}
-"""Width and height in pixels of the two sensors of EBSSA [Afshar et al. 2020]."""
+from spikeseg.data.sensors import EBSSA_SIZES
 
 MODES = ("sidereal", "stare", "tracking")
 """The telescope follows the stars, stands still, or follows a satellite."""
 
 MAX_STEP_PX = 0.25
-"""No source moves further than this between two time steps."""
+"""No source moves further than this between two time steps, so that no pixel misses its passing."""
 MAX_STEP_S = 0.004
 """Longest time step: twinkling and tumbling are slower than this by a factor of five and more."""
 
@@ -65,6 +64,18 @@ TUMBLE_HZ = (0.2, 3.0)
 """Rate of tumbling; two satellites in three tumble."""
 TUMBLE_DEPTH = (0.1, 0.8)
 """Amplitude of tumbling in the logarithm of brightness."""
+FIRST_HARMONIC = 0.4
+"""Share of that amplitude at the rate of tumbling; the rest is at twice the rate."""
+BEND = 0.02
+"""Acceleration of a satellite, across or along its path, as a share of its speed per second."""
+SKY_GRADIENT = 0.15
+"""Strength of the gradient of the sky's level."""
+SHAKE_PX = {"sidereal": (0.0, 0.2), "stare": (0.0, 0.0), "tracking": (0.2, 0.8)}
+"""Amplitude with which the mount sways while it follows something, px."""
+SHAKE_HZ = (0.3, 1.0)
+"""Rate at which it does."""
+MARGIN_PX = 10.0
+"""Width of the strip around the swept field in which there are stars, so that their light leaks in."""
 PSF_SIGMA = (0.8, 1.3)
 """Width of the point-spread function, px."""
 
@@ -118,10 +129,13 @@ def log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
     return float(np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]))))
 
 
-def positions(scene: Scene, t_s: np.ndarray) -> np.ndarray:
-    """Centres of the point-spread functions: float64 (len(t_s), S, 2), px, as (x, y)."""
-    since = t_s[:, None, None] - scene.at_s[:, None]
-    path = scene.start + scene.velocity * since + 0.5 * scene.bend * since**2
+def positions(scene: Scene, t_s: np.ndarray, which: slice | np.ndarray = slice(None)) -> np.ndarray:
+    """Centres of the point-spread functions of some sources (indices, all S by default).
+
+    float64 (len(t_s), S, 2), px, as (x, y).
+    """
+    since = t_s[:, None, None] - scene.at_s[which, None]
+    path = scene.start[which] + scene.velocity[which] * since + 0.5 * scene.bend[which] * since**2
     turn = 2 * np.pi * scene.shake_hz * t_s[:, None] + np.array(scene.shake_phase)
     return path + scene.shake_px * np.sin(turn)[:, None, :]
 
@@ -131,28 +145,27 @@ def time_step(scene: Scene) -> float:
     away = np.maximum(scene.at_s, scene.duration_s - scene.at_s)
     speed = np.hypot(*scene.velocity.T) + np.hypot(*scene.bend.T) * away
     fastest = speed.max(initial=0.0) + 2 * np.pi * scene.shake_hz * scene.shake_px * np.sqrt(2)
-    return float(min(MAX_STEP_S, MAX_STEP_PX / max(fastest, MAX_STEP_PX)))
+    return float(MAX_STEP_PX / max(fastest, MAX_STEP_PX / MAX_STEP_S))
 
 
-def brightness(scene: Scene, t_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Contrast of every source at evenly spaced times: float64 (len(t_s), S).
+def brightness(scene: Scene, blocks: Sequence[np.ndarray], dt: float, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Contrast of every source at the time steps of each block in turn: float64 (len(block), S).
 
-    The air modulates the logarithm by an Ornstein-Uhlenbeck process, tumbling by two harmonics of its rate
-    (a body shows its broad side twice per turn).
+    blocks: consecutive step numbers, (K,) int; a step lasts dt s. The air modulates the logarithm by an
+    Ornstein-Uhlenbeck process, tumbling by two harmonics of its rate (a body shows its broad side twice per turn).
     """
-    n, s = len(t_s), len(scene.contrast)
-    step = t_s[1] - t_s[0] if n > 1 else 0.0
-    keep = np.exp(-step / scene.twinkle_s)
-    kicks = rng.standard_normal((n, s))
-    air = np.empty((n, s))
-    state = kicks[0] if n else np.zeros(s)
-    for k in range(n):
-        if k:
-            state = keep * state + np.sqrt(1 - keep**2) * kicks[k]
-        air[k] = state
-    turn = 2 * np.pi * scene.tumble_hz * t_s[:, None] + scene.tumble_phase
-    tumble = scene.tumble_depth * (0.4 * np.sin(turn) + 0.6 * np.sin(2 * turn))
-    return scene.contrast * np.exp(scene.twinkle_std * air + tumble)
+    keep = np.exp(-dt / scene.twinkle_s)
+    kick = np.sqrt(1 - keep**2)
+    state = None
+    for block in blocks:
+        air = rng.standard_normal((len(block), len(scene.contrast)))
+        for now in air:
+            if state is not None:
+                now[:] = keep * state + kick * now
+            state = now
+        turn = 2 * np.pi * scene.tumble_hz * (block * dt)[:, None] + scene.tumble_phase
+        tumble = scene.tumble_depth * (FIRST_HARMONIC * np.sin(turn) + (1 - FIRST_HARMONIC) * np.sin(2 * turn))
+        yield scene.contrast * np.exp(scene.twinkle_std * air + tumble)
 
 
 def draw_scene(
@@ -172,7 +185,7 @@ def draw_scene(
         drift = _vector(rng, log_uniform(rng, STARE_DRIFT if mode == "stare" else TRACKING_DRIFT))
     stars = _stars(rng, size, drift, duration_s)
     velocity = np.array([_satellite_velocity(rng, mode, k, drift) for k in range(satellites)]).reshape(-1, 2)
-    bend = np.array([_vector(rng, 0.02 * speed) for speed in np.hypot(*velocity.T)]).reshape(-1, 2)
+    bend = np.array([_vector(rng, BEND * speed) for speed in np.hypot(*velocity.T)]).reshape(-1, 2)
     where = size * rng.uniform(0.2, 0.8, (satellites, 2))
     when = rng.uniform(0.2, 0.8, satellites) * duration_s
     contrast = np.array([log_uniform(rng, difficulty.contrast) for _ in range(satellites)])
@@ -183,13 +196,12 @@ def draw_scene(
     n = len(stars)
     star_contrast = _star_contrast(rng, n)
     none = np.zeros(n)
-    shake = {"sidereal": (0.0, 0.2), "stare": (0.0, 0.0), "tracking": (0.2, 0.8)}[mode]
     return Scene(
         mode=mode,
         sensor_size=sensor_size,
         duration_s=duration_s,
         noise_hz=noise_hz,
-        sky=smooth_field(rng, sensor_size, 0.15),
+        sky=smooth_field(rng, sensor_size, SKY_GRADIENT),
         sigma_px=sigma,
         start=np.concatenate([stars, where]),
         velocity=np.concatenate([np.broadcast_to(drift, (n, 2)), velocity]),
@@ -201,8 +213,8 @@ def draw_scene(
         tumble_hz=np.concatenate([none, rate]),
         tumble_depth=np.concatenate([none, depth]),
         tumble_phase=np.concatenate([none, phase]),
-        shake_px=rng.uniform(*shake),
-        shake_hz=rng.uniform(0.3, 1.0),
+        shake_px=rng.uniform(*SHAKE_PX[mode]),
+        shake_hz=rng.uniform(*SHAKE_HZ),
         shake_phase=(rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)),
         source=np.r_[np.full(n, SOURCE_STAR), np.full(satellites, SOURCE_OBJECT)].astype(np.int8),
         object_id=np.r_[np.zeros(n), np.arange(1, satellites + 1)].astype(np.int32),
@@ -237,11 +249,10 @@ def _stars(rng: np.random.Generator, size: np.ndarray, drift: np.ndarray, durati
 
     The density is uniform over the box that the drifting field of view sweeps.
     """
-    margin = 10.0
     path = drift * duration_s
-    low = np.minimum(0, -path) - margin
-    high = size + np.maximum(0, -path) + margin
-    davis = np.prod(SENSOR_SIZES["DAVIS"])
+    low = np.minimum(0, -path) - MARGIN_PX
+    high = size + np.maximum(0, -path) + MARGIN_PX
+    davis = np.prod(EBSSA_SIZES["DAVIS"])
     mean = log_uniform(rng, STARS_IN_VIEW) * np.prod(high - low) / davis
     return rng.uniform(low, high, (rng.poisson(mean), 2))
 

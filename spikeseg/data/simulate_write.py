@@ -80,8 +80,7 @@ def _write_mat(folder: Path, recordings: Iterable[Recording]) -> list[Path]:
     made = []
     for recording in recordings:
         content: dict[str, object] = {
-            struct: {name: column[:, None] for name, column in columns.items()}
-            for struct, columns in _structs(recording).items()
+            struct: {name: column[:, None] for name, column in columns.items()} for struct, columns in _structs(recording).items()
         }
         if recording.labels is not None:
             content["nObj"] = float(len(np.unique(recording.labels["id"])))
