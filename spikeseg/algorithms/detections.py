@@ -34,15 +34,15 @@ belongs to, 0 for none.
 
 
 class Detection(TypedDict):
-    """One object of one window.
+    """One object of one slice of time.
 
     Attributes:
-        t_start_us, t_end_us: the window, µs; its end is not part of it.
+        t_start_us, t_end_us: the slice, µs; its end is not part of it.
         x, y: saliency-weighted centroid, px.
         width, height: of the bounding box, px.
         class_id: the network's class, from 0.
         score: sum of its saliency over pixels and steps, above 0, no unit.
-        track_id: of its track in tracks.csv, from 1; 0 where too few windows showed it.
+        track_id: of its track in tracks.csv, from 1; 0 where too few slices in a row showed it.
     """
 
     t_start_us: int
@@ -57,11 +57,12 @@ class Detection(TypedDict):
 
 
 class WindowDetections(TypedDict):
-    """One window.
+    """One window of the network.
 
     Attributes:
         t_start_us, t_end_us: µs; the end is not part of it.
-        objects: in order of falling score, perhaps none.
+        objects: of its slices in order of time, in each in order of falling score; perhaps none. Where windows overlap, the time
+            that two share belongs to the earlier.
     """
 
     t_start_us: int
@@ -109,7 +110,7 @@ class TrackRow(NamedTuple):
     Attributes:
         recording: its name in detections.json.
         track_id: from 1, in the order of confirmation, unique in its recording.
-        t_us: middle of the window, µs.
+        t_us: middle of the detection's slice, µs.
         x, y: smoothed position, px.
         vx, vy: smoothed velocity, px/s.
         vx_rel, vy_rel: smoothed velocity less that of the star field, px/s.
@@ -144,7 +145,8 @@ def recording_detections(
     name: str,
     sensor_size: tuple[int, int],
     threshold: float,
-    windows: Sequence[tuple[int, int, np.ndarray, Sequence[Track]]],
+    windows: Sequence[tuple[int, int, Sequence[Detection]]],
+    tracks: Sequence[Track],
     star_field: np.ndarray,
     scale: tuple[float, float],
 ) -> RecordingDetections:
@@ -154,22 +156,19 @@ def recording_detections(
         name: of the recording.
         sensor_size: (width, height), px.
         threshold: the saliency from which a pixel counts as lit.
-        windows: of each its start and end in µs, its objects (OBJECT_DTYPE, in frame pixels) and the track of each object.
+        windows: of each its start and end in µs, and its objects.
+        tracks: confirmed ones.
         star_field: float64 (2,), frame pixels per s.
         scale: sensor pixels per frame pixel, (x, y).
-
-    Raises:
-        ValueError: a window with more or fewer tracks than objects.
     """
     return {
         "name": name,
         "sensor_size": [int(side) for side in sensor_size],
         "threshold": float(threshold),
-        "tracks": len({track.id for _, _, _, tracks in windows for track in tracks if track.id}),
+        "tracks": len(tracks),
         "star_field": [float(star_field[0]) * scale[0], float(star_field[1]) * scale[1]],
         "windows": [
-            {"t_start_us": int(start), "t_end_us": int(end), "objects": detection_rows(objects, tracks, start, end, scale)}
-            for start, end, objects, tracks in windows
+            {"t_start_us": int(start), "t_end_us": int(end), "objects": list(objects)} for start, end, objects in windows
         ],
     }
 
@@ -177,12 +176,12 @@ def recording_detections(
 def detection_rows(
     objects: np.ndarray, tracks: Sequence[Track], start_us: int, end_us: int, scale: tuple[float, float]
 ) -> list[Detection]:
-    """The objects of one window.
+    """The objects of one slice.
 
     Args:
         objects: OBJECT_DTYPE (n,), in frame pixels.
-        tracks: the track of each; those never confirmed have id 0. Ask only after the last window: ids come late.
-        start_us, end_us: the window, µs.
+        tracks: the track of each; those never confirmed have id 0. Ask only when all slices are tracked: ids come late.
+        start_us, end_us: the slice, µs.
         scale: sensor pixels per frame pixel, (x, y).
 
     Raises:
@@ -217,7 +216,7 @@ def track_rows(
     Args:
         recording: its name.
         tracks: confirmed ones.
-        objects: OBJECT_DTYPE of every window of the recording, in frame pixels.
+        objects: OBJECT_DTYPE of every slice that the tracker saw, in frame pixels.
         star_field: float64 (2,), frame pixels per s.
         scale: sensor pixels per frame pixel, (x, y).
     """

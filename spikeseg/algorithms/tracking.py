@@ -1,5 +1,6 @@
 """Objects of successive windows joined into tracks, and the star field's common motion taken out of them (ours).
 
+A window here is whatever is looked at as one: a whole window of the network, or a slice of it (`objects.slices`).
 Bewley et al. 2016 (SORT, arXiv 1602.00763) joins detections the same way: Kalman filter, then Hungarian assignment.
 """
 

@@ -35,9 +35,10 @@ def tracked():
 
 
 def test_detections_json_by_value(tracked):
-    _, objects, owners = tracked
-    windows = [(100_000 * k, 100_000 * (k + 1), objects[k], owners[k]) for k in range(3)]
-    entry = recording_detections("a", (240, 180), 0.25, windows, np.array([3.0, -1.0]), (1.0, 1.0))
+    tracker, objects, owners = tracked
+    times = [(100_000 * k, 100_000 * (k + 1)) for k in range(3)]
+    windows = [(*times[k], detection_rows(objects[k], owners[k], *times[k], (1.0, 1.0))) for k in range(3)]
+    entry = recording_detections("a", (240, 180), 0.25, windows, tracker.tracks, np.array([3.0, -1.0]), (1.0, 1.0))
     content = json.loads(json.dumps(detections_document([entry]), allow_nan=False))
     assert content["version"] == 1 and list(content) == ["version", "units", "recordings"]
     told = content["recordings"][0]
@@ -48,8 +49,7 @@ def test_detections_json_by_value(tracked):
         "tracks": 1,
         "star_field": [3.0, -1.0],
     }
-    times = [(window["t_start_us"], window["t_end_us"]) for window in told["windows"]]
-    assert times == [(0, 100_000), (100_000, 200_000), (200_000, 300_000)]
+    assert [(window["t_start_us"], window["t_end_us"]) for window in told["windows"]] == times
     assert told["windows"][2]["objects"] == [
         {
             "t_start_us": 200_000,
@@ -78,18 +78,24 @@ def test_detections_json_by_value(tracked):
 
 def test_every_field_has_a_unit_or_none(tracked):
     _, objects, owners = tracked
-    entry = recording_detections("a", (240, 180), 0.25, [(0, 1, objects[0], owners[0])], np.zeros(2), (1.0, 1.0))
+    rows = detection_rows(objects[0], owners[0], 0, 1, (1.0, 1.0))
+    entry = recording_detections("a", (240, 180), 0.25, [(0, 1, rows)], [], np.zeros(2), (1.0, 1.0))
     named = {name for key in detections_document([entry])["units"] for name in key.split(", ")}
     fields = set(entry) | set(entry["windows"][0]["objects"][0])
     assert named <= fields and fields - named == {"name", "tracks", "windows", "class_id", "track_id"}
 
 
 def test_a_window_without_objects_and_a_recording_without_windows():
-    empty = np.zeros(0, OBJECT_DTYPE)
-    entry = recording_detections("a", (240, 180), 0.25, [(0, 100, empty, [])], np.zeros(2), (1.0, 1.0))
+    rows = detection_rows(np.zeros(0, OBJECT_DTYPE), [], 0, 100, (1.0, 1.0))
+    entry = recording_detections("a", (240, 180), 0.25, [(0, 100, rows)], [], np.zeros(2), (1.0, 1.0))
     assert entry["windows"] == [{"t_start_us": 0, "t_end_us": 100, "objects": []}] and entry["tracks"] == 0
-    assert recording_detections("a", (240, 180), 0.25, [], np.zeros(2), (1.0, 1.0))["windows"] == []
+    assert recording_detections("a", (240, 180), 0.25, [], [], np.zeros(2), (1.0, 1.0))["windows"] == []
     assert track_rows("a", [], [], np.zeros(2), (1.0, 1.0)) == []
+
+
+def test_the_star_field_in_sensor_pixels():
+    entry = recording_detections("a", (240, 180), 0.25, [], [], np.array([3.0, -1.0]), (2.0, 0.5))
+    assert entry["star_field"] == [6.0, -0.5]
 
 
 def test_sensor_pixels_from_frame_pixels(tracked):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.algorithms.objects import MIN_PIXELS, OBJECT_DTYPE, find_objects
+from spikeseg.algorithms.objects import MIN_PIXELS, OBJECT_DTYPE, find_objects, slices
 
 
 def saliency_of(*pixels, shape=(2, 20, 30)):
@@ -143,3 +143,20 @@ def test_blobs_equal_a_flood_fill(seed, height, width, steps, density, bridge, m
         assert blob["y"] == pytest.approx(np.average(rows, weights=weight))
         assert (blob["width"], blob["height"]) == (np.ptp(columns) + 1, np.ptp(rows) + 1)
         assert blob["pixels"] == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("n_steps", "step_us", "first", "expected"),
+    [
+        (10, 10_000, 0, [(0, 10)]),
+        (10, 1_000, 0, [(0, 10)]),
+        (10, 100_000, 0, [(k, k + 1) for k in range(10)]),
+        (10, 100_000, 5, [(k, k + 1) for k in range(5, 10)]),
+        (10, 50_000, 0, [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]),
+        (10, 30_000, 0, [(0, 3), (3, 6), (6, 10)]),
+        (4, 1_000_000, 1, [(1, 2), (2, 3), (3, 4)]),
+        (10, 100_000, 10, []),
+    ],
+)
+def test_slices_of_a_window(n_steps, step_us, first, expected):
+    assert [(part.start, part.stop) for part in slices(n_steps, step_us, first)] == expected
