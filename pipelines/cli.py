@@ -202,8 +202,11 @@ def evaluate_command(request: Request, checkpoint: Path | None, modes: tuple[str
 @click.argument("places", metavar="RECORDING...", nargs=-1, required=True)
 @CHECKPOINT
 @click.option("--lenient", is_flag=True, default=None, help="Accept recordings of which more than 1 % must be dropped.")
+@click.option("--plot", is_flag=True, help="Also draw each recording: events, saliency, tracks (needs matplotlib).")
 @shared(output="Folder to write to [the run's].")
-def detect_command(request: Request, places: tuple[str, ...], checkpoint: Path | None, output: str | None) -> None:
+def detect_command(
+    request: Request, places: tuple[str, ...], checkpoint: Path | None, output: str | None, plot: bool
+) -> None:
     """Run a network on recordings, without labels: objects, tracks, and a score for every event.
 
     Writes detections.json, tracks.csv and <recording>.events.npz. Without a configuration the network's own holds.
@@ -215,7 +218,7 @@ def detect_command(request: Request, places: tuple[str, ...], checkpoint: Path |
     from .detect import DETECTIONS, detect
 
     cfg, network = _network(request, checkpoint)
-    done = detect(cfg, network, places, output=Path(output) if output else None, force=request.force)
+    done = detect(cfg, network, places, output=Path(output) if output else None, force=request.force, plot=plot)
     for told in json.loads((done.path / DETECTIONS).read_text())["recordings"]:
         click.echo(f"{told['name']}: {told['tracks']} tracks in {len(told['windows'])} windows")
     _say(done, f"detections.json, tracks.csv and events of {len(places)} recordings in {done.path}", "spikeseg status")

@@ -35,7 +35,13 @@ ANY_RESPONSE = float(np.finfo(np.float32).tiny)
 
 
 def detect(
-    cfg: Config, network: Network, recordings: Sequence[str], *, output: Path | None = None, force: bool = False
+    cfg: Config,
+    network: Network,
+    recordings: Sequence[str],
+    *,
+    output: Path | None = None,
+    force: bool = False,
+    plot: bool = False,
 ) -> Done:
     """Run a network over recordings and write detections.json, tracks.csv and <recording>.events.npz.
 
@@ -45,6 +51,7 @@ def detect(
         recordings: paths (``FILE.h5::NAME`` for one of several in an HDF5 file).
         output: the folder; by default ``detect/<key>/`` in the run's.
         force: run again what is up to date.
+        plot: also draw each recording, <recording>.png; needs matplotlib.
 
     Raises InputError: a recording or the checkpoint cannot be read or do not fit, two recordings share a name, the folder cannot
     be written."""
@@ -67,12 +74,13 @@ def detect(
         "tracking": dataclasses.asdict(cfg.tracking),
         "reading": dataclasses.asdict(reading),
         "members": [place.partition(MEMBER)[2] for place in recordings],
+        "plot": plot,
     }
     inputs = {name: fingerprint(place.partition(MEMBER)[0]) for name, place in zip(names, recordings, strict=True)}
     inputs["checkpoint of the network"] = sha256_file(network.checkpoint)
 
     def build(folder: Path) -> Mapping[str, Any]:
-        return write_detections(cfg, network, recordings, reading, folder)
+        return write_detections(cfg, network, recordings, reading, folder, plot)
 
     if output is None:
         return run_stage(network.folder / STAGE, STAGE, VERSION, config, inputs, build, force)
@@ -99,7 +107,7 @@ def calibrated_reading(network: Network) -> Reading:
 
 
 def write_detections(
-    cfg: Config, network: Network, recordings: Sequence[str], reading: Reading, folder: Path
+    cfg: Config, network: Network, recordings: Sequence[str], reading: Reading, folder: Path, plot: bool = False
 ) -> dict[str, Any]:
     """Fill the output folder. -> what the manifest tells: counts by recording, device."""
     from spikeseg.algorithms.detections import DETECTIONS_VERSION, TRACK_COLUMNS
@@ -117,6 +125,8 @@ def write_detections(
         found.append(result.summary)
         rows += result.track_rows
         atomic_write(folder / f"{recording.name}.events.npz", _npz(result.events))
+        if plot:
+            atomic_write(folder / f"{recording.name}.png", _picture(recording, result))
     units = {"t": "us", "x, y, width, height": "px of the sensor", "star_field": "px/s"}
     content = {"version": DETECTIONS_VERSION, "units": units, "recordings": found}
     atomic_write(folder / DETECTIONS, json.dumps(content, indent=1, allow_nan=False) + "\n")
@@ -225,6 +235,21 @@ def event_ids(
         better = (track > 0) & (score > best[events])
         ids[events[better]], best[events[better]] = track[better], score[better]
     return ids
+
+
+def _picture(recording: Recording, result: Detected) -> bytes:
+    from spikeseg.algorithms.detections import TRACK_COLUMNS
+    from spikeseg.plots.saliency import saliency_figure
+
+    number, x, y = (TRACK_COLUMNS.index(name) for name in ("track_id", "x", "y"))
+    places: dict[int, list[tuple[float, float]]] = {}
+    for row in result.track_rows:
+        places.setdefault(row[number], []).append((row[x], row[y]))
+    tracks = [np.array(places[name]) for name in sorted(places)]
+    buffer = io.BytesIO()
+    figure = saliency_figure(recording.events, result.events["score"], recording.sensor_size, tracks, recording.name)
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def _npz(columns: Mapping[str, np.ndarray]) -> bytes:
