@@ -46,6 +46,42 @@ class Blobs(NamedTuple):
     labels: np.ndarray
 
 
+class Slice(NamedTuple):
+    """A slice of a window: its steps, its time in µs (the end is not part of it), its objects."""
+
+    steps: slice
+    start_us: int
+    end_us: int
+    blobs: Blobs
+
+
+def find_in_slices(
+    saliency: np.ndarray, threshold: float, *, start_us: int, end_us: int, step_us: int, from_us: int | None = None
+) -> list[Slice]:
+    """Objects of a window, slice by slice.
+
+    Args:
+        saliency: (T, H, W), see `find_objects`.
+        threshold: > 0.
+        start_us, end_us: the window, µs; where the recording ends within it, its end is the recording's.
+        step_us: length of a step, µs.
+        from_us: what comes earlier is left out: where windows overlap, the end of the window before. None: nothing.
+
+    Returns:
+        in order of time; none where nothing is left.
+
+    Raises:
+        ValueError: see `find_objects`.
+    """
+    first = 0 if from_us is None else max(0, -(-(from_us - start_us) // step_us))
+    within = min(len(saliency), -(-(end_us - start_us) // step_us))
+    found = []
+    for steps in slices(within, step_us, min(first, within)):
+        start, end = start_us + steps.start * step_us, start_us + steps.stop * step_us
+        found.append(Slice(steps, start, min(end, end_us), find_objects(saliency[steps], threshold)))
+    return found
+
+
 def slices(n_steps: int, step_us: int, first: int = 0) -> list[slice]:
     """The steps of a window, cut into runs of about SLICE_US, as equal as can be; at least one step each.
 

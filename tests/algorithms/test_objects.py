@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.algorithms.objects import MIN_PIXELS, OBJECT_DTYPE, find_objects, slices
+from spikeseg.algorithms.objects import MIN_PIXELS, OBJECT_DTYPE, find_in_slices, find_objects, slices
 
 
 def saliency_of(*pixels, shape=(2, 20, 30)):
@@ -160,3 +160,46 @@ def test_blobs_equal_a_flood_fill(seed, height, width, steps, density, bridge, m
 )
 def test_slices_of_a_window(n_steps, step_us, first, expected):
     assert [(part.start, part.stop) for part in slices(n_steps, step_us, first)] == expected
+
+
+def moving(velocity, n_steps=10):
+    """A dot of 3 by 1 pixels that moves by whole pixels per step."""
+    saliency = np.zeros((n_steps, 12, 120), np.float32)
+    for step in range(n_steps):
+        saliency[step, 6, step * velocity : step * velocity + 3] = 1 + step
+    return saliency
+
+
+def times(found):
+    return [(part.start_us, part.end_us) for part in found]
+
+
+def test_slices_follow_a_fast_object_where_the_window_sees_a_streak():
+    saliency = moving(9)
+    found = find_in_slices(saliency, 1.0, start_us=5_000_000, end_us=6_000_000, step_us=100_000)
+    assert times(found) == [(5_000_000 + 100_000 * k, 5_100_000 + 100_000 * k) for k in range(10)]
+    assert [part.blobs.objects["x"].tolist() for part in found] == [[9 * k + 1] for k in range(10)]
+    assert [part.blobs.objects["score"].tolist() for part in found] == [[3 * (1 + k)] for k in range(10)]
+    assert all(part.steps == slice(k, k + 1) and part.blobs.labels.max() == 1 for k, part in enumerate(found))
+    assert len(find_objects(saliency, 1.0).objects) == 10  # broken; closer together it would be one, of 84 px
+
+
+def test_a_short_window_is_one_slice():
+    (part,) = find_in_slices(moving(1), 1.0, start_us=0, end_us=100_000, step_us=10_000)
+    assert part.steps == slice(0, 10) and part.blobs.objects == find_objects(moving(1), 1.0).objects
+
+
+def test_what_the_window_before_held_is_left_out():
+    def of(from_us):
+        return times(find_in_slices(moving(1, 4), 1.0, start_us=200_000, end_us=600_000, step_us=100_000, from_us=from_us))
+
+    whole = [(200_000 + 100_000 * k, 300_000 + 100_000 * k) for k in range(4)]
+    assert of(None) == of(0) == of(200_000) == whole
+    assert of(400_000) == whole[2:]
+    assert of(350_001) == of(399_999) == whole[2:]  # a step that began before is not taken
+    assert of(600_000) == of(900_000) == []
+
+
+def test_nothing_is_looked_for_after_the_end_of_the_recording():
+    found = find_in_slices(moving(1, 4), 1.0, start_us=0, end_us=230_000, step_us=100_000)
+    assert times(found) == [(0, 100_000), (100_000, 200_000), (200_000, 230_000)]
