@@ -77,7 +77,10 @@ def prepare(request: Request, output: str | None) -> None:
     from .prepare import prepare as run
 
     request = request.also("cache_dir", output)
-    done = run(request.load(), force=request.force)
+    cfg = request.load()
+    done = run(cfg, force=request.force)
+    if request.config is None and cfg.data.dataset in UNLABELLED:
+        click.echo("these are the demo's settings, made for the night sky; `-c files` has settings for other scenes", err=True)
     told = read_manifest(done.path / MANIFEST) or {}
     for name, reason in told["skipped"].items():
         click.echo(f"skipped {name}: {reason}", err=True)
@@ -89,6 +92,8 @@ def prepare(request: Request, output: str | None) -> None:
 CHECKPOINT = click.option(
     "--checkpoint", metavar="PATH", type=click.Path(path_type=Path), help="Network: a checkpoint or a run [newest run's best]."
 )
+UNLABELLED = ("files", "nmnist")
+"""Datasets of which nothing says that they are labelled."""
 MODES = click.Choice(["event", "pixel", "object", "volume"])
 SPLITS = click.Choice(["test", "val", "train"])
 TRAINING = [
@@ -130,7 +135,7 @@ def train_layer_command(
     _report(done.path, [layer])
     later = [other for other in learned_layers(cfg) if other > layer]
     named = f" --name {name}" if name != "auto" else ""
-    _say(done, f"{layer} in {done.path}", request.next(f"train-layer {later[0]}{named}" if later else "evaluate"))
+    _say(done, f"{layer} in {done.path}", request.next(f"train-layer {later[0]}{named}") if later else _after(cfg, request))
 
 
 @main.command("train")
@@ -152,7 +157,12 @@ def train_command(request: Request, resume: str | None, name: str, no_tensorboar
     cfg = request.load(stored=_stored(resume))
     done = train(cfg, name=name, force=request.force, resume=resume, tensorboard=False if no_tensorboard else None)
     _report(done.path, learned_layers(cfg))
-    _say(done, f"a trained network in {done.path}", request.next("evaluate"))
+    _say(done, f"a trained network in {done.path}", _after(cfg, request))
+
+
+def _after(cfg: Config, request: Request) -> str:
+    """What to run once a network is trained."""
+    return "spikeseg detect RECORDING" if cfg.data.dataset in UNLABELLED else request.next("evaluate")
 
 
 def _stored(resume: str | None) -> Config | None:

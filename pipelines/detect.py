@@ -154,19 +154,20 @@ def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading
     from spikeseg.algorithms.objects import find_objects
     from spikeseg.algorithms.tracking import Tracker, star_field_velocity
 
-    from .detectors import saliency
+    from .detectors import saliencies
     from .views import Sparse, from_maps
 
     view = view_of(cfg, recording)
     settings = cfg.tracking
     tracker = Tracker(min_hits=settings.min_hits, max_misses=settings.max_misses, gate_px=settings.gate_px)
+    single = [[c] for c in range(model.config.n_classes)] if model.config.n_classes > 1 else []
     maps, blobs, owners = [], [], []
     for k, (_, frames, rates) in enumerate(progress(view.windows(), recording.name, "window", total=len(view.start_us))):
-        traced = saliency(model, frames, rates, reading.classes)
+        traced, *by_class = saliencies(model, frames, rates, [reading.classes, *single])
         maps.append(Sparse.of(traced))
         blobs.append(find_objects(traced, reading.threshold))
-        if model.config.n_classes > 1:
-            blobs[k].objects["class_id"] = strongest_class(model, frames, rates, blobs[k])
+        if by_class:
+            blobs[k].objects["class_id"] = strongest_class(blobs[k], by_class)
         middle = (int(view.start_us[k]) + int(view.end_us[k])) / 2
         owners.append(tracker.update(middle, np.stack([blobs[k].objects["x"], blobs[k].objects["y"]], 1)))
     _, height, width = view.shape
@@ -190,13 +191,10 @@ def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading
     return Detected(summary, rows, event_columns(recording.events, response.scores, ids))
 
 
-def strongest_class(model: SpikeSEG, frames: np.ndarray, background: np.ndarray, blobs: Blobs) -> np.ndarray:
-    """int32 (n,): for each object of a window the class that lit it up most."""
-    from .detectors import saliency
-
+def strongest_class(blobs: Blobs, by_class: Sequence[np.ndarray]) -> np.ndarray:
+    """int32 (n,): for each object of a window the class, of those whose saliency (T, H, W) is given, that lit it up most."""
     flat, n = blobs.labels.reshape(-1), len(blobs.objects)
-    by_class = [saliency(model, frames, background, [c]).sum(0).reshape(-1) for c in range(model.config.n_classes)]
-    sums = np.stack([np.bincount(flat, lit, n + 1)[1:] for lit in by_class])
+    sums = np.stack([np.bincount(flat, lit.sum(0).reshape(-1), n + 1)[1:] for lit in by_class])
     return np.argmax(sums, 0).astype(np.int32)
 
 

@@ -81,34 +81,42 @@ def network(name: str, title: str, model: SpikeSEG, classes: Sequence[int] | Non
 def saliency(
     model: SpikeSEG, frames: np.ndarray, background: np.ndarray, classes: Sequence[int] | None = None
 ) -> np.ndarray:
-    """Saliency (T, H, W) float32 of one window.
+    """Saliency (T, H, W) float32 of one window; see `saliencies`."""
+    return saliencies(model, frames, background, [classes])[0]
+
+
+def saliencies(
+    model: SpikeSEG, frames: np.ndarray, background: np.ndarray, readings: Sequence[Sequence[int] | None]
+) -> list[np.ndarray]:
+    """Saliency (T, H, W) float32 of one window, once per reading; the window is encoded once.
 
     Args:
         model: on any device.
         frames: (T, 2, H, W).
         background: (2, hb, wb).
-        classes: those whose spikes are traced back; None: all.
+        readings: the classes whose spikes are traced back; None: all.
     """
     import torch
 
     from spikeseg.models import decode
 
-    device = model.encoder.conv1.weight.device
+    device, settings = model.encoder.conv1.weight.device, model.config
     with torch.inference_mode():
-        window, rates = _tensor(frames, device), _tensor(background, device)
-        if classes is None:
-            return np.asarray(model(window, rates)[0].cpu())
         model.reset_state()
-        output = model.encode(window[:, None], rates)
+        output = model.encode(_tensor(frames, device)[:, None], _tensor(background, device))
         model.reset_state()
-        chosen = torch.zeros(output.classification_spikes.shape[2], device=device)
-        chosen[list(classes)] = 1
-        output = replace(output, classification_spikes=output.classification_spikes * chosen[:, None, None])
-        settings = model.config
-        traced = decode(
-            model.encoder, output, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
-        )
-        return np.asarray(traced[:, 0].cpu())
+        found = []
+        for classes in readings:
+            chosen = output
+            if classes is not None:
+                spikes = torch.zeros_like(output.classification_spikes)
+                spikes[:, :, list(classes)] = output.classification_spikes[:, :, list(classes)]
+                chosen = replace(output, classification_spikes=spikes)
+            traced = decode(
+                model.encoder, chosen, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
+            )
+            found.append(np.asarray(traced[:, 0].cpu()))
+    return found
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:

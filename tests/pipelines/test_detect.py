@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from spikeseg.algorithms.detections import TRACK_COLUMNS
+from spikeseg.algorithms.objects import find_objects
+from spikeseg.pipelines.detect import strongest_class
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,17 @@ def test_classes_are_told_apart(place):
     place.ok("detect", f"{path}::DAVIS_0000", "-o", "found", config=False)
     windows = json.loads((place.folder / "found" / "detections.json").read_text())["recordings"][0]["windows"]
     assert {o["class_id"] for window in windows for o in window["objects"]} <= {0, 1}
+
+
+def test_an_object_has_the_class_that_lit_it_up_most():
+    saliency = np.zeros((2, 6, 9), np.float32)
+    saliency[0, 1:3, 1:3], saliency[1, 4:6, 6:9] = 1.0, 2.0
+    blobs = find_objects(saliency, 0.5)
+    weak, strong = saliency * 0.4, saliency * 0.6
+    strong[:, :, :4], weak[:, :, :4] = weak[:, :, :4].copy(), strong[:, :, :4].copy()
+    by_x = dict(zip(np.rint(blobs.objects["x"]).tolist(), strongest_class(blobs, [weak, strong]).tolist(), strict=True))
+    assert by_x == {2: 0, 7: 1}
+    assert strongest_class(find_objects(saliency * 0, 0.5), [weak, strong]).tolist() == []
 
 
 def npz(path, **changes) -> None:
