@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 def torch_device(name: str) -> torch.device:
     """The torch device of this name; cuda without a GPU becomes the CPU, with a warning.
 
+    On the CPU torch is kept to one thread: its small convolutions gain little from two, and lose much when the cores are busy.
+
     Raises InputError for a name that torch does not know."""
     import torch
 
     device = _parse(name)
     if device.type == "cuda" and not _usable(device):
         warnings.warn(f"device {name}: no such GPU here; running on the CPU", stacklevel=2)
-        return torch.device("cpu")
+        device = torch.device("cpu")
+    if device.type == "cpu":
+        torch.set_num_threads(1)
     return device
 
 
