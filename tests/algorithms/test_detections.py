@@ -1,13 +1,20 @@
 """The schema of detect's files, by value: whoever changes it changes the version."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from spikeseg.algorithms.detections import (
+    DETECTIONS_VERSION,
     EVENT_COLUMNS,
     TRACK_COLUMNS,
+    Detection,
+    Detections,
+    RecordingDetections,
+    WindowDetections,
     detection_rows,
     detections_document,
     event_columns,
@@ -168,3 +175,14 @@ def test_event_columns(n):
 def test_event_columns_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match="3 events, 2 scores, 3 object ids"):
         event_columns(np.zeros(3, EVENT_DTYPE), np.zeros(2), np.zeros(3, int))
+
+
+def test_the_page_on_output_files_describes_every_field_and_no_other():
+    page = (Path(__file__).parents[2] / "docs" / "output-files.md").read_text(encoding="utf-8")
+    described = []
+    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:4]:
+        cells = re.findall(r"^\| (`[^|]*`) \|", section, flags=re.MULTILINE)
+        described.append({name for cell in cells for name in re.findall(r"`(\w+)`", cell)})
+    fields = set().union(*(kind.__annotations__ for kind in (Detections, RecordingDetections, WindowDetections, Detection)))
+    assert described == [fields, set(TRACK_COLUMNS), set(EVENT_COLUMNS)]
+    assert f'assert found["version"] == {DETECTIONS_VERSION}' in page
