@@ -194,6 +194,30 @@ def starting_model(cfg: Config, layer: str, run_dir: Path, frames_key: str) -> S
     return model
 
 
+def going_on(cfg: Config, resume: str | Path, name: str) -> tuple[Config, str, Path]:
+    """What to resume means: the run goes on in its own folder, unless a name is given.
+
+    Args:
+        cfg: the configuration.
+        resume: a checkpoint, or a run's folder, which stands for its ``checkpoint_latest.pt``.
+        name: of the run to write, or 'auto'.
+
+    Returns:
+        the configuration and the name of the run to write, and the checkpoint.
+    """
+    from .training_loop import CONFIG, LATEST
+
+    path, depth = Path(resume), len(Path(cfg.checkpoint.save_dir).parts)
+    checkpoint = path / cfg.checkpoint.save_dir / LATEST if path.is_dir() else path
+    above = checkpoint.absolute().parents
+    if name != "auto" or len(above) <= depth or not (above[depth] / CONFIG).is_file():
+        return cfg, name, checkpoint
+    run = above[depth]
+    if run.parent.resolve() != Path(cfg.output_dir).resolve():
+        cfg = dataclasses.replace(cfg, output_dir=str(run.parent))
+    return cfg, run.name, checkpoint
+
+
 def train_layer(
     cfg: Config,
     layer: str,
@@ -210,7 +234,7 @@ def train_layer(
         layer: 'conv1', 'conv2' or 'conv3'.
         name: of the run, 'auto' to derive it from the configuration.
         force: train again what is up to date.
-        resume: checkpoint (``checkpoint_latest.pt``) to go on from; None starts anew.
+        resume: checkpoint, or folder of a run, to go on from (see `going_on`); None starts anew.
         tensorboard: overrides logging.tensorboard.
 
     Raises:
@@ -226,20 +250,23 @@ def train_layer(
         raise InputError(f"train_{layer}: false in the configuration; set it to true (--set train_{layer}=true) to train {layer}")
     if layer == "conv1" and not cfg.data.normalize:
         raise InputError("train_conv1: true, data.normalize: false; conv1 learns from binary frames; set data.normalize to true")
+    checkpoint = None
+    if resume is not None:
+        cfg, name, checkpoint = going_on(cfg, resume, name)
     frames = prepare.find_frames(cfg)
     run_dir = run_folder(cfg, frames.key, name)
     key = layer_key(cfg, layer, frames.key)
     if not force and trained(cfg, run_dir, layer, frames.key):
         return Done(run_dir, key, ran=False)
-    if resume is not None:
-        saved_progress(Path(resume), layer, key)  # before any work is done
+    if checkpoint is not None:
+        saved_progress(checkpoint, layer, key)  # before any work is done
     model = starting_model(cfg, layer, run_dir, frames.key).to(_torch_device(cfg))
     inputs = layer_inputs(cfg, layer, frames.key)
     started = time.monotonic()
     spikes = frozen_spikes(cfg, layer, frames, model, inputs)
     loop = TrainingLoop(cfg, layer, model, spikes.path / "spikes.zarr", run_dir, key, tensorboard=tensorboard)
-    if resume is not None:
-        loop.resume(Path(resume))
+    if checkpoint is not None:
+        loop.resume(checkpoint)
     loop.run()
     loop.finish(inputs, {**training_config(cfg), "layer": layer}, time.monotonic() - started)
     if loop.interrupted:

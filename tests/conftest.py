@@ -1,8 +1,10 @@
 """A tiny world: four recordings of 16x12 pixels, on which every stage of training takes a fraction of a second."""
 
 import contextlib
+import hashlib
 import json
 import logging
+import re
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
@@ -25,6 +27,7 @@ from spikeseg.pipelines.console import LOGGER
 from spikeseg.sections import Config
 
 WIDTH, HEIGHT = 16, 12
+DURATION_US = 800_000
 BASE = {
     "device": "cpu",
     "max_epochs": 1,
@@ -45,11 +48,11 @@ BASE = {
 
 
 def write_recording(path: Path, seed: int) -> None:
-    """One second of noise and of a source that crosses the field, ON ahead and OFF behind."""
+    """Noise and of a source that crosses the field, ON ahead and OFF behind."""
     rng = np.random.default_rng(seed)
-    t = np.sort(rng.integers(0, 1_000_000, 600))
+    t = np.sort(rng.integers(0, DURATION_US, 480))
     kind = rng.integers(0, 3, len(t))  # noise, front, back
-    front = (t / 1e6 * (WIDTH - 2)).astype(int) + (kind == 1)
+    front = (t / DURATION_US * (WIDTH - 2)).astype(int) + (kind == 1)
     x = np.where(kind > 0, front, rng.integers(0, WIDTH, len(t))).astype(np.int16)
     y = np.where(kind > 0, 4 + seed % 3 + rng.integers(0, 2, len(t)), rng.integers(0, HEIGHT, len(t))).astype(np.int16)
     np.savez(path, t=t, x=x, y=y, p=kind == 1, sensor_size=np.array([WIDTH, HEIGHT]))
@@ -79,6 +82,21 @@ class Run:
     def files(self) -> set[str]:
         """All files of the run, relative to its folder."""
         return {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()}
+
+    @property
+    def kinds(self) -> set[str]:
+        """The same without what changes from run to run."""
+        return {re.sub(r"\d{8}-\d{6}", "TIME", name) for name in self.files}
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """All files with their bytes."""
+        return {name: (self.folder / name).read_bytes() for name in self.files}
+
+    def digest(self, name: str) -> str:
+        """SHA-256 over every tensor of a checkpoint."""
+        tensors = torch.load(self.folder / name, weights_only=True)["model"]
+        return hashlib.sha256(b"".join(key.encode() + tensors[key].numpy().tobytes() for key in sorted(tensors))).hexdigest()
 
     @property
     def log(self) -> str:
@@ -179,8 +197,7 @@ class World:
     def fresh(self, changes: dict[str, Any] | None = None, layers: Sequence[str] = ("conv2",), **options: Any) -> Run:
         """As `run`, in a folder of its own; options are those of `train_layer`."""
         run = Run(layers=layers)
-        quick = (mock.patch("os.fsync"), mock.patch("spikeseg.pipelines.manifest.git_revision", return_value=None))
-        with warnings_of(run.warned), quick[0], quick[1]:
+        with warnings_of(run.warned):
             try:
                 run.cfg = self.config(changes)
                 frames = prepare.prepare(run.cfg)
@@ -223,9 +240,16 @@ def interrupted_after(batches: int, number: int = signal.SIGINT) -> Iterator[Non
         yield
 
 
+@pytest.fixture
+def world(the_world: World) -> Iterator[World]:
+    """The tiny world, without what takes longest in it: waiting for the disk, and asking git."""
+    with mock.patch("os.fsync"), mock.patch("spikeseg.pipelines.manifest.git_revision", return_value=None):
+        yield the_world
+
+
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The tiny world."""
+def the_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The tiny world of all tests."""
     root = tmp_path_factory.mktemp("world")
     (root / "recordings").mkdir()
     for seed in range(4):

@@ -4,10 +4,8 @@ import hashlib
 import json
 import os
 import re
-import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -15,26 +13,10 @@ from spikeseg.config import dump, load_config
 from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.pipelines import prepare, train_layer
-from spikeseg.pipelines.cli import main
 from spikeseg.pipelines.train import train
 
 BOTH = ("conv2", "conv3")
 LATEST = "checkpoints/checkpoint_latest.pt"
-
-
-def digest(path: Path) -> str:
-    """SHA-256 over every tensor of a checkpoint."""
-    tensors = torch.load(path, weights_only=True)["model"]
-    return hashlib.sha256(b"".join(name.encode() + tensors[name].numpy().tobytes() for name in sorted(tensors))).hexdigest()
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def told(path: Path) -> str:
-    """A file's kind: its name without what changes from run to run."""
-    return re.sub(r"\d{8}-\d{6}", "TIME", path)
 
 
 def one_line(error: pytest.ExceptionInfo | str | None) -> str:
@@ -48,7 +30,7 @@ def one_line(error: pytest.ExceptionInfo | str | None) -> str:
 
 def test_files_of_a_run(world):
     run = world.run({"max_epochs": 2}, BOTH)
-    assert {told(name) for name in run.files} == {
+    assert run.kinds == {
         "config.yaml", "metrics_final.json", "conv2.manifest.json", "conv3.manifest.json",
         "logs/TIME-conv2.log", "logs/TIME-conv3.log",
         "checkpoints/checkpoint_epoch1_conv2.pt", "checkpoints/checkpoint_epoch2_conv2.pt",
@@ -67,7 +49,7 @@ def test_every_checkpoint_loads_without_running_code(world):
     for path in paths:
         assert torch.load(path, weights_only=True)["format"] == "spikeseg-checkpoint"
         assert checkpoint.load(path)[1]["config"] == run.cfg
-    latest, conv2, conv3 = (digest(run.folder / name) for name in (LATEST, "checkpoints/conv2.pt", "checkpoints/conv3.pt"))
+    latest, conv2, conv3 = (run.digest(name) for name in (LATEST, "checkpoints/conv2.pt", "checkpoints/conv3.pt"))
     assert latest == conv3 != conv2
 
 
@@ -103,10 +85,10 @@ def test_two_runs_with_one_seed_give_the_same_network(world):
     second = world.fresh({"max_epochs": 2, "cache_dir": str(world.root / "else")}, BOTH)
     assert first.folder != second.folder
     for layer in BOTH:
-        assert digest(first.folder / f"checkpoints/{layer}.pt") == digest(second.folder / f"checkpoints/{layer}.pt")
+        assert first.digest(f"checkpoints/{layer}.pt") == second.digest(f"checkpoints/{layer}.pt")
         assert first.manifest(layer)["key"] == second.manifest(layer)["key"]
     assert (first.folder / "metrics_final.json").read_bytes() == (second.folder / "metrics_final.json").read_bytes()
-    assert digest(world.run({"seed": 7}).folder / "checkpoints/conv2.pt") != digest(world.run().folder / "checkpoints/conv2.pt")
+    assert world.run({"seed": 7}).digest("checkpoints/conv2.pt") != world.run().digest("checkpoints/conv2.pt")
 
 
 def test_the_best_checkpoint_has_the_lowest_convergence_index_of_all_epochs(world):
@@ -125,11 +107,11 @@ def test_the_best_checkpoint_has_the_lowest_convergence_index_of_all_epochs(worl
 
 def test_what_is_trained_is_not_trained_again(world, monkeypatch):
     run = world.run({"max_epochs": 2}, BOTH)
-    before = contents(run.folder)
+    before = run.contents
     monkeypatch.setattr(LayerTrainer, "batch", lambda *_: pytest.fail("must not learn"))
     assert [train_layer.train_layer(run.cfg, layer).ran for layer in BOTH] == [False, False]
     done = train(run.cfg)
-    assert (done.ran, done.path) == (False, run.folder) and contents(run.folder) == before
+    assert (done.ran, done.path) == (False, run.folder) and run.contents == before
 
 
 def test_what_changes_no_result_does_not_train_again(world):
@@ -161,20 +143,20 @@ def test_training_anew_leaves_no_checkpoints_of_the_longer_training_before(world
 
 def test_force_trains_again_to_the_same_network(world):
     run = world.fresh()
-    before = digest(run.folder / "checkpoints/conv2.pt")
+    before = run.digest("checkpoints/conv2.pt")
     (run.folder / "checkpoints/conv2.pt").unlink()
     assert train_layer.train_layer(run.cfg, "conv2", force=True).ran
-    assert digest(run.folder / "checkpoints/conv2.pt") == before
+    assert run.digest("checkpoints/conv2.pt") == before
 
 
 def test_a_truncated_checkpoint_does_not_count_as_trained(world):
     run = world.fresh()
     path = run.folder / "checkpoints/conv2.pt"
-    before = digest(path)
+    before = run.digest("checkpoints/conv2.pt")
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"conv2 of this configuration is not trained; run `spikeseg train-layer conv2`"):
         train_layer.train_layer(run.cfg, "conv3")
-    assert train_layer.train_layer(run.cfg, "conv2").ran and digest(path) == before
+    assert train_layer.train_layer(run.cfg, "conv2").ran and run.digest("checkpoints/conv2.pt") == before
 
 
 def test_a_layer_below_that_is_not_trained_is_part_of_the_key_of_its_spikes(world):
@@ -300,113 +282,8 @@ def test_a_failure_leaves_the_stage_unfinished(world, monkeypatch):
     assert not list(run.rglob("*.pt")) and not list(run.rglob("*partial*"))
 
 
-# -- stopping and going on ---------------------------------------------------------------------------
-
-# What resuming must bring back: dead maps and their noise, thresholds per neuron; the weights of the last check; C_l so far.
-LIVELY = {
-    "max_epochs": 3,
-    "wta.enable_homeostasis": True,
-    "wta.threshold_min": 3.0,
-    "wta.homeostasis_lr": 4.0,
-    "homeostasis.dead_warmup": 2,
-    "homeostasis.dead_threshold": 0.9,
-}
-SETTLING = {"convergence.check_interval": 5, "convergence.delta_threshold": 1.0, "convergence.min_wins_per_neuron": 0}
-PATIENT = {"max_epochs": 5, "convergence.patience": 2, "stdp.lr_plus": 0.0, "stdp.lr_minus": 0.0}
-
-
-@pytest.mark.filterwarnings("ignore:wta.threshold_min")
-@pytest.mark.parametrize(
-    ("changes", "sample", "samples"),
-    [
-        pytest.param(LIVELY, 4, 36, id="in the first epoch"),
-        pytest.param(LIVELY, 12, 36, id="at its end"),
-        pytest.param(LIVELY, 13, 36, id="after it"),
-        pytest.param(LIVELY, 30, 36, id="in the last epoch"),
-        pytest.param(SETTLING, 7, 10, id="between two checks"),
-        pytest.param(PATIENT, 30, 36, id="without progress"),
-    ],
-)
-def test_resuming_goes_on_bitwise(world, interrupt, changes, sample, samples):
-    whole = world.run(changes)
-    assert len(whole.frames.samples("train")) == 12 and whole.metrics["samples"] == samples
-    assert changes is not LIVELY or whole.metrics["recovered_maps"] > 0
-    with interrupt(sample):
-        stopped = world.fresh(changes)
-    assert stopped.interrupted and "conv2.manifest.json" not in stopped.files
-    assert torch.load(stopped.folder / LATEST, weights_only=True)["progress"]["trainer"]["samples"] == sample
-    assert any(str(stopped.folder / LATEST) in line for line in stopped.warned)
-    assert train_layer.train_layer(stopped.cfg, "conv2", resume=stopped.folder / LATEST).ran
-    assert digest(stopped.folder / "checkpoints/conv2.pt") == digest(whole.folder / "checkpoints/conv2.pt")
-    assert digest(stopped.folder / "checkpoints/checkpoint_best.pt") == digest(whole.folder / "checkpoints/checkpoint_best.pt")
-    assert stopped.all_metrics == whole.all_metrics
-    assert {told(name) for name in stopped.files} == {told(name) for name in whole.files}
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_train_resumes_a_run_in_the_layer_that_was_stopped(world, interrupt, number, monkeypatch):
-    whole = world.run({"max_epochs": 2}, BOTH)
-    cfg = world.config({"max_epochs": 2})
-    before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
-    train_layer.train_layer(cfg, "conv2")
-    with interrupt(15, number), pytest.raises(KeyboardInterrupt):
-        train(cfg)
-    assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
-    (run,) = Path(cfg.output_dir).iterdir()
-    seen, learn = [], LayerTrainer.batch
-    monkeypatch.setattr(LayerTrainer, "batch", lambda trainer, spikes: seen.append(trainer.name) or learn(trainer, spikes))
-    assert train(cfg, resume=run).ran
-    assert seen == ["conv3"] * 9  # of 24
-    assert digest(run / "checkpoints/conv3.pt") == digest(whole.folder / "checkpoints/conv3.pt")
-
-
-def test_a_signal_at_the_layer_s_last_sample_finishes_the_layer_and_stops(world, interrupt):
-    settled = {"max_epochs": 3, "convergence.check_interval": 2, "convergence.delta_threshold": 1.0,
-               "convergence.min_wins_per_neuron": 0}  # fmt: skip
-    whole = world.run(settled)
-    assert whole.metrics["samples"] == 4
-    with interrupt(4):
-        stopped = world.fresh(settled, BOTH)
-    assert stopped.interrupted and "conv3.manifest.json" not in stopped.files
-    assert stopped.manifest("conv2")["result"] == whole.metrics
-    assert digest(stopped.folder / "checkpoints/conv2.pt") == digest(whole.folder / "checkpoints/conv2.pt")
-
-
-def test_resuming_something_else_is_refused_and_harms_nothing(world, interrupt):
-    with interrupt(4):
-        stopped = world.fresh({"max_epochs": 2}, name="mine")
-    before = contents(stopped.folder)
-    other = world.config({"max_epochs": 2, "stdp.lr_plus": 0.3, "output_dir": str(stopped.folder.parent)})
-    for start in (train, lambda cfg, **options: train_layer.train_layer(cfg, "conv2", **options)):
-        with pytest.raises(InputError, match="holds conv2 of another configuration or data") as caught:
-            start(other, name="mine", resume=stopped.folder / LATEST)
-        one_line(caught)
-    finished = world.run().folder / "checkpoints/conv2.pt"
-    with pytest.raises(InputError, match="holds a finished network, not conv2"):
-        train_layer.train_layer(stopped.cfg, "conv2", name="mine", resume=finished)
-    for path, line in ((stopped.folder / "gone.pt", "no such checkpoint"), (stopped.folder / "config.yaml", "not a readable")):
-        with pytest.raises(InputError, match=line):
-            train(stopped.cfg, name="mine", resume=path)
-    assert contents(stopped.folder) == before
-
-
-def test_resuming_a_finished_run_has_nothing_to_do(world):
-    run = world.run({"max_epochs": 2}, BOTH)
-    assert not train(run.cfg, resume=run.folder).ran
-
-
-def test_an_interrupted_command_exits_with_130_and_says_how_to_go_on(world, interrupt, place):
-    cfg = world.config()
-    (place.folder / "tiny.yaml").write_text(dump(cfg))
-    with interrupt(3):
-        result = place("train")
-    assert result.exit_code == 130 and "go on with --resume" in result.stderr and "Traceback" not in result.output
-    assert "conv2: C_l" in place.ok("train", "--resume", str(next(Path(cfg.output_dir).iterdir())), config=False)
-
-
-def test_messages_of_the_command_line(world, place):
+def test_the_command_line_names_what_is_missing(world, place):
     (place.folder / "tiny.yaml").write_text(dump(world.config({"cache_dir": "here"})))
     assert "run `spikeseg prepare`" in place.refused("train-layer", "conv2")
     place.ok("prepare")
     assert "run `spikeseg train-layer conv2`" in place.refused("train-layer", "conv3")
-    assert np.isin(["train", "train-layer"], list(main.commands)).all()
