@@ -127,7 +127,8 @@ def label_points(scene: Scene) -> np.ndarray:
         edge = seen & ~(np.r_[False, seen[:-1]] & np.r_[seen[1:], False])
         take = edge | (seen & (times % LABEL_INTERVAL_US == 0))
         part = np.zeros(np.count_nonzero(take), LABEL_DTYPE)
-        part["t"], part["x"], part["y"], part["id"] = times[take], *path[take].T, scene.object_id[satellite]
+        part["t"], part["id"] = times[take], scene.object_id[satellite]
+        part["x"], part["y"] = path[take, 0], path[take, 1]
         points.append(part)
     labels = np.concatenate(points) if points else np.zeros(0, LABEL_DTYPE)
     return labels[np.lexsort((labels["id"], labels["t"]))]

@@ -156,16 +156,18 @@ def brightness(scene: Scene, blocks: Sequence[np.ndarray], dt: float, rng: np.ra
     """
     keep = np.exp(-dt / scene.twinkle_s)
     kick = np.sqrt(1 - keep**2)
-    state = None
+    state, turning = None, np.flatnonzero(scene.tumble_depth)
     for block in blocks:
         air = rng.standard_normal((len(block), len(scene.contrast)))
         for now in air:
             if state is not None:
                 now[:] = keep * state + kick * now
             state = now
-        turn = 2 * np.pi * scene.tumble_hz * (block * dt)[:, None] + scene.tumble_phase
-        tumble = scene.tumble_depth * (FIRST_HARMONIC * np.sin(turn) + (1 - FIRST_HARMONIC) * np.sin(2 * turn))
-        yield scene.contrast * np.exp(scene.twinkle_std * air + tumble)
+        turn = 2 * np.pi * scene.tumble_hz[turning] * (block * dt)[:, None] + scene.tumble_phase[turning]
+        tumble = FIRST_HARMONIC * np.sin(turn) + (1 - FIRST_HARMONIC) * np.sin(2 * turn)
+        change = scene.twinkle_std * air
+        change[:, turning] += scene.tumble_depth[turning] * tumble
+        yield scene.contrast * np.exp(change)
 
 
 def draw_scene(
