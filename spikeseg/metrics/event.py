@@ -8,45 +8,60 @@ from typing import Any
 
 import numpy as np
 
-from .rates import intervals, rates, total
+from .rates import CONFIDENCE, RESAMPLES, Statistic, columns, rates, ratio, summary
 
 COUNTED = ("tp", "fp", "fn", "tn")
-
-MAX_LEVELS = 2048
-"""Score levels kept for the bootstrap of the pooled ROC-AUC; the point value uses all of them."""
+ANY_RESPONSE = float(np.finfo(np.float64).tiny)
+"""The threshold that every response above 0 reaches."""
 
 
 @dataclass(frozen=True)
 class EventScores:
-    """One recording: score (float64, n) and truth (bool, n) of its events; name and source of each event where it is
-    simulated."""
+    """The events of one recording.
+
+    Attributes:
+        name: of the recording.
+        scores: float64 (n,), finite, higher where an object is more likely.
+        truth: bool (n,), whether the event is an object's.
+
+    Raises ValueError when the arrays differ in shape or hold something else.
+    """
 
     name: str
     scores: np.ndarray
     truth: np.ndarray
 
+    def __post_init__(self) -> None:
+        if self.scores.shape != self.truth.shape or self.scores.ndim != 1 or self.truth.dtype != bool:
+            found = f"{self.scores.shape} scores, {self.truth.shape} truth of {self.truth.dtype}"
+            raise ValueError(f"{self.name}: {found}; expected (n,) scores and (n,) truth of bool")
+        if not np.isfinite(self.scores).all():
+            raise ValueError(f"{self.name}: {int((~np.isfinite(self.scores)).sum())} scores are not finite")
+
+
+def wins(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Mann-Whitney U: how many pairs of one score of each kind are in order, ties counted half.
+
+    Args:
+        positive, negative: scores, float64, (n,), (m,), each in rising order.
+    """
+    below = np.searchsorted(negative, positive, side="left").sum(dtype=np.int64)
+    not_above = np.searchsorted(negative, positive, side="right").sum(dtype=np.int64)
+    return (int(below) + int(not_above)) / 2
+
 
 def roc_auc(scores: np.ndarray, truth: np.ndarray) -> float | None:
-    """Area under the ROC curve, ties counted half; None unless both kinds of event occur."""
-    levels, inverse = np.unique(scores, return_inverse=True)
-    return _auc(*_histograms(inverse, truth, len(levels)))
+    """Area under the ROC curve of scores (n,) against truth bool (n,), ties counted half.
 
-
-def _histograms(level: np.ndarray, truth: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.bincount(level[truth], minlength=n), np.bincount(level[~truth], minlength=n)
-
-
-def _auc(positive: np.ndarray, negative: np.ndarray) -> float | None:
-    """AUC of counts per ascending score level (Mann-Whitney U)."""
-    n_positive, n_negative = int(positive.sum()), int(negative.sum())
-    if not n_positive or not n_negative:
-        return None
-    below = np.cumsum(negative, dtype=np.float64) - negative
-    return float((positive * (below + 0.5 * negative)).sum() / n_positive / n_negative)
+    None unless both kinds occur.
+    """
+    positive, negative = np.sort(scores[truth]), np.sort(scores[~truth])
+    pairs = len(positive) * len(negative)
+    return wins(positive, negative) / pairs if pairs else None
 
 
 def counts(scores: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str, int]:
-    """tp, fp, fn, tn of 'score >= threshold'."""
+    """tp, fp, fn, tn of 'score >= threshold' over events: scores (n,), truth bool (n,)."""
     said = scores >= threshold
     return {
         "tp": int((said & truth).sum()),
@@ -59,61 +74,78 @@ def counts(scores: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str,
 def calibrate(recordings: Sequence[EventScores]) -> float:
     """The threshold of highest pooled informedness, the lowest of equals; for the training split alone.
 
-    Without events of both kinds there is nothing to choose by: the smallest positive number, so that any response counts."""
-    tiny = float(np.finfo(np.float64).tiny)
+    Never 0 or less: silence is no detection. Without events of both kinds there is nothing to choose by: ANY_RESPONSE.
+    """
     if not recordings:
-        return tiny
+        return ANY_RESPONSE
     scores = np.concatenate([r.scores for r in recordings])
     truth = np.concatenate([r.truth for r in recordings])
     if not truth.any() or truth.all():
-        return tiny
-    levels, inverse = np.unique(scores, return_inverse=True)
-    positive, negative = _histograms(inverse, truth, len(levels))
+        return ANY_RESPONSE
+    levels, level = np.unique(scores, return_inverse=True)
+    positive = np.bincount(level[truth], minlength=len(levels))
+    negative = np.bincount(level[~truth], minlength=len(levels))
     recall = np.cumsum(positive[::-1])[::-1] / positive.sum()
     alarms = np.cumsum(negative[::-1])[::-1] / negative.sum()
-    best = int(np.argmax(recall - alarms))
-    return float(levels[best]) if levels[best] > 0 else tiny
+    return max(float(levels[np.argmax(recall - alarms)]), ANY_RESPONSE)
 
 
 def score(
-    recordings: Sequence[EventScores], threshold: float, *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0
+    recordings: Sequence[EventScores],
+    threshold: float,
+    *,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Pooled and mean ROC-AUC, precision, recall, F1 and informedness at a threshold, with intervals and a table per recording.
+    """Pooled and mean ROC-AUC, and precision, recall, specificity, F1 and informedness at a threshold.
 
     Args:
-        recordings: at least the scores and truth of each.
+        recordings: scores and truth of each.
         threshold: an event is positive if its score reaches it.
-        resamples, confidence, seed: of the bootstrap over recordings.
-    """
-    scores = np.concatenate([r.scores for r in recordings]) if recordings else np.zeros(0)
-    truth = np.concatenate([r.truth for r in recordings]) if recordings else np.zeros(0, bool)
-    edges = np.unique(scores)
-    if len(edges) > MAX_LEVELS:
-        edges = np.unique(np.quantile(scores, np.linspace(0, 1, MAX_LEVELS), method="nearest"))
-    rows: list[tuple[dict[str, Any], tuple[np.ndarray, np.ndarray]]] = []
-    for r in recordings:
-        level = np.searchsorted(edges, r.scores, side="right") - 1
-        histograms = _histograms(np.maximum(level, 0), r.truth, max(len(edges), 1))
-        row = {"name": r.name, "roc_auc": roc_auc(r.scores, r.truth), **counts(r.scores, r.truth, threshold)}
-        rows.append((row, histograms))
+        resamples, confidence, seed: of the intervals, see `rates.summary`.
 
-    def statistic(chosen: list[Any]) -> dict[str, float | None]:
-        aucs = [row["roc_auc"] for row, _ in chosen if row["roc_auc"] is not None]
-        pooled = _auc(sum(h[0] for _, h in chosen), sum(h[1] for _, h in chosen)) if chosen else None
-        found = rates(total([{k: row[k] for k in COUNTED} for row, _ in chosen]))
+    Returns:
+        as `rates.summary`, and threshold, events, object_events (how many). "roc_auc" is that of all events together,
+        "roc_auc_mean" the mean over the recordings that have events of both kinds. Both are exact, in the
+        intervals too: the pooled one is a quadratic form in the recordings' weights.
+    """
+    rows = [{"name": r.name, **counts(r.scores, r.truth, threshold)} for r in recordings]
+    found = summary(
+        _statistic(recordings, columns(rows, COUNTED)),
+        rows,
+        counted=COUNTED,
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
+    )
+    for row in found["recordings"]:
+        del row["roc_auc_mean"]  # of one recording: its roc_auc
+    return {
+        **found,
+        "threshold": threshold,
+        "events": sum(len(r.scores) for r in recordings),
+        "object_events": sum(int(r.truth.sum()) for r in recordings),
+    }
+
+
+def _statistic(recordings: Sequence[EventScores], table: np.ndarray) -> Statistic:
+    """Of the recordings and their counts, int64 (n, 4)."""
+    n = len(recordings)
+    positive = [np.sort(r.scores[r.truth]) for r in recordings]
+    negative = [np.sort(r.scores[~r.truth]) for r in recordings]
+    won = np.array([[wins(p, q) for q in negative] for p in positive]).reshape(n, n)
+    n_positive = np.array([len(p) for p in positive], np.int64)
+    n_negative = np.array([len(q) for q in negative], np.int64)
+    own = ratio(np.diag(won), n_positive * n_negative)
+    both = ~np.isnan(own)
+
+    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
+        found = rates(*(weights @ table).T)
         return {
-            "roc_auc": pooled,
-            "roc_auc_mean": float(np.mean(aucs)) if aucs else None,
+            "roc_auc": ratio(((weights @ won) * weights).sum(1), (weights @ n_positive) * (weights @ n_negative)),
+            "roc_auc_mean": ratio(weights[:, both] @ own[both], weights[:, both].sum(1)),
             **{name: found[name] for name in ("precision", "recall", "specificity", "f1", "informedness")},
         }
 
-    value = statistic(rows)
-    value["roc_auc"] = roc_auc(scores, truth)
-    return {
-        **value,
-        "threshold": threshold,
-        "events": len(scores),
-        "object_events": int(truth.sum()),
-        "intervals": intervals(rows, statistic, resamples=resamples, confidence=confidence, seed=seed),
-        "recordings": [row | rates({k: row[k] for k in COUNTED}) for row, _ in rows],
-    }
+    return statistic

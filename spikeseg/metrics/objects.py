@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from .rates import intervals, rates, ratio
+from .rates import CONFIDENCE, RESAMPLES, columns, rates, ratio, summary
+
+COUNTED = ("tp", "fp", "fn", "free", "silent")
 
 
 def match(detected: np.ndarray, true: np.ndarray, tolerance_px: float) -> list[tuple[int, int]]:
@@ -16,23 +18,25 @@ def match(detected: np.ndarray, true: np.ndarray, tolerance_px: float) -> list[t
 
     Args:
         detected, true: (n, 2), (m, 2) positions x, y in pixels.
+        tolerance_px: the border included.
     """
     if not len(detected) or not len(true):
         return []
     distance = np.hypot(*(detected[:, None] - true[None]).transpose(2, 0, 1))
     near = distance <= tolerance_px
     far = 1 + tolerance_px * (1 + min(distance.shape))  # one match more always outweighs the distances
-    rows, columns = linear_sum_assignment(np.where(near, distance, far))
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if near[i, j]]
+    rows, cols = linear_sum_assignment(np.where(near, distance, far))
+    return [(int(i), int(j)) for i, j in zip(rows, cols, strict=True) if near[i, j]]
 
 
 def counts(windows: Sequence[tuple[np.ndarray, np.ndarray]], tolerance_px: float) -> dict[str, int]:
-    """tp, fp, fn over a recording's windows, and how many object-free windows it has and how many of them stayed silent.
+    """tp, fp, fn over a recording's windows; free, its object-free windows; silent, those of them without detection.
 
     Args:
-        windows: per window, detected and true positions (n, 2), (m, 2).
+        windows: per window, detected and true positions (n, 2), (m, 2), pixels.
+        tolerance_px: largest distance of a match.
     """
-    result = {"tp": 0, "fp": 0, "fn": 0, "free": 0, "silent": 0}
+    result = dict.fromkeys(COUNTED, 0)
     for detected, true in windows:
         hits = len(match(detected, true, tolerance_px))
         result["tp"] += hits
@@ -43,26 +47,28 @@ def counts(windows: Sequence[tuple[np.ndarray, np.ndarray]], tolerance_px: float
     return result
 
 
-def score(rows: Sequence[dict[str, Any]], *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
-    """TP, FP, FN, precision, recall, F1, specificity over object-free windows and informedness, from counts per recording."""
+def score(
+    rows: Sequence[dict[str, Any]], *, resamples: int = RESAMPLES, confidence: float = CONFIDENCE, seed: int = 0
+) -> dict[str, Any]:
+    """Precision, recall and F1 of objects, specificity over object-free windows, and informedness.
 
-    def statistic(chosen: list[dict[str, Any]]) -> dict[str, float | None]:
-        summed = {name: sum(row[name] for row in chosen) for name in ("tp", "fp", "fn", "free", "silent")}
-        found = rates({**summed, "tn": 0})
-        specificity = ratio(summed["silent"], summed["free"])
-        recall = found["recall"]
-        informedness = None if recall is None or specificity is None else recall + specificity - 1
+    Args:
+        rows: per recording a "name" and its `counts`.
+        resamples, confidence, seed: of the intervals, see `rates.summary`.
+
+    Returns:
+        as `rates.summary`. The specificity is None where no window is free of objects, and so is the informedness
+        (recall of objects + specificity of windows - 1).
+    """
+    table = columns(rows, COUNTED)
+
+    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
+        tp, fp, fn, free, silent = (weights @ table).T
+        of_objects, specificity = rates(tp, fp, fn, np.zeros_like(tp)), ratio(silent, free)
         return {
-            "precision": found["precision"],
-            "recall": recall,
-            "f1": found["f1"],
+            **{name: of_objects[name] for name in ("precision", "recall", "f1")},
             "specificity": specificity,
-            "informedness": informedness,
+            "informedness": of_objects["recall"] + specificity - 1,
         }
 
-    return {
-        **{name: sum(row[name] for row in rows) for name in ("tp", "fp", "fn")},
-        **statistic(list(rows)),
-        "intervals": intervals(rows, statistic, resamples=resamples, confidence=confidence, seed=seed),
-        "recordings": [dict(row) for row in rows],
-    }
+    return summary(statistic, rows, counted=COUNTED, resamples=resamples, confidence=confidence, seed=seed)

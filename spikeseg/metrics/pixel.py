@@ -7,12 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from .rates import intervals, rates, total
-from .truth import MAX_GAP_US, positions
+from .rates import CONFIDENCE, RESAMPLES, columns, rates, summary
+from .truth import MAX_GAP_US, disc_pixels, positions
+
+COUNTED = ("tp", "fp", "fn", "tn")
 
 
 def discs(
-    labels: np.ndarray, times_us: np.ndarray, size: tuple[int, int], radius_px: float, max_gap_us: float = MAX_GAP_US
+    labels: np.ndarray,
+    times_us: np.ndarray,
+    size: tuple[int, int],
+    radius_px: float,
+    max_gap_us: float = MAX_GAP_US,
 ) -> np.ndarray:
     """Pixels within `radius_px` of the pixel that holds an object, at each time. -> bool (n, H, W).
 
@@ -20,18 +26,14 @@ def discs(
         labels: LABEL_DTYPE, in pixels of a frame of this size.
         times_us: (n,) µs.
         size: (H, W).
+        radius_px: 0 gives that pixel alone, 1 its four neighbours too.
+        max_gap_us: see `truth.positions`.
     """
-    result = np.zeros((len(times_us), *size), bool)
-    reach = np.arange(-int(radius_px) - 1, int(radius_px) + 2)
-    dy, dx = (
-        v[np.hypot(*np.meshgrid(reach, reach, indexing="ij")) <= radius_px] for v in np.meshgrid(reach, reach, indexing="ij")
-    )
     at = positions(labels, times_us, max_gap_us)
-    y = np.rint(at["y"]).astype(np.int64)[:, None] + dy
-    x = np.rint(at["x"]).astype(np.int64)[:, None] + dx
-    inside = (y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])
-    index = np.broadcast_to(at["index"][:, None], y.shape)
-    result[index[inside], y[inside], x[inside]] = True
+    row, column, inside = disc_pixels(np.rint(at["x"]), np.rint(at["y"]), size, radius_px)
+    index = np.broadcast_to(at["index"][:, None], row.shape)
+    result = np.zeros((len(times_us), *size), bool)
+    result[index[inside], row[inside], column[inside]] = True
     return result
 
 
@@ -52,18 +54,27 @@ def counts(
         labels: LABEL_DTYPE in frame pixels.
         threshold: positive where saliency >= threshold.
         tolerance_px: radius of the true discs.
+        max_gap_us: see `truth.positions`.
     """
     truth = discs(labels, times_us, saliency.shape[1:], tolerance_px, max_gap_us)
     said = saliency >= threshold
-    tp, n_said, n_true = int((said & truth).sum()), int(said.sum()), int(truth.sum())
+    tp, n_said, n_true = (int(np.count_nonzero(mask)) for mask in (said & truth, said, truth))
     return {"tp": tp, "fp": n_said - tp, "fn": n_true - tp, "tn": saliency.size - n_said - n_true + tp}
 
 
-def score(rows: Sequence[dict[str, Any]], *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
-    """Sensitivity, specificity, informedness and IoU from counts per recording (with a "name" each)."""
+def score(
+    rows: Sequence[dict[str, Any]], *, resamples: int = RESAMPLES, confidence: float = CONFIDENCE, seed: int = 0
+) -> dict[str, Any]:
+    """Sensitivity, specificity, informedness and IoU.
 
-    def statistic(chosen: list[dict[str, Any]]) -> dict[str, float | None]:
-        found = rates(total([{k: row[k] for k in ("tp", "fp", "fn", "tn")} for row in chosen]))
+    Args:
+        rows: per recording a "name" and its `counts`.
+        resamples, confidence, seed: of the intervals, see `rates.summary`, which says what is returned.
+    """
+    table = columns(rows, COUNTED)
+
+    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
+        found = rates(*(weights @ table).T)
         return {
             "sensitivity": found["recall"],
             "specificity": found["specificity"],
@@ -71,8 +82,4 @@ def score(rows: Sequence[dict[str, Any]], *, resamples: int = 1000, confidence: 
             "iou": found["iou"],
         }
 
-    return {
-        **statistic(list(rows)),
-        "intervals": intervals(rows, statistic, resamples=resamples, confidence=confidence, seed=seed),
-        "recordings": [dict(row) | rates(row) for row in rows],
-    }
+    return summary(statistic, rows, counted=COUNTED, resamples=resamples, confidence=confidence, seed=seed)

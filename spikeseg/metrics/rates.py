@@ -1,4 +1,9 @@
-"""Rates from counts, with intervals from resampling recordings."""
+"""Rates from counts, and their intervals from resampling recordings.
+
+Every mode gives a `Statistic`: named values as functions of how often each recording is counted. Counting each once
+gives the pooled value, one alone that recording's own, a bootstrap draw one value of the resampled distribution.
+Within this module an undefined value (nothing to divide by) is nan; what leaves it says None, null in JSON.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +12,26 @@ from typing import Any
 
 import numpy as np
 
-Counts = Mapping[str, float]
+from spikeseg.sections import EvaluationConfig
+
+RESAMPLES: int = EvaluationConfig.bootstrap
+CONFIDENCE: float = EvaluationConfig.confidence
+
+Statistic = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Weights int64 (b, n), how often each of n recordings counts -> name -> float64 (b,), nan where undefined."""
 
 
-def ratio(part: float, whole: float) -> float | None:
-    """part / whole, or None where there is nothing to count."""
-    return part / whole if whole else None
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, nan where whole is 0. -> float64, shape of the arguments."""
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole != 0)
 
 
-def rates(counts: Counts) -> dict[str, float | None]:
-    """Precision, recall (sensitivity), specificity, F1, IoU and informedness of tp, fp, fn, tn (numbers or None)."""
-    tp, fp, fn, tn = (counts[k] for k in ("tp", "fp", "fn", "tn"))
+def rates(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall (sensitivity), specificity, F1, IoU and informedness (recall + specificity - 1).
+
+    All arrays of one shape; nan where a denominator is 0.
+    """
     recall, specificity = ratio(tp, tp + fn), ratio(tn, tn + fp)
     return {
         "precision": ratio(tp, tp + fp),
@@ -25,47 +39,74 @@ def rates(counts: Counts) -> dict[str, float | None]:
         "specificity": specificity,
         "f1": ratio(2 * tp, 2 * tp + fp + fn),
         "iou": ratio(tp, tp + fp + fn),
-        "informedness": None if recall is None or specificity is None else recall + specificity - 1,
+        "informedness": recall + specificity - 1,
     }
 
 
-def total(rows: Sequence[Counts]) -> dict[str, float]:
-    """Counts of several recordings added up."""
-    names = rows[0].keys() if rows else ("tp", "fp", "fn", "tn")
-    return {name: sum(row[name] for row in rows) for name in names}
+def columns(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> np.ndarray:
+    """The named counts of every recording. -> int64 (len(rows), len(names))."""
+    return np.array([[row[name] for name in names] for row in rows], np.int64).reshape(len(rows), len(names))
 
 
-def intervals(
-    rows: Sequence[Any],
-    statistic: Callable[[list[Any]], Mapping[str, float | None]],
+def draws(n: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each of n recordings occurs in each resample (n drawn with replacement). -> int64 (resamples, n).
+
+    Equal n and seed give equal draws: the intervals of all detectors rest on the same resamples.
+    """
+    chosen = np.random.default_rng(seed).integers(0, n, (resamples, n))
+    flat = chosen + n * np.arange(resamples)[:, None]
+    return np.bincount(flat.ravel(), minlength=resamples * n).reshape(resamples, n)
+
+
+def summary(
+    statistic: Statistic,
+    rows: Sequence[Mapping[str, Any]],
     *,
-    resamples: int,
-    confidence: float,
-    seed: int,
-) -> dict[str, list[float] | None]:
-    """Percentile bootstrap over recordings.
+    counted: Sequence[str],
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What every mode returns: pooled values, pooled counts, intervals, and the same per recording.
 
     Args:
-        rows: what the statistic takes, one entry per recording.
-        statistic: from a list of rows to named values, None where undefined.
-        resamples: how many times to draw as many recordings with replacement.
-        confidence: 0.95 gives the 2.5th and the 97.5th percentile.
-        seed: of the draws.
+        statistic: see `Statistic`.
+        rows: per recording a "name" and the counts.
+        counted: names of the counts.
+        resamples, confidence, seed: of the percentile bootstrap over recordings; 0.95 gives the 2.5th and the 97.5th
+            percentile of the resampled values.
 
     Returns:
-        name -> [low, high], or None where too few resamples (under half) defined it.
+        name -> float or None for values, name -> int for counts; "intervals": name -> [low, high], or None with fewer
+        than two recordings or where under half of the resamples define the value; "recordings": per recording
+        its row with its own values.
     """
-    if not rows:
-        return {}
-    rng = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {name: [] for name in statistic(list(rows))}
-    for _ in range(resamples):
-        values = statistic([rows[i] for i in rng.integers(0, len(rows), len(rows))])
-        for name, value in values.items():
-            if value is not None:
-                drawn[name].append(value)
-    tails = [50 * (1 - confidence), 100 - 50 * (1 - confidence)]
+    n = len(rows)
+    pooled = statistic(np.ones((1, n), np.int64))
+    own = statistic(np.eye(n, dtype=np.int64))
+    totals = columns(rows, counted).sum(0).tolist()
     return {
-        name: [float(v) for v in np.percentile(values, tails)] if 2 * len(values) >= resamples else None
-        for name, values in drawn.items()
+        **{name: _number(value[0]) for name, value in pooled.items()},
+        **dict(zip(counted, totals, strict=True)),
+        "intervals": _intervals(statistic, n, list(pooled), resamples, confidence, seed),
+        "recordings": [dict(row) | {name: _number(v[i]) for name, v in own.items()} for i, row in enumerate(rows)],
     }
+
+
+def _intervals(
+    statistic: Statistic, n: int, names: Sequence[str], resamples: int, confidence: float, seed: int
+) -> dict[str, list[float] | None]:
+    if n < 2:
+        return dict.fromkeys(names)
+    drawn = statistic(draws(n, resamples, seed))
+    tails = (50 * (1 - confidence), 100 - 50 * (1 - confidence))
+    result: dict[str, list[float] | None] = {}
+    for name, values in drawn.items():
+        defined = values[~np.isnan(values)]
+        enough = 2 * len(defined) >= resamples
+        result[name] = [float(v) for v in np.percentile(defined, tails)] if enough else None
+    return result
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-MAX_GAP_US = 1_000_000
+from spikeseg.sections import EvaluationConfig
+
+MAX_GAP_US: float = 1000 * EvaluationConfig.max_label_gap_ms
+"""Longest time between two labels of an object, µs, over which its position is interpolated."""
+
+POSITION_DTYPE = np.dtype([("index", "<i8"), ("id", "<i4"), ("x", "<f8"), ("y", "<f8")])
+"""An object at one of several times: which time, which object, its position in pixels."""
 
 
 def positions(labels: np.ndarray, times_us: np.ndarray, max_gap_us: float = MAX_GAP_US) -> np.ndarray:
     """Objects at given times, interpolated linearly between their label points.
 
-    Nothing is interpolated over gaps above `max_gap_us`, nor before an object's first and after its last point.
+    Nothing is interpolated over gaps above `max_gap_us`, nor before an object's first and after its last point; at
+    the time of a label point the object is there in any case.
 
     Args:
         labels: LABEL_DTYPE, any order.
-        times_us: (n,) int64 or float64, µs.
+        times_us: (n,) int64 or float64 µs, any order.
 
     Returns:
-        structured array (m,) with fields ``index`` (int64, which time), ``id`` (int32), ``x``, ``y`` (float64, pixels), in
-        the order of
-        objects, then times.
+        POSITION_DTYPE (m,), by object, then in the order of the times.
     """
     found = []
     times = np.asarray(times_us, np.float64)
@@ -27,29 +32,56 @@ def positions(labels: np.ndarray, times_us: np.ndarray, max_gap_us: float = MAX_
         points = labels[labels["id"] == name]
         points = points[np.argsort(points["t"], kind="stable")]
         t = points["t"].astype(np.float64)
-        after = np.searchsorted(t, times, side="left")
-        exact = (after < len(t)) & (t[np.minimum(after, len(t) - 1)] == times)
-        inside = (after > 0) & (after < len(t))
-        gap = np.where(inside, t[np.minimum(after, len(t) - 1)] - t[np.maximum(after - 1, 0)], np.inf)
-        known = np.flatnonzero(exact | (inside & (gap <= max_gap_us)))
-        rows = np.zeros(len(known), POSITION_DTYPE)
-        rows["index"], rows["id"] = known, name
-        rows["x"] = np.interp(times[known], t, points["x"])
-        rows["y"] = np.interp(times[known], t, points["y"])
-        found.append(rows)
+        alive = np.flatnonzero((times >= t[0]) & (times <= t[-1]))
+        after = np.searchsorted(t, times[alive], side="left")
+        gap = t[after] - t[np.maximum(after - 1, 0)]
+        known = alive[(gap <= max_gap_us) | (t[after] == times[alive])]
+        at = np.zeros(len(known), POSITION_DTYPE)
+        at["index"], at["id"] = known, name
+        at["x"] = np.interp(times[known], t, points["x"])
+        at["y"] = np.interp(times[known], t, points["y"])
+        found.append(at)
     return np.concatenate(found) if found else np.zeros(0, POSITION_DTYPE)
 
 
-POSITION_DTYPE = np.dtype([("index", "<i8"), ("id", "<i4"), ("x", "<f8"), ("y", "<f8")])
+def event_truth(
+    events: np.ndarray, labels: np.ndarray, radius_px: float, max_gap_us: float = MAX_GAP_US
+) -> np.ndarray:
+    """Whether each event lies within `radius_px` of a labelled object at its time. -> bool (n,).
 
-
-def event_truth(events: np.ndarray, labels: np.ndarray, radius_px: float, max_gap_us: float = MAX_GAP_US) -> np.ndarray:
-    """Whether each event lies within `radius_px` of a labelled object at its time. -> bool (n,)."""
+    Args:
+        events: with t (µs), x, y (pixels).
+        labels: LABEL_DTYPE.
+        radius_px: the border included.
+        max_gap_us: see `positions`.
+    """
     result = np.zeros(len(events), bool)
     at = positions(labels, events["t"], max_gap_us)
     near = np.hypot(events["x"][at["index"]] - at["x"], events["y"][at["index"]] - at["y"]) <= radius_px
     result[at["index"][near]] = True
     return result
+
+
+def disc_pixels(
+    x: np.ndarray, y: np.ndarray, size: tuple[int, int], radius_px: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pixels whose centre lies within `radius_px` of each of m points, the border included.
+
+    Args:
+        x, y: (m,) float64, pixels.
+        size: (height, width) of the sensor or frame.
+
+    Returns:
+        row, column int64 (m, k): every pixel around each point; inside bool (m, k): those of the disc that are on the
+        sensor. The others' coordinates may lie off it.
+    """
+    reach = int(np.ceil(radius_px)) + 1
+    dy, dx = (grid.ravel() for grid in np.mgrid[-reach : reach + 1, -reach : reach + 1])
+    row = np.floor(y).astype(np.int64)[:, None] + dy
+    column = np.floor(x).astype(np.int64)[:, None] + dx
+    inside = np.hypot(row - np.asarray(y)[:, None], column - np.asarray(x)[:, None]) <= radius_px
+    inside &= (row >= 0) & (row < size[0]) & (column >= 0) & (column < size[1])
+    return row, column, inside
 
 
 def span(labels: np.ndarray) -> tuple[int, int] | None:

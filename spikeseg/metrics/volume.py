@@ -1,9 +1,11 @@
-"""Mode `volume` [Afshar 2020; Kirkland 2023]: slices of short duration, discs around objects against a tiling of everything else.
+"""Mode `volume` [Afshar 2020; Kirkland 2023]: in short slices of time, discs around objects against a tiling.
 
-A slice's true region is the disc of radius r around a labelled object; its false regions are the squares of side 2r + 1 of a
-fixed tiling
-that touch no disc. A region is positive if the density of the detector's output in it exceeds the density over the whole
-recording.
+A slice's true regions are the discs of radius r around the labelled objects at its middle (the pixels whose centre is
+within r); its false regions are the squares of side 2r + 1 of a fixed tiling, from the origin, that hold no pixel of a
+disc. A region is positive if the density of the detector's output in it exceeds the density over the whole of what is
+scored. Regions cut off by the sensor's border, and the last slice where it is partly filled, count with the
+area and time they have.
+
 Radius, tiling and pooling are choices of ours: the published text at hand does not fix them.
 """
 
@@ -14,13 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from .rates import intervals, rates, total
-from .truth import MAX_GAP_US, positions
+from spikeseg.sections import EvaluationConfig
 
-SLICE_US = 10_000
+from .rates import CONFIDENCE, RESAMPLES, columns, rates, summary
+from .truth import MAX_GAP_US, disc_pixels, positions
+
+SLICE_US: int = round(1000 * EvaluationConfig.slice_ms)
+COUNTED = ("tp", "fp", "fn", "tn")
+ROUNDING = 1 + 1e-9
+"""A sum of weights is above a density only if it is so by more than its own rounding."""
+TOGETHER = 4096
+"""Discs looked at at a time: bounds the memory."""
 
 OUTPUT_DTYPE = np.dtype([("t", "<i8"), ("x", "<i4"), ("y", "<i4"), ("w", "<f8")])
-"""A detector's output: weight w at time t (µs) and pixel x, y. A raw event weighs 1."""
+"""A detector's output: weight w >= 0 at time t (µs) and pixel x, y. A raw event weighs 1."""
 
 
 def counts(
@@ -40,25 +49,71 @@ def counts(
         output: OUTPUT_DTYPE, any order; what lies outside start_us..end_us is ignored.
         labels: LABEL_DTYPE.
         sensor_size: (W, H) pixels.
-        start_us, end_us: what is scored; the last slice may be partly filled.
+        start_us, end_us: what is scored, both included.
+        radius_px: of the discs.
+        slice_us: length of a slice; the first begins at start_us.
+        max_gap_us: see `truth.positions`.
+
+    Raises ValueError: end before start, output off the sensor, weights below 0 or not finite.
     """
     width, height = sensor_size
-    n_slices = max(1, -(-(end_us - start_us + 1) // slice_us))
     output = output[(output["t"] >= start_us) & (output["t"] <= end_us)]
+    _check(output, sensor_size, start_us, end_us)
+    duration = end_us - start_us + 1
+    n_slices = -(-duration // slice_us)
+    filled = np.ones(n_slices)
+    filled[-1] = duration / slice_us - (n_slices - 1)
     index = (output["t"] - start_us) // slice_us
-    mean = output["w"].sum() / (n_slices * width * height)
-    at = positions(labels, start_us + slice_us * np.arange(n_slices) + slice_us // 2, max_gap_us)
+    density = output["w"].sum() / (filled.sum() * width * height) * ROUNDING
 
     side = int(2 * radius_px) + 1
-    rows, columns = -(-height // side), -(-width // side)
-    tile = (index * rows + output["y"] // side) * columns + output["x"] // side
-    weight = np.bincount(tile, output["w"], n_slices * rows * columns).reshape(n_slices, rows, columns)
-    area = np.outer(_lengths(height, side), _lengths(width, side))
-    free = ~_touched(at, n_slices, (height, width), side, radius_px)
-    alarms = int((weight > mean * area)[free].sum())
+    n_rows, n_columns = -(-height // side), -(-width // side)
+    middles = start_us + slice_us * (np.arange(n_slices) + filled / 2)
+    pixels, weights = _sums((index * height + output["y"]) * width + output["x"], output["w"])
+    at = positions(labels, middles, max_gap_us)
+    hits, discs, touched = 0, 0, [np.zeros(0, np.int64)]
+    for first in range(0, len(at), TOGETHER):
+        some = at[first : first + TOGETHER]
+        row, column, inside = disc_pixels(some["x"], some["y"], (height, width), radius_px)
+        when = some["index"][:, None]
+        area = inside.sum(1)
+        weight = np.where(inside, _looked_up((when * height + row) * width + column, pixels, weights), 0).sum(1)
+        hits += int((weight > density * area * filled[some["index"]]).sum())
+        discs += int((area > 0).sum())
+        touched.append(np.unique(((when * n_rows + row // side) * n_columns + column // side)[inside]))
+    true_tiles = np.unique(np.concatenate(touched))
 
-    hits = _positive_discs(at, output, index, (height, width), radius_px, mean)
-    return {"tp": hits, "fp": alarms, "fn": len(at) - hits, "tn": int(free.sum()) - alarms}
+    tiles, weights = _sums((index * n_rows + output["y"] // side) * n_columns + output["x"] // side, output["w"])
+    area = np.outer(_lengths(height, side), _lengths(width, side)).ravel()[tiles % (n_rows * n_columns)]
+    positive = tiles[weights > density * area * filled[tiles // (n_rows * n_columns)]]
+    alarms = int((~np.isin(positive, true_tiles)).sum())
+    free = n_slices * n_rows * n_columns - len(true_tiles)
+    return {"tp": hits, "fp": alarms, "fn": discs - hits, "tn": free - alarms}
+
+
+def _check(output: np.ndarray, sensor_size: tuple[int, int], start_us: int, end_us: int) -> None:
+    if end_us < start_us:
+        raise ValueError(f"scored from {start_us} to {end_us} µs; expected an end not before the start")
+    for name, side in zip("xy", sensor_size, strict=True):
+        if len(output) and not 0 <= output[name].min() <= output[name].max() < side:
+            found = f"{output[name].min()}..{output[name].max()}"
+            raise ValueError(f"output.{name}: {found}; expected 0..{side - 1}")
+    if not (np.isfinite(output["w"]) & (output["w"] >= 0)).all():
+        raise ValueError("output.w: expected finite weights from 0")
+
+
+def _sums(keys: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct keys, rising, and the sum of weights of each."""
+    distinct, inverse = np.unique(keys, return_inverse=True)
+    return distinct, np.bincount(inverse, weights, len(distinct))
+
+
+def _looked_up(keys: np.ndarray, distinct: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The value of each key, 0 where it is not among the distinct ones."""
+    if not len(distinct):
+        return np.zeros(keys.shape)
+    place = np.minimum(np.searchsorted(distinct, keys), len(distinct) - 1)
+    return np.where(distinct[place] == keys, values[place], 0)
 
 
 def _lengths(size: int, side: int) -> np.ndarray:
@@ -66,48 +121,23 @@ def _lengths(size: int, side: int) -> np.ndarray:
     return np.minimum(side, size - np.arange(0, size, side))
 
 
-def _touched(at: np.ndarray, n_slices: int, size: tuple[int, int], side: int, radius: float) -> np.ndarray:
-    """Which tiles hold a pixel of a disc. -> bool (n_slices, rows, columns)."""
-    rows, columns = -(-size[0] // side), -(-size[1] // side)
-    touched = np.zeros((n_slices, rows, columns), bool)
-    top, left = np.arange(rows) * side, np.arange(columns) * side
-    bottom, right = np.minimum(top + side, size[0]) - 1, np.minimum(left + side, size[1]) - 1
-    for p in at:
-        dy = np.clip(p["y"], top, bottom) - p["y"]
-        dx = np.clip(p["x"], left, right) - p["x"]
-        touched[p["index"]] |= np.hypot(dy[:, None], dx[None, :]) <= radius
-    return touched
+def score(
+    rows: Sequence[dict[str, Any]], *, resamples: int = RESAMPLES, confidence: float = CONFIDENCE, seed: int = 0
+) -> dict[str, Any]:
+    """Sensitivity, specificity and informedness, pooled and per recording.
 
+    Args:
+        rows: per recording a "name" and its `counts`.
+        resamples, confidence, seed: of the intervals, see `rates.summary`, which says what is returned.
+    """
+    table = columns(rows, COUNTED)
 
-def _positive_discs(
-    at: np.ndarray, output: np.ndarray, index: np.ndarray, size: tuple[int, int], radius: float, mean: float
-) -> int:
-    order = np.argsort(index, kind="stable")
-    output, index = output[order], index[order]
-    hits = 0
-    for p in at:
-        inside = slice(*np.searchsorted(index, (p["index"], p["index"] + 1)))
-        near = np.hypot(output["x"][inside] - p["x"], output["y"][inside] - p["y"]) <= radius
-        hits += output["w"][inside][near].sum() > mean * _disc_area(p["x"], p["y"], size, radius)
-    return int(hits)
+    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
+        found = rates(*(weights @ table).T)
+        return {
+            "sensitivity": found["recall"],
+            "specificity": found["specificity"],
+            "informedness": found["informedness"],
+        }
 
-
-def _disc_area(x: float, y: float, size: tuple[int, int], radius: float) -> int:
-    """Pixels of the sensor within the disc."""
-    rows = np.arange(max(0, int(y - radius)), min(size[0], int(y + radius) + 2))
-    columns = np.arange(max(0, int(x - radius)), min(size[1], int(x + radius) + 2))
-    return int((np.hypot(rows[:, None] - y, columns[None, :] - x) <= radius).sum())
-
-
-def score(rows: Sequence[dict[str, Any]], *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0) -> dict[str, Any]:
-    """Sensitivity, specificity and informedness, pooled and per recording, from counts per recording."""
-
-    def statistic(chosen: list[dict[str, Any]]) -> dict[str, float | None]:
-        found = rates(total([{k: row[k] for k in ("tp", "fp", "fn", "tn")} for row in chosen]))
-        return {"sensitivity": found["recall"], "specificity": found["specificity"], "informedness": found["informedness"]}
-
-    return {
-        **statistic(list(rows)),
-        "intervals": intervals(rows, statistic, resamples=resamples, confidence=confidence, seed=seed),
-        "recordings": [dict(row) | rates(row) for row in rows],
-    }
+    return summary(statistic, rows, counted=COUNTED, resamples=resamples, confidence=confidence, seed=seed)
