@@ -5,7 +5,8 @@ from spikeseg.sections import HomeostasisConfig
 
 
 def homeostasis(n=3, **changes):
-    settings = {"theta_rest": 1.0, "theta_plus": 0.5, "tau_theta": 10.0, "theta_max": 2.0, "dead_warmup": 5, "dead_threshold": 0.3}
+    settings = {"theta_rest": 1.0, "theta_plus": 0.5, "tau_theta": 10.0, "theta_max": 2.0}
+    settings |= {"dead_warmup": 5, "dead_threshold": 0.3}
     return MapHomeostasis(n, HomeostasisConfig(**{**settings, **changes}))
 
 
