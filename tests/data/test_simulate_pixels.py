@@ -144,6 +144,21 @@ def test_thresholds_differ_from_pixel_to_pixel():
     assert wild.on.min() == pytest.approx(0.25 * sensor.threshold)
 
 
+def test_paths_bend_and_sway_by_the_formula():
+    scene = scene_of(
+        [(5, 6, 7, -8)],
+        [1.0],
+        at_s=np.array([1.0]),
+        bend=np.array([[2.0, 4.0]]),
+        shake_px=0.5,
+        shake_hz=0.25,
+        shake_phase=(0.0, np.pi / 2),
+    )
+    np.testing.assert_allclose(
+        positions(scene, np.array([1.0, 3.0]))[:, 0], [[5.5, 6.0], [5 + 14 + 4 - 0.5, 6 - 16 + 8]], atol=1e-12
+    )
+
+
 def test_no_source_moves_further_than_the_largest_step():
     for path, changes in [
         ((0, 0, 120, 0), {}),
@@ -167,6 +182,13 @@ def test_events_are_put_down_to_the_source_that_lights_them():
     assert np.array_equal(found["object_id"] == 1, found["y"] > 10)
     bright = events_of(replace(scene, contrast=np.array([20.0, 0.5])))
     assert (bright[bright["y"] == 10]["object_id"] == 0).all()  # midway, the brighter one's light
+
+
+def test_lights_of_overlapping_sources_add(monkeypatch):
+    monkeypatch.setattr(simulate_pixels, "START_SPREAD", 0.0)
+    path = (-8, 10, 60, 0)
+    one, two = events_of(scene_of([path], [3.0])), events_of(scene_of([path, path], [1.5, 1.5]))
+    assert len(one) > 100 and np.array_equal(one[["t", "x", "y", "p"]], two[["t", "x", "y", "p"]])
 
 
 def test_sources_out_of_view_light_the_border_only():
