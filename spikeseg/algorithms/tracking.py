@@ -23,6 +23,9 @@ MAX_SPEED_PX_S = 150.0
 STAR_FIELD_PX_S = 3.0
 """Width of the kernel that finds the densest point of all tracks' velocities, px/s."""
 
+RANKS = (0, 1, 2)
+"""Of tracks, in the order in which they choose."""
+
 MIN_STARS = 3
 """Fewer tracks of one velocity are no star field."""
 
@@ -61,6 +64,11 @@ class Track:
         return np.array([state.mean.ravel() for state in self._smoothed()]).reshape(-1, 4)
 
     @property
+    def rank(self) -> int:
+        """Of RANKS, how well it is known: 0 confirmed, 1 of two detections or more, 2 of one."""
+        return 0 if self.id else 1 if len(self.windows) > 1 else 2
+
+    @property
     def velocity(self) -> np.ndarray:
         """float64 (2,): mean of the smoothed velocities, px/s."""
         return self.states[:, 2:].mean(0)
@@ -71,8 +79,8 @@ class Tracker:
 
     A detection belongs to the track that most likely caused it, one to one (Hungarian), if it lies within GATE_SIGMAS standard
     deviations of the predicted position and within ``gate_px`` of it; a track that has one detection only, and so no known
-    velocity, instead looks as far as MAX_SPEED_PX_S carries. Confirmed tracks choose before the others, and detections that
-    nobody takes begin tracks. A track is confirmed after ``min_hits`` windows in a row and ends after more than
+    velocity, instead looks as far as MAX_SPEED_PX_S carries. Confirmed tracks choose first, those of one detection last, and
+    detections that nobody takes begin tracks. A track is confirmed after ``min_hits`` windows in a row and ends after more than
     ``max_misses`` windows without a detection; one that is not confirmed ends with the first.
 
     Args:
@@ -111,8 +119,8 @@ class Tracker:
             track.belief = kalman.predict(track.belief, seconds)
             track.misses += 1
         owner: dict[int, Track] = {}
-        for confirmed in (True, False):
-            tracks = [track for track in self._alive if bool(track.id) == confirmed]
+        for rank in RANKS:
+            tracks = [track for track in self._alive if track.rank == rank]
             free = [j for j in range(len(positions)) if j not in owner]
             for i, j in self._assign(tracks, positions[free], seconds):
                 owner[free[j]] = tracks[i]
@@ -148,8 +156,7 @@ class Tracker:
         reach[new] = MAX_SPEED_PX_S * seconds + GATE_SIGMAS * kalman.MEASUREMENT_PX
         squared = ((expected[:, None] - positions[None]) ** 2).sum(-1)
         near = squared <= reach[:, None] ** 2
-        cost = squared / variance[:, None] + 2 * np.log(variance)[:, None]
-        cost -= cost.min()
+        cost = squared / variance[:, None]
         cost[~near] = 1 + cost[near].max(initial=0) * (1 + min(cost.shape))
         rows, columns = linear_sum_assignment(cost)
         return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if near[i, j]]

@@ -63,11 +63,20 @@ def test_small_blobs_are_dropped_by_lit_pixels_bridges_not_counted():
     assert labels[5].max() == 0
 
 
-def test_order_is_by_falling_score_then_by_place():
-    saliency = saliency_of((0, 2, 20, 1.0), (0, 10, 5, 3.0), (0, 18, 15, 1.0), (0, 2, 5, 1.0))
+def test_order_is_by_falling_score():
+    saliency = saliency_of((0, 2, 20, 1.0), (0, 10, 5, 3.0), (0, 18, 15, 2.0), (0, 2, 5, 1.0))
     objects, labels = find_objects(saliency, 1.0, min_pixels=1)
-    assert objects["score"].tolist() == [3.0, 1.0, 1.0, 1.0]
-    assert [labels[y, x] for y, x in ((10, 5), (2, 5), (2, 20), (18, 15))] == [1, 2, 3, 4]
+    assert objects["score"].tolist() == [3.0, 2.0, 1.0, 1.0]
+    assert [labels[y, x] for y, x in ((10, 5), (18, 15))] == [1, 2]
+    assert {labels[2, 5], labels[2, 20]} == {3, 4}
+
+
+def test_unless_told_otherwise_gaps_of_two_pixels_join_and_three_pixels_suffice():
+    line = saliency_of((0, 5, 5, 1.0), (0, 5, 8, 1.0), (0, 5, 11, 1.0))
+    assert find_objects(line, 1.0).objects["pixels"].tolist() == [3]
+    wider = saliency_of((0, 5, 5, 1.0), (0, 5, 6, 1.0), (0, 5, 7, 1.0), (0, 5, 11, 1.0))
+    assert find_objects(wider, 1.0).objects["pixels"].tolist() == [3]
+    assert find_objects(wider, 1.0, bridge_px=3).objects["pixels"].tolist() == [4]
 
 
 def test_class_and_two_dimensions():
@@ -154,6 +163,7 @@ def test_blobs_equal_a_flood_fill(seed, height, width, steps, density, bridge, m
         (10, 100_000, 5, [(k, k + 1) for k in range(5, 10)]),
         (10, 50_000, 0, [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]),
         (10, 30_000, 0, [(0, 3), (3, 6), (6, 10)]),
+        (10, 17_000, 0, [(0, 5), (5, 10)]),
         (4, 1_000_000, 1, [(1, 2), (2, 3), (3, 4)]),
         (10, 100_000, 10, []),
     ],

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from spikeseg.algorithms.tracking import MAX_SPEED_PX_S, MIN_STARS, Tracker, star_field_velocity
+from spikeseg.algorithms import kalman
+from spikeseg.algorithms.tracking import MAX_SPEED_PX_S, MIN_STARS, Track, Tracker, star_field_velocity
 
 WINDOW_US = 100_000
 SIZE = np.array([240.0, 180.0])
@@ -95,6 +96,11 @@ def test_position_and_velocity_errors_are_bounded_at_every_speed(speed):
     assert np.hypot(*(track.velocity - velocity)) < 2
 
 
+def test_all_that_crosses_at_up_to_150_px_s_is_found():
+    tracker, _ = run([[(10 + 14.8 * k, 50)] for k in range(8)])
+    assert [len(track.windows) for track in tracker.tracks] == [8]
+
+
 def test_what_crosses_faster_than_anything_known_is_no_object():
     reach = MAX_SPEED_PX_S * WINDOW_US * 1e-6
     step = reach + 6
@@ -123,10 +129,12 @@ def test_a_track_that_is_not_confirmed_ends_with_the_first_missed_window():
     assert tracker.tracks == [] and owners[1][0] is not owners[3][0]
 
 
-def test_confirmed_tracks_choose_first():
-    windows = [[(50, 50)]] * 5 + [[(50, 50), (53, 50)], [(51, 50)]]
-    _, owners = run(windows)
-    assert owners[6][0] is owners[0][0]
+@pytest.mark.parametrize("known", [2, 5])
+def test_well_known_tracks_choose_first(known):
+    """A track of several detections, confirmed or not, takes one that lies nearer to a track of one detection."""
+    windows = [[(50, 50)]] * known + [[(50, 50), (53, 50)], [(52, 50)]]
+    _, owners = run(windows, min_hits=4)
+    assert owners[-1][0] is owners[0][0]
 
 
 def test_one_detection_serves_one_track():
@@ -191,6 +199,23 @@ def test_long_tracks_outweigh_many_short_ones():
     np.testing.assert_allclose(star_field_velocity(tracker.tracks), [10, 0], atol=0.1)
 
 
+def tracks_of(*velocities_and_lengths):
+    """Tracks of velocities in x, exactly known."""
+    found = []
+    for vx, n in velocities_and_lengths:
+        state = kalman.State(np.array([[0.0, 0.0], [vx, 0.0]]), np.eye(2) * 1e-9)
+        beliefs = [kalman.State(np.array([[0.1 * k * vx, 0.0], [vx, 0.0]]), state.covariance) for k in range(n)]
+        times = [1e5 * k for k in range(n)]
+        found.append(Track(state, t_us=times, windows=list(range(n)), detections=[0] * n, beliefs=beliefs))
+    return found
+
+
+def test_the_peak_lies_between_tracks_that_agree_by_and_large():
+    assert star_field_velocity(tracks_of((10, 9), (14, 9), (10, 9), (14, 9))) == pytest.approx([12, 0], abs=0.05)
+    assert 10.1 < star_field_velocity(tracks_of((10, 30), (14, 9), (10, 30), (14, 9)))[0] < 11
+    assert star_field_velocity(tracks_of((10, 9), (11, 9), (10, 9), (70, 9))) == pytest.approx([10.33, 0], abs=0.05)
+
+
 def test_too_few_tracks_are_no_star_field():
     def field(n):
         paths = np.array([path((20, 20 + 40 * k), (25, 5), 30) for k in range(n)]).reshape(n, 30, 2)
@@ -198,7 +223,8 @@ def test_too_few_tracks_are_no_star_field():
 
     for n in range(MIN_STARS):
         assert field(n).tolist() == [0, 0] and field(n).dtype == np.float64
-    np.testing.assert_allclose(field(MIN_STARS), [25, 5], rtol=0.01)
+    np.testing.assert_allclose(field(3), [25, 5], rtol=0.01)
+    assert MIN_STARS == 3
 
 
 def test_equal_input_gives_equal_tracks():
