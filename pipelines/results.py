@@ -45,23 +45,26 @@ class Results:
             self._kept.append((s, response))
 
     def _count(self, name: str, s: Subject, response: Response, is_network: bool, threshold: float) -> None:
-        settings = self.cfg.evaluation
-
-        def put(mode: str, row: Any) -> None:
-            self._rows.setdefault(mode, {}).setdefault(name, []).append(row)
-
         if "event" in self.modes:
-            put("event", score.event_scores(s, response, settings))
+            self._put("event", name, score.event_scores(s, response, self.cfg.evaluation))
             exact = score.exact_scores(s, response)
             if exact is not None:
-                put("event_exact", exact)
+                self._put("event_exact", name, exact)
+        self._count_places(name, s, response, is_network, threshold)
+
+    def _put(self, mode: str, name: str, row: Any) -> None:
+        self._rows.setdefault(mode, {}).setdefault(name, []).append(row)
+
+    def _count_places(self, name: str, s: Subject, response: Response, is_network: bool, threshold: float) -> None:
+        """The modes that look at places rather than events."""
+        settings = self.cfg.evaluation
         if "pixel" in self.modes and is_network:
-            put("pixel", score.pixel_counts(s, response, threshold, settings))
+            self._put("pixel", name, score.pixel_counts(s, response, threshold, settings))
         if "object" in self.modes:
-            put("object", score.object_counts(s, response, threshold, settings.spatial_tolerance_px, settings))
-            put("object_1px", score.object_counts(s, response, threshold, FIRST_TOLERANCE_PX, settings))
+            self._put("object", name, score.object_counts(s, response, threshold, settings.spatial_tolerance_px, settings))
+            self._put("object_1px", name, score.object_counts(s, response, threshold, FIRST_TOLERANCE_PX, settings))
         if "volume" in self.modes:
-            put("volume", score.volume_counts(s, response, settings))
+            self._put("volume", name, score.volume_counts(s, response, settings))
 
     def scores(self) -> dict[str, dict[str, Any]]:
         """Mode -> detector -> values, intervals and rows per recording; the control included. `event_exact` covers the recordings
@@ -82,11 +85,17 @@ class Results:
         return result
 
     def _control(self) -> None:
-        """The trained network's answers against the labels of another recording, drawn by the seed."""
+        """The trained network's answers against labels that are not theirs, drawn by the seed: those of another recording, or, in
+        mode `event`, the same truth on other events."""
         if len(self._kept) < 2:
             return
-        order = np.random.default_rng(self.cfg.seed).permutation(len(self._kept))
+        rng = np.random.default_rng(self.cfg.seed)
+        order = rng.permutation(len(self._kept))
         for i, j in zip(order, np.roll(order, 1), strict=True):
             (s, response), (other, _) = self._kept[i], self._kept[j]
+            share = rng.uniform(0.1, 0.9)
+            if "event" in self.modes:
+                own = score.event_scores(s, response, self.cfg.evaluation)
+                self._put("event", CONTROL, score.on_other_events(own, share))
             shuffled = score.with_labels_of(s, other, self.cfg.evaluation)
-            self._count(CONTROL, shuffled, response, True, self.thresholds["network"])
+            self._count_places(CONTROL, shuffled, response, True, self.thresholds["network"])

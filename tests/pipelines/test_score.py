@@ -5,6 +5,7 @@ import pytest
 
 from spikeseg.data.frames import FrameSpec, starts
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, SOURCE_OBJECT, SOURCE_STAR, TRUTH_DTYPE
+from spikeseg.metrics.event import EventScores, roc_auc
 from spikeseg.pipelines import score
 from spikeseg.pipelines.views import View, from_scores
 from spikeseg.sections import EvaluationConfig
@@ -87,19 +88,24 @@ def test_truth_tells_objects_from_stars():
     assert score.exact_scores(score.subject(view, labels, None, SETTINGS), perfect(view, truth)) is None
 
 
-def test_another_recordings_labels_are_put_on_this_clock_and_leave_its_own_objects_out():
+def test_another_recordings_labels_are_put_on_this_clock():
     view, labels, truth = scene()
     late, other, _ = scene(1)
     late.events["t"] += 5_000_000
     other["t"] += 5_000_000
-    other["y"] = 35
     s, donor = score.subject(view, labels, truth, SETTINGS), score.subject(late, other, None, SETTINGS)
     shuffled = score.with_labels_of(s, donor, SETTINGS)
     assert shuffled.labels["t"].tolist() == labels["t"].tolist() and other["t"][0] == 5_000_000
-    answer = score.event_scores(shuffled, perfect(view, truth), SETTINGS)
-    own = score.event_scores(s, perfect(view, truth), SETTINGS).truth
-    assert len(answer.scores) == (~own).sum() and answer.truth.any() and not answer.scores[answer.truth].any()
     assert score.exact_scores(shuffled, perfect(view, truth)) is None
+
+
+def test_truth_on_other_events_is_at_chance_for_a_perfect_detector():
+    rng = np.random.default_rng(0)
+    true = rng.random(20_000) < 0.1
+    own = EventScores("night", true.astype(float), true)
+    moved = score.on_other_events(own, 0.37)
+    assert moved.truth.sum() == true.sum() and roc_auc(own.scores, own.truth) == 1.0
+    assert roc_auc(moved.scores, moved.truth) == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("labelled", [True, False])
