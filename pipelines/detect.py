@@ -21,7 +21,8 @@ from .run import Done, atomic_write, run_in_folder, run_stage, sha256_file
 from .runs import Network
 
 if TYPE_CHECKING:
-    from spikeseg.algorithms.objects import Blobs
+    from spikeseg.algorithms.detections import RecordingDetections
+    from spikeseg.algorithms.objects import Blobs, Slice
     from spikeseg.data.recording import Recording
     from spikeseg.models import SpikeSEG
     from spikeseg.sections import Config
@@ -110,7 +111,7 @@ def write_detections(
     cfg: Config, network: Network, recordings: Sequence[str], reading: Reading, folder: Path, plot: bool = False
 ) -> dict[str, Any]:
     """Fill the output folder. -> what the manifest tells: counts by recording, device."""
-    from spikeseg.algorithms.detections import DETECTIONS_VERSION, TRACK_COLUMNS
+    from spikeseg.algorithms.detections import TRACK_COLUMNS, detections_document
     from spikeseg.data.readers import read
 
     from .detectors import load_network
@@ -127,9 +128,7 @@ def write_detections(
         atomic_write(folder / f"{recording.name}.events.npz", _npz(result.events))
         if plot:
             atomic_write(folder / f"{recording.name}.png", _picture(recording, result))
-    units = {"t": "us", "x, y, width, height": "px of the sensor", "star_field": "px/s"}
-    content = {"version": DETECTIONS_VERSION, "units": units, "recordings": found}
-    atomic_write(folder / DETECTIONS, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    atomic_write(folder / DETECTIONS, json.dumps(detections_document(found), indent=1, allow_nan=False) + "\n")
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(TRACK_COLUMNS)
@@ -143,51 +142,54 @@ def write_detections(
 class Detected:
     """What one recording came to: its part of detections.json, its rows of tracks.csv, the columns of its events' file."""
 
-    summary: dict[str, Any]
+    summary: RecordingDetections
     track_rows: list[tuple[Any, ...]]
     events: dict[str, np.ndarray]
 
 
 def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading: Reading) -> Detected:
-    """Saliency, objects of every window, tracks, and each event's score and track."""
-    from spikeseg.algorithms.detections import detection_rows, event_columns, track_rows
-    from spikeseg.algorithms.objects import find_objects
+    """Saliency, objects of every slice of every window, tracks, and each event's score and track."""
+    from spikeseg.algorithms.detections import detection_rows, event_columns, recording_detections, track_rows
+    from spikeseg.algorithms.objects import find_in_slices
     from spikeseg.algorithms.tracking import Tracker, star_field_velocity
 
     from .detectors import saliencies
     from .views import Sparse, from_maps
 
     view = view_of(cfg, recording)
+    single = [[c] for c in range(model.config.n_classes)] if model.config.n_classes > 1 else []
     settings = cfg.tracking
     tracker = Tracker(min_hits=settings.min_hits, max_misses=settings.max_misses, gate_px=settings.gate_px)
-    single = [[c] for c in range(model.config.n_classes)] if model.config.n_classes > 1 else []
-    maps, blobs, owners = [], [], []
-    for k, (_, frames, rates) in enumerate(progress(view.windows(), recording.name, "window", total=len(view.start_us))):
+    times = list(zip(view.start_us.tolist(), view.end_us.tolist(), strict=True))
+    maps, slices, owners = [], [], []
+    for k, (_, frames, rates) in enumerate(progress(view.windows(), recording.name, "window", total=len(times))):
         traced, *by_class = saliencies(model, frames, rates, [reading.classes, *single])
         maps.append(Sparse.of(traced))
-        blobs.append(find_objects(traced, reading.threshold))
-        if by_class:
-            blobs[k].objects["class_id"] = strongest_class(blobs[k], by_class)
-        middle = (int(view.start_us[k]) + int(view.end_us[k])) / 2
-        owners.append(tracker.update(middle, np.stack([blobs[k].objects["x"], blobs[k].objects["y"]], 1)))
+        start, end = times[k]
+        seen_us = times[k - 1][1] if k else None
+        found = find_in_slices(
+            traced, reading.threshold, start_us=start, end_us=end, step_us=view.spec.timestep_us, from_us=seen_us
+        )
+        for part in found:
+            if by_class:
+                part.blobs.objects["class_id"] = strongest_class(part.blobs, [lit[part.steps] for lit in by_class])
+            places = np.stack([part.blobs.objects["x"], part.blobs.objects["y"]], 1)
+            owners.append(tracker.update((part.start_us + part.end_us) / 2, places))
+        slices.append(found)
     _, height, width = view.shape
     scale = (recording.sensor_size[0] / width, recording.sensor_size[1] / height)
+    owner = iter(owners)
     windows = [
-        {"t_start_us": start, "t_end_us": end, "objects": detection_rows(b.objects, owner, start, end, scale)}
-        for start, end, b, owner in zip(view.start_us.tolist(), view.end_us.tolist(), blobs, owners, strict=True)
+        (*times[k], [row for s in found for row in detection_rows(s.blobs.objects, next(owner), s.start_us, s.end_us, scale)])
+        for k, found in enumerate(slices)
     ]
     field = star_field_velocity(tracker.tracks)
+    summary = recording_detections(
+        recording.name, recording.sensor_size, reading.threshold, windows, tracker.tracks, field, scale
+    )
     response = from_maps(view, maps)
-    summary = {
-        "name": recording.name,
-        "sensor_size": list(recording.sensor_size),
-        "threshold": reading.threshold,
-        "tracks": len(tracker.tracks),
-        "star_field": [float(field[0] * scale[0]), float(field[1] * scale[1])],
-        "windows": windows,
-    }
-    rows = track_rows(recording.name, tracker.tracks, [b.objects for b in blobs], field, scale)
-    ids = event_ids(view, response, reading.threshold, blobs, [[track.id for track in owner] for owner in owners])
+    rows = track_rows(recording.name, tracker.tracks, [s.blobs.objects for found in slices for s in found], field, scale)
+    ids = event_ids(view, response, reading.threshold, slices, [[track.id for track in tracks] for tracks in owners])
     return Detected(summary, rows, event_columns(recording.events, response.scores, ids))
 
 
@@ -216,22 +218,27 @@ def view_of(cfg: Config, recording: Recording) -> View:
 
 
 def event_ids(
-    view: View, response: Response, threshold: float, blobs: Sequence[Blobs], owners: Sequence[Sequence[int]]
+    view: View, response: Response, threshold: float, slices: Sequence[Sequence[Slice]], owners: Sequence[Sequence[int]]
 ) -> np.ndarray:
     """int32 (n,): the track of each event that lies in one of its objects and reaches the threshold; 0 for the others.
 
-    Where windows overlap, the track of the window in which the event's object scored highest counts."""
-    ids, best = np.zeros(len(view.events), np.int32), np.zeros(len(view.events))
-    for start, found, tracks in zip(view.start_us.tolist(), blobs, owners, strict=True):
-        if not len(found.objects):
-            continue
+    Args:
+        view: what the network saw.
+        response: what it said.
+        threshold: from which saliency an event belongs to an object.
+        slices: of every window.
+        owners: of every slice, in their order, the track's id of each object.
+    """
+    ids = np.zeros(len(view.events), np.int32)
+    owner = iter(owners)
+    for start, parts in zip(view.start_us.tolist(), slices, strict=True):
         events, flat = view.located(start)
-        part = found.labels.reshape(-1)[flat % found.labels.size]
-        inside = (part > 0) & (response.scores[events] >= threshold)
-        events, part = events[inside], part[inside] - 1
-        track, score = np.asarray(tracks, np.int32)[part], found.objects["score"][part]
-        better = (track > 0) & (score > best[events])
-        ids[events[better]], best[events[better]] = track[better], score[better]
+        events, flat = events[response.scores[events] >= threshold], flat[response.scores[events] >= threshold]
+        step, pixel = np.divmod(flat, int(np.prod(view.shape[1:])))
+        for part in parts:
+            of_object = np.array([0, *next(owner)], np.int32)
+            inside = (step >= part.steps.start) & (step < part.steps.stop)
+            ids[events[inside]] = of_object[part.blobs.labels.reshape(-1)[pixel[inside]]]
     return ids
 
 
