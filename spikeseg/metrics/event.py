@@ -11,8 +11,9 @@ import numpy as np
 from .rates import CONFIDENCE, RESAMPLES, Statistic, columns, rates, ratio, summary
 
 COUNTED = ("tp", "fp", "fn", "tn")
-ANY_RESPONSE = float(np.finfo(np.float64).tiny)
-"""The threshold that every response above 0 reaches."""
+ANY_RESPONSE = float(np.finfo(np.float32).tiny)
+"""The least threshold: any response reaches it, and silence does not. A smaller one would be 0 beside float32 saliency, and
+light up every pixel."""
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def _intervals(
     result: dict[str, list[float] | None] = {}
     for name, values in drawn.items():
         defined = values[~np.isnan(values)]
-        enough = 2 * len(defined) >= resamples
+        enough = 2 * len(defined) >= max(resamples, 1)
         result[name] = [float(v) for v in np.percentile(defined, tails)] if enough else None
     return result
 
