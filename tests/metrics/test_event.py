@@ -122,6 +122,28 @@ def test_scores_without_use_are_at_chance():
     assert low < 0.5 < high
 
 
+def shuffled(recordings, seed=0):
+    rng = np.random.default_rng(seed)
+    return [scored(r.scores, rng.permutation(r.truth), r.name) for r in recordings]
+
+
+def test_shuffled_truth_comes_out_at_chance():
+    real = [drawn(60, i, shift=3) for i in range(40)]
+    threshold = calibrate(real)
+    assert score(real, threshold)["intervals"]["informedness"][0] > 0.5
+    found = score(shuffled(real), threshold)["intervals"]
+    for name, chance in (("informedness", 0), ("roc_auc", 0.5), ("roc_auc_mean", 0.5)):
+        assert found[name][0] < chance < found[name][1] < found[name][0] + 0.2
+
+
+def test_where_shares_of_object_events_differ_shuffling_leaves_the_mean_at_chance_and_not_the_pool():
+    """More object events mean higher scores all over a recording, and that alone tells it from the others."""
+    real = [drawn(60, i, shift=3, share=(0.05, 0.6)[i % 2]) for i in range(40)]
+    found = score(shuffled(real), calibrate(real))["intervals"]
+    assert found["roc_auc_mean"][0] < 0.5 < found["roc_auc_mean"][1]
+    assert found["roc_auc"][0] > 0.55 and found["informedness"][0] > 0.1
+
+
 def test_calibrate_takes_the_best_of_all_thresholds():
     recordings = [drawn(200, 1), drawn(100, 2, shift=2)]
     best = calibrate(recordings)
@@ -144,6 +166,8 @@ def test_the_least_threshold_lights_no_pixel_of_a_silent_map():
     silent = np.zeros((1, 2, 2), np.float32)
     silent[0, 0, 0] = np.finfo(np.float32).tiny
     assert np.count_nonzero(silent >= ANY_RESPONSE) == 1
+    below = calibrate([scored([1e-60, 0], [1, 0])])  # the graded filter's, long after the last event
+    assert np.count_nonzero(silent >= below) == 1
 
 
 @settings(max_examples=30, deadline=None)

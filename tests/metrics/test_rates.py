@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -119,3 +121,18 @@ def test_pooling_adds_counts_and_every_recording_keeps_its_own(counts):
     for i, of_one in enumerate(found["recordings"]):
         assert of_one["name"] == str(i)
         assert of_one["informedness"] == pytest.approx(pixel.score([rows[i]])["informedness"])
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    rng = np.random.default_rng(1)
+    covered = 0
+    for seed in range(150):
+        rows = [row(hits, 0, 20 - hits, 0) for hits in rng.binomial(20, 0.7, 30).tolist()]
+        low, high = pixel.score(rows, resamples=200, seed=seed)["intervals"]["sensitivity"]
+        covered += low <= 0.7 <= high
+    assert 0.86 <= covered / 150 <= 0.99
+
+
+def test_undefined_values_are_null_in_json():
+    found = pixel.score([row(0, 4, 0, 9), row(0, 1, 0, 3)])
+    assert found["sensitivity"] is None and json.loads(json.dumps(found, allow_nan=False)) == found

@@ -109,3 +109,37 @@ def test_late_clocks_lose_nothing(t0):
     shifted = LINE.copy()
     shifted["t"] += t0
     assert at(positions(shifted, np.array([25_000]) + t0)) == [(0, 1, 12.5, 20)]
+
+
+def plainly(points, name, t, max_gap_us):
+    """Where an object is at a time: between two successive label points that are near enough, or on one."""
+    own = sorted((int(p["t"]), p["x"], p["y"]) for p in points if p["id"] == name)
+    for (t0, x0, y0), (t1, x1, y1) in zip(own, own[1:], strict=False):
+        if t0 <= t <= t1 <= t0 + max_gap_us:
+            share = (t - t0) / (t1 - t0)
+            return x0 + share * (x1 - x0), y0 + share * (y1 - y0)
+    return next(((x, y) for when, x, y in own if when == t), None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_points=st.integers(0, 12),
+    n_events=st.integers(0, 30),
+    radius=st.floats(0, 8),
+    gap=st.integers(1, 300),
+)
+def test_positions_and_event_truth_equal_the_definition(seed, n_points, n_events, radius, gap):
+    rng = np.random.default_rng(seed)
+    points, some = np.zeros(n_points, LABEL_DTYPE), np.zeros(n_events, EVENT_DTYPE)
+    points["t"] = rng.permutation(40)[:n_points] * 10
+    points["x"], points["y"], points["id"] = *rng.uniform(0, 20, (2, n_points)), rng.integers(1, 4, n_points)
+    some["t"] = np.sort(rng.integers(-10, 410, n_events))
+    some["x"], some["y"] = rng.integers(0, 20, (2, n_events))
+    expected = {(i, name): plainly(points, name, t, gap) for i, t in enumerate(some["t"].tolist()) for name in (1, 2, 3)}
+    expected = {key: place for key, place in expected.items() if place}
+    found = {(i, name): (x, y) for i, name, x, y in at(positions(points, some["t"], gap))}
+    assert found.keys() == expected.keys()
+    assert all(found[key] == pytest.approx(place) for key, place in expected.items())
+    near = {i for (i, _), (x, y) in found.items() if np.hypot(x - some["x"][i], y - some["y"][i]) <= radius}
+    assert set(np.flatnonzero(event_truth(some, points, radius, gap)).tolist()) == near

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import poisson
 
 from spikeseg.data.recording import LABEL_DTYPE
 from spikeseg.metrics import volume
@@ -161,6 +162,25 @@ def test_equal_to_the_definition(seed, size, end, radius, n, objects):
     labels["id"], labels["t"] = np.arange(2 * objects) // 2, np.arange(2 * objects) % 2 * rng.integers(1, 3000)
     labels["x"], labels["y"] = rng.uniform(-1, size[0], 2 * objects), rng.uniform(-1, size[1], 2 * objects)
     assert counted(out, labels, size, end, radius) == plainly(out, labels, size, end, radius)
+
+
+@pytest.mark.parametrize(("per_tile", "sign"), [(0.5, -1), (1.4, 1), (20.5, 0)])
+def test_chance_is_where_counting_statistics_put_it(per_tile, sign):
+    """Discs are smaller than tiles. Noise of few events per region is above its mean more often in the one than in the other, so
+    labels that have nothing to do with it come out below or above 0: by up to 0.2."""
+    rng = np.random.default_rng(0)
+    size, n_slices, radius = (66, 66), 400, 5.0
+    out = np.zeros(rng.poisson(per_tile * 36 * n_slices), OUTPUT_DTYPE)
+    out["t"], out["x"], out["y"] = rng.integers(0, n_slices * SLICE, len(out)), *rng.integers(0, 66, (2, len(out)))
+    out["w"] = 1
+    labels = np.concatenate([still(x, y, n_slices * SLICE, 10 * x + y) for x in (10, 30, 50) for y in (10, 30, 50)])
+    tp, fp, fn, tn = counted(out, labels, size, n_slices * SLICE - 1, radius)
+    sensitivity = poisson.sf(np.floor(per_tile * 81 / 121), per_tile * 81 / 121)
+    alarms = poisson.sf(np.floor(per_tile), per_tile)
+    assert tp + fn == 9 * n_slices
+    assert (tp / (tp + fn), fp / (fp + tn)) == pytest.approx((sensitivity, alarms), abs=0.03)
+    informedness = tp / (tp + fn) - fp / (fp + tn)
+    assert sign * informedness > 0.08 if sign else abs(informedness) < 0.06
 
 
 def test_many_discs_are_taken_in_parts(monkeypatch):
