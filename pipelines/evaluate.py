@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STAGE, VERSION = "evaluate", 1
+STAGE, VERSION = "evaluate", 2
 METRICS = "metrics.json"
 METRICS_VERSION = 1
 MODES = ("event", "pixel", "object", "volume")

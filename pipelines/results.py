@@ -86,16 +86,14 @@ class Results:
 
     def _control(self) -> None:
         """The trained network's answers against labels that are not theirs, drawn by the seed: those of another recording, or, in
-        mode `event`, the same truth on other events."""
+        mode `event`, the truth of all events permuted."""
         if len(self._kept) < 2:
             return
-        rng = np.random.default_rng(self.cfg.seed)
-        order = rng.permutation(len(self._kept))
+        if "event" in self.modes:
+            for row in score.on_other_events(self._rows["event"]["network"], self.cfg.seed):
+                self._put("event", CONTROL, row)
+        order = np.random.default_rng(self.cfg.seed).permutation(len(self._kept))
         for i, j in zip(order, np.roll(order, 1), strict=True):
             (s, response), (other, _) = self._kept[i], self._kept[j]
-            share = rng.uniform(0.1, 0.9)
-            if "event" in self.modes:
-                own = score.event_scores(s, response, self.cfg.evaluation)
-                self._put("event", CONTROL, score.on_other_events(own, share))
             shuffled = score.with_labels_of(s, other, self.cfg.evaluation)
             self._count_places(CONTROL, shuffled, response, True, self.thresholds["network"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -144,9 +145,15 @@ def with_labels_of(s: Subject, other: Subject, settings: EvaluationConfig) -> Su
     return subject(s.view, labels, None, settings)
 
 
-def on_other_events(scores: event.EventScores, share: float) -> event.EventScores:
-    """The same scores with the truth moved on by a share of the events: a control that must come out at chance.
+def on_other_events(answers: Sequence[event.EventScores], seed: int) -> list[event.EventScores]:
+    """The same scores with the truth of all events of all recordings permuted: a control that must come out at chance.
 
-    As many events are true, as bunched in time, but not those that were. (Labels of another recording will not do here: they lie
-    where there are few events, and the stars' many events all count as false, which pushes the control below chance.)"""
-    return event.EventScores(scores.name, scores.scores, np.roll(scores.truth, round(share * len(scores.truth))))
+    Across recordings, because the recordings differ in how many object events they hold and in how high their scores are; labels
+    of another recording would not be at chance either: they lie where few events are, while the stars' many events all
+    count as false."""
+    truth_of_all = np.random.default_rng(seed).permutation(np.concatenate([answer.truth for answer in answers]))
+    ends = np.cumsum([len(answer.truth) for answer in answers])[:-1]
+    return [
+        event.EventScores(answer.name, answer.scores, truth)
+        for answer, truth in zip(answers, np.split(truth_of_all, ends), strict=True)
+    ]

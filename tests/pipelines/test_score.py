@@ -99,13 +99,14 @@ def test_another_recordings_labels_are_put_on_this_clock():
     assert score.exact_scores(shuffled, perfect(view, truth)) is None
 
 
-def test_truth_on_other_events_is_at_chance_for_a_perfect_detector():
+def test_truth_on_other_events_is_at_chance_for_perfect_detectors_of_unlike_recordings():
     rng = np.random.default_rng(0)
-    true = rng.random(20_000) < 0.1
-    own = EventScores("night", true.astype(float), true)
-    moved = score.on_other_events(own, 0.37)
-    assert moved.truth.sum() == true.sum() and roc_auc(own.scores, own.truth) == 1.0
-    assert roc_auc(moved.scores, moved.truth) == pytest.approx(0.5, abs=0.02)
+    rich, poor = rng.random(20_000) < 0.3, rng.random(20_000) < 0.01
+    own = [EventScores("rich", rich + 0.0, rich), EventScores("poor", poor + 5.0, poor)]
+    moved = score.on_other_events(own, 1)
+    assert [m.name for m in moved] == ["rich", "poor"] and sum(m.truth.sum() for m in moved) == rich.sum() + poor.sum()
+    pooled = roc_auc(np.concatenate([m.scores for m in moved]), np.concatenate([m.truth for m in moved]))
+    assert pooled == pytest.approx(0.5, abs=0.02) and roc_auc(own[0].scores, own[0].truth) == 1.0
 
 
 @pytest.mark.parametrize("labelled", [True, False])
