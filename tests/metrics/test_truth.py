@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -114,7 +116,7 @@ def test_late_clocks_lose_nothing(t0):
 def plainly(points, name, t, max_gap_us):
     """Where an object is at a time: between two successive label points that are near enough, or on one."""
     own = sorted((int(p["t"]), p["x"], p["y"]) for p in points if p["id"] == name)
-    for (t0, x0, y0), (t1, x1, y1) in zip(own, own[1:], strict=False):
+    for (t0, x0, y0), (t1, x1, y1) in itertools.pairwise(own):
         if t0 <= t <= t1 <= t0 + max_gap_us:
             share = (t - t0) / (t1 - t0)
             return x0 + share * (x1 - x0), y0 + share * (y1 - y0)
