@@ -21,8 +21,8 @@ def test_sizes_of_discs(radius, pixels):
 
 
 def test_a_position_between_pixels_is_in_the_nearest():
-    between = np.array([(0, 2.4, 3.6, 1)], LABEL_DTYPE)
-    assert np.argwhere(discs(between, np.array([0]), (6, 5), 0.0)).tolist() == [[0, 4, 2]]
+    between = np.array([(0, 2.6, 3.6, 1), (5, 2.4, 3.4, 1)], LABEL_DTYPE)
+    assert np.argwhere(discs(between, np.array([0, 5]), (6, 5), 0.0)).tolist() == [[0, 4, 3], [1, 3, 2]]
 
 
 def test_discs_are_cut_off_at_the_border_and_do_not_wrap():
