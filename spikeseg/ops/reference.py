@@ -5,8 +5,10 @@ Everything here is exact on the grid of `spikeseg.core.grid`, so faster backends
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,22 +16,19 @@ from torch import Tensor
 from spikeseg.core.grid import SCALE, snap
 from spikeseg.core.neurons import LeakMode, step
 
-WTA_MODES = ("global", "local", "both")
-
-
-class LayerRun(NamedTuple):
-    """A layer over T steps: spikes 0/1 and pre-reset potentials (T, B, C, H, W); state V (B, C, H, W) afterwards."""
-
-    spikes: Tensor
-    potentials: Tensor
-    state: Tensor
-
-
-class PoolRun(NamedTuple):
-    """Pooled spikes 0/1 (T, B, C, H', W') and int64 index of the kept input in H*W (-1 where nothing spiked)."""
-
-    spikes: Tensor
-    indices: Tensor
+from .lists import SpikeLists
+from .types import (
+    WTA_MODES,
+    BlockThreshold,
+    Competition,
+    Layer,
+    LayerRun,
+    LearningState,
+    MapRule,
+    PooledSpikes,
+    PoolRun,
+    Rule,
+)
 
 
 def convolve(values: Tensor, kernels: Tensor) -> Tensor:
@@ -213,3 +212,135 @@ def stdp_update(
             rate = torch.where(early, lr_plus, -lr_minus).to(w.dtype)
             change = rate * (w * (1 - w)) if soft_bounds else rate
             weight[m] = (w + change).clamp(weight_min, weight_max)
+
+
+def map_homeostasis(theta: Tensor, won: Tensor, rule: MapRule) -> None:
+    """Homeostasis per map after one sample, in place: theta += plus * wins, then a step of decay to rest, within rest..top.
+
+    Args:
+        theta: (C,) float32.
+        won: (C,) int64, wins of each map in the sample.
+    """
+    raised = theta + rule.plus * won
+    decayed = raised - (raised - rule.rest) / rule.tau
+    theta.copy_(decayed.clamp(rule.rest, rule.top))
+
+
+def competition_homeostasis(thresholds: Tensor, winners: Tensor, rule: Competition) -> None:
+    """Homeostasis of the competition after one sample, in place: threshold += lr * (rate - target_rate), within low..high.
+
+    Args:
+        thresholds: (C, H, W) float32.
+        winners: rows (step, map, row, column); their rate is 1, that of all others 0.
+    """
+    rate = torch.zeros_like(thresholds)
+    rate[winners[:, 1], winners[:, 2], winners[:, 3]] = 1.0
+    thresholds.copy_((thresholds + rule.lr * (rate - rule.target_rate)).clamp(rule.low, rule.high))
+
+
+class Training:
+    """The training step, sample after sample: run the layer, compete, update the winners' weights, adapt the thresholds.
+
+    Args:
+        state: changed in place by `run`.
+        rule: how to learn.
+    """
+
+    def __init__(self, state: LearningState, rule: Rule) -> None:
+        self.state, self.rule = state, rule
+        self._waiting: deque[tuple[Tensor, Tensor, Tensor]] = deque()  # first spikes, potentials and input of a batch cut short
+
+    def run(self, lists: SpikeLists, order: np.ndarray) -> int:
+        """Learn from samples order[0], order[1], ... of `lists`, in batches of `rule.batch_size`.
+
+        The samples of a batch see the same weights and thresholds, and their updates are applied in order.
+
+        Args:
+            lists: the layer's input; the samples of one call are of one shape.
+            order: indices of samples.
+
+        Returns:
+            how many samples were learned. Fewer than len(order) only when a map is dead after the last of them
+            (`rule.dead_recovery`); then the caller shakes it and calls again with the rest, and a batch cut short goes on under
+            the weights that it began with.
+
+        Raises:
+            ValueError: another size of frames than before, where the competition has a threshold for every neuron.
+        """
+        with torch.no_grad():
+            for done in range(len(order)):
+                if not self._waiting:
+                    self._look(lists, order[done : done + self.rule.batch_size])
+                self._learn(*self._waiting.popleft(), n_steps=lists.shape[0])
+                if self.rule.dead_recovery and bool(self.state.dead(self.rule).any()):
+                    return done + 1
+        return len(order)
+
+    def _look(self, lists: SpikeLists, batch: np.ndarray) -> None:
+        """Run the layer on a batch under the present weights and thresholds."""
+        state, rule = self.state, self.rule
+        dense = torch.from_numpy(lists.chosen(batch).dense()).to(state.weight).transpose(0, 1)
+        run = layer_forward(dense, state.weight, state.threshold, rule.mode, rule.leak)
+        first, pre = first_spike_steps(run.spikes), first_spike_steps(dense)
+        pre = torch.where(pre < len(dense), pre, torch.iinfo(pre.dtype).max)
+        self._waiting.extend(zip(first, at_first_spike(run.potentials, first), pre, strict=True))
+
+    def _learn(self, first: Tensor, potential: Tensor, pre: Tensor, n_steps: int) -> None:
+        state, rule = self.state, self.rule
+        height, width = first.shape[-2:]
+        competing = state.competing(rule, (height, width))
+        if competing is not None:
+            first = torch.where(potential >= competing.to(potential), first, n_steps)
+        winners = select_winners(
+            first, potential, n_steps, mode=rule.wta, radius=rule.radius, max_winners=rule.max_winners
+        )
+        stdp_update(
+            state.weight,
+            pre,
+            winners,
+            lr_plus=rule.lr_plus,
+            lr_minus=rule.lr_minus,
+            weight_min=rule.weight_min,
+            weight_max=rule.weight_max,
+            soft_bounds=rule.soft_bounds,
+        )
+        if competing is not None and rule.competition is not None:
+            competition_homeostasis(competing, winners.cpu(), rule.competition)
+        won = torch.bincount(winners[:, 1].cpu(), minlength=len(state.wins))
+        state.wins += won
+        state.recent_wins += won
+        state.seen += 1
+        if rule.maps is not None:
+            map_homeostasis(state.theta, won, rule.maps)
+        state.threshold.copy_(rule.base + state.theta)
+
+
+def encode(
+    frames: np.ndarray, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
+) -> list[PooledSpikes]:
+    """Whole samples through a chain of layers, from rest.
+
+    Args:
+        frames: (N, T, P, H, W) whole numbers, as the cache of frames holds them.
+        layers: conv1 and what follows.
+        first_threshold: thresholds of the first layer by position, in place of its own.
+        threads: samples run side by side (the `cpu` backend; here without effect).
+
+    Returns:
+        the output spikes of every layer, in order.
+    """
+    device = layers[0].weight.device
+    spikes = torch.from_numpy(frames.astype(np.float32)).to(layers[0].weight).transpose(0, 1)
+    found = []
+    for i, layer in enumerate(layers):
+        threshold = layer.threshold
+        if i == 0 and first_threshold is not None:
+            threshold = first_threshold.expand((spikes.shape[-2], spikes.shape[-1])).to(device)
+        run = layer_forward(spikes, layer.weight, threshold, layer.mode, layer.leak)
+        spikes, kept = run.spikes, None
+        if layer.pool is not None:
+            spikes, indices = pool(run.spikes, run.potentials, *layer.pool)
+            kept = indices.transpose(0, 1)[spikes.transpose(0, 1) > 0].to(torch.int32).cpu().numpy()
+        lists = SpikeLists.of(spikes.transpose(0, 1).to(torch.uint8).cpu().numpy())
+        found.append(PooledSpikes(lists, kept))
+    return found

@@ -1,0 +1,65 @@
+"""Spikes as lists of addresses: what event-driven kernels read, and what the cache of spikes holds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class SpikeLists(NamedTuple):
+    """The spikes of N samples of T steps, address by address.
+
+    Attributes:
+        offsets: int64 (N*T + 1,); those of sample n at step t are ``sites[offsets[n*T + t]:offsets[n*T + t + 1]]``.
+        sites: int32 (n_spikes,), flat index (c*H + y)*W + x, rising within a step.
+        shape: (T, C, H, W) of a sample.
+    """
+
+    offsets: np.ndarray
+    sites: np.ndarray
+    shape: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, dense: np.ndarray) -> SpikeLists:
+        """From samples (N, T, C, H, W); whatever is above 0 is a spike."""
+        samples, steps, *site = dense.shape
+        rows = (dense > 0).reshape(samples * steps, -1)
+        where, sites = np.nonzero(rows)
+        counts = np.bincount(where, minlength=len(rows))
+        return cls(_offsets(counts), sites.astype(np.int32), (steps, site[0], site[1], site[2]))
+
+    @classmethod
+    def joined(cls, parts: list[SpikeLists]) -> SpikeLists:
+        """The samples of several lists of one shape, in order. Raises ValueError for lists of several shapes, or for none."""
+        if len({part.shape for part in parts}) != 1:
+            raise ValueError(f"lists of shapes {sorted({part.shape for part in parts})} cannot be joined, must be of one shape")
+        counts = np.concatenate([np.diff(part.offsets) for part in parts])
+        return cls(_offsets(counts), np.concatenate([part.sites for part in parts]), parts[0].shape)
+
+    @property
+    def samples(self) -> int:
+        """N."""
+        return (len(self.offsets) - 1) // self.shape[0]
+
+    def part(self, first: int, last: int) -> SpikeLists:
+        """Samples first to last - 1; the sites are not copied."""
+        offsets = self.offsets[first * self.shape[0] : last * self.shape[0] + 1]
+        return SpikeLists(offsets - offsets[0], self.sites[offsets[0] : offsets[-1]], self.shape)
+
+    def chosen(self, order: np.ndarray) -> SpikeLists:
+        """Samples order[0], order[1], ...; copied."""
+        return SpikeLists.joined([self.part(int(n), int(n) + 1) for n in order]) if len(order) else self.part(0, 0)
+
+    def dense(self) -> np.ndarray:
+        """uint8 (N, T, C, H, W) of 0 and 1."""
+        steps, *site = self.shape
+        rows = np.zeros((len(self.offsets) - 1, int(np.prod(site))), np.uint8)
+        rows[np.repeat(np.arange(len(rows)), np.diff(self.offsets)), self.sites] = 1
+        return rows.reshape(self.samples, steps, *site)
+
+
+def _offsets(counts: np.ndarray) -> np.ndarray:
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets

@@ -1,0 +1,175 @@
+"""What the operations take and give, the same for every backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikeseg.core.neurons import LeakMode
+
+from .lists import SpikeLists
+
+WTA_MODES = ("global", "local", "both")
+
+
+class LayerRun(NamedTuple):
+    """A layer over T steps: spikes 0/1 and pre-reset potentials (T, B, C, H, W); state V (B, C, H, W) afterwards."""
+
+    spikes: Tensor
+    potentials: Tensor
+    state: Tensor
+
+
+class PoolRun(NamedTuple):
+    """Pooled spikes 0/1 (T, B, C, H', W') and int64 index of the kept input in H*W (-1 where nothing spiked)."""
+
+    spikes: Tensor
+    indices: Tensor
+
+
+class PooledSpikes(NamedTuple):
+    """What a layer says to the next one, after its pool.
+
+    Attributes:
+        lists: the spikes.
+        kept: int32, one entry per spike: the pooling index, row * W + column in the layer before its pool; None without a pool.
+    """
+
+    lists: SpikeLists
+    kept: np.ndarray | None
+
+
+class Layer(NamedTuple):
+    """A spiking convolution, as `encode` runs it.
+
+    Attributes:
+        weight: master weights (C_out, C_in, K, K) float32.
+        threshold: (C_out,) float32.
+        mode, leak: the membrane (`spikeseg.core.neurons`), leak on the grid.
+        pool: (kernel, stride) of the pool behind it, or None.
+    """
+
+    weight: Tensor
+    threshold: Tensor
+    mode: LeakMode
+    leak: float
+    pool: tuple[int, int] | None
+
+
+class BlockThreshold(NamedTuple):
+    """Thresholds that differ by sample and position: at (y, x) of sample n, ``values[n, :, y // block, x // block]``.
+
+    Attributes:
+        values: (N, C, hb, wb) float32, on the grid.
+        block: pixels.
+    """
+
+    values: Tensor
+    block: int
+
+    def expand(self, size: tuple[int, int]) -> Tensor:
+        """(N, C, H, W) of a frame of size (H, W)."""
+        full = self.values.repeat_interleave(self.block, -2).repeat_interleave(self.block, -1)
+        return full[..., : size[0], : size[1]]
+
+
+class Competition(NamedTuple):
+    """Homeostasis of the competition: a threshold per neuron that its potential must reach to take part."""
+
+    target_rate: float
+    lr: float
+    low: float
+    high: float
+
+
+class MapRule(NamedTuple):
+    """Homeostasis per feature map: theta, added to the layer's threshold.
+
+    theta += plus per win, then decays by (theta - rest) / tau, within rest..top."""
+
+    rest: float
+    plus: float
+    tau: float
+    top: float
+
+
+class Rule(NamedTuple):
+    """Everything that decides how a layer learns, in plain numbers.
+
+    Attributes:
+        mode, leak: the membrane; leak on the grid.
+        base: threshold to which theta is added.
+        lr_plus, lr_minus, weight_min, weight_max, soft_bounds: STDP.
+        wta, radius, max_winners: winner-take-all, see `select_winners`.
+        competition: homeostasis per neuron, or None.
+        maps: homeostasis per map, or None.
+        dead_recovery: whether to stop for dead maps.
+        dead_threshold: share of samples won below which a map is dead, after dead_warmup samples.
+        batch_size: samples that see the same weights and thresholds.
+    """
+
+    mode: LeakMode
+    leak: float
+    base: float
+    lr_plus: float
+    lr_minus: float
+    weight_min: float
+    weight_max: float
+    soft_bounds: bool
+    wta: str
+    radius: int
+    max_winners: int | None
+    competition: Competition | None
+    maps: MapRule | None
+    dead_recovery: bool
+    dead_threshold: float
+    dead_warmup: int
+    batch_size: int
+
+
+@dataclass
+class LearningState:
+    """What learning changes, in place. Everything is on the CPU but weight and threshold, which lie where the network does.
+
+    Attributes:
+        weight: (C_out, C_in, K, K) float32, the layer's.
+        threshold: (C_out,) float32, the layer's: base + theta.
+        theta: (C_out,) float32.
+        wins: (C_out,) int64, wins of each map.
+        recent_wins, seen: (C_out,) int64, wins and samples since the map's last reset.
+        competition: (C_out, H, W) float32, thresholds of the competition; None where it has none, or before the first sample.
+    """
+
+    weight: Tensor
+    threshold: Tensor
+    theta: Tensor
+    wins: Tensor
+    recent_wins: Tensor
+    seen: Tensor
+    competition: Tensor | None = None
+
+    def dead(self, rule: Rule) -> Tensor:
+        """(C_out,) bool: maps past the warm-up whose share of samples won stays under the rule's."""
+        return (self.seen >= rule.dead_warmup) & (self.recent_wins < rule.dead_threshold * self.seen)
+
+    def competing(self, rule: Rule, size: tuple[int, int]) -> Tensor | None:
+        """Thresholds of the competition for neurons of size (H, W), made at the first call; None where the rule has none.
+
+        Raises:
+            ValueError: another size than before.
+        """
+        if rule.competition is None:
+            return None
+        shape = (len(self.weight), *size)
+        if self.competition is None:
+            self.competition = torch.full(shape, float(rule.competition.low))
+        if tuple(self.competition.shape) != shape:
+            raise ValueError(
+                f"wta.enable_homeostasis keeps a threshold for every neuron of {tuple(self.competition.shape)}, but this sample "
+                f"gives {shape}; switch it off for recordings of several sizes, or set data.input_height and input_width"
+            )
+        return self.competition
