@@ -12,11 +12,9 @@ LIF multiplicative u = snap(leak * V) + I
 
 A spike if u >= threshold; then V = 0 if it spiked, else u.
 
-Norse 1.1.0 fires on a strict ``>``: on the grid, a threshold half a step lower makes that ``>=``. Its cells have no floor at
-rest,
-so the subtractive mode clamps the state after the step (no neuron at or below rest can fire, thresholds being positive).
-``LIFBox`` moves the potential by ``dt * tau_mem_inv * (input + v_leak - V)``; with ``dt * tau_mem_inv = 1`` and ``V + I`` as
-the input this is exactly ``V + I + v_leak``.
+Norse 1.1.0 fires on a strict ``>``: on the grid, a threshold half a step lower makes that ``>=``. ``LIFBox`` moves the potential
+by ``dt * tau_mem_inv * (input + v_leak - V)``; with ``dt * tau_mem_inv = 1`` an input of ``u - v_leak`` makes it exactly u. Its
+cells have no floor at rest, so the subtractive mode's is in u.
 """
 
 from __future__ import annotations
@@ -77,8 +75,8 @@ def step(current: Tensor, state: Tensor, threshold: Tensor, mode: LeakMode, leak
             spikes, after = iaf.iaf_feed_forward_step(current, iaf.IAFFeedForwardState(v=state), p)
             return NeuronStep(spikes, potential, after.v)
         if mode is LeakMode.SUBTRACTIVE:
-            driven, v_leak = state + current, rest - leak
-            potential = (driven - leak).clamp(min=0)
+            potential = (state + current - leak).clamp(min=0)
+            driven, v_leak = potential + leak, rest - leak
         else:
             kept = snap(leak * state.double()).to(state.dtype)  # exact in float64, so integers can follow
             driven, v_leak = kept + current, rest
@@ -86,5 +84,4 @@ def step(current: Tensor, state: Tensor, threshold: Tensor, mode: LeakMode, leak
         one = rest + 1.0
         box = lif_box.LIFBoxParameters(tau_mem_inv=one, v_leak=v_leak, v_th=below, v_reset=rest)
         spikes, after = lif_box.lif_box_feed_forward_step(driven, lif_box.LIFBoxFeedForwardState(v=state), box, dt=1.0)
-        resting = after.v.clamp(min=0) if mode is LeakMode.SUBTRACTIVE else after.v
-        return NeuronStep(spikes, potential, resting)
+        return NeuronStep(spikes, potential, after.v)

@@ -1,20 +1,40 @@
-"""The hot loops, chosen by name; every backend gives the same bits as `reference`."""
+"""The hot loops, chosen by name; every backend gives the same bits as `reference`.
+
+| backend | is | runs on |
+|---|---|---|
+| `reference` | plain torch: defines the meaning | CPU, GPU |
+| `cpu` | event-driven, in integers, compiled by numba | CPU |
+| `cuda` | Triton kernels | GPU |
+
+Each is a module with the same functions: `layer_forward`, `pool`, `select_winners`, `stdp_update`, `encode`, and the class
+`Training`.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 
-from . import reference
+import torch
 
-BACKENDS: dict[str, ModuleType] = {"reference": reference}
+BACKENDS = ("reference", "cpu", "cuda")
 
 
-def backend(name: str) -> ModuleType:
-    """The backend asked for, never a substitute.
+def backend(name: str, device: torch.device | str = "cpu") -> ModuleType:
+    """The backend asked for, never a substitute; 'auto' is `cuda` for a network on a GPU, else `cpu`.
+
+    Args:
+        name: 'auto', 'reference', 'cpu' or 'cuda'.
+        device: where the network lies.
 
     Raises:
-        ValueError: no backend of this name.
+        ValueError: no backend of this name, or one that cannot run on this device.
     """
+    kind = torch.device(device).type
+    if name == "auto":
+        name = "cuda" if kind == "cuda" else "cpu"
     if name not in BACKENDS:
-        raise ValueError(f"unknown backend {name!r}; here: {', '.join(BACKENDS)}")
-    return BACKENDS[name]
+        raise ValueError(f"unknown backend {name!r}; one of auto, {', '.join(BACKENDS)}")
+    if name != "reference" and name != kind:
+        raise ValueError(f"backend {name!r} runs on a {name} device, but the network lies on {kind!r}; use 'auto'")
+    return import_module(f".{name}", __name__)

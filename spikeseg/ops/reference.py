@@ -30,6 +30,9 @@ from .types import (
     Rule,
 )
 
+SILENT = 2**31 - 1
+"""Step of an input that never fires, in integers: later than any, and exact in the float64 through which torch pads."""
+
 
 def convolve(values: Tensor, kernels: Tensor) -> Tensor:
     """'Same' convolution (N, C_in, H, W) with (C_out, C_in, K, K), in full float32: a GPU's TF32 stays off."""
@@ -204,7 +207,7 @@ def stdp_update(
         winners: rows (step, map, row, column), applied in order.
     """
     kernel = weight.shape[-1]
-    silent = torch.inf if pre_first.is_floating_point() else torch.iinfo(pre_first.dtype).max
+    silent = torch.inf if pre_first.is_floating_point() else SILENT
     with torch.no_grad():
         for t, m, row, column in winners.tolist():
             w = weight[m]
@@ -282,7 +285,7 @@ class Training:
         dense = torch.from_numpy(lists.chosen(batch).dense()).to(state.weight).transpose(0, 1)
         run = layer_forward(dense, state.weight, state.threshold, rule.mode, rule.leak)
         first, pre = first_spike_steps(run.spikes), first_spike_steps(dense)
-        pre = torch.where(pre < len(dense), pre, torch.iinfo(pre.dtype).max)
+        pre = torch.where(pre < len(dense), pre, SILENT)
         self._waiting.extend(zip(first, at_first_spike(run.potentials, first), pre, strict=True))
 
     def _learn(self, first: Tensor, potential: Tensor, pre: Tensor, n_steps: int) -> None:

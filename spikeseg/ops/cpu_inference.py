@@ -1,0 +1,171 @@
+"""Layers run to their end, event-driven: sparse for inference, and dense where every potential is asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .cpu_kernels import SUBTRACTIVE, compiled, open_all, receive, settle
+
+
+@compiled
+def addresses(frame, sites, counts):
+    """Flat addresses of the pixels above 0, and their counts; -> how many. frame: (n,) uint8 or uint16."""
+    found = 0
+    words = frame[: frame.size // 8 * 8].view(np.uint64)
+    per_word = 8 // frame.itemsize
+    for k in range(words.size):
+        if words[k] == 0:
+            continue
+        for i in range(k * per_word, (k + 1) * per_word):
+            if frame[i]:
+                sites[found] = i
+                counts[found] = frame[i]
+                found += 1
+    for i in range(words.size * per_word, frame.size):
+        if frame[i]:
+            sites[found] = i
+            counts[found] = frame[i]
+            found += 1
+    return found
+
+
+@compiled
+def deposit(cell, potential, index, marks, best, place):
+    """Mark an output cell as spiking, and keep the strongest input's index, the lowest among equals."""
+    word, bit = cell >> 6, np.uint64(1) << np.uint64(cell & 63)
+    if marks[word] & bit == 0:
+        marks[word] |= bit
+        best[cell], place[cell] = potential, index
+    elif potential > best[cell] or (potential == best[cell] and index < place[cell]):
+        best[cell], place[cell] = potential, index
+
+
+@compiled
+def collect(marks, place, out_sites, out_kept, found):
+    """List the marked cells in order and clear the marks; -> entries so far."""
+    for word in range(marks.size):
+        left = marks[word]
+        if left == 0:
+            continue
+        marks[word] = 0
+        cell = word << 6
+        while left:
+            if left & np.uint64(255):
+                for bit in range(8):
+                    if left & (np.uint64(1) << np.uint64(bit)):
+                        out_sites[found] = cell + bit
+                        out_kept[found] = place[cell + bit]
+                        found += 1
+            left >>= np.uint64(8)
+            cell += 8
+    return found
+
+
+@compiled
+def fire(v, theta, row, first_column, maps, half, height, width, pool_kernel, stride, out_height, out_width, marks, best, place):
+    """Reset what has fired in a tile, and mark it in the output. pool_kernel 0: no pool."""
+    for i in range(v.size):
+        if v[i] < theta[i]:
+            continue
+        potential = v[i]
+        v[i] = 0
+        column = first_column + i // maps - half
+        if column < 0 or column >= width:
+            continue
+        m, index = i % maps, row * width + column
+        if pool_kernel == 0:
+            deposit(m * height * width + index, potential, index, marks, best, place)
+            continue
+        for y in range(max(0, (row - pool_kernel + stride) // stride), min(out_height - 1, row // stride) + 1):
+            for x in range(max(0, (column - pool_kernel + stride) // stride), min(out_width - 1, column // stride) + 1):
+                deposit((m * out_height + y) * out_width + x, potential, index, marks, best, place)
+
+
+@compiled
+def run_layer(
+    offsets, sites, counts, steps, height, width, v, table, theta, block, tiles, stamps, opened, mode, leak, factor, everywhere,
+    pool_kernel, stride, out_height, out_width, marks, best, place, out_offsets, out_sites, out_kept,
+):  # fmt: skip
+    """One sample through one layer and its pool.
+
+    Args:
+        offsets: int64 (T + 1,) into sites (and counts, empty for spikes).
+        theta: int32 (rows of blocks, columns * maps); row y uses theta[y // block].
+        out_offsets: int64 (T + 1,), filled; so are out_sites and out_kept.
+    """
+    kernel = table.shape[1]
+    maps, half, per_row = table.shape[2] // kernel, kernel // 2, tiles.size - 1
+    stamps[:] = 0
+    out_offsets[0] = 0
+    found = 0
+    for t in range(steps):
+        a, b = offsets[t], offsets[t + 1]
+        times = counts[a:b] if counts.size else counts
+        n_open = receive(v, table, sites[a:b], times, height, width, tiles, stamps, opened, t, mode, leak, factor)
+        if everywhere:
+            n_open = open_all(v, tiles, stamps, opened, n_open, t, mode, leak, factor)
+        for k in range(n_open):
+            row, tile = opened[k] // per_row, opened[k] % per_row
+            part, level = v[row, tiles[tile] : tiles[tile + 1]], theta[row // block, tiles[tile] : tiles[tile + 1]]
+            if settle(part, level, mode, leak) >= 0:
+                fire(
+                    part, level, row, tiles[tile] // maps, maps, half, height, width,
+                    pool_kernel, stride, out_height, out_width, marks, best, place,
+                )  # fmt: skip
+        found = collect(marks, place, out_sites, out_kept, found)
+        out_offsets[t + 1] = found
+
+
+@compiled
+def run_dense(offsets, sites, counts, v, table, theta, tiles, stamps, opened, mode, leak, factor, state, spikes, potentials):
+    """One sample through one layer, every potential written down.
+
+    Args:
+        theta: int32 (maps, H, W).
+        state: float32 (maps, H, W), V before and, changed in place, after.
+        spikes, potentials: float32 (T, maps, H, W), filled.
+    """
+    steps, maps, height, width = spikes.shape
+    half, unit = table.shape[1] // 2, np.float32(4096.0)
+    v[:] = 0
+    stamps[:] = 1
+    for m in range(maps):
+        for y in range(height):
+            for x in range(width):
+                v[y, (x + half) * maps + m] = np.int32(state[m, y, x] * unit)
+    for t in range(1, steps + 1):  # step 0 is the past: every tile has been seen
+        a, b = offsets[t - 1], offsets[t]
+        n_open = receive(v, table, sites[a:b], counts[a:b], height, width, tiles, stamps, opened, t, mode, leak, factor)
+        open_all(v, tiles, stamps, opened, n_open, t, mode, leak, factor)
+        for m in range(maps):
+            for y in range(height):
+                for x in range(width):
+                    u = v[y, (x + half) * maps + m]
+                    if mode == SUBTRACTIVE:
+                        u = max(u - leak, np.int32(0))
+                    fired = u >= theta[m, y, x]
+                    potentials[t - 1, m, y, x] = np.float32(u) / unit
+                    spikes[t - 1, m, y, x] = fired
+                    v[y, (x + half) * maps + m] = 0 if fired else u
+    for m in range(maps):
+        for y in range(height):
+            for x in range(width):
+                state[m, y, x] = np.float32(v[y, (x + half) * maps + m]) / unit
+
+
+@compiled
+def pool_dense(spikes, potentials, kernel, stride, out_spikes, out_indices):
+    """Max pooling over spikes. spikes, potentials: float32 (N, H, W); out: float32 and int64 (N, H', W')."""
+    samples, height, width = spikes.shape
+    for n in range(samples):
+        for y in range(out_spikes.shape[1]):
+            for x in range(out_spikes.shape[2]):
+                index = np.int64(-1)
+                best = np.float32(0.0)
+                for r in range(y * stride, min(y * stride + kernel, height)):
+                    for q in range(x * stride, min(x * stride + kernel, width)):
+                        if spikes[n, r, q] > 0 and (index < 0 or potentials[n, r, q] > best):
+                            index, best = r * width + q, potentials[n, r, q]
+                out_indices[n, y, x] = index
+                out_spikes[n, y, x] = np.float32(1.0) if index >= 0 else np.float32(0.0)
+
