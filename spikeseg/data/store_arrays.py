@@ -157,12 +157,12 @@ class ArrayReader:
             self._root = zarr.open_group(str(path), mode="r", zarr_format=3)
             attrs: dict[str, Any] = dict(self._root.attrs.asdict())
         except _CORRUPT as error:
-            raise self._broken(META, error) from error
+            raise self.damaged(META, error) from error
         if "sha256" not in attrs:
             raise InputError(f"{path}: unfinished, writing it was interrupted; make it again")
         claimed = attrs.pop("sha256")
         if claimed != _digest(attrs):
-            raise self._broken(META, "its checksum does not match")
+            raise self.damaged(META, "its checksum does not match")
         if attrs["kind"] != kind:
             raise InputError(f"{path}: holds {attrs['kind']}, not {kind}")
         self.contents: dict[str, Any] = attrs["contents"]
@@ -187,7 +187,7 @@ class ArrayReader:
         try:
             rows: np.ndarray = np.asarray(array[first:last])
         except _CORRUPT as error:
-            raise self._broken(name, error) from error
+            raise self.damaged(name, error) from error
         return rows
 
     def _array(self, name: str) -> Any:
@@ -195,18 +195,19 @@ class ArrayReader:
             try:
                 self._arrays[name] = self._root[name]
             except _CORRUPT as error:
-                raise self._broken(name, error) from error
+                raise self.damaged(name, error) from error
         return self._arrays[name]
 
     def _check(self, name: str) -> None:
         """Raise InputError unless the file is there as it was written (its size, for chunks)."""
         path = self.path / name
         if not path.is_file():
-            raise self._broken(name, "missing")
+            raise self.damaged(name, "missing")
         if name not in self._files or _mark(path) != self._files[name]:
-            raise self._broken(name, "not as it was written")
+            raise self.damaged(name, "not as it was written")
 
-    def _broken(self, name: str, reason: Exception | str) -> InputError:
+    def damaged(self, name: str, reason: Exception | str) -> InputError:
+        """The error to raise for a file, or an array, that is not what it was written as."""
         first_line = (str(reason).splitlines() or [type(reason).__name__])[0]
         return InputError(f"{self.path / name}: damaged ({first_line}); remove {self.path} and make it again")
 
