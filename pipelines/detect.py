@@ -115,9 +115,9 @@ def write_detections(
     from spikeseg.data.readers import read
 
     from .detectors import load_network
-    from .device import torch_device
+    from .device import network_device
 
-    device = torch_device(cfg.device)
+    device = network_device(cfg.device, cfg.backend)
     model = load_network(cfg, str(network.checkpoint), device)
     found, rows = [], []
     for place in recordings:

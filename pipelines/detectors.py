@@ -134,4 +134,5 @@ def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:
     saved, _ = checkpoint.load(path)
     model = checkpoint.build(cfg)
     checkpoint.restore(model, saved.encoder.state_dict(), path)
+    model.encoder.backend = cfg.backend
     return model.to(device)

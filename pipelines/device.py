@@ -28,9 +28,21 @@ def torch_device(name: str) -> torch.device:
     return device
 
 
-def require_device(name: str) -> None:
+def network_device(name: str, backend: str) -> torch.device:
+    """Where a network of this backend (`spikeseg.ops`) lies: on `name`, but on the CPU for the backend `cpu`.
+
+    Raises InputError where the backend cannot run: `cuda` without a GPU."""
+    device = torch_device("cpu" if backend == "cpu" else name)
+    if backend == "cuda" and device.type != "cuda":
+        raise InputError(f"backend: cuda needs a GPU, but device {name} is not one here; use backend: auto")
+    return device
+
+
+def require_device(name: str, backend: str = "auto") -> None:
     """Raise InputError unless the device can be used: for one that was asked for on the command line."""
     device = _parse(name)
+    if device.type == "cuda" and backend == "cpu":
+        raise InputError(f"--device {name}: backend: cpu runs on the CPU; leave one of them out")
     if device.type == "cuda" and not _usable(device):
         raise InputError(f"--device {name}: no such GPU here; use --device cpu, or leave --device out")
 

@@ -141,9 +141,9 @@ def compared(cfg: Config, network: Network, store: Frames, train: Sequence[int])
     from spikeseg.learning import checkpoint
 
     from . import detectors
-    from .device import torch_device
+    from .device import network_device
 
-    device = torch_device(cfg.device)
+    device = network_device(cfg.device, cfg.backend)
     model = detectors.load_network(cfg, str(network.checkpoint), device)
     untrained = checkpoint.untrained(model.to("cpu"), cfg).to(device)
     model.to(device)

@@ -15,11 +15,13 @@ from .console import LOGGER, logging_to_stderr, one_line_errors
 if TYPE_CHECKING:
     from spikeseg.sections import Config
 
+BACKENDS = click.Choice(["auto", "reference", "cpu", "cuda"])
 LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False)
 
 KEYS = {
     "seed": "seed",
     "device": "device",
+    "backend": "backend",
     "jobs": "data.num_workers",
     "log_level": "logging.log_level",
     "dataset": "data.dataset",
@@ -34,7 +36,7 @@ KEYS = {
 }
 """Options that stand for one key of the configuration. Left out, the configuration's value holds."""
 
-UNTOLD = ("device", "jobs", "log_level")
+UNTOLD = ("device", "backend", "jobs", "log_level")
 """Options that change no result, so that the next command need not repeat them."""
 
 EVERYWHERE = ("seed", "dataset", "data_root", "lenient")
@@ -53,6 +55,7 @@ DATA = [
 ]
 LAST = [
     click.option("--device", metavar="NAME", show_default="cuda", help="cpu, cuda, cuda:0; if not given, cpu without a GPU."),
+    click.option("--backend", type=BACKENDS, show_default="auto", help="Kernels: auto is cuda on a GPU, else cpu; same result."),
     click.option("--seed", type=int, show_default="42", help="Seed of everything random."),
     click.option("--jobs", type=click.IntRange(min=0), metavar="N", help="Processes for simulating, reading and preparing."),
     click.option("--log-level", metavar="LEVEL", type=LEVELS, show_default="INFO", help="DEBUG to ERROR."),
@@ -88,7 +91,7 @@ class Request:
         if "device" in self.overrides:
             from .device import require_device
 
-            require_device(cfg.device)
+            require_device(cfg.device, cfg.backend)
         LOGGER.setLevel(cfg.logging.log_level)
         return cfg
 

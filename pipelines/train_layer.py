@@ -8,33 +8,36 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.errors import InputError
 
 from . import prepare
-from .console import progress
+from .console import bar
 from .run import Done, damaged, read_manifest, run_stage, stage_key
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
+    from spikeseg.data.store import Frames
     from spikeseg.models import SpikeSEG
     from spikeseg.sections import Config
 
 log = logging.getLogger(__name__)
 
-STAGE, VERSION = "train-layer", 1
-SPIKES_STAGE, SPIKES_VERSION = "spikes", 1
+STAGE, VERSION = "train-layer", 2
+SPIKES_STAGE, SPIKES_VERSION = "spikes", 2
 LAYERS = ("conv1", "conv2", "conv3")
 FROZEN = {"conv1": None, "conv2": "conv1", "conv3": "conv2"}
 POOL = {"conv1": "pool1", "conv2": "pool2"}
-BLOCK = 64
-"""Samples encoded, stored and read at a time: bounds memory."""
+BLOCK = 16
+"""Windows read and encoded at a time: bounds memory."""
 
 
 def learned_layers(cfg: Config) -> list[str]:
@@ -144,27 +147,47 @@ def _drawn(cfg: Config) -> dict[str, Any]:
 
 
 def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path) -> Mapping[str, Any]:
-    import torch
-
-    from spikeseg.data.augment import augment
     from spikeseg.data.store import Frames, SpikeWriter
+    from spikeseg.ops.lists import SpikeLists
 
     frames = Frames.open(store)
     samples = frames.samples("train")
-    device = _device(model)
     below = FROZEN[layer]
-    with SpikeWriter(folder / "spikes.zarr", {"layer": layer}) as writer:
-        for r, k in progress(samples, f"encoding for {layer}", "window"):
-            _, window, background = frames.read(r, [k])
-            window, rates = augment(window[0], background[0], cfg.data.augmentation, seed=(cfg.seed, r, k))
+    with (
+        SpikeWriter(folder / "spikes.zarr", {"layer": layer}) as writer,
+        bar(f"encoding for {layer}", "window", len(samples)) as shown,
+    ):
+        for r, ks in _pieces(samples):
+            windows, rates = _augmented(cfg, frames, r, ks)
             if below is None:
-                writer.add(window[None])
-                continue
-            model.reset_state()
-            out = model.encode(torch.from_numpy(window).to(device), torch.from_numpy(rates).to(device), upto=below)
-            writer.add(out.layer_spikes[POOL[below]].to(torch.uint8).cpu().numpy()[None])
-    model.reset_state()
-    return {"samples": len(samples), "seed": cfg.seed, "device": str(device)}
+                writer.add(SpikeLists.of(windows))
+            else:
+                found = model.infer(windows, rates, upto=below, threads=max(1, cfg.data.num_workers))
+                writer.add(found[POOL[below]].lists)
+            shown.update(len(ks))
+    return {"samples": len(samples), "seed": cfg.seed, "device": str(_device(model))}
+
+
+def _pieces(samples: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+    """Windows of one recording, at most BLOCK at a time."""
+    for r, group in itertools.groupby(samples, key=lambda sample: sample[0]):
+        ks = [k for _, k in group]
+        for first in range(0, len(ks), BLOCK):
+            yield r, ks[first : first + BLOCK]
+
+
+def _augmented(cfg: Config, frames: Frames, r: int, ks: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Windows (N, T, P, H, W) of a recording and their background, each flipped by its own chance."""
+    import numpy as np
+
+    from spikeseg.data.augment import augment
+
+    _, windows, background = frames.read(r, ks)
+    flipped = [
+        augment(window, rates, cfg.data.augmentation, seed=(cfg.seed, r, k))
+        for k, window, rates in zip(ks, windows, background, strict=True)
+    ]
+    return np.stack([window for window, _ in flipped]), np.stack([rates for _, rates in flipped])
 
 
 def _device(model: SpikeSEG) -> torch.device:
@@ -242,6 +265,7 @@ def train_layer(
         KeyboardInterrupt: after the sample in hand, with a checkpoint saved (checkpoint.save_on_interrupt); or, if that
             sample was the layer's last, with the layer finished.
     """
+    from .device import network_device
     from .training_loop import TrainingLoop, saved_progress
 
     if layer not in LAYERS:
@@ -260,7 +284,8 @@ def train_layer(
         return Done(run_dir, key, ran=False)
     if checkpoint is not None:
         saved_progress(checkpoint, layer, key)  # before any work is done
-    model = starting_model(cfg, layer, run_dir, frames.key).to(_torch_device(cfg))
+    model = starting_model(cfg, layer, run_dir, frames.key).to(network_device(cfg.device, cfg.backend))
+    model.encoder.backend = cfg.backend
     inputs = layer_inputs(cfg, layer, frames.key)
     started = time.monotonic()
     spikes = frozen_spikes(cfg, layer, frames, model, inputs)
@@ -273,8 +298,3 @@ def train_layer(
         raise KeyboardInterrupt
     return Done(run_dir, key, ran=True)
 
-
-def _torch_device(cfg: Config) -> torch.device:
-    from .device import torch_device
-
-    return torch_device(cfg.device)

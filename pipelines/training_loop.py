@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from spikeseg.errors import InputError
 
+from .blocks import Block, Blocks
 from .console import LOGGER, bar, logging_to_file
 from .run import atomic_write, describe_file, make_folder, read_manifest, write_manifest
 from .summaries import Summaries
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LATEST, BEST, EPOCH = "checkpoint_latest.pt", "checkpoint_best.pt", "checkpoint_epoch{}_{}.pt"
+AT_A_TIME = 64
+"""Samples learned between two looks at the clock and at interrupts."""
 METRICS, CONFIG = "metrics_final.json", "config.yaml"
 
 
@@ -54,8 +57,17 @@ class TrainingLoop:
         if not len(self.spikes):
             raise InputError("data.train_ratio: the training split holds no window; prepare more recordings")
         self.trainer = LayerTrainer(
-            model, layer, stdp=cfg.stdp, wta=cfg.wta, homeostasis=cfg.homeostasis, convergence=cfg.convergence, seed=cfg.seed
+            model,
+            layer,
+            stdp=cfg.stdp,
+            wta=cfg.wta,
+            homeostasis=cfg.homeostasis,
+            convergence=cfg.convergence,
+            seed=cfg.seed,
+            batch_size=cfg.data.batch_size,
+            backend=cfg.backend,
         )
+        self.blocks = Blocks(self.spikes)
         self.folder = folder_inside(run_dir, cfg.checkpoint.save_dir, "checkpoint.save_dir")
         self.logs = folder_inside(run_dir, cfg.logging.log_dir, "logging.log_dir")
         self.epoch, self.position = 0, 0
@@ -94,45 +106,38 @@ class TrainingLoop:
                 old.unlink(missing_ok=True)
 
     def _one_epoch(self, stop: threading.Event) -> None:
-        order = np.random.default_rng((self.cfg.seed, int(self.layer[-1]), self.epoch)).permutation(len(self.spikes))
-        with bar(f"{self.layer} epoch {self.epoch + 1}/{self.cfg.max_epochs}", "sample", len(order), self.position) as shown:
-            for batch in self._batches(order):
-                self._learn(batch, shown)
+        title = f"{self.layer} epoch {self.epoch + 1}/{self.cfg.max_epochs}"
+        with bar(title, "sample", len(self.spikes), self.position) as shown:
+            for block, order in self.blocks.epoch((self.cfg.seed, int(self.layer[-1]), self.epoch), self.position):
+                while len(order) and self.reason is None:
+                    now, order = np.split(order, [self._reach(len(order))])
+                    self._learn(block, now, shown)
+                    if stop.is_set() and self.reason is None:
+                        self._interrupted()
                 if self.reason is not None:
                     break
-                if stop.is_set():
-                    self._interrupted()
         self.position = 0
         self.epoch += 1
         self.reason = self.reason or self.trainer.convergence.after_epoch(self.trainer.layer.weight)
         self._save_epoch()
 
-    def _batches(self, order: np.ndarray) -> Iterator[np.ndarray]:
+    def _reach(self, left: int) -> int:
+        """Samples until somebody wants to look: whole batches, up to the next check or report, AT_A_TIME at most."""
         size = self.cfg.data.batch_size
-        while self.position < len(order):
-            yield order[self.position : self.position + size]
+        looks = (self.cfg.convergence.check_interval, self.cfg.logging.log_interval)
+        ahead = min(AT_A_TIME, *(look - self.trainer.samples % look for look in looks))
+        return min(left, -(-ahead // size) * size)
 
-    def _learn(self, indices: np.ndarray, shown: tqdm[Any]) -> None:
-        import torch
-
-        samples = [self.spikes[int(i)] for i in indices]
-        groups: list[list[np.ndarray]] = []
-        for sample in samples:  # a batch holds one frame size; the order stays
-            if groups and groups[-1][0].shape == sample.shape:
-                groups[-1].append(sample)
-            else:
-                groups.append([sample])
-        for group in groups:
-            spikes = torch.from_numpy(np.stack(group, axis=1)).to(self.trainer.layer.weight.device)
-            before = self.trainer.samples
-            self.trainer.batch(spikes)
-            checked = self.trainer.samples // self.cfg.convergence.check_interval
-            if checked > before // self.cfg.convergence.check_interval:
-                self.reason = self.reason or self.trainer.convergence.check(self.trainer.layer.weight)
-        self.position += len(indices)
-        shown.update(len(indices))
-        interval = self.cfg.logging.log_interval
-        if self.trainer.samples // interval > (self.trainer.samples - len(indices)) // interval:
+    def _learn(self, block: Block, order: np.ndarray, shown: tqdm[Any]) -> None:
+        before = self.trainer.samples
+        for lists, indices in block.stretches(order, self.cfg.data.batch_size):
+            self.trainer.learn(lists, indices)
+        checks, reports = self.cfg.convergence.check_interval, self.cfg.logging.log_interval
+        if self.trainer.samples // checks > before // checks:
+            self.reason = self.trainer.convergence.check(self.trainer.layer.weight)
+        self.position += len(order)
+        shown.update(len(order))
+        if self.trainer.samples // reports > before // reports:
             report = self.trainer.report()
             self.summaries.write(report)
             shown.set_postfix_str(f"C_l {report['convergence_index']:.4f}, threshold {report['threshold_mean']:.2f}")
@@ -222,7 +227,12 @@ class TrainingLoop:
             inputs=inputs,
             outputs={str(final.relative_to(self.run_dir)): describe_file(final)},
             seconds=seconds,
-            extra={"seed": self.cfg.seed, "device": str(self.trainer.layer.weight.device), "result": report},
+            extra={
+                "seed": self.cfg.seed,
+                "device": str(self.trainer.layer.weight.device),
+                "backend": self.cfg.backend,
+                "result": report,
+            },
         )
 
 

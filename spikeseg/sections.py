@@ -240,6 +240,7 @@ class Config:
     cache_dir: str = key("./data_cache")
     seed: int = key(42, low=0, high=SEED_MAX)
     device: str = key("cuda")
+    backend: str = key("auto", choices=("auto", "reference", "cpu", "cuda"))  # kernels (spikeseg.ops); the same result with each
     max_epochs: int = key(50, low=1)
     train_conv1: bool = key(False)
     train_conv2: bool = key(True)

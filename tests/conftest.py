@@ -22,6 +22,7 @@ from spikeseg.config import load_config
 from spikeseg.data.store import Frames, Spikes
 from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer, checkpoint
+from spikeseg.ops.lists import SpikeLists
 from spikeseg.pipelines import prepare, train_layer
 from spikeseg.pipelines.console import LOGGER
 from spikeseg.sections import Config
@@ -164,7 +165,8 @@ class Run:
         inputs = train_layer.layer_inputs(self.cfg, layer, frames.key)
         done = train_layer.frozen_spikes(self.cfg, layer, frames, checkpoint.build(self.cfg), inputs)
         assert not done.ran
-        return np.concatenate(list(Spikes.open(done.path / "spikes.zarr").runs()))
+        spikes = Spikes.open(done.path / "spikes.zarr")
+        return np.concatenate([lists.dense() for lists in spikes.read(0, len(spikes))])
 
 
 @dataclass
@@ -229,14 +231,14 @@ def warnings_of(told: list[str]) -> Iterator[None]:
 @contextlib.contextmanager
 def interrupted_after(batches: int, number: int = signal.SIGINT) -> Iterator[None]:
     """Send this process a signal while a layer learns from the given batch (of one sample each)."""
-    learn = LayerTrainer.batch
+    learn = LayerTrainer.learn
 
-    def batch(trainer: LayerTrainer, spikes: torch.Tensor) -> int:
+    def one(trainer: LayerTrainer, lists: SpikeLists, order: np.ndarray) -> None:
         if trainer.samples == batches - 1:
             signal.raise_signal(number)
-        return learn(trainer, spikes)
+        learn(trainer, lists, order)
 
-    with mock.patch.object(LayerTrainer, "batch", batch):
+    with mock.patch.object(LayerTrainer, "learn", one), mock.patch("spikeseg.pipelines.training_loop.AT_A_TIME", 1):
         yield
 
 

@@ -68,7 +68,7 @@ def size(run: Any, layer: str) -> tuple[int, ...]:
 
 def neurons(run: Any) -> torch.Tensor:
     """Thresholds of the competition, per neuron."""
-    return run.progress["trainer"]["wta_thresholds"]
+    return run.progress["trainer"]["competition"]
 
 
 def has(run: Any, text: str) -> bool:
@@ -156,7 +156,8 @@ ACTS: dict[str, Case | list[Case]] = {
     "stdp.use_soft_bounds": Case(False, lambda a, b: b.weight.min() < 0.5 < a.weight.min()),
     "wta.mode": [
         Case("global", lambda a, b: b.metrics["wins"] > a.metrics["wins"]),
-        Case("local", lambda a, b: max(b.metrics["wins_per_map"]) > b.metrics["samples"] >= max(a.metrics["wins_per_map"])),
+        Case("local", lambda a, b: max(b.metrics["wins_per_map"]) > b.metrics["samples"] >= max(a.metrics["wins_per_map"]),
+             given={"wta.local_radius": 0}),
     ],
     "wta.local_radius": Case(20, lambda a, b: a.metrics["wins"] > b.metrics["wins"] == b.metrics["samples"]),
     "wta.enable_homeostasis": Case(

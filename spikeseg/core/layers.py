@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import torch
 from torch import Tensor, nn
 
 from spikeseg.core.grid import snap_number
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops import reference as ops
-from spikeseg.ops.reference import LayerRun, PoolRun
+from spikeseg.ops import reference
+from spikeseg.ops.types import LayerRun, PoolRun
 
 
 class SpikingConv2d(nn.Module):
@@ -33,8 +35,10 @@ class SpikingConv2d(nn.Module):
         self.register_buffer("weight", torch.zeros(out_channels, in_channels, kernel, kernel))
         self.register_buffer("threshold", torch.ones(out_channels))
 
-    def forward(self, spikes: Tensor, state: Tensor | None = None, threshold: Tensor | None = None) -> LayerRun:
-        """(T, B, C_in, H, W) -> LayerRun; `threshold` (B, C_out, H, W) replaces the layer's own where given."""
+    def forward(
+        self, spikes: Tensor, state: Tensor | None = None, threshold: Tensor | None = None, ops: ModuleType = reference
+    ) -> LayerRun:
+        """(T, B, C_in, H, W) -> LayerRun; `threshold` (B, C_out, H, W) replaces the layer's own where given. ops: a backend."""
         theta = self.threshold if threshold is None else threshold
         return ops.layer_forward(spikes, self.weight, theta, self.mode, self.leak, state)
 
@@ -51,8 +55,8 @@ class SpikePool2d(nn.Module):
             raise ValueError(f"pool stride {stride} must lie between 1 and the kernel size {kernel}, or inputs are lost")
         self.kernel, self.stride = kernel, stride
 
-    def forward(self, spikes: Tensor, potentials: Tensor) -> PoolRun:
-        """(T, B, C, H, W) twice -> PoolRun."""
+    def forward(self, spikes: Tensor, potentials: Tensor, ops: ModuleType = reference) -> PoolRun:
+        """(T, B, C, H, W) twice -> PoolRun. ops: a backend."""
         return ops.pool(spikes, potentials, self.kernel, self.stride)
 
     def extra_repr(self) -> str:

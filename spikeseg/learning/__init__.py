@@ -3,7 +3,7 @@
 from spikeseg.sections import STDPConfig, WTAConfig, WTAMode
 
 from .convergence import Convergence, convergence_index, near_duplicates
-from .homeostasis import MapHomeostasis
+from .homeostasis import recover
 from .stdp import STDPLearner, winners_per_map
 from .trainer import LayerTrainer
 from .wta import WTAInhibition
@@ -11,7 +11,6 @@ from .wta import WTAInhibition
 __all__ = [
     "Convergence",
     "LayerTrainer",
-    "MapHomeostasis",
     "STDPConfig",
     "STDPLearner",
     "WTAConfig",
@@ -19,5 +18,6 @@ __all__ = [
     "WTAMode",
     "convergence_index",
     "near_duplicates",
+    "recover",
     "winners_per_map",
 ]

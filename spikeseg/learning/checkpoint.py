@@ -6,6 +6,7 @@ can run code.
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import zipfile
 import zlib
@@ -34,7 +35,8 @@ def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: A
         meta: what else to keep, such as ``trained=["conv2"]``, ``trainer=trainer.state_dict()``.
     """
     tensors = {name: value.detach().cpu().clone() for name, value in model.encoder.state_dict().items()}
-    torch.save({"format": FORMAT, "version": VERSION, "model": tensors, "config": to_dict(config), **meta}, file)
+    kept = to_dict(dataclasses.replace(config, backend="auto"))  # no backend changes a result, so none shows in the file
+    torch.save({"format": FORMAT, "version": VERSION, "model": tensors, "config": kept, **meta}, file)
 
 
 def load(path: str | Path) -> tuple[SpikeSEG, dict[str, Any]]:

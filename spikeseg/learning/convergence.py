@@ -14,7 +14,8 @@ NEAR_DUPLICATE_COSINE = 0.95
 
 def convergence_index(weight: Tensor) -> float:
     """C_l, the mean of w(1-w): 0 when every synapse is at 0 or 1 [Kheradpisheh 2018, eq. 4]."""
-    return float((weight.double() * (1 - weight.double())).mean())
+    exact = weight.detach().cpu().double()
+    return float((exact * (1 - exact)).mean())
 
 
 def near_duplicates(weight: Tensor, cosine: float = NEAR_DUPLICATE_COSINE) -> Tensor:
@@ -49,6 +50,7 @@ class Convergence:
 
     def check(self, weight: Tensor) -> str | None:
         """The reason to stop: C_l reached, or enough maps have won often enough and their weights stand still; else None."""
+        weight = weight.cpu()  # sums come out the same wherever the network lies
         index = convergence_index(weight)
         if index < self.config.c_l_threshold:
             return f"C_l = {index:.4f} < {self.config.c_l_threshold:g}"

@@ -1,27 +1,28 @@
 """Learning of one layer, sample by sample: run, compete, update, adapt.
 
-The trainer knows tensors; the stage around it (pipelines) knows files, epochs and interrupts. Everything that the next
-sample depends
-on is in `state_dict`, so that a run can go on bitwise as if never stopped.
+The trainer knows tensors; the stage around it (pipelines) knows files, epochs and interrupts. Everything that the next sample
+depends on is in `state_dict`, so that a run can go on bitwise as if never stopped.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
 from spikeseg.models.encoder import LAYERS
-from spikeseg.ops import reference as ops
+from spikeseg.ops import backend as ops_backend
+from spikeseg.ops.lists import SpikeLists
+from spikeseg.ops.types import LearningState, Rule
 from spikeseg.sections import ConvergenceConfig, HomeostasisConfig, STDPConfig, WTAConfig
 
 from .convergence import Convergence, convergence_index, near_duplicates
-from .homeostasis import MapHomeostasis
-from .stdp import STDPLearner
-from .wta import WTAInhibition
+from .homeostasis import recover
+from .rules import competition_rule, map_rule
 
 
 class LayerTrainer:
@@ -32,6 +33,8 @@ class LayerTrainer:
         layer: its name.
         stdp, wta, homeostasis, convergence: the sections of the configuration.
         seed: of the noise that dead maps receive.
+        batch_size: samples that see the same weights and thresholds; their updates are applied in order.
+        backend: of the training step, see `spikeseg.ops`; the result is the same with each.
     """
 
     def __init__(
@@ -44,79 +47,84 @@ class LayerTrainer:
         homeostasis: HomeostasisConfig,
         convergence: ConvergenceConfig,
         seed: int = 42,
+        batch_size: int = 1,
+        backend: str = "auto",
     ) -> None:
         self.layer = model.encoder.layer(layer)
         self.name = layer
-        self.learner = STDPLearner(stdp)
-        self.wta_config = wta
-        self.wta: WTAInhibition | None = None
         n_maps = len(self.layer.weight)
-        self.homeostasis = MapHomeostasis(n_maps, homeostasis)
-        self.base = model.config.thresholds[LAYERS.index(layer)]
+        self.rule = Rule(
+            mode=self.layer.mode,
+            leak=self.layer.leak,
+            base=model.config.thresholds[LAYERS.index(layer)],
+            lr_plus=stdp.lr_plus,
+            lr_minus=stdp.lr_minus,
+            weight_min=stdp.weight_min,
+            weight_max=stdp.weight_max,
+            soft_bounds=stdp.use_soft_bounds,
+            wta=wta.mode.value,
+            radius=wta.local_radius,
+            max_winners=wta.max_winners,
+            competition=competition_rule(wta),
+            maps=map_rule(homeostasis),
+            dead_recovery=homeostasis.dead_neuron_recovery,
+            dead_threshold=homeostasis.dead_threshold,
+            dead_warmup=homeostasis.dead_warmup,
+            batch_size=batch_size,
+        )
+        self.state = LearningState(
+            weight=self.layer.weight,
+            threshold=self.layer.threshold,
+            theta=torch.full((n_maps,), 0.0 if self.rule.maps is None else self.rule.maps.rest),
+            wins=torch.zeros(n_maps, dtype=torch.int64),
+            recent_wins=torch.zeros(n_maps, dtype=torch.int64),
+            seen=torch.zeros(n_maps, dtype=torch.int64),
+        )
+        self.training = ops_backend(backend, self.layer.weight.device).Training(self.state, self.rule)
+        self.boost = homeostasis.recovery_boost
         self.generator = torch.Generator().manual_seed(seed)
-        self.samples = 0
-        self.wins = torch.zeros(n_maps, dtype=torch.int64)
-        self.recovered = 0
-        self.convergence = Convergence(convergence, self.wins)
+        self.samples = self.recovered = 0
+        self.convergence = Convergence(convergence, self.state.wins)
 
     def step(self, spikes: Tensor) -> int:
-        """Learn from one sample; see `batch`. spikes: (T, C_in, H, W)."""
-        return self.batch(spikes[:, None])
-
-    def batch(self, spikes: Tensor) -> int:
-        """Learn from a batch: its samples see the same weights and thresholds, and their updates are applied in order.
+        """Learn from one sample.
 
         Args:
-            spikes: 0/1 (T, B, C_in, H, W), the output of the layer below (after its pool).
+            spikes: 0/1 (T, C_in, H, W), the output of the layer below (after its pool).
 
         Returns:
             how many winners there were.
         """
-        with torch.no_grad():
-            spikes = spikes.to(self.layer.weight)
-            run = self.layer(spikes)
-            n_steps = len(spikes)
-            first = ops.first_spike_steps(run.spikes)
-            potential = ops.at_first_spike(run.potentials, first)
-            pre = ops.first_spike_steps(spikes)
-            total = 0
-            for b in range(spikes.shape[1]):
-                winners = self._competition(first.shape[-2:]).compete(first[b], potential[b], n_steps)
-                pre_times = torch.where(pre[b] < n_steps, pre[b], torch.iinfo(pre.dtype).max)
-                self.learner.update(self.layer.weight, pre_times, winners)
-                self._account(winners[:, 1].cpu())
-                total += len(winners)
-        return total
+        before = int(self.state.wins.sum())
+        self.learn(SpikeLists.of(spikes[None].cpu().numpy()), np.zeros(1, np.int64))
+        return int(self.state.wins.sum()) - before
 
-    def _competition(self, size: torch.Size) -> WTAInhibition:
-        shape = (len(self.layer.weight), *size)
-        if self.wta is None or (self.wta.shape != shape and not self.wta_config.enable_homeostasis):
-            self.wta = WTAInhibition(self.wta_config, shape[0], (shape[1], shape[2])).to(self.layer.weight.device)
-        if self.wta.shape != shape:
-            raise InputError(
-                f"wta.enable_homeostasis keeps a threshold for every neuron of {self.wta.shape}, but this sample gives {shape}; "
-                "switch it off for recordings of several sizes, or set data.input_height and input_width"
-            )
-        return self.wta
+    def learn(self, lists: SpikeLists, order: np.ndarray) -> None:
+        """Learn from samples order[0], order[1], ... of `lists`, all of one size, in batches.
 
-    def _account(self, maps: Tensor) -> None:
-        won = torch.bincount(maps, minlength=len(self.wins))
-        self.samples += 1
-        self.wins += won
-        self.homeostasis.after_sample(won)
-        c = self.learner.config
-        self.recovered += self.homeostasis.recover(self.layer.weight, (c.weight_min, c.weight_max), self.generator)
-        self.layer.threshold.copy_(self.base + self.homeostasis.theta)
+        Raises:
+            InputError: another size than before, where the competition has a threshold for every neuron.
+        """
+        done = 0
+        while done < len(order):
+            try:
+                now = self.training.run(lists, order[done:])
+            except ValueError as error:
+                raise InputError(str(error)) from None
+            done += now
+            self.samples += now
+            self.recovered += recover(self.state, self.rule, self.boost, self.generator)
+            self.layer.threshold.copy_(self.rule.base + self.state.theta)
 
     def report(self) -> dict[str, Any]:
         """What training prints and stores: counts, C_l, weights, thresholds, dead maps and near-duplicates."""
-        weight, theta = self.layer.weight, self.layer.threshold
+        weight, theta, wins = self.layer.weight.cpu(), self.layer.threshold.cpu(), self.state.wins
         n_maps = len(weight)
-        dead = int((self.wins < max(1.0, self.homeostasis.config.dead_threshold * self.samples)).sum())
+        dead = int((wins < max(1.0, self.rule.dead_threshold * self.samples)).sum())
         return {
             "samples": self.samples,
-            "wins": int(self.wins.sum()),
-            "wins_per_map": self.wins.tolist(),
+            "wins": int(wins.sum()),
+            "wins_per_map": wins.tolist(),
             "convergence_index": convergence_index(weight),
             "weight_mean": float(weight.mean()),
             "weight_std": float(weight.std(unbiased=False)),
@@ -135,13 +143,13 @@ class LayerTrainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything the next sample depends on besides weights and thresholds; tensors and plain numbers only."""
+        state = self.state
         return {
             "samples": self.samples,
-            "wins": self.wins.clone(),
             "recovered": self.recovered,
             "generator": self.generator.get_state(),
-            "homeostasis": self.homeostasis.state_dict(),
-            "wta_thresholds": self.wta.thresholds.cpu() if self.wta is not None and self.wta_config.enable_homeostasis else None,
+            **{name: getattr(state, name).clone() for name in COUNTERS},
+            "competition": None if state.competition is None else state.competition.clone(),
             "best": self.convergence.best,
             "stale": self.convergence.stale,
             "last_check": self.convergence.last_check,
@@ -150,11 +158,13 @@ class LayerTrainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state; the layer's weights and thresholds are loaded with the model."""
         self.samples, self.recovered = state["samples"], state["recovered"]
-        self.wins.copy_(state["wins"])
         self.generator.set_state(state["generator"])
-        self.homeostasis.load_state_dict(state["homeostasis"])
-        if state["wta_thresholds"] is not None:
-            self._competition(state["wta_thresholds"].shape[-2:]).thresholds.copy_(state["wta_thresholds"])
+        for name in COUNTERS:
+            getattr(self.state, name).copy_(state[name])
+        self.state.competition = state["competition"]
         self.convergence.best, self.convergence.stale = state["best"], state["stale"]
-        last = state["last_check"]
-        self.convergence.last_check = None if last is None else last.to(self.layer.weight.device)
+        self.convergence.last_check = state["last_check"]
+
+
+COUNTERS = ("theta", "wins", "recent_wins", "seen")
+"""What of a `LearningState` a checkpoint keeps beside the network."""

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from spikeseg.ops import reference as ops
 from spikeseg.sections import WTAConfig
 
+from .rules import competition_rule
+
 
 class WTAInhibition(nn.Module):
     """Keeps the spikes that win their competition, and silences the rest [Kheradpisheh 2018, section 2.3].
@@ -17,7 +19,7 @@ class WTAInhibition(nn.Module):
     part;
     it starts at `threshold_min` and after each call moves by ``homeostasis_lr * (rate - target_rate)``, where rate is 1 for a
     neuron that won and 0 for one that did not, within threshold_min..threshold_max. This acts on the competition alone, never on
-    the neurons' own spikes; the thresholds of the layer belong to `MapHomeostasis`.
+    the neurons' own spikes; the thresholds of the layer belong to the section `homeostasis`.
 
     Args:
         config: mode, radius, homeostasis.
@@ -31,6 +33,7 @@ class WTAInhibition(nn.Module):
         super().__init__()
         self.config = config
         self.shape = (n_channels, *spatial_shape)
+        self._rule = competition_rule(config)
         self.register_buffer("thresholds", torch.full(self.shape, float(config.threshold_min)))
 
     def forward(self, spikes: Tensor, membranes: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,9 +78,6 @@ class WTAInhibition(nn.Module):
         winners = ops.select_winners(
             first, potential, n_steps, mode=c.mode.value, radius=c.local_radius, max_winners=c.max_winners
         )
-        if c.enable_homeostasis:
-            rate = torch.zeros_like(self.thresholds)
-            rate[winners[:, 1], winners[:, 2], winners[:, 3]] = 1.0
-            moved = self.thresholds + c.homeostasis_lr * (rate - c.target_rate)
-            self.thresholds.copy_(moved.clamp(c.threshold_min, c.threshold_max))
+        if self._rule is not None:
+            ops.competition_homeostasis(self.thresholds, winners, self._rule)
         return winners

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from spikeseg.core.grid import snap
+from spikeseg.ops.types import BlockThreshold
 
 
-def adaptive_threshold(threshold: Tensor, weight: Tensor, background: Tensor, size: tuple[int, int], sigmas: float) -> Tensor:
+def adaptive_threshold(
+    threshold: Tensor, weight: Tensor, background: Tensor, size: tuple[int, int], sigmas: float
+) -> BlockThreshold:
     """Thresholds by position, constant within a sample.
 
     Args:
@@ -24,13 +27,15 @@ def adaptive_threshold(threshold: Tensor, weight: Tensor, background: Tensor, si
         sigmas: k.
 
     Returns:
-        (B, C, H, W) on the grid.
+        (B, C, h, w) on the grid, with the side of a block in pixels.
     """
     height, width = size
     blocks_high, blocks_wide = background.shape[-2:]
     block = max(-(-height // blocks_high), -(-width // blocks_wide))
-    mass = snap(weight).clamp(min=0).sum((-2, -1))
-    drive = torch.einsum("cp,bphw->bchw", mass, background.to(weight.dtype))
-    theta = snap(threshold[:, None, None] + drive + sigmas * drive.sqrt())
-    full = theta.repeat_interleave(block, -2).repeat_interleave(block, -1)
-    return full[..., :height, :width]
+    mass = snap(weight).clamp(min=0).sum((-2, -1)).cpu().double()
+    rates = background.cpu().double()
+    drive = torch.zeros(len(rates), len(mass), *rates.shape[-2:], dtype=torch.float64)
+    for p in range(mass.shape[1]):  # term by term in float64: the same bits on every machine
+        drive += mass[:, p, None, None] * rates[:, p, None]
+    theta = snap(threshold.cpu().double()[:, None, None] + drive + sigmas * drive.sqrt())
+    return BlockThreshold(theta.float().to(weight.device), block)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +14,9 @@ from spikeseg.core.grid import LIMIT, check_range
 from spikeseg.core.layers import SpikePool2d, SpikingConv2d
 from spikeseg.core.neurons import LeakMode
 from spikeseg.errors import InputError
+from spikeseg.ops import backend as ops_backend
 from spikeseg.ops.reference import first_spike_steps
+from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 from spikeseg.sections import HomeostasisConfig, ModelConfig
 
 from .background import adaptive_threshold
@@ -73,6 +76,7 @@ class Encoder(nn.Module):
     Attributes:
         conv1, conv2, conv3: (C1, P, K, K), (C2, C1, K, K) and (n_classes, C2, K, K) spiking convolutions.
         pool1, pool2: behind conv1 and conv2.
+        backend: which kernels run it, see `spikeseg.ops`; the result is the same with each.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.config, self.in_channels = config, in_channels
+        self.backend = "auto"
         kernels, leaks, mode = config.kernel_sizes, config.leaks, LeakMode(config.leak_mode)
         maps = (in_channels, config.conv1_channels, config.conv2_channels, config.n_classes)
         layers = [SpikingConv2d(maps[i], maps[i + 1], kernels[i], mode=mode, leak=leaks[i]) for i in range(3)]
@@ -153,29 +158,68 @@ class Encoder(nn.Module):
 
     def _run(self, spikes: Tensor, background: Tensor | None, upto: str) -> EncoderOutput:
         layer_spikes, membranes, times, indices = {"input": spikes}, {}, {}, {}
+        ops = ops_backend(self.backend, spikes.device)
         for name in LAYERS[: LAYERS.index(upto) + 1]:
             layer, threshold = self.layer(name), None
-            if name == "conv1" and background is not None and self.config.background_adaptive:
-                known = background if background.dim() == 4 else background[None]
-                threshold = adaptive_threshold(
-                    layer.threshold, layer.weight, known, (spikes.shape[-2], spikes.shape[-1]), self.config.background_sigmas
-                )
             if name == "conv1":
-                _check_counts(spikes, layer, threshold)
+                size = (spikes.shape[-2], spikes.shape[-1])
+                adapted = self._adapted(background, size)
+                _check_counts(float(spikes.max()) if spikes.numel() else 0.0, layer, adapted)
+                threshold = None if adapted is None else adapted.expand(size)
             state = self._state.get(name)
             if state is not None and state.shape != (spikes.shape[1], state.shape[1], *spikes.shape[-2:]):
                 raise ValueError("frames changed their size or batch within a sample; call reset_state() first")
-            run = layer(spikes, state, threshold)
+            run = layer(spikes, state, threshold, ops)
             self._state[name] = run.state
             layer_spikes[name], membranes[name], spikes = run.spikes, run.potentials, run.spikes
             pool = self.pool_after(name)
             if pool is not None:
-                pooled = pool(run.spikes, run.potentials)
+                pooled = pool(run.spikes, run.potentials, ops)
                 layer_spikes[POOLS[name]], indices[POOLS[name]] = pooled
                 spikes = pooled.spikes
             times[name] = self._first_times(name, spikes)
         self._steps += spikes.shape[0]
         return EncoderOutput(spikes, layer_spikes, membranes, times, indices)
+
+    def infer(
+        self, frames: np.ndarray, background: np.ndarray | None = None, upto: str = "conv3", threads: int = 1
+    ) -> dict[str, PooledSpikes]:
+        """Spikes alone, of whole samples from rest; batched, and without touching the present state.
+
+        Args:
+            frames: (N, T, P, H, W) whole numbers, as the cache of frames holds them.
+            background: (N, P, h, w) float32, see `forward`.
+            upto: the last layer to run (its pool included).
+            threads: samples run side by side.
+
+        Returns:
+            by 'pool1', 'pool2', 'conv3': the spikes with their pooling indices, address by address.
+
+        Raises:
+            ValueError: wrong number of axes or channels.
+            InputError: counts beyond the exact range.
+        """
+        if frames.ndim != 5 or frames.shape[2] != self.in_channels:
+            raise ValueError(f"frames {frames.shape}, must be (N, T, {self.in_channels}, H, W)")
+        names = LAYERS[: LAYERS.index(upto) + 1]
+        layers = []
+        for name in names:
+            layer, pool = self.layer(name), self.pool_after(name)
+            layers.append(
+                Layer(layer.weight, layer.threshold, layer.mode, layer.leak, None if pool is None else (pool.kernel, pool.stride))
+            )
+        known = None if background is None else torch.from_numpy(background)
+        adapted = self._adapted(known, (frames.shape[-2], frames.shape[-1]))
+        _check_counts(float(frames.max()) if frames.size else 0.0, self.conv1, adapted)
+        found = ops_backend(self.backend, self.conv1.weight.device).encode(frames, layers, adapted, threads=threads)
+        return dict(zip((POOLS.get(name, name) for name in names), found, strict=True))
+
+    def _adapted(self, background: Tensor | None, size: tuple[int, int]) -> BlockThreshold | None:
+        """Thresholds of conv1 under this background; None where they are the layer's own."""
+        if background is None or not self.config.background_adaptive:
+            return None
+        known = background if background.dim() == 4 else background[None]
+        return adaptive_threshold(self.conv1.threshold, self.conv1.weight, known, size, self.config.background_sigmas)
 
     def _first_times(self, name: str, spikes: Tensor) -> Tensor:
         steps = first_spike_steps(spikes)
@@ -185,10 +229,9 @@ class Encoder(nn.Module):
         return self._first[name]
 
 
-def _check_counts(frames: Tensor, layer: SpikingConv2d, threshold: Tensor | None) -> None:
-    """Refuse event counts so high that conv1's potentials could leave the exact range."""
-    top = float(frames.max()) if frames.numel() else 0.0
-    theta = float((layer.threshold if threshold is None else threshold).max())
+def _check_counts(top: float, layer: SpikingConv2d, adapted: BlockThreshold | None) -> None:
+    """Refuse event counts so high that conv1's potentials could leave the exact range. top: the highest of the frames."""
+    theta = float(layer.threshold.max() if adapted is None or not adapted.values.numel() else adapted.values.max())
     reach = top * float(layer.weight.abs().flatten(1).sum(1).max()) + theta
     if reach >= LIMIT:
         raise InputError(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikeseg.ops.types import PooledSpikes
 from spikeseg.sections import HomeostasisConfig, ModelConfig, STDPConfig
 
 from .decoder import decode
@@ -93,6 +95,13 @@ class SpikeSEG(nn.Module):
         """Run the encoder on from its present state; see `Encoder.forward`."""
         with torch.no_grad():
             return self.encoder(frames, background, upto)
+
+    def infer(
+        self, frames: np.ndarray, background: np.ndarray | None = None, upto: str = "conv3", threads: int = 1
+    ) -> dict[str, PooledSpikes]:
+        """Spikes of whole samples, batched and as lists; see `Encoder.infer`."""
+        with torch.no_grad():
+            return self.encoder.infer(frames, background, upto, threads)
 
     def forward(self, frames: Tensor, background: Tensor | None = None) -> tuple[Tensor, EncoderOutput]:
         """Encode whole samples from rest and trace their classification spikes back.

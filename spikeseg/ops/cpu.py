@@ -102,7 +102,7 @@ def stdp_update(
     changed = as_array(weight)
     first = pre_first if pre_first.is_floating_point() else pre_first.double()
     early = np.minimum(as_array(first, np.float64), SILENT).astype(np.int32)
-    rates, bounds = np.float32([-lr_minus, lr_plus]), np.float32([weight_min, weight_max])
+    rates, bounds = np.array([-lr_minus, lr_plus], np.float32), np.array([weight_min, weight_max], np.float32)
     for t, m, row, column in winners.tolist():
         cpu_training.strengthen(changed, m, row, column, min(t, SILENT - 1), early, rates, bounds, soft_bounds)
     weight.copy_(torch.from_numpy(changed))
@@ -120,8 +120,8 @@ class Training:
         self._stale = np.ones(maps, np.bool_)
         self._left = np.zeros(1, np.int64)
         self._numbers = (
-            np.float32([-rule.lr_minus, rule.lr_plus]),
-            np.float32([rule.weight_min, rule.weight_max]),
+            np.array([-rule.lr_minus, rule.lr_plus], np.float32),
+            np.array([rule.weight_min, rule.weight_max], np.float32),
             rule.soft_bounds,
             np.float32(rule.base),
             np.array([] if rule.maps is None else rule.maps, np.float32),

@@ -10,15 +10,34 @@ is made up for when it is touched again (`stamps` holds the last step that saw i
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.core.event import Event, Listener, install_listener
 
 NO_LEAK, SUBTRACTIVE, MULTIPLICATIVE = 0, 1, 2
 NEVER = np.int32(2**30)
 """A threshold out of reach: potentials stay below 2**24."""
 UNITS = np.float32(4096.0)
+
+
+class _Announcement(Listener):
+    """Says once that numba compiles, which takes half a minute on a fresh installation; code from the cache is not compiled."""
+
+    def on_start(self, event: Event) -> None:
+        if not self.made:
+            self.made = True
+            logging.getLogger("spikeseg").info("compiling kernels for this machine (once; takes up to a minute)")
+
+    def on_end(self, event: Event) -> None:
+        pass
+
+    made = False
+
+
+install_listener("numba:compile", _Announcement())
 
 
 def compiled(function: Any) -> Any:

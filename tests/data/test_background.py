@@ -140,6 +140,6 @@ def test_the_thresholds_of_the_first_layer_see_the_same_blocks(size, block):
     grid = estimate(np.zeros((1, 1, 1, *size), np.uint8), block).shape[-2:]
     side = block_side(size, grid)
     rates = np.arange(1, grid[0] * grid[1] + 1, dtype=np.float32).reshape(1, 1, *grid) / 1024
-    theta = adaptive_threshold(torch.zeros(1), torch.ones(1, 1, 1, 1), torch.from_numpy(rates), size, 0.0)
+    theta = adaptive_threshold(torch.zeros(1), torch.ones(1, 1, 1, 1), torch.from_numpy(rates), size, 0.0).expand(size)
     y, x = np.mgrid[: size[0], : size[1]]
     assert np.array_equal(theta[0, 0].numpy(), rates[0, 0][y // side, x // side])

@@ -1,10 +1,12 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 
 from spikeseg.learning import LayerTrainer, WTAMode, convergence_index
 from spikeseg.models import SpikeSEG
+from spikeseg.ops.lists import SpikeLists
 from spikeseg.sections import ConvergenceConfig, HomeostasisConfig, ModelConfig, STDPConfig, WTAConfig
 
 HOMEOSTASIS = HomeostasisConfig(theta_rest=1.0, theta_plus=0.1, tau_theta=200.0, theta_max=50.0)
@@ -52,7 +54,7 @@ def test_learns_different_patterns_and_converges():
     assert report["samples"] == 400 and report["wins"] == sum(report["wins_per_map"]) > 400
     # the channel that drives each map: the patterns are shared out
     assert len(set(model.encoder.conv2.weight.sum((2, 3)).argmax(1).tolist())) >= 3
-    assert torch.equal(t.layer.threshold, 1.0 + t.homeostasis.theta)
+    assert torch.equal(t.layer.threshold, 1.0 + t.state.theta)
 
 
 def test_resuming_is_bitwise():
@@ -95,15 +97,15 @@ def test_resuming_keeps_the_noise_of_dead_maps_and_the_neurons_own_thresholds():
     again.load_state_dict(state)
     for s in samples[15:]:
         again.step(s)
-    assert torch.equal(again.layer.weight, straight.layer.weight) and torch.equal(again.wta.thresholds, straight.wta.thresholds)
+    assert torch.equal(again.layer.weight, straight.layer.weight) and torch.equal(again.state.competition, straight.state.competition)
 
 
 def test_samples_of_a_batch_see_the_same_weights():
     a, b = moving_bars(2)
     model = network()
-    t = trainer(model)
+    t = trainer(model, batch_size=2)
     untouched = model.encoder.conv2.weight.clone()
-    t.batch(torch.stack((a, b), 1))
+    t.learn(SpikeLists.of(torch.stack((a, b)).numpy()), np.arange(2))
     together = model.encoder.conv2.weight.clone()
     model.encoder.conv2.weight.copy_(untouched)
     one = network()
@@ -112,7 +114,7 @@ def test_samples_of_a_batch_see_the_same_weights():
     u.step(b)
     assert t.samples == u.samples == 2
     assert not torch.equal(together, untouched)
-    assert (t.wins > 0).any()
+    assert (t.state.wins > 0).any()
 
 
 def test_only_the_layer_in_training_changes():
@@ -139,7 +141,7 @@ def test_global_competition_gives_each_map_one_winner(mode):
     wins = t.step(moving_bars(1)[0])
     assert wins > 0
     if mode is not WTAMode.LOCAL:
-        assert int(t.wins.max()) == 1
+        assert int(t.state.wins.max()) == 1
 
 
 def test_per_neuron_thresholds_refuse_a_second_frame_size():

@@ -86,7 +86,7 @@ def test_background_raises_the_threshold_where_it_is_busy():
     model = network(background_sigmas=2.0)
     rates = torch.zeros(1, 2, 2, 2)
     rates[..., 0, 1] = 0.04
-    theta = adaptive_threshold(model.encoder.conv1.threshold, model.encoder.conv1.weight, rates, (20, 24), 2.0)
+    theta = adaptive_threshold(model.encoder.conv1.threshold, model.encoder.conv1.weight, rates, (20, 24), 2.0).expand((20, 24))
     assert theta.shape == (1, 4, 20, 24)
     quiet, busy = theta[0, :, 15, 3], theta[0, :, 3, 15]
     assert torch.allclose(quiet, torch.full((4,), 0.2), atol=1 / SCALE)

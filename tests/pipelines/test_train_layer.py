@@ -108,7 +108,7 @@ def test_the_best_checkpoint_has_the_lowest_convergence_index_of_all_epochs(worl
 def test_what_is_trained_is_not_trained_again(world, monkeypatch):
     run = world.run({"max_epochs": 2}, BOTH)
     before = run.contents
-    monkeypatch.setattr(LayerTrainer, "batch", lambda *_: pytest.fail("must not learn"))
+    monkeypatch.setattr(LayerTrainer, "learn", lambda *_: pytest.fail("must not learn"))
     assert [train_layer.train_layer(run.cfg, layer).ran for layer in BOTH] == [False, False]
     done = train(run.cfg)
     assert (done.ran, done.path) == (False, run.folder) and run.contents == before
@@ -269,10 +269,10 @@ def test_a_read_only_output_folder_is_refused_and_stays_empty(world, tmp_path):
 
 
 def test_a_failure_leaves_the_stage_unfinished(world, monkeypatch):
-    def fail(trainer: LayerTrainer, spikes: torch.Tensor) -> int:
+    def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(LayerTrainer, "batch", fail)
+    monkeypatch.setattr(LayerTrainer, "learn", fail)
     cfg = world.config()
     frames = prepare.prepare(cfg)
     with pytest.raises(OSError, match="No space"):

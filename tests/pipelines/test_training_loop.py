@@ -68,8 +68,10 @@ def test_train_resumes_a_run_in_the_layer_that_was_stopped(world, interrupt, num
         train(cfg)
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
     (folder,) = Path(cfg.output_dir).iterdir()
-    seen, learn = [], LayerTrainer.batch
-    monkeypatch.setattr(LayerTrainer, "batch", lambda trainer, spikes: seen.append(trainer.name) or learn(trainer, spikes))
+    seen, learn = [], LayerTrainer.learn
+    monkeypatch.setattr(
+        LayerTrainer, "learn", lambda trainer, lists, order: seen.extend([trainer.name] * len(order)) or learn(trainer, lists, order)
+    )
     assert train(cfg, resume=folder).ran
     assert seen == ["conv3"] * 9  # of 24
     assert type(whole)(folder=folder).digest("checkpoints/conv3.pt") == whole.digest("checkpoints/conv3.pt")

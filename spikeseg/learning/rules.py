@@ -1,0 +1,22 @@
+"""Sections of the configuration as the plain numbers that the training step takes."""
+
+from __future__ import annotations
+
+from spikeseg.ops.types import Competition, MapRule
+from spikeseg.sections import HomeostasisConfig, WTAConfig
+
+
+def map_rule(config: HomeostasisConfig) -> MapRule | None:
+    """The section `homeostasis` in numbers; None where it is off."""
+    if not config.enabled:
+        return None
+    return MapRule(rest=config.theta_rest, plus=config.theta_plus, tau=config.tau_theta, top=config.theta_max)
+
+
+def competition_rule(config: WTAConfig) -> Competition | None:
+    """The homeostasis of the section `wta` in numbers; None where it is off."""
+    if not config.enable_homeostasis:
+        return None
+    return Competition(
+        target_rate=config.target_rate, lr=config.homeostasis_lr, low=config.threshold_min, high=config.threshold_max
+    )
