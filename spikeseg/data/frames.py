@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.errors import InputError
 
 POLARITIES = 2
@@ -23,6 +25,12 @@ MAX_WINDOWS = 1_000_000
 """More windows than this (28 h of 100 ms) mean broken timestamps, not a recording."""
 
 _COUNT = np.uint16
+
+BLOCK_BYTES = 4 * 2**20
+"""Frames made at a time: what stays in the cache of one core is filled, read and cleared several times faster."""
+
+_SPARSE_BYTES = 40
+"""Bytes of frames per event from which it is quicker to clear the pixels of the events than all of them."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,14 @@ def starts(events: np.ndarray, spec: FrameSpec, origin_us: int | None = None) ->
     if not len(t):
         return np.zeros(0, np.int64)
     if np.any(t[1:] < t[:-1]):
-        raise InputError(f"events: t goes back at index {1 + int(np.argmax(t[1:] < t[:-1]))}, must be sorted")
+        raise _unsorted(1 + int(np.argmax(t[1:] < t[:-1])))
+    return _starts(t, spec, origin_us)
+
+
+def _starts(t: np.ndarray, spec: FrameSpec, origin_us: int | None) -> np.ndarray:
+    """``starts`` of times that are known to be sorted."""
+    if not len(t):
+        return np.zeros(0, np.int64)
     origin = int(t[0]) if origin_us is None else origin_us
     if origin > int(t[0]):
         raise InputError(f"events: the first comes at {int(t[0])} µs, before the windows start at {origin} µs")
@@ -142,14 +157,28 @@ def blocks(
     sensor_size: tuple[int, int],
     spec: FrameSpec,
     *,
-    count: int = 64,
+    count: int | None = None,
     origin_us: int | None = None,
+    reuse: bool = False,
 ) -> Iterator[Windows]:
-    """The windows of ``frame``, at most ``count`` at a time, for recordings too long for memory."""
-    _check_inside(events, sensor_size)
-    start_us = starts(events, spec, origin_us)
+    """The windows of ``frame`` in parts, for recordings too long for memory.
+
+    Args:
+        count: windows at a time, at most; as many as fit ``BLOCK_BYTES`` (at least one) unless given.
+        reuse: keep the frames of all parts in the same memory: those of one are gone when the next one is asked for.
+            Several times faster where events are few, because new memory costs more than the events.
+    """
+    window = _Filler(events, sensor_size, spec)
+    start_us = _starts(window.t, spec, origin_us)
+    count = count or max(1, BLOCK_BYTES // window.empty(1).nbytes)
+    frames = window.empty(min(count, len(start_us)) if reuse else 0)
     for first in range(0, len(start_us), count):
-        yield _filled(events, start_us[first : first + count], sensor_size, spec)
+        part = start_us[first : first + count]
+        filled = frames[: len(part)] if reuse else window.empty(len(part))
+        window.fill(part, filled)
+        yield Windows(part, filled)
+        if reuse:
+            window.clear(part, filled)
 
 
 def frame(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, origin_us: int | None = None) -> Windows:
@@ -166,32 +195,91 @@ def frame(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, 
     Raises:
         InputError: unsorted events, coordinates outside the sensor, more than 65,535 events in one pixel and step.
     """
-    _check_inside(events, sensor_size)
-    return _filled(events, starts(events, spec, origin_us), sensor_size, spec)
-
-
-def _filled(events: np.ndarray, start_us: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec) -> Windows:
-    shape = (spec.n_timesteps, POLARITIES, *spec.size(sensor_size))
-    frames = np.zeros((len(start_us), *shape), np.uint8 if spec.normalize else _COUNT)
-    for sample, start in zip(frames, start_us.tolist(), strict=True):
-        inside, step, row, column = locate(events, start, sensor_size, spec)
-        flat = np.ravel_multi_index((step, events["p"][inside].astype(np.int64), row, column), shape)
-        if spec.normalize:
-            sample.reshape(-1)[flat] = 1
-        else:
-            counts = np.bincount(flat, minlength=math.prod(shape))
-            if counts.max() > np.iinfo(_COUNT).max:
-                raise InputError(
-                    f"events: {counts.max()} fall into one pixel and step from {start} µs, at most "
-                    f"{np.iinfo(_COUNT).max} can be counted; use shorter steps or data.normalize: true"
-                )
-            sample[...] = counts.reshape(shape)
+    window = _Filler(events, sensor_size, spec)
+    start_us = _starts(window.t, spec, origin_us)
+    frames = window.empty(len(start_us))
+    window.fill(start_us, frames)
     return Windows(start_us, frames)
 
 
-def _check_inside(events: np.ndarray, sensor_size: tuple[int, int]) -> None:
-    for name, limit in zip("xy", sensor_size, strict=True):
-        values = events[name]
-        if len(values) and not 0 <= (low := values.min()) <= (high := values.max()) < limit:
-            found = low if low < 0 else high
-            raise InputError(f"events: {name} = {found}, the sensor of {sensor_size[0]}x{sensor_size[1]} allows 0 to {limit - 1}")
+class _Filler:
+    """Puts events, checked once, into windows; where, ``locate`` says."""
+
+    def __init__(self, events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec) -> None:
+        from . import frames_loops
+
+        self._loops, self._events, self._sensor_size, self._spec = frames_loops, events, sensor_size, spec
+        self.t, x, y, p = _columns(events, sensor_size)
+        self._shape = (spec.n_timesteps, POLARITIES, *spec.size(sensor_size))
+        if len(self.t):
+            back, left, right, top, bottom = self._loops.scan(self.t, x, y)
+            _check_inside("x", left, right, sensor_size)
+            _check_inside("y", top, bottom, sensor_size)
+            if back:
+                raise _unsorted(back)
+        height, width = self._shape[2:]
+        rows = np.arange(sensor_size[1]) * height // sensor_size[1] * width
+        columns = np.arange(sensor_size[0]) * width // sensor_size[0]
+        self._columns = self.t, x, y, p
+        self._places = rows.astype(np.uint64), columns.astype(np.uint64), height * width
+
+    def empty(self, count: int) -> np.ndarray:
+        """Frames of silence for so many windows."""
+        return np.zeros((count, *self._shape), np.uint8 if self._spec.normalize else _COUNT)
+
+    def fill(self, start_us: np.ndarray, frames: np.ndarray) -> None:
+        """Put the events of the windows into silent frames. Raises InputError when there are too many to count."""
+        if self._spec.normalize:
+            self._mark(start_us, frames, 1)
+        elif (k := self._run(self._loops.count, start_us, frames)) >= 0:
+            start = int(start_us[k])
+            inside, step, row, column = locate(self._events, start, self._sensor_size, self._spec)
+            at = np.ravel_multi_index((step, self._columns[3][inside].astype(np.int64), row, column), self._shape)
+            raise InputError(
+                f"events: {np.bincount(at).max()} fall into one pixel and step from {start} µs, at most "
+                f"{np.iinfo(_COUNT).max} can be counted; use shorter steps or data.normalize: true"
+            )
+
+    def clear(self, start_us: np.ndarray, frames: np.ndarray) -> None:
+        """Make what ``fill`` filled silent again."""
+        if not len(start_us):
+            return
+        t, end = self.t, int(start_us[-1]) + self._spec.window_us
+        count = bisect_left(t, end) - bisect_left(t, start_us[0])
+        if frames.nbytes < _SPARSE_BYTES * count:
+            frames[...] = 0
+        else:
+            self._mark(start_us, frames, 0)
+
+    def _mark(self, start_us: np.ndarray, frames: np.ndarray, value: int) -> None:
+        self._run(self._loops.mark, start_us, frames, frames.dtype.type(value))
+
+    def _run(self, loop: Callable[..., Any], start_us: np.ndarray, frames: np.ndarray, *more: Any) -> Any:
+        flat = frames.reshape(*frames.shape[:2], math.prod(frames.shape[2:]))
+        return loop(*self._columns, start_us, self._spec.timestep_us, *self._places, flat, *more)
+
+
+def _columns(events: np.ndarray, sensor_size: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """t, x, y, p in the types of EVENT_DTYPE. Raises InputError for values that these do not hold."""
+    columns = []
+    for name, limit in zip("txyp", (None, *sensor_size, None), strict=True):
+        given, kind = events[name], EVENT_DTYPE[name]
+        column = given.astype(kind, copy=False)
+        if given.dtype != kind and not np.array_equal(column, given):
+            if limit is not None:
+                _check_inside(name, int(given.min()), int(given.max()), sensor_size)
+            wrong = given[np.argmax(column != given)]
+            raise InputError(f"events: {name} = {wrong}, must be {'0 or 1' if name == 'p' else 'a whole number'}")
+        columns.append(column)
+    return tuple(columns)
+
+
+def _check_inside(name: str, low: int, high: int, sensor_size: tuple[int, int]) -> None:
+    limit = sensor_size["xy".index(name)]
+    if not 0 <= low <= high < limit:
+        found = low if low < 0 else high
+        raise InputError(f"events: {name} = {found}, the sensor of {sensor_size[0]}x{sensor_size[1]} allows 0 to {limit - 1}")
+
+
+def _unsorted(index: int) -> InputError:
+    return InputError(f"events: t goes back at index {index}, must be sorted")

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tonic.transforms
@@ -215,3 +218,89 @@ def test_an_impossibly_long_recording_is_refused_not_allocated():
 def test_an_impossible_specification_names_its_key(wrong, match):
     with pytest.raises(InputError, match=match):
         FrameSpec(**{"n_timesteps": 10, "timestep_us": 10_000, **wrong})
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("overlap", [0.0, 0.5])
+@pytest.mark.parametrize("sparse_bytes", [0, 10**9])
+def test_blocks_in_the_same_memory_hold_the_same_frames(monkeypatch, normalize, overlap, sparse_bytes):
+    monkeypatch.setattr("spikeseg.data.frames._SPARSE_BYTES", sparse_bytes)
+    events = random_events(5, count=2_000)
+    spec = FrameSpec(4, 100, overlap=overlap, normalize=normalize)
+    whole, at, seen = frame(events, SENSOR, spec), 0, set()
+    for part in blocks(events, SENSOR, spec, count=3, reuse=True):
+        seen.add(part.frames.__array_interface__["data"][0])
+        assert np.array_equal(part.frames, whole.frames[at : at + len(part.start_us)])
+        at += len(part.start_us)
+    assert at == len(whole.start_us) > 6
+    assert len(seen) == 1
+    assert list(blocks(make([]), SENSOR, spec, reuse=True)) == []
+
+
+def test_a_block_is_as_large_as_the_cache_allows(monkeypatch):
+    monkeypatch.setattr("spikeseg.data.frames.BLOCK_BYTES", 3 * 4 * 2 * 5 * 7 + 1)
+    events, spec = random_events(6), FrameSpec(4, 100)
+    assert [len(part.start_us) for part in blocks(events, SENSOR, spec)] == [3, 3, 2]
+    monkeypatch.setattr("spikeseg.data.frames.BLOCK_BYTES", 1)
+    assert {len(part.start_us) for part in blocks(events, SENSOR, spec)} == {1}
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    event_lists,
+    st.integers(1, 4),
+    st.integers(1, 60),
+    st.sampled_from([0.0, 0.25, 0.8]),
+    st.sampled_from([(None, None), (3, 9), (10, 14)]),
+    st.integers(-500, 0),
+)
+def test_frames_are_where_locate_says(events, n_timesteps, timestep_us, overlap, size, before):
+    spec = FrameSpec(n_timesteps, 5 * timestep_us, *size, overlap=overlap, normalize=False)
+    windows = frame(events, SENSOR, spec, origin_us=int(events["t"][0]) + before)
+    expected = np.zeros_like(windows.frames)
+    for sample, start in zip(expected, windows.start_us, strict=True):
+        inside, step, row, column = locate(events, int(start), SENSOR, spec)
+        np.add.at(sample, (step, events["p"][inside].astype(int), row, column), 1)
+    assert np.array_equal(windows.frames, expected)
+
+
+@pytest.mark.parametrize("readonly", [True, False])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        [("x", "<i8"), ("y", "<i8"), ("t", "<i8"), ("p", "<i8")],
+        [("t", "<u4"), ("x", "<u2"), ("y", "<u1"), ("p", "<u1")],
+        [("t", "<f8"), ("x", "<f4"), ("y", "<f4"), ("p", "<f4")],
+    ],
+)
+def test_events_of_other_types_are_framed_alike(dtype, readonly):
+    events = random_events(7)
+    other = np.zeros(len(events), dtype)
+    for name in "txyp":
+        other[name] = events[name]
+    other.flags.writeable = not readonly
+    for normalize in (True, False):
+        spec = FrameSpec(4, 100, normalize=normalize)
+        assert np.array_equal(frame(other, SENSOR, spec).frames, frame(events, SENSOR, spec).frames)
+
+
+@pytest.mark.parametrize(
+    "column, value, match",
+    [
+        ("x", 2**16 + 1, "x = 65537, the sensor of 7x5 allows 0 to 6"),
+        ("y", -(2**16), "y = -65536, the sensor of 7x5 allows 0 to 4"),
+        ("x", 1.5, "x = 1.5, must be a whole number"),
+        ("p", -1, "p = -1.0, must be 0 or 1"),
+        ("p", 2, "p = 2.0, must be 0 or 1"),
+    ],
+)
+def test_values_that_would_change_are_refused(column, value, match):
+    events = np.zeros(3, [("t", "<i8"), ("x", "<f8"), ("y", "<f8"), ("p", "<f8")])
+    events[column][1] = value
+    with pytest.raises(InputError, match=match):
+        frame(events, SENSOR, FrameSpec(1, 10))
+
+
+def test_importing_the_module_compiles_nothing():
+    code = "import sys, spikeseg.data.frames; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,113 @@
+"""The loops of framing over events, compiled; `frames` is their only caller, and `frames.locate` says what they mean.
+
+None looks where it writes: x and y have to be on the sensor, t sorted. They are compiled for the columns of EVENT_DTYPE, as they
+lie in the structured array, and kept on disk (beside the package, or in NUMBA_CACHE_DIR).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+
+Array = np.ndarray
+
+_PLACES = types.Array(types.uint64, 1, "C", readonly=True)
+_STARTS = types.Array(types.int64, 1, "A", readonly=True)
+
+
+def _column(kind: types.Type) -> types.Array:
+    """A field of a packed structured array; contiguous and writable columns pass too."""
+    return types.Array(kind, 1, "A", readonly=True, aligned=False)
+
+
+_T, _X, _P = _column(types.int64), _column(types.int16), _column(types.boolean)
+_EVENTS = (_T, _X, _X, _P, _STARTS, types.int64, _PLACES, _PLACES, types.uint64)
+_BINARY, _COUNTS = types.uint8[:, :, ::1], types.uint16[:, :, ::1]
+
+
+def _compiled(*signatures: Any) -> Any:
+    return njit(list(signatures), cache=True, nogil=True, boundscheck=False)
+
+
+@_compiled(types.int64(_T, types.int64, types.int64))
+def reach(t: Array, i: int, time: int) -> int:
+    """The first index from i on whose t is at least `time`."""
+    low, stride = i, 64
+    high = low + stride
+    while high < len(t) and t[high] < time:
+        low, stride = high, 2 * stride
+        high = low + stride
+    high = min(high, len(t))
+    while low < high:
+        middle = (low + high) // 2
+        if t[middle] < time:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@_compiled(types.UniTuple(types.int64, 5)(_T, _X, _X))
+def scan(t: Array, x: Array, y: Array) -> tuple[int, int, int, int, int]:
+    """First index where t goes back (0: nowhere), and x from, x to, y from, y to; there has to be an event."""
+    back = 0
+    x_low = x_high = x[0]
+    y_low = y_high = y[0]
+    for i in range(1, len(t)):
+        if t[i] < t[i - 1] and back == 0:
+            back = i
+        x_low, x_high = min(x_low, x[i]), max(x_high, x[i])
+        y_low, y_high = min(y_low, y[i]), max(y_high, y[i])
+    return back, x_low, x_high, y_low, y_high
+
+
+@_compiled(
+    types.void(*_EVENTS, _BINARY, types.uint8),
+    types.void(*_EVENTS, _COUNTS, types.uint16),
+)
+def mark(
+    t: Array, x: Array, y: Array, p: Array, start_us: Array, timestep_us: int,
+    rows: Array, columns: Array, area: int, frames: Array, value: int,
+) -> None:  # fmt: skip
+    """Write `value` wherever at least one event falls in the windows that start at start_us (rising).
+
+    frames (N, T, 2*area); rows[y] + columns[x]: place of a sensor's pixel in `area`."""
+    first = 0
+    for k in range(len(start_us)):
+        first = reach(t, first, start_us[k])
+        i, edge = first, start_us[k]
+        for step in range(frames.shape[1]):
+            edge += timestep_us
+            end = reach(t, i, edge)
+            frame = frames[k, step]
+            for j in range(i, end):
+                at = rows[np.uint16(y[j])] + columns[np.uint16(x[j])] + area * np.uint64(p[j])
+                frame[at] = value
+            i = end
+
+
+@_compiled(types.int64(*_EVENTS, _COUNTS))
+def count(
+    t: Array, x: Array, y: Array, p: Array, start_us: Array, timestep_us: int,
+    rows: Array, columns: Array, area: int, frames: Array,
+) -> int:  # fmt: skip
+    """As `mark`, but each event adds 1. Returns the window in which 16 bits did not suffice (it is unfinished), or -1."""
+    first, most = 0, np.uint16(np.iinfo(np.uint16).max)
+    for k in range(len(start_us)):
+        first = reach(t, first, start_us[k])
+        i, edge = first, start_us[k]
+        for step in range(frames.shape[1]):
+            edge += timestep_us
+            end = reach(t, i, edge)
+            frame, wrapped = frames[k, step], False
+            for j in range(i, end):
+                at = rows[np.uint16(y[j])] + columns[np.uint16(x[j])] + area * np.uint64(p[j])
+                events = frame[at]
+                wrapped |= events == most
+                frame[at] = events + np.uint16(1)
+            if wrapped:
+                return k
+            i = end
+    return -1
