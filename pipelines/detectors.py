@@ -6,7 +6,7 @@ Each turns a `View` into a `Response`; none sees a label.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,33 +96,10 @@ def saliencies(
         background: (2, hb, wb).
         readings: the classes whose spikes are traced back; None: all.
     """
-    import torch
-
     from spikeseg.models import decode
 
-    device, settings = model.encoder.conv1.weight.device, model.config
-    with torch.inference_mode():
-        model.reset_state()
-        output = model.encode(_tensor(frames, device)[:, None], _tensor(background, device))
-        model.reset_state()
-        found = []
-        for classes in readings:
-            chosen = output
-            if classes is not None:
-                spikes = torch.zeros_like(output.classification_spikes)
-                spikes[:, :, list(classes)] = output.classification_spikes[:, :, list(classes)]
-                chosen = replace(output, classification_spikes=spikes)
-            traced = decode(
-                model.encoder, chosen, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
-            )
-            found.append(np.asarray(traced[:, 0].cpu()))
-    return found
-
-
-def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+    found = model.infer(frames[None], background[None])
+    return [decode(model.encoder, frames[None], found, classes)[0] for classes in readings]
 
 
 def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:

@@ -201,18 +201,21 @@ class Encoder(nn.Module):
         """
         if frames.ndim != 5 or frames.shape[2] != self.in_channels:
             raise ValueError(f"frames {frames.shape}, must be (N, T, {self.in_channels}, H, W)")
-        names = LAYERS[: LAYERS.index(upto) + 1]
-        layers = []
-        for name in names:
-            layer, pool = self.layer(name), self.pool_after(name)
-            layers.append(
-                Layer(layer.weight, layer.threshold, layer.mode, layer.leak, None if pool is None else (pool.kernel, pool.stride))
-            )
+        layers = self.chain(upto)
         known = None if background is None else torch.from_numpy(background)
         adapted = self._adapted(known, (frames.shape[-2], frames.shape[-1]))
         _check_counts(float(frames.max()) if frames.size else 0.0, self.conv1, adapted)
         found = ops_backend(self.backend, self.conv1.weight.device).encode(frames, layers, adapted, threads=threads)
-        return dict(zip((POOLS.get(name, name) for name in names), found, strict=True))
+        return dict(zip((POOLS.get(name, name) for name in LAYERS), found, strict=False))
+
+    def chain(self, upto: str = "conv3") -> list[Layer]:
+        """The layers up to this one, as the batched operations take them."""
+        layers = []
+        for name in LAYERS[: LAYERS.index(upto) + 1]:
+            layer, pool = self.layer(name), self.pool_after(name)
+            behind = None if pool is None else (pool.kernel, pool.stride)
+            layers.append(Layer(layer.weight, layer.threshold, layer.mode, layer.leak, behind))
+        return layers
 
     def _adapted(self, background: Tensor | None, size: tuple[int, int]) -> BlockThreshold | None:
         """Thresholds of conv1 under this background; None where they are the layer's own."""

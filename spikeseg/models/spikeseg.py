@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from spikeseg.ops.types import PooledSpikes
 from spikeseg.sections import HomeostasisConfig, ModelConfig, STDPConfig
 
-from .decoder import decode
+from .decoder import decode, spikes_of
 from .encoder import Encoder, EncoderOutput
 
 
@@ -122,13 +122,9 @@ class SpikeSEG(nn.Module):
         self.reset_state()
         output = self.encode(batched, background)
         self.reset_state()
-        with torch.no_grad():
-            saliency = decode(
-                self.encoder,
-                output,
-                delay_connections=self.config.use_delay_connections,
-                decay=self.config.delay_decay,
-            )
+        seen = batched.transpose(0, 1).cpu().numpy()
+        traced = torch.from_numpy(decode(self.encoder, seen, spikes_of(output)))
+        saliency = traced.transpose(0, 1).to(output.classification_spikes.device)
         if frames.dim() == 5:
             return saliency, output
         return saliency[:, 0], output.map(lambda v: v[:, 0], lambda v: v[0])

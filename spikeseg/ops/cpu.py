@@ -17,11 +17,12 @@ from spikeseg.core.neurons import LeakMode
 from . import cpu_inference, cpu_kernels, cpu_training
 from .cpu_chain import encode
 from .cpu_memory import Membranes, as_array, in_units
+from .cpu_trace import trace
 from .lists import SpikeLists
 from .reference import SILENT, pooled_size
 from .types import WTA_MODES, LayerRun, LearningState, PoolRun, Rule
 
-__all__ = ["Training", "encode", "layer_forward", "pool", "select_winners", "stdp_update"]
+__all__ = ["Training", "encode", "layer_forward", "pool", "select_winners", "stdp_update", "trace"]
 
 
 def layer_forward(

@@ -16,7 +16,9 @@ from torch import Tensor
 from spikeseg.core.grid import SCALE, snap
 from spikeseg.core.neurons import LeakMode, step
 
+from .convolution import convolve
 from .lists import SpikeLists
+from .reference_trace import trace
 from .types import (
     WTA_MODES,
     BlockThreshold,
@@ -30,17 +32,25 @@ from .types import (
     Rule,
 )
 
+__all__ = [
+    "Training",
+    "at_first_spike",
+    "competition_homeostasis",
+    "convolve",
+    "currents",
+    "encode",
+    "first_spike_steps",
+    "layer_forward",
+    "map_homeostasis",
+    "pool",
+    "pooled_size",
+    "select_winners",
+    "stdp_update",
+    "trace",
+]
+
 SILENT = 2**31 - 1
 """Step of an input that never fires, in integers: later than any, and exact in the float64 through which torch pads."""
-
-
-def convolve(values: Tensor, kernels: Tensor) -> Tensor:
-    """'Same' convolution (N, C_in, H, W) with (C_out, C_in, K, K), in full float32: a GPU's TF32 stays off."""
-    half = kernels.shape[-1] // 2
-    if not values.is_cuda:
-        return F.conv2d(values, kernels, padding=half)
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        return F.conv2d(values, kernels, padding=half)
 
 
 def currents(spikes: Tensor, weight: Tensor) -> Tensor:

@@ -97,7 +97,8 @@ def test_resuming_keeps_the_noise_of_dead_maps_and_the_neurons_own_thresholds():
     again.load_state_dict(state)
     for s in samples[15:]:
         again.step(s)
-    assert torch.equal(again.layer.weight, straight.layer.weight) and torch.equal(again.state.competition, straight.state.competition)
+    assert torch.equal(again.layer.weight, straight.layer.weight)
+    assert torch.equal(again.state.competition, straight.state.competition)
 
 
 def test_samples_of_a_batch_see_the_same_weights():

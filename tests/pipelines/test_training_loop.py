@@ -70,7 +70,7 @@ def test_train_resumes_a_run_in_the_layer_that_was_stopped(world, interrupt, num
     (folder,) = Path(cfg.output_dir).iterdir()
     seen, learn = [], LayerTrainer.learn
     monkeypatch.setattr(
-        LayerTrainer, "learn", lambda trainer, lists, order: seen.extend([trainer.name] * len(order)) or learn(trainer, lists, order)
+        LayerTrainer, "learn", lambda trainer, *given: seen.extend([trainer.name] * len(given[1])) or learn(trainer, *given)
     )
     assert train(cfg, resume=folder).ran
     assert seen == ["conv3"] * 9  # of 24

@@ -1,0 +1,75 @@
+"""Tracing spikes back: the event-driven way against the dense one, and against a definition by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from spikeseg.core.grid import snap
+from spikeseg.core.neurons import LeakMode
+from spikeseg.ops import cpu, reference
+from spikeseg.ops.lists import SpikeLists
+from spikeseg.ops.types import Layer, PooledSpikes
+
+SIZES = [(5, 7, 9), (3, 1, 1), (4, 12, 5), (2, 17, 16)]
+POOLS = [((2, 2), (2, 2)), ((3, 2), (3, 1)), ((7, 6), None), (None, (2, 2))]
+
+
+def chain(pools, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    weights = [torch.randn(4, 2, 5, 5, generator=g) * 0.2, torch.rand(6, 4, 3, 3, generator=g), torch.rand(2, 6, 7, 7, generator=g)]
+    return [
+        Layer(w, torch.full((len(w),), 0.5), LeakMode.SUBTRACTIVE, 819 / 4096, pool)
+        for w, pool in zip(weights, (*pools, None), strict=True)
+    ]
+
+
+def both(frames, layers, found, **how):
+    return [ops.trace(frames, layers, found, **how) for ops in (reference, cpu)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("pools", POOLS)
+@pytest.mark.parametrize("density", [0.0, 0.05, 0.3])
+def test_event_driven_equals_dense(size, pools, density):
+    frames = (np.random.default_rng(1).random((3, size[0], 2, *size[1:])) < density).astype(np.uint8)
+    layers = chain(pools)
+    found = cpu.encode(frames, layers)
+    for how in ({"delay_connections": True, "decay": 1.0}, {"delay_connections": True, "decay": 0.0},
+                {"delay_connections": False, "decay": 0.3}):  # fmt: skip
+        dense, sparse = both(frames, layers, found, **how)
+        assert dense.dtype == sparse.dtype == np.float32 and np.array_equal(dense, sparse)
+    dense, sparse = both(frames, layers, found, delay_connections=True, decay=0.9)
+    assert np.allclose(dense, sparse, rtol=1e-6)  # sums of numbers off the grid, in another order
+    assert density < 0.3 or size[1] == 1 or dense.any()
+
+
+def one_spike(t, steps, size):
+    dense = np.zeros((1, steps, 1, *size), np.uint8)
+    dense[0, t, 0, size[0] // 2, size[1] // 2] = 1
+    return PooledSpikes(SpikeLists.of(dense), None)
+
+
+@pytest.mark.parametrize("ops", [reference, cpu])
+def test_one_spike_lights_up_its_kernel_where_events_fell(ops):
+    g = torch.Generator().manual_seed(2)
+    weight = torch.randn(1, 2, 3, 5, generator=g)[..., :3].contiguous()
+    layer = Layer(weight, torch.ones(1), LeakMode.NONE, 0.0, None)
+    frames = np.zeros((1, 4, 2, 5, 6), np.uint8)
+    frames[0, 0, 1, 1, 2], frames[0, 2, 0, 2, 3], frames[0, 2, 1, 2, 3], frames[0, 3, 0, 3, 4] = 1, 1, 1, 1
+    kernel = snap(weight[0]).clamp(min=0).numpy()  # centred on row 2, column 3
+    want = np.zeros((4, 5, 6), np.float32)
+    want[2, 2, 3] = kernel[0, 1, 1] + kernel[1, 1, 1]
+    found = [one_spike(2, 4, (5, 6))]
+    assert np.array_equal(ops.trace(frames, [layer], found, delay_connections=False, decay=1.0)[0, 2, 2], want[2, 2])
+    want[0, 1, 2] = 0.25 * kernel[1, 0, 0]  # two steps earlier
+    got = ops.trace(frames, [layer], found, delay_connections=True, decay=0.5)
+    assert np.array_equal(got[0], want) and not got[0, 3].any()
+
+
+@pytest.mark.parametrize("ops", [reference, cpu])
+def test_without_delay_connections_earlier_events_light_up_at_the_spike_s_step(ops):
+    layer = Layer(torch.ones(1, 1, 3, 3), torch.ones(1), LeakMode.NONE, 0.0, None)
+    frames = np.zeros((1, 3, 1, 4, 4), np.uint8)
+    frames[0, 0, 0, 1, 1] = frames[0, 2, 0, 2, 3] = 1
+    got = ops.trace(frames, [layer], [one_spike(1, 3, (4, 4))], delay_connections=False, decay=1.0)[0]
+    assert got[1, 1, 1] == 1 and got.sum() == 1
