@@ -208,25 +208,28 @@ def _framed(cfg: Config, entries: list[Entry]) -> Iterator[Framed]:
     return ordered(functools.partial(_complete, work) if jobs > 1 else work, entries, jobs)
 
 
-def _load_and_frame(entry: Entry, spec: FrameSpec, transforms: list[dict[str, Any]], lenient: bool) -> Framed:
-    return frame_recording(entry.load(lenient), spec, transforms)
+def _load_and_frame(
+    entry: Entry, spec: FrameSpec, transforms: list[dict[str, Any]], lenient: bool, reuse: bool = True
+) -> Framed:
+    return frame_recording(entry.load(lenient), spec, transforms, reuse=reuse)
 
 
-def _complete(work: Callable[[Entry], Framed], entry: Entry) -> Framed:
+def _complete(work: Callable[..., Framed], entry: Entry) -> Framed:
     """All windows at once: what another process can send."""
-    framed = work(entry)
+    framed = work(entry, reuse=False)
     return dataclasses.replace(framed, parts=list(framed.parts))
 
 
-def frame_recording(recording: Recording, spec: FrameSpec, chain: list[dict[str, Any]]) -> Framed:
+def frame_recording(recording: Recording, spec: FrameSpec, chain: list[dict[str, Any]], *, reuse: bool = False) -> Framed:
     """Transforms, windows and background rates of one recording: what `prepare` stores and `detect` runs on.
 
-    Windows count from the recording's first event, whether or not the transforms keep it."""
+    Windows count from the recording's first event, whether or not the transforms keep it. With `reuse` the frames of a part
+    are gone when the next part is asked for (see ``spikeseg.data.frames.blocks``)."""
     from spikeseg.data import background, frames, transforms
 
     events, kept = transforms.apply(recording.events, transforms.build(chain, recording.sensor_size))
     origin = int(recording.events["t"][0]) if len(recording.events) else None
     estimator = background.Background()
-    blocks = frames.blocks(events, recording.sensor_size, spec, origin_us=origin)
+    blocks = frames.blocks(events, recording.sensor_size, spec, origin_us=origin, reuse=reuse)
     parts = ((windows, estimator.update(windows.frames)) for windows in blocks)
     return Framed(recording, kept, frames.starts(events, spec, origin), parts)

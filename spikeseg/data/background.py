@@ -9,7 +9,6 @@ keeps out what crosses a few of them.
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import maximum_filter, median_filter
 
 BLOCK = 16
 """Side of a block, pixels: large enough for some events of a quiet sky, small beside the noise gradient."""
@@ -17,7 +16,6 @@ BLOCK = 16
 PAST = 0.5
 """Weight of the past in the smoothed rate of a block."""
 
-_NEIGHBOURS = (1, 3, 3)
 _HOT_FACTOR, _HOT_SIGMAS, _HOT_FLOOR = 3.0, 4.0, 2.0
 """A pixel is hot above 3 m + 4 sqrt(m) + 2 events when its neighbours had m: a Poisson pixel of rate m passes this less
 than once in 10,000 times, for every m, and few pixels of a sensor have thrice the noise of their neighbours."""
@@ -39,20 +37,29 @@ class Background:
         height, width = frames.shape[-2:]
         grid = -(-height // self.block), -(-width // self.block)
         rates = np.zeros((len(frames), frames.shape[2], *grid), np.float32)
+        kind = frames.dtype if frames.dtype in (np.uint8, np.uint16) else np.float64
         for window, rate in zip(frames, rates, strict=True):
-            rate[...] = self._next(window)
+            rate[...] = self._next(np.ascontiguousarray(window, kind), _Blocks((height, width), grid))
         return rates
 
-    def _next(self, window: np.ndarray) -> np.ndarray:
-        steps, _, height, width = window.shape
-        side = block_side((height, width), (-(-height // self.block), -(-width // self.block)))
-        fired = window.sum(axis=0, dtype=np.float64)
+    def _next(self, window: np.ndarray, blocks: _Blocks) -> np.ndarray:
+        from . import background_loops as loops
+
+        fired = np.zeros(window.shape[1:])
         first = self._fired is None
-        self._fired = fired.copy() if self._fired is None else self._fired + fired
-        quiet = ~maximum_filter(_unusual(fired, side) | _unusual(self._fired, side), size=(1, _HALO, _HALO))
-        share = _means(quiet, side)
-        typical = _typical(_means(fired, side))
-        rate = np.where(share > 0, _means(fired * quiet, side) / np.where(share > 0, share, 1.0), typical) / steps
+        total = np.zeros_like(fired) if self._fired is None else self._fired
+        loops.count(window, fired, total)
+        self._fired = total
+        mean = blocks.means(fired)
+        typical = _typical(mean)
+        quiet = np.ones(window.shape[2:], bool)
+        for events, usual in ((fired, typical), (total, _typical(blocks.means(total)))):
+            limit = _HOT_FACTOR * usual + _HOT_SIGMAS * np.sqrt(usual) + _HOT_FLOOR
+            loops.leave_out(events, limit, blocks.side, _HALO, quiet)
+        sums, counted = np.empty_like(mean), np.empty(mean.shape[1:])
+        loops.quiet_sums(fired, quiet, blocks.side, sums, counted)
+        share = counted / blocks.pixels
+        rate = np.where(share > 0, sums / blocks.pixels / np.where(share > 0, share, 1.0), typical) / len(window)
         self._rate = rate if first else PAST * self._rate + (1.0 - PAST) * rate
         return _typical(self._rate)
 
@@ -77,31 +84,32 @@ def block_side(size: tuple[int, int], grid: tuple[int, int]) -> int:
     return max(-(-size[0] // grid[0]), -(-size[1] // grid[1]))
 
 
-def _unusual(fired: np.ndarray, side: int) -> np.ndarray:
-    """Pixels that fired far more than their neighbourhood in either polarity: events (P, H, W) to bool (1, H, W)."""
-    usual = _typical(_means(fired, side))
-    limit = _HOT_FACTOR * usual + _HOT_SIGMAS * np.sqrt(usual) + _HOT_FLOOR
-    over: np.ndarray = np.any(fired > _spread(limit, side, fired.shape[-2:]), axis=0, keepdims=True)
-    return over
+class _Blocks:
+    """Frames of a size (H, W), cut into a grid of square blocks.
+
+    Attributes:
+        side: of a block, pixels.
+        pixels: int64 (hb, wb), pixels of each block; those cut off by the border have fewer.
+    """
+
+    def __init__(self, size: tuple[int, int], grid: tuple[int, int]) -> None:
+        self.side = block_side(size, grid)
+        rows, columns = (np.diff(np.append(np.arange(0, length, self.side), length)) for length in size)
+        self.pixels = rows[:, None] * columns
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Mean over each block: float64 (P, H, W) to (P, hb, wb)."""
+        from . import background_loops as loops
+
+        sums = np.empty((len(values), *self.pixels.shape))
+        loops.block_sums(values, self.side, sums)
+        return sums / self.pixels
 
 
 def _typical(blocks: np.ndarray) -> np.ndarray:
     """Median of each block (P, hb, wb) and its neighbours; the border repeats itself."""
-    middle: np.ndarray = median_filter(blocks, size=_NEIGHBOURS, mode="nearest")
+    from . import background_loops as loops
+
+    middle = np.empty_like(blocks)
+    loops.medians(np.ascontiguousarray(blocks), middle)
     return middle
-
-
-def _means(values: np.ndarray, side: int) -> np.ndarray:
-    """Mean over each block: (P, H, W) to (P, hb, wb); blocks cut off by the border count the pixels they have."""
-    height, width = values.shape[-2:]
-    rows, columns = np.arange(0, height, side), np.arange(0, width, side)
-    sums = np.add.reduceat(np.add.reduceat(values.astype(np.float64, copy=False), rows, axis=-2), columns, axis=-1)
-    pixels = np.diff(np.append(rows, height))[:, None] * np.diff(np.append(columns, width))
-    means: np.ndarray = sums / pixels
-    return means
-
-
-def _spread(blocks: np.ndarray, side: int, size: tuple[int, int]) -> np.ndarray:
-    """Value of each pixel's block: (P, hb, wb) to (P, H, W)."""
-    full: np.ndarray = np.repeat(np.repeat(blocks, side, axis=-2), side, axis=-1)[..., : size[0], : size[1]]
-    return full

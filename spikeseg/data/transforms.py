@@ -147,14 +147,16 @@ def apply(events: np.ndarray, chain: Chain, *, seed: int = 0) -> tuple[np.ndarra
     if passed.dtype.names is None or "i" not in passed.dtype.names:
         raise InputError("it does not give events")
     index = passed["i"]
-    if index.min() < 0 or index.max() >= len(events) or len(np.unique(index)) < len(index):
+    if index.min() >= 0 and index.max() < len(events):
+        kept[index] = True
+    if np.count_nonzero(kept) < len(index):
         raise InputError(f"it adds events; {_REMEDY}")
-    passed = passed[np.argsort(index, kind="stable")]
-    index = passed["i"]
+    if np.any(index[1:] < index[:-1]):
+        passed = passed[np.argsort(index, kind="stable")]
+        index = passed["i"]
     for name in "txy":
         if np.any(passed[name] != events[name][index]):
             raise InputError(f"it changes {name} of events; {_REMEDY}")
-    kept[index] = True
     result = np.zeros(len(passed), EVENT_DTYPE)
     for name in EVENT_DTYPE.names or ():
         result[name] = passed[name]

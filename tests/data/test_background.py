@@ -1,6 +1,10 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import maximum_filter, median_filter
 
 from spikeseg.data.background import Background, block_side, estimate
 from spikeseg.models.background import adaptive_threshold
@@ -143,3 +147,60 @@ def test_the_thresholds_of_the_first_layer_see_the_same_blocks(size, block):
     theta = adaptive_threshold(torch.zeros(1), torch.ones(1, 1, 1, 1), torch.from_numpy(rates), size, 0.0).expand(size)
     y, x = np.mgrid[: size[0], : size[1]]
     assert np.array_equal(theta[0, 0].numpy(), rates[0, 0][y // side, x // side])
+
+
+def slow_estimate(frames, block):
+    """The definition, with scipy's filters over all pixels."""
+    height, width = frames.shape[-2:]
+    grid = -(-height // block), -(-width // block)
+    side = block_side((height, width), grid)
+    rows, columns = np.arange(0, height, side), np.arange(0, width, side)
+    pixels = np.diff(np.append(rows, height))[:, None] * np.diff(np.append(columns, width))
+
+    def means(values):
+        return np.add.reduceat(np.add.reduceat(values.astype(float), rows, axis=-2), columns, axis=-1) / pixels
+
+    def typical(blocks):
+        return median_filter(blocks, size=(1, 3, 3), mode="nearest")
+
+    def unusual(events):
+        usual = typical(means(events))
+        limit = 3.0 * usual + 4.0 * np.sqrt(usual) + 2.0
+        spread = np.repeat(np.repeat(limit, side, axis=-2), side, axis=-1)[..., :height, :width]
+        return np.any(events > spread, axis=0, keepdims=True)
+
+    total, rate, found = np.zeros(frames.shape[2:]), None, []
+    for window in frames:
+        fired = window.sum(axis=0, dtype=float)
+        total = total + fired
+        quiet = ~maximum_filter(unusual(fired) | unusual(total), size=(1, 5, 5))
+        share = means(quiet)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            own = np.where(share > 0, means(fired * quiet) / share, typical(means(fired))) / len(window)
+        rate = own if rate is None else 0.5 * rate + 0.5 * own
+        found.append(typical(rate))
+    return np.array(found, np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, bool, np.int64, np.float32])
+@pytest.mark.parametrize("shape, block", [((1, 2, 5, 7), 16), ((3, 2, 33, 47), 16), ((2, 1, 17, 40), 4), ((2, 2, 1, 1), 1)])
+def test_the_loops_give_what_the_definition_says(shape, block, dtype):
+    rng = np.random.default_rng(4)
+    rate = np.full((6, *shape), 0.02)
+    rate[:, :, :, ::5, ::7] = 0.8  # hot pixels, in the corner and at the border too
+    rate[3:5] *= 3.0
+    frames = rng.poisson(rate)
+    frames = np.minimum(frames, 1).astype(dtype) if dtype in (np.uint8, bool) else frames.astype(dtype)
+    frames[5] = 0
+    assert estimate(frames, block).tobytes() == slow_estimate(frames, block).tobytes()
+
+
+def test_a_part_of_a_larger_array_is_estimated_alike():
+    frames = noise(0.01, windows=3)
+    frames.flags.writeable = False
+    assert np.array_equal(estimate(frames[..., ::2, 3:70]), estimate(frames[..., ::2, 3:70].copy()))
+
+
+def test_importing_the_module_compiles_nothing():
+    code = "import sys, spikeseg.data.background; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,105 @@
+"""The loops of the background estimate over pixels and blocks, compiled; `background` is their only caller.
+
+Events are counted in float64: whole numbers, so no sum depends on its order. Compiled code is kept on disk (beside the package,
+or in NUMBA_CACHE_DIR).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+
+Array = np.ndarray
+
+_PIXELS, _BLOCKS, _MASK = types.float64[:, :, ::1], types.float64[:, :, ::1], types.boolean[:, ::1]
+
+
+def _frames(kind: types.Type) -> types.Array:
+    return types.Array(kind, 4, "C", readonly=True)
+
+
+def _compiled(*signatures: Any) -> Any:
+    return njit(list(signatures), cache=True, nogil=True, boundscheck=False)
+
+
+@_compiled(*(types.void(_frames(kind), _PIXELS, _PIXELS) for kind in (types.uint8, types.uint16, types.float64)))
+def count(window: Array, fired: Array, total: Array) -> None:
+    """Events of each pixel of a window (T, P, H, W) into fired (P, H, W), and added to total."""
+    flat, pixels, sums = window.reshape(window.shape[0], fired.size), fired.reshape(fired.size), total.reshape(total.size)
+    pixels[:] = 0.0
+    for step in range(flat.shape[0]):
+        for i in range(pixels.size):
+            pixels[i] += flat[step, i]
+    for i in range(pixels.size):
+        sums[i] += pixels[i]
+
+
+@_compiled(types.void(_PIXELS, types.int64, _BLOCKS))
+def block_sums(values: Array, side: int, sums: Array) -> None:
+    """Sums of values (P, H, W) over square blocks, into (P, hb, wb)."""
+    _, height, width = values.shape
+    sums[:] = 0.0
+    for p in range(sums.shape[0]):
+        for y in range(height):
+            for b in range(sums.shape[2]):
+                total = 0.0
+                for x in range(b * side, min((b + 1) * side, width)):
+                    total += values[p, y, x]
+                sums[p, y // side, b] += total
+
+
+@_compiled(types.void(_PIXELS, _BLOCKS, types.int64, types.int64, _MASK))
+def leave_out(fired: Array, limit: Array, side: int, halo: int, quiet: Array) -> None:
+    """Clear `quiet` (H, W) in a square of side `halo` around each pixel that fired more than its block's limit."""
+    polarities, height, width = fired.shape
+    reach = halo // 2
+    for p in range(polarities):
+        for y in range(height):
+            for b in range(limit.shape[2]):
+                most, over = limit[p, y // side, b], 0
+                for x in range(b * side, min((b + 1) * side, width)):
+                    over += fired[p, y, x] > most
+                for x in range(b * side, min((b + 1) * side, width) if over else 0):
+                    if fired[p, y, x] > most:
+                        quiet[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = False
+
+
+@_compiled(types.void(_PIXELS, _MASK, types.int64, _BLOCKS, types.float64[:, ::1]))
+def quiet_sums(fired: Array, quiet: Array, side: int, sums: Array, pixels: Array) -> None:
+    """Per block: events of the quiet pixels into sums (P, hb, wb), their number into pixels (hb, wb)."""
+    polarities, height, width = fired.shape
+    sums[:] = 0.0
+    pixels[:] = 0.0
+    for y in range(height):
+        for b in range(pixels.shape[1]):
+            counted = 0
+            for x in range(b * side, min((b + 1) * side, width)):
+                counted += quiet[y, x]
+            pixels[y // side, b] += counted
+            for p in range(polarities):
+                total = 0.0
+                for x in range(b * side, min((b + 1) * side, width)):
+                    total += fired[p, y, x] * quiet[y, x]
+                sums[p, y // side, b] += total
+
+
+@_compiled(types.void(_BLOCKS, _BLOCKS))
+def medians(blocks: Array, result: Array) -> None:
+    """Median of each block (P, hb, wb) and its eight neighbours; the border repeats itself."""
+    polarities, rows, columns = blocks.shape
+    nine = np.empty(9)
+    for p in range(polarities):
+        for r in range(rows):
+            for c in range(columns):
+                count = 0
+                for i in range(r - 1, r + 2):
+                    for j in range(c - 1, c + 2):
+                        value, at = blocks[p, min(max(i, 0), rows - 1), min(max(j, 0), columns - 1)], count
+                        while at > 0 and nine[at - 1] > value:
+                            nine[at] = nine[at - 1]
+                            at -= 1
+                        nine[at] = value
+                        count += 1
+                result[p, r, c] = nine[4]
