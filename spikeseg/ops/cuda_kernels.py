@@ -1,0 +1,316 @@
+"""Triton kernels of the neurons: convolution and membrane over all steps of a sample, in integers.
+
+Potentials are int32 in units of 2**-12. A synaptic input is a matrix product of whole numbers on the tensor cores, which multiply
+int8 and add int32 without rounding: a weight is cut into parts of 7 bits (the last one signed), the parts stand side by side as
+columns of one product, and are put together afterwards. Tensor cores of floating point would be faster to feed but round.
+
+Rows of a product are neurons' positions, its inner dimension the C*K*K synapses ("taps"). Input planes lie padded by K//2 on
+every side, so that the input of the tap with offset ``taps[k]`` of the neuron at (y, x) is ``plane[y * width + x + taps[k]]``,
+unasked.
+
+Where steps come as bits, one int32 per site holds a sample: 4 bytes a site are read once for all steps, a first spike is
+"any bit up to t", and T <= 32.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+NO_LEAK, SUBTRACTIVE, MULTIPLICATIVE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+UNITS = tl.constexpr(4096.0)
+PART_BITS = tl.constexpr(7)
+PART_MASK = tl.constexpr(127)
+
+NEVER = tl.constexpr(2**31 - 1)
+"""Rank of a neuron that has not fired, and a threshold out of reach: potentials stay below 2**24."""
+HEIGHT_BITS = tl.constexpr(26)
+HEIGHT_MASK = tl.constexpr(2**26 - 1)
+TOP = tl.constexpr(2**25)
+"""Ranks sort first spikes: step, then ``TOP - potential`` in HEIGHT_BITS bits."""
+ADDRESS_BITS = tl.constexpr(28)
+ADDRESS_MASK = tl.constexpr(2**28 - 1)
+NONE = tl.constexpr(2**63 - 1)
+"""Keys sort candidates: rank, then flat address (m*H + y)*W + x; NONE is no candidate."""
+SIDE = tl.constexpr(8)
+"""Neurons along the side of a square tile, in training."""
+
+BASE, END, HALT, PHASE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)
+"""Fields of the cursor: position in the order of the first slot; positions from END on are not learned; nor are those behind
+HALT, where a map died; samples of the batch in hand that came before position 0."""
+
+
+@triton.jit
+def to_units(value):
+    """float32 rounded to the grid, half to even, in its units: int32."""
+    scaled = value * UNITS  # by a power of two: exact
+    below = tl.floor(scaled)
+    rest = scaled - below  # exact
+    units = below.to(tl.int32)
+    return units + ((rest > 0.5) | ((rest == 0.5) & ((units & 1) == 1))).to(tl.int32)
+
+
+@triton.jit
+def membrane(v, current, leak, MODE: tl.constexpr):
+    """Pre-reset potential. leak: in units (subtractive), or the factor times 4096 (multiplicative)."""
+    if MODE == SUBTRACTIVE:
+        u = tl.maximum(v + current - leak, 0)
+    elif MODE == MULTIPLICATIVE:
+        product = v.to(tl.int64) * leak
+        below = product >> 12  # floor, of negative ones too
+        rest = product & 4095
+        kept = below + ((rest > 2048) | ((rest == 2048) & ((below & 1) == 1))).to(tl.int64)
+        u = kept.to(tl.int32) + current
+    else:
+        u = v + current
+    return u
+
+
+@triton.jit
+def synapses(
+    source, taps, weights, place, t, first_map,
+    BITS: tl.constexpr, INPUT_PARTS: tl.constexpr, WEIGHT_PARTS: tl.constexpr, TAPS: tl.constexpr, CHUNK: tl.constexpr,
+    MAPS: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr,
+):  # fmt: skip
+    """Synaptic input of step t: int32 (ROWS, COLS).
+
+    Args:
+        source: the sample's planes; words of step bits (BITS), or the counts of step t.
+        taps: int32 (TAPS,), offsets; TAPS is padded to a multiple of CHUNK, with taps of weight 0.
+        weights: int8 (TAPS, WEIGHT_PARTS, MAPS).
+        place: int32 (ROWS,), address of each neuron's first tap.
+        first_map: of COLS.
+    """
+    inner = tl.arange(0, CHUNK)
+    column = tl.arange(0, WEIGHT_PARTS * COLS)
+    beside = column // COLS * MAPS + first_map + column % COLS
+    total = tl.zeros((ROWS, COLS), tl.int32)
+    for part in tl.static_range(INPUT_PARTS):
+        product = tl.zeros((ROWS, WEIGHT_PARTS * COLS), tl.int32)
+        for k in range(0, TAPS, CHUNK):
+            seen = tl.load(source + place[:, None] + tl.load(taps + k + inner)[None, :]).to(tl.int32)
+            if BITS:
+                x = (seen >> t) & 1
+            elif part + 1 < INPUT_PARTS:
+                x = (seen >> (part * PART_BITS)) & PART_MASK
+            else:
+                x = seen >> (part * PART_BITS)
+            w = tl.load(weights + (k + inner)[:, None] * (WEIGHT_PARTS * MAPS) + beside[None, :])
+            product += tl.dot(x.to(tl.int8), w, out_dtype=tl.int32)
+        parts = tl.reshape(product, (ROWS, WEIGHT_PARTS, COLS))
+        shift = (part + tl.arange(0, WEIGHT_PARTS)) * PART_BITS
+        total += tl.sum(parts << shift[None, :, None], 1)
+    return total
+
+
+@triton.jit
+def arrivals(source, taps, place, TAPS: tl.constexpr, CHUNK: tl.constexpr, ROWS: tl.constexpr):
+    """Steps at which anything at all reaches these neurons: words (ROWS, CHUNK), to be looked at together."""
+    inner = tl.arange(0, CHUNK)
+    seen = tl.zeros((ROWS, CHUNK), tl.int32)
+    for k in range(0, TAPS, CHUNK):
+        seen |= tl.load(source + place[:, None] + tl.load(taps + k + inner)[None, :])
+    return seen
+
+
+@triton.jit
+def driven(seen, t):
+    """Whether anything arrives at step t."""
+    return tl.max(tl.max((seen >> t) & 1, 1), 0) > 0
+
+
+@triton.jit(do_not_specialize=["slot"])
+def look(
+    words, taps, weights, theta, competing, keys, tile_best, cursor, slot, sample_size, width_padded,
+    maps, height, width, tiles_x, leak,
+    STEPS: tl.constexpr, MODE: tl.constexpr, COMPETITION: tl.constexpr, KEEP: tl.constexpr,
+    WEIGHT_PARTS: tl.constexpr, TAPS: tl.constexpr, CHUNK: tl.constexpr, MAPS: tl.constexpr, COLS: tl.constexpr,
+):  # fmt: skip
+    """Training, first of three: a layer's first spikes in one sample, as keys, and the best of every tile and map.
+
+    Grid: (tiles of SIDE x SIDE neurons, groups of COLS maps).
+
+    Args:
+        words: int32 (slots, sample_size); `slot` is this sample's.
+        theta: int32 (MAPS,), out of reach from `maps` on.
+        competing: float32 (maps, H, W).
+        keys: int64 (tiles, SIDE * SIDE, MAPS), written when KEEP; tile_best: int64 (tiles, MAPS).
+    """
+    position = tl.load(cursor + BASE) + slot
+    if (position >= tl.load(cursor + END)) | (position > tl.load(cursor + HALT)):
+        return
+    ROWS: tl.constexpr = SIDE * SIDE
+    tile = tl.program_id(0)
+    first_map = tl.program_id(1) * COLS
+    m = first_map + tl.arange(0, COLS)
+    row = tl.arange(0, ROWS)
+    y = tile // tiles_x * SIDE + row // SIDE
+    x = tile % tiles_x * SIDE + row % SIDE
+    inside = (y < height) & (x < width)
+    place = tl.minimum(y, height - 1) * width_padded + tl.minimum(x, width - 1)
+    source = words + slot.to(tl.int64) * sample_size
+    level = tl.load(theta + m)
+    seen = arrivals(source, taps, place, TAPS, CHUNK, ROWS)
+    v = tl.zeros((ROWS, COLS), tl.int32)
+    rank = tl.full((ROWS, COLS), NEVER, tl.int32)
+    for t in range(STEPS):
+        current = tl.zeros((ROWS, COLS), tl.int32)
+        if driven(seen, t):
+            current = synapses(
+                source, taps, weights, place, t, first_map, True, 1, WEIGHT_PARTS, TAPS, CHUNK, MAPS, ROWS, COLS
+            )  # fmt: skip
+        u = membrane(v, current, leak, MODE)
+        fired = u >= level[None, :]
+        v = tl.where(fired, 0, u)
+        rank = tl.where(fired & (rank == NEVER), t * (HEIGHT_MASK + 1) + (TOP - u), rank)
+    candidate = (rank != NEVER) & inside[:, None] & (m < maps)[None, :]
+    if COMPETITION:
+        u = TOP - (rank & HEIGHT_MASK)
+        at = (m[None, :] * height + y[:, None]) * width + x[:, None]
+        needed = tl.load(competing + at, mask=candidate, other=0.0)
+        candidate = candidate & (u.to(tl.float32) * (1.0 / UNITS) >= needed)
+    address = (m[None, :] * height + y[:, None]) * width + x[:, None]
+    key = tl.where(candidate, (rank.to(tl.int64) << ADDRESS_BITS) | address.to(tl.int64), NONE)
+    if KEEP:
+        tl.store(keys + (tile * ROWS + row)[:, None] * MAPS + m[None, :], key)
+    tl.store(tile_best + tile * MAPS + m, tl.min(key, 0))
+
+
+@triton.jit
+def infer(
+    source, taps, weights, theta, places, words, sample_size, step_size, width_padded,
+    maps, height, width, block, theta_sample, theta_map, theta_row,
+    out_height, out_width, stride, out_size, out_plane, out_width_padded, out_half, leak,
+    STEPS: tl.constexpr, MODE: tl.constexpr, POOL: tl.constexpr, WINDOW: tl.constexpr, BITS: tl.constexpr,
+    INPUT_PARTS: tl.constexpr, WEIGHT_PARTS: tl.constexpr, TAPS: tl.constexpr, CHUNK: tl.constexpr, MAPS: tl.constexpr,
+    ROWS: tl.constexpr, COLS: tl.constexpr,
+):  # fmt: skip
+    """Inference: a layer and its pool, all steps of a sample.
+
+    Grid: (groups of ROWS // WINDOW outputs, groups of COLS maps, samples). A product's rows are the inputs of the pool's windows,
+    so that an output is found without leaving the program.
+
+    Args:
+        source: planes of every sample: words (BITS), or counts, step after step.
+        theta: int32; of sample n, map m, pixel (y, x) at n * theta_sample + m * theta_map + y // block * theta_row + x // block.
+        places: uint8 (samples, STEPS, maps, H', W'): 0, or 1 + index within the window of the input that is kept.
+        words: int32 (samples, out_size), the output's step bits, in planes padded by out_half.
+        POOL: side of the windows; WINDOW is its square, rounded up to a power of two.
+    """
+    n = tl.program_id(2).to(tl.int64)
+    first_map = tl.program_id(1) * COLS
+    m = first_map + tl.arange(0, COLS)
+    row = tl.arange(0, ROWS)
+    within = row % WINDOW
+    cell = tl.program_id(0) * (ROWS // WINDOW) + row // WINDOW
+    y = cell // out_width * stride + within // POOL
+    x = cell % out_width * stride + within % POOL
+    inside = (cell < out_height * out_width) & (within < POOL * POOL) & (y < height) & (x < width)
+    y = tl.minimum(y, height - 1)
+    x = tl.minimum(x, width - 1)
+    place = y * width_padded + x
+    at = m[None, :] * theta_map + (y // block * theta_row + x // block)[:, None]
+    usable = inside[:, None] & (m < maps)[None, :]
+    level = tl.load(theta + n * theta_sample + at, mask=usable, other=NEVER)
+    planes = source + n * sample_size
+    if BITS:
+        seen = arrivals(planes, taps, place, TAPS, CHUNK, ROWS)
+    CELLS: tl.constexpr = ROWS // WINDOW
+    v = tl.zeros((ROWS, COLS), tl.int32)
+    bits = tl.zeros((CELLS, COLS), tl.int32)
+    out = tl.program_id(0) * CELLS + tl.arange(0, CELLS)
+    written = (out < out_height * out_width)[:, None] & (m < maps)[None, :]
+    for t in range(STEPS):
+        if BITS:
+            current = tl.zeros((ROWS, COLS), tl.int32)
+            if driven(seen, t):
+                current = synapses(
+                    planes, taps, weights, place, t, first_map, True, 1, WEIGHT_PARTS, TAPS, CHUNK, MAPS, ROWS, COLS
+                )  # fmt: skip
+        else:
+            current = synapses(
+                planes + t * step_size, taps, weights, place, t, first_map,
+                False, INPUT_PARTS, WEIGHT_PARTS, TAPS, CHUNK, MAPS, ROWS, COLS,
+            )  # fmt: skip
+        u = membrane(v, current, leak, MODE)
+        fired = usable & (u >= level)
+        v = tl.where(fired, 0, u)
+        # highest potential, then lowest index; potentials lie within 2**24, windows hold up to 64
+        strength = tl.where(fired, (u + 2**24) * WINDOW + (WINDOW - 1 - within)[:, None], -1)
+        best = tl.max(tl.reshape(strength, (CELLS, WINDOW, COLS)), 1)
+        hit = best >= 0
+        bits |= hit.to(tl.int32) << t
+        kept = tl.where(hit, WINDOW - (best & (WINDOW - 1)), 0)
+        plane = (n * STEPS + t) * maps
+        tl.store(
+            places + (plane + m[None, :]) * (out_height * out_width) + out[:, None], kept.to(tl.uint8), mask=written
+        )  # fmt: skip
+    at = m[None, :] * out_plane + ((out // out_width + out_half) * out_width_padded + out % out_width + out_half)[:, None]
+    tl.store(words + n * out_size + at, bits, mask=written)
+
+
+@triton.jit
+def forward(
+    counts, taps, weights, theta, state, spikes, potentials, sample_size, step_size, width_padded,
+    maps, height, width, theta_sample, theta_map, theta_pixel, leak, batch, steps,
+    MODE: tl.constexpr, INPUT_PARTS: tl.constexpr, WEIGHT_PARTS: tl.constexpr, TAPS: tl.constexpr, CHUNK: tl.constexpr,
+    MAPS: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr,
+):  # fmt: skip
+    """A layer with everything written down. Grid: (groups of ROWS neurons, groups of COLS maps, samples).
+
+    Args:
+        counts: int32 (batch, steps, planes).
+        state: float32 (batch, maps, H, W), before and, changed in place, after.
+        spikes, potentials: float32 (steps, batch, maps, H, W).
+    """
+    n = tl.program_id(2).to(tl.int64)
+    first_map = tl.program_id(1) * COLS
+    m = first_map + tl.arange(0, COLS)
+    pixel = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    inside = (pixel < height * width)[:, None] & (m < maps)[None, :]
+    safe = tl.minimum(pixel, height * width - 1)
+    place = safe // width * width_padded + safe % width
+    at = m[None, :] * (height * width) + pixel[:, None]
+    each = (n * maps) * (height * width) + at
+    level = tl.load(
+        theta + n * theta_sample + m[None, :] * theta_map + pixel[:, None] * theta_pixel, mask=inside, other=NEVER
+    )  # fmt: skip
+    v = to_units(tl.load(state + each, mask=inside, other=0.0))
+    for t in range(steps):
+        current = synapses(
+            counts + n * sample_size + t * step_size, taps, weights, place, t, first_map,
+            False, INPUT_PARTS, WEIGHT_PARTS, TAPS, CHUNK, MAPS, ROWS, COLS,
+        )  # fmt: skip
+        u = membrane(v, current, leak, MODE)
+        fired = u >= level
+        v = tl.where(fired, 0, u)
+        now = (n + t * batch) * maps * (height * width) + at
+        tl.store(spikes + now, fired.to(tl.float32), mask=inside)
+        tl.store(potentials + now, u.to(tl.float32) * (1.0 / UNITS), mask=inside)
+    tl.store(state + each, v.to(tl.float32) * (1.0 / UNITS), mask=inside)
+
+
+@triton.jit
+def pool_dense(
+    spikes, potentials, out_spikes, out_indices, height, width, out_height, out_width, stride,
+    POOL: tl.constexpr, CELLS: tl.constexpr,
+):  # fmt: skip
+    """Max pooling over spikes. Grid: (planes, groups of CELLS outputs). float32 in; float32 and int64 out."""
+    plane = tl.program_id(0).to(tl.int64)
+    cell = tl.program_id(1) * CELLS + tl.arange(0, CELLS)
+    index = tl.full((CELLS,), -1, tl.int32)
+    best = tl.zeros((CELLS,), tl.float32)
+    for j in range(POOL * POOL):
+        y = cell // out_width * stride + j // POOL
+        x = cell % out_width * stride + j % POOL
+        inside = (cell < out_height * out_width) & (y < height) & (x < width)
+        at = plane * (height * width) + y * width + x
+        fired = tl.load(spikes + at, mask=inside, other=0.0) > 0
+        potential = tl.load(potentials + at, mask=inside, other=0.0)
+        stronger = fired & ((index < 0) | (potential > best))
+        index = tl.where(stronger, y * width + x, index)
+        best = tl.where(stronger, potential, best)
+    at = plane * (out_height * out_width) + cell
+    written = cell < out_height * out_width
+    tl.store(out_spikes + at, (index >= 0).to(tl.float32), mask=written)
+    tl.store(out_indices + at, index.to(tl.int64), mask=written)
