@@ -29,6 +29,7 @@ from .cuda_memory import (
     chunk,
     columns,
     in_units,
+    launching_on,
     leak_units,
     padded_maps,
     parts_of,
@@ -38,9 +39,10 @@ from .cuda_memory import (
 )
 from .cuda_trainer import SIDE, Training, select_options, selection
 from .reference import SILENT, pooled_size
+from .reference_trace import trace
 from .types import WTA_MODES, LayerRun, PoolRun
 
-__all__ = ["Training", "encode", "layer_forward", "pool", "select_winners", "stdp_update"]
+__all__ = ["Training", "encode", "layer_forward", "pool", "select_winners", "stdp_update", "trace"]
 
 ROWS = 64
 MOST_STEPS, MOST_NEURONS = 2**9, 2**28
@@ -65,14 +67,15 @@ def layer_forward(
     fired, potentials = (torch.empty(steps, *shape, dtype=torch.float32, device=spikes.device) for _ in range(2))
     if spikes.numel():
         cols = columns(maps)
-        cuda_kernels.forward[(-(-height * width // ROWS), -(-maps // cols), batch)](
-            counts, geometry.taps, weights, theta, after, fired, potentials,
-            steps * geometry.sites, geometry.sites, geometry.row,
-            maps, height, width, *strides, leak_units(mode, leak), batch, steps,
-            MODE=MODES[mode], INPUT_PARTS=parts_of(int(counts.abs().max())), WEIGHT_PARTS=weights.shape[1],
-            TAPS=len(geometry.taps), CHUNK=chunk(weight[0].numel()), MAPS=padded_maps(maps), ROWS=ROWS, COLS=cols,
-            **EXACT,
-        )  # fmt: skip
+        with launching_on(spikes.device):
+            cuda_kernels.forward[(-(-height * width // ROWS), -(-maps // cols), batch)](
+                counts, geometry.taps, weights, theta, after, fired, potentials,
+                steps * geometry.sites, geometry.sites, geometry.row,
+                maps, height, width, *strides, leak_units(mode, leak), batch, steps,
+                MODE=MODES[mode], INPUT_PARTS=parts_of(int(counts.abs().max())), WEIGHT_PARTS=weights.shape[1],
+                TAPS=len(geometry.taps), CHUNK=chunk(weight[0].numel()), MAPS=padded_maps(maps), ROWS=ROWS, COLS=cols,
+                **EXACT,
+            )  # fmt: skip
     return LayerRun(fired, potentials, after)
 
 
@@ -85,10 +88,11 @@ def pool(spikes: Tensor, potentials: Tensor, kernel: int, stride: int) -> PoolRu
     cells, planes = shape[-2] * shape[-1], spikes[..., 0, 0].numel()
     if planes:
         block = min(256, power_of_two(cells))
-        cuda_kernels.pool_dense[(planes, -(-cells // block))](
-            spikes.float().contiguous(), potentials.float().contiguous(), fired, indices,
-            height, width, *shape[-2:], stride, POOL=kernel, CELLS=block, **EXACT,
-        )  # fmt: skip
+        with launching_on(spikes.device):
+            cuda_kernels.pool_dense[(planes, -(-cells // block))](
+                spikes.float().contiguous(), potentials.float().contiguous(), fired, indices,
+                height, width, *shape[-2:], stride, POOL=kernel, CELLS=block, **EXACT,
+            )  # fmt: skip
     return PoolRun(fired.to(spikes.dtype), indices)
 
 
@@ -115,9 +119,10 @@ def select_winners(
     cursor = keys.new_tensor([0, 1, 1, 0])
     limit, options = select_options(mode, (maps, height, width), max_winners)
     winners, found = selection(keys.device, limit, maps)
-    cuda_training.select[(1,)](
-        tiles, best, winners, found, cursor, 0, len(tiles), cols, height, width, radius, limit, **options
-    )  # fmt: skip
+    with launching_on(keys.device):
+        cuda_training.select[(1,)](
+            tiles, best, winners, found, cursor, 0, len(tiles), cols, height, width, radius, limit, **options
+        )  # fmt: skip
     taken = winners[: maps if options["BY_MAP"] else int(found)]
     taken = taken[taken != cuda_kernels.NONE.value].sort().values
     address = taken & cuda_kernels.ADDRESS_MASK.value
@@ -144,11 +149,12 @@ def stdp_update(
     geometry = Geometry.of(weight, (pre_first.shape[-2], pre_first.shape[-1]))
     first = torch.ceil(pre_first.double()).clamp(max=SILENT).to(torch.int32)
     learned = weight.detach().contiguous()
-    cuda_training.strengthen[(len(weight),)](
-        learned, geometry.padded(first, NEVER), geometry.taps,
-        winners.to(weight.device, torch.int32).contiguous(), len(winners),
-        torch.tensor([lr_plus, lr_minus, weight_min, weight_max], dtype=torch.float32, device=weight.device),
-        geometry.row, weight[0].numel(), SOFT=soft_bounds, BLOCK=min(1024, power_of_two(weight[0].numel())),
-        **EXACT,
-    )  # fmt: skip
+    with launching_on(weight.device):
+        cuda_training.strengthen[(len(weight),)](
+            learned, geometry.padded(first, NEVER), geometry.taps,
+            winners.to(weight.device, torch.int32).contiguous(), len(winners),
+            torch.tensor([lr_plus, lr_minus, weight_min, weight_max], dtype=torch.float32, device=weight.device),
+            geometry.row, weight[0].numel(), SOFT=soft_bounds, BLOCK=min(1024, power_of_two(weight[0].numel())),
+            **EXACT,
+        )  # fmt: skip
     weight.detach().copy_(learned)

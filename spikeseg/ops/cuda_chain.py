@@ -17,6 +17,7 @@ from .cuda_memory import (
     chunk,
     columns,
     in_units,
+    launching_on,
     leak_units,
     padded_maps,
     parts_of,
@@ -42,9 +43,15 @@ def encode(
     Raises:
         ValueError: more than 32 steps, windows of a pool larger than 8 x 8, or a leak off the grid.
     """
-    samples, steps = frames.shape[:2]
+    steps = frames.shape[1]
     if steps > STEP_BITS:
         raise ValueError(f"samples of {steps} steps; this backend keeps a sample's steps in {STEP_BITS} bits")
+    with launching_on(layers[0].weight.device), torch.no_grad():
+        return _encode(frames, layers, first_threshold)
+
+
+def _encode(frames: np.ndarray, layers: Sequence[Layer], first_threshold: BlockThreshold | None) -> list[PooledSpikes]:
+    samples, steps = frames.shape[:2]
     links, size = [], (frames.shape[3], frames.shape[4])
     for layer in layers:
         links.append(_Link(layer, size))
@@ -95,7 +102,9 @@ class _Link:
         self.layer, self.size, self.maps = layer, size, len(layer.weight)
         self.kernel, self.stride = layer.pool or (1, 1)
         if self.kernel > LARGEST_WINDOW:
-            raise ValueError(f"a pool of {self.kernel} pixels; this backend pools windows of up to {LARGEST_WINDOW} x {LARGEST_WINDOW}")
+            raise ValueError(
+                f"a pool over {self.kernel} x {self.kernel}; this backend pools up to {LARGEST_WINDOW} x {LARGEST_WINDOW}"
+            )
         self.out_size = (pooled_size(size[0], self.kernel, self.stride), pooled_size(size[1], self.kernel, self.stride))
         self.cells = self.out_size[0] * self.out_size[1]
         self.geometry = Geometry.of(layer.weight, size)
@@ -117,7 +126,8 @@ class _Link:
         samples, cols = len(planes), columns(self.maps)
         geometry = self.geometry
         out_half = 0 if after is None else after.half
-        out_row, out_plane = self.out_size[1] + 2 * out_half, (self.out_size[0] + 2 * out_half) * (self.out_size[1] + 2 * out_half)
+        out_row = self.out_size[1] + 2 * out_half
+        out_plane = (self.out_size[0] + 2 * out_half) * out_row
         words = torch.zeros(samples, self.maps * out_plane, dtype=torch.int32, device=planes.device)
         places = torch.empty(samples, steps, self.maps * self.cells, dtype=torch.uint8, device=planes.device)
         window = power_of_two(self.kernel**2)
@@ -138,7 +148,7 @@ class _Link:
     def listed(self, places: Tensor) -> PooledSpikes:
         """Places as lists on the host."""
         samples, steps = places.shape[:2]
-        rows = places.reshape(samples * steps, -1)
+        rows = places.reshape(samples * steps, self.maps * self.cells)
         step, site = torch.nonzero(rows, as_tuple=True)
         counts = torch.bincount(step, minlength=len(rows)).cpu().numpy()
         offsets = np.zeros(len(counts) + 1, np.int64)

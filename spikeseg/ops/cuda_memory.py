@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,11 @@ EXACT = {"enable_fp_fusion": False}
 """Option of every launch: no multiplication and addition contracted into one rounding."""
 STEP_BITS = 32
 """Steps that fit into the word of a site."""
+
+
+def launching_on(device: torch.device) -> AbstractContextManager[object]:
+    """Launches go to the current device: make it this one."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def power_of_two(number: int) -> int:

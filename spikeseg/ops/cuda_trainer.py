@@ -19,6 +19,7 @@ from .cuda_memory import (
     Geometry,
     chunk,
     columns,
+    launching_on,
     leak_units,
     levels,
     padded_maps,
@@ -96,17 +97,8 @@ class Training:
         competing = self.state.competing(self.rule, (height, width))
         if not len(order):
             return 0
-        self._refresh()
-        if self._lists is None or not self._lists.hold(lists):
-            self._lists = _Lists(lists, self.state.weight.device)
-        if lists.shape not in self._scratch:
-            self._scratch[lists.shape] = _Scratch(self, lists.shape)
-        scratch = self._scratch[lists.shape]
-        self._upload(scratch, competing)
-        order = np.ascontiguousarray(order, np.int64)
-        halt = self._learn(scratch, self._lists, torch.from_numpy(order).to(self._cursor.device))
-        done = min(len(order), halt + 1)
-        self._download(scratch, competing)
+        with launching_on(self.state.weight.device), torch.no_grad():
+            done = self._run(lists, np.ascontiguousarray(order, np.int64), competing)
         over = done - self._left
         if over <= 0:
             self._left = -over
@@ -114,6 +106,18 @@ class Training:
             begun = self._left + (over - 1) // self.rule.batch_size * self.rule.batch_size
             self._left = min(begun + self.rule.batch_size, len(order)) - done
         return done
+
+    def _run(self, lists: SpikeLists, order: np.ndarray, competing: Tensor | None) -> int:
+        self._refresh()
+        if self._lists is None or not self._lists.hold(lists):
+            self._lists = _Lists(lists, self.state.weight.device)
+        if lists.shape not in self._scratch:
+            self._scratch[lists.shape] = _Scratch(self, lists.shape)
+        scratch = self._scratch[lists.shape]
+        self._upload(scratch, competing)
+        halt = self._learn(scratch, self._lists, torch.from_numpy(order).to(self._cursor.device))
+        self._download(scratch, competing)
+        return min(len(order), halt + 1)
 
     def _learn(self, scratch: _Scratch, lists: _Lists, order: Tensor) -> int:
         """Learn in groups of SLOTS; -> position after which a map was dead, len(order) when none was."""
@@ -197,6 +201,7 @@ class _Scratch:
         self.competing = torch.zeros((maps, height, width) if rule.competition else (1,), dtype=torch.float32, device=device)
         self._leak = leak_units(rule.mode, rule.leak)
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._captured_for: tuple[int, int] | None = None
 
     def unpack(self, lists: _Lists, order: Tensor, count: int) -> None:
         """The next `count` samples as words of step bits."""
@@ -214,8 +219,10 @@ class _Scratch:
             for slot in range(count):
                 self._launch(slot)
             return
-        if self._graph is None:
-            self._graph = self._captured()
+        state = self._training.state
+        addresses = (state.weight.data_ptr(), state.threshold.data_ptr())
+        if self._graph is None or self._captured_for != addresses:
+            self._graph, self._captured_for = self._captured(), addresses
         self._graph.replay()
 
     def _captured(self) -> torch.cuda.CUDAGraph:

@@ -31,7 +31,7 @@ LR_PLUS, LR_MINUS, WEIGHT_MIN, WEIGHT_MAX = tl.constexpr(0), tl.constexpr(1), tl
 FIRST_BASE, DEAD = tl.constexpr(4), tl.constexpr(5)
 REST, PLUS, TAU, THETA_MAX = tl.constexpr(6), tl.constexpr(7), tl.constexpr(8), tl.constexpr(9)
 TARGET, LR, LOW, HIGH = tl.constexpr(10), tl.constexpr(11), tl.constexpr(12), tl.constexpr(13)
-"""Fields of the rule's numbers, float32 on the device (a number passed at launch would be rounded by the launcher's own rules)."""
+"""Fields of the rule's numbers, float32 on the device."""
 
 
 @triton.jit
@@ -204,6 +204,7 @@ def learn(
                 early = (bits << (31 - t)) != 0  # any step up to t
                 w = tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0)
                 tl.store(weight + m * synapses + j, changed(w, early, numbers, SOFT), mask=j < synapses)
+            tl.debug_barrier()  # the next winner may read what another thread wrote
     total = tl.load(wins + m) + won
     recent = tl.load(recent_wins + m) + won
     samples = tl.load(seen + m) + 1
@@ -212,7 +213,7 @@ def learn(
     tl.store(seen + m, samples)
     adapted = tl.load(theta + m)
     if MAP_RULE:
-        raised = adapted + tl.load(numbers + PLUS) * won.to(tl.float32)
+        raised = adapted + tl.load(numbers + PLUS) * won
         rest = tl.load(numbers + REST)
         decayed = raised - tl.div_rn(raised - rest, tl.load(numbers + TAU))
         adapted = tl.minimum(tl.maximum(decayed, rest), tl.load(numbers + THETA_MAX))
@@ -224,7 +225,6 @@ def learn(
             tl.store(cursor + HALT, position)  # the same from every map; this sample is learned to its end
     if (position + 1 + tl.load(cursor + PHASE)) % batch_size == 0:
         tl.store(theta_units + m, to_units(level))
-        tl.debug_barrier()  # what one thread wrote, others read
         for i in range(0, synapses, BLOCK):
             j = i + tl.arange(0, BLOCK)
             units = to_units(tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0))
@@ -255,3 +255,4 @@ def strengthen(
                 early = tl.load(first_input + place + tl.load(taps + j, mask=j < synapses, other=0)) <= t
                 w = tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0)
                 tl.store(weight + m * synapses + j, changed(w, early, numbers, SOFT), mask=j < synapses)
+            tl.debug_barrier()  # the next winner may read what another thread wrote
