@@ -40,11 +40,12 @@ def layer_forward(
     for b in range(batch):
         counted = as_array(spikes[:, b], np.int32).reshape(steps, -1)
         where, sites = np.nonzero(counted)
-        offsets = np.searchsorted(where, np.arange(steps + 1))
+        offsets = np.searchsorted(where, np.arange(-1, steps + 1))  # a step ahead of the first, for the past
         out_spikes, out_potentials = (np.empty((steps, maps, height, width), np.float32) for _ in range(2))
         cpu_inference.run_dense(
             offsets, sites.astype(np.int32), counted[where, sites], scratch.v, scratch.table, np.ascontiguousarray(theta[b]),
-            *scratch.bookkeeping, after[b].numpy(), out_spikes, out_potentials,
+            *scratch.whole, scratch.stamps, scratch.opened, *scratch.dynamics, *scratch.sorting(steps + 1, len(sites)),
+            after[b].numpy(), out_spikes, out_potentials,
         )  # fmt: skip
         fired[:, b], potentials[:, b] = torch.from_numpy(out_spikes), torch.from_numpy(out_potentials)
     return LayerRun(fired, potentials, after)
@@ -71,11 +72,15 @@ def select_winners(
     won, inhibited = np.zeros(maps, np.bool_), np.zeros((height, width), np.bool_)
     winners = np.zeros((limit, 4), np.int32)
     candidates = np.flatnonzero(steps < n_steps)
+    of_map = candidates // (height * width)
     keys = (2**31 - units[candidates] << 31) | candidates  # as `cpu_kernels.key`
     found = 0
-    for t in np.unique(steps[candidates]):
-        now = keys[steps[candidates] == t]
-        found = cpu_kernels.greedy(now, len(now), won, inhibited, winners, found, int(t), limit, by_map, by_place, radius)
+    for t in np.unique(steps[candidates]).tolist():
+        now = steps[candidates] == t
+        n_keys = np.bincount(of_map[now], minlength=maps)
+        by_maps = np.zeros((maps, max(1, int(n_keys.max()))), np.int64)
+        by_maps[np.arange(by_maps.shape[1]) < n_keys[:, None]] = keys[now]
+        found = cpu_kernels.greedy(by_maps, n_keys, won, inhibited, winners, found, t, limit, by_map, by_place, radius)
     return torch.from_numpy(winners[:found].astype(np.int64))
 
 
@@ -143,10 +148,15 @@ class Training:
         by_map, by_place, limit = _competition(rule.wta, (len(state.weight), height, width), rule.max_winners)
         winners = np.zeros((limit, 4), np.int32)
         thresholds = np.empty((0, 0, 0), np.float32) if competing is None else competing.numpy()
+        order = np.asarray(order, np.int64)
+        most = int((lists.offsets[(order + 1) * steps] - lists.offsets[order * steps]).max(initial=0))
+        m = scratch.membranes
+        begin, columns, channels, _ = m.sorting(steps, most)
         done: int = cpu_training.train(
-            np.asarray(order, np.int64), lists.offsets, lists.sites, steps,
-            scratch.membranes.v, scratch.membranes.table, scratch.theta, *scratch.membranes.bookkeeping,
-            scratch.first_input, scratch.keys, scratch.won, scratch.inhibited, scratch.spent,
+            order, lists.offsets, lists.sites, steps,
+            m.v, m.table, scratch.theta, *m.fine, *m.whole, m.sparse_rate * steps, m.stamps, m.opened, *m.dynamics,
+            begin, columns, channels, scratch.first_input, scratch.keys, scratch.n_keys,
+            scratch.won, scratch.inhibited, scratch.spent,
             thresholds, winners, limit, by_map, by_place, rule.radius,
             state.weight.numpy(), state.threshold.numpy(), state.theta.numpy(), state.wins.numpy(), state.recent_wins.numpy(),
             state.seen.numpy(), self._stale, self._left, rule.batch_size, *self._numbers,
@@ -160,7 +170,8 @@ class _TrainingScratch:
         self.membranes = Membranes(weight, size, rule.mode, rule.leak)
         self.theta = np.zeros(self.membranes.v.shape[1], np.int32)
         self.first_input = np.zeros((channels, *size), np.int32)
-        self.keys = np.zeros(maps * size[0] * size[1], np.int64)
+        self.keys = np.zeros((maps, size[0] * size[1]), np.int64)
+        self.n_keys = np.zeros(maps, np.int64)
         self.won = np.zeros(maps, np.bool_)
         self.inhibited = np.zeros(size, np.bool_)
         self.spent = np.zeros((*size, maps) if rule.competition is not None else (0, 0, 0), np.bool_)

@@ -94,7 +94,7 @@ class _Link:
         self.membranes.tabulate(as_array(layer.weight))
         self.half = layer.weight.shape[-1] // 2
         cells = self.maps * self.size[0] * self.size[1]
-        self._cells = (np.zeros(cells // 64 + 1, np.uint64), np.zeros(cells, np.int32), np.zeros(cells, np.int32))
+        self._cells = (np.zeros((steps, cells // 64 + 1), np.uint64), *(np.zeros((steps, cells), np.int32) for _ in range(2)))
         self._sites, self._kept = np.zeros(cells * steps, np.int32), np.zeros(cells * steps, np.int32)
         self.adapt(in_units(layer.threshold)[:, None, None], max(size))
 
@@ -112,8 +112,9 @@ class _Link:
         out = np.zeros(self.steps + 1, np.int64)
         m = self.membranes
         cpu_inference.run_layer(
-            offsets, sites, counts, self.steps, *self.input_size, m.v, m.table, self.theta, self.block, *m.bookkeeping,
-            self.restless, *self.pool, *self.size, *self._cells, out, self._sites, self._kept,
+            offsets, sites, counts, self.steps, *self.input_size, m.v, m.table, self.theta, self.block,
+            *m.tiling(len(sites), self.steps), m.stamps, m.opened, *m.dynamics, self.restless,
+            *m.sorting(self.steps, len(sites)), *self.pool, *self.size, *self._cells, out, self._sites, self._kept,
         )  # fmt: skip
         return self.result(out)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cpu_kernels import SUBTRACTIVE, compiled, open_all, receive, settle
+from .cpu_kernels import NEVER, SCAN, advance, compiled, reaches, sort_by_row
 
 
 @compiled
@@ -64,93 +64,102 @@ def collect(marks, place, out_sites, out_kept, found):
 @compiled
 def fire(v, theta, row, first_column, maps, half, height, width, pool_kernel, stride, out_height, out_width, marks, best, place):
     """Reset what has fired in a tile, and mark it in the output. pool_kernel 0: no pool."""
-    for i in range(v.size):
-        if v[i] < theta[i]:
+    for start in range(0, v.size, SCAN):
+        if not reaches(v[start : start + SCAN], theta[start : start + SCAN]):
             continue
-        potential = v[i]
-        v[i] = 0
-        column = first_column + i // maps - half
-        if column < 0 or column >= width:
-            continue
-        m, index = i % maps, row * width + column
-        if pool_kernel == 0:
-            deposit(m * height * width + index, potential, index, marks, best, place)
-            continue
-        for y in range(max(0, (row - pool_kernel + stride) // stride), min(out_height - 1, row // stride) + 1):
-            for x in range(max(0, (column - pool_kernel + stride) // stride), min(out_width - 1, column // stride) + 1):
-                deposit((m * out_height + y) * out_width + x, potential, index, marks, best, place)
+        for i in range(start, min(start + SCAN, v.size)):
+            if v[i] < theta[i]:
+                continue
+            potential = v[i]
+            v[i] = 0
+            column = first_column + i // maps - half
+            if column < 0 or column >= width:
+                continue
+            m, index = i % maps, row * width + column
+            if pool_kernel == 0:
+                deposit(m * height * width + index, potential, index, marks, best, place)
+                continue
+            for y in range(max(0, (row - pool_kernel + stride) // stride), min(out_height - 1, row // stride) + 1):
+                for x in range(max(0, (column - pool_kernel + stride) // stride), min(out_width - 1, column // stride) + 1):
+                    deposit((m * out_height + y) * out_width + x, potential, index, marks, best, place)
 
 
 @compiled
 def run_layer(
-    offsets, sites, counts, steps, height, width, v, table, theta, block, tiles, stamps, opened, mode, leak, factor, everywhere,
-    pool_kernel, stride, out_height, out_width, marks, best, place, out_offsets, out_sites, out_kept,
+    offsets, sites, counts, steps, height, width, v, table, theta, block, tiles, tile_of, stamps, opened,
+    mode, leak, factor, restless, begin, columns, channels, times, pool_kernel, stride, out_height, out_width, marks, best, place,
+    out_offsets, out_sites, out_kept,
 ):  # fmt: skip
     """One sample through one layer and its pool.
 
     Args:
         offsets: int64 (T + 1,) into sites (and counts, empty for spikes).
         theta: int32 (rows of blocks, columns * maps); row y uses theta[y // block].
+        begin, columns, channels, times: room for the sorted input.
+        marks, best, place: (T, ...), see `deposit`; marks are 0 before and after.
         out_offsets: int64 (T + 1,), filled; so are out_sites and out_kept.
     """
-    kernel = table.shape[1]
-    maps, half, per_row = table.shape[2] // kernel, kernel // 2, tiles.size - 1
+    kernel = table.shape[0]
+    maps, half = table.shape[2] // kernel, kernel // 2
     stamps[:] = 0
-    out_offsets[0] = 0
-    found = 0
-    for t in range(steps):
-        a, b = offsets[t], offsets[t + 1]
-        times = counts[a:b] if counts.size else counts
-        n_open = receive(v, table, sites[a:b], times, height, width, tiles, stamps, opened, t, mode, leak, factor)
-        if everywhere:
-            n_open = open_all(v, tiles, stamps, opened, n_open, t, mode, leak, factor)
-        for k in range(n_open):
-            row, tile = opened[k] // per_row, opened[k] % per_row
-            part, level = v[row, tiles[tile] : tiles[tile + 1]], theta[row // block, tiles[tile] : tiles[tile + 1]]
-            if settle(part, level, mode, leak) >= 0:
+    sort_by_row(offsets, sites, counts, 0, steps, height, width, begin, columns, channels, times)
+    for row in range(height):
+        levels = theta[row // block]
+        for t in range(steps):
+            found = advance(
+                v[row], row, t, begin, columns, channels, times, counts.size > 0, table, levels,
+                tiles, tile_of, stamps[row], opened, mode, leak, factor, restless,
+            )  # fmt: skip
+            for k in range(found):
+                a, b = tiles[opened[k]], tiles[opened[k] + 1]
                 fire(
-                    part, level, row, tiles[tile] // maps, maps, half, height, width,
-                    pool_kernel, stride, out_height, out_width, marks, best, place,
+                    v[row, a:b], levels[a:b], row, a // maps, maps, half, height, width,
+                    pool_kernel, stride, out_height, out_width, marks[t], best[t], place[t],
                 )  # fmt: skip
-        found = collect(marks, place, out_sites, out_kept, found)
-        out_offsets[t + 1] = found
+    out_offsets[0] = 0
+    for t in range(steps):
+        out_offsets[t + 1] = collect(marks[t], place[t], out_sites, out_kept, out_offsets[t])
 
 
 @compiled
-def run_dense(offsets, sites, counts, v, table, theta, tiles, stamps, opened, mode, leak, factor, state, spikes, potentials):
+def run_dense(
+    offsets, sites, counts, v, table, theta, tiles, tile_of, stamps, opened, mode, leak, factor, begin, columns, channels, times,
+    state, spikes, potentials,
+):  # fmt: skip
     """One sample through one layer, every potential written down.
 
     Args:
+        offsets: int64 (T + 2,): step 0 is the past, without input; so is the first row of begin.
         theta: int32 (maps, H, W).
         state: float32 (maps, H, W), V before and, changed in place, after.
         spikes, potentials: float32 (T, maps, H, W), filled.
     """
     steps, maps, height, width = spikes.shape
-    half, unit = table.shape[1] // 2, np.float32(4096.0)
-    v[:] = 0
-    stamps[:] = 1
-    for m in range(maps):
-        for y in range(height):
-            for x in range(width):
-                v[y, (x + half) * maps + m] = np.int32(state[m, y, x] * unit)
-    for t in range(1, steps + 1):  # step 0 is the past: every tile has been seen
-        a, b = offsets[t - 1], offsets[t]
-        n_open = receive(v, table, sites[a:b], counts[a:b], height, width, tiles, stamps, opened, t, mode, leak, factor)
-        open_all(v, tiles, stamps, opened, n_open, t, mode, leak, factor)
+    half, unit = table.shape[0] // 2, np.float32(4096.0)
+    never = np.full(v.shape[1], NEVER, np.int32)
+    sort_by_row(offsets, sites, counts, 1, steps + 1, height, width, begin, columns, channels, times)
+    for row in range(height):
+        potential = v[row]
+        potential[:] = 0
+        stamps[row] = 1  # every tile was seen in step 0, the past
         for m in range(maps):
-            for y in range(height):
-                for x in range(width):
-                    u = v[y, (x + half) * maps + m]
-                    if mode == SUBTRACTIVE:
-                        u = max(u - leak, np.int32(0))
-                    fired = u >= theta[m, y, x]
-                    potentials[t - 1, m, y, x] = np.float32(u) / unit
-                    spikes[t - 1, m, y, x] = fired
-                    v[y, (x + half) * maps + m] = 0 if fired else u
-    for m in range(maps):
-        for y in range(height):
             for x in range(width):
-                state[m, y, x] = np.float32(v[y, (x + half) * maps + m]) / unit
+                potential[(x + half) * maps + m] = np.int32(state[m, row, x] * unit)
+        for t in range(1, steps + 1):
+            advance(
+                potential, row, t, begin, columns, channels, times, True, table, never, tiles, tile_of, stamps[row], opened,
+                mode, leak, factor, True,
+            )  # fmt: skip
+            for m in range(maps):
+                for x in range(width):
+                    u = potential[(x + half) * maps + m]
+                    fired = u >= theta[m, row, x]
+                    potentials[t - 1, m, row, x] = np.float32(u) / unit
+                    spikes[t - 1, m, row, x] = fired
+                    potential[(x + half) * maps + m] = 0 if fired else u
+        for m in range(maps):
+            for x in range(width):
+                state[m, row, x] = np.float32(potential[(x + half) * maps + m]) / unit
 
 
 @compiled

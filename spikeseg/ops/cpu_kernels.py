@@ -1,11 +1,13 @@
 """Event-driven neurons in integers: one spike adds a few contiguous rows, and only what was touched is looked at.
 
 Potentials are int32 in units of 2**-12, so every sum is exact. They are laid out by row, then column and map together,
-``V[row, (column + K//2) * maps + map]``: under a K x K kernel one input spike at column x adds K*maps contiguous numbers, from
+``v[row, (column + K//2) * maps + map]``: under a K x K kernel one input spike at column x adds K*maps contiguous numbers, from
 x*maps on, to each of K rows. K//2 columns on either side catch what falls off the frame; their thresholds are out of reach.
 
-Rows are cut into tiles of a few columns. A tile that receives nothing in a step cannot fire, so it is left alone, and its leak
-is made up for when it is touched again (`stamps` holds the last step that saw it, plus 1; 0 before the first).
+Neurons of a row are run for several steps before those of the next one, while their potentials are in the fastest cache; for that
+the input is sorted by step and row (`sort_by_row`). Rows are cut into tiles of a few columns. A tile that receives nothing in a
+step cannot fire, so it is left alone, and its leak is made up for when it is touched again (`stamps` holds the last step that saw
+it, plus 1; 0 before the first).
 """
 
 from __future__ import annotations
@@ -20,6 +22,11 @@ from numba.core.event import Event, Listener, install_listener
 NO_LEAK, SUBTRACTIVE, MULTIPLICATIVE = 0, 1, 2
 NEVER = np.int32(2**30)
 """A threshold out of reach: potentials stay below 2**24."""
+SCAN = 64
+"""Potentials looked at together, when some neuron of a tile has fired."""
+ADDRESS = np.int64(2**31 - 1)
+"""The address in a `key`."""
+ZERO, LOWEST = np.int32(0), np.int32(-(2**31))
 UNITS = np.float32(4096.0)
 
 
@@ -63,7 +70,7 @@ def forget(v, mode, leak, factor, times):
     if mode == SUBTRACTIVE:
         lost = np.int32(min(np.int64(leak) * times, np.int64(NEVER)))
         for i in range(v.size):
-            v[i] = max(v[i] - lost, np.int32(0))
+            v[i] = max(np.int32(v[i] - lost), ZERO)
     elif mode == MULTIPLICATIVE:
         for _ in range(times):
             for i in range(v.size):
@@ -72,22 +79,24 @@ def forget(v, mode, leak, factor, times):
 
 @compiled
 def settle(v, theta, mode, leak):
-    """End a step: leak and floor of the subtractive mode; -> how far the highest potential lies above its threshold."""
-    above = -NEVER
+    """End a step: leak and floor of the subtractive mode; -> how far the highest potential lies above its threshold.
+
+    numba widens sums of int32; the casts keep them, so that they run at full width."""
+    above = LOWEST
     if mode == SUBTRACTIVE:
         for i in range(v.size):
-            u = max(v[i] - leak, np.int32(0))
+            u = max(np.int32(v[i] - leak), ZERO)
             v[i] = u
-            above = max(above, u - theta[i])
+            above = max(above, np.int32(u - theta[i]))
     else:
         for i in range(v.size):
-            above = max(above, v[i] - theta[i])
+            above = max(above, np.int32(v[i] - theta[i]))
     return above
 
 
 @compiled
-def open_tile(v, tile, stamps, opened, n_open, t, mode, leak, factor):
-    """Bring a tile's potentials to the present, before the input of step t; -> tiles open in this step."""
+def open_tile(v, stamps, tile, t, mode, leak, factor):
+    """Bring a tile's potentials to the present, before the input of step t."""
     before = stamps[tile]
     if before == 0:
         v[:] = 0
@@ -97,58 +106,107 @@ def open_tile(v, tile, stamps, opened, n_open, t, mode, leak, factor):
     elif mode == MULTIPLICATIVE:
         forget(v, mode, leak, factor, t + 1 - before)
     stamps[tile] = t + 1
-    opened[n_open] = tile
-    return n_open + 1
 
 
 @compiled
-def receive(v, table, sites, counts, height, width, tiles, stamps, opened, t, mode, leak, factor):
-    """Add the input of step t; -> how many tiles it opened.
+def sort_by_row(offsets, sites, counts, first_step, last_step, height, width, begin, columns, channels, times):
+    """Sort the input of some steps by step and row.
 
     Args:
-        v: int32 (H, columns * maps), see the module's text.
-        table: int32 (C, K, K*maps), weights as one spike adds them.
-        sites: int32, flat input addresses; counts: how often each, or empty: once.
-        tiles: int32 (tiles in a row + 1,), first number of each tile in a row.
-        stamps, opened: int32 (H * tiles in a row).
+        offsets: int64 (T + 1,) into sites, int32 flat addresses, and counts: how often each, or empty: once.
+        begin: int64 (T, H + 1), filled for these steps: the input of row y at step t is at begin[t, y] to begin[t, y + 1] - 1
+            of columns, channels and times (int32; times is left alone without counts).
     """
-    kernel, span = table.shape[1], table.shape[2]
-    half, maps, per_row = kernel // 2, span // kernel, tiles.size - 1
-    tile_size = tiles[1]
-    size = height * width
-    n_open = 0
-    for k in range(sites.size):
-        site = sites[k]
-        c = site // size
-        rest = site - c * size
-        y = rest // width
-        x = rest - y * width
-        start = x * maps
-        first, last = start // tile_size, (start + span - 1) // tile_size
-        for j in range(max(0, half - y), min(kernel, height + half - y)):
-            row = y - half + j
-            for tile in range(first, last + 1):
-                number = row * per_row + tile
-                if stamps[number] != t + 1:
-                    n_open = open_tile(
-                        v[row, tiles[tile] : tiles[tile + 1]], number, stamps, opened, n_open, t, mode, leak, factor
-                    )
+    for t in range(first_step, last_step):
+        starts = begin[t]
+        starts[:] = 0
+        y, end = 0, width  # the row of the address in hand, and where it ends: addresses rise
+        for k in range(offsets[t], offsets[t + 1]):
+            while sites[k] >= end:
+                end += width
+                y = y + 1 if y + 1 < height else 0
+            starts[y + 1] += 1
+        starts[0] = offsets[t]
+        for y in range(height):
+            starts[y + 1] += starts[y]
+        c, y, end = 0, 0, width
+        for k in range(offsets[t], offsets[t + 1]):
+            while sites[k] >= end:
+                end += width
+                y += 1
+                if y == height:
+                    c, y = c + 1, 0
+            at = starts[y]
+            starts[y] += 1
+            columns[at], channels[at] = sites[k] - end + width, c
             if counts.size:
-                add_times(v[row, start : start + span], table[c, j], counts[k])
-            else:
-                add(v[row, start : start + span], table[c, j])
-    return n_open
+                times[at] = counts[k]
+        for y in range(height, 0, -1):
+            starts[y] = starts[y - 1]
+        starts[0] = offsets[t]
 
 
 @compiled
-def open_all(v, tiles, stamps, opened, n_open, t, mode, leak, factor):
-    """Open every tile that is not open yet: where silent neurons may fire too; -> tiles open in this step."""
-    per_row = tiles.size - 1
-    for number in range(stamps.size):
-        if stamps[number] != t + 1:
-            row, tile = number // per_row, number % per_row
-            n_open = open_tile(v[row, tiles[tile] : tiles[tile + 1]], number, stamps, opened, n_open, t, mode, leak, factor)
-    return n_open
+def reaches(v, theta):
+    """Whether a neuron is at its threshold."""
+    above = LOWEST
+    for i in range(v.size):
+        above = max(above, np.int32(v[i] - theta[i]))
+    return above >= 0
+
+
+@compiled
+def advance(
+    v, row, t, begin, columns, channels, times, counted, table, theta,
+    tiles, tile_of, stamps, opened, mode, leak, factor, restless,
+):  # fmt: skip
+    """Run one row's neurons through step t; -> how many tiles have a neuron at its threshold (``opened`` names them).
+
+    Args:
+        v: int32 (columns * maps,), potentials of the row.
+        begin, columns, channels, times: the sorted input; times counts only if `counted`.
+        table: int32 (K, C, K * maps), weights as one spike adds them.
+        theta: int32, thresholds of the row.
+        tiles: int32 (tiles + 1,), first number of each tile. tile_of: int32 (columns,). stamps, opened: int32 (tiles,).
+        restless: neurons without input may fire too.
+    """
+    height = begin.shape[1] - 1
+    kernel, span = table.shape[0], table.shape[2]
+    half, maps = kernel // 2, span // kernel
+    n_open = 0
+    low, high = max(0, row - half), min(height, row + half + 1)
+    if begin[t, low] == begin[t, high] and not restless:
+        return 0
+    in_one_piece = tiles.size == 2
+    if in_one_piece or restless:
+        for tile in range(tiles.size - 1):
+            open_tile(v[tiles[tile] : tiles[tile + 1]], stamps, tile, t, mode, leak, factor)
+            opened[n_open] = tile
+            n_open += 1
+    for y in range(low, high):
+        lines = table[row - y + half]
+        if in_one_piece and not counted:
+            for k in range(begin[t, y], begin[t, y + 1]):
+                add(v[columns[k] * maps : columns[k] * maps + span], lines[channels[k]])
+            continue
+        for k in range(begin[t, y], begin[t, y + 1]):
+            start = columns[k] * maps
+            for tile in range(tile_of[columns[k]], tile_of[columns[k] + kernel - 1] + 1):
+                if stamps[tile] != t + 1:
+                    open_tile(v[tiles[tile] : tiles[tile + 1]], stamps, tile, t, mode, leak, factor)
+                    opened[n_open] = tile
+                    n_open += 1
+            if counted and times[k] != 1:
+                add_times(v[start : start + span], lines[channels[k]], times[k])
+            else:
+                add(v[start : start + span], lines[channels[k]])
+    found = 0
+    for k in range(n_open):
+        a, b = tiles[opened[k]], tiles[opened[k] + 1]
+        if settle(v[a:b], theta[a:b], mode, leak) >= 0:
+            opened[found] = opened[k]
+            found += 1
+    return found
 
 
 @compiled
@@ -159,7 +217,7 @@ def tabulate(weight, table, m):
         for ky in range(kernel):
             for kx in range(kernel):
                 units = np.int32(np.rint(weight[m, c, ky, kx] * UNITS))
-                table[c, kernel - 1 - ky, (kernel - 1 - kx) * maps + m] = units
+                table[kernel - 1 - ky, c, (kernel - 1 - kx) * maps + m] = units
 
 
 @compiled
@@ -189,28 +247,56 @@ def key(potential, address):
 
 
 @compiled
+def sink(heap, at, size):
+    """Let the number at `at` sink to its place in a heap (lowest first) of `size` numbers."""
+    moved = heap[at]
+    child = 2 * at + 1
+    while child < size:
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= moved:
+            break
+        heap[at] = heap[child]
+        at, child = child, 2 * child + 1
+    heap[at] = moved
+
+
+@compiled
 def greedy(keys, n_keys, won, inhibited, winners, n_winners, t, limit, by_map, by_place, radius):
     """Winners of one step among candidates, strongest first; -> winners so far.
 
     Args:
-        keys: int64, see `key`; sorted here.
+        keys: int64 (maps, neurons of a map), candidates of each map, see `key`; n_keys: int64 (maps,), how many; both used up.
         won: bool (maps,); inhibited: bool (H, W); both changed.
         winners: int32 rows (step, map, row, column).
     """
     height, width = inhibited.shape
-    keys[:n_keys].sort()
-    for k in range(n_keys):
-        if n_winners == limit:
+    for m in range(won.size):  # a heap each: few candidates are ever taken out
+        if by_map and won[m]:
+            n_keys[m] = 0
+        for at in range(n_keys[m] // 2 - 1, -1, -1):
+            sink(keys[m], at, n_keys[m])
+    while n_winners < limit:
+        best = -1
+        for m in range(won.size):
+            while n_keys[m]:
+                address = keys[m, 0] & ADDRESS
+                if not inhibited[address // width % height, address % width]:
+                    break
+                n_keys[m] -= 1
+                keys[m, 0] = keys[m, n_keys[m]]
+                sink(keys[m], 0, n_keys[m])
+            if n_keys[m] and (best < 0 or keys[m, 0] < keys[best, 0]):
+                best = m
+        if best < 0:
             break
-        address = keys[k] & np.int64(2**31 - 1)
-        m = address // (height * width)
-        y = address // width % height
-        x = address % width
-        if (by_map and won[m]) or inhibited[y, x]:
-            continue
-        winners[n_winners, 0], winners[n_winners, 1], winners[n_winners, 2], winners[n_winners, 3] = t, m, y, x
+        address = keys[best, 0] & ADDRESS
+        y, x = address // width % height, address % width
+        winners[n_winners, 0], winners[n_winners, 1], winners[n_winners, 2], winners[n_winners, 3] = t, best, y, x
         n_winners += 1
-        won[m] = True
+        won[best] = True
         if by_place:
             inhibited[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1] = True
+        if by_map:
+            n_keys[best] = 0
     return n_winners

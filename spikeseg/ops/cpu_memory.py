@@ -13,16 +13,21 @@ from spikeseg.core.neurons import LeakMode
 from . import cpu_kernels
 
 TILE = 256
-"""Potentials in a tile, at least: small tiles find silence, large ones run at full width. Measured: benchmarks/training.py."""
+"""Potentials in a tile, about, where input is sparse: small tiles find silence, large ones run at full width."""
+
+SPARSE = 0.25
+"""Up to this share of neurons with input in a step, rows are cut into tiles; beyond, a row is one tile."""
 
 class Membranes:
     """Scratch of one layer at one frame size: potentials, weight table and the tiles' bookkeeping.
 
     Attributes:
         v: int32 (H, (W + 2 * (K // 2)) * maps).
-        table: int32 (C, K, K * maps).
-        tiles: int32, first number of each tile in a row, and the row's end.
-        stamps, opened: int32 (H * tiles in a row).
+        table: int32 (K, C, K * maps).
+        fine, whole: rows cut into tiles, and left in one piece: each int32, the first number of each tile and the row's end, and
+            int32, the tile of each column.
+        sparse_rate: a sample with fewer spikes a step is run in fine tiles.
+        stamps: int32 (H, tiles in a row); opened: int32 (tiles in a row,).
         dynamics: mode, leak in units, factor, as the kernels take them.
     """
 
@@ -32,10 +37,16 @@ class Membranes:
         columns = width + kernel - 1
         step = max(1, TILE // maps)
         self.v = np.zeros((height, columns * maps), np.int32)
-        self.table = np.zeros((channels, kernel, kernel * maps), np.int32)
-        self.tiles = np.array([*range(0, columns, step), columns], np.int32) * np.int32(maps)
-        self.stamps = np.zeros(height * (len(self.tiles) - 1), np.int32)
-        self.opened = np.zeros_like(self.stamps)
+        self.table = np.zeros((kernel, channels, kernel * maps), np.int32)
+        self.fine, self.whole = (
+            (np.array([*range(0, columns, k), columns], np.int32) * np.int32(maps), (np.arange(columns) // k).astype(np.int32))
+            for k in (step, columns)
+        )
+        self.sparse_rate = SPARSE * height * width / kernel**2
+        self.stamps = np.zeros((height, len(self.fine[0]) - 1), np.int32)
+        self.opened = np.zeros(len(self.fine[0]) - 1, np.int32)
+        self._begin = np.zeros((0, height + 1), np.int64)
+        self._columns = self._channels = self._times = np.zeros(0, np.int32)
         number = {LeakMode.NONE: 0, LeakMode.SUBTRACTIVE: 1, LeakMode.MULTIPLICATIVE: 2}[mode]
         units = np.int32(round(leak * SCALE)) if mode is LeakMode.SUBTRACTIVE else np.int32(0)
         self.dynamics = (number, units, float(leak))
@@ -45,10 +56,17 @@ class Membranes:
         for m in range(len(weight)):
             cpu_kernels.tabulate(weight, self.table, m)
 
-    @property
-    def bookkeeping(self) -> tuple[Any, ...]:
-        """tiles, stamps, opened, mode, leak, factor: as the kernels take them."""
-        return self.tiles, self.stamps, self.opened, *self.dynamics
+    def tiling(self, spikes: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """The tiles for a sample of so many spikes in so many steps."""
+        return self.fine if spikes < self.sparse_rate * steps else self.whole
+
+    def sorting(self, steps: int, spikes: int) -> tuple[np.ndarray, ...]:
+        """Room for the sorted input of so many steps and spikes: begin, columns, channels, times, as the kernels take them."""
+        if len(self._begin) < steps:
+            self._begin = np.zeros((steps, len(self.v) + 1), np.int64)
+        if len(self._columns) < spikes:
+            self._columns, self._channels, self._times = (np.zeros(2 * spikes, np.int32) for _ in range(3))
+        return self._begin, self._columns, self._channels, self._times
 
 
 def as_array(tensor: Tensor, dtype: Any = np.float32) -> np.ndarray:

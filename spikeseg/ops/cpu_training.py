@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cpu_kernels import compiled, greedy, key, open_all, receive, restless, settle, spread, tabulate
+from .cpu_kernels import SCAN, advance, compiled, greedy, key, reaches, restless, sort_by_row, spread, tabulate
 
 
 @compiled
 def candidates(v, theta, row, first_column, maps, half, keys, n_keys, won, inhibited, by_map, spent, competing):
-    """Reset what has fired in a tile, and list those that may win; -> candidates so far.
+    """Reset what has fired in a tile, and list those that may win.
 
     Args:
         v, theta: one tile, from column `first_column` - K//2 of the frame on.
+        keys: int64 (maps, neurons of a map); n_keys: int64 (maps,), candidates so far, counted on.
         spent: bool (H, W, maps), neurons past their first spike; empty without `competing`.
         competing: float32 (maps, H, W), thresholds of the competition in potential; empty without.
     """
     height, width = inhibited.shape
-    for i in range(v.size):
-        if v[i] < theta[i]:
+    for start in range(0, v.size, SCAN):
+        if not reaches(v[start : start + SCAN], theta[start : start + SCAN]):
             continue
-        potential = v[i]
-        v[i] = 0
-        column = (first_column * maps + i) // maps - half
-        m = i % maps
-        if column < 0 or column >= width or (by_map and won[m]) or inhibited[row, column]:
-            continue
-        if competing.size:
-            if spent[row, column, m]:
+        for i in range(start, min(start + SCAN, v.size)):
+            if v[i] < theta[i]:
                 continue
-            spent[row, column, m] = True
-            if np.float32(potential) / np.float32(4096.0) < competing[m, row, column]:
+            potential = v[i]
+            v[i] = 0
+            column = first_column + i // maps - half
+            m = i % maps
+            if column < 0 or column >= width or (by_map and won[m]) or inhibited[row, column]:
                 continue
-        keys[n_keys] = key(potential, (m * height + row) * width + column)
-        n_keys += 1
-    return n_keys
+            if competing.size:
+                if spent[row, column, m]:
+                    continue
+                spent[row, column, m] = True
+                if np.float32(potential) / np.float32(4096.0) < competing[m, row, column]:
+                    continue
+            keys[m, n_keys[m]] = key(potential, (m * height + row) * width + column)
+            n_keys[m] += 1
 
 
 @compiled
@@ -94,16 +97,20 @@ def adapt_competition(competing, winners, n_winners, numbers):
 
 @compiled
 def compete(
-    offsets, sites, steps, v, table, theta, tiles, stamps, opened, mode, leak, factor, everywhere,
-    first_input, keys, won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
+    offsets, sites, steps, v, table, theta, tiles, tile_of, stamps, opened, mode, leak, factor, restless_now,
+    begin, columns, channels, first_input, keys, n_keys, won, inhibited, spent, competing,
+    winners, limit, by_map, by_place, radius,
 ):  # fmt: skip
     """Run a layer on one sample until every winner is known; -> how many there are.
 
-    offsets: int64 (T + 1,) into `sites`. everywhere: silent neurons may fire too (thresholds of 0). first_input is filled up to
-    the step of the last winner."""
+    Args:
+        offsets: int64 (T + 1,) into sites.
+        restless_now: silent neurons may fire too (thresholds of 0).
+        first_input: int32 (C_in, H, W), filled up to the step of the last winner.
+        keys, n_keys: int64 (maps, neurons of a map) and (maps,), scratch.
+    """
     height, width = first_input.shape[1], first_input.shape[2]
-    maps = won.size
-    half, per_row = table.shape[1] // 2, tiles.size - 1
+    maps, half = won.size, table.shape[0] // 2
     stamps[:] = 0
     won[:] = False
     inhibited[:] = False
@@ -113,40 +120,40 @@ def compete(
     no_counts = np.empty(0, np.int32)
     n_winners = 0
     for t in range(steps):
-        now = sites[offsets[t] : offsets[t + 1]]
-        for k in range(now.size):
-            inputs[now[k]] = min(inputs[now[k]], np.int32(t))
-        n_open = receive(v, table, now, no_counts, height, width, tiles, stamps, opened, t, mode, leak, factor)
-        if everywhere:
-            n_open = open_all(v, tiles, stamps, opened, n_open, t, mode, leak, factor)
-        n_keys = 0
-        for k in range(n_open):
-            row, tile = opened[k] // per_row, opened[k] % per_row
-            part, level = v[row, tiles[tile] : tiles[tile + 1]], theta[tiles[tile] : tiles[tile + 1]]
-            if settle(part, level, mode, leak) >= 0:
-                n_keys = candidates(
-                    part, level, row, tiles[tile] // maps, maps, half, keys, n_keys, won, inhibited, by_map, spent, competing
+        sort_by_row(offsets, sites, no_counts, t, t + 1, height, width, begin, columns, channels, no_counts)
+        for k in range(offsets[t], offsets[t + 1]):
+            inputs[sites[k]] = min(inputs[sites[k]], np.int32(t))
+        n_keys[:] = 0
+        for row in range(height):
+            found = advance(
+                v[row], row, t, begin, columns, channels, no_counts, False, table, theta, tiles, tile_of, stamps[row], opened,
+                mode, leak, factor, restless_now,
+            )  # fmt: skip
+            for k in range(found):
+                a, b = tiles[opened[k]], tiles[opened[k] + 1]
+                candidates(
+                    v[row, a:b], theta[a:b], row, a // maps, maps, half, keys, n_keys, won, inhibited, by_map, spent, competing
                 )
-        if n_keys:
-            n_winners = greedy(keys, n_keys, won, inhibited, winners, n_winners, t, limit, by_map, by_place, radius)
-            if n_winners == limit:
-                break
+        n_winners = greedy(keys, n_keys, won, inhibited, winners, n_winners, t, limit, by_map, by_place, radius)
+        if n_winners == limit:
+            break
     return n_winners
 
 
 @compiled
 def train(
-    order, offsets, sites, steps, v, table, theta, tiles, stamps, opened, mode, leak, factor,
-    first_input, keys, won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
-    weight, threshold, adaptive, wins, recent_wins, seen, stale, left, batch_size,
+    order, offsets, sites, steps, v, table, theta, fine, fine_of, whole, whole_of, sparse, stamps, opened, mode, leak, factor,
+    begin, columns, channels, first_input, keys, n_keys, won, inhibited, spent, competing,
+    winners, limit, by_map, by_place, radius, weight, threshold, adaptive, wins, recent_wins, seen, stale, left, batch_size,
     rates, bounds, soft, base, map_numbers, competition_numbers, dead_threshold, dead_warmup,
 ):  # fmt: skip
     """Learn from the samples of `order`; -> how many, fewer when a map is dead after the last of them (dead_warmup < 0: never).
 
+    fine, whole: tiles for samples of fewer and of more spikes than `sparse`.
     stale: bool (maps,), whose weights have changed since they were tabulated. left: int64 (1,), samples of the batch in hand
     still to come."""
     maps = won.size
-    half, width = table.shape[1] // 2, inhibited.shape[1]
+    half, width = table.shape[0] // 2, inhibited.shape[1]
     gains = np.empty(maps, np.int64)
     for n in range(order.size):
         if left[0] == 0:
@@ -156,11 +163,14 @@ def train(
                     stale[m] = False
             spread(threshold, theta, maps, half, width)
             left[0] = min(batch_size, order.size - n)
-        everywhere = restless(theta, mode, leak, factor)
         at = order[n] * steps
+        inside = offsets[at : at + steps + 1]
+        few = inside[-1] - inside[0] < sparse
+        tiles, tile_of = (fine, fine_of) if few else (whole, whole_of)
         n_winners = compete(
-            offsets[at : at + steps + 1], sites, steps, v, table, theta, tiles, stamps, opened, mode, leak, factor, everywhere,
-            first_input, keys, won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
+            inside - inside[0], sites[inside[0] : inside[-1]], steps, v, table, theta, tiles, tile_of, stamps, opened,
+            mode, leak, factor, restless(theta, mode, leak, factor), begin, columns, channels,
+            first_input, keys, n_keys, won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
         )  # fmt: skip
         left[0] -= 1
         gains[:] = 0
