@@ -29,8 +29,6 @@ _COUNT = np.uint16
 BLOCK_BYTES = 4 * 2**20
 """Frames made at a time: what stays in the cache of one core is filled, read and cleared several times faster."""
 
-_SPARSE_BYTES = 40
-"""Bytes of frames per event from which it is quicker to clear the pixels of the events than all of them."""
 
 
 @dataclass(frozen=True)
@@ -168,17 +166,17 @@ def blocks(
         reuse: keep the frames of all parts in the same memory: those of one are gone when the next one is asked for.
             Several times faster where events are few, because new memory costs more than the events.
     """
-    window = _Filler(events, sensor_size, spec)
-    start_us = _starts(window.t, spec, origin_us)
-    count = count or max(1, BLOCK_BYTES // window.empty(1).nbytes)
-    frames = window.empty(min(count, len(start_us)) if reuse else 0)
+    filler = _Filler(events, sensor_size, spec)
+    start_us = _starts(filler.t, spec, origin_us)
+    count = count or filler.at_once
+    frames = filler.empty(min(count, len(start_us)) if reuse else 0)
     for first in range(0, len(start_us), count):
         part = start_us[first : first + count]
-        filled = frames[: len(part)] if reuse else window.empty(len(part))
-        window.fill(part, filled)
+        filled = frames[: len(part)] if reuse else filler.empty(len(part))
+        places = filler.fill(part, filled)
         yield Windows(part, filled)
         if reuse:
-            window.clear(part, filled)
+            filler.clear(filled, places)
 
 
 def frame(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, origin_us: int | None = None) -> Windows:
@@ -195,68 +193,66 @@ def frame(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, 
     Raises:
         InputError: unsorted events, coordinates outside the sensor, more than 65,535 events in one pixel and step.
     """
-    window = _Filler(events, sensor_size, spec)
-    start_us = _starts(window.t, spec, origin_us)
-    frames = window.empty(len(start_us))
-    window.fill(start_us, frames)
+    filler = _Filler(events, sensor_size, spec)
+    start_us = _starts(filler.t, spec, origin_us)
+    frames = filler.empty(len(start_us))
+    for first in range(0, len(start_us), filler.at_once):
+        part = slice(first, first + filler.at_once)
+        filler.fill(start_us[part], frames[part])
     return Windows(start_us, frames)
 
 
 class _Filler:
-    """Puts events, checked once, into windows; where, ``locate`` says."""
+    """Puts events, checked once, into windows; where, ``locate`` says.
+
+    Attributes:
+        t: times of all events.
+        at_once: windows that fit ``BLOCK_BYTES``, at least 1.
+    """
 
     def __init__(self, events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec) -> None:
         from . import frames_loops
 
         self._loops, self._events, self._sensor_size, self._spec = frames_loops, events, sensor_size, spec
-        self.t, x, y, p = _columns(events, sensor_size)
-        self._shape = (spec.n_timesteps, POLARITIES, *spec.size(sensor_size))
+        self._columns = _columns(events, sensor_size)
+        self.t, x, y, _ = self._columns
         if len(self.t):
             back, left, right, top, bottom = self._loops.scan(self.t, x, y)
             _check_inside("x", left, right, sensor_size)
             _check_inside("y", top, bottom, sensor_size)
             if back:
                 raise _unsorted(back)
-        height, width = self._shape[2:]
+        height, width = spec.size(sensor_size)
         rows = np.arange(sensor_size[1]) * height // sensor_size[1] * width
         columns = np.arange(sensor_size[0]) * width // sensor_size[0]
-        self._columns = self.t, x, y, p
-        self._places = rows.astype(np.uint64), columns.astype(np.uint64), height * width
+        self._tables = rows.astype(np.uint64), columns.astype(np.uint64), height * width
+        self._shape = (spec.n_timesteps, POLARITIES, height, width)
+        self.at_once = max(1, BLOCK_BYTES // self.empty(1).nbytes)
 
     def empty(self, count: int) -> np.ndarray:
         """Frames of silence for so many windows."""
         return np.zeros((count, *self._shape), np.uint8 if self._spec.normalize else _COUNT)
 
-    def fill(self, start_us: np.ndarray, frames: np.ndarray) -> None:
-        """Put the events of the windows into silent frames. Raises InputError when there are too many to count."""
+    def fill(self, start_us: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """Put the events of the windows into silent frames. Returns where they fell, for ``clear``.
+
+        Raises InputError when there are too many to count."""
+        places = np.empty(self._loops.inside(self.t, start_us, self._spec.window_us), np.uint64)
+        steps, step_us = self._spec.n_timesteps, self._spec.timestep_us
+        self._loops.place(*self._columns, start_us, steps, step_us, *self._tables, places)
         if self._spec.normalize:
-            self._mark(start_us, frames, 1)
-        elif (k := self._run(self._loops.count, start_us, frames)) >= 0:
-            start = int(start_us[k])
-            inside, step, row, column = locate(self._events, start, self._sensor_size, self._spec)
-            at = np.ravel_multi_index((step, self._columns[3][inside].astype(np.int64), row, column), self._shape)
+            self._loops.mark(frames.reshape(-1), places, np.uint8(1))
+        elif (full := self._loops.count(frames.reshape(-1), places)) >= 0:
+            start = int(start_us[full // math.prod(self._shape)])
             raise InputError(
-                f"events: {np.bincount(at).max()} fall into one pixel and step from {start} µs, at most "
+                f"events: {np.count_nonzero(places == full)} fall into one pixel and step from {start} µs, at most "
                 f"{np.iinfo(_COUNT).max} can be counted; use shorter steps or data.normalize: true"
             )
+        return places
 
-    def clear(self, start_us: np.ndarray, frames: np.ndarray) -> None:
-        """Make what ``fill`` filled silent again."""
-        if not len(start_us):
-            return
-        t, end = self.t, int(start_us[-1]) + self._spec.window_us
-        count = bisect_left(t, end) - bisect_left(t, start_us[0])
-        if frames.nbytes < _SPARSE_BYTES * count:
-            frames[...] = 0
-        else:
-            self._mark(start_us, frames, 0)
-
-    def _mark(self, start_us: np.ndarray, frames: np.ndarray, value: int) -> None:
-        self._run(self._loops.mark, start_us, frames, frames.dtype.type(value))
-
-    def _run(self, loop: Callable[..., Any], start_us: np.ndarray, frames: np.ndarray, *more: Any) -> Any:
-        flat = frames.reshape(*frames.shape[:2], math.prod(frames.shape[2:]))
-        return loop(*self._columns, start_us, self._spec.timestep_us, *self._places, flat, *more)
+    def clear(self, frames: np.ndarray, places: np.ndarray) -> None:
+        """Make frames silent again that ``fill`` filled."""
+        self._loops.mark(frames.reshape(-1), places, frames.dtype.type(0))
 
 
 def _columns(events: np.ndarray, sensor_size: tuple[int, int]) -> tuple[np.ndarray, ...]:

@@ -13,8 +13,9 @@ from numba import njit, types
 
 Array = np.ndarray
 
-_PLACES = types.Array(types.uint64, 1, "C", readonly=True)
 _STARTS = types.Array(types.int64, 1, "A", readonly=True)
+_TABLE = types.Array(types.uint64, 1, "C", readonly=True)
+_PLACES = types.uint64[::1]
 
 
 def _column(kind: types.Type) -> types.Array:
@@ -23,10 +24,6 @@ def _column(kind: types.Type) -> types.Array:
 
 
 _T, _X, _P = _column(types.int64), _column(types.int16), _column(types.boolean)
-_EVENTS = (_T, _X, _X, _P, _STARTS, types.int64, _PLACES, _PLACES, types.uint64)
-_BINARY, _COUNTS = types.uint8[:, :, ::1], types.uint16[:, :, ::1]
-
-
 def _compiled(*signatures: Any) -> Any:
     return njit(list(signatures), cache=True, nogil=True, boundscheck=False)
 
@@ -63,51 +60,53 @@ def scan(t: Array, x: Array, y: Array) -> tuple[int, int, int, int, int]:
     return back, x_low, x_high, y_low, y_high
 
 
+@_compiled(types.int64(_T, _STARTS, types.int64))
+def inside(t: Array, start_us: Array, window_us: int) -> int:
+    """Events in the windows that start at start_us (rising), once for each window that holds them."""
+    count = first = 0
+    for k in range(len(start_us)):
+        first = reach(t, first, start_us[k])
+        count += reach(t, first, start_us[k] + window_us) - first
+    return count
+
+
 @_compiled(
-    types.void(*_EVENTS, _BINARY, types.uint8),
-    types.void(*_EVENTS, _COUNTS, types.uint16),
+    types.void(_T, _X, _X, _P, _STARTS, types.int64, types.int64, _TABLE, _TABLE, types.uint64, _PLACES),
 )
-def mark(
-    t: Array, x: Array, y: Array, p: Array, start_us: Array, timestep_us: int,
-    rows: Array, columns: Array, area: int, frames: Array, value: int,
+def place(
+    t: Array, x: Array, y: Array, p: Array, start_us: Array, steps: int, timestep_us: int,
+    rows: Array, columns: Array, area: int, places: Array,
 ) -> None:  # fmt: skip
-    """Write `value` wherever at least one event falls in the windows that start at start_us (rising).
-
-    frames (N, T, 2*area); rows[y] + columns[x]: place of a sensor's pixel in `area`."""
-    first = 0
+    """Where each of the events ``inside`` falls in frames (N, T, 2*area), as a flat index; rows[y] + columns[x] is the place of a
+    sensor's pixel in `area`."""
+    first, n, frame = 0, 0, np.uint64(0)
     for k in range(len(start_us)):
         first = reach(t, first, start_us[k])
         i, edge = first, start_us[k]
-        for step in range(frames.shape[1]):
+        for _ in range(steps):
             edge += timestep_us
             end = reach(t, i, edge)
-            frame = frames[k, step]
             for j in range(i, end):
-                at = rows[np.uint16(y[j])] + columns[np.uint16(x[j])] + area * np.uint64(p[j])
-                frame[at] = value
+                places[n + j - i] = frame + rows[np.uint16(y[j])] + columns[np.uint16(x[j])] + area * np.uint64(p[j])
+            n += end - i
             i = end
+            frame += np.uint64(2) * area
 
 
-@_compiled(types.int64(*_EVENTS, _COUNTS))
-def count(
-    t: Array, x: Array, y: Array, p: Array, start_us: Array, timestep_us: int,
-    rows: Array, columns: Array, area: int, frames: Array,
-) -> int:  # fmt: skip
-    """As `mark`, but each event adds 1. Returns the window in which 16 bits did not suffice (it is unfinished), or -1."""
-    first, most = 0, np.uint16(np.iinfo(np.uint16).max)
-    for k in range(len(start_us)):
-        first = reach(t, first, start_us[k])
-        i, edge = first, start_us[k]
-        for step in range(frames.shape[1]):
-            edge += timestep_us
-            end = reach(t, i, edge)
-            frame, wrapped = frames[k, step], False
-            for j in range(i, end):
-                at = rows[np.uint16(y[j])] + columns[np.uint16(x[j])] + area * np.uint64(p[j])
-                events = frame[at]
-                wrapped |= events == most
-                frame[at] = events + np.uint16(1)
-            if wrapped:
-                return k
-            i = end
+@_compiled(types.void(types.uint8[::1], _PLACES, types.uint8), types.void(types.uint16[::1], _PLACES, types.uint16))
+def mark(frames: Array, places: Array, value: int) -> None:
+    """Write `value` wherever an event falls."""
+    for i in range(places.size):
+        frames[places[i]] = value
+
+
+@_compiled(types.int64(types.uint16[::1], _PLACES))
+def count(frames: Array, places: Array) -> int:
+    """Add 1 wherever an event falls. Returns the first place where 16 bits do not suffice, or -1."""
+    most = np.uint16(np.iinfo(np.uint16).max)
+    for i in range(places.size):
+        events = frames[places[i]]
+        if events == most:
+            return places[i]
+        frames[places[i]] = events + np.uint16(1)
     return -1

@@ -222,9 +222,7 @@ def test_an_impossible_specification_names_its_key(wrong, match):
 
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("overlap", [0.0, 0.5])
-@pytest.mark.parametrize("sparse_bytes", [0, 10**9])
-def test_blocks_in_the_same_memory_hold_the_same_frames(monkeypatch, normalize, overlap, sparse_bytes):
-    monkeypatch.setattr("spikeseg.data.frames._SPARSE_BYTES", sparse_bytes)
+def test_blocks_in_the_same_memory_hold_the_same_frames(normalize, overlap):
     events = random_events(5, count=2_000)
     spec = FrameSpec(4, 100, overlap=overlap, normalize=normalize)
     whole, at, seen = frame(events, SENSOR, spec), 0, set()
