@@ -116,13 +116,17 @@ def write_detections(
 
     from .detectors import load_network
     from .device import network_device
+    from .parallel import ordered
 
     device = network_device(cfg.device, cfg.backend)
     model = load_network(cfg, str(network.checkpoint), device)
     found, rows = [], []
-    for place in recordings:
+
+    def one(place: str) -> tuple[Recording, Detected]:
         recording = read(place, lenient=cfg.data.lenient)
-        result = detect_recording(cfg, model, recording, reading)
+        return recording, detect_recording(cfg, model, recording, reading)
+
+    for recording, result in ordered(one, recordings, cfg.data.num_workers, threads=True):
         found.append(result.summary)
         rows += result.track_rows
         atomic_write(folder / f"{recording.name}.events.npz", _npz(result.events))

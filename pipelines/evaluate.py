@@ -7,12 +7,13 @@ detector has answered. Beside them stands a control: the trained network's answe
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spikeseg.errors import InputError
 
@@ -22,12 +23,14 @@ from .runs import Network
 
 if TYPE_CHECKING:
     from spikeseg.data.store import Frames
+    from spikeseg.metrics import event
     from spikeseg.sections import Config
 
     from .detectors import Detector
     from .score import Subject
 
 log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 
 STAGE, VERSION = "evaluate", 2
 METRICS = "metrics.json"
@@ -104,8 +107,8 @@ def measure(cfg: Config, network: Network, frames: Done, split: str, modes: Sequ
     detectors, classes = compared(cfg, network, store, trained_on)
     marks = calibrated(cfg, detectors, store, trained_on)
     results = Results(cfg, modes, marks)
-    for detector, r in _in_turn(detectors, tested, "scoring"):
-        results.add(detector, _subject(store, r, cfg))
+    for counted in _answers(cfg, detectors, store, tested, "scoring", results.count):
+        results.add(counted)
     for note in notes:
         log.warning("%s", note)
     return {
@@ -165,8 +168,8 @@ def chosen_classes(cfg: Config, single: Sequence[Detector], store: Frames, train
     from spikeseg.metrics import event
 
     answers: dict[str, list[event.EventScores]] = {d.name: [] for d in single}
-    for detector, r in _in_turn(single, train, "choosing classes"):
-        answers[detector.name].append(_answer(detector, _subject(store, r, cfg), cfg))
+    for name, scores in _answers(cfg, single, store, train, "choosing classes", functools.partial(_event_scores, cfg)):
+        answers[name].append(scores)
     areas = [
         event.roc_auc(np.concatenate([a.scores for a in found]), np.concatenate([a.truth for a in found])) if found else None
         for found in answers.values()
@@ -180,15 +183,15 @@ def calibrated(cfg: Config, detectors: Sequence[Detector], store: Frames, train:
 
     open_ = [d for d in detectors if d.threshold is None]
     answers: dict[str, list[event.EventScores]] = {d.name: [] for d in open_}
-    for detector, r in _in_turn(open_, train, "calibrating"):
-        answers[detector.name].append(_answer(detector, _subject(store, r, cfg), cfg))
+    for name, found in _answers(cfg, open_, store, train, "calibrating", functools.partial(_event_scores, cfg)):
+        answers[name].append(found)
     return {d.name: event.calibrate(answers[d.name]) if d.threshold is None else d.threshold for d in detectors}
 
 
-def _answer(detector: Detector, s: Subject, cfg: Config) -> Any:
+def _event_scores(cfg: Config, detector: Detector, s: Subject) -> tuple[str, event.EventScores]:
     from .score import event_scores
 
-    return event_scores(s, detector.respond(s.view), cfg.evaluation)
+    return detector.name, event_scores(s, detector.respond(s.view), cfg.evaluation)
 
 
 def _subject(store: Frames, r: int, cfg: Config) -> Subject:
@@ -200,12 +203,25 @@ def _subject(store: Frames, r: int, cfg: Config) -> Subject:
     return subject(stored_view(store, r), labels, store.truth(r), cfg.evaluation)
 
 
-def _in_turn(detectors: Sequence[Detector], recordings: Sequence[int], what: str) -> Any:
-    """Every detector with every recording, under a progress bar."""
+def _answers(
+    cfg: Config,
+    detectors: Sequence[Detector],
+    store: Frames,
+    recordings: Sequence[int],
+    what: str,
+    ask: Callable[[Detector, Subject], Answer],
+) -> Iterator[Answer]:
+    """What `ask` makes of every recording with every detector, in order, under a progress bar."""
     from .console import progress
+    from .parallel import ordered
 
     pairs = [(detector, r) for r in recordings for detector in detectors]
-    return progress(pairs, what, "answer")
+
+    def one(pair: tuple[Detector, int]) -> Answer:
+        detector, r = pair
+        return ask(detector, _subject(store, r, cfg))
+
+    yield from progress(ordered(one, pairs, cfg.data.num_workers, threads=True), what, "answer", total=len(pairs))
 
 
 # -- honesty -----------------------------------------------------------------------------------------

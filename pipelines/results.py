@@ -25,6 +25,21 @@ FIRST_TOLERANCE_PX = 1.0
 """The tolerance that Kirkland et al. 2023 report mode `object` at, always given beside the configured one."""
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What one detector's answer to one recording came to.
+
+    Attributes:
+        name: of the detector.
+        rows: by mode.
+        kept: the subject and the answer, where the control needs them.
+    """
+
+    name: str
+    rows: dict[str, Any]
+    kept: tuple[Subject, Response] | None
+
+
 @dataclass
 class Results:
     """Collects what every mode needs of each answer, and scores it at the end."""
@@ -37,34 +52,40 @@ class Results:
         self._rows: dict[str, dict[str, list[Any]]] = {}
         self._kept: list[tuple[Subject, Response]] = []
 
-    def add(self, detector: Detector, s: Subject) -> None:
-        """Let a detector answer, then hold the answer against the labels."""
+    def count(self, detector: Detector, s: Subject) -> Counted:
+        """Let a detector answer, then hold the answer against the labels. Changes nothing, so that threads may do it."""
         response = detector.respond(s.view)
-        self._count(detector.name, s, response, detector.is_network, self.thresholds[detector.name])
-        if detector.name == "network":
-            self._kept.append((s, response))
-
-    def _count(self, name: str, s: Subject, response: Response, is_network: bool, threshold: float) -> None:
+        rows: dict[str, Any] = {}
         if "event" in self.modes:
-            self._put("event", name, score.event_scores(s, response, self.cfg.evaluation))
+            rows["event"] = score.event_scores(s, response, self.cfg.evaluation)
             exact = score.exact_scores(s, response)
             if exact is not None:
-                self._put("event_exact", name, exact)
-        self._count_places(name, s, response, is_network, threshold)
+                rows["event_exact"] = exact
+        rows |= self._places(s, response, detector.is_network, self.thresholds[detector.name])
+        return Counted(detector.name, rows, (s, response) if detector.name == "network" else None)
 
-    def _put(self, mode: str, name: str, row: Any) -> None:
-        self._rows.setdefault(mode, {}).setdefault(name, []).append(row)
+    def add(self, counted: Counted) -> None:
+        """Take in what was counted."""
+        self._put(counted.name, counted.rows)
+        if counted.kept is not None:
+            self._kept.append(counted.kept)
 
-    def _count_places(self, name: str, s: Subject, response: Response, is_network: bool, threshold: float) -> None:
-        """The modes that look at places rather than events."""
+    def _put(self, name: str, rows: Mapping[str, Any]) -> None:
+        for mode, row in rows.items():
+            self._rows.setdefault(mode, {}).setdefault(name, []).append(row)
+
+    def _places(self, s: Subject, response: Response, is_network: bool, threshold: float) -> dict[str, Any]:
+        """Rows of the modes that look at places rather than events."""
         settings = self.cfg.evaluation
+        rows: dict[str, Any] = {}
         if "pixel" in self.modes and is_network:
-            self._put("pixel", name, score.pixel_counts(s, response, threshold, settings))
+            rows["pixel"] = score.pixel_counts(s, response, threshold, settings)
         if "object" in self.modes:
-            self._put("object", name, score.object_counts(s, response, threshold, settings.spatial_tolerance_px, settings))
-            self._put("object_1px", name, score.object_counts(s, response, threshold, FIRST_TOLERANCE_PX, settings))
+            rows["object"] = score.object_counts(s, response, threshold, settings.spatial_tolerance_px, settings)
+            rows["object_1px"] = score.object_counts(s, response, threshold, FIRST_TOLERANCE_PX, settings)
         if "volume" in self.modes:
-            self._put("volume", name, score.volume_counts(s, response, settings))
+            rows["volume"] = score.volume_counts(s, response, settings)
+        return rows
 
     def scores(self) -> dict[str, dict[str, Any]]:
         """Mode -> detector -> values, intervals and rows per recording; the control included. `event_exact` covers the recordings
@@ -91,9 +112,9 @@ class Results:
             return
         if "event" in self.modes:
             for row in score.on_other_events(self._rows["event"]["network"], self.cfg.seed):
-                self._put("event", CONTROL, row)
+                self._put(CONTROL, {"event": row})
         order = np.random.default_rng(self.cfg.seed).permutation(len(self._kept))
         for i, j in zip(order, np.roll(order, 1), strict=True):
             (s, response), (other, _) = self._kept[i], self._kept[j]
             shuffled = score.with_labels_of(s, other, self.cfg.evaluation)
-            self._count_places(CONTROL, shuffled, response, True, self.thresholds["network"])
+            self._put(CONTROL, self._places(shuffled, response, True, self.thresholds["network"]))

@@ -109,6 +109,7 @@ def restore(model: SpikeSEG, tensors: dict[str, torch.Tensor], source: str) -> N
 def untrained(model: SpikeSEG, config: Config) -> SpikeSEG:
     """A copy of a trained network with its learned layers drawn anew: same filters, same thresholds, no learning."""
     control = build(config)
+    control.encoder.backend = model.encoder.backend
     control.encoder.load_state_dict(model.encoder.state_dict())
     for layer in ("conv2", "conv3"):
         control.initialise(layer, config.seed, config.stdp)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from spikeseg.errors import InputError
-from spikeseg.pipelines.device import require_device, torch_device
+from spikeseg.pipelines.device import network_device, require_device, torch_device
 from spikeseg.pipelines.parallel import ordered
 
 
@@ -39,12 +39,31 @@ def test_unknown_device_is_refused(name):
             ask(name)
 
 
+@pytest.mark.parametrize(("name", "backend"), [("cpu", "auto"), ("cpu", "reference"), ("cpu", "cpu"), ("cuda", "cpu")])
+def test_the_cpu_backend_puts_the_network_on_the_cpu(gpus, name, backend):
+    assert network_device(name, backend).type == "cpu"
+
+
+def test_the_cuda_backend_is_never_replaced(gpus):
+    with pytest.raises(InputError, match="backend: cuda needs a GPU, but device cpu is not one here; use backend: auto"):
+        network_device("cpu", "cuda")
+    if gpus:
+        assert network_device("cuda", "cuda").type == "cuda"
+        with pytest.raises(InputError, match="--device cuda: backend: cpu runs on the CPU"):
+            require_device("cuda", "cpu")
+        return
+    with pytest.warns(UserWarning, match="no such GPU"), pytest.raises(InputError, match="backend: cuda needs a GPU"):
+        network_device("cuda", "cuda")
+
+
+@pytest.mark.parametrize("threads", [True, False])
 @pytest.mark.parametrize("jobs", [0, 1, 2])
-def test_results_keep_the_order_of_the_items(jobs):
-    assert list(ordered(abs, [-3, 1, -2], jobs)) == [3, 1, 2]
+def test_results_keep_the_order_of_the_items(jobs, threads):
+    assert list(ordered(abs, [-3, 1, -2], jobs, threads=threads)) == [3, 1, 2]
 
 
+@pytest.mark.parametrize("threads", [True, False])
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_what_a_process_raises_is_raised(jobs):
+def test_what_a_worker_raises_is_raised(jobs, threads):
     with pytest.raises(ZeroDivisionError):
-        list(ordered((1).__truediv__, [1, 0], jobs))
+        list(ordered((1).__truediv__, [1, 0], jobs, threads=threads))

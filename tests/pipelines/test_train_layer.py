@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -89,6 +90,36 @@ def test_two_runs_with_one_seed_give_the_same_network(world):
         assert first.manifest(layer)["key"] == second.manifest(layer)["key"]
     assert (first.folder / "metrics_final.json").read_bytes() == (second.folder / "metrics_final.json").read_bytes()
     assert world.run({"seed": 7}).digest("checkpoints/conv2.pt") != world.run().digest("checkpoints/conv2.pt")
+
+
+LIVELY = {
+    "max_epochs": 2,
+    "data.normalize": False,
+    "model.background_adaptive": True,
+    "wta.enable_homeostasis": True,
+    "wta.threshold_min": 1.0,
+    "homeostasis.dead_warmup": 2,
+    "homeostasis.dead_threshold": 0.9,
+}
+
+
+@pytest.mark.filterwarnings("ignore:wta.threshold_min")
+@pytest.mark.parametrize("changes", [{"max_epochs": 2}, LIVELY, {"max_epochs": 2, "data.batch_size": 5}])
+def test_every_backend_gives_the_same_network(world, changes):
+    """Spikes of the frozen layers, checkpoints and metrics; the key is one and the same."""
+    runs = []
+    for backend in ("cpu", "reference"):
+        place = {"cache_dir": str(world.root / f"{backend}-{len(changes)}"), "backend": backend}
+        runs.append(world.fresh({**changes, **place}, BOTH))
+        assert runs[-1].error is None and runs[-1].manifest("conv2")["backend"] == backend
+    fast, slow = runs
+    assert changes is not LIVELY or fast.metrics["recovered_maps"] > 0
+    assert fast.manifest("conv3")["key"] == slow.manifest("conv3")["key"]
+    assert np.array_equal(fast.spikes, slow.spikes) and fast.spikes.any()
+    for name in fast.files:
+        if name.endswith(".pt"):
+            assert fast.digest(name) == slow.digest(name), name
+    assert fast.all_metrics == slow.all_metrics
 
 
 def test_the_best_checkpoint_has_the_lowest_convergence_index_of_all_epochs(world):
