@@ -116,7 +116,7 @@ def arrivals(source, taps, place, TAPS: tl.constexpr, CHUNK: tl.constexpr, ROWS:
 @triton.jit
 def driven(seen, t):
     """Whether anything arrives at step t."""
-    return tl.max(tl.max((seen >> t) & 1, 1), 0) > 0
+    return tl.max((seen >> t) & 1) > 0
 
 
 @triton.jit(do_not_specialize=["slot"])

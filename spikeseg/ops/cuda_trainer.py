@@ -180,7 +180,7 @@ class _Lists:
 
 
 class _Scratch:
-    """Device memory and launches for samples of one shape (T, C, H, W)."""
+    """Device memory and launches for samples of one shape (T, C, H, W); `graphs`: launch through a CUDA graph."""
 
     def __init__(self, training: Training, shape: tuple[int, int, int, int]) -> None:
         self._training, self._shape = training, shape
@@ -200,6 +200,7 @@ class _Scratch:
         self._winners, self._found = selection(device, self._limit, maps)
         self.competing = torch.zeros((maps, height, width) if rule.competition else (1,), dtype=torch.float32, device=device)
         self._leak = leak_units(rule.mode, rule.leak)
+        self.graphs = weight.is_cuda
         self._graph: torch.cuda.CUDAGraph | None = None
         self._captured_for: tuple[int, int] | None = None
 
@@ -215,7 +216,7 @@ class _Scratch:
 
     def learn(self, count: int) -> None:
         """Learn from the first `count` slots; on a GPU all are launched, and those behind the end do nothing."""
-        if not self._words.is_cuda:
+        if not self.graphs:
             for slot in range(count):
                 self._launch(slot)
             return

@@ -1,5 +1,7 @@
 """The fused training step in Triton against the reference: every weight, threshold and counter, bit for bit."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -119,12 +121,12 @@ def shaken(state, rule, rng):
 
 
 @pytest.mark.parametrize(("batch_size", "wta"), [(1, "both"), (4, "global"), (3, "local")])
-def test_training_stops_for_dead_maps_and_goes_on(triton_ops, meaning, device, batch_size, wta):
+def test_training_stops_for_dead_maps_and_goes_on(triton_ops, meaning, device, batch_size, wta, dead_recovery=True):
     rule = a_rule(
-        wta=wta, base=2.0, radius=9, maps=None, max_winners=1, dead_recovery=True, batch_size=batch_size,
+        wta=wta, base=2.0, radius=9, maps=None, max_winners=1, dead_recovery=dead_recovery, batch_size=batch_size,
         competition=Competition(0.1, 0.05, 0.5, 1.5),
     )  # fmt: skip
-    lists, order = some_lists(8, 6, 2, 1, 3, 4), np.random.default_rng(9).integers(0, 6, 20)
+    lists, order = some_lists(8, 6, 2, 1, 3, 4), np.random.default_rng(9).integers(0, 6, 19)
     states = [a_state(3, 1, 3, rule.base, where) for where in (device, "cpu")]
     stops: list[list[int]] = []
     for state, ops in zip(states, (triton_ops, meaning), strict=True):
@@ -134,9 +136,61 @@ def test_training_stops_for_dead_maps_and_goes_on(triton_ops, meaning, device, b
             done += training.run(lists, order[done:])
             stops[-1].append(done)
             shaken(state, rule, rng)
-    assert stops[0] == stops[1] and len(stops[1]) > 3
-    assert batch_size == 1 or any(stop % batch_size for stop in stops[1][:-1])
+    assert stops[0] == stops[1]
+    assert len(stops[1]) > 3 if dead_recovery else len(stops[1]) == 1
+    assert not dead_recovery or batch_size == 1 or any(stop % batch_size for stop in stops[1][:-1])
     assert_same(*states)
+
+
+class PretendGraph:
+    """A CUDA graph as far as the host can tell: launches of a capture are kept, not run, and run at every replay."""
+
+    capturing = None
+
+    def __init__(self):
+        self.launches = []
+
+    def replay(self):
+        for launch in self.launches:
+            launch()
+
+
+@pytest.fixture
+def pretended(triton_ops, monkeypatch):
+    """The launches of training go through a `PretendGraph`."""
+    from spikeseg.ops import cuda_trainer
+
+    @contextlib.contextmanager
+    def capture(graph):
+        PretendGraph.capturing = graph
+        yield
+        PretendGraph.capturing = None
+
+    make, launch = cuda_trainer._Scratch.__init__, cuda_trainer._Scratch._launch
+
+    def with_graphs(self, *args):
+        make(self, *args)
+        self.graphs = True
+
+    def kept(self, slot):
+        if PretendGraph.capturing is None:
+            launch(self, slot)
+        else:
+            PretendGraph.capturing.launches.append(lambda: launch(self, slot))
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", PretendGraph)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(cuda_trainer, "SLOTS", 5)
+    monkeypatch.setattr(cuda_trainer._Scratch, "__init__", with_graphs)
+    monkeypatch.setattr(cuda_trainer._Scratch, "_launch", kept)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: graphs are real")
+@pytest.mark.usefixtures("pretended")
+@pytest.mark.parametrize("dead_recovery", [False, True])
+def test_graphs_are_replayed_with_idle_slots_behind_the_end_and_behind_a_death(triton_ops, meaning, device, dead_recovery):
+    test_training_stops_for_dead_maps_and_goes_on(triton_ops, meaning, device, 2, "global", dead_recovery)
 
 
 def test_weights_that_the_caller_changes_count(triton_ops, meaning, device):
