@@ -156,17 +156,22 @@ def _version(package: str) -> str | None:
 # -- in and out ------------------------------------------------------------------------------------
 
 
-def options(description: str) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes: ``--json FILE`` and ``--quick``."""
+def options(description: str, *, markdown: bool = False) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes: ``--json FILE`` and ``--quick``; and ``--markdown``, where asked for."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs; the times mean nothing")
+    if markdown:
+        parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     return parser
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, markdown: bool = False) -> str:
     """Aligned columns, the first to the left and the others to the right; numbers as ``number`` writes them."""
     cells = [list(header), *([number(cell) for cell in row] for row in rows)]
+    if markdown:
+        cells.insert(1, ["---", *["---:"] * (len(header) - 1)])
+        return "\n".join("| " + " | ".join(row) + " |" for row in cells)
     widths = [max(len(row[at]) for row in cells) for at in range(len(header))]
     lines = [[cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))]
              for row in cells]  # fmt: skip
