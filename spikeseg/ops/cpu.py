@@ -154,7 +154,7 @@ class Training:
         begin, columns, channels, _ = m.sorting(steps, most)
         done: int = cpu_training.train(
             order, lists.offsets, lists.sites, steps,
-            m.v, m.table, scratch.theta, *m.fine, *m.whole, m.sparse_rate * steps, m.stamps, m.opened, *m.dynamics,
+            m.v, m.table, scratch.theta, scratch.patch, *m.fine, *m.whole, m.sparse_rate * steps, m.stamps, m.opened, *m.dynamics,
             begin, columns, channels, scratch.first_input, scratch.keys, scratch.n_keys,
             scratch.won, scratch.inhibited, scratch.spent,
             thresholds, winners, limit, by_map, by_place, rule.radius,
@@ -169,6 +169,7 @@ class _TrainingScratch:
         maps, channels = weight.shape[:2]
         self.membranes = Membranes(weight, size, rule.mode, rule.leak)
         self.theta = np.zeros(self.membranes.v.shape[1], np.int32)
+        self.patch = np.zeros(self.membranes.table.shape[2], np.int32)
         self.first_input = np.zeros((channels, *size), np.int32)
         self.keys = np.zeros((maps, size[0] * size[1]), np.int64)
         self.n_keys = np.zeros(maps, np.int64)

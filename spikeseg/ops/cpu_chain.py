@@ -96,7 +96,9 @@ class _Link:
         cells = self.maps * self.size[0] * self.size[1]
         self._cells = (np.zeros((steps, cells // 64 + 1), np.uint64), *(np.zeros((steps, cells), np.int32) for _ in range(2)))
         self._sites, self._kept = np.zeros(cells * steps, np.int32), np.zeros(cells * steps, np.int32)
-        self.adapt(in_units(layer.threshold)[:, None, None], max(size))
+        threshold = in_units(layer.threshold)
+        self.patch = np.tile(threshold, layer.weight.shape[-1])
+        self.adapt(threshold[:, None, None], max(size))
 
     def adapt(self, thresholds: np.ndarray, block: int) -> None:
         """Thresholds int32 (maps, rows, columns) of blocks from now on."""
@@ -105,15 +107,19 @@ class _Link:
         beside = ((0, 0), (self.half * self.maps, self.half * self.maps))
         self.theta = np.ascontiguousarray(np.pad(rows, beside, constant_values=cpu_kernels.NEVER))
         self.block = block
-        self.restless = bool(cpu_kernels.restless(self.theta.reshape(-1), *self.membranes.dynamics))
+        flat, m = self.theta.reshape(-1), self.membranes
+        uniform = thresholds.shape[1:] == (1, 1)  # as the patch says
+        self.exciting = uniform and bool(cpu_kernels.excites(m.table, flat, *m.dynamics))
+        self.restless = bool(cpu_kernels.restless(flat, *m.dynamics))
 
     def run(self, offsets: np.ndarray, sites: np.ndarray, counts: np.ndarray) -> PooledSpikes:
         """One sample's spikes, address by address."""
         out = np.zeros(self.steps + 1, np.int64)
         m = self.membranes
+        once = not len(counts) or int(counts.max()) == 1
         cpu_inference.run_layer(
-            offsets, sites, counts, self.steps, *self.input_size, m.v, m.table, self.theta, self.block,
-            *m.tiling(len(sites), self.steps), m.stamps, m.opened, *m.dynamics, self.restless,
+            offsets, sites, counts, self.steps, *self.input_size, m.v, m.table, self.theta, self.block, self.patch,
+            self.exciting and once, *m.tiling(len(sites), self.steps), m.stamps, m.opened, *m.dynamics, self.restless,
             *m.sorting(self.steps, len(sites)), *self.pool, *self.size, *self._cells, out, self._sites, self._kept,
         )  # fmt: skip
         return self.result(out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cpu_kernels import NEVER, SCAN, advance, compiled, reaches, sort_by_row
+from .cpu_kernels import NEVER, SCAN, ZERO, advance, compiled, pour, reaches, sort_by_row
 
 
 @compiled
@@ -62,20 +62,27 @@ def collect(marks, place, out_sites, out_kept, found):
 
 
 @compiled
-def fire(v, theta, row, first_column, maps, half, height, width, pool_kernel, stride, out_height, out_width, marks, best, place):
-    """Reset what has fired in a tile, and mark it in the output. pool_kernel 0: no pool."""
+def fire(
+    v, theta, level, row, first, maps, half, height, width, pool_kernel, stride, out_height, out_width, marks, best, place
+):
+    """Reset what has fired in a part of a row, and mark it in the output.
+
+    Args:
+        v, theta: the part, from number `first` of the row on; potentials and thresholds are `level` apart.
+        pool_kernel: 0 for no pool.
+    """
     for start in range(0, v.size, SCAN):
-        if not reaches(v[start : start + SCAN], theta[start : start + SCAN]):
+        if not reaches(v[start : start + SCAN], theta[start : start + SCAN], level):
             continue
         for i in range(start, min(start + SCAN, v.size)):
-            if v[i] < theta[i]:
+            potential = np.int32(v[i] - level)
+            if potential < theta[i]:
                 continue
-            potential = v[i]
-            v[i] = 0
-            column = first_column + i // maps - half
+            v[i] = level
+            column = (first + i) // maps - half
             if column < 0 or column >= width:
                 continue
-            m, index = i % maps, row * width + column
+            m, index = (first + i) % maps, row * width + column
             if pool_kernel == 0:
                 deposit(m * height * width + index, potential, index, marks, best, place)
                 continue
@@ -86,7 +93,7 @@ def fire(v, theta, row, first_column, maps, half, height, width, pool_kernel, st
 
 @compiled
 def run_layer(
-    offsets, sites, counts, steps, height, width, v, table, theta, block, tiles, tile_of, stamps, opened,
+    offsets, sites, counts, steps, height, width, v, table, theta, block, patch, exciting, tiles, tile_of, stamps, opened,
     mode, leak, factor, restless, begin, columns, channels, times, pool_kernel, stride, out_height, out_width, marks, best, place,
     out_offsets, out_sites, out_kept,
 ):  # fmt: skip
@@ -95,6 +102,7 @@ def run_layer(
     Args:
         offsets: int64 (T + 1,) into sites (and counts, empty for spikes).
         theta: int32 (rows of blocks, columns * maps); row y uses theta[y // block].
+        patch, exciting: see `pour` and `excites`.
         begin, columns, channels, times: room for the sorted input.
         marks, best, place: (T, ...), see `deposit`; marks are 0 before and after.
         out_offsets: int64 (T + 1,), filled; so are out_sites and out_kept.
@@ -102,10 +110,19 @@ def run_layer(
     kernel = table.shape[0]
     maps, half = table.shape[2] // kernel, kernel // 2
     stamps[:] = 0
+    reached = np.empty(2, np.int64)
     sort_by_row(offsets, sites, counts, 0, steps, height, width, begin, columns, channels, times)
     for row in range(height):
         levels = theta[row // block]
         for t in range(steps):
+            if exciting:
+                if pour(v[row], row, t, begin, columns, channels, table, patch, leak, stamps[row], reached):
+                    a, b = reached
+                    fire(
+                        v[row, a:b], levels[a:b], np.int32(leak * (t + 1)), row, a, maps, half, height, width,
+                        pool_kernel, stride, out_height, out_width, marks[t], best[t], place[t],
+                    )  # fmt: skip
+                continue
             found = advance(
                 v[row], row, t, begin, columns, channels, times, counts.size > 0, table, levels,
                 tiles, tile_of, stamps[row], opened, mode, leak, factor, restless,
@@ -113,7 +130,7 @@ def run_layer(
             for k in range(found):
                 a, b = tiles[opened[k]], tiles[opened[k] + 1]
                 fire(
-                    v[row, a:b], levels[a:b], row, a // maps, maps, half, height, width,
+                    v[row, a:b], levels[a:b], ZERO, row, a, maps, half, height, width,
                     pool_kernel, stride, out_height, out_width, marks[t], best[t], place[t],
                 )  # fmt: skip
     out_offsets[0] = 0

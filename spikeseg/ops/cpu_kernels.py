@@ -8,6 +8,10 @@ Neurons of a row are run for several steps before those of the next one, while t
 the input is sorted by step and row (`sort_by_row`). Rows are cut into tiles of a few columns. A tile that receives nothing in a
 step cannot fire, so it is left alone, and its leak is made up for when it is touched again (`stamps` holds the last step that saw
 it, plus 1; 0 before the first).
+
+Where input only excites (no negative weight, no multiplicative leak, no threshold of 0), one look at what a spike touches is
+enough (`pour`): potentials are held with the leak of all steps so far added, so that a leak moves the floor and the thresholds up
+instead of every potential down, and a neuron that reaches its threshold within a step stays above it until the step's end.
 """
 
 from __future__ import annotations
@@ -147,12 +151,58 @@ def sort_by_row(offsets, sites, counts, first_step, last_step, height, width, be
 
 
 @compiled
-def reaches(v, theta):
-    """Whether a neuron is at its threshold."""
+def reaches(v, theta, level):
+    """Whether a neuron is at its threshold; potentials and thresholds are `level` apart."""
     above = LOWEST
     for i in range(v.size):
         above = max(above, np.int32(v[i] - theta[i]))
-    return above >= 0
+    return above >= level
+
+
+@compiled
+def add_and_look(v, w, theta, floor):
+    """Add what one spike brings to potentials on a floor; -> how far the highest lies above its threshold."""
+    above = LOWEST
+    for i in range(v.size):
+        u = np.int32(max(v[i], floor) + w[i])
+        v[i] = u
+        above = max(above, np.int32(u - theta[i]))
+    return above
+
+
+@compiled
+def pour(v, row, t, begin, columns, channels, table, patch, leak, touched, reached):
+    """Run one row's neurons through step t, where input only excites; -> whether one is at its threshold.
+
+    Args:
+        v: int32 (columns * maps,), potentials of the row, plus leak * (t + 1).
+        patch: int32 (K * maps,), thresholds of what one spike touches.
+        touched: int32 (1,), 0 before the row's first input in the sample.
+        reached: int64 (2,), filled: between which numbers of the row neurons may be at their thresholds.
+    """
+    height, kernel, span = begin.shape[1] - 1, table.shape[0], table.shape[2]
+    half, maps = kernel // 2, span // kernel
+    low, high = max(0, row - half), min(height, row + half + 1)
+    if begin[t, low] == begin[t, high]:
+        return False
+    if not touched[0]:
+        v[:] = 0
+        touched[0] = 1
+    floor, level = np.int32(leak * t), np.int32(leak * (t + 1))
+    first, last = v.size, 0
+    for y in range(low, high):
+        lines = table[row - y + half]
+        for k in range(begin[t, y], begin[t, y + 1]):
+            start = columns[k] * maps
+            if add_and_look(v[start : start + span], lines[channels[k]], patch, floor) >= level:
+                first, last = min(first, start), max(last, start + span)
+    beside = half * maps
+    if first < beside:
+        v[first:beside] = level
+    if last > v.size - beside:
+        v[v.size - beside : last] = level
+    reached[0], reached[1] = max(first, beside), min(last, v.size - beside)
+    return reached[0] < reached[1]
 
 
 @compiled
@@ -221,9 +271,11 @@ def tabulate(weight, table, m):
 
 
 @compiled
-def spread(threshold, theta, maps, half, width):
-    """Thresholds of the maps, rounded, along one row; out of reach beside the frame."""
+def spread(threshold, theta, patch, maps, half, width):
+    """Thresholds of the maps, rounded: along one row, out of reach beside the frame, and for what one spike touches."""
     theta[:] = NEVER
+    for i in range(patch.size):
+        patch[i] = np.int32(np.rint(threshold[i % maps] * UNITS))
     for column in range(half, half + width):
         for m in range(maps):
             theta[column * maps + m] = np.int32(np.rint(threshold[m] * UNITS))
@@ -238,6 +290,18 @@ def restless(theta, mode, leak, factor):
         if theta[i] <= 0:
             return True
     return False
+
+
+@compiled
+def excites(table, theta, mode, leak, factor):
+    """Whether input only excites, see the module's text."""
+    if mode == MULTIPLICATIVE or restless(theta, mode, leak, factor):
+        return False
+    weights = table.reshape(-1)
+    lowest = ZERO
+    for i in range(weights.size):
+        lowest = min(lowest, weights[i])
+    return lowest >= 0
 
 
 @compiled

@@ -4,30 +4,44 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cpu_kernels import SCAN, advance, compiled, greedy, key, reaches, restless, sort_by_row, spread, tabulate
+from .cpu_kernels import (
+    SCAN,
+    ZERO,
+    advance,
+    compiled,
+    excites,
+    greedy,
+    key,
+    pour,
+    reaches,
+    restless,
+    sort_by_row,
+    spread,
+    tabulate,
+)
 
 
 @compiled
-def candidates(v, theta, row, first_column, maps, half, keys, n_keys, won, inhibited, by_map, spent, competing):
-    """Reset what has fired in a tile, and list those that may win.
+def candidates(v, theta, level, row, first, maps, half, keys, n_keys, won, inhibited, by_map, spent, competing):
+    """Reset what has fired in a part of a row, and list those that may win.
 
     Args:
-        v, theta: one tile, from column `first_column` - K//2 of the frame on.
+        v, theta: the part, from number `first` of the row on; potentials and thresholds are `level` apart.
         keys: int64 (maps, neurons of a map); n_keys: int64 (maps,), candidates so far, counted on.
         spent: bool (H, W, maps), neurons past their first spike; empty without `competing`.
         competing: float32 (maps, H, W), thresholds of the competition in potential; empty without.
     """
     height, width = inhibited.shape
     for start in range(0, v.size, SCAN):
-        if not reaches(v[start : start + SCAN], theta[start : start + SCAN]):
+        if not reaches(v[start : start + SCAN], theta[start : start + SCAN], level):
             continue
         for i in range(start, min(start + SCAN, v.size)):
-            if v[i] < theta[i]:
+            potential = np.int32(v[i] - level)
+            if potential < theta[i]:
                 continue
-            potential = v[i]
-            v[i] = 0
-            column = first_column + i // maps - half
-            m = i % maps
+            v[i] = level
+            column = (first + i) // maps - half
+            m = (first + i) % maps
             if column < 0 or column >= width or (by_map and won[m]) or inhibited[row, column]:
                 continue
             if competing.size:
@@ -97,7 +111,7 @@ def adapt_competition(competing, winners, n_winners, numbers):
 
 @compiled
 def compete(
-    offsets, sites, steps, v, table, theta, tiles, tile_of, stamps, opened, mode, leak, factor, restless_now,
+    offsets, sites, steps, v, table, theta, patch, exciting, tiles, tile_of, stamps, opened, mode, leak, factor, restless_now,
     begin, columns, channels, first_input, keys, n_keys, won, inhibited, spent, competing,
     winners, limit, by_map, by_place, radius,
 ):  # fmt: skip
@@ -105,7 +119,7 @@ def compete(
 
     Args:
         offsets: int64 (T + 1,) into sites.
-        restless_now: silent neurons may fire too (thresholds of 0).
+        exciting, restless_now: see `excites` and `restless`.
         first_input: int32 (C_in, H, W), filled up to the step of the last winner.
         keys, n_keys: int64 (maps, neurons of a map) and (maps,), scratch.
     """
@@ -118,13 +132,22 @@ def compete(
     first_input[:] = steps
     inputs = first_input.reshape(-1)
     no_counts = np.empty(0, np.int32)
+    reached = np.empty(2, np.int64)
     n_winners = 0
     for t in range(steps):
         sort_by_row(offsets, sites, no_counts, t, t + 1, height, width, begin, columns, channels, no_counts)
         for k in range(offsets[t], offsets[t + 1]):
             inputs[sites[k]] = min(inputs[sites[k]], np.int32(t))
         n_keys[:] = 0
+        level = np.int32(leak * (t + 1))
         for row in range(height):
+            if exciting:
+                if pour(v[row], row, t, begin, columns, channels, table, patch, leak, stamps[row], reached):
+                    a, b = reached
+                    candidates(
+                        v[row, a:b], theta[a:b], level, row, a, maps, half, keys, n_keys, won, inhibited, by_map, spent, competing
+                    )
+                continue
             found = advance(
                 v[row], row, t, begin, columns, channels, no_counts, False, table, theta, tiles, tile_of, stamps[row], opened,
                 mode, leak, factor, restless_now,
@@ -132,7 +155,7 @@ def compete(
             for k in range(found):
                 a, b = tiles[opened[k]], tiles[opened[k] + 1]
                 candidates(
-                    v[row, a:b], theta[a:b], row, a // maps, maps, half, keys, n_keys, won, inhibited, by_map, spent, competing
+                    v[row, a:b], theta[a:b], ZERO, row, a, maps, half, keys, n_keys, won, inhibited, by_map, spent, competing
                 )
         n_winners = greedy(keys, n_keys, won, inhibited, winners, n_winners, t, limit, by_map, by_place, radius)
         if n_winners == limit:
@@ -142,8 +165,8 @@ def compete(
 
 @compiled
 def train(
-    order, offsets, sites, steps, v, table, theta, fine, fine_of, whole, whole_of, sparse, stamps, opened, mode, leak, factor,
-    begin, columns, channels, first_input, keys, n_keys, won, inhibited, spent, competing,
+    order, offsets, sites, steps, v, table, theta, patch, fine, fine_of, whole, whole_of, sparse, stamps, opened,
+    mode, leak, factor, begin, columns, channels, first_input, keys, n_keys, won, inhibited, spent, competing,
     winners, limit, by_map, by_place, radius, weight, threshold, adaptive, wins, recent_wins, seen, stale, left, batch_size,
     rates, bounds, soft, base, map_numbers, competition_numbers, dead_threshold, dead_warmup,
 ):  # fmt: skip
@@ -161,14 +184,15 @@ def train(
                 if stale[m]:
                     tabulate(weight, table, m)
                     stale[m] = False
-            spread(threshold, theta, maps, half, width)
+            spread(threshold, theta, patch, maps, half, width)
             left[0] = min(batch_size, order.size - n)
         at = order[n] * steps
         inside = offsets[at : at + steps + 1]
         few = inside[-1] - inside[0] < sparse
         tiles, tile_of = (fine, fine_of) if few else (whole, whole_of)
         n_winners = compete(
-            inside - inside[0], sites[inside[0] : inside[-1]], steps, v, table, theta, tiles, tile_of, stamps, opened,
+            inside - inside[0], sites[inside[0] : inside[-1]], steps, v, table, theta, patch,
+            excites(table, theta, mode, leak, factor), tiles, tile_of, stamps, opened,
             mode, leak, factor, restless(theta, mode, leak, factor), begin, columns, channels,
             first_input, keys, n_keys, won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
         )  # fmt: skip
