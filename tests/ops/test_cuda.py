@@ -1,5 +1,8 @@
 """The Triton kernels against the reference, bit for bit: on a GPU, or on tiny shapes under Triton's interpreter."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -193,3 +196,17 @@ def test_chains_of_no_sample_of_many_steps_and_of_wide_pools(triton_ops, meaning
         triton_ops.encode(np.zeros((1, 33, 2, 1, 3), np.uint8), chain(device, (None, None, None)))
     with pytest.raises(ValueError, match="a pool over 9 x 9"):
         triton_ops.encode(frames, chain(device, ((9, 9), None, None)))
+
+
+def test_without_triton_the_backend_says_what_is_missing():
+    code = """if True:
+        import sys
+        sys.modules["triton"] = None
+        from spikeseg.ops import backend
+        backend("reference"), backend("cpu")
+        try:
+            backend("cuda", "cuda")
+        except ImportError as error:
+            print(error)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("the cuda backend needs triton") and done.stdout.count("\n") == 1

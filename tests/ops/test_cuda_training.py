@@ -206,6 +206,21 @@ def test_weights_that_the_caller_changes_count(triton_ops, meaning, device):
     assert_same(*states)
 
 
+def test_what_convolves_next_is_the_master_rounded_half_to_even(triton_ops, device):
+    from spikeseg.ops.cuda_memory import levels, tabulated
+
+    rule = a_rule(soft_bounds=False, lr_plus=1.5 / 4096, lr_minus=0.5 / 4096, weight_min=-1.0, wta="global", maps=None, base=0.0)
+    state = a_state(2, 1, 3, rule.base, device)
+    state.weight.copy_(torch.arange(-9, 9).reshape(2, 1, 3, 3) / 4096)
+    state.theta += 2.5 / 4096
+    state.threshold.fill_(-1.0)  # every map wins
+    training = triton_ops.Training(state, rule)
+    training.run(some_lists(12, 2, 3, 1, 3, 3, density=0.5), np.array([0]))
+    assert (state.weight * 4096 % 1 == 0.5).all()
+    assert torch.equal(training._weights, tabulated(state.weight, 2))
+    assert torch.equal(training._levels, levels(state.threshold, 2)) and training._levels[0] == 2
+
+
 def test_silence_teaches_nothing(triton_ops, meaning, device):
     state, rule = a_state(2, 1, 3, 1.0, device), a_rule()
     before = state.weight.clone()
