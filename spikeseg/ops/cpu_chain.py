@@ -96,9 +96,7 @@ class _Link:
         cells = self.maps * self.size[0] * self.size[1]
         self._cells = (np.zeros((steps, cells // 64 + 1), np.uint64), *(np.zeros((steps, cells), np.int32) for _ in range(2)))
         self._sites, self._kept = np.zeros(cells * steps, np.int32), np.zeros(cells * steps, np.int32)
-        threshold = in_units(layer.threshold)
-        self.patch = np.tile(threshold, layer.weight.shape[-1])
-        self.adapt(threshold[:, None, None], max(size))
+        self.adapt(in_units(layer.threshold)[:, None, None], max(size))
 
     def adapt(self, thresholds: np.ndarray, block: int) -> None:
         """Thresholds int32 (maps, rows, columns) of blocks from now on."""
@@ -108,8 +106,8 @@ class _Link:
         self.theta = np.ascontiguousarray(np.pad(rows, beside, constant_values=cpu_kernels.NEVER))
         self.block = block
         flat, m = self.theta.reshape(-1), self.membranes
-        uniform = thresholds.shape[1:] == (1, 1)  # as the patch says
-        self.exciting = uniform and bool(cpu_kernels.excites(m.table, flat, *m.dynamics))
+        self.patch = np.tile(thresholds[:, 0, 0], m.table.shape[0])
+        self.exciting = thresholds.shape[1:] == (1, 1) and bool(cpu_kernels.excites(m.table, flat, *m.dynamics))
         self.restless = bool(cpu_kernels.restless(flat, *m.dynamics))
 
     def run(self, offsets: np.ndarray, sites: np.ndarray, counts: np.ndarray) -> PooledSpikes:
