@@ -1,4 +1,5 @@
 # make demo: the whole path on built-in recordings.  make test: the test suite.  Both set up .venv themselves.
+# make test-gpu: the CUDA kernels on a GPU.  make bench: the benchmarks, tables and benchmarks/results/*.json.
 # With a GPU: make demo CONSTRAINTS=          Another Python: make test PYTHON=python3.12
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 SETUP := setup.cfg pyproject.toml $(CONSTRAINTS)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-gpu bench lint clean
 
 demo: $(VENV)/.installed
 	@echo "== demo: simulate, prepare, train conv2 and conv3, evaluate (a few minutes on two cores)"
@@ -18,6 +19,16 @@ demo: $(VENV)/.installed
 test: $(VENV)/.tested
 	@echo "== test: the suite with coverage (a few minutes on two cores)"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --cov --cov-report=term --cov-fail-under=85
+
+test-gpu: $(VENV)/.tested
+	@echo "== test-gpu: the CUDA kernels against the CPU's, bit for bit, on full shapes"
+	$(BIN)/python -m pytest -q -m gpu -rs
+
+bench: $(VENV)/.tested
+	@echo "== bench: ours beside the others, each pair from one run (about half an hour on a quiet machine)"
+	@mkdir -p benchmarks/results
+	@for name in prepare training inference scaling; do \
+		echo "== $$name"; $(BIN)/python benchmarks/$$name.py --json benchmarks/results/$$name.json || exit 1; done
 
 lint: $(VENV)/.tested
 	@echo "== lint: ruff and mypy"

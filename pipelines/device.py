@@ -35,6 +35,13 @@ def network_device(name: str, backend: str) -> torch.device:
     device = torch_device("cpu" if backend == "cpu" else name)
     if backend == "cuda" and device.type != "cuda":
         raise InputError(f"backend: cuda needs a GPU, but device {name} is not one here; use backend: auto")
+    if device.type == "cuda" and backend != "reference":
+        from spikeseg.ops import backend as ops_backend
+
+        try:
+            ops_backend(backend, device)
+        except ImportError as error:
+            raise InputError(f"backend: {error}") from None
     return device
 
 

@@ -142,7 +142,7 @@ class DataConfig:
     data_root: str | None = key(None)
     sensor: str = key("all", choices=("ATIS", "DAVIS", "all"))
     batch_size: int = key(1, low=1)
-    num_workers: int = key(0, low=0)  # processes for reading and preparing
+    num_workers: int = key(0, low=0)  # processes for reading and preparing, threads for the network
     n_timesteps: int = key(10, low=1)
     timestep_ms: float = key(10.0, low=0.001)
     window_overlap: float = key(0.0, low=0.0, high=0.99)  # share of a window that the next one sees again
