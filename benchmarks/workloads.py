@@ -54,6 +54,28 @@ def random_frames(density: float, samples: int, shape: tuple[int, int, int, int]
     return random_lists(density, samples, shape, seed).dense()
 
 
+def streaks(density: float, samples: int, shape: tuple[int, int, int, int] = CONV2_INPUT, seed: int = 0) -> SpikeLists:
+    """Bars that move at a steady pace, each in one channel, make half of the spikes; noise makes the rest."""
+    rng = np.random.default_rng(seed)
+    steps, channels, height, width = shape
+    offsets = np.array([[(along, across) for along in range(-3, 4)] for across in (0, 1)]).reshape(-1, 2)
+    sites = channels * height * width
+    number = max(1, round(density / 2 * sites / len(offsets)))
+    parts = []
+    for _ in range(samples):
+        dense = np.zeros(shape, bool)
+        start, pace = rng.random((number, 2)) * (height, width), rng.uniform(-2, 2, (number, 2))
+        angle, channel = rng.uniform(0, np.pi, number), rng.integers(0, channels, number)
+        turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], -1).reshape(-1, 2, 2)
+        bar = np.einsum("nij,kj->nki", turn, offsets)
+        for t in range(steps):
+            at = np.rint(start[:, None] + t * pace[:, None] + bar).astype(int)
+            dense[t, channel[:, None], at[..., 0] % height, at[..., 1] % width] = True
+        noise = max(0.0, (density - dense.mean()) / (1 - dense.mean()))
+        parts.append(SpikeLists.of((dense | (rng.random(shape, np.float32) < noise))[None]))
+    return SpikeLists.joined(parts)
+
+
 # -- the demo ---------------------------------------------------------------------------------------
 
 
