@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ class SpikeLists(NamedTuple):
     def of(cls, dense: np.ndarray) -> SpikeLists:
         """From samples (N, T, C, H, W); whatever is above 0 is a spike."""
         samples, steps, *site = dense.shape
-        rows = (dense > 0).reshape(samples * steps, -1)
+        rows = (dense > 0).reshape(samples * steps, math.prod(site))
         where, sites = np.nonzero(rows)
         counts = np.bincount(where, minlength=len(rows))
         return cls(_offsets(counts), sites.astype(np.int32), (steps, site[0], site[1], site[2]))
@@ -54,7 +55,7 @@ class SpikeLists(NamedTuple):
     def dense(self) -> np.ndarray:
         """uint8 (N, T, C, H, W) of 0 and 1."""
         steps, *site = self.shape
-        rows = np.zeros((len(self.offsets) - 1, int(np.prod(site))), np.uint8)
+        rows = np.zeros((len(self.offsets) - 1, math.prod(site)), np.uint8)
         rows[np.repeat(np.arange(len(rows)), np.diff(self.offsets)), self.sites] = 1
         return rows.reshape(self.samples, steps, *site)
 

@@ -48,6 +48,7 @@ def test_the_cuda_backend_is_never_replaced(gpus):
     with pytest.raises(InputError, match="backend: cuda needs a GPU, but device cpu is not one here; use backend: auto"):
         network_device("cpu", "cuda")
     if gpus:
+        pytest.importorskip("triton")
         assert network_device("cuda", "cuda").type == "cuda"
         with pytest.raises(InputError, match="--device cuda: backend: cpu runs on the CPU"):
             require_device("cuda", "cpu")
