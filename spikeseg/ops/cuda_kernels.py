@@ -2,7 +2,7 @@
 
 Potentials are int32 in units of 2**-12. A synaptic input is a matrix product of whole numbers on the tensor cores, which multiply
 int8 and add int32 without rounding: a weight is cut into parts of 7 bits (the last one signed), the parts stand side by side as
-columns of one product, and are put together afterwards. Tensor cores of floating point would be faster to feed but round.
+columns of one product, and are put together afterwards.
 
 Rows of a product are neurons' positions, its inner dimension the C*K*K synapses ("taps"). Input planes lie padded by K//2 on
 every side, so that the input of the tap with offset ``taps[k]`` of the neuron at (y, x) is ``plane[y * width + x + taps[k]]``,
