@@ -74,7 +74,17 @@ def test_every_membrane_under_every_competition(triton_ops, meaning, device, wta
 )
 def test_every_rule_under_every_competition(triton_ops, meaning, device, wta, changes):
     rule = a_rule(wta=wta, **changes)
-    learn_both(triton_ops, meaning, device, rule, some_lists(2, 3, 3, 1, 4, 5), np.array([0, 1, 2, 1, 0]))
+    learn_both(triton_ops, meaning, device, rule, some_lists(2, 3, 3, 1, 4, 5), np.array([0, 1, 2, 1, 0]), calls=3)
+
+
+def test_a_potential_at_the_threshold_of_the_competition_takes_part(triton_ops, meaning, device):
+    rule = a_rule(base=0.25, competition=Competition(0.0, 0.0, 0.5, 1.5))
+    states = [a_state(2, 1, 3, rule.base, where) for where in (device, "cpu")]
+    for state, ops in zip(states, (triton_ops, meaning), strict=True):
+        state.weight.fill_(0.5)
+        ops.Training(state, rule).run(SpikeLists(np.array([0, 1]), np.array([4], np.int32), (1, 1, 3, 3)), np.array([0]))
+    assert_same(*states)
+    assert states[1].wins.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("wta", MODES)
