@@ -77,9 +77,9 @@ def _columns(events: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, ...
 @cache
 def _compiled() -> tuple[Any, Any]:
     """The loops as machine code, compiled once per machine."""
-    from numba import njit
+    from spikeseg.compiled import compiled
 
-    return njit(cache=True)(_denoise_loop), njit(cache=True)(_graded_loop)
+    return compiled()(_denoise_loop), compiled()(_graded_loop)
 
 
 def _denoise_loop(

@@ -6,10 +6,10 @@ or in NUMBA_CACHE_DIR).
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit, types
+from numba import types
+
+from spikeseg.compiled import compiled
 
 Array = np.ndarray
 
@@ -20,11 +20,7 @@ def _frames(kind: types.Type) -> types.Array:
     return types.Array(kind, 4, "C", readonly=True)
 
 
-def _compiled(*signatures: Any) -> Any:
-    return njit(list(signatures), cache=True, nogil=True, boundscheck=False)
-
-
-@_compiled(*(types.void(_frames(kind), _PIXELS, _PIXELS) for kind in (types.uint8, types.uint16, types.float64)))
+@compiled(*(types.void(_frames(kind), _PIXELS, _PIXELS) for kind in (types.uint8, types.uint16, types.float64)))
 def count(window: Array, fired: Array, total: Array) -> None:
     """Events of each pixel of a window (T, P, H, W) into fired (P, H, W), and added to total."""
     flat, pixels, sums = window.reshape(window.shape[0], fired.size), fired.reshape(fired.size), total.reshape(total.size)
@@ -36,7 +32,7 @@ def count(window: Array, fired: Array, total: Array) -> None:
         sums[i] += pixels[i]
 
 
-@_compiled(types.void(types.float64[::1], types.int64, types.float64[::1]))
+@compiled(types.void(types.float64[::1], types.int64, types.float64[::1]))
 def fold(columns: Array, side: int, sums: Array) -> None:
     """Sums of `side` columns each, the last of what is left."""
     for b in range(sums.size):
@@ -45,7 +41,7 @@ def fold(columns: Array, side: int, sums: Array) -> None:
             sums[b] += columns[x]
 
 
-@_compiled(types.void(_PIXELS, types.int64, _BLOCKS))
+@compiled(types.void(_PIXELS, types.int64, _BLOCKS))
 def block_sums(values: Array, side: int, sums: Array) -> None:
     """Sums of values (P, H, W) over square blocks, into (P, hb, wb)."""
     _, height, width = values.shape
@@ -60,7 +56,7 @@ def block_sums(values: Array, side: int, sums: Array) -> None:
             fold(columns, side, sums[p, r])
 
 
-@_compiled(types.void(_PIXELS, _BLOCKS, types.int64, types.int64, _MASK))
+@compiled(types.void(_PIXELS, _BLOCKS, types.int64, types.int64, _MASK))
 def leave_out(fired: Array, limit: Array, side: int, halo: int, quiet: Array) -> None:
     """Clear `quiet` (H, W) in a square of side `halo` around each pixel that fired more than its block's limit."""
     polarities, height, width = fired.shape
@@ -77,7 +73,7 @@ def leave_out(fired: Array, limit: Array, side: int, halo: int, quiet: Array) ->
                     quiet[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = False
 
 
-@_compiled(types.void(_PIXELS, _MASK, types.int64, _BLOCKS, types.float64[:, ::1]))
+@compiled(types.void(_PIXELS, _MASK, types.int64, _BLOCKS, types.float64[:, ::1]))
 def quiet_sums(fired: Array, quiet: Array, side: int, sums: Array, pixels: Array) -> None:
     """Per block: events of the quiet pixels into sums (P, hb, wb), their number into pixels (hb, wb)."""
     polarities, height, width = fired.shape
@@ -98,7 +94,7 @@ def quiet_sums(fired: Array, quiet: Array, side: int, sums: Array, pixels: Array
             fold(events[p], side, sums[p, r])
 
 
-@_compiled(types.void(_BLOCKS, _BLOCKS))
+@compiled(types.void(_BLOCKS, _BLOCKS))
 def medians(blocks: Array, result: Array) -> None:
     """Median of each block (P, hb, wb) and its eight neighbours; the border repeats itself."""
     polarities, rows, columns = blocks.shape

@@ -6,10 +6,10 @@ lie in the structured array, and kept on disk (beside the package, or in NUMBA_C
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit, types
+from numba import types
+
+from spikeseg.compiled import compiled
 
 Array = np.ndarray
 
@@ -24,11 +24,9 @@ def _column(kind: types.Type) -> types.Array:
 
 
 _T, _X, _P = _column(types.int64), _column(types.int16), _column(types.boolean)
-def _compiled(*signatures: Any) -> Any:
-    return njit(list(signatures), cache=True, nogil=True, boundscheck=False)
 
 
-@_compiled(types.int64(_T, types.int64, types.int64))
+@compiled(types.int64(_T, types.int64, types.int64))
 def reach(t: Array, i: int, time: int) -> int:
     """The first index from i on whose t is at least `time`."""
     low, stride = i, 64
@@ -46,7 +44,7 @@ def reach(t: Array, i: int, time: int) -> int:
     return low
 
 
-@_compiled(types.UniTuple(types.int64, 5)(_T, _X, _X))
+@compiled(types.UniTuple(types.int64, 5)(_T, _X, _X))
 def scan(t: Array, x: Array, y: Array) -> tuple[int, int, int, int, int]:
     """First index where t goes back (0: nowhere), and x from, x to, y from, y to; there has to be an event."""
     back = 0
@@ -60,7 +58,7 @@ def scan(t: Array, x: Array, y: Array) -> tuple[int, int, int, int, int]:
     return back, x_low, x_high, y_low, y_high
 
 
-@_compiled(types.int64(_T, _STARTS, types.int64))
+@compiled(types.int64(_T, _STARTS, types.int64))
 def inside(t: Array, start_us: Array, window_us: int) -> int:
     """Events in the windows that start at start_us (rising), once for each window that holds them."""
     count = first = 0
@@ -70,7 +68,7 @@ def inside(t: Array, start_us: Array, window_us: int) -> int:
     return count
 
 
-@_compiled(
+@compiled(
     types.void(_T, _X, _X, _P, _STARTS, types.int64, types.int64, _TABLE, _TABLE, types.uint64, _PLACES),
 )
 def place(
@@ -93,14 +91,14 @@ def place(
             frame += np.uint64(2) * area
 
 
-@_compiled(types.void(types.uint8[::1], _PLACES, types.uint8), types.void(types.uint16[::1], _PLACES, types.uint16))
+@compiled(types.void(types.uint8[::1], _PLACES, types.uint8), types.void(types.uint16[::1], _PLACES, types.uint16))
 def mark(frames: Array, places: Array, value: int) -> None:
     """Write `value` wherever an event falls."""
     for i in range(places.size):
         frames[places[i]] = value
 
 
-@_compiled(types.int64(types.uint16[::1], _PLACES))
+@compiled(types.int64(types.uint16[::1], _PLACES))
 def count(frames: Array, places: Array) -> int:
     """Add 1 wherever an event falls. Returns the first place where 16 bits do not suffice, or -1."""
     most = np.uint16(np.iinfo(np.uint16).max)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cpu_kernels import NEVER, SCAN, ZERO, advance, compiled, pour, reaches, sort_by_row
+from spikeseg.compiled import compiled
+
+from .cpu_kernels import NEVER, SCAN, ZERO, advance, pour, reaches, sort_by_row
 
 
-@compiled
+@compiled()
 def addresses(frame, sites, counts):
     """Flat addresses of the pixels above 0, and their counts; -> how many. frame: (n,) uint8 or uint16."""
     found = 0
@@ -29,7 +31,7 @@ def addresses(frame, sites, counts):
     return found
 
 
-@compiled
+@compiled()
 def deposit(cell, potential, index, marks, best, place):
     """Mark an output cell as spiking, and keep the strongest input's index, the lowest among equals."""
     word, bit = cell >> 6, np.uint64(1) << np.uint64(cell & 63)
@@ -40,7 +42,7 @@ def deposit(cell, potential, index, marks, best, place):
         best[cell], place[cell] = potential, index
 
 
-@compiled
+@compiled()
 def collect(marks, place, out_sites, out_kept, found):
     """List the marked cells in order and clear the marks; -> entries so far."""
     for word in range(marks.size):
@@ -61,7 +63,7 @@ def collect(marks, place, out_sites, out_kept, found):
     return found
 
 
-@compiled
+@compiled()
 def fire(
     v, theta, level, row, first, maps, half, height, width, pool_kernel, stride, out_height, out_width, marks, best, place
 ):
@@ -91,7 +93,7 @@ def fire(
                     deposit((m * out_height + y) * out_width + x, potential, index, marks, best, place)
 
 
-@compiled
+@compiled()
 def run_layer(
     offsets, sites, counts, steps, height, width, v, table, theta, block, patch, exciting, tiles, tile_of, stamps, opened,
     mode, leak, factor, restless, begin, columns, channels, times, pool_kernel, stride, out_height, out_width, marks, best, place,
@@ -138,7 +140,7 @@ def run_layer(
         out_offsets[t + 1] = collect(marks[t], place[t], out_sites, out_kept, out_offsets[t])
 
 
-@compiled
+@compiled()
 def run_dense(
     offsets, sites, counts, v, table, theta, tiles, tile_of, stamps, opened, mode, leak, factor, begin, columns, channels, times,
     state, spikes, potentials,
@@ -179,7 +181,7 @@ def run_dense(
                 state[m, row, x] = np.float32(potential[(x + half) * maps + m]) / unit
 
 
-@compiled
+@compiled()
 def pool_dense(spikes, potentials, kernel, stride, out_spikes, out_indices):
     """Max pooling over spikes. spikes, potentials: float32 (N, H, W); out: float32 and int64 (N, H', W')."""
     samples, height, width = spikes.shape

@@ -16,12 +16,9 @@ instead of every potential down, and a neuron that reaches its threshold within 
 
 from __future__ import annotations
 
-import logging
-from typing import Any
-
 import numpy as np
-from numba import njit
-from numba.core.event import Event, Listener, install_listener
+
+from spikeseg.compiled import compiled
 
 NO_LEAK, SUBTRACTIVE, MULTIPLICATIVE = 0, 1, 2
 NEVER = np.int32(2**30)
@@ -34,41 +31,19 @@ ZERO, LOWEST = np.int32(0), np.int32(-(2**31))
 UNITS = np.float32(4096.0)
 
 
-class _Announcement(Listener):
-    """Says once that numba compiles, which takes half a minute on a fresh installation; code from the cache is not compiled."""
-
-    def on_start(self, event: Event) -> None:
-        if not self.made:
-            self.made = True
-            logging.getLogger("spikeseg").info("compiling kernels for this machine (once; takes up to a minute)")
-
-    def on_end(self, event: Event) -> None:
-        pass
-
-    made = False
-
-
-install_listener("numba:compile", _Announcement())
-
-
-def compiled(function: Any) -> Any:
-    """Compiled on first use, kept on disk, run without the interpreter's lock."""
-    return njit(function, cache=True, nogil=True, boundscheck=False)
-
-
-@compiled
+@compiled()
 def add(v, w):
     for i in range(v.size):
         v[i] += w[i]
 
 
-@compiled
+@compiled()
 def add_times(v, w, count):
     for i in range(v.size):
         v[i] += count * w[i]
 
 
-@compiled
+@compiled()
 def forget(v, mode, leak, factor, times):
     """What `times` steps without input leave of the potentials."""
     if mode == SUBTRACTIVE:
@@ -81,7 +56,7 @@ def forget(v, mode, leak, factor, times):
                 v[i] = np.int32(np.rint(np.float64(v[i]) * factor))
 
 
-@compiled
+@compiled()
 def settle(v, theta, mode, leak):
     """End a step: leak and floor of the subtractive mode; -> how far the highest potential lies above its threshold.
 
@@ -98,7 +73,7 @@ def settle(v, theta, mode, leak):
     return above
 
 
-@compiled
+@compiled()
 def open_tile(v, stamps, tile, t, mode, leak, factor):
     """Bring a tile's potentials to the present, before the input of step t."""
     before = stamps[tile]
@@ -112,7 +87,7 @@ def open_tile(v, stamps, tile, t, mode, leak, factor):
     stamps[tile] = t + 1
 
 
-@compiled
+@compiled()
 def sort_by_row(offsets, sites, counts, first_step, last_step, height, width, begin, columns, channels, times):
     """Sort the input of some steps by step and row.
 
@@ -150,7 +125,7 @@ def sort_by_row(offsets, sites, counts, first_step, last_step, height, width, be
         starts[0] = offsets[t]
 
 
-@compiled
+@compiled()
 def reaches(v, theta, level):
     """Whether a neuron is at its threshold; potentials and thresholds are `level` apart."""
     above = LOWEST
@@ -159,7 +134,7 @@ def reaches(v, theta, level):
     return above >= level
 
 
-@compiled
+@compiled()
 def add_and_look(v, w, theta, floor):
     """Add what one spike brings to potentials on a floor; -> how far the highest lies above its threshold."""
     above = LOWEST
@@ -170,7 +145,7 @@ def add_and_look(v, w, theta, floor):
     return above
 
 
-@compiled
+@compiled()
 def pour(v, row, t, begin, columns, channels, table, patch, leak, touched, reached):
     """Run one row's neurons through step t, where input only excites; -> whether one is at its threshold.
 
@@ -205,7 +180,7 @@ def pour(v, row, t, begin, columns, channels, table, patch, leak, touched, reach
     return reached[0] < reached[1]
 
 
-@compiled
+@compiled()
 def advance(
     v, row, t, begin, columns, channels, times, counted, table, theta,
     tiles, tile_of, stamps, opened, mode, leak, factor, restless,
@@ -259,7 +234,7 @@ def advance(
     return found
 
 
-@compiled
+@compiled()
 def tabulate(weight, table, m):
     """Round map m's weights (C_out, C_in, K, K) into the table."""
     channels, kernel, maps = weight.shape[1], weight.shape[2], weight.shape[0]
@@ -270,7 +245,7 @@ def tabulate(weight, table, m):
                 table[kernel - 1 - ky, c, (kernel - 1 - kx) * maps + m] = units
 
 
-@compiled
+@compiled()
 def spread(threshold, theta, patch, maps, half, width):
     """Thresholds of the maps, rounded: along one row, out of reach beside the frame, and for what one spike touches."""
     theta[:] = NEVER
@@ -281,7 +256,7 @@ def spread(threshold, theta, patch, maps, half, width):
             theta[column * maps + m] = np.int32(np.rint(threshold[m] * UNITS))
 
 
-@compiled
+@compiled()
 def restless(theta, mode, leak, factor):
     """Whether a neuron without input may fire, so that no tile may be left alone."""
     if (mode == SUBTRACTIVE and leak < 0) or (mode == MULTIPLICATIVE and not 0.0 <= factor <= 1.0):
@@ -292,7 +267,7 @@ def restless(theta, mode, leak, factor):
     return False
 
 
-@compiled
+@compiled()
 def excites(table, theta, mode, leak, factor):
     """Whether input only excites, see the module's text."""
     if mode == MULTIPLICATIVE or restless(theta, mode, leak, factor):
@@ -304,13 +279,13 @@ def excites(table, theta, mode, leak, factor):
     return lowest >= 0
 
 
-@compiled
+@compiled()
 def key(potential, address):
     """Sorts candidates: highest potential first, then lowest flat address (m*H + y)*W + x."""
     return (np.int64(2**31) - potential) << 31 | address
 
 
-@compiled
+@compiled()
 def sink(heap, at, size):
     """Let the number at `at` sink to its place in a heap (lowest first) of `size` numbers."""
     moved = heap[at]
@@ -325,7 +300,7 @@ def sink(heap, at, size):
     heap[at] = moved
 
 
-@compiled
+@compiled()
 def greedy(keys, n_keys, won, inhibited, winners, n_winners, t, limit, by_map, by_place, radius):
     """Winners of one step among candidates, strongest first; -> winners so far.
 

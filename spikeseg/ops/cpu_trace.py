@@ -6,20 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spikeseg.compiled import compiled
+
 from . import cpu_kernels
-from .cpu_kernels import compiled
 from .cpu_memory import as_array
 from .lists import SpikeLists
 from .types import Layer, PooledSpikes
 
 
-@compiled
+@compiled()
 def add_weighted(a, w, value):
     for i in range(a.size):
         a[i] += value * w[i]
 
 
-@compiled
+@compiled()
 def untabulate(weight, table):
     """Rounded excitatory weights (C_out, C_in, K, K) as one traced neuron spreads them: float64 (C_out, K, K * C_in)."""
     maps, channels, kernel = weight.shape[:3]
@@ -31,7 +32,7 @@ def untabulate(weight, table):
                     table[m, ky, kx * channels + c] = max(units, 0.0) / 4096.0
 
 
-@compiled
+@compiled()
 def descend(offsets, neurons, values, table, height, width, traced, gate_offsets, gate_sites, decay, out):
     """Through one convolution, from the last step to the first: what arrives at each spike of the layer below.
 
@@ -64,7 +65,7 @@ def descend(offsets, neurons, values, table, height, width, traced, gate_offsets
             out[k] = traced[y, (gate_sites[k] % width + half) * channels + c]
 
 
-@compiled
+@compiled()
 def reached(offsets, sites, kept, latest, found, out_offsets, out_sites, out_kept):
     """Every site that has spiked up to each step, with the pooling index of its last spike; fills out only if it has room.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikeseg.compiled import compiled
+
 from .cpu_kernels import (
     SCAN,
     ZERO,
     advance,
-    compiled,
     excites,
     greedy,
     key,
@@ -21,7 +22,7 @@ from .cpu_kernels import (
 )
 
 
-@compiled
+@compiled()
 def candidates(v, theta, level, row, first, maps, half, keys, n_keys, won, inhibited, by_map, spent, competing):
     """Reset what has fired in a part of a row, and list those that may win.
 
@@ -54,7 +55,7 @@ def candidates(v, theta, level, row, first, maps, half, keys, n_keys, won, inhib
             n_keys[m] += 1
 
 
-@compiled
+@compiled()
 def strengthen(weight, m, row, column, t, first_input, rates, bounds, soft):
     """STDP of one winner, in place: w + rate * (w * (1 - w)), clamped; float32 throughout.
 
@@ -81,7 +82,7 @@ def strengthen(weight, m, row, column, t, first_input, rates, bounds, soft):
                 weight[m, c, ky, kx] = min(max(w, bounds[0]), bounds[1])
 
 
-@compiled
+@compiled()
 def adapt_maps(theta, threshold, base, won, numbers):
     """Homeostasis per map after a sample. numbers: float32 rest, plus, tau, top; empty: none."""
     for m in range(theta.size):
@@ -92,7 +93,7 @@ def adapt_maps(theta, threshold, base, won, numbers):
         threshold[m] = theta[m] + base
 
 
-@compiled
+@compiled()
 def adapt_competition(competing, winners, n_winners, numbers):
     """Homeostasis of the competition after a sample. numbers: float32 target_rate, lr, low, high."""
     target, lr, low, high = numbers
@@ -109,7 +110,7 @@ def adapt_competition(competing, winners, n_winners, numbers):
         flat[place] = min(max(kept[k] + gained, low), high)
 
 
-@compiled
+@compiled()
 def compete(
     offsets, sites, steps, v, table, theta, patch, exciting, tiles, tile_of, stamps, opened, mode, leak, factor, restless_now,
     begin, columns, channels, first_input, keys, n_keys, won, inhibited, spent, competing,
@@ -163,7 +164,7 @@ def compete(
     return n_winners
 
 
-@compiled
+@compiled()
 def train(
     order, offsets, sites, steps, v, table, theta, patch, fine, fine_of, whole, whole_of, sparse, stamps, opened,
     mode, leak, factor, begin, columns, channels, first_input, keys, n_keys, won, inhibited, spent, competing,

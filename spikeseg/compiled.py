@@ -1,0 +1,33 @@
+"""Functions compiled by numba: kept on disk, announced when they are not there yet."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from numba import njit
+from numba.core.event import Event, Listener, register
+
+
+class _Announcement(Listener):
+    """Says once that numba compiles: half a minute on a fresh installation. What comes from the disk is not compiled."""
+
+    made = False
+
+    def on_start(self, event: Event) -> None:
+        if not self.made:
+            self.made = True
+            logging.getLogger("spikeseg").info("compiling kernels for this machine (once; takes up to a minute)")
+
+    def on_end(self, event: Event) -> None:
+        pass
+
+
+register("numba:compile", _Announcement())
+
+
+def compiled(*signatures: Any) -> Any:
+    """Decorator: compile, at once for these signatures, or without any at first use; kept beside the package or in
+    NUMBA_CACHE_DIR. The code runs without the interpreter's lock and does not look where it writes."""
+    options: Any = {"cache": True, "nogil": True, "boundscheck": False}
+    return njit(list(signatures), **options) if signatures else njit(**options)
