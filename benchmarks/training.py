@@ -178,7 +178,7 @@ def workloads(quick: bool) -> list[tuple[str, SpikeLists, Rule]]:
 def main() -> None:
     """Measure, print, and write JSON where asked to."""
     parser = options("Training of a conv2 from cached spikes, beside dense torch.", markdown=True)
-    parser.add_argument("--repetitions", type=int, default=7, metavar="N", help="times that each side is measured [7]")
+    parser.add_argument("--repetitions", type=int, default=5, metavar="N", help="times that each side is measured [5]")
     chosen = parser.parse_args()
     repetitions = 1 if chosen.quick else chosen.repetitions
     results = [measured(*workload, repetitions, chosen.quick) for workload in workloads(chosen.quick)]
