@@ -16,7 +16,7 @@ from spikeseg.core.neurons import LeakMode
 
 from . import cpu_inference, cpu_kernels, cpu_training
 from .cpu_chain import encode
-from .cpu_memory import Membranes, as_array, in_units
+from .cpu_memory import Membranes, aligned, as_array, in_units
 from .cpu_trace import trace
 from .lists import SpikeLists
 from .reference import SILENT, pooled_size
@@ -168,8 +168,8 @@ class _TrainingScratch:
     def __init__(self, weight: Tensor, size: tuple[int, int], rule: Rule) -> None:
         maps, channels = weight.shape[:2]
         self.membranes = Membranes(weight, size, rule.mode, rule.leak)
-        self.theta = np.zeros(self.membranes.v.shape[1], np.int32)
-        self.patch = np.zeros(self.membranes.table.shape[2], np.int32)
+        self.theta = aligned(self.membranes.length)
+        self.patch = aligned(len(weight) * weight.shape[-1])
         self.first_input = np.zeros((channels, *size), np.int32)
         self.keys = np.zeros((maps, size[0] * size[1]), np.int64)
         self.n_keys = np.zeros(maps, np.int64)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from . import cpu_inference, cpu_kernels
-from .cpu_memory import Membranes, as_array, in_units
+from .cpu_memory import Membranes, aligned, as_array, in_units
 from .lists import SpikeLists
 from .reference import pooled_size
 from .types import BlockThreshold, Layer, PooledSpikes
@@ -103,10 +103,12 @@ class _Link:
         columns = np.arange(self.input_size[1]) // block
         rows = thresholds[:, :, columns].transpose(1, 2, 0).reshape(thresholds.shape[1], -1)
         beside = ((0, 0), (self.half * self.maps, self.half * self.maps))
-        self.theta = np.ascontiguousarray(np.pad(rows, beside, constant_values=cpu_kernels.NEVER))
+        self.theta = aligned(len(rows), self.membranes.length)
+        self.theta[:] = np.pad(rows, beside, constant_values=cpu_kernels.NEVER)
         self.block = block
         flat, m = self.theta.reshape(-1), self.membranes
-        self.patch = np.tile(thresholds[:, 0, 0], m.table.shape[0])
+        self.patch = aligned(self.maps * m.table.shape[0])
+        self.patch[:] = np.tile(thresholds[:, 0, 0], m.table.shape[0])
         self.exciting = thresholds.shape[1:] == (1, 1) and bool(cpu_kernels.excites(m.table, flat, *m.dynamics))
         self.restless = bool(cpu_kernels.restless(flat, *m.dynamics))
 

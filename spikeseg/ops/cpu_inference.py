@@ -110,7 +110,7 @@ def run_layer(
         out_offsets: int64 (T + 1,), filled; so are out_sites and out_kept.
     """
     kernel = table.shape[0]
-    maps, half = table.shape[2] // kernel, kernel // 2
+    maps, half = patch.size // kernel, kernel // 2
     stamps[:] = 0
     reached = np.empty(2, np.int64)
     sort_by_row(offsets, sites, counts, 0, steps, height, width, begin, columns, channels, times)
@@ -118,7 +118,7 @@ def run_layer(
         levels = theta[row // block]
         for t in range(steps):
             if exciting:
-                if pour(v[row], row, t, begin, columns, channels, table, patch, leak, stamps[row], reached):
+                if pour(v[row], row, t, begin, columns, channels, table, levels, patch, leak, stamps[row], reached):
                     a, b = reached
                     fire(
                         v[row, a:b], levels[a:b], np.int32(leak * (t + 1)), row, a, maps, half, height, width,
@@ -126,7 +126,7 @@ def run_layer(
                     )  # fmt: skip
                 continue
             found = advance(
-                v[row], row, t, begin, columns, channels, times, counts.size > 0, table, levels,
+                v[row], row, t, begin, columns, channels, times, counts.size > 0, table, patch.size, levels,
                 tiles, tile_of, stamps[row], opened, mode, leak, factor, restless,
             )  # fmt: skip
             for k in range(found):
@@ -166,7 +166,8 @@ def run_dense(
                 potential[(x + half) * maps + m] = np.int32(state[m, row, x] * unit)
         for t in range(1, steps + 1):
             advance(
-                potential, row, t, begin, columns, channels, times, True, table, never, tiles, tile_of, stamps[row], opened,
+                potential, row, t, begin, columns, channels, times, True, table, maps * table.shape[0], never,
+                tiles, tile_of, stamps[row], opened,
                 mode, leak, factor, True,
             )  # fmt: skip
             for m in range(maps):

@@ -146,16 +146,25 @@ def add_and_look(v, w, theta, floor):
 
 
 @compiled()
-def pour(v, row, t, begin, columns, channels, table, patch, leak, touched, reached):
+def add_on_floor(v, w, floor):
+    """Add what one spike brings to potentials on a floor."""
+    for i in range(v.size):
+        v[i] = np.int32(max(v[i], floor) + w[i])
+
+
+@compiled()
+def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched, reached):
     """Run one row's neurons through step t, where input only excites; -> whether one is at its threshold.
+
+    Few spikes are looked at as they come in, many once at the end of the step.
 
     Args:
         v: int32 (columns * maps,), potentials of the row, plus leak * (t + 1).
-        patch: int32 (K * maps,), thresholds of what one spike touches.
+        theta: int32 (columns * maps,), thresholds of the row; patch: int32 (K * maps,), of what one spike touches.
         touched: int32 (1,), 0 before the row's first input in the sample.
         reached: int64 (2,), filled: between which numbers of the row neurons may be at their thresholds.
     """
-    height, kernel, span = begin.shape[1] - 1, table.shape[0], table.shape[2]
+    height, kernel, span = begin.shape[1] - 1, table.shape[0], patch.size
     half, maps = kernel // 2, span // kernel
     low, high = max(0, row - half), min(height, row + half + 1)
     if begin[t, low] == begin[t, high]:
@@ -164,25 +173,32 @@ def pour(v, row, t, begin, columns, channels, table, patch, leak, touched, reach
         v[:] = 0
         touched[0] = 1
     floor, level = np.int32(leak * t), np.int32(leak * (t + 1))
-    first, last = v.size, 0
+    beside = half * maps
+    if (begin[t, high] - begin[t, low]) * span * 5 >= theta.size * 4:
+        for y in range(low, high):
+            lines = table[row - y + half]
+            for k in range(begin[t, y], begin[t, y + 1]):
+                add_on_floor(v[columns[k] * maps : columns[k] * maps + span], lines[channels[k], :span], floor)
+        reached[0], reached[1] = beside, theta.size - beside
+        return reaches(v[beside : theta.size - beside], theta[beside : theta.size - beside], level)
+    first, last = theta.size, 0
     for y in range(low, high):
         lines = table[row - y + half]
         for k in range(begin[t, y], begin[t, y + 1]):
             start = columns[k] * maps
-            if add_and_look(v[start : start + span], lines[channels[k]], patch, floor) >= level:
+            if add_and_look(v[start : start + span], lines[channels[k], :span], patch, floor) >= level:
                 first, last = min(first, start), max(last, start + span)
-    beside = half * maps
     if first < beside:
         v[first:beside] = level
-    if last > v.size - beside:
-        v[v.size - beside : last] = level
-    reached[0], reached[1] = max(first, beside), min(last, v.size - beside)
+    if last > theta.size - beside:
+        v[theta.size - beside : last] = level
+    reached[0], reached[1] = max(first, beside), min(last, theta.size - beside)
     return reached[0] < reached[1]
 
 
 @compiled()
 def advance(
-    v, row, t, begin, columns, channels, times, counted, table, theta,
+    v, row, t, begin, columns, channels, times, counted, table, span, theta,
     tiles, tile_of, stamps, opened, mode, leak, factor, restless,
 ):  # fmt: skip
     """Run one row's neurons through step t; -> how many tiles have a neuron at its threshold (``opened`` names them).
@@ -190,13 +206,12 @@ def advance(
     Args:
         v: int32 (columns * maps,), potentials of the row.
         begin, columns, channels, times: the sorted input; times counts only if `counted`.
-        table: int32 (K, C, K * maps), weights as one spike adds them.
+        table: int32 (K, C, at least K * maps), weights as one spike adds them; span: K * maps.
         theta: int32, thresholds of the row.
         tiles: int32 (tiles + 1,), first number of each tile. tile_of: int32 (columns,). stamps, opened: int32 (tiles,).
         restless: neurons without input may fire too.
     """
-    height = begin.shape[1] - 1
-    kernel, span = table.shape[0], table.shape[2]
+    height, kernel = begin.shape[1] - 1, table.shape[0]
     half, maps = kernel // 2, span // kernel
     n_open = 0
     low, high = max(0, row - half), min(height, row + half + 1)
@@ -212,7 +227,7 @@ def advance(
         lines = table[row - y + half]
         if in_one_piece and not counted:
             for k in range(begin[t, y], begin[t, y + 1]):
-                add(v[columns[k] * maps : columns[k] * maps + span], lines[channels[k]])
+                add(v[columns[k] * maps : columns[k] * maps + span], lines[channels[k], :span])
             continue
         for k in range(begin[t, y], begin[t, y + 1]):
             start = columns[k] * maps
@@ -222,9 +237,9 @@ def advance(
                     opened[n_open] = tile
                     n_open += 1
             if counted and times[k] != 1:
-                add_times(v[start : start + span], lines[channels[k]], times[k])
+                add_times(v[start : start + span], lines[channels[k], :span], times[k])
             else:
-                add(v[start : start + span], lines[channels[k]])
+                add(v[start : start + span], lines[channels[k], :span])
     found = 0
     for k in range(n_open):
         a, b = tiles[opened[k]], tiles[opened[k] + 1]

@@ -15,6 +15,9 @@ from . import cpu_kernels
 TILE = 256
 """Potentials in a tile, about, where input is sparse: small tiles find silence, large ones run at full width."""
 
+LINE = 16
+"""int32 in a cache line."""
+
 SPARSE = 0.25
 """Up to this share of neurons with input in a step, rows are cut into tiles; beyond, a row is one tile."""
 
@@ -22,8 +25,9 @@ class Membranes:
     """Scratch of one layer at one frame size: potentials, weight table and the tiles' bookkeeping.
 
     Attributes:
-        v: int32 (H, (W + 2 * (K // 2)) * maps).
-        table: int32 (K, C, K * maps).
+        length: numbers in a row, (W + 2 * (K // 2)) * maps.
+        v: int32 (H, at least length).
+        table: int32 (K, C, at least K * maps).
         fine, whole: rows cut into tiles, and left in one piece: each int32, the first number of each tile and the row's end, and
             int32, the tile of each column.
         sparse_rate: a sample with fewer spikes a step is run in fine tiles.
@@ -36,8 +40,9 @@ class Membranes:
         height, width = size
         columns = width + kernel - 1
         step = max(1, TILE // maps)
-        self.v = np.zeros((height, columns * maps), np.int32)
-        self.table = np.zeros((kernel, channels, kernel * maps), np.int32)
+        self.length = columns * maps
+        self.v = aligned(height, _full(self.length))
+        self.table = aligned(kernel, channels, _full(kernel * maps))
         self.fine, self.whole = (
             (np.array([*range(0, columns, k), columns], np.int32) * np.int32(maps), (np.arange(columns) // k).astype(np.int32))
             for k in (step, columns)
@@ -67,6 +72,20 @@ class Membranes:
         if len(self._columns) < spikes:
             self._columns, self._channels, self._times = (np.zeros(2 * spikes, np.int32) for _ in range(3))
         return self._begin, self._columns, self._channels, self._times
+
+
+def aligned(*shape: int) -> np.ndarray:
+    """int32 zeros that begin with a cache line: an access that straddles two costs twice."""
+    size = int(np.prod(shape))
+    room = np.zeros(size + LINE, np.int32)
+    start = -room.ctypes.data // room.itemsize % LINE
+    array: np.ndarray = room[start : start + size].reshape(shape)
+    return array
+
+
+def _full(numbers: int) -> int:
+    """Whole cache lines."""
+    return -(-numbers // LINE) * LINE
 
 
 def as_array(tensor: Tensor, dtype: Any = np.float32) -> np.ndarray:

@@ -143,14 +143,15 @@ def compete(
         level = np.int32(leak * (t + 1))
         for row in range(height):
             if exciting:
-                if pour(v[row], row, t, begin, columns, channels, table, patch, leak, stamps[row], reached):
+                if pour(v[row], row, t, begin, columns, channels, table, theta, patch, leak, stamps[row], reached):
                     a, b = reached
                     candidates(
                         v[row, a:b], theta[a:b], level, row, a, maps, half, keys, n_keys, won, inhibited, by_map, spent, competing
                     )
                 continue
             found = advance(
-                v[row], row, t, begin, columns, channels, no_counts, False, table, theta, tiles, tile_of, stamps[row], opened,
+                v[row], row, t, begin, columns, channels, no_counts, False, table, patch.size, theta, tiles, tile_of,
+                stamps[row], opened,
                 mode, leak, factor, restless_now,
             )  # fmt: skip
             for k in range(found):
