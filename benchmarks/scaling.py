@@ -160,7 +160,8 @@ def main() -> None:
     )
     print(f"(of the peak, {start / 2**20:.0f} MiB are Python and its modules)")
     spikes = by_spikes(DENSITIES[::3] if chosen.quick else DENSITIES, shape, 4 if chosen.quick else SAMPLES, repetitions)
-    for kind, told in (("silent", "no neuron fires: what spikes cost"), ("learning", "while it learns; line: as above, without winners")):
+    titles = {"silent": "no neuron fires: what spikes cost", "learning": "while it learns; line: as above, without winners"}
+    for kind, told in titles.items():
         fit = spikes["silent"]
         print(f"\n{told}, microseconds per sample")
         print(
