@@ -16,7 +16,8 @@ POOLS = [((2, 2), (2, 2)), ((3, 2), (3, 1)), ((7, 6), None), (None, (2, 2))]
 
 def chain(pools, seed=0):
     g = torch.Generator().manual_seed(seed)
-    weights = [torch.randn(4, 2, 5, 5, generator=g) * 0.2, torch.rand(6, 4, 3, 3, generator=g), torch.rand(2, 6, 7, 7, generator=g)]
+    first = torch.randn(4, 2, 5, 5, generator=g) * 0.2
+    weights = [first, torch.rand(6, 4, 3, 3, generator=g), torch.rand(2, 6, 7, 7, generator=g)]
     return [
         Layer(w, torch.full((len(w),), 0.5), LeakMode.SUBTRACTIVE, 819 / 4096, pool)
         for w, pool in zip(weights, (*pools, None), strict=True)

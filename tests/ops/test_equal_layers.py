@@ -1,0 +1,159 @@
+"""Running a layer, pooling, winners and whole chains: float32, float64 and the CPU's kernels agree bit for bit, and so do the
+CUDA kernels where Triton is installed."""
+
+import importlib.util
+
+import numpy as np
+import oracle
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from spikeseg.core.grid import snap
+from spikeseg.core.neurons import LeakMode
+from spikeseg.ops import cpu, cpu_memory, reference
+from spikeseg.ops.types import WTA_MODES, BlockThreshold, Layer
+
+MEMBRANES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 819 / 4096), (LeakMode.MULTIPLICATIVE, 3001 / 4096)]
+sizes = st.tuples(st.integers(1, 8), st.integers(1, 3), st.integers(1, 9), st.integers(1, 10))  # T, C, H, W
+densities = st.sampled_from([0.0, 0.02, 0.2, 1.0])
+thresholds = st.sampled_from([0.0, 0.25, 1.0, 3.5])
+
+
+def frames_of(seed, samples, size, density, counts):
+    rng = np.random.default_rng(seed)
+    spikes = rng.random((samples, *size)) < density
+    return (spikes * rng.integers(1, 6, spikes.shape)).astype(np.uint16) if counts else spikes.astype(np.uint8)
+
+
+def weights_of(seed, *shape, negative, ties):
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * 0.3
+    weight = weight if negative else weight.abs()
+    return (weight * 4).round() / 4 if ties else weight
+
+
+def by_hand(frames, weight, theta, mode, leak):
+    fired, potentials = oracle.run(frames, weight.numpy(), theta.numpy(), mode.value, leak)
+    return torch.from_numpy(fired), torch.from_numpy(potentials / 4096.0)
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(size=sizes, maps=st.integers(1, 5), kernel=st.sampled_from([1, 3, 5, 7]), membrane=st.sampled_from(MEMBRANES),
+       density=densities, theta=thresholds, counts=st.booleans(), negative=st.booleans(), ties=st.booleans(),
+       carried=st.booleans(), by_place=st.booleans(), seed=st.integers(0, 9))  # fmt: skip
+@example(size=(2, 1, 3, 3), maps=1, kernel=3, membrane=MEMBRANES[1], density=0.0, theta=0.0, counts=False, negative=False,
+         ties=True, carried=False, by_place=False, seed=0)  # at rest and at a threshold of 0: fires  # fmt: skip
+def test_layers_and_first_spikes(size, maps, kernel, membrane, density, theta, counts, negative, ties, carried, by_place, seed):
+    weight = weights_of(seed, maps, size[1], kernel, kernel, negative=negative, ties=ties)
+    frames = frames_of(seed, 2, size, density, counts)
+    spikes = torch.from_numpy(frames.astype(np.float32)).transpose(0, 1)
+    g = torch.Generator().manual_seed(seed)
+    level = torch.full((maps,), theta) + torch.rand(maps, generator=g) * (theta > 0)
+    if by_place:
+        level = level[None, :, None, None] + torch.rand(2, maps, *size[2:], generator=g)
+    before = snap(torch.rand(2, maps, *size[2:], generator=g)) if carried else None
+    single = reference.layer_forward(spikes, weight, level, *membrane, before)
+    wide = None if before is None else before.double()
+    double = reference.layer_forward(spikes.double(), weight.double(), level.double(), *membrane, wide)
+    fast = cpu.layer_forward(spikes, weight, level, *membrane, before)
+    for a, b, c in zip(single, double, fast, strict=True):
+        assert torch.equal(a, c) and torch.equal(a.double(), b)
+    first = reference.first_spike_steps(single.spikes)
+    assert torch.equal(first, reference.first_spike_steps(double.spikes))
+    if not carried and not by_place:
+        fired, potentials = by_hand(frames[0], weight, level, *membrane)
+        assert torch.equal(single.spikes[:, 0] > 0, fired) and torch.equal(double.potentials[:, 0], potentials)
+        assert np.array_equal(first[0].numpy(), oracle.first_steps(fired.numpy()))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(size=st.tuples(st.integers(1, 9), st.integers(1, 9)), density=densities,
+       pool=st.sampled_from([(1, 1), (2, 2), (3, 2), (3, 1), (7, 6), (2, 1)]), seed=st.integers(0, 9))  # fmt: skip
+def test_pools(size, pool, density, seed):
+    g = torch.Generator().manual_seed(seed)
+    spikes = (torch.rand(2, 2, 2, *size, generator=g) < density).float()
+    potentials = torch.randint(-2, 3, spikes.shape, generator=g) / 4  # ties, and potentials below 0
+    slow, fast = reference.pool(spikes, potentials, *pool), cpu.pool(spikes, potentials, *pool)
+    wide = reference.pool(spikes.double(), potentials.double(), *pool)
+    for a, b, c in zip(slow, wide, fast, strict=True):
+        assert torch.equal(a, c) and torch.equal(a.to(b.dtype), b)
+    for cell in np.argwhere(slow.spikes.numpy() >= 0):
+        y, x = cell[3] * pool[1], cell[4] * pool[1]
+        there = [
+            (-float(potentials[*cell[:3], r, q]), r * size[1] + q)
+            for r in range(y, min(y + pool[0], size[0])) for q in range(x, min(x + pool[0], size[1]))
+            if spikes[*cell[:3], r, q] > 0
+        ]  # fmt: skip
+        assert int(slow.indices[tuple(cell)]) == (min(there)[1] if there else -1)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(size=st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 6)), wta=st.sampled_from(WTA_MODES),
+       radius=st.integers(0, 3), limit=st.sampled_from([None, 1, 4]), density=densities, seed=st.integers(0, 9))  # fmt: skip
+def test_winners(size, wta, radius, limit, density, seed):
+    rng = np.random.default_rng(seed)
+    fired = rng.random((3, *size)) < density
+    potentials = rng.integers(-2, 4, (3, *size))  # many ties
+    first = torch.from_numpy(oracle.first_steps(fired))
+    height = reference.at_first_spike(torch.from_numpy(potentials / 4096).float(), first)
+    want = [list(w) for w in oracle.winners_of(fired, potentials, wta, radius, limit)]
+    for backend in (reference, cpu):
+        found = backend.select_winners(first, height, 3, mode=wta, radius=radius, max_winners=limit)
+        assert found.tolist() == want
+    assert reference.select_winners(first, height.double(), 3, mode=wta, radius=radius, max_winners=limit).tolist() == want
+
+
+def chain(seed, channels, theta, negative, membrane, pools, ties):
+    shapes = [(3, channels, 5, 5), (4, 3, 3, 3), (2, 4, 7, 7)]
+    g = torch.Generator().manual_seed(seed)
+    return [
+        Layer(weights_of(seed + i, *shape, negative=negative and i == 0, ties=ties),
+              torch.full((shape[0],), theta) + torch.rand(shape[0], generator=g) * (theta > 0), *membrane, pool)
+        for i, (shape, pool) in enumerate(zip(shapes, (*pools, None), strict=True))
+    ]  # fmt: skip
+
+
+def assert_same_spikes(a, b):
+    for p, q in zip(a, b, strict=True):
+        assert p.lists.shape == q.lists.shape
+        assert np.array_equal(p.lists.offsets, q.lists.offsets) and np.array_equal(p.lists.sites, q.lists.sites)
+        assert (p.kept is None) == (q.kept is None) and (p.kept is None or np.array_equal(p.kept, q.kept))
+
+
+chains = given(
+    size=sizes, membrane=st.sampled_from(MEMBRANES), density=densities, theta=thresholds, counts=st.booleans(),
+    negative=st.booleans(), ties=st.booleans(), pools=st.sampled_from([((2, 2), (2, 2)), ((3, 2), (3, 1)), ((7, 6), None)]),
+    block=st.sampled_from([None, None, 1, 4]), samples=st.integers(0, 3), seed=st.integers(0, 9),
+)  # fmt: skip
+
+
+def case(size, membrane, density, theta, counts, negative, ties, pools, block, samples, seed):
+    layers = chain(seed, size[1], theta, negative, membrane, pools, ties)
+    blocks = None
+    if block is not None:
+        shape = (samples, 3, -(-size[2] // block), -(-size[3] // block))
+        blocks = BlockThreshold(snap(torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2), block)
+    return frames_of(seed, samples, size, density, counts), layers, blocks
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@chains
+def test_chains_on_the_cpu(seed, **given_):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_memory, "TILE", (1, 6, 256)[seed % 3])
+        patch.setattr(cpu_memory, "SPARSE", 0.25 if seed % 2 else 1e9)
+        what = case(seed=seed, **given_)
+        assert_same_spikes(reference.encode(*what), cpu.encode(*what, threads=1 + seed % 3))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
+@settings(max_examples=6, deadline=None, derandomize=True)
+@chains
+def test_chains_of_the_cuda_kernels(**given_):
+    from spikeseg.ops import cuda
+
+    if torch.cuda.is_available():
+        pytest.skip("with a GPU, test_cuda_full.py compares")
+    what = case(**given_)
+    assert_same_spikes(cpu.encode(*what), cuda.encode(*what))

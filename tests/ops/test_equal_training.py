@@ -1,0 +1,177 @@
+"""Learning: reference, the CPU's kernels and the oracle agree bit for bit. (The CUDA kernels: test_cuda_training.py.)"""
+
+import numpy as np
+import oracle
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from spikeseg.core.neurons import LeakMode
+from spikeseg.ops import cpu, cpu_memory, reference
+from spikeseg.ops.lists import SpikeLists
+from spikeseg.ops.types import WTA_MODES, Competition, LearningState, MapRule, Rule
+
+MEMBRANES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 819 / 4096), (LeakMode.MULTIPLICATIVE, 3001 / 4096)]
+
+
+def rule(**changes):
+    numbers = {
+        "mode": LeakMode.SUBTRACTIVE, "leak": 819 / 4096, "base": 1.0,
+        "lr_plus": 0.04, "lr_minus": 0.03, "weight_min": 0.0, "weight_max": 1.0, "soft_bounds": True,
+        "wta": "both", "radius": 1, "max_winners": None, "competition": None, "maps": MapRule(0.5, 0.1, 50.0, 20.0),
+        "dead_recovery": False, "dead_threshold": 0.3, "dead_warmup": 8, "batch_size": 1,
+    }  # fmt: skip
+    return Rule(**numbers | changes)
+
+
+def state(channels, maps, kernel, how, negative=False, ties=False):
+    g = torch.Generator().manual_seed(maps)
+    weight = torch.randn(maps, channels, kernel, kernel, generator=g) * 0.2 + (0.0 if negative else 0.6)
+    weight = weight.clamp(how.weight_min, how.weight_max)
+    if ties:
+        weight = (weight * 4).round() / 4
+    theta = torch.full((maps,), how.maps.rest if how.maps else 0.0)
+    counts = [torch.zeros(maps, dtype=torch.int64) for _ in range(3)]
+    return LearningState(weight, theta + how.base, theta.clone(), *counts)
+
+
+def spikes(samples, shape, density, seed=0):
+    return np.random.default_rng(seed).random((samples, *shape)) < density
+
+
+def learned(backend, s, how, lists, order, piece=None):
+    """Everything that learning leaves, and after how many samples it stopped for dead maps, which are shaken as in training."""
+    training, stops, done = backend.Training(s, how), [], 0
+    while done < len(order):
+        part = order[done:] if piece is None else order[done : done + piece]
+        now = training.run(lists, part)
+        assert now == len(part) or (how.dead_recovery and bool(s.dead(how).any()))
+        done += now
+        stops.append(done)
+        if how.dead_recovery:
+            dead = s.dead(how)
+            s.weight[dead] = (s.weight[dead] + 0.1).clamp(how.weight_min, how.weight_max)
+            s.recent_wins[dead] = s.seen[dead] = 0
+    found = {name: getattr(s, name) for name in ("weight", "threshold", "theta", "wins", "recent_wins", "seen", "competition")}
+    return found | ({} if piece else {"stops": stops})
+
+
+def assert_equal(a, b):
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        same = torch.equal(value, b[name]) if isinstance(value, torch.Tensor) else value == b[name]
+        assert same, name
+
+
+shapes = st.tuples(st.integers(1, 9), st.integers(1, 3), st.integers(1, 9), st.integers(1, 10))
+rules = st.builds(
+    lambda membrane, **changes: rule(mode=membrane[0], leak=membrane[1], **changes),
+    st.sampled_from(MEMBRANES),
+    base=st.sampled_from([0.0, 0.5, 2.0, 6.0]),
+    soft_bounds=st.booleans(),
+    wta=st.sampled_from(WTA_MODES),
+    radius=st.integers(0, 3),
+    max_winners=st.sampled_from([None, None, 1, 3]),
+    competition=st.sampled_from([None, None, Competition(0.1, 0.05, 1.0, 9.0)]),
+    maps=st.sampled_from([None, MapRule(0.5, 0.1, 50.0, 20.0), MapRule(0.0, 0.3, 7.0, 3.0)]),
+    dead_recovery=st.booleans(),
+    batch_size=st.sampled_from([1, 1, 3]),
+    weight_min=st.sampled_from([0.0, -0.5]),
+    weight_max=st.sampled_from([1.0, 1.25]),
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(shape=shapes, maps=st.integers(1, 6), kernel=st.sampled_from([1, 3, 5]), how=rules, ties=st.booleans(),
+       density=st.sampled_from([0.0, 0.02, 0.1, 0.4, 1.0]), tile=st.sampled_from([1, 6, 256]),
+       seed=st.integers(0, 9))  # fmt: skip
+@example(shape=(40, 1, 2, 6), maps=2, kernel=3, how=rule(leak=1 / 64), ties=False, density=0.01, tile=1, seed=3)
+def test_cpu_equals_reference(shape, maps, kernel, how, ties, density, tile, seed):
+    lists, order = SpikeLists.of(spikes(12, shape, density, seed)), np.random.default_rng(seed).permutation(12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_memory, "TILE", tile)
+        patch.setattr(cpu_memory, "SPARSE", 0.25 if seed % 2 else 1e9)
+        found = [
+            learned(backend, state(shape[1], maps, kernel, how, how.weight_min < 0, ties), how, lists, order)
+            for backend in (reference, cpu)
+        ]
+    assert_equal(*found)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(shape=st.tuples(st.integers(1, 5), st.integers(1, 2), st.integers(1, 4), st.integers(1, 5)), maps=st.integers(1, 3),
+       kernel=st.sampled_from([1, 3]), how=rules, ties=st.booleans(), density=st.sampled_from([0.1, 0.4, 1.0]))  # fmt: skip
+def test_both_equal_the_oracle(shape, maps, kernel, how, ties, density):
+    how = how._replace(dead_recovery=False, batch_size=1)
+    dense = spikes(3, shape, density)
+    start = state(shape[1], maps, kernel, how, how.weight_min < 0, ties)
+    weight, threshold, theta, wins, competing = oracle.train(dense, start.weight.numpy(), how, start.theta.numpy())
+    for backend in (reference, cpu):
+        s = state(shape[1], maps, kernel, how, how.weight_min < 0, ties)
+        got = learned(backend, s, how, SpikeLists.of(dense), np.arange(3))
+        for name, want in (("weight", weight), ("threshold", threshold), ("theta", theta), ("wins", wins)):
+            assert np.array_equal(got[name].numpy(), want), (backend.__name__, name)
+        assert competing is None or np.array_equal(got["competition"].numpy(), competing)
+
+
+@pytest.mark.parametrize("wta", WTA_MODES)
+@pytest.mark.parametrize(("mode", "leak"), MEMBRANES)
+def test_weights_and_thresholds_after_two_hundred_samples(mode, leak, wta):
+    how = rule(mode=mode, leak=leak, wta=wta, base=1.5, maps=MapRule(1.0, 0.05, 100.0, 30.0), dead_recovery=True)
+    lists = SpikeLists.of(spikes(60, (8, 3, 11, 13), 0.08))
+    order = np.random.default_rng(1).integers(0, 60, 200)
+    found = [learned(backend, state(3, 7, 5, how), how, lists, order) for backend in (reference, cpu)]
+    assert_equal(*found)
+    assert found[0]["wins"].sum() > 200 and not torch.equal(found[0]["weight"], state(3, 7, 5, how).weight)
+
+
+@pytest.mark.parametrize("backend", [reference, cpu])
+def test_pieces_give_what_one_call_gives(backend):
+    how = rule(competition=Competition(0.1, 0.05, 1.0, 9.0))
+    lists, order = SpikeLists.of(spikes(30, (6, 2, 7, 9), 0.1)), np.arange(30)
+    whole = learned(backend, state(2, 4, 3, how), how, lists, order, piece=30)
+    for piece in (1, 7):
+        assert_equal(whole, learned(backend, state(2, 4, 3, how), how, lists, order, piece=piece))
+
+
+def test_samples_of_two_sizes_in_turn():
+    how, results = rule(), []
+    both = [SpikeLists.of(spikes(10, shape, 0.1)) for shape in ((5, 2, 7, 9), (5, 2, 12, 4))]
+    for backend in (reference, cpu):
+        s = state(2, 4, 3, how)
+        training = backend.Training(s, how)
+        for k in range(20):
+            assert training.run(both[k % 2], np.array([k // 2])) == 1
+        results.append(s)
+    assert torch.equal(results[0].weight, results[1].weight) and torch.equal(results[0].theta, results[1].theta)
+
+
+@pytest.mark.parametrize("backend", [reference, cpu])
+def test_a_second_size_is_refused_where_every_neuron_has_a_threshold(backend):
+    how = rule(competition=Competition(0.1, 0.05, 1.0, 9.0))
+    training = backend.Training(state(2, 4, 3, how), how)
+    training.run(SpikeLists.of(spikes(1, (5, 2, 7, 9), 0.1)), np.arange(1))
+    with pytest.raises(ValueError, match="enable_homeostasis"):
+        training.run(SpikeLists.of(spikes(1, (5, 2, 7, 8), 0.1)), np.arange(1))
+
+
+def test_ten_thousands_of_candidates_at_once():
+    how = rule(base=0.2, maps=None, wta="local", radius=1)
+    lists = SpikeLists.of(spikes(3, (2, 1, 60, 70), 0.9))
+    found = [learned(backend, state(1, 8, 3, how), how, lists, np.arange(3)) for backend in (reference, cpu)]
+    assert_equal(*found)
+    assert found[0]["wins"].sum() > 1000
+
+
+@pytest.mark.parametrize("silent", [torch.inf, 2**31 - 1, 2**62])
+@pytest.mark.parametrize("backend", [reference, cpu])
+def test_padding_and_silence_count_as_late(backend, silent):
+    pre = torch.full((1, 2, 2), silent, dtype=torch.float32 if silent == torch.inf else torch.int64)
+    pre[0, 0, 0] = 1
+    weight = torch.full((1, 1, 3, 3), 0.5)
+    winners = torch.tensor([[1, 0, 0, 0]])
+    backend.stdp_update(weight, pre, winners, lr_plus=0.2, lr_minus=0.1, weight_min=0.0, weight_max=1.0, soft_bounds=False)
+    assert weight[0, 0, 1, 1] == np.float32(0.7)
+    weight[0, 0, 1, 1] = 0.4
+    assert (weight == 0.4).all()
