@@ -146,10 +146,14 @@ def add_and_look(v, w, theta, floor):
 
 
 @compiled()
-def add_on_floor(v, w, floor):
-    """Add what one spike brings to potentials on a floor."""
+def lift(v, theta, floor):
+    """Lift potentials to a floor; -> how far the highest lies above its threshold."""
+    above = LOWEST
     for i in range(v.size):
-        v[i] = np.int32(max(v[i], floor) + w[i])
+        u = max(v[i], floor)
+        v[i] = u
+        above = max(above, np.int32(u - theta[i]))
+    return above
 
 
 @compiled()
@@ -161,7 +165,7 @@ def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched
     Args:
         v: int32 (columns * maps,), potentials of the row, plus leak * (t + 1).
         theta: int32 (columns * maps,), thresholds of the row; patch: int32 (K * maps,), of what one spike touches.
-        touched: int32 (1,), 0 before the row's first input in the sample.
+        touched: int32 (1,), 0 before the row's first input in the sample, else 1 + a step whose floor the row lies on.
         reached: int64 (2,), filled: between which numbers of the row neurons may be at their thresholds.
     """
     height, kernel, span = begin.shape[1] - 1, table.shape[0], patch.size
@@ -174,13 +178,17 @@ def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched
         touched[0] = 1
     floor, level = np.int32(leak * t), np.int32(leak * (t + 1))
     beside = half * maps
-    if (begin[t, high] - begin[t, low]) * span * 5 >= theta.size * 4:
+    if (begin[t, high] - begin[t, low]) * span * 4 >= theta.size * 5:
+        if touched[0] != t + 1:
+            lift(v[: theta.size], theta, floor)
         for y in range(low, high):
             lines = table[row - y + half]
             for k in range(begin[t, y], begin[t, y + 1]):
-                add_on_floor(v[columns[k] * maps : columns[k] * maps + span], lines[channels[k], :span], floor)
+                add(v[columns[k] * maps : columns[k] * maps + span], lines[channels[k], :span])
+        touched[0] = t + 2
         reached[0], reached[1] = beside, theta.size - beside
-        return reaches(v[beside : theta.size - beside], theta[beside : theta.size - beside], level)
+        return lift(v[: theta.size], theta, level) >= level
+    touched[0] = 1
     first, last = theta.size, 0
     for y in range(low, high):
         lines = table[row - y + half]
