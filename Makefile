@@ -25,10 +25,10 @@ test-gpu: $(VENV)/.tested
 	$(BIN)/python -m pytest -q -m gpu -rs
 
 bench: $(VENV)/.tested
-	@echo "== bench: ours beside the others, each pair from one run (about half an hour on a quiet machine)"
+	@echo "== bench: ours beside the others, each pair from one run (some twenty minutes on a quiet machine)"
 	@mkdir -p benchmarks/results
 	@for name in prepare training inference scaling; do \
-		echo "== $$name"; $(BIN)/python benchmarks/$$name.py --json benchmarks/results/$$name.json || exit 1; done
+		echo "== $$name"; OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py --json benchmarks/results/$$name.json || exit 1; done
 
 lint: $(VENV)/.tested
 	@echo "== lint: ruff and mypy"

@@ -215,7 +215,7 @@ def peaks(density: float, quick: bool) -> dict[str, int]:
 def main() -> None:
     """Measure, print, and write JSON where asked to."""
     parser = options("Inference of the whole encoder, beside Norse step by step.", markdown=True)
-    parser.add_argument("--repetitions", type=int, default=5, metavar="N", help="times that each side is measured [5]")
+    parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="times that each side is measured [3]")
     chosen = parser.parse_args()
     repetitions = 1 if chosen.quick else chosen.repetitions
     turns = LOOP_TURNS // 100 if chosen.quick else LOOP_TURNS

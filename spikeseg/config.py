@@ -103,7 +103,7 @@ def parse_overrides(pairs: Iterable[str]) -> dict[str, Any]:
 
 def _read(source: str | Path) -> tuple[dict[str, Any], str]:
     path = Path(source)
-    if path.suffix in (".yaml", ".yml") or path.exists():
+    if path.suffix in (".yaml", ".yml") or path.is_file():
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:

@@ -164,3 +164,9 @@ def test_presets_hold_what_the_papers_say():
 
 def test_yaml_of_the_dump_is_plain():
     assert yaml.safe_load(dump(Config()))["wta"]["mode"] == "both"
+
+
+def test_a_folder_named_like_a_built_in_configuration_does_not_hide_it(tmp_path, monkeypatch):
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_config("demo").experiment_name == "demo"

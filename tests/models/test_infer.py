@@ -1,0 +1,88 @@
+"""Batched inference says what the encoder says, with every backend."""
+
+import numpy as np
+import pytest
+import torch
+
+from spikeseg.errors import InputError
+from spikeseg.models import SpikeSEG, decode
+from spikeseg.models.decoder import spikes_of
+from spikeseg.sections import ModelConfig
+
+BACKENDS = ("cpu", "reference")
+
+
+def network(backend="auto", **changes):
+    settings = {"conv2_channels": 5, "n_classes": 3, "thresholds": (0.2, 1.0, 2.0), "leaks": (0.18, 0.1, 0.0), **changes}
+    model = SpikeSEG.from_config(ModelConfig(**settings), seed=1)
+    model.encoder.backend = backend
+    return model
+
+
+def windows(n=3, steps=6, size=(41, 38), density=0.05, counts=False):
+    rng = np.random.default_rng(4)
+    frames = rng.random((n, steps, 2, *size)) < density
+    return (frames * rng.integers(1, 4, frames.shape)).astype(np.uint16) if counts else frames.astype(np.uint8)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("counts", [False, True])
+@pytest.mark.parametrize("background", [None, 0.03])
+def test_infer_says_what_encode_says(backend, counts, background):
+    model, frames = network(backend, background_sigmas=1.0), windows(counts=counts)
+    rates = None if background is None else np.full((3, 2, 3, 3), background, np.float32)
+    found = model.infer(frames, rates, threads=2)
+    sequence = torch.from_numpy(frames.astype(np.float32)).transpose(0, 1)
+    output = model.encode(sequence, None if rates is None else torch.from_numpy(rates))
+    assert output.has_spikes
+    for level, expected in spikes_of(output).items():
+        assert found[level].lists.shape == expected.lists.shape
+        assert np.array_equal(found[level].lists.dense(), expected.lists.dense()), level
+        assert (found[level].kept is None) == (expected.kept is None)
+        assert expected.kept is None or np.array_equal(found[level].kept, expected.kept)
+
+
+def test_infer_stops_where_told_and_leaves_the_present_state_alone():
+    model, frames = network(), windows()
+    whole = model.encode(torch.from_numpy(frames[0].astype(np.float32))).classification_spikes
+    model.reset_state()
+    first = model.encode(torch.from_numpy(frames[0, :3].astype(np.float32))).classification_spikes
+    assert set(model.infer(frames, upto="conv1")) == {"pool1"} and set(model.infer(frames, upto="conv2")) == {"pool1", "pool2"}
+    rest = model.encode(torch.from_numpy(frames[0, 3:].astype(np.float32))).classification_spikes
+    assert torch.equal(torch.cat([first, rest]), whole)
+
+
+def test_no_windows_give_no_spikes():
+    found = network().infer(windows()[:0])
+    assert [found[level].lists.samples for level in ("pool1", "pool2", "conv3")] == [0, 0, 0]
+
+
+def test_wrong_frames_are_refused():
+    with pytest.raises(ValueError, match=r"must be \(N, T, 2, H, W\)"):
+        network().infer(windows()[0])
+    with pytest.raises(InputError, match="a pixel counts 60000 events"):
+        network().infer(np.full((1, 1, 2, 5, 5), 60000, np.uint16))
+
+
+@pytest.mark.parametrize("delay", [True, False])
+def test_saliency_is_the_same_with_every_backend(delay):
+    frames = torch.from_numpy(windows()[0].astype(np.float32))
+    one, other = (network(backend, use_delay_connections=delay, delay_decay=1.0)(frames)[0] for backend in BACKENDS)
+    assert one.any() and torch.equal(one, other)
+
+
+def test_classes_share_out_the_saliency():
+    model, frames = network(delay_decay=1.0), windows()
+    found = model.infer(frames)
+    whole = decode(model.encoder, frames, found)
+    alone = [decode(model.encoder, frames, found, [c]) for c in range(3)]
+    assert whole.any() and np.allclose(sum(alone), whole, rtol=1e-6)
+    assert np.array_equal(decode(model.encoder, frames, found, [0, 1, 2]), whole)
+    assert not decode(model.encoder, frames, found, []).any()
+
+
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(ValueError, match="unknown backend 'gpu'; one of auto, reference, cpu, cuda"):
+        network("gpu").infer(windows())
+    with pytest.raises(ValueError, match="runs on a cuda device, but the network lies on 'cpu'"):
+        network("cuda").infer(windows())
