@@ -147,6 +147,41 @@ def test_chains_on_the_cpu(seed, **given_):
         assert_same_spikes(reference.encode(*what), cpu.encode(*what, threads=1 + seed % 3))
 
 
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(
+    size=st.tuples(st.sampled_from([6, 24, 40]), st.integers(1, 2), st.integers(1, 5), st.integers(1, 24)),
+    membrane=st.sampled_from([(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 0.25), (LeakMode.SUBTRACTIVE, 1 / 64),
+                              (LeakMode.MULTIPLICATIVE, 0.5), (LeakMode.MULTIPLICATIVE, 3999 / 4096)]),
+    maps=st.integers(1, 3), kernel=st.sampled_from([1, 3, 5]), density=st.sampled_from([0.005, 0.02, 0.06]),
+    theta=st.integers(1, 6), negative=st.booleans(), pool=st.sampled_from([None, (2, 2), (3, 2)]),
+    tile=st.sampled_from([1, 6, 256]), seed=st.integers(0, 9),
+)  # fmt: skip
+def test_rare_spikes_with_long_silences_that_just_reach_the_threshold(
+    size, membrane, maps, kernel, density, theta, negative, pool, tile, seed
+):
+    frames = frames_of(seed, 2, size, density, counts=False)
+    weight = weights_of(seed, maps, size[1], kernel, kernel, negative=negative, ties=True)  # quarters, as thresholds are
+    level = torch.full((maps,), theta / 4)
+    layers = [Layer(weight, level, *membrane, pool), Layer(torch.full((1, maps, 3, 3), 0.5), torch.ones(1), *membrane, None)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_memory, "TILE", tile)
+        slow, fast = reference.encode(frames, layers), cpu.encode(frames, layers)
+    assert_same_spikes(slow, fast)
+    if pool is None:
+        fired, _ = oracle.run(frames[0], weight.numpy(), level.numpy(), membrane[0].value, membrane[1])
+        assert np.array_equal(fast[0].lists.part(0, 1).dense()[0], fired)
+
+
+@pytest.mark.parametrize("backend", [reference, cpu])
+def test_near_the_end_of_the_exact_range(backend):
+    frames = np.full((1, 2, 1, 1, 2), 2047, np.uint16)
+    frames[0, 1] = 1
+    for theta, fires in ((2047.0, True), (2047.0 + 1 / 4096, False)):
+        layer = Layer(torch.ones(1, 1, 1, 1), torch.full((1,), theta), LeakMode.NONE, 0.0, None)
+        found = backend.encode(frames, [layer])[0].lists.dense()
+        assert found[0, 0].all() == found[0, 0].any() == fires and found[0, 1].any() != fires
+
+
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 @settings(max_examples=6, deadline=None, derandomize=True)
 @chains

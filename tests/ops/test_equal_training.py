@@ -126,6 +126,52 @@ def test_weights_and_thresholds_after_two_hundred_samples(mode, leak, wta):
     assert found[0]["wins"].sum() > 200 and not torch.equal(found[0]["weight"], state(3, 7, 5, how).weight)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(shape=st.tuples(st.sampled_from([8, 40]), st.integers(1, 2), st.integers(1, 3), st.integers(2, 20)),
+       maps=st.integers(1, 3),
+       membrane=st.sampled_from([(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 0.25), (LeakMode.SUBTRACTIVE, 1 / 64)]),
+       base=st.integers(1, 8), wta=st.sampled_from(WTA_MODES), density=st.sampled_from([0.01, 0.03]), negative=st.booleans(),
+       plus=st.sampled_from([0.25, 0.5]), tile=st.sampled_from([1, 256]), seed=st.integers(0, 9))  # fmt: skip
+def test_rare_spikes_that_just_reach_the_threshold_and_saturated_weights(
+    shape, maps, membrane, base, wta, density, negative, plus, tile, seed
+):
+    how = rule(mode=membrane[0], leak=membrane[1], base=base / 4, wta=wta, maps=None, soft_bounds=False, lr_plus=plus,
+               lr_minus=0.25, weight_min=-0.5 if negative else 0.0)  # fmt: skip
+    dense = spikes(8, shape, density, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_memory, "TILE", tile)
+        slow, fast = (
+            learned(backend, state(shape[1], maps, 3, how, negative, ties=True), how, SpikeLists.of(dense), np.arange(8))
+            for backend in (reference, cpu)
+        )
+    assert_equal(slow, fast)
+    assert torch.equal(fast["weight"] * 4, (fast["weight"] * 4).round())  # still quarters, as thresholds and leaks are
+    if shape[0] == 8:
+        start = state(shape[1], maps, 3, how, negative, ties=True)
+        weight, *_ = oracle.train(dense[:3], start.weight.numpy(), how, start.theta.numpy())
+        first = learned(cpu, start, how, SpikeLists.of(dense[:3]), np.arange(3))
+        assert np.array_equal(first["weight"].numpy(), weight)
+
+
+@pytest.mark.parametrize(("mode", "leak"), MEMBRANES)
+def test_layers_run_in_float64_teach_the_same_in_two_hundred_samples(monkeypatch, mode, leak):
+    how = rule(mode=mode, leak=leak, base=1.5, maps=MapRule(1.0, 0.05, 100.0, 30.0), dead_recovery=True, batch_size=3,
+               competition=Competition(0.1, 0.05, 1.0, 9.0))  # fmt: skip
+    lists = SpikeLists.of(spikes(60, (8, 2, 9, 11), 0.08))
+    order = np.random.default_rng(1).integers(0, 60, 200)
+    fast = learned(cpu, state(2, 5, 3, how), how, lists, order)
+    single, kinds = reference.layer_forward, set()
+
+    def double(now, weight, threshold, *membrane):
+        run = single(now.double(), weight.double(), threshold.double(), *membrane)
+        kinds.add(run.potentials.dtype)
+        return run
+
+    monkeypatch.setattr(reference, "layer_forward", double)
+    assert_equal(learned(reference, state(2, 5, 3, how), how, lists, order), fast)
+    assert kinds == {torch.float64} and fast["wins"].sum() > 200
+
+
 @pytest.mark.parametrize("backend", [reference, cpu])
 def test_pieces_give_what_one_call_gives(backend):
     how = rule(competition=Competition(0.1, 0.05, 1.0, 9.0))

@@ -18,9 +18,17 @@ def random_spikes(seed, *shape, density=0.2):
 
 
 def test_backends_are_asked_for_by_name():
-    assert backend("reference") is ops
+    assert backend("reference") is ops and backend("reference", "cuda") is ops
+    assert backend("cpu").__name__ == backend("auto").__name__ == "spikeseg.ops.cpu"
     with pytest.raises(ValueError, match="unknown backend 'gpu'; one of auto, reference, cpu, cuda"):
         backend("gpu")
+
+
+@pytest.mark.parametrize(("name", "device"), [("cpu", "cuda"), ("cpu", "cuda:1"), ("cuda", "cpu")])
+def test_a_backend_is_never_swapped_for_one_that_runs_on_the_device(name, device):
+    other = torch.device(device).type
+    with pytest.raises(ValueError, match=f"backend '{name}' runs on a {name} device, but the network lies on '{other}'"):
+        backend(name, device)
 
 
 @pytest.mark.parametrize(("height", "width", "kernel"), [(5, 7, 3), (6, 9, 5), (1, 1, 7), (8, 8, 1)])

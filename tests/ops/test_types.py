@@ -1,0 +1,50 @@
+"""What the operations share: thresholds by block, dead maps, thresholds of the competition."""
+
+import pytest
+import torch
+
+from spikeseg.core.neurons import LeakMode
+from spikeseg.ops.types import BlockThreshold, Competition, LearningState, Rule
+
+
+def rule(**changes):
+    numbers = {
+        "mode": LeakMode.NONE, "leak": 0.0, "base": 1.0, "lr_plus": 0.04, "lr_minus": 0.03, "weight_min": 0.0, "weight_max": 1.0,
+        "soft_bounds": True, "wta": "both", "radius": 1, "max_winners": None, "competition": None, "maps": None,
+        "dead_recovery": True, "dead_threshold": 0.25, "dead_warmup": 8, "batch_size": 1,
+    }  # fmt: skip
+    return Rule(**numbers | changes)
+
+
+def state(maps, recent_wins, seen):
+    counts = (torch.zeros(maps, dtype=torch.int64), torch.tensor(recent_wins), torch.tensor(seen))
+    return LearningState(torch.zeros(maps, 1, 3, 3), torch.ones(maps), torch.zeros(maps), *counts)
+
+
+@pytest.mark.parametrize("size", [(5, 7), (1, 1), (6, 4), (2, 9)])
+@pytest.mark.parametrize("block", [1, 2, 4])
+def test_a_threshold_by_block_is_that_of_the_block_around_each_pixel(size, block):
+    shape = (2, 3, -(-size[0] // block), -(-size[1] // block))
+    values = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    full = BlockThreshold(values, block).expand(size)
+    assert full.shape == (2, 3, *size)
+    for y in range(size[0]):
+        for x in range(size[1]):
+            assert torch.equal(full[..., y, x], values[..., y // block, x // block])
+
+
+def test_a_map_is_dead_past_its_warm_up_and_under_its_share():
+    s = state(5, recent_wins=[0, 0, 2, 1, 3], seen=[7, 8, 8, 8, 12])
+    assert s.dead(rule()).tolist() == [False, True, False, True, False]  # a quarter of 8, and of 12, is not under a quarter
+
+
+def test_thresholds_of_the_competition_start_at_their_lowest_and_stay():
+    how = rule(competition=Competition(0.1, 0.05, 1.5, 9.0))
+    s = state(2, [0, 0], [0, 0])
+    first = s.competing(how, (3, 4))
+    assert first.shape == (2, 3, 4) and (first == 1.5).all() and s.competition is first
+    first += 1
+    assert s.competing(how, (3, 4)) is first
+    with pytest.raises(ValueError, match=r"\(2, 3, 4\), but this sample gives \(2, 4, 3\)"):
+        s.competing(how, (4, 3))
+    assert state(2, [0, 0], [0, 0]).competing(rule(), (3, 4)) is None
