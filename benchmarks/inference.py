@@ -42,7 +42,7 @@ from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 SAMPLES = 16
 """Of one measurement of ours; the dense sides see DENSE_SAMPLES of them."""
 DENSE_SAMPLES = 2
-LOOP_TURNS = 20_000_000
+LOOP_TURNS = 10**8
 LAYERS = ("conv1", "conv2", "conv3")
 NORSE = {"norse": norse_exact, "norse, LIFBox": norse_box}
 
@@ -113,9 +113,12 @@ def our_side(name: str, work: Work, count: int, threads: int) -> Callable[[], li
 
 @njit(nogil=True)
 def _turns(count: int, start: int) -> np.uint64:
-    x = np.uint64(start)
+    """Shifts that no compiler can take together."""
+    x = np.uint64(start + 1)
     for _ in range(count):
-        x = x * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+        x ^= x << np.uint64(13)
+        x ^= x >> np.uint64(7)
+        x ^= x << np.uint64(17)
     return x
 
 
