@@ -57,7 +57,7 @@ LAST = [
     click.option("--device", metavar="NAME", show_default="cuda", help="cpu, cuda, cuda:0; if not given, cpu without a GPU."),
     click.option("--backend", type=BACKENDS, show_default="auto", help="Kernels: auto is cuda on a GPU, else cpu; same result."),
     click.option("--seed", type=int, show_default="42", help="Seed of everything random."),
-    click.option("--jobs", type=click.IntRange(min=0), metavar="N", help="Processes for preparing; threads for encoding, evaluating, detecting."),
+    click.option("--jobs", type=click.IntRange(min=0), metavar="N", help="Processes for preparing, threads for the network."),
     click.option("--log-level", metavar="LEVEL", type=LEVELS, show_default="INFO", help="DEBUG to ERROR."),
     click.option("--force", is_flag=True, help="Run again what is up to date."),
     click.option("--debug", is_flag=True, help="Show a traceback with an error."),
