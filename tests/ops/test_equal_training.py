@@ -73,8 +73,8 @@ rules = st.builds(
     wta=st.sampled_from(WTA_MODES),
     radius=st.integers(0, 3),
     max_winners=st.sampled_from([None, None, 1, 3]),
-    competition=st.sampled_from([None, None, Competition(0.1, 0.05, 1.0, 9.0)]),
-    maps=st.sampled_from([None, MapRule(0.5, 0.1, 50.0, 20.0), MapRule(0.0, 0.3, 7.0, 3.0)]),
+    competition=st.sampled_from([None, Competition(0.1, 0.05, 1.0, 9.0), Competition(0.1, 0.5, 1.0, 1.25)]),
+    maps=st.sampled_from([None, MapRule(0.5, 0.1, 50.0, 20.0), MapRule(0.1, 0.3, 7.0, 0.5)]),
     dead_recovery=st.booleans(),
     batch_size=st.sampled_from([1, 1, 3]),
     weight_min=st.sampled_from([0.0, -0.5]),
@@ -131,12 +131,13 @@ def test_weights_and_thresholds_after_two_hundred_samples(mode, leak, wta):
        maps=st.integers(1, 3),
        membrane=st.sampled_from([(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 0.25), (LeakMode.SUBTRACTIVE, 1 / 64)]),
        base=st.integers(1, 8), wta=st.sampled_from(WTA_MODES), density=st.sampled_from([0.01, 0.03]), negative=st.booleans(),
-       plus=st.sampled_from([0.25, 0.5]), tile=st.sampled_from([1, 256]), seed=st.integers(0, 9))  # fmt: skip
+       competition=st.sampled_from([None, Competition(0.5, 1.0, 1.0, 1.25)]), plus=st.sampled_from([0.25, 0.5]),
+       tile=st.sampled_from([1, 256]), seed=st.integers(0, 9))  # fmt: skip
 def test_rare_spikes_that_just_reach_the_threshold_and_saturated_weights(
-    shape, maps, membrane, base, wta, density, negative, plus, tile, seed
+    shape, maps, membrane, base, wta, density, negative, competition, plus, tile, seed
 ):
     how = rule(mode=membrane[0], leak=membrane[1], base=base / 4, wta=wta, maps=None, soft_bounds=False, lr_plus=plus,
-               lr_minus=0.25, weight_min=-0.5 if negative else 0.0)  # fmt: skip
+               lr_minus=0.25, weight_min=-0.5 if negative else 0.0, competition=competition)  # fmt: skip
     dense = spikes(8, shape, density, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cpu_memory, "TILE", tile)
@@ -148,9 +149,10 @@ def test_rare_spikes_that_just_reach_the_threshold_and_saturated_weights(
     assert torch.equal(fast["weight"] * 4, (fast["weight"] * 4).round())  # still quarters, as thresholds and leaks are
     if shape[0] == 8:
         start = state(shape[1], maps, 3, how, negative, ties=True)
-        weight, *_ = oracle.train(dense[:3], start.weight.numpy(), how, start.theta.numpy())
+        weight, _, _, wins, competing = oracle.train(dense[:3], start.weight.numpy(), how, start.theta.numpy())
         first = learned(cpu, start, how, SpikeLists.of(dense[:3]), np.arange(3))
-        assert np.array_equal(first["weight"].numpy(), weight)
+        assert np.array_equal(first["weight"].numpy(), weight) and np.array_equal(first["wins"].numpy(), wins)
+        assert competing is None or np.array_equal(first["competition"].numpy(), competing)
 
 
 @pytest.mark.parametrize(("mode", "leak"), MEMBRANES)
@@ -179,6 +181,17 @@ def test_pieces_give_what_one_call_gives(backend):
     whole = learned(backend, state(2, 4, 3, how), how, lists, order, piece=30)
     for piece in (1, 7):
         assert_equal(whole, learned(backend, state(2, 4, 3, how), how, lists, order, piece=piece))
+
+
+def test_a_batch_ends_with_its_call():
+    how = rule(batch_size=3)
+    lists, order = SpikeLists.of(spikes(20, (6, 2, 7, 9), 0.1)), np.arange(20)
+    whole, *cut = [
+        learned(backend, state(2, 4, 3, how), how, lists, order, piece=piece)
+        for backend, piece in ((reference, 20), (reference, 4), (cpu, 4))
+    ]
+    assert_equal(*cut)
+    assert not torch.equal(whole["weight"], cut[0]["weight"])
 
 
 def test_samples_of_two_sizes_in_turn():
