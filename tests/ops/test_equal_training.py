@@ -215,6 +215,16 @@ def test_a_second_size_is_refused_where_every_neuron_has_a_threshold(backend):
         training.run(SpikeLists.of(spikes(1, (5, 2, 7, 8), 0.1)), np.arange(1))
 
 
+@pytest.mark.parametrize("backend", [reference, cpu])
+@pytest.mark.parametrize(("level", "wins"), [(1.0, 1), (1.0 + 1 / 4096, 0)])
+def test_a_potential_at_its_threshold_of_the_competition_takes_part(backend, level, wins):
+    how = rule(mode=LeakMode.NONE, leak=0.0, base=0.5, maps=None, competition=Competition(0.1, 0.05, level, 9.0))
+    s = state(1, 1, 1, how)
+    s.weight.fill_(1.0)
+    assert backend.Training(s, how).run(SpikeLists.of(np.ones((1, 1, 1, 1, 1))), np.arange(1)) == 1
+    assert s.wins.tolist() == [wins]
+
+
 def test_ten_thousands_of_candidates_at_once():
     how = rule(base=0.2, maps=None, wta="local", radius=1)
     lists = SpikeLists.of(spikes(3, (2, 1, 60, 70), 0.9))
