@@ -45,7 +45,7 @@ class Chain:
     def __init__(self, layers: Sequence[Layer], shape: tuple[int, ...]) -> None:
         steps, channels, height, width = shape
         self.steps = steps
-        self._sites = np.zeros(channels * height * width, np.int32)
+        self._sites = np.zeros(steps * channels * height * width, np.int32)
         self._counts = np.zeros_like(self._sites)
         self.links: list[_Link] = []
         for layer in layers:
@@ -68,15 +68,11 @@ class Chain:
         return [link.result(np.zeros(1, np.int64)) for link in self.links]
 
     def _listed(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Flat addresses of what is above 0, step by step, and how often."""
+        """Flat addresses of what is above 0, step by step, and how often; good until the next call."""
         rows = np.ascontiguousarray(frames).reshape(self.steps, -1)
-        offsets, sites, counts = np.zeros(self.steps + 1, np.int64), [], []
-        for t, row in enumerate(rows):
-            found = cpu_inference.addresses(row, self._sites, self._counts)
-            sites.append(self._sites[:found].copy())
-            counts.append(self._counts[:found].copy())
-            offsets[t + 1] = offsets[t] + found
-        return offsets, np.concatenate(sites), np.concatenate(counts)
+        offsets = np.zeros(self.steps + 1, np.int64)
+        cpu_inference.list_frames(rows, offsets, self._sites, self._counts)
+        return offsets, self._sites[: offsets[-1]], self._counts[: offsets[-1]]
 
 
 _ONCE = np.empty(0, np.int32)

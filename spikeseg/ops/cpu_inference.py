@@ -32,6 +32,14 @@ def addresses(frame, sites, counts):
 
 
 @compiled()
+def list_frames(rows, offsets, sites, counts):
+    """Flat addresses of what is above 0 in rows (T, n), step by step, and how often; fills offsets, int64 (T + 1,)."""
+    offsets[0] = 0
+    for t in range(rows.shape[0]):
+        offsets[t + 1] = offsets[t] + addresses(rows[t], sites[offsets[t] :], counts[offsets[t] :])
+
+
+@compiled()
 def deposit(cell, potential, index, marks, best, place):
     """Mark an output cell as spiking, and keep the strongest input's index, the lowest among equals."""
     word, bit = cell >> 6, np.uint64(1) << np.uint64(cell & 63)
