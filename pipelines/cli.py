@@ -94,7 +94,7 @@ CHECKPOINT = click.option(
 )
 UNLABELLED = ("files", "nmnist")
 """Datasets of which nothing says that they are labelled."""
-MODES = click.Choice(["event", "pixel", "object", "volume"])
+MODES = click.Choice(["event", "pixel", "object", "volume", "track"])
 SPLITS = click.Choice(["test", "val", "train"])
 TRAINING = [
     click.option("--name", "-n", metavar="NAME", default="auto", show_default=True, help="Name of the run."),

@@ -22,14 +22,14 @@ from .runs import Network
 
 if TYPE_CHECKING:
     from spikeseg.algorithms.detections import RecordingDetections
-    from spikeseg.algorithms.objects import Blobs, Slice
+    from spikeseg.algorithms.objects import Blobs
     from spikeseg.data.recording import Recording
     from spikeseg.models import SpikeSEG
     from spikeseg.sections import Config
 
-    from .views import Response, View, Windows
+    from .views import View, Windows
 
-STAGE, VERSION = "detect", 1
+STAGE, VERSION = "detect", 2
 DETECTIONS, TRACKS = "detections.json", "tracks.csv"
 ANY_RESPONSE = float(np.finfo(np.float32).tiny)
 """Threshold of a network that nobody calibrated: whatever lights up."""
@@ -66,7 +66,7 @@ def detect(
     for place in recordings:
         if Path(place).is_dir():
             raise InputError(f"{place}: a folder; name the recordings in it ({place.rstrip('/')}/*)")
-    reading = calibrated_reading(network)
+    reading = reading_of(cfg, network)
     config = {
         "model": dataclasses.asdict(cfg.model),
         "frames": dataclasses.asdict(frame_spec(cfg)),
@@ -90,21 +90,29 @@ def detect(
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How a network's output is read: the saliency from which a pixel counts as lit, and the classes that count (None: all)."""
+    """How a network's output is read: the score from which a track is an object,
+    the saliency from which a pixel counts as lit, and the classes that count (None: all)."""
 
+    object_threshold: float
     threshold: float = ANY_RESPONSE
     classes: Sequence[int] | None = None
 
 
-def calibrated_reading(network: Network) -> Reading:
-    """As calibrated by the newest `evaluate` of this checkpoint; without one, any response of any class."""
-    own = sha256_file(network.checkpoint)
-    found = sorted((network.folder / "evaluate").glob("*/metrics.json"), key=lambda path: path.stat().st_mtime_ns)
-    for path in reversed(found):
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        if metrics["checkpoint"]["sha256"] == own:
-            return Reading(float(metrics["thresholds"]["network"]), metrics["settings"]["classes"])
-    return Reading()
+def reading_of(cfg: Config, network: Network) -> Reading:
+    """As the configuration says; under `evaluation.readout: calibrated`, as the training split did (`spikeseg sweep`).
+
+    Raises InputError where that is asked for and the checkpoint holds no calibration."""
+    if cfg.evaluation.readout == "all":
+        return Reading(cfg.tracking.object_threshold)
+    from spikeseg.learning import checkpoint
+
+    readout = checkpoint.load(network.checkpoint)[1].get("readout")
+    if readout is None:
+        raise InputError(
+            f"{network.checkpoint}: holds no calibrated readout; run `spikeseg sweep` on the training split first, or "
+            "--set evaluation.readout=all"
+        )
+    return Reading(float(readout["object_threshold"]), classes=readout["classes"])
 
 
 def write_detections(
@@ -154,47 +162,36 @@ class Detected:
 def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading: Reading) -> Detected:
     """Saliency, objects of every slice of every window, tracks, and each event's score and track."""
     from spikeseg.algorithms.detections import detection_rows, event_columns, recording_detections, track_rows
-    from spikeseg.algorithms.objects import find_in_slices
-    from spikeseg.algorithms.tracking import Tracker, star_field_velocity
 
     from .detectors import saliencies
-    from .views import Sparse, from_maps
+    from .tracked import answer
+    from .views import Sparse
 
     view = view_of(cfg, recording)
     single = [[c] for c in range(model.config.n_classes)] if model.config.n_classes > 1 else []
-    settings = cfg.tracking
-    tracker = Tracker(min_hits=settings.min_hits, max_misses=settings.max_misses, gate_px=settings.gate_px)
-    times = list(zip(view.start_us.tolist(), view.end_us.tolist(), strict=True))
-    maps, slices, owners = [], [], []
-    for k, (_, frames, rates) in enumerate(progress(view.windows(), recording.name, "window", total=len(times))):
-        traced, *by_class = saliencies(model, frames, rates, [reading.classes, *single])
+    maps, by_class = [], []
+    for _, frames, rates in progress(view.windows(), recording.name, "window", total=len(view.start_us)):
+        traced, *of_class = saliencies(model, frames, rates, [reading.classes, *single])
         maps.append(Sparse.of(traced))
-        start, end = times[k]
-        seen_us = times[k - 1][1] if k else None
-        found = find_in_slices(
-            traced, reading.threshold, start_us=start, end_us=end, step_us=view.spec.timestep_us, from_us=seen_us
-        )
-        for part in found:
-            if by_class:
-                part.blobs.objects["class_id"] = strongest_class(part.blobs, [lit[part.steps] for lit in by_class])
-            places = np.stack([part.blobs.objects["x"], part.blobs.objects["y"]], 1)
-            owners.append(tracker.update((part.start_us + part.end_us) / 2, places))
-        slices.append(found)
+        by_class.append([Sparse.of(lit) for lit in of_class])
+    response = answer(view, maps, reading.threshold, cfg.tracking)
+    found = response.found
+    assert found is not None and response.saliency is not None
+    for parts, classes in zip(found.slices, by_class, strict=True):
+        lit = [one.dense() for one in classes]
+        for part in parts if lit else []:
+            part.blobs.objects["class_id"] = strongest_class(part.blobs, [one[part.steps] for one in lit])
     _, height, width = view.shape
     scale = (recording.sensor_size[0] / width, recording.sensor_size[1] / height)
-    owner = iter(owners)
+    owner = iter(found.owners)
     windows = [
-        (*times[k], [row for s in found for row in detection_rows(s.blobs.objects, next(owner), s.start_us, s.end_us, scale)])
-        for k, found in enumerate(slices)
+        (start, end, [row for s in parts for row in detection_rows(s.blobs.objects, next(owner), s.start_us, s.end_us, scale)])
+        for start, end, parts in zip(view.start_us.tolist(), view.end_us.tolist(), found.slices, strict=True)
     ]
-    field = star_field_velocity(tracker.tracks)
-    summary = recording_detections(
-        recording.name, recording.sensor_size, reading.threshold, windows, tracker.tracks, field, scale
-    )
-    response = from_maps(view, maps)
-    rows = track_rows(recording.name, tracker.tracks, [s.blobs.objects for found in slices for s in found], field, scale)
-    ids = event_ids(view, response, reading.threshold, slices, [[track.id for track in tracks] for tracks in owners])
-    return Detected(summary, rows, event_columns(recording.events, response.scores, ids))
+    thresholds = reading.threshold, reading.object_threshold
+    summary = recording_detections(recording.name, recording.sensor_size, thresholds, windows, found.tracks)
+    rows = track_rows(recording.name, found.tracks.tracks, [s.blobs.objects for parts in found.slices for s in parts], scale)
+    return Detected(summary, rows, event_columns(recording.events, response.saliency, found.ids, response.scores))
 
 
 def strongest_class(blobs: Blobs, by_class: Sequence[np.ndarray]) -> np.ndarray:
@@ -219,31 +216,6 @@ def view_of(cfg: Config, recording: Recording) -> View:
 
     first = framed()
     return View(recording.name, recording.events, first.kept, recording.sensor_size, spec, first.start_us, windows)
-
-
-def event_ids(
-    view: View, response: Response, threshold: float, slices: Sequence[Sequence[Slice]], owners: Sequence[Sequence[int]]
-) -> np.ndarray:
-    """int32 (n,): the track of each event that lies in one of its objects and reaches the threshold; 0 for the others.
-
-    Args:
-        view: what the network saw.
-        response: what it said.
-        threshold: from which saliency an event belongs to an object.
-        slices: of every window.
-        owners: of every slice, in their order, the track's id of each object.
-    """
-    ids = np.zeros(len(view.events), np.int32)
-    owner = iter(owners)
-    for start, parts in zip(view.start_us.tolist(), slices, strict=True):
-        events, flat = view.located(start)
-        events, flat = events[response.scores[events] >= threshold], flat[response.scores[events] >= threshold]
-        step, pixel = np.divmod(flat, int(np.prod(view.shape[1:])))
-        for part in parts:
-            of_object = np.array([0, *next(owner)], np.int32)
-            inside = (step >= part.steps.start) & (step < part.steps.stop)
-            ids[events[inside]] = of_object[part.blobs.labels.reshape(-1)[pixel[inside]]]
-    return ids
 
 
 def _picture(recording: Recording, result: Detected) -> bytes:

@@ -1,4 +1,5 @@
-"""The detectors that `evaluate` sets side by side: raw events, two activity filters, the network untrained and trained.
+"""The detectors that `evaluate` sets side by side: raw events, filters, classical detectors on frames, the network untrained and
+trained; the graded filter and the networks also tracked.
 
 Each turns a `View` into a `Response`; none sees a label.
 """
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from spikeseg.models import SpikeSEG
-    from spikeseg.sections import Config, EvaluationConfig
+    from spikeseg.sections import Config, EvaluationConfig, TrackingConfig
 
 PASSED = 0.5
 """Threshold of a detector whose scores are 0 or 1."""
@@ -33,6 +34,7 @@ class Detector:
         respond: View -> Response.
         threshold: from which an event counts as seen; None: to be calibrated on the training split.
         is_network: whether it has pixels to score.
+        object_threshold: of a detector that tracks, the score from which a track is an object.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Detector:
     respond: Callable[[View], Response]
     threshold: float | None = None
     is_network: bool = False
+    object_threshold: float = 0.5
 
 
 def filters(settings: EvaluationConfig) -> list[Detector]:
@@ -68,8 +71,44 @@ def filters(settings: EvaluationConfig) -> list[Detector]:
     ]
 
 
+def classical() -> list[Detector]:
+    """The two detectors on accumulated frames, as Afshar et al. 2020 compares: connected blobs and Hough lines."""
+    from spikeseg.algorithms import classical as of_frames
+
+    def on_frames(find: Callable[[np.ndarray], of_frames.Found]) -> Callable[[View], Response]:
+        def respond(view: View) -> Response:
+            scores = np.zeros(len(view.events))
+            places = []
+            for start in view.start_us.tolist():
+                events, _ = view.located(start)
+                part = view.events[events]
+                found = find(of_frames.accumulate(part, view.sensor_size))
+                scores[events] = np.maximum(scores[events], found.strength[part["y"], part["x"]])
+                places.append(np.stack([found.objects["x"], found.objects["y"]], 1))
+            response = from_scores(view, scores)
+            return Response(scores, response.maps, places=places)
+
+        return respond
+
+    return [
+        Detector("blobs", "blobs of frames", on_frames(of_frames.blobs)),
+        Detector("lines", "Hough lines of frames", on_frames(of_frames.lines)),
+    ]
+
+
+def tracked(name: str, title: str, detector: Detector, lit: float, object_threshold: float, settings: TrackingConfig) -> Detector:
+    """A detector whose pixels are tracked: those that reach `lit` make objects, and tracks give the scores."""
+
+    def respond(view: View) -> Response:
+        from .tracked import answer
+
+        return answer(view, detector.respond(view).maps, lit, settings)
+
+    return Detector(name, title, respond, is_network=detector.is_network, object_threshold=object_threshold)
+
+
 def network(name: str, title: str, model: SpikeSEG, classes: Sequence[int] | None = None) -> Detector:
-    """A network as a detector; `classes` are those that count as object, None for all."""
+    """A network's saliency as a detector; `classes` are those that count as object, None for all."""
 
     def respond(view: View) -> Response:
         maps = [Sparse.of(saliency(model, frames, rates, classes)) for _, frames, rates in view.windows()]

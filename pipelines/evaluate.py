@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from spikeseg.errors import InputError
 
+from .detect import reading_of
 from .prepare import STORE, find_frames
 from .run import MANIFEST, Done, atomic_write, read_manifest, run_stage, sha256_file, stage_key
 from .runs import Network
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
-STAGE, VERSION = "evaluate", 2
+STAGE, VERSION = "evaluate", 3
 METRICS = "metrics.json"
-METRICS_VERSION = 1
-MODES = ("event", "pixel", "object", "volume")
+METRICS_VERSION = 2
+MODES = ("event", "pixel", "object", "volume", "track")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def plan(cfg: Config, network: Network, frames_key: str, split: str = "test", mo
     """What `evaluate` would do."""
     config = {
         "evaluation": dataclasses.asdict(cfg.evaluation),
+        "tracking": dataclasses.asdict(cfg.tracking),
         "model": dataclasses.asdict(cfg.model),
         "stdp": dataclasses.asdict(cfg.stdp),
         "homeostasis": dataclasses.asdict(cfg.homeostasis),
@@ -104,8 +106,7 @@ def measure(cfg: Config, network: Network, frames: Done, split: str, modes: Sequ
     notes = warnings_about(cfg, network, frames, [store.recordings[r].name for r in tested])
     if not trained_on:
         notes.append("no recording of the training split is labelled: nothing was calibrated, any response counts as seen")
-    detectors, classes = compared(cfg, network, store, trained_on)
-    marks = calibrated(cfg, detectors, store, trained_on)
+    detectors, marks = compared(cfg, network, store, trained_on)
     results = Results(cfg, modes, marks)
     for counted in _answers(cfg, detectors, store, tested, "scoring", results.count):
         results.add(counted)
@@ -117,7 +118,12 @@ def measure(cfg: Config, network: Network, frames: Done, split: str, modes: Sequ
         "recordings": [store.recordings[r].name for r in tested],
         "checkpoint": {"file": network.checkpoint.name, "sha256": sha256_file(network.checkpoint)},
         "frames": frames.key,
-        "settings": {**dataclasses.asdict(cfg.evaluation), "classes": classes, "seed": cfg.seed},
+        "settings": {
+            **dataclasses.asdict(cfg.evaluation),
+            "tracking": dataclasses.asdict(cfg.tracking),
+            "reading": dataclasses.asdict(reading_of(cfg, network)),
+            "seed": cfg.seed,
+        },
         "thresholds": marks,
         "detectors": {**{d.name: d.title for d in detectors}, CONTROL: "shuffled-label control"},
         "modes": results.scores(),
@@ -139,8 +145,8 @@ def labelled(store: Frames, split: str, cfg: Config, needed: bool = True) -> lis
     return found
 
 
-def compared(cfg: Config, network: Network, store: Frames, train: Sequence[int]) -> tuple[list[Detector], list[int] | None]:
-    """The detectors, in the order of the table, and the classes that count as object (None: all)."""
+def compared(cfg: Config, network: Network, store: Frames, train: Sequence[int]) -> tuple[list[Detector], dict[str, float]]:
+    """The detectors, in the order of the table, and the threshold of each for events."""
     from spikeseg.learning import checkpoint
 
     from . import detectors
@@ -150,31 +156,22 @@ def compared(cfg: Config, network: Network, store: Frames, train: Sequence[int])
     model = detectors.load_network(cfg, str(network.checkpoint), device)
     untrained = checkpoint.untrained(model.to("cpu"), cfg).to(device)
     model.to(device)
-    classes = None
-    if cfg.evaluation.readout == "calibrated" and cfg.model.n_classes > 1:
-        single = [detectors.network(f"class_{c}", f"class {c}", model, [c]) for c in range(cfg.model.n_classes)]
-        classes = chosen_classes(cfg, single, store, train)
-    return [
-        *detectors.filters(cfg.evaluation),
-        detectors.network("untrained", "untrained network", untrained),
-        detectors.network("network", "trained network", model, classes),
-    ], classes
+    reading = reading_of(cfg, network)
+    raw, denoise, graded = detectors.filters(cfg.evaluation)
+    saliency = detectors.network("saliency", "network, not tracked", model, reading.classes)
+    without = detectors.network("untrained", "untrained network", untrained, reading.classes)
+    marks = calibrated(cfg, [raw, denoise, graded, *detectors.classical(), saliency], store, train)
 
+    def tracks_of(name: str, title: str, one: Detector, lit: float) -> Detector:
+        return detectors.tracked(name, title, one, lit, reading.object_threshold, cfg.tracking)
 
-def chosen_classes(cfg: Config, single: Sequence[Detector], store: Frames, train: Sequence[int]) -> list[int] | None:
-    """The classes that, alone, tell object events from others on the training split: ROC-AUC above 1/2; None if no one does."""
-    import numpy as np
-
-    from spikeseg.metrics import event
-
-    answers: dict[str, list[event.EventScores]] = {d.name: [] for d in single}
-    for name, scores in _answers(cfg, single, store, train, "choosing classes", functools.partial(_event_scores, cfg)):
-        answers[name].append(scores)
-    areas = [
-        event.roc_auc(np.concatenate([a.scores for a in found]), np.concatenate([a.truth for a in found])) if found else None
-        for found in answers.values()
+    on_top = [
+        tracks_of("graded_tracks", "graded filter, tracked", graded, marks["graded"]),
+        tracks_of("untrained", "untrained network", without, reading.threshold),
+        tracks_of("network", "trained network", saliency, reading.threshold),
     ]
-    return [c for c, area in enumerate(areas) if area is not None and area > 0.5] or None
+    marks |= calibrated(cfg, on_top, store, train)
+    return [raw, denoise, graded, *detectors.classical(), on_top[0], saliency, *on_top[1:]], marks
 
 
 def calibrated(cfg: Config, detectors: Sequence[Detector], store: Frames, train: Sequence[int]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikeseg.metrics import event, objects, pixel, volume
+from spikeseg.metrics import event, objects, pixel, track, volume
 
 from . import score
 from .score import Subject
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .detectors import Detector
     from .views import Response
 
-ORDER = ("event", "event_exact", "pixel", "object", "object_1px", "volume")
+ORDER = ("event", "event_exact", "event_stars", "pixel", "object", "object_1px", "volume", "track")
 CONTROL = "shuffled_labels"
 FIRST_TOLERANCE_PX = 1.0
 """The tolerance that Kirkland et al. 2023 report mode `object` at, always given beside the configured one."""
@@ -37,7 +37,7 @@ class Counted:
 
     name: str
     rows: dict[str, Any]
-    kept: tuple[Subject, Response] | None
+    kept: tuple[Subject, Response, Detector] | None
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Results:
 
     def __post_init__(self) -> None:
         self._rows: dict[str, dict[str, list[Any]]] = {}
-        self._kept: list[tuple[Subject, Response]] = []
+        self._kept: list[tuple[Subject, Response, Detector]] = []
 
     def count(self, detector: Detector, s: Subject) -> Counted:
         """Let a detector answer, then hold the answer against the labels. Changes nothing, so that threads may do it."""
@@ -58,11 +58,13 @@ class Results:
         rows: dict[str, Any] = {}
         if "event" in self.modes:
             rows["event"] = score.event_scores(s, response, self.cfg.evaluation)
-            exact = score.exact_scores(s, response)
-            if exact is not None:
-                rows["event_exact"] = exact
-        rows |= self._places(s, response, detector.is_network, self.thresholds[detector.name])
-        return Counted(detector.name, rows, (s, response) if detector.name == "network" else None)
+            known = {
+                "event_exact": score.exact_scores(s, response),
+                "event_stars": score.star_scores(s, response, self.cfg.evaluation),
+            }
+            rows |= {mode: scores for mode, scores in known.items() if scores is not None}
+        rows |= self._places(s, response, detector)
+        return Counted(detector.name, rows, (s, response, detector) if detector.name == "network" else None)
 
     def add(self, counted: Counted) -> None:
         """Take in what was counted."""
@@ -74,26 +76,34 @@ class Results:
         for mode, row in rows.items():
             self._rows.setdefault(mode, {}).setdefault(name, []).append(row)
 
-    def _places(self, s: Subject, response: Response, is_network: bool, threshold: float) -> dict[str, Any]:
+    def _places(self, s: Subject, response: Response, detector: Detector) -> dict[str, Any]:
         """Rows of the modes that look at places rather than events."""
-        settings = self.cfg.evaluation
+        settings, threshold, of_objects = self.cfg.evaluation, self.thresholds[detector.name], detector.object_threshold
         rows: dict[str, Any] = {}
-        if "pixel" in self.modes and is_network:
-            rows["pixel"] = score.pixel_counts(s, response, threshold, settings)
+        if "pixel" in self.modes and detector.is_network:
+            rows["pixel"] = score.pixel_counts(s, response, threshold, of_objects, settings)
         if "object" in self.modes:
-            rows["object"] = score.object_counts(s, response, threshold, settings.spatial_tolerance_px, settings)
-            rows["object_1px"] = score.object_counts(s, response, threshold, FIRST_TOLERANCE_PX, settings)
+            for mode, tolerance in (("object", settings.spatial_tolerance_px), ("object_1px", FIRST_TOLERANCE_PX)):
+                rows[mode] = score.object_counts(s, response, threshold, of_objects, tolerance, settings)
         if "volume" in self.modes:
-            rows["volume"] = score.volume_counts(s, response, settings)
+            rows["volume"] = score.volume_counts(s, response, of_objects, settings)
+        if "track" in self.modes and response.found is not None:
+            rows["track"] = score.track_counts(s, response, of_objects, settings)
         return rows
 
     def scores(self) -> dict[str, dict[str, Any]]:
-        """Mode -> detector -> values, intervals and rows per recording; the control included. `event_exact` covers the recordings
-        whose events' causes are known, because they are simulated."""
+        """Mode -> detector -> values, intervals and rows per recording; the control included. `event_exact` and
+        `event_stars` cover the recordings whose events' causes are known, because they are simulated."""
         self._control()
         settings = self.cfg.evaluation
         draws: dict[str, Any] = {"resamples": settings.bootstrap, "confidence": settings.confidence, "seed": self.cfg.seed}
-        scorers = {"pixel": pixel.score, "object": objects.score, "object_1px": objects.score, "volume": volume.score}
+        scorers = {
+            "pixel": pixel.score,
+            "object": objects.score,
+            "object_1px": objects.score,
+            "volume": volume.score,
+            "track": track.score,
+        }
         result: dict[str, dict[str, Any]] = {}
         for mode in (mode for mode in ORDER if mode in self._rows):
             result[mode] = {}
@@ -115,6 +125,6 @@ class Results:
                 self._put(CONTROL, {"event": row})
         order = np.random.default_rng(self.cfg.seed).permutation(len(self._kept))
         for i, j in zip(order, np.roll(order, 1), strict=True):
-            (s, response), (other, _) = self._kept[i], self._kept[j]
+            (s, response, detector), (other, _, _) = self._kept[i], self._kept[j]
             shuffled = score.with_labels_of(s, other, self.cfg.evaluation)
-            self._put(CONTROL, self._places(shuffled, response, True, self.thresholds["network"]))
+            self._put(CONTROL, self._places(shuffled, response, detector))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spikeseg.algorithms.objects import find_objects
-from spikeseg.data.recording import SOURCE_OBJECT
-from spikeseg.metrics import event, objects, pixel, truth, volume
+from spikeseg.algorithms.readout import places, reach_us
+from spikeseg.data.recording import SOURCE_OBJECT, SOURCE_STAR
+from spikeseg.metrics import event, objects, pixel, track, truth, volume
+from spikeseg.metrics.event import ANY_RESPONSE
 
 from .views import Response, View
 
 if TYPE_CHECKING:
     from spikeseg.sections import EvaluationConfig
+
+    from .tracked import Found
 
 
 @dataclass(frozen=True)
@@ -68,16 +72,33 @@ def exact_scores(s: Subject, response: Response) -> event.EventScores | None:
     return event.EventScores(s.view.name, response.scores[s.scored], caused[s.scored])
 
 
-def pixel_counts(s: Subject, response: Response, threshold: float, settings: EvaluationConfig) -> dict[str, Any]:
-    """Mode `pixel`: the steps of all windows whose middle is scored (where windows overlap, each counts)."""
+def star_scores(s: Subject, response: Response, settings: EvaluationConfig) -> event.EventScores | None:
+    """Mode `event` against stars alone: the events near an object, and those that a star caused. None without that truth."""
+    if s.truth is None:
+        return None
+    near = near_objects(s, settings)
+    kept = s.scored & (near | (s.truth["source"] == SOURCE_STAR))
+    return event.EventScores(s.view.name, response.scores[kept], near[kept])
+
+
+def pixel_counts(
+    s: Subject, response: Response, threshold: float, object_threshold: float, settings: EvaluationConfig
+) -> dict[str, Any]:
+    """Mode `pixel`: the steps whose middle is scored, each once (time that two windows share belongs to the earlier one). A
+    detector that tracks lights up the pixels of its objects alone."""
     step_us = s.view.spec.timestep_us
     total = {"tp": 0, "fp": 0, "fn": 0, "tn": 0}
     labels = in_frame(s)
-    for start, lit in zip(s.view.start_us.tolist(), response.maps, strict=True):
+    maps: Iterator[np.ndarray] = (lit.dense() for lit in response.maps)
+    if response.found is not None:
+        maps, threshold = object_pixels(response.found, maps, object_threshold), ANY_RESPONSE
+    seen = s.start_us
+    for start, end, lit in zip(s.view.start_us.tolist(), s.view.end_us.tolist(), maps, strict=True):
         times = start + step_us * np.arange(s.view.spec.n_timesteps) + step_us // 2
-        scored = (times >= s.start_us) & (times <= s.end_us)
+        scored = (times >= seen) & (times <= s.end_us)
+        seen = max(seen, end)
         found = pixel.counts(
-            lit.dense()[scored],
+            lit[scored],
             times[scored],
             labels,
             threshold=threshold,
@@ -89,31 +110,59 @@ def pixel_counts(s: Subject, response: Response, threshold: float, settings: Eva
     return {"name": s.view.name, **total}
 
 
+def object_pixels(found: Found, maps: Iterable[np.ndarray], threshold: float) -> Iterator[np.ndarray]:
+    """Maps (T, H, W) with nothing left but the pixels of the tracks that reach the threshold."""
+    chosen = [False, *(one.score >= threshold for one in found.tracks.tracks)]  # by id
+    owner = iter(found.owners)
+    for parts, lit in zip(found.slices, maps, strict=True):
+        kept = np.zeros_like(lit)
+        for part in parts:
+            of_object = np.array(chosen)[np.concatenate([np.zeros(1, np.int32), next(owner)])]
+            kept[part.steps] = np.where(of_object[part.blobs.labels], lit[part.steps], 0)
+        yield kept
+
+
 def object_counts(
-    s: Subject, response: Response, threshold: float, tolerance_px: float, settings: EvaluationConfig
+    s: Subject,
+    response: Response,
+    threshold: float,
+    object_threshold: float,
+    tolerance_px: float,
+    settings: EvaluationConfig,
 ) -> dict[str, Any]:
-    """Mode `object`: blobs of each window against the objects at its middle, in sensor pixels."""
+    """Mode `object`: what a detector finds at the middle of each window (tracks that reach `object_threshold`, what it lists
+    itself, or else blobs of what reaches the threshold) against the objects that are there, in sensor pixels."""
     height, width = s.view.shape[1:]
     scale = np.array([s.view.sensor_size[0] / width, s.view.sensor_size[1] / height])
     windows = []
-    for start, end, lit in zip(s.view.start_us.tolist(), s.view.end_us.tolist(), response.maps, strict=True):
+    for k, (start, end) in enumerate(zip(s.view.start_us.tolist(), s.view.end_us.tolist(), strict=True)):
         middle = (start + end) // 2
         if not s.start_us <= middle <= s.end_us:
             continue
-        blobs = find_objects(lit.dense(), threshold).objects
-        found = (np.stack([blobs["x"], blobs["y"]], 1) + 0.5) * scale - 0.5
+        if response.found is not None:
+            found = places(response.found.tracks.tracks, middle, object_threshold)
+        elif response.places is not None:
+            found = response.places[k]
+        else:
+            blobs = find_objects(response.maps[k].dense(), threshold).objects
+            found = (np.stack([blobs["x"], blobs["y"]], 1) + 0.5) * scale - 0.5
         at = truth.positions(s.labels, np.array([middle]), settings.max_label_gap_ms * 1000)
         windows.append((found, np.stack([at["x"], at["y"]], 1)))
     return {"name": s.view.name, **objects.counts(windows, tolerance_px)}
 
 
-def volume_counts(s: Subject, response: Response, settings: EvaluationConfig) -> dict[str, Any]:
-    """Mode `volume`: the detector's output is every event, weighted by its score."""
-    said = np.flatnonzero(response.scores > 0)
-    output = np.zeros(len(said), volume.OUTPUT_DTYPE)
-    for name in "txy":
-        output[name] = s.view.events[name][said]
-    output["w"] = response.scores[said]
+def volume_counts(s: Subject, response: Response, object_threshold: float, settings: EvaluationConfig) -> dict[str, Any]:
+    """Mode `volume`: a detector's output is every event, weighted by its score; that of one that tracks is, in the middle of
+    every slice, the place of each of its objects, whether or not events fell there just then."""
+    slice_us = round(settings.slice_ms * 1000)
+    if response.found is not None:
+        output = _paths(s, response.found, object_threshold, slice_us)
+    else:
+        said = np.flatnonzero(response.scores > 0)
+        output = np.zeros(len(said), volume.OUTPUT_DTYPE)
+        for name in "txy":
+            output[name] = s.view.events[name][said]
+        output["w"] = response.scores[said]
     found = volume.counts(
         output,
         s.labels,
@@ -121,6 +170,42 @@ def volume_counts(s: Subject, response: Response, settings: EvaluationConfig) ->
         start_us=s.start_us,
         end_us=s.end_us,
         radius_px=settings.radius_px,
+        slice_us=slice_us,
+        max_gap_us=settings.max_label_gap_ms * 1000,
+    )
+    return {"name": s.view.name, **found}
+
+
+def _paths(s: Subject, found: Found, threshold: float, slice_us: int) -> np.ndarray:
+    """Objects' places in the middle of every slice, as far as they are on the sensor: volume.OUTPUT_DTYPE."""
+    times = np.arange(s.start_us, s.end_us + 1, slice_us) + slice_us // 2
+    times = times[times <= s.end_us]
+    parts = [np.zeros(0, volume.OUTPUT_DTYPE)]
+    for one in found.tracks.tracks:
+        if one.score < threshold:
+            continue
+        place = np.rint(one.at(times, reach_us(one)))
+        inside = ((place >= 0) & (place < s.view.sensor_size)).all(1)  # nan is not
+        part = np.zeros(int(inside.sum()), volume.OUTPUT_DTYPE)
+        part["t"], part["x"], part["y"], part["w"] = times[inside], place[inside, 0], place[inside, 1], 1.0
+        parts.append(part)
+    return np.concatenate(parts)
+
+
+def track_counts(s: Subject, response: Response, object_threshold: float, settings: EvaluationConfig) -> dict[str, Any]:
+    """Mode `track`: the tracks that reach the threshold against the labelled objects."""
+    assert response.found is not None
+    tracks = [
+        track.FoundTrack(one.t_us, one.states[:, :2], one.states[:, 2:], one.score)
+        for one in response.found.tracks.tracks
+        if one.score >= object_threshold
+    ]
+    found = track.counts(
+        tracks,
+        s.labels,
+        start_us=s.start_us,
+        end_us=s.end_us,
+        tolerance_px=settings.spatial_tolerance_px,
         slice_us=round(settings.slice_ms * 1000),
         max_gap_us=settings.max_label_gap_ms * 1000,
     )

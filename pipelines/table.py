@@ -8,12 +8,14 @@ from typing import Any
 SHOWN = {
     "event": ("roc_auc", "informedness", "f1"),
     "event_exact": ("roc_auc", "informedness", "f1"),
+    "event_stars": ("roc_auc", "informedness", "f1"),
     "pixel": ("informedness", "sensitivity", "iou"),
     "object": ("f1", "precision", "recall"),
     "object_1px": ("f1", "precision", "recall"),
     "volume": ("informedness", "sensitivity", "specificity"),
+    "track": ("coverage", "recall", "false_tracks_per_minute"),
 }
-NAMES = {"roc_auc": "ROC-AUC", "f1": "F1", "iou": "IoU"}
+NAMES = {"roc_auc": "ROC-AUC", "f1": "F1", "iou": "IoU", "false_tracks_per_minute": "false tracks per minute"}
 FIRST, OTHER = 26, 24
 """Widths of the columns, characters."""
 
@@ -24,9 +26,11 @@ def table(metrics: Mapping[str, Any]) -> str:
     meaning = {
         "event": f"an event within {settings['radius_px']:g} px of a labelled object",
         "event_exact": "an event caused by an object (known, because simulated)",
+        "event_stars": "the same against the events of stars alone (known, because simulated)",
         "pixel": f"a pixel of a step, {settings['pixel_tolerance_px']:g} px tolerance",
-        "object": f"a blob of a window, centre within {settings['spatial_tolerance_px']:g} px",
+        "object": f"an object at the middle of a window, within {settings['spatial_tolerance_px']:g} px",
         "object_1px": "the same within 1 px",
+        "track": f"tracks of objects, within {settings['spatial_tolerance_px']:g} px",
         "volume": f"slices of {settings['slice_ms']:g} ms, discs of {settings['radius_px']:g} px",
     }
     lines = []

@@ -13,6 +13,8 @@ from spikeseg.data.frames import FrameSpec, locate, starts
 if TYPE_CHECKING:
     from spikeseg.data.store import Frames
 
+    from .tracked import Found
+
 BLOCK = 16
 """Windows read from the cache at a time."""
 
@@ -108,11 +110,17 @@ class Response:
 
     Attributes:
         scores: float64 (n,) >= 0, one per event; 0 for those that the detector did not get to see or did not react to.
-        maps: one per window, of the same scores by step and pixel of the frame.
+        maps: one per window, of what lights up by step and pixel of the frame.
+        found: its tracked objects, where it tracks; the scores are then theirs.
+        saliency: float64 (n,), the maps' value at each event, where the scores are something else.
+        places: per window float64 (m, 2), x, y of its objects in sensor pixels, where the detector lists them itself.
     """
 
     scores: np.ndarray
     maps: Sequence[Sparse]
+    found: Found | None = None
+    saliency: np.ndarray | None = None
+    places: Sequence[np.ndarray] | None = None
 
 
 def from_scores(view: View, scores: np.ndarray) -> Response:

@@ -212,12 +212,13 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class TrackingConfig:
-    """From detections in windows to objects and tracks."""
+    """From lit pixels to objects and tracks."""
 
     smash_threshold: float = key(0.1, low=0.0, high=1.0)
-    min_hits: int = key(3, low=1)  # windows
-    max_misses: int = key(3, low=0)  # windows
+    min_hits: int = key(3, low=2)  # slices of time (0.1 s)
+    max_misses: int = key(3, low=0)  # slices of time
     gate_px: float = key(10.0, above=0.0)
+    object_threshold: float = key(0.5, low=0.0, high=1.0)  # of a track's score: from here on it is an object, below a star
 
 
 @dataclass(frozen=True)

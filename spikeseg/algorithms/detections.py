@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
-from .tracking import Track
+from .scene import ObjectTrack, Tracks
 
-DETECTIONS_VERSION = 1
+DETECTIONS_VERSION = 2
 """Of all three files. It rises when a field changes its meaning, its unit or its name, or goes; not when one is added."""
 
 UNITS = {
@@ -21,15 +21,16 @@ UNITS = {
     "x, y, width, height, sensor_size": "px of the sensor",
     "star_field": "px/s",
     "threshold, score": "saliency",
+    "object_threshold, object_score": "0 to 1",
 }
 """What detections.json says of itself."""
 
-EVENT_COLUMNS = {"t": "<i8", "x": "<i2", "y": "<i2", "p": "?", "score": "<f4", "object_id": "<i4"}
+EVENT_COLUMNS = {"t": "<i8", "x": "<i2", "y": "<i2", "p": "?", "score": "<f4", "object_id": "<i4", "object_score": "<f4"}
 """Arrays of <recording>.events.npz and their dtypes, each (n,), one entry per event that passed the checks, in order.
 
 t: µs, never falling. x, y: px. p: True for ON. score: the saliency at the event's step and pixel (where windows overlap, the
 largest), 0 where the network saw nothing or a transform dropped the event. object_id: the track_id of the object that the event
-belongs to, 0 for none.
+belongs to, 0 for none. object_score: how surely the event belongs to something that moves differently from the stars, 0 to 1.
 """
 
 
@@ -77,15 +78,19 @@ class RecordingDetections(TypedDict):
         name: unique in the file.
         sensor_size: [width, height], px.
         threshold: the saliency from which a pixel counts as lit.
-        tracks: number of tracks.
-        star_field: [x, y], the common motion of the stars, px/s; [0, 0] where too few were seen.
+        object_threshold: the object_score from which a track is an object.
+        tracks: number of tracks, stars included.
+        objects: the track_id of each track that is an object.
+        star_field: [x, y], the common motion of the stars, px/s, the mean over the recording; [0, 0] where too few were seen.
         windows: all of them, in order of time.
     """
 
     name: str
     sensor_size: list[int]
     threshold: float
+    object_threshold: float
     tracks: int
+    objects: list[int]
     star_field: list[float]
     windows: list[WindowDetections]
 
@@ -116,6 +121,7 @@ class TrackRow(NamedTuple):
         vx_rel, vy_rel: smoothed velocity less that of the star field, px/s.
         width, height: of the detection's bounding box, px.
         score: the detection's, no unit.
+        object_score: how surely the track moves differently from the stars, 0 to 1.
     """
 
     recording: str
@@ -130,6 +136,7 @@ class TrackRow(NamedTuple):
     width: float
     height: float
     score: float
+    object_score: float
 
 
 TRACK_COLUMNS = TrackRow._fields
@@ -144,29 +151,27 @@ def detections_document(recordings: Sequence[RecordingDetections]) -> Detections
 def recording_detections(
     name: str,
     sensor_size: tuple[int, int],
-    threshold: float,
+    thresholds: tuple[float, float],
     windows: Sequence[tuple[int, int, Sequence[Detection]]],
-    tracks: Sequence[Track],
-    star_field: np.ndarray,
-    scale: tuple[float, float],
+    tracks: Tracks,
 ) -> RecordingDetections:
     """The part of detections.json on one recording.
 
     Args:
         name: of the recording.
         sensor_size: (width, height), px.
-        threshold: the saliency from which a pixel counts as lit.
+        thresholds: the saliency from which a pixel counts as lit; the score from which a track is an object.
         windows: of each its start and end in µs, and its objects.
-        tracks: confirmed ones.
-        star_field: float64 (2,), frame pixels per s.
-        scale: sensor pixels per frame pixel, (x, y).
+        tracks: in sensor pixels.
     """
     return {
         "name": name,
         "sensor_size": [int(side) for side in sensor_size],
-        "threshold": float(threshold),
-        "tracks": len(tracks),
-        "star_field": [float(star_field[0]) * scale[0], float(star_field[1]) * scale[1]],
+        "threshold": float(thresholds[0]),
+        "object_threshold": float(thresholds[1]),
+        "tracks": len(tracks.tracks),
+        "objects": [track.id for track in tracks.tracks if track.score >= thresholds[1]],
+        "star_field": [float(v) for v in tracks.field.mean],
         "windows": [
             {"t_start_us": int(start), "t_end_us": int(end), "objects": list(objects)} for start, end, objects in windows
         ],
@@ -174,89 +179,94 @@ def recording_detections(
 
 
 def detection_rows(
-    objects: np.ndarray, tracks: Sequence[Track], start_us: int, end_us: int, scale: tuple[float, float]
+    objects: np.ndarray, ids: np.ndarray, start_us: int, end_us: int, scale: tuple[float, float]
 ) -> list[Detection]:
     """The objects of one slice.
 
     Args:
         objects: OBJECT_DTYPE (n,), in frame pixels.
-        tracks: the track of each; those never confirmed have id 0. Ask only when all slices are tracked: ids come late.
+        ids: (n,), the track_id of each, 0 for none.
         start_us, end_us: the slice, µs.
         scale: sensor pixels per frame pixel, (x, y).
 
     Raises:
-        ValueError: more or fewer tracks than objects.
+        ValueError: more or fewer ids than objects.
     """
     return [
         {
             "t_start_us": int(start_us),
             "t_end_us": int(end_us),
-            "x": to_sensor(float(o["x"]), scale[0]),
-            "y": to_sensor(float(o["y"]), scale[1]),
+            "x": float(to_sensor(o["x"], scale[0])),
+            "y": float(to_sensor(o["y"], scale[1])),
             "width": float(o["width"]) * scale[0],
             "height": float(o["height"]) * scale[1],
             "class_id": int(o["class_id"]),
             "score": float(o["score"]),
-            "track_id": track.id,
+            "track_id": int(track_id),
         }
-        for o, track in zip(objects, tracks, strict=True)
+        for o, track_id in zip(objects, ids, strict=True)
     ]
 
 
-def to_sensor(position: float, scale: float) -> float:
-    """A position in sensor pixels, from one in frame pixels; a pixel's centre is a whole number in both."""
+def to_sensor(position: np.ndarray, scale: float) -> np.ndarray:
+    """Positions in sensor pixels, from those in frame pixels; a pixel's centre is a whole number in both."""
     return (position + 0.5) * scale - 0.5
 
 
 def track_rows(
-    recording: str, tracks: Sequence[Track], objects: Sequence[np.ndarray], star_field: np.ndarray, scale: tuple[float, float]
+    recording: str, tracks: Sequence[ObjectTrack], objects: Sequence[np.ndarray], scale: tuple[float, float]
 ) -> list[tuple[Any, ...]]:
     """Rows of tracks.csv on one recording, each a TrackRow, by track, then time.
 
     Args:
         recording: its name.
-        tracks: confirmed ones.
-        objects: OBJECT_DTYPE of every slice that the tracker saw, in frame pixels.
-        star_field: float64 (2,), frame pixels per s.
+        tracks: in sensor pixels.
+        objects: OBJECT_DTYPE of every slice that was tracked, in frame pixels.
         scale: sensor pixels per frame pixel, (x, y).
     """
     rows: list[tuple[Any, ...]] = []
-    sx, sy = scale
-    for track in sorted(tracks, key=lambda track: track.id):
-        for t_us, window, detection, state in zip(track.t_us, track.windows, track.detections, track.states, strict=True):
-            x, y, vx, vy = (float(value) for value in state)
-            found = objects[window][detection]
+    for track in tracks:
+        for t_us, k, j, state, relative in zip(
+            track.t_us, track.slices, track.detections, track.states, track.relative, strict=True
+        ):
+            found = objects[k][j]
             row = TrackRow(
                 recording=recording,
                 track_id=track.id,
-                t_us=round(t_us),
-                x=to_sensor(x, sx),
-                y=to_sensor(y, sy),
-                vx=vx * sx,
-                vy=vy * sy,
-                vx_rel=(vx - float(star_field[0])) * sx,
-                vy_rel=(vy - float(star_field[1])) * sy,
-                width=float(found["width"]) * sx,
-                height=float(found["height"]) * sy,
+                t_us=round(float(t_us)),
+                x=float(state[0]),
+                y=float(state[1]),
+                vx=float(state[2]),
+                vy=float(state[3]),
+                vx_rel=float(relative[0]),
+                vy_rel=float(relative[1]),
+                width=float(found["width"]) * scale[0],
+                height=float(found["height"]) * scale[1],
                 score=float(found["score"]),
+                object_score=track.score,
             )
             rows.append(row)
     return rows
 
 
-def event_columns(events: np.ndarray, scores: np.ndarray, object_ids: np.ndarray) -> dict[str, np.ndarray]:
+def event_columns(
+    events: np.ndarray, scores: np.ndarray, object_ids: np.ndarray, object_scores: np.ndarray
+) -> dict[str, np.ndarray]:
     """The arrays of <recording>.events.npz, named and typed as EVENT_COLUMNS says.
 
     Args:
         events: structured array with fields t, x, y, p (n,).
         scores: (n,), saliency.
         object_ids: (n,), whole numbers; 0 for none.
+        object_scores: (n,), 0 to 1.
 
     Raises:
         ValueError: arrays of different lengths.
     """
-    if not len(events) == len(scores) == len(object_ids):
-        raise ValueError(f"{len(events)} events, {len(scores)} scores, {len(object_ids)} object ids: must be equally many")
+    lengths = [len(events), len(scores), len(object_ids), len(object_scores)]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"{lengths[0]} events, {lengths[1]} scores, {lengths[2]} object ids, {lengths[3]} object scores: "
+                         "must be equally many")
     columns: dict[str, Any] = {name: events[name] for name in ("t", "x", "y", "p")}
-    columns |= {"score": scores, "object_id": object_ids}
+    columns |= {"score": scores, "object_id": object_ids, "object_score": object_scores}
     return {name: np.ascontiguousarray(columns[name], dtype) for name, dtype in EVENT_COLUMNS.items()}

@@ -1,0 +1,100 @@
+"""From a map of saliency to tracked objects: what `detect` writes and `evaluate` scores, by the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spikeseg.algorithms.detections import to_sensor
+from spikeseg.algorithms.objects import Slice, find_in_slices
+from spikeseg.algorithms.readout import event_scores
+from spikeseg.algorithms.scene import Slices, Tracks, find_tracks
+
+from .views import Response, Sparse, View, from_maps
+
+if TYPE_CHECKING:
+    from spikeseg.sections import TrackingConfig
+
+
+@dataclass(frozen=True)
+class Found:
+    """The objects of a recording.
+
+    Attributes:
+        slices: of every window, in frame pixels.
+        tracks: of all of them, in sensor pixels.
+        owners: of every slice, in order of time, the track's id of each object; 0 for none.
+        ids: int32 (n,), of every event; see `event_ids`.
+    """
+
+    slices: Sequence[Sequence[Slice]]
+    tracks: Tracks
+    owners: Sequence[np.ndarray]
+    ids: np.ndarray
+
+
+def slices_of(view: View, maps: Iterator[Sparse] | Sequence[Sparse], threshold: float) -> list[list[Slice]]:
+    """Connected blobs of what reaches the threshold, slice by slice, of every window; time that two windows share belongs to the
+    earlier one."""
+    found = []
+    for k, lit in enumerate(maps):
+        start, end = int(view.start_us[k]), int(view.end_us[k])
+        seen_us = int(view.end_us[k - 1]) if k else None
+        found.append(
+            find_in_slices(lit.dense(), threshold, start_us=start, end_us=end, step_us=view.spec.timestep_us, from_us=seen_us)
+        )
+    return found
+
+
+def track(view: View, slices: Sequence[Sequence[Slice]], settings: TrackingConfig) -> tuple[Tracks, list[np.ndarray]]:
+    """The tracks of all objects, in sensor pixels, and `Found.owners`."""
+    _, height, width = view.shape
+    scale = (view.sensor_size[0] / width, view.sensor_size[1] / height)
+    flat = [part for window in slices for part in window]
+    positions = [
+        np.stack([to_sensor(part.blobs.objects[name], by) for name, by in zip("xy", scale, strict=True)], 1) for part in flat
+    ]
+    tracks = find_tracks(Slices([(part.start_us + part.end_us) / 2 for part in flat], positions), settings)
+    owners = [np.zeros(len(part.blobs.objects), np.int32) for part in flat]
+    for one in tracks.tracks:
+        for k, j in zip(one.slices, one.detections, strict=True):
+            owners[k][j] = one.id
+    return tracks, owners
+
+
+def answer(view: View, maps: Sequence[Sparse], threshold: float, settings: TrackingConfig) -> Response:
+    """The response of a detector whose lit pixels are tracked: an event's score comes from its track, see `event_scores`."""
+    lit = from_maps(view, maps)
+    slices = slices_of(view, maps, threshold)
+    tracks, owners = track(view, slices, settings)
+    ids = event_ids(view, lit.scores >= threshold, slices, owners)
+    scores = event_scores(view.events, tracks.tracks, lit.scores, ids)
+    return Response(scores, maps, Found(slices, tracks, owners, ids), lit.scores)
+
+
+def event_ids(
+    view: View, reached: np.ndarray, slices: Sequence[Sequence[Slice]], owners: Sequence[np.ndarray]
+) -> np.ndarray:
+    """int32 (n,): the track of each event that lies in one of its objects and reaches the threshold; 0 for the others.
+
+    Args:
+        view: what the network saw.
+        reached: bool (n,), events whose saliency reaches the threshold.
+        slices: of every window.
+        owners: see `Found`.
+    """
+    ids = np.zeros(len(view.events), np.int32)
+    owner = iter(owners)
+    pixels = int(np.prod(view.shape[1:]))
+    for start, parts in zip(view.start_us.tolist(), slices, strict=True):
+        events, flat = view.located(start)
+        events, flat = events[reached[events]], flat[reached[events]]
+        step, pixel = np.divmod(flat, pixels)
+        for part in parts:
+            of_object = np.concatenate([np.zeros(1, np.int32), next(owner)])
+            inside = (step >= part.steps.start) & (step < part.steps.stop)
+            ids[events[inside]] = of_object[part.blobs.labels.reshape(-1)[pixel[inside]]]
+    return ids

@@ -1,0 +1,196 @@
+"""What moves in a recording, and what moves differently from the stars (ours; after the idea of Afshar et al. 2020, section 5).
+
+A star that drifts through a staring telescope is a moving point as much as a satellite is: what tells them apart is motion
+relative to the star field. So objects are tracked three times. First by themselves, which gives the field's velocity; then in the
+field's own frame, where stars stand still and slow objects creep, by a tracker that expects just that (and the field's velocity
+once more, from these cleaner tracks); what is left over is tracked as something that moves on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from spikeseg.sections import TrackingConfig
+
+from . import kalman
+from .kalman import Motion
+from .star_field import StarField, common_velocity
+from .tracking import Rules, Track, Tracker
+
+CREEPING = Rules(Motion(acceleration=2.0, first_speed_px_s=5.0), 4, 8, 2, 4.0)
+"""Stars, and whatever moves slowly among them, in the field's frame. Stars twinkle out of sight for long, and stay in place."""
+
+FREE_MOTION = Motion(acceleration=25.0, first_speed_px_s=50.0)
+"""Anything else: up to 150 px/s are looked for; the fastest satellites of EBSSA cross at about 120."""
+
+SMOOTHING = Motion(acceleration=2.0, first_speed_px_s=300.0)
+"""Of finished tracks. Wide at first, so that nothing pulls a velocity towards 0."""
+
+FIELD_S = 10.0
+"""The field's velocity is constant for about this long, s."""
+
+JITTER_PX, FAR_PX = 4.0, 20.0
+"""A star's track seems to wander through the field by up to JITTER_PX, where it begins and ends at the frame's border or in
+another star's light; an object is beyond doubt when it has come FAR_PX."""
+
+HALF = 12.0
+"""Detections of something beyond doubt that make it as likely an object as not."""
+
+MEMORY_S = 10.0
+"""How far an object has come is measured over this long at most, s, so that a small error of the field's velocity does not add
+up."""
+
+
+class Slices(NamedTuple):
+    """Detections of successive slices: times (their middle, µs, rising), and for each its positions (n, 2) x, y in px."""
+
+    t_us: Sequence[float]
+    positions: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectTrack:
+    """A track, when all of it is known.
+
+    Attributes:
+        id: from 1, unique in the recording.
+        t_us: float64 (n,), time of each detection.
+        slices, detections: int64 (n,), of each its slice and its index there.
+        states: float64 (n, 4): x, y in px and vx, vy in px/s, smoothed by all detections, later ones included.
+        relative: float64 (n, 2), velocity less that of the star field, px/s.
+        score: 0 to 1, how surely it moves differently from the stars: 0 for a star, 1/2 in doubt.
+    """
+
+    id: int
+    t_us: np.ndarray
+    slices: np.ndarray
+    detections: np.ndarray
+    states: np.ndarray
+    relative: np.ndarray
+    score: float
+
+    def at(self, t_us: np.ndarray, beyond_us: float = 0.0) -> np.ndarray:
+        """Where it was at times (n,), µs: float64 (n, 2), px; nan before its first and after its last detection, or further than
+        `beyond_us` from them, up to where it is taken to go straight on."""
+        t = np.asarray(t_us, np.float64)
+        place = np.stack([np.interp(t, self.t_us, self.states[:, axis]) for axis in (0, 1)], -1)
+        for end, outside in ((0, t < self.t_us[0]), (-1, t > self.t_us[-1])):
+            ahead = (t[outside] - self.t_us[end])[:, None] * 1e-6
+            place[outside] = self.states[end, :2] + ahead * self.states[end, 2:]
+        place[(t < self.t_us[0] - beyond_us) | (t > self.t_us[-1] + beyond_us)] = np.nan
+        return place
+
+
+class Tracks(NamedTuple):
+    """All that was found: tracks in the order of their ids (of their first detections), and the star field's motion."""
+
+    tracks: list[ObjectTrack]
+    field: StarField
+
+
+def find_tracks(slices: Slices, settings: TrackingConfig | None = None) -> Tracks:
+    """Tracks of everything, stars included, scored by how differently from the stars they move.
+
+    Args:
+        slices: see `Slices`.
+        settings: min_hits, max_misses and gate_px hold for objects that move on their own.
+    """
+    settings = settings or TrackingConfig()
+    free = Rules(FREE_MOTION, settings.min_hits, settings.max_misses, 0, settings.gate_px)
+    still = StarField.still()
+    field = _field(slices, _run(slices, still, free), still)
+    for _ in range(2):
+        creeping = _run(slices, field, CREEPING)
+        field = _field(slices, creeping, field)
+    found: list[Track] = []
+    for frame, rules in ((field, CREEPING), (still, CREEPING), (field, free)):
+        taken = {hit for track in found for hit in zip(track.slices, track.detections, strict=True)}
+        found += _run(slices, frame, rules, taken)
+    found.sort(key=lambda track: (track.slices[0], track.detections[0]))
+    return Tracks([_finished(k, track, slices, field) for k, track in enumerate(found, 1)], field)
+
+
+def _run(slices: Slices, field: StarField, rules: Rules, without: Iterable[tuple[int, int]] = ()) -> list[Track]:
+    """Confirmed tracks of the detections in the field's frame; those in `without` (slice, detection) are left out."""
+    left_out: dict[int, list[int]] = {}
+    for k, j in without:
+        left_out.setdefault(k, []).append(j)
+    tracker = Tracker(rules)
+    shifts = field.shift(np.asarray(slices.t_us, float)) if len(slices.t_us) else np.zeros((0, 2))
+    kept = []
+    for k, (t_us, positions) in enumerate(zip(slices.t_us, slices.positions, strict=True)):
+        kept.append(np.delete(np.arange(len(positions)), left_out.get(k, [])))
+        tracker.update(t_us, positions[kept[k]] - shifts[k])
+    for track in tracker.tracks:
+        track.detections = [int(kept[k][j]) for k, j in zip(track.slices, track.detections, strict=True)]
+    return tracker.tracks
+
+
+def _measured(track: Track, slices: Slices) -> tuple[np.ndarray, np.ndarray]:
+    """Times (n,), µs, and positions (n, 2) as detected."""
+    hits = zip(track.slices, track.detections, strict=True)
+    return np.array(track.t_us), np.array([slices.positions[k][j] for k, j in hits], np.float64)
+
+
+def _slope(t_us: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Mean velocity (2,), px/s, of the straight line nearest to positions (n, 2); n of 2 or more."""
+    t = (t_us - t_us.mean()) * 1e-6
+    return np.asarray(t @ positions / (t @ t))
+
+
+def _field(slices: Slices, tracks: Sequence[Track], known: StarField) -> StarField:
+    """The field's motion in spans of FIELD_S, from tracks; in one without stars enough, that of the whole recording; where there
+    is none either, the telescope is taken to follow the stars."""
+    if not len(slices.t_us):
+        return known
+    first, last = float(slices.t_us[0]), float(slices.t_us[-1])
+    spans = max(1, round((last - first) * 1e-6 / FIELD_S))
+    edges = np.linspace(first, max(last, first + 1), spans + 1)
+    measured = [_measured(track, slices) for track in tracks]
+
+    def velocity(low: float, high: float) -> np.ndarray | None:
+        parts = [(t[(t >= low) & (t <= high)], p[(t >= low) & (t <= high)]) for t, p in measured]
+        parts = [(t, p) for t, p in parts if len(t) >= CREEPING.min_hits]
+        if not parts:
+            return None
+        slopes = np.array([_slope(t, p) for t, p in parts])
+        return common_velocity(slopes, np.array([(t[0], t[-1]) for t, _ in parts]) * 1e-6, np.array([len(t) for t, _ in parts]))
+
+    everywhere = velocity(first, last)
+    fallback = np.zeros(2) if everywhere is None else everywhere
+    own = [velocity(low, high) if spans > 1 else everywhere for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return StarField(edges, np.array([fallback if v is None else v for v in own]))
+
+
+def _finished(number: int, track: Track, slices: Slices, field: StarField) -> ObjectTrack:
+    t_us, positions = _measured(track, slices)
+    smoothed = kalman.smooth((t_us * 1e-6).tolist(), positions, SMOOTHING).mean
+    relative = smoothed[:, 1] - field.velocity(t_us)
+    return ObjectTrack(
+        id=number,
+        t_us=t_us,
+        slices=np.array(track.slices),
+        detections=np.array(track.detections),
+        states=smoothed.reshape(-1, 4),
+        relative=relative,
+        score=motion_score(t_us, positions - field.shift(t_us)),
+    )
+
+
+def motion_score(t_us: np.ndarray, positions: np.ndarray) -> float:
+    """How surely something moves differently from the stars, 0 to 1: by its detections, weighted by how far it has come.
+
+    Args:
+        t_us: (n,), rising.
+        positions: (n, 2), px, in the star field's frame.
+    """
+    if len(t_us) < 2:
+        return 0.0
+    seconds = min((t_us[-1] - t_us[0]) * 1e-6, MEMORY_S)
+    far = float(np.hypot(*_slope(t_us, positions))) * seconds
+    evidence = len(t_us) * min(max((far - JITTER_PX) / (FAR_PX - JITTER_PX), 0.0), 1.0)
+    return evidence / (evidence + HALF)
