@@ -95,7 +95,7 @@ CHECKPOINT = click.option(
 UNLABELLED = ("files", "nmnist")
 """Datasets of which nothing says that they are labelled."""
 MODES = click.Choice(["event", "pixel", "object", "volume", "track"])
-SPLITS = click.Choice(["test", "val", "train"])
+SPLITS = click.Choice(["test", "val", "train", "all"])
 TRAINING = [
     click.option("--name", "-n", metavar="NAME", default="auto", show_default=True, help="Name of the run."),
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", show_default="50", help="Epochs per layer, at most."),
@@ -187,7 +187,7 @@ def _report(run: Path, layers: list[str]) -> None:
 @main.command("evaluate")
 @CHECKPOINT
 @click.option("--mode", "modes", multiple=True, type=MODES, help="What to score [all]; may be repeated.")
-@click.option("--split", type=SPLITS, default="test", show_default=True, help="Recordings to score.")
+@click.option("--split", type=SPLITS, default="test", show_default=True, help="Recordings to score; all: of other data.")
 @shared(output="File for a copy of metrics.json.", data=True)
 def evaluate_command(request: Request, checkpoint: Path | None, modes: tuple[str, ...], split: str, output: str | None) -> None:
     """Score a network on labelled recordings, beside raw events, two filters and the same network untrained.

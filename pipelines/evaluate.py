@@ -36,6 +36,8 @@ Answer = TypeVar("Answer")
 STAGE, VERSION = "evaluate", 3
 METRICS = "metrics.json"
 METRICS_VERSION = 2
+ALL = "all"
+"""Every recording, whatever its split: for data that the network has never seen."""
 MODES = ("event", "pixel", "object", "volume", "track")
 
 
@@ -64,7 +66,10 @@ def plan(cfg: Config, network: Network, frames_key: str, split: str = "test", mo
         "modes": [mode for mode in MODES if mode in modes],
         "seed": cfg.seed,
     }
-    return Plan(config, {"frames": frames_key, "checkpoint": sha256_file(network.checkpoint)})
+    learned = network.frames_key if learned_from(cfg, network) else frames_key
+    return Plan(
+        config, {"frames": frames_key, "checkpoint": sha256_file(network.checkpoint), "calibration": learned or frames_key}
+    )
 
 
 def evaluate(
@@ -102,11 +107,12 @@ def measure(cfg: Config, network: Network, frames: Done, split: str, modes: Sequ
 
     store = Frames.open(frames.path / STORE)
     tested = labelled(store, split, cfg)
-    trained_on = labelled(store, "train", cfg, needed=False)
+    own = learned_from(cfg, network) or store
+    trained_on = labelled(own, "train", cfg, needed=False)
     notes = warnings_about(cfg, network, frames, [store.recordings[r].name for r in tested])
     if not trained_on:
         notes.append("no recording of the training split is labelled: nothing was calibrated, any response counts as seen")
-    detectors, marks = compared(cfg, network, store, trained_on)
+    detectors, marks = compared(cfg, network, own, trained_on)
     results = Results(cfg, modes, marks)
     for counted in _answers(cfg, detectors, store, tested, "scoring", results.count):
         results.add(counted)
@@ -131,9 +137,19 @@ def measure(cfg: Config, network: Network, frames: Done, split: str, modes: Sequ
     }
 
 
+def learned_from(cfg: Config, network: Network) -> Frames | None:
+    """The frames that the network was trained on, where they are still in the cache: what is calibrated, is so on their training
+    split, whatever data is scored."""
+    from spikeseg.data.store import Frames
+
+    folder = Path(cfg.cache_dir) / "frames" / (network.frames_key or "unknown")
+    return Frames.open(folder / STORE) if (folder / MANIFEST).is_file() else None
+
+
 def labelled(store: Frames, split: str, cfg: Config, needed: bool = True) -> list[int]:
-    """The recordings of a split that somebody labelled. Raises InputError when there is none and some are needed."""
-    all_of_it = [r for r, info in enumerate(store.recordings) if info.split == split]
+    """The recordings of a split ("all" for every one) that somebody labelled. Raises InputError when there is none and some are
+    needed."""
+    all_of_it = [r for r, info in enumerate(store.recordings) if split in (info.split, ALL)]
     found = [r for r in all_of_it if store.recordings[r].labels is not None]
     if needed and not all_of_it:
         raise InputError(f"the {split} split holds no recordings; raise data.test_ratio or prepare more recordings")

@@ -1,0 +1,221 @@
+"""Mode `track`: tracks of a recording against its labelled objects, on a fixed grid of times.
+
+The grid's times are the middles of slices of `slice_us`, the first of which begins at the start of what is scored. An object
+lives at the times at which `truth.positions` knows where it is; a track, from its first to its last point. At a time at which
+both live, the track covers the object if it lies within the tolerance of it, the border included. Of several tracks that cover
+an object at a time, the one that covered it last is its track as long as it still does, else the nearest, the first in the
+list of equals; MOTA's rule for keeping correspondences [Bernardin & Stiefelhagen 2008], but without one-to-one assignment: a
+track between two objects covers both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spikeseg.sections import EvaluationConfig
+
+from .rates import CONFIDENCE, RESAMPLES, columns, ratio, summary
+from .truth import MAX_GAP_US, positions
+
+SLICE_US: int = round(1000 * EvaluationConfig.slice_ms)
+TOLERANCE_PX: float = EvaluationConfig.spatial_tolerance_px
+
+COUNTED = ("objects", "found", "life", "covered", "switches", "tracks", "true_tracks", "false_tracks", "duration_us")
+VALUES = ("position_errors_px", "velocity_errors", "velocity_errors_px_s")
+
+ENOUGH = 0.5
+"""An object is found, and a track true, if at least this share of its life is."""
+
+
+class FoundTrack(NamedTuple):
+    """One track of a detector.
+
+    Attributes:
+        t_us: float64 or int64 (n,), n >= 1, rising, µs.
+        position: float64 (n, 2), x, y in pixels.
+        velocity: float64 (n, 2), x, y in px/s.
+        score: higher where an object is more likely; kept beside the track, nothing here depends on it.
+    """
+
+    t_us: np.ndarray
+    position: np.ndarray
+    velocity: np.ndarray
+    score: float = 0.0
+
+
+def counts(
+    tracks: Sequence[FoundTrack],
+    labels: np.ndarray,
+    *,
+    start_us: int,
+    end_us: int,
+    tolerance_px: float = TOLERANCE_PX,
+    slice_us: int = SLICE_US,
+    max_gap_us: float = MAX_GAP_US,
+) -> dict[str, Any]:
+    """What the tracks of a recording make of its objects.
+
+    Args:
+        tracks: in any order.
+        labels: LABEL_DTYPE, any order.
+        start_us, end_us: what is scored, both included; tracks and labels beyond are ignored there.
+        tolerance_px: largest distance at which a track covers an object.
+        slice_us: step of the grid.
+        max_gap_us: see `truth.positions`.
+
+    Returns:
+        COUNTED -> int: objects that live at any time of the grid; found, those covered for ENOUGH of their life; life and
+        covered, times of the grid, summed over objects; switches, how often the track of an object changes; tracks that live
+        at any time of the grid; true_tracks, those that lie within the tolerance of any object for ENOUGH of their own life;
+        false_tracks, the others; duration_us of what is scored.
+        VALUES -> list of float: position_errors_px, of every covered time the distance to the object's track; per object
+        with two covered times or more, velocity_errors_px_s, |mean velocity of its tracks - mean velocity of the object| over
+        the covered times, and velocity_errors, the same as a share of the object's mean speed, left out where that is 0.
+        The object's velocity at a time is that of the stretch between the two labels around it.
+
+    Raises ValueError: end before start; a track without points, with times that do not rise, or with arrays of other shapes.
+    """
+    if end_us < start_us:
+        raise ValueError(f"scored from {start_us} to {end_us} µs; expected an end not before the start")
+    for number, track in enumerate(tracks):
+        _check(number, track)
+    edges = np.arange(start_us, end_us + 1, slice_us)
+    times = (edges + np.minimum(edges + slice_us, end_us + 1)) / 2  # as in mode `volume`: the last slice may be cut off
+    place = [_at(track.t_us, track.position, times) for track in tracks]
+    near_any = np.zeros((len(tracks), len(times)), bool)
+    result: dict[str, Any] = dict.fromkeys(COUNTED, 0) | {name: [] for name in VALUES}
+    for name in np.unique(labels["id"]):
+        points = labels[labels["id"] == name]
+        at = positions(points, times, max_gap_us)
+        if not len(at):
+            continue
+        index = at["index"]
+        distance = np.array([np.hypot(p[index, 0] - at["x"], p[index, 1] - at["y"]) for p in place]).reshape(-1, len(at))
+        near = distance <= tolerance_px  # nan, where the track does not live, is not
+        near_any[:, index] |= near
+        chosen = _chosen(distance, near)
+        covered = np.flatnonzero(chosen >= 0)
+        held = chosen[covered]
+        result["objects"] += 1
+        result["life"] += len(at)
+        result["covered"] += len(covered)
+        result["found"] += len(covered) >= ENOUGH * len(at)
+        result["switches"] += int((held[1:] != held[:-1]).sum())
+        result["position_errors_px"] += distance[held, covered].tolist()
+        if len(covered) >= 2:
+            moved = _velocity(points, times[index[covered]])
+            said = _held(tracks, held, times[index[covered]])
+            error, speed = float(np.hypot(*(said - moved).mean(0))), float(np.hypot(*moved.mean(0)))
+            result["velocity_errors_px_s"].append(error)
+            result["velocity_errors"] += [error / speed] if speed > 0 else []
+    lived = np.array([int((~np.isnan(p[:, 0])).sum()) for p in place], np.int64)
+    true = (near_any.sum(1) >= ENOUGH * lived)[lived > 0]
+    result |= {"tracks": len(true), "true_tracks": int(true.sum()), "false_tracks": int((~true).sum())}
+    return result | {"found": int(result["found"]), "duration_us": int(end_us - start_us + 1)}
+
+
+def _check(number: int, track: FoundTrack) -> None:
+    n = len(track.t_us)
+    if not n or (np.diff(track.t_us) <= 0).any():
+        raise ValueError(f"track {number}: {n} points; expected one or more, at rising times")
+    if track.position.shape != (n, 2) or track.velocity.shape != (n, 2):
+        found = f"positions {track.position.shape}, velocities {track.velocity.shape}"
+        raise ValueError(f"track {number}: {found}; expected ({n}, 2), as it has times")
+
+
+def _at(t: np.ndarray, values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Values (n, 2) at t (n,), linear between, nan before the first and after the last. -> float64 (len(times), 2)."""
+    t = np.asarray(t, np.float64)
+    return np.stack([np.interp(times, t, values[:, axis], left=np.nan, right=np.nan) for axis in (0, 1)], 1)
+
+
+def _chosen(distance: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """The track of an object at each time, -1 where none covers it. distance, near: (tracks, times). -> int64 (times,)."""
+    chosen = np.full(near.shape[1], -1, np.int64)
+    last = -1
+    for i in np.flatnonzero(near.any(0)):
+        if last < 0 or not near[last, i]:
+            last = int(np.argmin(np.where(near[:, i], distance[:, i], np.inf)))
+        chosen[i] = last
+    return chosen
+
+
+def _held(tracks: Sequence[FoundTrack], held: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Velocity of the track held (n,) at each of n times, px/s. -> float64 (n, 2)."""
+    result = np.zeros((len(times), 2))
+    for k in np.unique(held):
+        result[held == k] = _at(tracks[k].t_us, tracks[k].velocity, times[held == k])
+    return result
+
+
+def _velocity(points: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Velocity of an object, px/s, at times (n,) at which it lives: that between the labels around. -> float64 (n, 2)."""
+    points = points[np.unique(points["t"], return_index=True)[1]]
+    t = points["t"].astype(np.float64)
+    if len(t) < 2:
+        return np.zeros((len(times), 2))
+    after = np.clip(np.searchsorted(t, times, side="left"), 1, len(t) - 1)
+    moved = np.stack([points[axis][after] - points[axis][after - 1] for axis in "xy"], 1)
+    return np.asarray(1e6 * moved / (t[after] - t[after - 1])[:, None])
+
+
+def score(
+    rows: Sequence[dict[str, Any]], *, resamples: int = RESAMPLES, confidence: float = CONFIDENCE, seed: int = 0
+) -> dict[str, Any]:
+    """Coverage, recall of objects, precision of tracks, switches, false tracks per minute and median errors.
+
+    Args:
+        rows: per recording a "name" and its `counts`.
+        resamples, confidence, seed: of the intervals, see `rates.summary`.
+
+    Returns:
+        as `rates.summary`: "coverage", covered share of all objects' life; "recall", found of all objects; "precision", true
+        of all tracks; "switches_per_object"; "false_tracks_per_minute"; "position_error_px", median over all covered times;
+        "velocity_error" (share of the speed) and "velocity_error_px_s", medians over objects. A median of a resample counts
+        a recording's values as often as it was drawn. The lists of VALUES are left out of what is returned.
+    """
+    table = columns(rows, COUNTED)
+    lists = {name: [np.asarray(row[name], np.float64) for row in rows] for name in VALUES}
+
+    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
+        total = dict(zip(COUNTED, (weights @ table).T, strict=True))
+        return {
+            "coverage": ratio(total["covered"], total["life"]),
+            "recall": ratio(total["found"], total["objects"]),
+            "precision": ratio(total["true_tracks"], total["tracks"]),
+            "switches_per_object": ratio(total["switches"], total["objects"]),
+            "false_tracks_per_minute": ratio(60e6 * total["false_tracks"], total["duration_us"]),
+            "position_error_px": medians(lists["position_errors_px"], weights),
+            "velocity_error": medians(lists["velocity_errors"], weights),
+            "velocity_error_px_s": medians(lists["velocity_errors_px_s"], weights),
+        }
+
+    plain = [{name: value for name, value in row.items() if name not in VALUES} for row in rows]
+    return summary(statistic, plain, counted=COUNTED, resamples=resamples, confidence=confidence, seed=seed)
+
+
+def medians(lists: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Median of all values where each of list i counts weights[., i] times, as `numpy.median` of the values so repeated.
+
+    Args:
+        lists: n arrays of float64 (any,).
+        weights: int64 (b, n), >= 0.
+
+    Returns:
+        float64 (b,), nan where nothing is counted.
+    """
+    values = np.concatenate([np.zeros(0), *lists])
+    owner = np.repeat(np.arange(len(lists)), [len(some) for some in lists]).astype(np.int64)
+    order = np.argsort(values, kind="stable")
+    values, owner = values[order], owner[order]
+    result = np.full(len(weights), np.nan)
+    for i, weight in enumerate(weights):  # one by one: all at once would take 8 bytes per value and resample
+        upto = np.cumsum(weight[owner])
+        n = int(upto[-1]) if len(upto) else 0
+        if n:
+            low, high = np.searchsorted(upto, [(n - 1) // 2, n // 2], side="right")
+            result[i] = (values[low] + values[high]) / 2
+    return result
