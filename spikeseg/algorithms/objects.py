@@ -126,7 +126,7 @@ def find_objects(
     steps = saliency if saliency.ndim == 3 else saliency[None]
     reached = steps >= threshold
     rows, columns = np.nonzero(reached.any(0))
-    part = _parts(rows, columns, steps.shape[1:], bridge_px)
+    part = connected(rows, columns, steps.shape[1:], bridge_px)
     weight = np.where(reached[:, rows, columns], steps[:, rows, columns], 0).sum(0, dtype=np.float64)
     pixels = np.bincount(part)
     total = np.bincount(part, weight)
@@ -145,8 +145,8 @@ def find_objects(
     return Blobs(objects, labels)
 
 
-def _parts(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...], bridge_px: int) -> np.ndarray:
-    """The blob of each lit pixel, from 0. Grown by the gap, blobs to be joined touch."""
+def connected(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...], bridge_px: int) -> np.ndarray:
+    """The blob of each lit pixel (n,), from 0; pixels may come more than once. Grown by the gap, blobs to be joined touch."""
     lit = np.zeros(shape, bool)
     lit[rows, columns] = True
     if bridge_px:

@@ -108,7 +108,7 @@ def trace(
         for i in range(len(layers) - 1, -1, -1):
             lists, kept = _part(gates[i], starts[i], n)
             if not delay_connections:
-                lists, kept = _so_far(lists, kept)
+                lists, kept = so_far(lists, kept)
             shape = lists.shape
             traced = np.zeros((shape[2], (shape[3] + tables[i].shape[1] - 1) * shape[1]))
             arrived = np.zeros(len(lists.sites))
@@ -135,7 +135,7 @@ def _part(spikes: PooledSpikes, starts: np.ndarray, n: int) -> tuple[SpikeLists,
 _NONE = np.empty(0, np.int32)
 
 
-def _so_far(lists: SpikeLists, kept: np.ndarray | None) -> tuple[SpikeLists, np.ndarray | None]:
+def so_far(lists: SpikeLists, kept: np.ndarray | None) -> tuple[SpikeLists, np.ndarray | None]:
     """Spikes up to each step, and the pooling index of the last of each site."""
     cells = int(np.prod(lists.shape[1:]))
     indices = _NONE if kept is None else kept

@@ -1,9 +1,12 @@
 """Saliency: exactly registered, and only where events took part."""
 
+import numpy as np
 import pytest
 import torch
 
-from spikeseg.models import SpikeSEG
+from spikeseg.models import SpikeSEG, decode
+from spikeseg.models.decoder import spikes_of
+from spikeseg.ops.types import PooledSpikes
 from spikeseg.sections import ModelConfig
 
 
@@ -85,3 +88,35 @@ def test_two_blobs_do_not_mix():
 def test_a_single_step_has_nothing_to_trace():
     with pytest.raises(ValueError, match="frames must be"):
         network(True)(torch.zeros(2, 20, 20))
+
+
+@pytest.mark.parametrize("delay", [True, False])
+def test_events_that_no_classification_spike_came_from_stay_dark(delay):
+    frames = torch.zeros(6, 2, 121, 163)
+    frames[:, 1, 59:62, 79:82] = 1
+    strays = torch.tensor([[2, 0, 3, 5], [4, 1, 117, 159], [3, 1, 3, 159], [5, 0, 60, 150]])  # far from the blob
+    frames[tuple(strays.T)] = 1
+    saliency, out = network(delay, thresholds=(0.2, 4.0, 20.0))(frames)
+    assert out.has_spikes
+    lit = saliency.sum(0) > 0
+    assert lit[59:62, 79:82].all() and lit.sum() == 9
+    alone = torch.zeros_like(frames)
+    alone[:, 1, 59:62, 79:82] = 1
+    assert torch.equal(network(delay, thresholds=(0.2, 4.0, 20.0))(alone)[0], saliency)
+
+
+def test_the_saliency_of_a_lone_spike_ends_at_the_events_of_its_cone():
+    frames = (torch.rand(5, 2, 70, 90, generator=torch.Generator().manual_seed(8)) < 0.05).float()
+    model = network(False)
+    output = model.encode(frames[:, None])
+    found = spikes_of(output)
+    lists = found["conv3"].lists
+    middle = int(np.argmin(abs(lists.sites[: lists.offsets[1]] - lists.shape[3] * (lists.shape[2] // 2) - 11)))
+    offsets = np.minimum(np.arange(6), 1)
+    one = lists._replace(offsets=offsets.astype(np.int64), sites=lists.sites[middle : middle + 1])
+    saliency = decode(model.encoder, frames[None].numpy(), found | {"conv3": PooledSpikes(one, None)})[0]
+    y, x = divmod(int(one.sites[0]), lists.shape[3])
+    rows, columns = np.nonzero(saliency.any(0))
+    half = 4 * 3 + 2 * 2 + 2 + 4  # conv3, conv2 and conv1 about their pixels, and the four pixels of a neuron of conv3
+    assert len(rows) and (abs(rows - 4 * y) <= half).all() and (abs(columns - 4 * x) <= half).all()
+    assert not saliency[1:].any() and not saliency[0][frames[0].amax(0).numpy() == 0].any()
