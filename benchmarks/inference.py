@@ -12,8 +12,10 @@ simulated nights, here in the run. Input, at three densities:
 
 Sides: `cpu` with one thread and two; `reference`; `norse`, one sample at a time, step by step, IAFCell with the leak as the
 convolution's bias, the same spikes as ours; `norse, LIFBox`, LIFBoxCell as it comes, other dynamics; both with one thread and
-two. The peer is the fastest of the Norse sides of one thread, or of all. `loop` is bare arithmetic without memory: what two
-threads bring on this machine at best. `cuda` where there is a GPU.
+two. The peer is the fastest of the Norse sides of one thread, or of all. `cuda` where there is a GPU.
+
+What two threads bring is measured by itself: the encoder, in turns with bare arithmetic without memory, which shows what they can
+bring on this machine. Each does the same work with one thread and with two, which takes two about a second.
 
 Spikes of all sides but LIFBox must be equal, spike for spike, or the benchmark fails.
 """
@@ -28,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measure import interleaved, nothing, options, peak_memory, rates, ratios, spread, summary, table, write_json
+from measure import interleaved, nothing, options, peak_memory, rates, ratios, spread, table, write_json
 from numba import njit
 from peers import norse_box, norse_exact
 from workloads import DEMO, DENSITIES, FRAMES, Night, as_lively, densities, night, percent, quick_night, random_frames
@@ -39,10 +41,14 @@ from spikeseg.ops import backend
 from spikeseg.ops.lists import SpikeLists
 from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 
-SAMPLES = 16
+SAMPLES = 64
 """Of one measurement of ours; the dense sides see DENSE_SAMPLES of them."""
 DENSE_SAMPLES = 2
-LOOP_TURNS = 10**8
+MEMORY_SAMPLES = 16
+GAIN_SECONDS = 2.2
+"""About, of one thread, for what two bring."""
+LOOP_TURNS = 10**7
+"""Of which one thread's time is measured, to know how many take GAIN_SECONDS."""
 LAYERS = ("conv1", "conv2", "conv3")
 NORSE = {"norse": norse_exact, "norse, LIFBox": norse_box}
 
@@ -128,6 +134,34 @@ def loop(turns: int, threads: int) -> None:
         list(pool.map(_turns, [turns // threads] * threads, range(threads)))
 
 
+def repeated(side: Callable[[], Any], times: int) -> None:
+    """Call it so many times."""
+    for _ in range(times):
+        side()
+
+
+def gains(work: Work, repetitions: int, seconds: float) -> dict[str, Any]:
+    """What a second thread brings the encoder and the bare loop, when one thread takes about so many seconds for either."""
+    encoders = {threads: our_side("cpu", work, len(work.frames), threads) for threads in (1, 2)}
+    once = interleaved({"encoder": encoders[1], "loop": functools.partial(loop, LOOP_TURNS, 1)}, 3)
+    calls = max(1, round(seconds / min(once["encoder"])))
+    turns = max(2, round(LOOP_TURNS * calls * min(once["encoder"]) / min(once["loop"])))
+    taken = interleaved(
+        {f"encoder, {threads}": functools.partial(repeated, encoders[threads], calls) for threads in (1, 2)}
+        | {f"loop, {threads}": functools.partial(loop, turns, threads) for threads in (1, 2)},
+        repetitions,
+        warm_up=0,
+    )
+    gain, bare = (ratios(taken[f"{side}, 1"], taken[f"{side}, 2"]) for side in ("encoder", "loop"))
+    return {
+        "gain_seconds": taken,
+        "gain_samples": calls * len(work.frames),
+        "gain": gain,
+        "gain_of_loop": bare,
+        "gain_share": gain["median"] / bare["median"],
+    }
+
+
 def check_equal(work: Work, ours: list[PooledSpikes], others: dict[str, Any]) -> int:
     """Compare with our spikes of the first samples, layer by layer. Returns how many samples; exits where a spike differs."""
     count = DENSE_SAMPLES
@@ -147,7 +181,7 @@ def check_equal(work: Work, ours: list[PooledSpikes], others: dict[str, Any]) ->
     return count
 
 
-def measured(work: Work, repetitions: int, turns: int) -> dict[str, Any]:
+def measured(work: Work, repetitions: int, gain_seconds: float) -> dict[str, Any]:
     """One workload on every side."""
     all_of_them = len(work.frames)
     sizes = {"cpu": all_of_them, "cpu, 2 threads": all_of_them, "reference": DENSE_SAMPLES}
@@ -166,13 +200,11 @@ def measured(work: Work, repetitions: int, turns: int) -> dict[str, Any]:
     exact = [name for name in sides if "LIFBox" not in name]
     compared = check_equal(work, ours, {name: sides[name]() for name in exact})
     box = sides["norse, LIFBox"]()
-    loops = {f"loop, {threads}": functools.partial(loop, turns, threads) for threads in (1, 2)}
-    seconds = interleaved({**sides, **loops}, repetitions)
+    seconds = interleaved(sides, repetitions)
     per_sample = {name: [taken / size for taken in seconds[name]] for name, size in sizes.items()}
     found = {name: rates(1, taken) for name, taken in per_sample.items()}
     one = max(NORSE, key=lambda name: found[name]["median"])
     two = max((*NORSE, *(f"{name}, 2 threads" for name in NORSE)), key=lambda name: found[name]["median"])
-    gain, bare = ratios(seconds["cpu"], seconds["cpu, 2 threads"]), ratios(seconds["loop, 1"], seconds["loop, 2"])
     return {
         "workload": work.name,
         "density": densities(*work.part(all_of_them)),
@@ -188,10 +220,7 @@ def measured(work: Work, repetitions: int, turns: int) -> dict[str, Any]:
             "2 threads": ratios(per_sample[two], per_sample["cpu, 2 threads"]),
             "reference": ratios(per_sample["reference"], per_sample["cpu"]),
         },
-        "loop_seconds": {name: seconds[name] for name in loops},
-        "gain": gain,
-        "gain_of_loop": bare,
-        "gain_share": summary([gain["median"] / bare["median"]])["median"],
+        **gains(work, repetitions, gain_seconds),
     }
 
 
@@ -209,7 +238,7 @@ def encode_once(side: str, density: float, samples: int, shape: tuple[int, int, 
 
 def peaks(density: float, quick: bool) -> dict[str, int]:
     """Peak memory of each side above that of making the same input, bytes."""
-    sizes = (density, 2 if quick else SAMPLES, (4, 2, 20, 24) if quick else FRAMES)
+    sizes = (density, 2 if quick else MEMORY_SAMPLES, (4, 2, 20, 24) if quick else FRAMES)
     sides = ("input", "cpu") if quick else ("input", "cpu", "cpu, 2 threads", "reference", "norse")
     found = {side: peak_memory(functools.partial(encode_once, side, *sizes)) for side in sides}
     return {side: max(0, found[side] - found["input"]) for side in sides[1:]}
@@ -218,11 +247,11 @@ def peaks(density: float, quick: bool) -> dict[str, int]:
 def main() -> None:
     """Measure, print, and write JSON where asked to."""
     parser = options("Inference of the whole encoder, beside Norse step by step.", markdown=True)
-    parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="times that each side is measured [3]")
+    parser.add_argument("--repetitions", type=int, default=5, metavar="N", help="times that each side is measured [5]")
     chosen = parser.parse_args()
     repetitions = 1 if chosen.quick else chosen.repetitions
-    turns = LOOP_TURNS // 100 if chosen.quick else LOOP_TURNS
-    results = [measured(work, repetitions, turns) for work in workloads(chosen.quick)]
+    gain_seconds = 0.0 if chosen.quick else GAIN_SECONDS
+    results = [measured(work, repetitions, gain_seconds) for work in workloads(chosen.quick)]
     show = functools.partial(table, markdown=chosen.markdown)
     print(f"samples/s of the encoder: median (min..max) of {repetitions}; spikes of all sides equal but those of LIFBox")
     sides = list(results[0]["samples_per_s"])

@@ -2,126 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from . import cpu_inference, cpu_kernels
+from . import cpu_inference
 from .cpu_memory import Membranes, aligned, as_array, in_units
 from .lists import SpikeLists
 from .reference import pooled_size
 from .types import BlockThreshold, Layer, PooledSpikes
 
+BLOCK = 8
+"""Samples that a thread takes at a time, at most: few enough to share out, many enough that compiled code runs nearly always."""
+BLOCKS = 2
+"""Blocks for each thread, at least, where there are as many samples: uneven ones share out."""
+
 
 def encode(
     frames: np.ndarray, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
 ) -> list[PooledSpikes]:
-    """See `reference.encode`; with several threads the samples run side by side."""
-    parts = np.array_split(np.arange(len(frames)), max(1, min(threads, len(frames))))
+    """See `reference.encode`; with several threads, each takes the next few samples when it is done with the last."""
+    threads = max(1, min(threads, len(frames)))
+    size = max(1, min(BLOCK, len(frames) // (BLOCKS * threads)))
+    thresholds = None if first_threshold is None else in_units(first_threshold.values)
+    idle: list[Chain] = []  # a thread takes one out while it works
 
-    def work(part: np.ndarray) -> list[list[PooledSpikes]]:
-        chain = Chain(layers, frames.shape[1:])
-        return [chain.run(frames[n], first_threshold, n) for n in part.tolist()]
+    def work(first: int) -> list[PooledSpikes]:
+        try:
+            chain = idle.pop()
+        except IndexError:
+            chain = Chain(layers, frames.shape[1:], None if first_threshold is None else first_threshold.block)
+        block = slice(first, first + size)
+        found = chain.run(frames[block], None if thresholds is None else thresholds[block])
+        idle.append(chain)
+        return found
 
-    if len(parts) == 1:
-        results = work(parts[0])
+    firsts = range(0, max(1, len(frames)), size)
+    if threads == 1:
+        blocks = [work(first) for first in firsts]
     else:
-        with ThreadPoolExecutor(len(parts)) as pool:
-            results = [sample for done in pool.map(work, parts) for sample in done]
-    if not results:
-        return Chain(layers, frames.shape[1:]).nothing()
-    return [_joined(list(spikes)) for spikes in zip(*results, strict=True)]
+        with ThreadPoolExecutor(threads) as pool:
+            blocks = list(pool.map(work, firsts))
+    return [_joined(found) for found in zip(*blocks, strict=True)]
 
 
-def _joined(samples: list[PooledSpikes]) -> PooledSpikes:
-    kept = [one.kept for one in samples if one.kept is not None]
-    return PooledSpikes(SpikeLists.joined([one.lists for one in samples]), np.concatenate(kept) if kept else None)
+def _joined(blocks: Sequence[PooledSpikes]) -> PooledSpikes:
+    kept = [one.kept for one in blocks if one.kept is not None]
+    return PooledSpikes(SpikeLists.joined([one.lists for one in blocks]), np.concatenate(kept) if kept else None)
 
 
 class Chain:
-    """The layers with the scratch that one thread needs. shape: (T, P, H, W) of a sample."""
+    """The layers with the scratch that one thread needs.
 
-    def __init__(self, layers: Sequence[Layer], shape: tuple[int, ...]) -> None:
+    Args:
+        shape: (T, P, H, W) of a sample.
+        block: of the first layer's thresholds, where they differ by sample and position.
+    """
+
+    def __init__(self, layers: Sequence[Layer], shape: tuple[int, ...], block: int | None = None) -> None:
         steps, channels, height, width = shape
         self.steps = steps
-        self._sites = np.zeros(steps * channels * height * width, np.int32)
-        self._counts = np.zeros_like(self._sites)
-        self.links: list[_Link] = []
+        self._input = _Growing(steps * channels * height * width)
+        self._links: list[_Link] = []
         for layer in layers:
-            self.links.append(_Link(layer, steps, (height, width)))
-            height, width = self.links[-1].size
+            self._links.append(_Link(layer, steps, (height, width), None if self._links else block))
+            height, width = self._links[-1].size
 
-    def run(self, frames: np.ndarray, first_threshold: BlockThreshold | None, n: int) -> list[PooledSpikes]:
-        """One sample (T, P, H, W), the n-th of those that the thresholds know."""
+    def run(self, frames: np.ndarray, thresholds: np.ndarray | None = None) -> list[PooledSpikes]:
+        """Samples (N, T, P, H, W), with thresholds of the first layer int32 (N, maps, rows, columns) of blocks, or its own."""
+        rows = np.ascontiguousarray(frames).reshape(len(frames) * self.steps, math.prod(frames.shape[2:]))
+        offsets = self._input.fill(len(rows), len(rows), lambda done, *room: cpu_inference.list_frames(rows, done, *room))
+        sites, counts = self._input.sites, self._input.numbers
         found = []
-        offsets, sites, counts = self._listed(frames)
-        for i, link in enumerate(self.links):
-            if i == 0 and first_threshold is not None:
-                link.adapt(in_units(first_threshold.values[n]), first_threshold.block)
-            found.append(link.run(offsets, sites, counts))
-            offsets, sites, counts = found[-1].lists.offsets, found[-1].lists.sites, _ONCE
+        for link in self._links:
+            found.append(link.run(offsets, sites, counts, thresholds))
+            (offsets, sites, _), counts, thresholds = found[-1].lists, _ONCE, None
         return found
-
-    def nothing(self) -> list[PooledSpikes]:
-        """What no sample at all gives."""
-        return [link.result(np.zeros(1, np.int64)) for link in self.links]
-
-    def _listed(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Flat addresses of what is above 0, step by step, and how often; good until the next call."""
-        rows = np.ascontiguousarray(frames).reshape(self.steps, -1)
-        offsets = np.zeros(self.steps + 1, np.int64)
-        cpu_inference.list_frames(rows, offsets, self._sites, self._counts)
-        return offsets, self._sites[: offsets[-1]], self._counts[: offsets[-1]]
 
 
 _ONCE = np.empty(0, np.int32)
 
 
-class _Link:
-    """One layer of a chain, with its pool."""
+class _Growing:
+    """Addresses with a number beside each, int32, in room that grows. entries: room at first."""
 
-    def __init__(self, layer: Layer, steps: int, size: tuple[int, int]) -> None:
+    def __init__(self, entries: int) -> None:
+        self.sites, self.numbers = np.empty(entries, np.int32), np.empty(entries, np.int32)
+
+    def fill(self, rows: int, units: int, work: Callable[..., int]) -> np.ndarray:
+        """Have the room filled.
+
+        Args:
+            work: takes the units done, the offsets int64 (rows + 1,), sites and numbers; goes on and returns the units done,
+                fewer than all where it needs more room.
+
+        Returns:
+            the offsets.
+        """
+        offsets = np.zeros(rows + 1, np.int64)
+        done = work(0, offsets, self.sites, self.numbers)
+        while done < units:
+            self.sites, self.numbers = (_doubled(array, int(offsets.max())) for array in (self.sites, self.numbers))
+            done = work(done, offsets, self.sites, self.numbers)
+        return offsets
+
+
+def _doubled(array: np.ndarray, filled: int) -> np.ndarray:
+    """Twice the room; what was not filled takes no memory yet."""
+    room = np.empty(2 * len(array), array.dtype)
+    room[:filled] = array[:filled]
+    return room
+
+
+class _Link:
+    """One layer of a chain, with its pool. block: of thresholds that differ by sample and position; None: the layer's own."""
+
+    def __init__(self, layer: Layer, steps: int, size: tuple[int, int], block: int | None) -> None:
         self.input_size, self.steps = size, steps
         self.maps = len(layer.weight)
         self.pool = layer.pool or (0, 1)
         self.size = size if layer.pool is None else (pooled_size(size[0], *self.pool), pooled_size(size[1], *self.pool))
         self.membranes = Membranes(layer.weight, size, layer.mode, layer.leak)
         self.membranes.tabulate(as_array(layer.weight))
-        self.half = layer.weight.shape[-1] // 2
+        self.own = in_units(layer.threshold)[None, :, None, None]
+        self.block = max(1, *size) if block is None else block
+        self._theta = aligned(-(-size[0] // self.block), self.membranes.length)
+        self._patch = aligned(self.maps * layer.weight.shape[-1])
         cells = self.maps * self.size[0] * self.size[1]
         self._cells = (np.zeros((steps, cells // 64 + 1), np.uint64), *(np.zeros((steps, cells), np.int32) for _ in range(2)))
-        self._sites, self._kept = np.zeros(cells * steps, np.int32), np.zeros(cells * steps, np.int32)
-        self.adapt(in_units(layer.threshold)[:, None, None], max(size))
+        self._output = _Growing(2 * steps * cells)
 
-    def adapt(self, thresholds: np.ndarray, block: int) -> None:
-        """Thresholds int32 (maps, rows, columns) of blocks from now on."""
-        columns = np.arange(self.input_size[1]) // block
-        rows = thresholds[:, :, columns].transpose(1, 2, 0).reshape(thresholds.shape[1], -1)
-        beside = ((0, 0), (self.half * self.maps, self.half * self.maps))
-        self.theta = aligned(len(rows), self.membranes.length)
-        self.theta[:] = np.pad(rows, beside, constant_values=cpu_kernels.NEVER)
-        self.block = block
-        flat, m = self.theta.reshape(-1), self.membranes
-        self.patch = aligned(self.maps * m.table.shape[0])
-        self.patch[:] = np.tile(thresholds[:, 0, 0], m.table.shape[0])
-        self.exciting = thresholds.shape[1:] == (1, 1) and bool(cpu_kernels.excites(m.table, flat, *m.dynamics))
-        self.restless = bool(cpu_kernels.restless(flat, *m.dynamics))
-
-    def run(self, offsets: np.ndarray, sites: np.ndarray, counts: np.ndarray) -> PooledSpikes:
-        """One sample's spikes, address by address."""
-        out = np.zeros(self.steps + 1, np.int64)
-        m = self.membranes
-        once = not len(counts) or int(counts.max()) == 1
-        cpu_inference.run_layer(
-            offsets, sites, counts, self.steps, *self.input_size, m.v, m.table, self.theta, self.block, self.patch,
-            self.exciting and once, *m.tiling(len(sites), self.steps), m.stamps, m.opened, *m.dynamics, self.restless,
-            *m.sorting(self.steps, len(sites)), *self.pool, *self.size, *self._cells, out, self._sites, self._kept,
+    def run(
+        self, offsets: np.ndarray, sites: np.ndarray, counts: np.ndarray, thresholds: np.ndarray | None = None
+    ) -> PooledSpikes:
+        """The spikes of several samples, address by address."""
+        m, steps = self.membranes, self.steps
+        most = int(np.diff(offsets[::steps]).max(initial=0))
+        theta = self.own if thresholds is None else thresholds
+        given = (
+            offsets, sites, counts, steps, *self.input_size, m.v, m.table, theta, self.block, self._theta, self._patch, *m.fine,
+            *m.whole, m.sparse_rate * steps, m.stamps, m.opened, *m.dynamics, *m.sorting(steps, most),
+            *self.pool, *self.size, *self._cells,
         )  # fmt: skip
-        return self.result(out)
-
-    def result(self, offsets: np.ndarray) -> PooledSpikes:
-        """A copy of what lies in the scratch."""
-        count = int(offsets[-1])
-        lists = SpikeLists(offsets, self._sites[:count].copy(), (self.steps, self.maps, *self.size))
-        return PooledSpikes(lists, self._kept[:count].copy() if self.pool[0] else None)
+        rows = len(offsets) - 1
+        out = self._output.fill(rows, rows // steps, lambda done, *room: cpu_inference.run_layer(done, *given, *room))
+        found = slice(0, int(out[-1]))
+        lists = SpikeLists(out, self._output.sites[found].copy(), (steps, self.maps, *self.size))
+        return PooledSpikes(lists, self._output.numbers[found].copy() if self.pool[0] else None)

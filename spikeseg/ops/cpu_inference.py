@@ -6,7 +6,7 @@ import numpy as np
 
 from spikeseg.compiled import compiled
 
-from .cpu_kernels import NEVER, SCAN, ZERO, advance, pour, reaches, sort_by_row
+from .cpu_kernels import NEVER, SCAN, ZERO, advance, excites, pour, reaches, restless, sort_by_row
 
 
 @compiled()
@@ -32,11 +32,18 @@ def addresses(frame, sites, counts):
 
 
 @compiled()
-def list_frames(rows, offsets, sites, counts):
-    """Flat addresses of what is above 0 in rows (T, n), step by step, and how often; fills offsets, int64 (T + 1,)."""
-    offsets[0] = 0
-    for t in range(rows.shape[0]):
-        offsets[t + 1] = offsets[t] + addresses(rows[t], sites[offsets[t] :], counts[offsets[t] :])
+def list_frames(rows, done, offsets, sites, counts):
+    """List what is above 0, row by row, from row `done` on; -> rows done: all, or as many as there was room for.
+
+    Args:
+        rows: (N, n) uint8 or uint16.
+        offsets: int64 (N + 1,), filled up to the row that is returned.
+        sites, counts: int32, flat addresses and how often; filled.
+    """
+    while done < rows.shape[0] and offsets[done] + rows.shape[1] <= sites.size:
+        offsets[done + 1] = offsets[done] + addresses(rows[done], sites[offsets[done] :], counts[offsets[done] :])
+        done += 1
+    return done
 
 
 @compiled()
@@ -72,9 +79,7 @@ def collect(marks, place, out_sites, out_kept, found):
 
 
 @compiled()
-def fire(
-    v, theta, level, row, first, maps, half, height, width, pool_kernel, stride, out_height, out_width, marks, best, place
-):
+def fire(v, theta, level, row, first, maps, half, height, width, pool_kernel, stride, out_height, out_width, marks, best, place):
     """Reset what has fired in a part of a row, and mark it in the output.
 
     Args:
@@ -102,20 +107,38 @@ def fire(
 
 
 @compiled()
-def run_layer(
+def adapt(thresholds, block, half, theta, patch):
+    """Lay thresholds out as `run_sample` takes them.
+
+    Args:
+        thresholds: int32 (maps, rows, columns) of blocks, each `block` neurons wide and high.
+        theta: int32 (rows, (W + 2 * half) * maps), out of reach beside the frame. patch: int32 (K * maps,), see `pour`.
+    """
+    maps = thresholds.shape[0]
+    columns = theta.shape[1] // maps
+    theta[:] = NEVER
+    for row in range(theta.shape[0]):
+        for column in range(half, columns - half):
+            for m in range(maps):
+                theta[row, column * maps + m] = thresholds[m, row, (column - half) // block]
+    for i in range(patch.size):
+        patch[i] = thresholds[i % maps, 0, 0]
+
+
+@compiled()
+def run_sample(
     offsets, sites, counts, steps, height, width, v, table, theta, block, patch, exciting, tiles, tile_of, stamps, opened,
-    mode, leak, factor, restless, begin, columns, channels, times, pool_kernel, stride, out_height, out_width, marks, best, place,
-    out_offsets, out_sites, out_kept,
+    mode, leak, factor, restless_now, begin, columns, channels, times, pool_kernel, stride, out_height, out_width,
+    marks, best, place,
 ):  # fmt: skip
-    """One sample through one layer and its pool.
+    """One sample through one layer and its pool; what spikes is marked.
 
     Args:
         offsets: int64 (T + 1,) into sites (and counts, empty for spikes).
         theta: int32 (rows of blocks, columns * maps); row y uses theta[y // block].
         patch, exciting: see `pour` and `excites`.
         begin, columns, channels, times: room for the sorted input.
-        marks, best, place: (T, ...), see `deposit`; marks are 0 before and after.
-        out_offsets: int64 (T + 1,), filled; so are out_sites and out_kept.
+        marks, best, place: (T, ...), see `deposit`; marks are 0 before.
     """
     kernel = table.shape[0]
     maps, half = patch.size // kernel, kernel // 2
@@ -135,7 +158,7 @@ def run_layer(
                 continue
             found = advance(
                 v[row], row, t, begin, columns, channels, times, counts.size > 0, table, patch.size, levels,
-                tiles, tile_of, stamps[row], opened, mode, leak, factor, restless,
+                tiles, tile_of, stamps[row], opened, mode, leak, factor, restless_now,
             )  # fmt: skip
             for k in range(found):
                 a, b = tiles[opened[k]], tiles[opened[k] + 1]
@@ -143,9 +166,49 @@ def run_layer(
                     v[row, a:b], levels[a:b], ZERO, row, a, maps, half, height, width,
                     pool_kernel, stride, out_height, out_width, marks[t], best[t], place[t],
                 )  # fmt: skip
-    out_offsets[0] = 0
-    for t in range(steps):
-        out_offsets[t + 1] = collect(marks[t], place[t], out_sites, out_kept, out_offsets[t])
+
+
+@compiled()
+def run_layer(
+    done, offsets, sites, counts, steps, height, width, v, table, thresholds, block, theta, patch,
+    fine, fine_of, whole, whole_of, sparse, stamps, opened, mode, leak, factor, begin, columns, channels, times,
+    pool_kernel, stride, out_height, out_width, marks, best, place, out_offsets, out_sites, out_kept,
+):  # fmt: skip
+    """Samples through one layer and its pool, from number `done` on; -> samples done: all, or as many as there was room for.
+
+    Args:
+        offsets: int64 (N*T + 1,) into sites (and counts, empty for spikes).
+        thresholds: int32 (N, maps, rows, columns) of blocks, or (1, ...) for all samples; theta, patch: room, see `adapt`.
+        fine, whole: tiles for samples of fewer and of more spikes than `sparse`.
+        marks, best, place: (T, ...), see `deposit`; marks are 0 before and after.
+        out_offsets: int64 (N*T + 1,), filled up to the sample that is returned; so are out_sites and out_kept.
+    """
+    samples = (offsets.size - 1) // steps
+    exciting, restless_now, adapted = False, False, False
+    while done < samples and out_offsets[done * steps] + place.size <= out_sites.size:
+        if not adapted or thresholds.shape[0] > 1:
+            adapt(thresholds[min(done, thresholds.shape[0] - 1)], block, table.shape[0] // 2, theta, patch)
+            flat = theta.reshape(-1)
+            exciting = thresholds.shape[2] * thresholds.shape[3] == 1 and excites(table, flat, mode, leak, factor)
+            restless_now = restless(flat, mode, leak, factor)
+            adapted = True
+        inside = offsets[done * steps : (done + 1) * steps + 1]
+        first, last = inside[0], inside[-1]
+        often = counts[first:last]
+        if not (often > 1).any():
+            often = often[:0]
+        poured = exciting and often.size == 0
+        tiles, tile_of = (fine, fine_of) if last - first < sparse else (whole, whole_of)
+        run_sample(
+            inside - first, sites[first:last], often, steps, height, width, v, table, theta, block, patch,
+            poured, tiles, tile_of, stamps, opened, mode, leak, factor, restless_now,
+            begin, columns, channels, times, pool_kernel, stride, out_height, out_width, marks, best, place,
+        )  # fmt: skip
+        for t in range(steps):
+            at = done * steps + t
+            out_offsets[at + 1] = collect(marks[t], place[t], out_sites, out_kept, out_offsets[at])
+        done += 1
+    return done
 
 
 @compiled()
@@ -205,4 +268,3 @@ def pool_dense(spikes, potentials, kernel, stride, out_spikes, out_indices):
                             index, best = r * width + q, potentials[n, r, q]
                 out_indices[n, y, x] = index
                 out_spikes[n, y, x] = np.float32(1.0) if index >= 0 else np.float32(0.0)
-

@@ -42,6 +42,22 @@ def test_infer_says_what_encode_says(backend, counts, background):
         assert expected.kept is None or np.array_equal(found[level].kept, expected.kept)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5, 40])
+def test_many_windows_say_what_each_says_alone(threads):
+    model, frames = network(background_sigmas=1.0), windows(n=19)
+    frames[:4] = windows(n=4, density=0.6)
+    frames[7:11] = 0
+    rates = np.random.default_rng(5).random((19, 2, 3, 3), np.float32) / 10
+    together = model.infer(frames, rates, threads=threads)
+    for n in range(19):
+        for level, alone in model.infer(frames[n : n + 1], rates[n : n + 1]).items():
+            found = together[level]
+            inside = slice(*found.lists.offsets[[n * 6, (n + 1) * 6]])
+            assert np.array_equal(found.lists.part(n, n + 1).offsets, alone.lists.offsets)
+            assert np.array_equal(found.lists.sites[inside], alone.lists.sites)
+            assert alone.kept is None or np.array_equal(found.kept[inside], alone.kept)
+
+
 def test_infer_stops_where_told_and_leaves_the_present_state_alone():
     model, frames = network(), windows()
     whole = model.encode(torch.from_numpy(frames[0].astype(np.float32))).classification_spikes

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops import cpu, cpu_memory, reference
+from spikeseg.ops import cpu, cpu_chain, cpu_memory, reference
 from spikeseg.ops.types import WTA_MODES, BlockThreshold, Layer
 
 MEMBRANES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 819 / 4096), (LeakMode.MULTIPLICATIVE, 3001 / 4096)]
@@ -137,14 +137,72 @@ def case(size, membrane, density, theta, counts, negative, ties, pools, block, s
     return frames_of(seed, samples, size, density, counts), layers, blocks
 
 
+def start_with_room_for_one(patch):
+    begin = cpu_chain._Growing.__init__
+    patch.setattr(cpu_chain._Growing, "__init__", lambda self, entries: begin(self, min(entries, 1)))
+
+
 @settings(max_examples=100, deadline=None, derandomize=True)
 @chains
 def test_chains_on_the_cpu(seed, **given_):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cpu_memory, "TILE", (1, 6, 256)[seed % 3])
         patch.setattr(cpu_memory, "SPARSE", 0.25 if seed % 2 else 1e9)
+        if seed % 3 == 1:
+            start_with_room_for_one(patch)
         what = case(seed=seed, **given_)
         assert_same_spikes(reference.encode(*what), cpu.encode(*what, threads=1 + seed % 3))
+
+
+def uneven(samples, counts):
+    """The first are full, the middle ones empty, the last sparse; some count several events in a pixel, others never."""
+    frames = frames_of(3, samples, (5, 2, 12, 15), 0.02, counts)
+    frames[: samples // 4] = frames_of(4, samples // 4, (5, 2, 12, 15), 1.0, counts)
+    frames[samples // 2 : samples * 3 // 4] = 0
+    frames[-1::-3] = np.minimum(frames[-1::-3], 1)
+    values = torch.rand((samples, 3, 3, 4), generator=torch.Generator().manual_seed(0)) * 2
+    return frames, chain(5, 2, 0.25, False, MEMBRANES[1], ((2, 2), (2, 2)), False), BlockThreshold(snap(values), 4)
+
+
+@pytest.mark.parametrize("by_place", [False, True])
+@pytest.mark.parametrize("samples", [0, 1, 2, 9, 41])
+@pytest.mark.parametrize(("block", "blocks"), [(8, 4), (3, 1), (100, 1)])
+def test_samples_come_in_order_from_any_number_of_threads(samples, block, blocks, by_place, monkeypatch):
+    monkeypatch.setattr(cpu_chain, "BLOCK", block)
+    monkeypatch.setattr(cpu_chain, "BLOCKS", blocks)
+    frames, layers, thresholds = uneven(samples, counts=True)
+    thresholds = thresholds if by_place else None
+    want = reference.encode(frames, layers, thresholds)
+    assert samples < 9 or all(len(one.lists.sites) for one in want)
+    for threads in (1, 2, 3, 7, 50):
+        assert_same_spikes(want, cpu.encode(frames, layers, thresholds, threads=threads))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_room_grows_with_the_spikes_and_no_further(threads, monkeypatch):
+    start_with_room_for_one(monkeypatch)
+    monkeypatch.setattr(cpu_chain, "BLOCK", 7)
+    frames, layers, thresholds = uneven(41, counts=False)
+    assert_same_spikes(reference.encode(frames, layers, thresholds), cpu.encode(frames, layers, thresholds, threads=threads))
+    one = cpu_chain.Chain(layers, frames.shape[1:])
+    one.run(frames[5:20])
+    room = [one._input, *(link._output for link in one._links)]
+    sizes = [len(part.sites) for part in room]
+    for _ in range(3):
+        found = one.run(frames[5:20])
+    assert [len(part.sites) for part in room] == sizes
+    for part, said in zip(room[1:], found, strict=True):
+        steps, *site = said.lists.shape
+        assert len(part.sites) == len(part.numbers) < 2 * (len(said.lists.sites) + steps * np.prod(site))
+
+
+def test_a_failure_in_a_thread_is_told(monkeypatch):
+    def run(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(cpu_chain.Chain, "run", run)
+    with pytest.raises(MemoryError, match="no room"):
+        cpu.encode(*uneven(9, counts=False), threads=3)
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
