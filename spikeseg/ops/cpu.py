@@ -125,6 +125,7 @@ class Training:
         self._scratch: dict[tuple[int, int], _TrainingScratch] = {}
         self._stale = np.ones(maps, np.bool_)
         self._left = np.zeros(1, np.int64)
+        self._wait, self._calm = np.zeros(1, np.int64), np.ones(1, np.bool_)
         self._numbers = (
             np.array([-rule.lr_minus, rule.lr_plus], np.float32),
             np.array([rule.weight_min, rule.weight_max], np.float32),
@@ -154,7 +155,8 @@ class Training:
         begin, columns, channels, _ = m.sorting(steps, most)
         done: int = cpu_training.train(
             order, lists.offsets, lists.sites, steps,
-            m.v, m.table, scratch.theta, scratch.patch, *m.fine, *m.whole, m.sparse_rate * steps, m.stamps, m.opened, *m.dynamics,
+            m.v, m.table, scratch.theta, scratch.patch, *m.fine, *m.whole, m.sparse_rate * steps, m.stamps, m.opened,
+            *scratch.narrow, scratch.lifted, self._wait, self._calm, *m.dynamics,
             begin, columns, channels, scratch.first_input, scratch.keys, scratch.n_keys,
             scratch.won, scratch.inhibited, scratch.spent,
             thresholds, winners, limit, by_map, by_place, rule.radius,
@@ -170,6 +172,9 @@ class _TrainingScratch:
         self.membranes = Membranes(weight, size, rule.mode, rule.leak)
         self.theta = aligned(self.membranes.length)
         self.patch = aligned(len(weight) * weight.shape[-1])
+        numbers = (self.membranes.v, self.membranes.table, self.theta, self.patch)
+        self.narrow = tuple(aligned(*array.shape, dtype=np.uint16) for array in numbers)
+        self.lifted = np.zeros(size[0], np.int64)
         self.first_input = np.zeros((channels, *size), np.int32)
         self.keys = np.zeros((maps, size[0] * size[1]), np.int64)
         self.n_keys = np.zeros(maps, np.int64)

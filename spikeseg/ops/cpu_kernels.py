@@ -157,6 +157,37 @@ def lift(v, theta, floor):
 
 
 @compiled()
+def add_capped(v, w):
+    """Sums of uint16, no higher than that holds."""
+    for i in range(v.size):
+        u = v[i]
+        v[i] = np.uint16(u + min(w[i], np.uint16(~u)))
+
+
+@compiled()
+def add_capped_and_look(v, w, below, floor):
+    """`add_and_look` in uint16; below, and what it returns: see `lift_capped`."""
+    above = np.uint16(0)
+    for i in range(v.size):
+        u = max(v[i], floor)
+        u = np.uint16(u + min(w[i], np.uint16(~u)))
+        v[i] = u
+        above = max(above, np.uint16(max(u, below[i]) - below[i]))
+    return above
+
+
+@compiled()
+def lift_capped(v, below, floor):
+    """`lift` in uint16; -> how far the highest lies above the number just below its threshold, at least 0."""
+    above = np.uint16(0)
+    for i in range(v.size):
+        u = max(v[i], floor)
+        v[i] = u
+        above = max(above, np.uint16(max(u, below[i]) - below[i]))
+    return above
+
+
+@compiled()
 def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched, reached):
     """Run one row's neurons through step t, where input only excites; -> whether one is at its threshold.
 
@@ -324,13 +355,14 @@ def sink(heap, at, size):
 
 
 @compiled()
-def greedy(keys, n_keys, won, inhibited, winners, n_winners, t, limit, by_map, by_place, radius):
+def greedy(keys, n_keys, won, inhibited, winners, n_winners, t, limit, by_map, by_place, radius, below=63):
     """Winners of one step among candidates, strongest first; -> winners so far.
 
     Args:
         keys: int64 (maps, neurons of a map), candidates of each map, see `key`; n_keys: int64 (maps,), how many; both used up.
         won: bool (maps,); inhibited: bool (H, W); both changed.
         winners: int32 rows (step, map, row, column).
+        below: bits of a key below its step, where it has one; else all.
     """
     height, width = inhibited.shape
     for m in range(won.size):  # a heap each: few candidates are ever taken out
@@ -354,7 +386,8 @@ def greedy(keys, n_keys, won, inhibited, winners, n_winners, t, limit, by_map, b
             break
         address = keys[best, 0] & ADDRESS
         y, x = address // width % height, address % width
-        winners[n_winners, 0], winners[n_winners, 1], winners[n_winners, 2], winners[n_winners, 3] = t, best, y, x
+        step = t + (keys[best, 0] >> below)
+        winners[n_winners, 0], winners[n_winners, 1], winners[n_winners, 2], winners[n_winners, 3] = step, best, y, x
         n_winners += 1
         won[best] = True
         if by_place:

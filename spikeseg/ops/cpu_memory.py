@@ -21,6 +21,7 @@ LINE = 16
 SPARSE = 0.25
 """Up to this share of neurons with input in a step, rows are cut into tiles; beyond, a row is one tile."""
 
+
 class Membranes:
     """Scratch of one layer at one frame size: potentials, weight table and the tiles' bookkeeping.
 
@@ -74,11 +75,11 @@ class Membranes:
         return self._begin, self._columns, self._channels, self._times
 
 
-def aligned(*shape: int) -> np.ndarray:
-    """int32 zeros that begin with a cache line: an access that straddles two costs twice."""
+def aligned(*shape: int, dtype: Any = np.int32) -> np.ndarray:
+    """Zeros that begin with a cache line: an access that straddles two costs twice."""
     size = int(np.prod(shape))
-    room = np.zeros(size + LINE, np.int32)
-    start = -room.ctypes.data // room.itemsize % LINE
+    room = np.zeros(size + LINE * 4, dtype)
+    start = -room.ctypes.data % (LINE * 4) // room.itemsize
     array: np.ndarray = room[start : start + size].reshape(shape)
     return array
 
