@@ -32,6 +32,8 @@ def main() -> None:
       spikeseg train-layer conv2     frames -> second layer
       spikeseg train-layer conv3     frames -> third layer
       spikeseg evaluate              network and baselines -> metrics
+      spikeseg sweep                 thresholds -> table, calibrated network
+      spikeseg cross-validate        folds of recordings -> spread of the metrics
       spikeseg detect RECORDING      any recording -> objects and tracks
 
     What is done already is not done again; `spikeseg status` shows what is. Exit codes: 0 done, 2 usage,
@@ -96,25 +98,30 @@ UNLABELLED = ("files", "nmnist")
 """Datasets of which nothing says that they are labelled."""
 MODES = click.Choice(["event", "pixel", "object", "volume", "track"])
 SPLITS = click.Choice(["test", "val", "train", "all"])
+SENSORS = click.Choice(["ATIS", "DAVIS", "all"])
+NAME = click.option("--name", "-n", metavar="NAME", default="auto", show_default=True, help="Name of the run.")
 TRAINING = [
-    click.option("--name", "-n", metavar="NAME", default="auto", show_default=True, help="Name of the run."),
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", show_default="50", help="Epochs per layer, at most."),
     click.option("--n-classes", type=click.IntRange(min=1), metavar="N", show_default="1", help="Maps of the last layer."),
     click.option("--no-tensorboard", is_flag=True, help="Write no TensorBoard files."),
 ]  # fmt: skip
 
 
-def training(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of the commands that train."""
-    for option in reversed(TRAINING):
-        function = option(function)
-    return function
+def training(named: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options of the commands that train; named: of those that train one run."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed([*([NAME] if named else []), *TRAINING]):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 @main.command("train-layer")
 @click.argument("layer", metavar="LAYER")
 @click.option("--resume", "-r", metavar="PATH", help="Go on from this checkpoint, as if never stopped.")
-@training
+@training()
 @shared(output="Folder of the runs [./runs].", data=True)
 def train_layer_command(
     request: Request, layer: str, resume: str | None, name: str, no_tensorboard: bool, output: str | None
@@ -140,7 +147,7 @@ def train_layer_command(
 
 @main.command("train")
 @click.option("--resume", "-r", metavar="PATH", help="Go on from this run or checkpoint, as if never stopped.")
-@training
+@training()
 @shared(output="Folder of the runs [./runs].", data=True)
 def train_command(request: Request, resume: str | None, name: str, no_tensorboard: bool, output: str | None) -> None:
     """Train every layer in turn, preparing the frames first if need be.
@@ -188,24 +195,105 @@ def _report(run: Path, layers: list[str]) -> None:
 @CHECKPOINT
 @click.option("--mode", "modes", multiple=True, type=MODES, help="What to score [all]; may be repeated.")
 @click.option("--split", type=SPLITS, default="test", show_default=True, help="Recordings to score; all: of other data.")
-@shared(output="File for a copy of metrics.json.", data=True)
-def evaluate_command(request: Request, checkpoint: Path | None, modes: tuple[str, ...], split: str, output: str | None) -> None:
-    """Score a network on labelled recordings, beside raw events, two filters and the same network untrained.
+@click.option("--sensor", "camera", type=SENSORS, default="all", show_default=True, help="Score this camera's recordings alone.")
+@click.option("--threshold", type=click.FloatRange(0, 1), metavar="X", help="Score from which a track is an object.")
+@click.option("--spatial-tolerance", type=float, metavar="PX", show_default="5", help="Largest distance of a found object.")
+@click.option("--per-recording", is_flag=True, help="Also print the network's figures of every recording.")
+@shared(output="File for a copy of metrics.json, or, named .csv, of metrics.csv.", data=True)
+def evaluate_command(
+    request: Request,
+    checkpoint: Path | None,
+    modes: tuple[str, ...],
+    split: str,
+    camera: str,
+    threshold: float | None,
+    spatial_tolerance: float | None,
+    per_recording: bool,
+    output: str | None,
+) -> None:
+    """Score a network on labelled recordings, beside raw events, filters and the same network untrained.
 
-    Without a configuration it is the newest run's network with that run's own settings.
+    Writes metrics.json and metrics.csv. Without a configuration it is the newest run's network with that run's own settings. With
+    --set evaluation.readout=calibrated its tracks count as `spikeseg sweep` chose; --threshold goes before that.
 
     \b
     Example: one mode, with a copy of the figures
       spikeseg evaluate --mode event -o metrics.json
+    Example: one camera's objects, found within 3 px, recording by recording
+      spikeseg evaluate --mode object --sensor DAVIS --spatial-tolerance 3 --per-recording
     """
-    from .evaluate import METRICS, evaluate
-    from .table import table
+    from .evaluate import METRICS, TABLE, evaluate
+    from .table import table, table_by_recording
+
+    request = request.also("tracking.object_threshold", threshold)
+    request = request.also("evaluation.spatial_tolerance_px", spatial_tolerance)
+    cfg, network = _network(request, checkpoint)
+    copy = Path(output) if output else None
+    done = evaluate(
+        cfg, network, split=split, modes=modes or MODES.choices, sensor=camera, threshold=threshold, output=copy,
+        force=request.force,
+    )  # fmt: skip
+    metrics = json.loads((done.path / METRICS).read_text())
+    click.echo(table(metrics))
+    if per_recording:
+        click.echo("\n" + table_by_recording(metrics))
+    _say(done, f"{copy or f'{done.path / METRICS} and {TABLE}'}", "spikeseg detect RECORDING")
+
+
+@main.command("sweep")
+@CHECKPOINT
+@click.option("--split", type=click.Choice(["train", "val"]), default="train", show_default=True, help="Recordings to try on.")
+@shared(output="File for a copy of sweep.json, or, named .csv, of sweep.csv.", data=True)
+def sweep_command(request: Request, checkpoint: Path | None, split: str, output: str | None) -> None:
+    """Try thresholds: from which score is a track an object? The test split is never looked at.
+
+    Writes sweep.json and sweep.csv and, of the training split, checkpoint_calibrated.pt: the same network with the threshold of
+    highest object F1, and the classes that count, kept in it. `--set evaluation.readout=calibrated` then uses them.
+
+    \b
+    Example: calibrate the newest network, then score it so on the test split
+      spikeseg sweep
+      spikeseg evaluate --set evaluation.readout=calibrated
+    """
+    from .sweep import SWEEP, TABLE, sweep
+    from .sweep_points import table
 
     cfg, network = _network(request, checkpoint)
     copy = Path(output) if output else None
-    done = evaluate(cfg, network, split=split, modes=modes or MODES.choices, output=copy, force=request.force)
-    click.echo(table(json.loads((done.path / METRICS).read_text())))
-    _say(done, f"{copy or done.path / METRICS}", "spikeseg detect RECORDING")
+    done = sweep(cfg, network, split=split, output=copy, force=request.force)
+    click.echo(table(json.loads((done.path / SWEEP).read_text())))
+    following = request.next("evaluate --set evaluation.readout=calibrated" if split == "train" else "sweep")
+    _say(done, f"{copy or f'{done.path / SWEEP} and {TABLE}'}", following)
+
+
+@main.command("cross-validate")
+@click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True, metavar="K", help="Folds of recordings.")
+@click.option("--final", is_flag=True, help="Then train on all folds, and score that network once on the test split.")
+@training(named=False)
+@shared(output="File for a copy of cross_validation.json, or, named .csv, of cross_validation.csv.", data=True)
+def cross_validate_command(request: Request, folds: int, final: bool, no_tensorboard: bool, output: str | None) -> None:
+    """Train and score K times, each time without the recordings that are scored: how far do the metrics spread?
+
+    What the test split leaves is dealt into K folds by recording; each is held out once. The test split stays closed, unless
+    --final opens it once, at the end. Interrupted, the same command goes on where it was.
+
+    \b
+    Example: three folds of the built-in recordings, with a copy of the table
+      spikeseg cross-validate --folds 3 -o folds.csv
+    """
+    from .cross_validate import RESULT, TABLE, cross_validate
+    from .folds import table
+    from .table import table as metrics_table
+
+    cfg = request.load()
+    copy = Path(output) if output else None
+    tensorboard = False if no_tensorboard else None
+    done = cross_validate(cfg, folds=folds, final=final, tensorboard=tensorboard, output=copy, force=request.force)
+    result = json.loads((done.path / RESULT).read_text())
+    click.echo(table(result))
+    if result["final"]:
+        click.echo("\n" + metrics_table(result["final"]["metrics"]))
+    _say(done, f"{copy or f'{done.path / RESULT} and {TABLE}'}", request.next("train"))
 
 
 @main.command("detect")
@@ -239,17 +327,17 @@ def _network(request: Request, checkpoint: Path | None) -> tuple[Config, Network
 
     --checkpoint names it; else, with a configuration, it is the one trained with that; else the newest run's. Without a
     configuration the network's own holds."""
-    from .runs import network_at, network_of, newest_run, own_config
+    from .runs import as_read, network_at, network_of, newest_run, own_config
 
-    if checkpoint is not None:
-        network = network_at(checkpoint)
-        return request.load(stored=own_config(network)), network
-    newest = None if request.configured else newest_run(request.load().output_dir)
-    if newest is not None:
-        network = network_at(newest)
-        return request.load(stored=own_config(network)), network
-    cfg = request.load()
-    return cfg, network_of(cfg)
+    place = checkpoint
+    if place is None and not request.configured:
+        place = newest_run(request.load().output_dir)
+    if place is None:
+        cfg = request.load()
+        return cfg, network_of(cfg)
+    network = network_at(place)
+    cfg = request.load(stored=own_config(network))
+    return cfg, as_read(cfg, network)
 
 
 @main.command("status")

@@ -10,17 +10,17 @@ import dataclasses
 import functools
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from spikeseg.errors import InputError
-
-from .detect import reading_of
+from .answers import ALL, answers, labelled, learned_from, learned_key
+from .detect import Reading, reading_of
 from .prepare import STORE, find_frames
 from .run import MANIFEST, Done, atomic_write, read_manifest, run_stage, sha256_file, stage_key
 from .runs import Network
+from .table import csv_of
 
 if TYPE_CHECKING:
     from spikeseg.data.store import Frames
@@ -31,13 +31,10 @@ if TYPE_CHECKING:
     from .score import Subject
 
 log = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
 
-STAGE, VERSION = "evaluate", 3
-METRICS = "metrics.json"
+STAGE, VERSION = "evaluate", 4
+METRICS, TABLE = "metrics.json", "metrics.csv"
 METRICS_VERSION = 2
-ALL = "all"
-"""Every recording, whatever its split: for data that the network has never seen."""
 MODES = ("event", "pixel", "object", "volume", "track")
 
 
@@ -54,7 +51,15 @@ class Plan:
         return stage_key(STAGE, VERSION, self.config, self.inputs)
 
 
-def plan(cfg: Config, network: Network, frames_key: str, split: str = "test", modes: Sequence[str] = MODES) -> Plan:
+def plan(
+    cfg: Config,
+    network: Network,
+    frames_key: str,
+    split: str = "test",
+    modes: Sequence[str] = MODES,
+    sensor: str = ALL,
+    threshold: float | None = None,
+) -> Plan:
     """What `evaluate` would do."""
     config = {
         "evaluation": dataclasses.asdict(cfg.evaluation),
@@ -63,13 +68,13 @@ def plan(cfg: Config, network: Network, frames_key: str, split: str = "test", mo
         "stdp": dataclasses.asdict(cfg.stdp),
         "homeostasis": dataclasses.asdict(cfg.homeostasis),
         "split": split,
+        "sensor": sensor,
+        "threshold": threshold if cfg.evaluation.readout == "calibrated" else None,  # else it is that of tracking
         "modes": [mode for mode in MODES if mode in modes],
         "seed": cfg.seed,
     }
-    learned = network.frames_key if learned_from(cfg, network) else frames_key
-    return Plan(
-        config, {"frames": frames_key, "checkpoint": sha256_file(network.checkpoint), "calibration": learned or frames_key}
-    )
+    learned = learned_key(cfg, network) or frames_key
+    return Plan(config, {"frames": frames_key, "checkpoint": sha256_file(network.checkpoint), "calibration": learned})
 
 
 def evaluate(
@@ -78,43 +83,66 @@ def evaluate(
     *,
     split: str = "test",
     modes: Sequence[str] = MODES,
+    sensor: str = ALL,
+    threshold: float | None = None,
     output: Path | None = None,
     force: bool = False,
 ) -> Done:
-    """Score a network and its baselines; ``evaluate/<key>/metrics.json`` in the run's folder, and a copy at `output`.
+    """Score a network and its baselines; ``evaluate/<key>/metrics.json`` and ``metrics.csv`` in the run's folder.
+
+    Args:
+        cfg: the configuration.
+        network: the checkpoint.
+        split, sensor: the recordings to score.
+        modes: what to score.
+        threshold: from which score a track is an object, whatever the configuration or a calibration says.
+        output: where a copy goes, of metrics.csv if its name ends so, else of metrics.json.
+        force: run again what is up to date.
 
     Raises InputError when frames are missing, nothing in the split is labelled, the checkpoint does not fit, or a folder
     cannot be written."""
     frames = find_frames(cfg)
-    planned = plan(cfg, network, frames.key, split, modes)
+    planned = plan(cfg, network, frames.key, split, modes, sensor, threshold)
 
     def build(folder: Path) -> Mapping[str, Any]:
-        metrics = measure(cfg, network, frames, split, planned.config["modes"])
+        metrics = measure(cfg, network, frames, split, planned.config["modes"], sensor, threshold)
         atomic_write(folder / METRICS, json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+        atomic_write(folder / TABLE, csv_of(metrics))
         return {"seed": cfg.seed, "device": cfg.device}
 
     done = run_stage(network.folder / "evaluate", STAGE, VERSION, planned.config, planned.inputs, build, force)
     if output is not None:
-        atomic_write(output, (done.path / METRICS).read_bytes())
+        atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else METRICS)).read_bytes())
     return done
 
 
-def measure(cfg: Config, network: Network, frames: Done, split: str, modes: Sequence[str]) -> dict[str, Any]:
+def measure(
+    cfg: Config,
+    network: Network,
+    frames: Done,
+    split: str,
+    modes: Sequence[str],
+    sensor: str = ALL,
+    threshold: float | None = None,
+) -> dict[str, Any]:
     """The content of metrics.json."""
     from spikeseg.data.store import Frames
 
     from .results import CONTROL, Results
 
     store = Frames.open(frames.path / STORE)
-    tested = labelled(store, split, cfg)
+    tested = labelled(store, split, cfg, sensor=sensor)
+    reading = reading_of(cfg, network)
+    if threshold is not None:
+        reading = dataclasses.replace(reading, object_threshold=threshold)
     own = learned_from(cfg, network) or store
     trained_on = labelled(own, "train", cfg, needed=False)
     notes = warnings_about(cfg, network, frames, [store.recordings[r].name for r in tested])
     if not trained_on:
         notes.append("no recording of the training split is labelled: nothing was calibrated, any response counts as seen")
-    detectors, marks = compared(cfg, network, own, trained_on)
+    detectors, marks = compared(cfg, network, own, trained_on, reading)
     results = Results(cfg, modes, marks)
-    for counted in _answers(cfg, detectors, store, tested, "scoring", results.count):
+    for counted in answers(cfg, detectors, store, tested, "scoring", results.count):
         results.add(counted)
     for note in notes:
         log.warning("%s", note)
@@ -127,7 +155,8 @@ def measure(cfg: Config, network: Network, frames: Done, split: str, modes: Sequ
         "settings": {
             **dataclasses.asdict(cfg.evaluation),
             "tracking": dataclasses.asdict(cfg.tracking),
-            "reading": dataclasses.asdict(reading_of(cfg, network)),
+            "reading": dataclasses.asdict(reading),
+            "sensor": sensor,
             "seed": cfg.seed,
         },
         "thresholds": marks,
@@ -137,32 +166,10 @@ def measure(cfg: Config, network: Network, frames: Done, split: str, modes: Sequ
     }
 
 
-def learned_from(cfg: Config, network: Network) -> Frames | None:
-    """The frames that the network was trained on, where they are still in the cache: what is calibrated, is so on their training
-    split, whatever data is scored."""
-    from spikeseg.data.store import Frames
-
-    folder = Path(cfg.cache_dir) / "frames" / (network.frames_key or "unknown")
-    return Frames.open(folder / STORE) if (folder / MANIFEST).is_file() else None
-
-
-def labelled(store: Frames, split: str, cfg: Config, needed: bool = True) -> list[int]:
-    """The recordings of a split ("all" for every one) that somebody labelled. Raises InputError when there is none and some are
-    needed."""
-    all_of_it = [r for r, info in enumerate(store.recordings) if split in (info.split, ALL)]
-    found = [r for r in all_of_it if store.recordings[r].labels is not None]
-    if needed and not all_of_it:
-        raise InputError(f"the {split} split holds no recordings; raise data.test_ratio or prepare more recordings")
-    if needed and not found:
-        raise InputError(
-            f"none of the {len(all_of_it)} recordings of the {split} split is labelled, so there is nothing to score; "
-            "`spikeseg detect RECORDING` runs the network without labels"
-        )
-    return found
-
-
-def compared(cfg: Config, network: Network, store: Frames, train: Sequence[int]) -> tuple[list[Detector], dict[str, float]]:
-    """The detectors, in the order of the table, and the threshold of each for events."""
+def compared(
+    cfg: Config, network: Network, store: Frames, train: Sequence[int], reading: Reading | None = None
+) -> tuple[list[Detector], dict[str, float]]:
+    """The detectors, in the order of the table, and the threshold of each for events. reading: else as the configuration says."""
     from spikeseg.learning import checkpoint
 
     from . import detectors
@@ -172,7 +179,7 @@ def compared(cfg: Config, network: Network, store: Frames, train: Sequence[int])
     model = detectors.load_network(cfg, str(network.checkpoint), device)
     untrained = checkpoint.untrained(model.to("cpu"), cfg).to(device)
     model.to(device)
-    reading = reading_of(cfg, network)
+    reading = reading or reading_of(cfg, network)
     raw, denoise, graded = detectors.filters(cfg.evaluation)
     saliency = detectors.network("saliency", "network, not tracked", model, reading.classes)
     without = detectors.network("untrained", "untrained network", untrained, reading.classes)
@@ -195,46 +202,16 @@ def calibrated(cfg: Config, detectors: Sequence[Detector], store: Frames, train:
     from spikeseg.metrics import event
 
     open_ = [d for d in detectors if d.threshold is None]
-    answers: dict[str, list[event.EventScores]] = {d.name: [] for d in open_}
-    for name, found in _answers(cfg, open_, store, train, "calibrating", functools.partial(_event_scores, cfg)):
-        answers[name].append(found)
-    return {d.name: event.calibrate(answers[d.name]) if d.threshold is None else d.threshold for d in detectors}
+    scores: dict[str, list[event.EventScores]] = {d.name: [] for d in open_}
+    for name, found in answers(cfg, open_, store, train, "calibrating", functools.partial(_event_scores, cfg)):
+        scores[name].append(found)
+    return {d.name: event.calibrate(scores[d.name]) if d.threshold is None else d.threshold for d in detectors}
 
 
 def _event_scores(cfg: Config, detector: Detector, s: Subject) -> tuple[str, event.EventScores]:
     from .score import event_scores
 
     return detector.name, event_scores(s, detector.respond(s.view), cfg.evaluation)
-
-
-def _subject(store: Frames, r: int, cfg: Config) -> Subject:
-    from .score import subject
-    from .views import stored_view
-
-    labels = store.labels(r)
-    assert labels is not None
-    return subject(stored_view(store, r), labels, store.truth(r), cfg.evaluation)
-
-
-def _answers(
-    cfg: Config,
-    detectors: Sequence[Detector],
-    store: Frames,
-    recordings: Sequence[int],
-    what: str,
-    ask: Callable[[Detector, Subject], Answer],
-) -> Iterator[Answer]:
-    """What `ask` makes of every recording with every detector, in order, under a progress bar."""
-    from .console import progress
-    from .parallel import ordered
-
-    pairs = [(detector, r) for r in recordings for detector in detectors]
-
-    def one(pair: tuple[Detector, int]) -> Answer:
-        detector, r = pair
-        return ask(detector, _subject(store, r, cfg))
-
-    yield from progress(ordered(one, pairs, cfg.data.num_workers, threads=True), what, "answer", total=len(pairs))
 
 
 # -- honesty -----------------------------------------------------------------------------------------

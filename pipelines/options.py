@@ -39,6 +39,9 @@ KEYS = {
 UNTOLD = ("device", "backend", "jobs", "log_level")
 """Options that change no result, so that the next command need not repeat them."""
 
+READING = ("evaluation", "tracking")
+"""Sections that say how a network is read and scored, never which one is meant."""
+
 EVERYWHERE = ("seed", "dataset", "data_root", "lenient")
 """Options that the next command knows too; it is given the others as --set."""
 
@@ -98,7 +101,8 @@ class Request:
     @property
     def configured(self) -> bool:
         """Whether any option says which configuration is meant."""
-        return bool(self.config or self.paper or set(self.overrides) - {KEYS[name] for name in (*UNTOLD, "lenient")})
+        which = {key for key in self.overrides if key.partition(".")[0] not in READING}
+        return bool(self.config or self.paper or which - {KEYS[name] for name in (*UNTOLD, "lenient")})
 
     def also(self, key: str, value: Any) -> Request:
         """The same request with one more key of the configuration set, unless value is None."""

@@ -16,7 +16,7 @@ from spikeseg.errors import InputError
 from . import simulate
 from .console import progress
 from .parallel import ordered
-from .run import MANIFEST, Done, finished, run_stage, stage_key
+from .run import MANIFEST, Done, finished, read_manifest, run_stage, stage_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +60,8 @@ def plan(cfg: Config) -> Plan:
         "test_ratio": data.test_ratio,
         "seed": cfg.seed,
     }
+    if data.folds or data.fold:
+        config["fold"] = [data.fold, data.folds]
     if _simulated(cfg):
         return Plan(config, {"simulated": simulate.key_in_cache(cfg)}, [])
     found = _entries(cfg, data.data_root)
@@ -107,6 +109,33 @@ def prepare(cfg: Config, *, force: bool = False) -> Done:
     )  # fmt: skip
 
 
+def prepare_split(cfg: Config, frames: Done) -> Done:
+    """Frames of this configuration, made from those of one that differs in nothing but how recordings are split: nothing is read
+    or framed again, and the files of the arrays are shared.
+
+    Raises InputError when frames are damaged or the cache cannot be written."""
+    planned, told = plan(cfg), read_manifest(frames.path / MANIFEST)
+    assert told is not None
+    counted = {name: told[name] for name in ("device", "recordings", "windows", "dropped", "skipped")}
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        from spikeseg.data.store import resplit
+
+        parts = splits_of(cfg, told["splits"])
+        resplit(frames.path / STORE, folder / STORE, parts)
+        return {"seed": cfg.seed, **counted, "splits": parts}
+
+    return run_stage(Path(cfg.cache_dir) / "frames", STAGE, VERSION, planned.config, planned.inputs, build)
+
+
+def splits_of(cfg: Config, names: Iterable[str]) -> dict[str, str]:
+    """Recording -> "train", "val" or "test", as the configuration says."""
+    from spikeseg.data.splits import split
+
+    data = cfg.data
+    return split(names, data.train_ratio, data.test_ratio, cfg.seed, folds=data.folds, fold=data.fold)
+
+
 def _simulated(cfg: Config) -> bool:
     return cfg.data.dataset == "synthetic" and not cfg.data.data_root
 
@@ -120,7 +149,6 @@ def _entries(cfg: Config, root: str | Path | None) -> list[Entry]:
 
 
 def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
-    from spikeseg.data.splits import split
     from spikeseg.data.store import FramesWriter
 
     entries = planned.entries
@@ -129,7 +157,7 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
         entries = _entries(cfg, simulate.into_cache(cfg).path)
     if cfg.data.dataset == "files":
         entries, skipped = _readable(entries, cfg)
-    parts = split([entry.name for entry in entries], cfg.data.train_ratio, cfg.data.test_ratio, cfg.seed)
+    parts = splits_of(cfg, [entry.name for entry in entries])
     attrs = {"dataset": cfg.data.dataset, "transforms": list(cfg.data.transforms), "seed": cfg.seed}
     windows, dropped = 0, {}
     with FramesWriter(folder / STORE, frame_spec(cfg), attrs) as writer:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikeseg.errors import InputError
 
 from .prepare import find_frames
-from .run import read_manifest
+from .run import read_manifest, sha256_file
 from .train_layer import checkpoint_folder, layer_checkpoint, learned_layers, manifest_path, trained
-from .training_loop import BEST
+from .training_loop import BEST, CALIBRATED
 
 if TYPE_CHECKING:
     from spikeseg.sections import Config
@@ -46,13 +46,25 @@ def _last(run: Path) -> Path | None:
 
 
 def network_in(cfg: Config, run: Path) -> Network:
-    """The best checkpoint of a finished run (lowest C_l; without one, that of the last layer's end)."""
+    """The best checkpoint of a finished run (lowest C_l; without one, that of the last layer's end), calibrated where the
+    configuration asks for it, see `as_read`."""
     layer = learned_layers(cfg)[-1]
     best = checkpoint_folder(cfg, run) / BEST
     manifest = read_manifest(manifest_path(run, layer)) or {}
-    return Network(
-        best if best.is_file() else layer_checkpoint(cfg, run, layer), run, manifest.get("inputs", {}).get("frames")
-    )
+    found = best if best.is_file() else layer_checkpoint(cfg, run, layer)
+    return as_read(cfg, Network(found, run, manifest.get("inputs", {}).get("frames")))
+
+
+def as_read(cfg: Config, network: Network) -> Network:
+    """The same network with its calibrated readout, where evaluation.readout asks for one and `sweep` has written it for this
+    very checkpoint; else as it is."""
+    path = network.checkpoint.parent / CALIBRATED
+    if cfg.evaluation.readout != "calibrated" or not path.is_file() or not network.checkpoint.is_file():
+        return network
+    from spikeseg.learning import checkpoint
+
+    _, meta = checkpoint.load(path)
+    return replace(network, checkpoint=path) if meta.get("calibrated_from") == sha256_file(network.checkpoint) else network
 
 
 def network_at(path: Path) -> Network:

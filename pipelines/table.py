@@ -1,8 +1,10 @@
-"""metrics.json as a table for people."""
+"""metrics.json as a table for people, and as rows for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 SHOWN = {
@@ -44,10 +46,64 @@ def table(metrics: Mapping[str, Any]) -> str:
             lines.append((f"  {title:<{FIRST - 2}}" + "".join(f"{cell:<{OTHER}}" for cell in cells)).rstrip())
         lines.append("")
     told = f"{len(metrics['recordings'])} recordings of the {metrics['split']} split"
+    if settings.get("sensor", "all") != "all":
+        told += f", {settings['sensor']} alone"
     lines.append(f"{told}; in brackets {settings['confidence']:.0%} intervals over recordings")
     if settings["scope"] != "recording":
         lines.append("scored from the first to the last label of each recording only (evaluation.scope)")
     return "\n".join(lines)
+
+
+def table_by_recording(metrics: Mapping[str, Any], detector: str = "network") -> str:
+    """The same figures of one detector, a line per recording: what the means of `table` hide."""
+    title, lines = metrics["detectors"][detector], []
+    for mode, rows in metrics["modes"].items():
+        if detector not in rows:
+            continue
+        shown = SHOWN[mode]
+        lines.append(f"{mode}, by recording: {title}")
+        lines.append(" " * FIRST + "".join(f"{NAMES.get(name, name):<{OTHER}}" for name in shown).rstrip())
+        for row in rows[detector]["recordings"]:
+            cells = (_cell(row.get(name), None) for name in shown)
+            lines.append((f"  {row['name']:<{FIRST - 2}}" + "".join(f"{cell:<{OTHER}}" for cell in cells)).rstrip())
+        lines.append("")
+    return "\n".join(lines).rstrip("\n")
+
+
+CSV_COLUMNS = ("mode", "detector", "recording", "figure", "value", "low", "high")
+
+
+def csv_of(metrics: Mapping[str, Any]) -> str:
+    """metrics.csv: a row per mode, detector, recording ("all": all of them together) and figure.
+
+    low and high are the interval, of figures over all recordings alone; an empty value is one with nothing to count."""
+    return csv_text(CSV_COLUMNS, _csv_rows(metrics))
+
+
+def _csv_rows(metrics: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    for mode, rows in metrics["modes"].items():
+        for detector, values in rows.items():
+            for figure, value in _figures(values):
+                low, high = values["intervals"].get(figure) or (None, None)
+                yield mode, detector, "all", figure, value, low, high
+            for row in values["recordings"]:
+                for figure, value in _figures(row):
+                    yield mode, detector, row["name"], figure, value, None, None
+
+
+def _figures(values: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
+    for name, value in values.items():
+        if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+            yield name, value
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Rows under their header; floats as they are, None as an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _cell(value: float | None, interval: list[float] | None) -> str:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LATEST, BEST, EPOCH = "checkpoint_latest.pt", "checkpoint_best.pt", "checkpoint_epoch{}_{}.pt"
+CALIBRATED = "checkpoint_calibrated.pt"
+"""The best network with a calibrated readout, which `sweep` writes."""
 AT_A_TIME = 64
 """Samples learned between two looks at the clock and at interrupts."""
 METRICS, CONFIG = "metrics_final.json", "config.yaml"
@@ -102,7 +104,7 @@ class TrainingLoop:
         for layer in LAYERS[LAYERS.index(self.layer) :]:
             manifest_path(self.run_dir, layer).unlink(missing_ok=True)
         if not self.resumed:
-            for old in (self.folder / BEST, *self.folder.glob(EPOCH.format("*", self.layer))):
+            for old in (self.folder / BEST, self.folder / CALIBRATED, *self.folder.glob(EPOCH.format("*", self.layer))):
                 old.unlink(missing_ok=True)
 
     def _one_epoch(self, stop: threading.Event) -> None:

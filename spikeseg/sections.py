@@ -152,6 +152,8 @@ class DataConfig:
     normalize: bool = key(True)  # binary spikes; false: event counts
     train_ratio: float = key(0.9, above=0.0, high=1.0)  # share of what the test split leaves
     test_ratio: float = key(0.2, low=0.0, high=0.9)
+    folds: int = key(0, low=0)  # parts that what the test split leaves is dealt into; 0: train_ratio divides it
+    fold: int = key(0, low=0)  # the one held out, 1 to folds: it validates, the others train
     lenient: bool = key(False)  # accept recordings of which more than 1 % must be dropped
     transforms: list[dict[str, Any]] = key([{"name": "DropPixel", "hot_pixel_frequency": 50}])
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)

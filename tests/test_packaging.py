@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BUILT = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "spikeseg", "pipelines", "configs")
-DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn"}  # import names that differ from the distribution's
+DISTRIBUTIONS = {"yaml": "pyyaml", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+"""Import names that differ from the distribution's."""
 
 
 def declared(section: str, option: str) -> list[str]:
@@ -125,4 +126,4 @@ def test_nothing_imports_torchvision():
 
 def test_constraints_resolve_on_any_machine():
     lines = [line for line in (ROOT / "constraints-cpu.txt").read_text().splitlines() if line and not line.startswith("#")]
-    assert lines and all(re.fullmatch(r"[a-z]+==\d+\.\d+\.\d+", line) for line in lines)  # no local version: any index has them
+    assert lines and all(re.fullmatch(r"[a-z-]+==\d+\.\d+\.\d+", line) for line in lines)  # no local version: any index has them

@@ -8,17 +8,22 @@ from collections.abc import Iterable
 from spikeseg.errors import InputError
 
 
-def split(names: Iterable[str], train_ratio: float, test_ratio: float, seed: int) -> dict[str, str]:
+def split(
+    names: Iterable[str], train_ratio: float, test_ratio: float, seed: int, *, folds: int = 0, fold: int = 0
+) -> dict[str, str]:
     """Recording -> "train", "val" or "test".
 
-    ``test_ratio`` of all is set apart first; ``train_ratio`` of the remainder trains, the rest validates.
+    ``test_ratio`` of all is set apart first, whatever else is asked for; ``train_ratio`` of the remainder trains, the rest
+    validates. With ``folds`` of 1 or more, the remainder is dealt out in turn to that many folds instead: fold number ``fold``
+    (from 1) validates, the others train.
     Counts are rounded half up. With two recordings or more, train is never empty; with three or more and a
     test_ratio above 0, neither is test.
 
     Drawn in the order of SHA-256 over seed and name: independent of the order of ``names``, of the platform
     and of library versions. The result is sorted by name.
 
-    Raises InputError if a ratio is outside 0 to 1 or a name occurs twice.
+    Raises InputError if a ratio is outside 0 to 1, a name occurs twice, the fold is none of the folds, or the remainder does not
+    fill them.
     """
     for key, ratio in (("data.train_ratio", train_ratio), ("data.test_ratio", test_ratio)):
         if not 0 <= ratio <= 1:
@@ -35,11 +40,30 @@ def split(names: Iterable[str], train_ratio: float, test_ratio: float, seed: int
     if n >= 2:
         n_test = min(n_test, n - 1)
     rest = n - n_test
+    if folds or fold:
+        return _dealt(drawn, n_test, folds, fold)
     n_train = _rounded(train_ratio * rest)
     if n >= 2:
         n_train = max(n_train, 1)
     parts = ["test"] * n_test + ["train"] * n_train + ["val"] * (rest - n_train)
     return dict(sorted(zip(drawn, parts, strict=True)))
+
+
+def _dealt(drawn: list[str], n_test: int, folds: int, fold: int) -> dict[str, str]:
+    """The split of one fold, of names in the order in which they were drawn."""
+    rest = drawn[n_test:]
+    if folds < 2:
+        raise InputError(f"data.folds: {folds}; allowed: 0, for none (data.fold is then 0, too), or 2 and more")
+    if not 1 <= fold <= folds:
+        raise InputError(f"data.fold: {fold}; allowed: 1 to data.folds ({folds})")
+    if len(rest) < folds:
+        raise InputError(
+            f"data.folds: {folds}, but the test split (data.test_ratio) leaves {len(rest)} of {len(drawn)} recordings; "
+            "ask for fewer folds or prepare more recordings"
+        )
+    parts = dict.fromkeys(drawn[:n_test], "test")
+    parts |= {name: "val" if i % folds == fold - 1 else "train" for i, name in enumerate(rest)}
+    return dict(sorted(parts.items()))
 
 
 def _rounded(value: float) -> int:

@@ -22,11 +22,11 @@ import numpy as np
 
 from spikeseg.data.frames import FrameSpec, Windows
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recording
-from spikeseg.data.store_arrays import COLUMNS, SAMPLES, SMALL, ArrayReader, ArrayWriter, Finished
+from spikeseg.data.store_arrays import COLUMNS, SAMPLES, SMALL, ArrayReader, ArrayWriter, Finished, rewritten
 from spikeseg.data.store_spikes import Spikes, SpikeWriter
 from spikeseg.errors import InputError
 
-__all__ = ["SPLITS", "Frames", "FramesWriter", "RecordingInfo", "SpikeWriter", "Spikes"]
+__all__ = ["SPLITS", "Frames", "FramesWriter", "RecordingInfo", "SpikeWriter", "Spikes", "resplit"]
 
 KIND = "spikeseg frames, version 1"
 SPLITS = ("train", "val", "test")
@@ -263,3 +263,23 @@ class Frames:
             raise InputError(f"split: {split!r}, must be one of {', '.join(SPLITS)}")
         chosen = ((r, info) for r, info in enumerate(self.recordings) if split in (None, info.split))
         return [(r, k) for r, info in chosen for k in range(info.n_windows)]
+
+
+def resplit(source: str | Path, target: str | Path, splits: Mapping[str, str]) -> None:
+    """The same cache under other splits, as a new folder that shares its large files with the first (see `rewritten`).
+
+    Args:
+        source: a finished cache.
+        target: a folder that does not exist yet.
+        splits: recording -> one of ``SPLITS``, for every one.
+
+    Raises InputError: source is damaged, target exists or cannot be written, a recording or its split is not known.
+    """
+    arrays = ArrayReader(source, KIND)
+    entries = []
+    for entry in arrays.contents["recordings"]:
+        part = splits.get(entry["name"])
+        if part not in SPLITS:
+            raise InputError(f"{entry['name']}: split {part!r}, must be one of {', '.join(SPLITS)}")
+        entries.append({**entry, "split": part})
+    rewritten(arrays, target, {**arrays.contents, "recordings": entries})

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,11 +148,13 @@ class ArrayReader:
 
     Attributes:
         path: the folder.
+        kind: of the contents.
         contents: what ``finish`` was given.
+        files: every file but the root's metadata, by its path in the folder, and what tells it from a damaged one.
     """
 
     def __init__(self, path: str | Path, kind: str) -> None:
-        self.path = Path(path)
+        self.path, self.kind = Path(path), kind
         if not (self.path / META).is_file():
             raise InputError(f"{path}: no {kind} here ({META} is missing)")
         try:
@@ -166,14 +170,14 @@ class ArrayReader:
         if attrs["kind"] != kind:
             raise InputError(f"{path}: holds {attrs['kind']}, not {kind}")
         self.contents: dict[str, Any] = attrs["contents"]
-        self._files: dict[str, int | str] = attrs["files"]
-        for name in self._files:
+        self.files: dict[str, int | str] = attrs["files"]
+        for name in self.files:
             self._check(name)
         self._arrays: dict[str, Any] = {}
 
     def __contains__(self, name: str) -> bool:
         """Whether there is an array of this name."""
-        return f"{name}/{META}" in self._files
+        return f"{name}/{META}" in self.files
 
     def read(self, name: str, first: int, last: int) -> np.ndarray:
         """Rows first to last - 1. Raises InputError, naming the file, when one is missing or corrupt."""
@@ -203,13 +207,43 @@ class ArrayReader:
         path = self.path / name
         if not path.is_file():
             raise self.damaged(name, "missing")
-        if name not in self._files or _mark(path) != self._files[name]:
+        if name not in self.files or _mark(path) != self.files[name]:
             raise self.damaged(name, "not as it was written")
 
     def damaged(self, name: str, reason: Exception | str) -> InputError:
         """The error to raise for a file, or an array, that is not what it was written as."""
         first_line = (str(reason).splitlines() or [type(reason).__name__])[0]
         return InputError(f"{self.path / name}: damaged ({first_line}); remove {self.path} and make it again")
+
+
+def rewritten(source: ArrayReader, target: str | Path, contents: Mapping[str, Any]) -> None:
+    """A new folder with the arrays of another and contents of its own, of the same bytes as if it had been written anew.
+
+    The files of the arrays, which nobody changes once they are written, are shared by hard links where the file system has
+    them, else copied. Raises InputError when target exists or cannot be written."""
+    path = Path(target)
+    if path.exists():
+        raise InputError(f"{target}: exists already; remove it, or write elsewhere")
+    try:
+        for name in source.files:
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            _share(source.path / name, path / name)
+        path.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source.path / META, path / META)
+        root = zarr.open_group(str(path), mode="r+", zarr_format=3)
+        attrs: dict[str, Any] = json.loads(
+            json.dumps({"kind": source.kind, "contents": dict(contents), "files": dict(source.files)})
+        )
+        root.attrs.put({**attrs, "sha256": _digest(attrs)})
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
+
+
+def _share(old: Path, new: Path) -> None:
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copyfile(old, new)
 
 
 class Finished:

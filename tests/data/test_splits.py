@@ -76,3 +76,24 @@ def test_two_of_a_name_are_refused():
 def test_ratios_outside_their_range(train, test):
     with pytest.raises(InputError, match="0 to 1"):
         split(names(4), train, test, 0)
+
+
+@given(st.integers(2, 40), ratios.filter(lambda test: test <= 0.9), st.integers(0, 5), st.integers(2, 6))
+def test_folds_hold_out_every_recording_once_and_leave_the_test_split_as_it_is(n, test, seed, folds):
+    plain = {name for name, part in split(names(n), 0.7, test, seed).items() if part == "test"}
+    if n - len(plain) < folds:
+        with pytest.raises(InputError, match=r"data\.folds.*leaves"):
+            split(names(n), 0.7, test, seed, folds=folds, fold=1)
+        return
+    parts = [split(names(n), 0.7, test, seed, folds=folds, fold=k) for k in range(1, folds + 1)]
+    held = [name for part in parts for name in part if part[name] == "val"]
+    assert sorted(held) == sorted(set(names(n)) - plain)
+    assert all({name for name in part if part[name] == "test"} == plain and list(part) == names(n) for part in parts)
+    sizes = [Counter(part.values())["val"] for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(("folds", "fold", "key"), [(1, 1, "folds"), (0, 2, "folds"), (3, 0, "fold"), (3, 4, "fold")])
+def test_a_fold_that_is_none_is_refused(folds, fold, key):
+    with pytest.raises(InputError, match=rf"data\.{key}: "):
+        split(names(9), 0.9, 0.2, 0, folds=folds, fold=fold)

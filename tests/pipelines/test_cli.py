@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from spikeseg.pipelines.cli import main
 
-COMMANDS = ("simulate", "prepare", "train-layer", "train", "evaluate", "detect", "status", "demo")
+COMMANDS = ("simulate", "prepare", "train-layer", "train", "evaluate", "sweep", "cross-validate", "detect", "status", "demo")
 COMMON = ("--config", "--set", "--paper", "--output", "--device", "--seed", "--jobs", "--log-level", "--force", "--debug")
 
 
