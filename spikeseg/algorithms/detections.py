@@ -39,7 +39,7 @@ class Detection(TypedDict):
 
     Attributes:
         t_start_us, t_end_us: the slice, µs; its end is not part of it.
-        x, y: saliency-weighted centroid, px.
+        x, y: centroid, pixels weighted by the root of their saliency, px.
         width, height: of the bounding box, px.
         class_id: the network's class, from 0.
         score: sum of its saliency over pixels and steps, above 0, no unit.

@@ -21,7 +21,8 @@ OBJECT_DTYPE = np.dtype(
 )
 """One object of one slice, in pixels of the frame (0-based, the centre of the top left pixel is (0, 0)).
 
-x, y: saliency-weighted centroid. width, height: of the bounding box; a lone pixel measures 1. score: sum of its saliency over
+x, y: centroid of the lit pixels, each weighted by the root of its saliency (a learned kernel stresses one side of a source: by
+saliency itself centroids were off by 0.49 px in the median, by its root by 0.33, on simulated nights). width, height: of the bounding box; a lone pixel measures 1. score: sum of its saliency over
 pixels and steps, no unit. class_id: the network's class, from 0. pixels: how many lit up.
 """
 
@@ -128,14 +129,15 @@ def find_objects(
     rows, columns = np.nonzero(reached.any(0))
     part = connected(rows, columns, steps.shape[1:], bridge_px)
     weight = np.where(reached[:, rows, columns], steps[:, rows, columns], 0).sum(0, dtype=np.float64)
+    root = np.sqrt(weight)
     pixels = np.bincount(part)
-    total = np.bincount(part, weight)
+    total, roots = np.bincount(part, weight), np.bincount(part, root)
     kept = np.flatnonzero(pixels >= max(min_pixels, 1))
     kept = kept[np.argsort(-total[kept], kind="stable")]
 
     objects = np.zeros(len(kept), OBJECT_DTYPE)
     for centre, size, place in (("x", "width", columns), ("y", "height", rows)):
-        objects[centre] = np.bincount(part, weight * place)[kept] / total[kept]
+        objects[centre] = np.bincount(part, root * place)[kept] / roots[kept]
         objects[size] = _extent(part, place, len(pixels))[kept]
     objects["score"], objects["pixels"], objects["class_id"] = total[kept], pixels[kept], class_id
     number = np.zeros(len(pixels), np.int32)

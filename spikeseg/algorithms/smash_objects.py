@@ -98,7 +98,8 @@ def _blobs(
     """Objects of one slice: saliency `weight` of group `owner` at `pixel`, each pixel once per group."""
     rows, columns = np.divmod(pixel, size[1])
     n = len(classes)
-    pixels, total = np.bincount(owner, minlength=n), np.bincount(owner, weight, n)
+    root = np.sqrt(weight)
+    pixels, total, roots = np.bincount(owner, minlength=n), np.bincount(owner, weight, n), np.bincount(owner, root, n)
     kept = np.flatnonzero(pixels >= max(min_pixels, 1))
     kept = kept[np.argsort(-total[kept], kind="stable")]
 
@@ -107,7 +108,7 @@ def _blobs(
         low, high = np.full(n, size[0] + size[1], place.dtype), np.zeros(n, place.dtype)
         np.minimum.at(low, owner, place)
         np.maximum.at(high, owner, place)
-        objects[centre] = np.bincount(owner, weight * place, n)[kept] / total[kept]
+        objects[centre] = np.bincount(owner, root * place, n)[kept] / roots[kept]
         objects[extent] = (high - low + 1)[kept]
     objects["score"], objects["pixels"], objects["class_id"] = total[kept], pixels[kept], classes[kept]
 

@@ -24,8 +24,8 @@ def by_hand(shares, classes, lit, part, min_pixels):
         y, x = np.nonzero(own)
         if len(y) < min_pixels:
             continue
-        w = own[y, x]
-        centre = [(x * w).sum() / w.sum(), (y * w).sum() / w.sum()]
+        w, root = own[y, x], np.sqrt(own[y, x])
+        centre = [(x * root).sum() / root.sum(), (y * root).sum() / root.sum()]
         rows.append((*centre, np.ptp(x) + 1, np.ptp(y) + 1, w.sum(), class_id, len(y)))
         sums.append(own)
     order = sorted(range(len(rows)), key=lambda k: -rows[k][4])
