@@ -198,6 +198,8 @@ def _report(run: Path, layers: list[str]) -> None:
 @click.option("--sensor", "camera", type=SENSORS, default="all", show_default=True, help="Score this camera's recordings alone.")
 @click.option("--threshold", type=click.FloatRange(0, 1), metavar="X", help="Score from which a track is an object.")
 @click.option("--spatial-tolerance", type=float, metavar="PX", show_default="5", help="Largest distance of a found object.")
+@click.option("--hulk/--no-hulk", default=None, help="Objects from single spikes (HULK), or connected blobs [no].")
+@click.option("--smash/--no-smash", default=None, help="Under --hulk: group instances, or take each as an object [yes].")
 @click.option("--per-recording", is_flag=True, help="Also print the network's figures of every recording.")
 @shared(output="File for a copy of metrics.json, or, named .csv, of metrics.csv.", data=True)
 def evaluate_command(
@@ -300,6 +302,8 @@ def cross_validate_command(request: Request, folds: int, final: bool, no_tensorb
 @click.argument("places", metavar="RECORDING...", nargs=-1, required=True)
 @CHECKPOINT
 @click.option("--lenient", is_flag=True, default=None, help="Accept recordings of which more than 1 % must be dropped.")
+@click.option("--hulk/--no-hulk", default=None, help="Objects from single spikes (HULK), or connected blobs [no].")
+@click.option("--smash/--no-smash", default=None, help="Under --hulk: group instances, or take each as an object [yes].")
 @click.option("--plot", is_flag=True, help="Also draw each recording: events, saliency, tracks (needs matplotlib).")
 @shared(output="Folder to write to [the run's].")
 def detect_command(

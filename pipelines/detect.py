@@ -162,19 +162,24 @@ class Detected:
 def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading: Reading) -> Detected:
     """Saliency, objects of every slice of every window, tracks, and each event's score and track."""
     from spikeseg.algorithms.detections import detection_rows, event_columns, recording_detections, track_rows
+    from spikeseg.models import decode
 
-    from .detectors import saliencies
-    from .tracked import answer
+    from .tracked import answer, unravelled
     from .views import Sparse
 
     view = view_of(cfg, recording)
-    single = [[c] for c in range(model.config.n_classes)] if model.config.n_classes > 1 else []
-    maps, by_class = [], []
-    for _, frames, rates in progress(view.windows(), recording.name, "window", total=len(view.start_us)):
-        traced, *of_class = saliencies(model, frames, rates, [reading.classes, *single])
+    hulk = cfg.tracking.hulk  # which tells an object's class by its spikes
+    single = range(model.config.n_classes) if model.config.n_classes > 1 and not hulk else ()
+    maps, slices, by_class = [], [], []
+    for k, (_, frames, rates) in enumerate(progress(view.windows(), recording.name, "window", total=len(view.start_us))):
+        spikes = model.infer(frames[None], rates[None])
+        traced = decode(model.encoder, frames[None], spikes, reading.classes)[0]
         maps.append(Sparse.of(traced))
-        by_class.append([Sparse.of(lit) for lit in of_class])
-    response = answer(view, maps, reading.threshold, cfg.tracking)
+        by_class.append([Sparse.of(decode(model.encoder, frames[None], spikes, [c])[0]) for c in single])
+        if hulk:
+            read = reading.threshold, reading.classes
+            slices.append(unravelled(view, k, model, frames, spikes, traced, read, cfg.tracking))
+    response = answer(view, maps, reading.threshold, cfg.tracking, slices if hulk else None)
     found = response.found
     assert found is not None and response.saliency is not None
     for parts, classes in zip(found.slices, by_class, strict=True):

@@ -6,11 +6,14 @@ Each turns a `View` into a `Response`; none sees a label.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from spikeseg.metrics.event import ANY_RESPONSE
 
 from .views import Response, Sparse, View, from_maps, from_scores
 
@@ -102,17 +105,44 @@ def tracked(name: str, title: str, detector: Detector, lit: float, object_thresh
     def respond(view: View) -> Response:
         from .tracked import answer
 
-        return answer(view, detector.respond(view).maps, lit, settings)
+        found = detector.respond(view)
+        return answer(view, found.maps, lit, settings, found.slices)
 
     return Detector(name, title, respond, is_network=detector.is_network, object_threshold=object_threshold)
 
 
-def network(name: str, title: str, model: SpikeSEG, classes: Sequence[int] | None = None) -> Detector:
-    """A network's saliency as a detector; `classes` are those that count as object, None for all."""
+def network(
+    name: str,
+    title: str,
+    model: SpikeSEG,
+    classes: Sequence[int] | None = None,
+    hulk: TrackingConfig | None = None,
+    lit: float = ANY_RESPONSE,
+) -> Detector:
+    """A network's saliency as a detector.
+
+    Args:
+        name, title: see `Detector`.
+        model: the network.
+        classes: those that count as object, None for all.
+        hulk: where its `hulk` is set, objects are unravelled spike by spike, grouped as it says.
+        lit: the saliency from which a pixel belongs to them.
+    """
 
     def respond(view: View) -> Response:
-        maps = [Sparse.of(saliency(model, frames, rates, classes)) for _, frames, rates in view.windows()]
-        return from_maps(view, maps)
+        from spikeseg.models import decode
+
+        from .tracked import unravelled
+
+        maps, slices = [], []
+        for k, (_, frames, rates) in enumerate(view.windows()):
+            spikes = model.infer(frames[None], rates[None])
+            seen = decode(model.encoder, frames[None], spikes, classes)[0]
+            maps.append(Sparse.of(seen))
+            if hulk is not None and hulk.hulk:
+                slices.append(unravelled(view, k, model, frames, spikes, seen, (lit, classes), hulk))
+        response = from_maps(view, maps)
+        return dataclasses.replace(response, slices=slices) if slices else response
 
     return Detector(name, title, respond, is_network=True)
 

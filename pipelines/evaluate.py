@@ -181,8 +181,12 @@ def compared(
     model.to(device)
     reading = reading or reading_of(cfg, network)
     raw, denoise, graded = detectors.filters(cfg.evaluation)
-    saliency = detectors.network("saliency", "network, not tracked", model, reading.classes)
-    without = detectors.network("untrained", "untrained network", untrained, reading.classes)
+    saliency = detectors.network(
+        "saliency", "network, not tracked", model, reading.classes, cfg.tracking, reading.threshold
+    )
+    without = detectors.network(
+        "untrained", "untrained network", untrained, reading.classes, cfg.tracking, reading.threshold
+    )
     marks = calibrated(cfg, [raw, denoise, graded, *detectors.classical(), saliency], store, train)
 
     def tracks_of(name: str, title: str, one: Detector, lit: float) -> Detector:

@@ -33,6 +33,8 @@ KEYS = {
     "duration": "simulate.duration_s",
     "difficulty": "simulate.difficulty",
     "sensor": "simulate.sensor",
+    "hulk": "tracking.hulk",
+    "smash": "tracking.smash",
 }
 """Options that stand for one key of the configuration. Left out, the configuration's value holds."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from spikeseg.algorithms.scene import Slices, Tracks, find_tracks
 from .views import Response, Sparse, View, from_maps
 
 if TYPE_CHECKING:
+    from spikeseg.models import SpikeSEG
+    from spikeseg.ops.types import PooledSpikes
     from spikeseg.sections import TrackingConfig
 
 
@@ -65,10 +67,53 @@ def track(view: View, slices: Sequence[Sequence[Slice]], settings: TrackingConfi
     return tracks, owners
 
 
-def answer(view: View, maps: Sequence[Sparse], threshold: float, settings: TrackingConfig) -> Response:
-    """The response of a detector whose lit pixels are tracked: an event's score comes from its track, see `event_scores`."""
+def unravelled(
+    view: View,
+    k: int,
+    network: SpikeSEG,
+    frames: np.ndarray,
+    spikes: Mapping[str, PooledSpikes],
+    lit: np.ndarray,
+    reading: tuple[float, Sequence[int] | None],
+    settings: TrackingConfig,
+) -> list[Slice]:
+    """Objects of window k by HULK and SMASH [Kirkland et al. 2022], slice by slice as `slices_of` gives them.
+
+    Args:
+        view: what the network saw.
+        network, frames, spikes: that found these spikes in these frames (T, 2, H, W).
+        lit: (T, H, W), their saliency.
+        reading: the saliency from which a pixel counts as lit, and the classes that count (None: all).
+        settings: smash, smash_threshold.
+    """
+    from spikeseg.algorithms import hulk, smash
+    from spikeseg.algorithms.smash_objects import groups_in_slices
+
+    instances = hulk.instances(network.encoder, frames, spikes, reading[1])
+    group = smash.group(instances, settings.smash_threshold) if settings.smash else np.arange(len(instances))
+    return groups_in_slices(
+        instances,
+        group,
+        lit,
+        reading[0],
+        start_us=int(view.start_us[k]),
+        end_us=int(view.end_us[k]),
+        step_us=view.spec.timestep_us,
+        from_us=int(view.end_us[k - 1]) if k else None,
+    )
+
+
+def answer(
+    view: View,
+    maps: Sequence[Sparse],
+    threshold: float,
+    settings: TrackingConfig,
+    slices: Sequence[Sequence[Slice]] | None = None,
+) -> Response:
+    """The response of a detector whose lit pixels are tracked: an event's score comes from its track, see `event_scores`. Objects
+    are those of `slices`, or else connected blobs."""
     lit = from_maps(view, maps)
-    slices = slices_of(view, maps, threshold)
+    slices = slices_of(view, maps, threshold) if slices is None else slices
     tracks, owners = track(view, slices, settings)
     ids = event_ids(view, lit.scores >= threshold, slices, owners)
     scores = event_scores(view.events, tracks.tracks, lit.scores, ids)

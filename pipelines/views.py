@@ -11,6 +11,7 @@ import numpy as np
 from spikeseg.data.frames import FrameSpec, locate, starts
 
 if TYPE_CHECKING:
+    from spikeseg.algorithms.objects import Slice
     from spikeseg.data.store import Frames
 
     from .tracked import Found
@@ -113,6 +114,7 @@ class Response:
         maps: one per window, of what lights up by step and pixel of the frame.
         found: its tracked objects, where it tracks; the scores are then theirs.
         saliency: float64 (n,), the maps' value at each event, where the scores are something else.
+        slices: per window its objects in slices of time, where they are more than connected blobs of the maps.
         places: per window float64 (m, 2), x, y of its objects in sensor pixels, where the detector lists them itself.
     """
 
@@ -120,6 +122,7 @@ class Response:
     maps: Sequence[Sparse]
     found: Found | None = None
     saliency: np.ndarray | None = None
+    slices: Sequence[Sequence[Slice]] | None = None
     places: Sequence[np.ndarray] | None = None
 
 

@@ -216,6 +216,8 @@ class EvaluationConfig:
 class TrackingConfig:
     """From lit pixels to objects and tracks."""
 
+    hulk: bool = key(False)  # objects from single spikes, unravelled one by one; false: connected blobs of all saliency
+    smash: bool = key(True)  # under hulk: group instances by SMASH; false: each an object of its own
     smash_threshold: float = key(0.1, low=0.0, high=1.0)
     min_hits: int = key(3, low=2)  # slices of time (0.1 s)
     max_misses: int = key(3, low=0)  # slices of time

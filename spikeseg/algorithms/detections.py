@@ -114,7 +114,7 @@ class TrackRow(NamedTuple):
 
     Attributes:
         recording: its name in detections.json.
-        track_id: from 1, in the order of confirmation, unique in its recording.
+        track_id: from 1, in the order of the first detections, unique in its recording.
         t_us: middle of the detection's slice, µs.
         x, y: smoothed position, px.
         vx, vy: smoothed velocity, px/s.

@@ -24,6 +24,9 @@ from .tracking import Rules, Track, Tracker
 CREEPING = Rules(Motion(acceleration=2.0, first_speed_px_s=5.0), 4, 8, 2, 4.0)
 """Stars, and whatever moves slowly among them, in the field's frame. Stars twinkle out of sight for long, and stay in place."""
 
+CREEP_PX_S = 10.0
+"""What is faster than this in the field's frame, px/s, does not creep: its track would break off and begin again and again."""
+
 FREE_MOTION = Motion(acceleration=25.0, first_speed_px_s=50.0)
 """Anything else: up to 150 px/s are looked for; the fastest satellites of EBSSA cross at about 120."""
 
@@ -31,7 +34,11 @@ SMOOTHING = Motion(acceleration=2.0, first_speed_px_s=300.0)
 """Of finished tracks. Wide at first, so that nothing pulls a velocity towards 0."""
 
 FIELD_S = 10.0
-"""The field's velocity is constant for about this long, s."""
+"""The field's velocity is constant for about this long, s ..."""
+
+TURN_PX_S, TURN_S = 2.0, 2.0
+"""... unless its halves, of TURN_S or more, differ by TURN_PX_S: then the telescope turned in between, and each half is looked
+at by itself. Stars would else seem to move for seconds."""
 
 JITTER_PX, FAR_PX = 4.0, 20.0
 """A star's track seems to wander through the field by up to JITTER_PX, where it begins and ends at the frame's border or in
@@ -109,7 +116,8 @@ def find_tracks(slices: Slices, settings: TrackingConfig | None = None) -> Track
     found: list[Track] = []
     for frame, rules in ((field, CREEPING), (still, CREEPING), (field, free)):
         taken = {hit for track in found for hit in zip(track.slices, track.detections, strict=True)}
-        found += _run(slices, frame, rules, taken)
+        tracks = _run(slices, frame, rules, taken)
+        found += [track for track in tracks if rules is not CREEPING or _creeps(track, slices, frame)]
     found.sort(key=lambda track: (track.slices[0], track.detections[0]))
     return Tracks([_finished(k, track, slices, field) for k, track in enumerate(found, 1)], field)
 
@@ -130,6 +138,12 @@ def _run(slices: Slices, field: StarField, rules: Rules, without: Iterable[tuple
     return tracker.tracks
 
 
+def _creeps(track: Track, slices: Slices, field: StarField) -> bool:
+    """Whether a track is slow in the field's frame, in the mean."""
+    t_us, positions = _measured(track, slices)
+    return float(np.hypot(*_slope(t_us, positions - field.shift(t_us)))) <= CREEP_PX_S
+
+
 def _measured(track: Track, slices: Slices) -> tuple[np.ndarray, np.ndarray]:
     """Times (n,), µs, and positions (n, 2) as detected."""
     hits = zip(track.slices, track.detections, strict=True)
@@ -143,8 +157,8 @@ def _slope(t_us: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 
 def _field(slices: Slices, tracks: Sequence[Track], known: StarField) -> StarField:
-    """The field's motion in spans of FIELD_S, from tracks; in one without stars enough, that of the whole recording; where there
-    is none either, the telescope is taken to follow the stars."""
+    """The field's motion in spans of FIELD_S, or shorter ones where it turns, from tracks; in one without stars enough, that of
+    the whole recording; where there is none either, the telescope is taken to follow the stars."""
     if not len(slices.t_us):
         return known
     first, last = float(slices.t_us[0]), float(slices.t_us[-1])
@@ -160,10 +174,20 @@ def _field(slices: Slices, tracks: Sequence[Track], known: StarField) -> StarFie
         slopes = np.array([_slope(t, p) for t, p in parts])
         return common_velocity(slopes, np.array([(t[0], t[-1]) for t, _ in parts]) * 1e-6, np.array([len(t) for t, _ in parts]))
 
+    def constant(low: float, high: float) -> list[tuple[float, np.ndarray | None]]:
+        """Starts of the spans from low to high, and their velocities."""
+        middle = (low + high) / 2
+        if middle - low >= TURN_S * 1e6:
+            before, after = velocity(low, middle), velocity(middle, high)
+            if before is not None and after is not None and np.hypot(*(after - before)) > TURN_PX_S:
+                return constant(low, middle) + constant(middle, high)
+        return [(low, velocity(low, high))]
+
     everywhere = velocity(first, last)
     fallback = np.zeros(2) if everywhere is None else everywhere
-    own = [velocity(low, high) if spans > 1 else everywhere for low, high in zip(edges[:-1], edges[1:], strict=True)]
-    return StarField(edges, np.array([fallback if v is None else v for v in own]))
+    own = [one for low, high in zip(edges[:-1], edges[1:], strict=True) for one in constant(low, high)]
+    starts = [start for start, _ in own]
+    return StarField(np.array([*starts, edges[-1]]), np.array([fallback if v is None else v for _, v in own]))
 
 
 def _finished(number: int, track: Track, slices: Slices, field: StarField) -> ObjectTrack:
@@ -193,4 +217,4 @@ def motion_score(t_us: np.ndarray, positions: np.ndarray) -> float:
     seconds = min((t_us[-1] - t_us[0]) * 1e-6, MEMORY_S)
     far = float(np.hypot(*_slope(t_us, positions))) * seconds
     evidence = len(t_us) * min(max((far - JITTER_PX) / (FAR_PX - JITTER_PX), 0.0), 1.0)
-    return evidence / (evidence + HALF)
+    return float(evidence / (evidence + HALF))
