@@ -162,8 +162,8 @@ class Detected:
 def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading: Reading) -> Detected:
     """Saliency, objects of every slice of every window, tracks, and each event's score and track."""
     from spikeseg.algorithms.detections import detection_rows, event_columns, recording_detections, track_rows
-    from spikeseg.models import decode
 
+    from .detectors import decoded
     from .tracked import answer, unravelled
     from .views import Sparse
 
@@ -171,11 +171,10 @@ def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading
     hulk = cfg.tracking.hulk  # which tells an object's class by its spikes
     single = range(model.config.n_classes) if model.config.n_classes > 1 and not hulk else ()
     maps, slices, by_class = [], [], []
-    for k, (_, frames, rates) in enumerate(progress(view.windows(), recording.name, "window", total=len(view.start_us))):
-        spikes = model.infer(frames[None], rates[None])
-        traced = decode(model.encoder, frames[None], spikes, reading.classes)[0]
+    seen = decoded(model, view.windows(), [reading.classes, *([c] for c in single)])
+    for k, (frames, spikes, (traced, *alone)) in enumerate(progress(seen, recording.name, "window", total=len(view.start_us))):
         maps.append(Sparse.of(traced))
-        by_class.append([Sparse.of(decode(model.encoder, frames[None], spikes, [c])[0]) for c in single])
+        by_class.append([Sparse.of(lit) for lit in alone])
         if hulk:
             read = reading.threshold, reading.classes
             slices.append(unravelled(view, k, model, frames, spikes, traced, read, cfg.tracking))

@@ -7,7 +7,8 @@ Each turns a `View` into a `Response`; none sees a label.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     import torch
 
     from spikeseg.models import SpikeSEG
+    from spikeseg.ops.types import PooledSpikes
     from spikeseg.sections import Config, EvaluationConfig, TrackingConfig
+
+AT_ONCE = 8
+"""Windows that the network takes together."""
 
 PASSED = 0.5
 """Threshold of a detector whose scores are 0 or 1."""
@@ -130,14 +135,10 @@ def network(
     """
 
     def respond(view: View) -> Response:
-        from spikeseg.models import decode
-
         from .tracked import unravelled
 
         maps, slices = [], []
-        for k, (_, frames, rates) in enumerate(view.windows()):
-            spikes = model.infer(frames[None], rates[None])
-            seen = decode(model.encoder, frames[None], spikes, classes)[0]
+        for k, (frames, spikes, (seen,)) in enumerate(decoded(model, view.windows(), [classes])):
             maps.append(Sparse.of(seen))
             if hulk is not None and hulk.hulk:
                 slices.append(unravelled(view, k, model, frames, spikes, seen, (lit, classes), hulk))
@@ -145,6 +146,31 @@ def network(
         return dataclasses.replace(response, slices=slices) if slices else response
 
     return Detector(name, title, respond, is_network=True)
+
+
+def decoded(
+    model: SpikeSEG, windows: Iterable[tuple[int, np.ndarray, np.ndarray]], readings: Sequence[Sequence[int] | None]
+) -> Iterator[tuple[np.ndarray, dict[str, PooledSpikes], list[np.ndarray]]]:
+    """Windows as the network sees them, AT_ONCE encoded and traced together: which changes no result.
+
+    Args:
+        model: on any device.
+        windows: see `View.windows`.
+        readings: the classes whose spikes are traced back; None: all.
+
+    Yields:
+        frames (T, 2, H, W) of a window; its spikes, as `Encoder.infer` gives those of one sample; its saliency (T, H, W) float32,
+        once per reading.
+    """
+    from spikeseg.models import decode
+
+    several = iter(windows)
+    while part := list(itertools.islice(several, AT_ONCE)):
+        frames, rates = np.stack([one for _, one, _ in part]), np.stack([one for _, _, one in part])
+        spikes = model.infer(frames, rates)
+        seen = [decode(model.encoder, frames, spikes, classes) for classes in readings]
+        for n in range(len(part)):
+            yield frames[n], {level: one.part(n, n + 1) for level, one in spikes.items()}, [lit[n] for lit in seen]
 
 
 def saliency(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeseg.algorithms.detections import to_sensor
-from spikeseg.algorithms.objects import Slice, find_in_slices
+from spikeseg.algorithms.objects import Slice, lit_in_slices
 from spikeseg.algorithms.readout import event_scores
 from spikeseg.algorithms.scene import Slices, Tracks, find_tracks
 
@@ -45,9 +45,10 @@ def slices_of(view: View, maps: Iterator[Sparse] | Sequence[Sparse], threshold: 
     for k, lit in enumerate(maps):
         start, end = int(view.start_us[k]), int(view.end_us[k])
         seen_us = int(view.end_us[k - 1]) if k else None
-        found.append(
-            find_in_slices(lit.dense(), threshold, start_us=start, end_us=end, step_us=view.spec.timestep_us, from_us=seen_us)
-        )
+        bright = lit.value >= threshold
+        index, value = lit.index[bright], lit.value[bright]
+        step_us = view.spec.timestep_us
+        found.append(lit_in_slices(index, value, lit.shape, start_us=start, end_us=end, step_us=step_us, from_us=seen_us))
     return found
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .kalman_loops import smooth_track
+
 MEASUREMENT_PX = 1.0
 """Standard deviation of a detected centroid along each axis, px."""
 
@@ -80,29 +82,11 @@ def smooth(times_s: Sequence[float], positions: np.ndarray, motion: Motion) -> B
         times_s: (n,), s, rising.
         positions: (n, 2) measured, px.
     """
-    filtered: list[Beliefs] = []
-    ahead: list[Beliefs] = []
-    for k, position in enumerate(positions):
-        if k:
-            ahead.append(predict(filtered[-1], times_s[k] - times_s[k - 1], motion))
-            filtered.append(update(ahead[-1], position[None]))
-        else:
-            filtered.append(begin(position[None], motion))
-    mean = np.zeros((len(filtered), 2, 2))
-    covariance = np.zeros((len(filtered), 3))
-    for k in range(len(filtered) - 1, -1, -1):
-        mean[k], covariance[k] = filtered[k].mean[0], filtered[k].covariance[0]
-        if k + 1 == len(filtered):
-            continue
-        move = np.array([[1.0, times_s[k + 1] - times_s[k]], [0.0, 1.0]])
-        now, then = _matrix(covariance[k]), _matrix(ahead[k].covariance[0])
-        gain = now @ move.T @ np.linalg.inv(then)
-        mean[k] += gain @ (mean[k + 1] - ahead[k].mean[0])
-        better = now + gain @ (_matrix(covariance[k + 1]) - then) @ gain.T
-        covariance[k] = better[0, 0], better[0, 1], better[1, 1]
+    n = len(positions)
+    mean, covariance = np.zeros((n, 2, 2)), np.zeros((n, 3))
+    if n:
+        smooth_track(
+            np.asarray(times_s, np.float64), np.asarray(positions, np.float64), motion.acceleration,
+            MEASUREMENT_PX**2, motion.first_speed_px_s**2, mean, covariance,
+        )  # fmt: skip
     return Beliefs(mean, covariance)
-
-
-def _matrix(covariance: np.ndarray) -> np.ndarray:
-    place, both, speed = covariance
-    return np.array([[place, both], [both, speed]])

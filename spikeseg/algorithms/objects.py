@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
+
+from .objects_loops import connect, measure
 
 OBJECT_DTYPE = np.dtype(
     [
@@ -75,12 +77,39 @@ def find_in_slices(
     Raises:
         ValueError: see `find_objects`.
     """
+    if saliency.ndim != 3:
+        raise ValueError(f"saliency must be (T, H, W), not {saliency.shape}")
+    index = np.flatnonzero(saliency >= _checked(threshold))
+    value = saliency.reshape(-1)[index]
+    shape = (saliency.shape[0], saliency.shape[1], saliency.shape[2])
+    return lit_in_slices(index, value, shape, start_us=start_us, end_us=end_us, step_us=step_us, from_us=from_us)
+
+
+def lit_in_slices(
+    index: np.ndarray,
+    value: np.ndarray,
+    shape: tuple[int, int, int],
+    *,
+    start_us: int,
+    end_us: int,
+    step_us: int,
+    from_us: int | None = None,
+) -> list[Slice]:
+    """`find_in_slices` of a map that is 0 nearly everywhere: flat indices (n,) into (T, H, W) of what is lit, rising, and values.
+
+    The other arguments are those of `find_in_slices`."""
     first = 0 if from_us is None else max(0, -(-(from_us - start_us) // step_us))
-    within = min(len(saliency), -(-(end_us - start_us) // step_us))
+    within = min(shape[0], -(-(end_us - start_us) // step_us))
+    n_pixels = shape[1] * shape[2]
     found = []
     for steps in slices(within, step_us, min(first, within)):
+        low, high = np.searchsorted(index, [steps.start * n_pixels, steps.stop * n_pixels])
         start, end = start_us + steps.start * step_us, start_us + steps.stop * step_us
-        found.append(Slice(steps, start, min(end, end_us), find_objects(saliency[steps], threshold)))
+        pixel, weight = index[low:high] % n_pixels, value[low:high].astype(np.float64)
+        if steps.stop - steps.start > 1:
+            pixel, of = np.unique(pixel, return_inverse=True)
+            weight = np.asarray(np.bincount(of, weight, len(pixel)), np.float64)
+        found.append(Slice(steps, start, min(end, end_us), blobs_of(pixel, weight, (shape[1], shape[2]))))
     return found
 
 
@@ -121,46 +150,62 @@ def find_objects(
     Raises:
         ValueError: a threshold of 0 or less, under which every pixel would be an object; another number of dimensions.
     """
-    if not threshold > 0:
-        raise ValueError(f"threshold must be above 0, not {threshold}")
     if saliency.ndim not in (2, 3):
         raise ValueError(f"saliency must be (T, H, W) or (H, W), not {saliency.shape}")
     steps = saliency if saliency.ndim == 3 else saliency[None]
-    reached = steps >= threshold
-    rows, columns = np.nonzero(reached.any(0))
-    part = connected(rows, columns, steps.shape[1:], bridge_px)
-    weight = np.where(reached[:, rows, columns], steps[:, rows, columns], 0).sum(0, dtype=np.float64)
-    root = np.sqrt(weight)
-    pixels = np.bincount(part)
-    total, roots = np.bincount(part, weight), np.bincount(part, root)
-    kept = np.flatnonzero(pixels >= max(min_pixels, 1))
-    kept = kept[np.argsort(-total[kept], kind="stable")]
+    reached = steps >= _checked(threshold)
+    pixel = np.flatnonzero(reached.any(0))
+    weight = np.where(reached, steps, 0).reshape(len(steps), -1)[:, pixel].sum(0, dtype=np.float64)
+    size = (steps.shape[1], steps.shape[2])
+    return blobs_of(pixel, weight, size, min_pixels=min_pixels, bridge_px=bridge_px, class_id=class_id)
 
+
+def _checked(threshold: float) -> float:
+    if not threshold > 0:
+        raise ValueError(f"threshold must be above 0, not {threshold}")
+    return threshold
+
+
+def blobs_of(
+    pixel: np.ndarray,
+    weight: np.ndarray,
+    size: tuple[int, int],
+    *,
+    min_pixels: int = MIN_PIXELS,
+    bridge_px: int = BRIDGE_PX,
+    class_id: int = 0,
+) -> Blobs:
+    """`find_objects` of lit pixels alone: flat indices (n,) into a frame of `size` (H, W), rising, and their weights, float64."""
+    rows, columns = np.divmod(pixel, size[1])
+    part = connected(rows, columns, size, bridge_px)
+    sums, counts = measure(part, int(part.max(initial=-1)) + 1, rows, columns, weight)
+    kept = np.flatnonzero(counts[:, 0] >= max(min_pixels, 1))
+    kept = kept[np.argsort(-sums[kept, 0], kind="stable")]
     objects = np.zeros(len(kept), OBJECT_DTYPE)
-    for centre, size, place in (("x", "width", columns), ("y", "height", rows)):
-        objects[centre] = np.bincount(part, root * place)[kept] / roots[kept]
-        objects[size] = _extent(part, place, len(pixels))[kept]
-    objects["score"], objects["pixels"], objects["class_id"] = total[kept], pixels[kept], class_id
-    number = np.zeros(len(pixels), np.int32)
+    objects["x"], objects["y"] = sums[kept, 2] / sums[kept, 1], sums[kept, 3] / sums[kept, 1]
+    objects["width"], objects["height"] = counts[kept, 2] - counts[kept, 1] + 1, counts[kept, 4] - counts[kept, 3] + 1
+    objects["score"], objects["pixels"], objects["class_id"] = sums[kept, 0], counts[kept, 0], class_id
+    number = np.zeros(len(counts), np.int32)
     number[kept] = np.arange(1, len(kept) + 1)
-    labels = np.zeros(steps.shape[1:], np.int32)
+    labels = np.zeros(size, np.int32)
     labels[rows, columns] = number[part]
     return Blobs(objects, labels)
 
 
-def connected(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...], bridge_px: int) -> np.ndarray:
-    """The blob of each lit pixel (n,), from 0; pixels may come more than once. Grown by the gap, blobs to be joined touch."""
-    lit = np.zeros(shape, bool)
-    lit[rows, columns] = True
-    if bridge_px:
-        lit = ndimage.binary_dilation(lit, np.ones((bridge_px + 1, bridge_px + 1), bool))
-    numbers, _ = ndimage.label(lit, np.ones((3, 3), bool))
-    return np.asarray(numbers[rows, columns] - 1)
+def connected(rows: np.ndarray, columns: np.ndarray, size: tuple[int, int], bridge_px: int) -> np.ndarray:
+    """The blob of each lit pixel (n,), int64 from 0, in the order of their first pixels; a pixel may come more than once."""
+    part = np.zeros(len(rows), np.int64)
+    scratch = _grid(*size), np.zeros(len(rows), np.int64)
+    connect(rows.astype(np.int64), columns.astype(np.int64), bridge_px + 1, *scratch, part)
+    return part
 
 
-def _extent(part: np.ndarray, place: np.ndarray, n: int) -> np.ndarray:
-    """Number of pixels from the lowest to the highest place of each blob, both included."""
-    low, high = np.full(n, np.iinfo(np.int64).max), np.full(n, -1)
-    np.minimum.at(low, part, place)
-    np.maximum.at(high, part, place)
-    return high - low + 1
+def _grid(height: int, width: int) -> np.ndarray:
+    """A frame of -1, which `connect` leaves as it was: made once per thread and size."""
+    grids: dict[tuple[int, int], np.ndarray] = _scratch.__dict__.setdefault("grids", {})
+    if (height, width) not in grids:
+        grids[height, width] = np.full((height, width), -1, np.int64)
+    return grids[height, width]
+
+
+_scratch = threading.local()

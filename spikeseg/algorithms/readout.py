@@ -53,5 +53,6 @@ def places(tracks: Sequence[ObjectTrack], t_us: float, threshold: float) -> np.n
 
 
 def reach_us(track: ObjectTrack) -> float:
-    """How long before its first and after its last detection a track holds: half of a slice, µs."""
-    return float(np.diff(track.t_us).min()) / 2 if len(track.t_us) > 1 else 0.0
+    """How long before its first and after its last detection a track holds: half of a slice, µs; of the longest, since the last
+    one of a recording may be cut short."""
+    return float((np.diff(track.t_us) / np.diff(track.slices)).max()) / 2 if len(track.t_us) > 1 else 0.0

@@ -33,6 +33,9 @@ FREE_MOTION = Motion(acceleration=25.0, first_speed_px_s=50.0)
 SMOOTHING = Motion(acceleration=2.0, first_speed_px_s=300.0)
 """Of finished tracks. Wide at first, so that nothing pulls a velocity towards 0."""
 
+ALIKE_PX_S = 0.3
+"""Velocities of a field that differ by less, px/s, give the same tracks: over MEMORY_S it is less than a star's jitter."""
+
 FIELD_S = 10.0
 """The field's velocity is constant for about this long, s ..."""
 
@@ -111,15 +114,27 @@ def find_tracks(slices: Slices, settings: TrackingConfig | None = None) -> Track
     still = StarField.still()
     field = _field(slices, _run(slices, still, free), still)
     for _ in range(2):
+        before, creeping = field, _run(slices, field, CREEPING)
+        field = _field(slices, creeping, before)
+        if _alike(before, field):  # then its stars are found already
+            field = before
+            break
+    else:
         creeping = _run(slices, field, CREEPING)
-        field = _field(slices, creeping, field)
-    found: list[Track] = []
-    for frame, rules in ((field, CREEPING), (still, CREEPING), (field, free)):
+    found = [track for track in creeping if _creeps(track, slices, field)]
+    at_rest = [] if _alike(field, still) else [(still, CREEPING)]
+    for frame, rules in (*at_rest, (field, free)):
         taken = {hit for track in found for hit in zip(track.slices, track.detections, strict=True)}
         tracks = _run(slices, frame, rules, taken)
         found += [track for track in tracks if rules is not CREEPING or _creeps(track, slices, frame)]
     found.sort(key=lambda track: (track.slices[0], track.detections[0]))
     return Tracks([_finished(k, track, slices, field) for k, track in enumerate(found, 1)], field)
+
+
+def _alike(one: StarField, other: StarField) -> bool:
+    """Whether two motions are the same for all that a track can tell: their velocities differ by less than ALIKE_PX_S."""
+    edges = np.union1d(one.edges_us, other.edges_us)
+    return bool((np.hypot(*(one.velocity(edges) - other.velocity(edges)).T) < ALIKE_PX_S).all())
 
 
 def _run(slices: Slices, field: StarField, rules: Rules, without: Iterable[tuple[int, int]] = ()) -> list[Track]:

@@ -101,12 +101,11 @@ def trace(
         untabulate(as_array(layer.weight), tables[-1])
     samples, steps, _, height, width = frames.shape
     saliency = np.zeros((samples, steps, height * width), np.float64)
-    starts = [np.concatenate([[0], np.cumsum(np.diff(gate.lists.offsets))]) for gate in gates]
     for n in range(samples):
         last = found[-1].lists.part(n, n + 1)
         offsets, neurons, values = last.offsets, last.sites, np.ones(len(last.sites))
         for i in range(len(layers) - 1, -1, -1):
-            lists, kept = _part(gates[i], starts[i], n)
+            lists, kept = gates[i].part(n, n + 1)
             if not delay_connections:
                 lists, kept = so_far(lists, kept)
             shape = lists.shape
@@ -123,13 +122,6 @@ def trace(
         step = np.repeat(np.arange(steps), np.diff(offsets))
         np.add.at(saliency[n], (step, neurons % (height * width)), values)
     return saliency.reshape(samples, steps, height, width).astype(np.float32)
-
-
-def _part(spikes: PooledSpikes, starts: np.ndarray, n: int) -> tuple[SpikeLists, np.ndarray | None]:
-    """Sample n of the lists, with its pooling indices."""
-    steps = spikes.lists.shape[0]
-    inside = slice(int(starts[n * steps]), int(starts[(n + 1) * steps]))
-    return spikes.lists.part(n, n + 1), None if spikes.kept is None else spikes.kept[inside]
 
 
 _NONE = np.empty(0, np.int32)

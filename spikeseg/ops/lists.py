@@ -25,10 +25,11 @@ class SpikeLists(NamedTuple):
     def of(cls, dense: np.ndarray) -> SpikeLists:
         """From samples (N, T, C, H, W); whatever is above 0 is a spike."""
         samples, steps, *site = dense.shape
-        rows = (dense > 0).reshape(samples * steps, math.prod(site))
-        where, sites = np.nonzero(rows)
-        counts = np.bincount(where, minlength=len(rows))
-        return cls(_offsets(counts), sites.astype(np.int32), (steps, site[0], site[1], site[2]))
+        cells = math.prod(site)
+        flat = np.flatnonzero(dense > 0)  # of one axis, which is quicker by far than of two
+        offsets = np.searchsorted(flat, cells * np.arange(samples * steps + 1))
+        sites = (flat % max(cells, 1)).astype(np.int32)
+        return cls(offsets, sites, (steps, site[0], site[1], site[2]))
 
     @classmethod
     def joined(cls, parts: list[SpikeLists]) -> SpikeLists:

@@ -42,6 +42,12 @@ class PooledSpikes(NamedTuple):
     lists: SpikeLists
     kept: np.ndarray | None
 
+    def part(self, first: int, last: int) -> PooledSpikes:
+        """Samples first to last - 1; nothing is copied."""
+        offsets, steps = self.lists.offsets, self.lists.shape[0]
+        inside = slice(int(offsets[first * steps] - offsets[0]), int(offsets[last * steps] - offsets[0]))
+        return PooledSpikes(self.lists.part(first, last), None if self.kept is None else self.kept[inside])
+
 
 class Layer(NamedTuple):
     """A spiking convolution, as `encode` runs it.
