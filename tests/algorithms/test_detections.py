@@ -23,7 +23,8 @@ from spikeseg.algorithms.detections import (
     track_rows,
 )
 from spikeseg.algorithms.objects import OBJECT_DTYPE
-from spikeseg.algorithms.tracking import Tracker
+from spikeseg.algorithms.scene import ObjectTrack, Tracks
+from spikeseg.algorithms.star_field import StarField
 from spikeseg.data.recording import EVENT_DTYPE
 
 
@@ -32,29 +33,42 @@ def one(x, y, score=5.0):
     return np.array([(x, y, 4.0, 2.0, score, 1, 6)], OBJECT_DTYPE)
 
 
+NO_TRACKS = Tracks([], StarField.still())
+THRESHOLDS = (0.25, 0.5)
+
+
+def track(number, score, *, n=3, velocity=(20.0, 10.0), field=(15.0, 4.0)):
+    """A track through the first object of n slices, from (10, 20) on."""
+    times = 50_000 + 1e5 * np.arange(n)
+    states = np.hstack([np.array([10.0, 20.0]) + 0.1 * np.arange(n)[:, None] * velocity, np.tile(velocity, (n, 1))])
+    return ObjectTrack(number, times, np.arange(n), np.zeros(n, int), states, states[:, 2:] - field, score)
+
+
 @pytest.fixture
 def tracked():
-    """Three windows of 0.1 s, each with an object that moves by (2, 1) px; the last has a stray one besides."""
+    """Three slices of 0.1 s, each with an object that moves by (2, 1) px; the last has a stray one besides. The tracks, the
+    objects of each slice, the id of each."""
     objects = [one(10.0, 20.0), one(12.0, 21.0), np.concatenate([one(14.0, 22.0), one(99.0, 99.0, 1.0)])]
-    tracker = Tracker()
-    owners = [tracker.update(50_000 + 100_000 * k, np.stack([found["x"], found["y"]], 1)) for k, found in enumerate(objects)]
-    return tracker, objects, owners
+    field = StarField(np.array([0.0, 2e5, 3e5]), np.array([[15.0, 4.0], [12.0, 1.0]]))
+    return Tracks([track(1, 0.75)], field), objects, [[1], [1], [1, 0]]
 
 
 def test_detections_json_by_value(tracked):
-    tracker, objects, owners = tracked
+    tracks, objects, owners = tracked
     times = [(100_000 * k, 100_000 * (k + 1)) for k in range(3)]
     windows = [(*times[k], detection_rows(objects[k], owners[k], *times[k], (1.0, 1.0))) for k in range(3)]
-    entry = recording_detections("a", (240, 180), 0.25, windows, tracker.tracks, np.array([3.0, -1.0]), (1.0, 1.0))
+    entry = recording_detections("a", (240, 180), THRESHOLDS, windows, tracks)
     content = json.loads(json.dumps(detections_document([entry]), allow_nan=False))
-    assert content["version"] == 1 and list(content) == ["version", "units", "recordings"]
+    assert content["version"] == 2 and list(content) == ["version", "units", "recordings"]
     told = content["recordings"][0]
     assert {key: told[key] for key in told if key != "windows"} == {
         "name": "a",
         "sensor_size": [240, 180],
         "threshold": 0.25,
+        "object_threshold": 0.5,
         "tracks": 1,
-        "star_field": [3.0, -1.0],
+        "objects": [1],
+        "star_field": [14.0, 3.0],
     }
     assert [(window["t_start_us"], window["t_end_us"]) for window in told["windows"]] == times
     assert told["windows"][2]["objects"] == [
@@ -83,26 +97,30 @@ def test_detections_json_by_value(tracked):
     ]
 
 
+def test_objects_are_the_tracks_that_reach_the_threshold():
+    tracks = Tracks([track(1, 0.5), track(2, 0.0), track(3, 0.49), track(7, 0.9)], StarField.still())
+    for threshold, ids in ((0.5, [1, 7]), (0.0, [1, 2, 3, 7]), (1.0, [])):
+        entry = recording_detections("a", (240, 180), (0.25, threshold), [], tracks)
+        assert (entry["objects"], entry["tracks"], entry["object_threshold"]) == (ids, 4, threshold)
+
+
 def test_every_field_has_a_unit_or_none(tracked):
-    _, objects, owners = tracked
+    tracks, objects, owners = tracked
     rows = detection_rows(objects[0], owners[0], 0, 1, (1.0, 1.0))
-    entry = recording_detections("a", (240, 180), 0.25, [(0, 1, rows)], [], np.zeros(2), (1.0, 1.0))
+    entry = recording_detections("a", (240, 180), THRESHOLDS, [(0, 1, rows)], tracks)
     named = {name for key in detections_document([entry])["units"] for name in key.split(", ")}
     fields = set(entry) | set(entry["windows"][0]["objects"][0])
-    assert named <= fields and fields - named == {"name", "tracks", "windows", "class_id", "track_id"}
+    assert named - fields == {"object_score"} <= set(TRACK_COLUMNS) & set(EVENT_COLUMNS)
+    assert fields - named == {"name", "tracks", "windows", "class_id", "track_id", "objects"}
 
 
 def test_a_window_without_objects_and_a_recording_without_windows():
     rows = detection_rows(np.zeros(0, OBJECT_DTYPE), [], 0, 100, (1.0, 1.0))
-    entry = recording_detections("a", (240, 180), 0.25, [(0, 100, rows)], [], np.zeros(2), (1.0, 1.0))
-    assert entry["windows"] == [{"t_start_us": 0, "t_end_us": 100, "objects": []}] and entry["tracks"] == 0
-    assert recording_detections("a", (240, 180), 0.25, [], [], np.zeros(2), (1.0, 1.0))["windows"] == []
-    assert track_rows("a", [], [], np.zeros(2), (1.0, 1.0)) == []
-
-
-def test_the_star_field_in_sensor_pixels():
-    entry = recording_detections("a", (240, 180), 0.25, [], [], np.array([3.0, -1.0]), (2.0, 0.5))
-    assert entry["star_field"] == [6.0, -0.5]
+    entry = recording_detections("a", (240, 180), THRESHOLDS, [(0, 100, rows)], NO_TRACKS)
+    assert entry["windows"] == [{"t_start_us": 0, "t_end_us": 100, "objects": []}]
+    assert (entry["tracks"], entry["objects"], entry["star_field"]) == (0, [], [0.0, 0.0])
+    assert recording_detections("a", (240, 180), THRESHOLDS, [], NO_TRACKS)["windows"] == []
+    assert track_rows("a", [], [], (1.0, 1.0)) == []
 
 
 def test_sensor_pixels_from_frame_pixels(tracked):
@@ -126,55 +144,60 @@ def test_every_object_needs_its_track(tracked):
 
 
 def test_tracks_csv_by_value(tracked):
-    tracker, objects, _ = tracked
+    tracks, objects, _ = tracked
     assert TRACK_COLUMNS == (
-        "recording", "track_id", "t_us", "x", "y", "vx", "vy", "vx_rel", "vy_rel", "width", "height", "score",
+        "recording", "track_id", "t_us", "x", "y", "vx", "vy", "vx_rel", "vy_rel", "width", "height", "score", "object_score",
     )  # fmt: skip
-    rows = track_rows("a", tracker.tracks, objects, np.array([15.0, 4.0]), (1.0, 1.0))
-    assert [(row.recording, row.track_id, row.t_us) for row in rows] == [("a", 1, 50_000 + 100_000 * k) for k in range(3)]
-    expected = [[10 + 2 * k, 20 + k, 20, 10, 5, 6, 4, 2, 5] for k in range(3)]
-    np.testing.assert_allclose([row[3:] for row in rows], expected, rtol=0.01)
+    rows = track_rows("a", tracks.tracks, objects, (1.0, 1.0))
+    assert [row[:3] for row in rows] == [("a", 1, 50_000 + 100_000 * k) for k in range(3)]
+    assert [row[3:] for row in rows] == [(10 + 2 * k, 20 + k, 20, 10, 5, 6, 4, 2, 5, 0.75) for k in range(3)]
 
 
-def test_tracks_scale_each_axis_by_its_own(tracked):
-    tracker, objects, _ = tracked
-    field = np.array([15.0, 4.0])
-    plain, scaled = (track_rows("a", tracker.tracks, objects, field, scale)[1] for scale in ((1.0, 1.0), (2.0, 0.5)))
-    for name, factor in (("vx", 2), ("vy", 0.5), ("vx_rel", 2), ("vy_rel", 0.5), ("width", 2), ("height", 0.5), ("score", 1)):
-        assert getattr(scaled, name) == pytest.approx(factor * getattr(plain, name))
-    assert (scaled.x, scaled.y) == (to_sensor(plain.x, 2.0), to_sensor(plain.y, 0.5))
+def test_a_tracks_positions_are_the_sensors_and_its_sizes_those_of_the_frame(tracked):
+    tracks, objects, _ = tracked
+    plain, scaled = (track_rows("a", tracks.tracks, objects, scale)[1] for scale in ((1.0, 1.0), (2.0, 0.5)))
+    assert scaled[:9] == plain[:9] and scaled[9:] == (8.0, 1.0, 5.0, 0.75)
+
+
+def test_a_row_takes_the_detection_of_its_slice(tracked):
+    tracks, objects, _ = tracked
+    objects[2] = objects[2][::-1]
+    objects[1]["score"] = 7.0
+    tracks.tracks[0].detections[2] = 1
+    assert [row[11] for row in track_rows("a", tracks.tracks, objects, (1.0, 1.0))] == [5.0, 7.0, 5.0]
 
 
 def test_rows_are_by_track_then_time(tracked):
-    tracker, objects, _ = tracked
-    late = Tracker(min_hits=1)
-    late.update(0.0, np.array([[50.0, 50.0]]))
-    late.tracks[0].id = 2
-    rows = track_rows("a", [*late.tracks, *tracker.tracks], objects, np.zeros(2), (1.0, 1.0))
-    assert [row.track_id for row in rows] == [1, 1, 1, 2]
+    _, objects, _ = tracked
+    rows = track_rows("a", [track(1, 0.1), track(2, 0.2, n=1)], objects, (1.0, 1.0))
+    expected = [(1, 50_000, 0.1), (1, 150_000, 0.1), (1, 250_000, 0.1), (2, 50_000, 0.2)]
+    assert [(row[1], row[2], row[12]) for row in rows] == expected
 
 
 def test_tracks_hold_plain_numbers(tracked):
-    tracker, objects, _ = tracked
-    (row, *_) = track_rows("a", tracker.tracks, objects, np.zeros(2), (1.0, 1.0))
-    assert [type(value) for value in row] == [str, int, int] + [float] * 9
+    tracks, objects, _ = tracked
+    (row, *_) = track_rows("a", tracks.tracks, objects, (1.0, 1.0))
+    assert [type(value) for value in row] == [str, int, int] + [float] * 10
 
 
 @pytest.mark.parametrize("n", [0, 3])
 def test_event_columns(n):
     events = np.zeros(n, EVENT_DTYPE)
     events["t"], events["x"], events["p"] = np.arange(n), 7, True
-    columns = event_columns(events, np.arange(n) / 4, np.arange(n, dtype=np.int64))
+    columns = event_columns(events, np.arange(n) / 4, np.arange(n, dtype=np.int64), np.arange(n) / 8)
     assert {name: column.dtype for name, column in columns.items()} == {k: np.dtype(v) for k, v in EVENT_COLUMNS.items()}
-    assert list(columns) == ["t", "x", "y", "p", "score", "object_id"]
+    assert list(columns) == ["t", "x", "y", "p", "score", "object_id", "object_score"]
     assert columns["score"].tolist() == [k / 4 for k in range(n)] and columns["object_id"].tolist() == list(range(n))
+    assert columns["object_score"].tolist() == [k / 8 for k in range(n)]
     assert all(np.array_equal(columns[name], events[name]) for name in "txyp")
     assert all(column.flags.c_contiguous and not np.shares_memory(column, events) for column in columns.values())
 
 
-def test_event_columns_of_different_lengths_are_refused():
-    with pytest.raises(ValueError, match="3 events, 2 scores, 3 object ids"):
-        event_columns(np.zeros(3, EVENT_DTYPE), np.zeros(2), np.zeros(3, int))
+@pytest.mark.parametrize("lengths", [(2, 3, 3), (3, 2, 3), (3, 3, 2)])
+def test_event_columns_of_different_lengths_are_refused(lengths):
+    told = "3 events, {} scores, {} object ids, {} object scores".format(*lengths)
+    with pytest.raises(ValueError, match=told):
+        event_columns(np.zeros(3, EVENT_DTYPE), *(np.zeros(n) for n in lengths))
 
 
 def test_the_page_on_output_files_describes_every_field_and_no_other():

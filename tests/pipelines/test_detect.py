@@ -33,7 +33,8 @@ def test_files_have_their_schema(found):
     ]  # fmt: skip
     content = json.loads((found / "detections.json").read_text())
     (told,) = content["recordings"]
-    assert content["version"] == 1 and told["name"] == "DAVIS_0003" and told["sensor_size"] == [240, 180]
+    assert content["version"] == 2 and told["name"] == "DAVIS_0003" and told["sensor_size"] == [240, 180]
+    assert told["object_threshold"] == 0.5 and 0 < told["threshold"] < 1e-37 and len(told["star_field"]) == 2
     starts = [window["t_start_us"] for window in told["windows"]]
     assert np.diff(starts).tolist() == [100_000] * (len(starts) - 1)
     objects = [o for window in told["windows"] for o in window["objects"]]
@@ -47,10 +48,13 @@ def test_tracks_are_those_of_the_objects(found):
     with open(found / "tracks.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == TRACK_COLUMNS
-    windows = json.loads((found / "detections.json").read_text())["recordings"][0]["windows"]
-    ids = [o["track_id"] for window in windows for o in window["objects"] if o["track_id"]]
+    told = json.loads((found / "detections.json").read_text())["recordings"][0]
+    ids = [o["track_id"] for window in told["windows"] for o in window["objects"] if o["track_id"]]
     assert sorted(int(row["track_id"]) for row in rows) == sorted(ids)
     assert min(ids.count(i) for i in set(ids)) >= 2  # tracking.min_hits
+    scores = {int(row["track_id"]): float(row["object_score"]) for row in rows}
+    assert len(scores) == told["tracks"] and all(0 <= score <= 1 for score in scores.values())
+    assert told["objects"] == [i for i, score in scores.items() if score >= told["object_threshold"]]
 
 
 def test_every_event_has_its_score_and_its_track(found):
@@ -58,6 +62,7 @@ def test_every_event_has_its_score_and_its_track(found):
         columns = dict(events)
     assert [(k, v.dtype.str) for k, v in columns.items()] == [
         ("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "|b1"), ("score", "<f4"), ("object_id", "<i4"),
+        ("object_score", "<f4"),
     ]  # fmt: skip
     assert len({len(v) for v in columns.values()}) == 1 and (np.diff(columns["t"]) >= 0).all()
     owned = columns["object_id"] > 0
@@ -79,6 +84,15 @@ def test_the_same_again_is_up_to_date_and_forced_gives_the_same_bytes(chain, rec
     assert chain.ok("detect", recording, "-o", found).splitlines()[-1].startswith("up to date")
     assert chain.ok("detect", recording, "-o", found, "--force").splitlines()[-1].startswith("wrote")
     assert {p.name: p.read_bytes() for p in found.iterdir() if "manifest" not in p.name} == before
+
+
+def test_a_lower_object_threshold_makes_more_tracks_objects_and_changes_nothing_else(chain, recording, found, tmp_path):
+    chain.ok("detect", recording, "-o", tmp_path / "out", "--set", "tracking.object_threshold=0.0")
+    one, other = (json.loads((folder / "detections.json").read_text())["recordings"][0] for folder in (found, tmp_path / "out"))
+    assert set(other.pop("objects")) > set(one.pop("objects"))
+    assert (one.pop("object_threshold"), other.pop("object_threshold")) == (0.5, 0.0) and one == other
+    for name in ("tracks.csv", "DAVIS_0003.events.npz"):
+        assert (found / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
 def test_bare_detect_writes_into_the_newest_run(copied, recording):

@@ -10,12 +10,14 @@ import torch
 
 from spikeseg.config import load_config
 from spikeseg.data.store import Frames
-from spikeseg.learning import checkpoint
 from spikeseg.pipelines import detectors, evaluate, runs, views
 from spikeseg.pipelines.run import Done
 from spikeseg.pipelines.table import table
 
-DETECTORS = ["raw_events", "denoise", "graded", "untrained", "network", "shuffled_labels"]
+DETECTORS = [
+    "raw_events", "denoise", "graded", "blobs", "lines", "graded_tracks", "saliency", "untrained", "network", "shuffled_labels",
+]  # fmt: skip
+TRACKING = ["graded_tracks", "untrained", "network"]
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +38,12 @@ def own(chain):
 
 
 def test_every_mode_has_every_detector_with_values_and_intervals(metrics):
-    assert list(metrics["modes"]) == ["event", "event_exact", "pixel", "object", "object_1px", "volume"]
+    modes = ["event", "event_exact", "event_stars", "pixel", "object", "object_1px", "volume", "track"]
+    assert metrics["version"] == 2 and list(metrics["modes"]) == modes
+    without = {"event_exact": DETECTORS[:-1], "event_stars": DETECTORS[:-1]}
+    expected = {"pixel": DETECTORS[6:], "track": [*TRACKING, DETECTORS[-1]], **without}
     for mode, rows in metrics["modes"].items():
-        expected = DETECTORS[3:] if mode == "pixel" else DETECTORS[:5] if mode == "event_exact" else DETECTORS
-        assert list(rows) == expected, mode
+        assert list(rows) == expected.get(mode, DETECTORS), mode
         for values in rows.values():
             assert len(values["recordings"]) == len(metrics["recordings"]) == 2 and values["intervals"]
     assert set(metrics["thresholds"]) == set(DETECTORS[:-1]) and metrics["settings"]["scope"] == "recording"
@@ -93,14 +97,18 @@ def test_detectors_see_no_labels(own, monkeypatch):
 
     monkeypatch.setattr(Frames, "labels", forbidden)
     monkeypatch.setattr(Frames, "truth", forbidden)
-    compared, classes = evaluate.compared(cfg, network, store, [])
+    compared, marks = evaluate.compared(cfg, network, store, [])
     view = views.stored_view(store, 0)
     for detector in compared:
         response = detector.respond(view)
         assert response.scores.shape == (len(view.events),) and (response.scores >= 0).all()
         assert len(response.maps) == len(view.start_us)
-        assert detector.name == "raw_events" or not response.scores[~view.kept].any()
-    assert classes is None and [d.name for d in compared] == DETECTORS[:5]
+        assert (response.found is not None) is (detector.name in TRACKING)
+        assert (response.places is not None) is (detector.name in ("blobs", "lines"))
+        seen = response.scores if response.saliency is None else response.saliency
+        assert detector.name == "raw_events" or not seen[~view.kept].any()
+    assert [d.name for d in compared] == DETECTORS[:-1] == sorted(marks, key=DETECTORS.index)
+    assert marks["raw_events"] == marks["denoise"] == 0.5
 
 
 def test_choosing_every_class_is_choosing_none(own):
@@ -113,20 +121,6 @@ def test_choosing_every_class_is_choosing_none(own):
         assert whole.shape == (4, 45, 60) and np.array_equal(whole, detectors.saliency(model, window, rates, [0]))
         lit |= bool(whole.any())
     assert lit
-
-
-def test_a_calibrated_readout_keeps_the_classes_that_tell_objects(place):
-    """Of two classes the second is made deaf: it is not kept, and the answer is the first one's."""
-    words = ["--n-classes", "2", "--set", "evaluation.readout=calibrated"]
-    place.ok("train", *words)
-    (path,) = (place.folder / "runs").glob("*/checkpoints/checkpoint_best.pt")
-    model, meta = checkpoint.load(path)
-    model.encoder.conv3.threshold[1] = 3000.0
-    checkpoint.save(path, model, meta["config"])
-    said = place.ok("evaluate", "--checkpoint", path, "--mode", "event", config=False)
-    assert "trained network" in said and "pixel" not in said
-    (metrics,) = (place.folder / "runs").glob("*/evaluate/*/metrics.json")
-    assert json.loads(metrics.read_text())["settings"]["classes"] == [0]
 
 
 def test_one_mode_and_a_copy_where_asked_for(copied, tmp_path):

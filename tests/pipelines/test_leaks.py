@@ -1,0 +1,158 @@
+"""Nothing a detector says depends on labels, noise makes no objects, and labels that are not theirs find nothing."""
+
+import dataclasses
+import shutil
+from importlib import resources
+from unittest import mock
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from spikeseg.config import load_config
+from spikeseg.data.recording import EVENT_DTYPE, Recording
+from spikeseg.data.simulate_noise import background_events, hot_events, refractory
+from spikeseg.data.simulate_pixels import Sensor
+from spikeseg.data.simulate_scene import DIFFICULTIES, draw_scene
+from spikeseg.data.store import Frames
+from spikeseg.pipelines import answers, detectors, evaluate, runs, train
+from spikeseg.pipelines.detect import detect_recording, reading_of
+from spikeseg.pipelines.prepare import STORE, find_frames, prepare
+from spikeseg.pipelines.results import CONTROL, Results
+
+SHORT = {
+    "device": "cpu",
+    "max_epochs": 3,
+    "data.test_ratio": 0.6,
+    "simulate.recordings": 10,
+    "simulate.duration_s": 4.0,
+    "logging.tensorboard": False,
+    "evaluation.bootstrap": 200,
+}
+"""The demo, shortened: its network is that of the demo, for it hardly has anything to learn."""
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """Configuration, network and frames of a short demo."""
+    folder = tmp_path_factory.mktemp("night")
+    places = {"cache_dir": str(folder / "cache"), "output_dir": str(folder / "runs")}
+    cfg = load_config(resources.files("spikeseg.configs") / "demo.yaml", {**SHORT, **places})
+    with mock.patch("os.fsync"):
+        prepare(cfg)
+        train.train(cfg)
+    return cfg, runs.network_of(cfg), Frames.open(find_frames(cfg).path / STORE)
+
+
+# -- labels --------------------------------------------------------------------------------------------
+
+
+def test_labels_deleted_from_disk_leave_what_detect_writes_as_it_was(chain, tmp_path):
+    (simulated,) = (chain.folder / "data_cache" / "simulated").glob("*/EBSSA/labelled_ebssa.h5")
+    mine = tmp_path / "mine.h5"
+    shutil.copy(simulated, mine)
+    with h5py.File(mine) as file:
+        names = [name for name in file if "Obj" in file[name] and file[name]["Obj"]["ts"].size][:2]
+
+    def written(folder):
+        chain.ok("detect", *(f"{mine}::{name}" for name in names), "-o", tmp_path / folder)
+        return {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir() if "manifest" not in path.name}
+
+    before = written("before")
+    with h5py.File(mine, "r+") as file:
+        for name in file:
+            for part in [part for part in file[name] if part != "TD"]:
+                del file[name][part]
+        assert all(set(file[name]) == {"TD"} for name in file)
+    assert written("after") == before and len(before) == 4 and b'"track_id": 1' in before["detections.json"]
+
+
+def told(response):
+    """Everything a detector said, as bytes."""
+    said = [response.scores, *(part for lit in response.maps for part in (lit.index, lit.value)), *(response.places or [])]
+    said += [] if response.saliency is None else [response.saliency]
+    if response.found is not None:
+        said += [response.found.ids, *response.found.owners, response.found.tracks.field.velocities]
+        said += [part for one in response.found.tracks.tracks for part in (one.t_us, one.states, np.array(one.score))]
+    return [np.ascontiguousarray(part).tobytes() for part in said]
+
+
+def swapped(cfg, store):
+    """The same frames, each recording of the test split with the labels of another one."""
+    other = Frames.open(find_frames(cfg).path / STORE)
+    tested = [r for r, info in enumerate(store.recordings) if info.split == "test"]
+    for r, donor in zip(tested, np.roll(tested, 1), strict=True):
+        other.recordings[r] = dataclasses.replace(other.recordings[r], labels=store.recordings[donor].labels)
+        assert not np.array_equal(other.labels(r), store.labels(r))
+    return other
+
+
+def test_swapped_labels_of_the_test_split_change_no_prediction_of_any_detector(night):
+    cfg, network, store = night
+    trained_on, tested = answers.labelled(store, "train", cfg)[:1], answers.labelled(store, "test", cfg)[:1]
+    said, marks = [], []
+    for frames in (store, swapped(cfg, store)):
+        compared, calibrated = evaluate.compared(cfg, network, frames, trained_on)
+        marks.append(calibrated)
+        said.append({(d.name, r): told(d.respond(answers.subject_of(frames, r, cfg).view)) for d in compared for r in tested})
+    assert len(said[0]) == 9
+    assert said[0] == said[1] and marks[0] == marks[1]
+
+
+# -- chance --------------------------------------------------------------------------------------------
+
+
+def test_labels_of_other_recordings_find_nothing(night):
+    """Event informedness lies around 0; modes that look at places may fall below, never rise above."""
+    cfg, network, store = night
+    reading = reading_of(cfg, network)
+    model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
+    plain = detectors.network("saliency", "", model)
+    tracked = detectors.tracked("network", "", plain, reading.threshold, reading.object_threshold, cfg.tracking)
+    marks = evaluate.calibrated(cfg, [tracked], store, answers.labelled(store, "train", cfg))
+    results = Results(cfg, evaluate.MODES, marks)
+    for counted in answers.answers(cfg, [tracked], store, answers.labelled(store, "test", cfg), "scoring", results.count):
+        results.add(counted)
+    modes = results.scores()
+    low, high = modes["event"][CONTROL]["intervals"]["informedness"]
+    assert low <= 0 <= high and high - low < 0.1
+    for mode in ("pixel", "volume", "object", "object_1px"):
+        value, interval = modes[mode][CONTROL]["informedness"], modes[mode][CONTROL]["intervals"]["informedness"]
+        assert value <= 0 or interval[0] <= 0, mode
+    assert modes["track"][CONTROL]["coverage"] < 0.1
+    for mode in ("event", "pixel", "volume"):
+        assert modes[mode]["network"]["informedness"] > 0.5, mode
+
+
+# -- noise ---------------------------------------------------------------------------------------------
+
+NIGHTS, NOISE_S = 20, 8.0
+
+
+def noise_only(k):
+    """A recording of a covered telescope: background activity at a rate of simulate's medium range, and hot pixels."""
+    low, high = DIFFICULTIES["medium"].noise_hz
+    rng = np.random.default_rng([99, k])
+    empty = draw_scene(rng, "sidereal", 0, low * (high / low) ** (k / (NIGHTS - 1)), DIFFICULTIES["medium"], (240, 180), NOISE_S)
+    found = np.concatenate([make(empty, Sensor(), rng) for make in (background_events, hot_events)])
+    found = found[refractory(found, Sensor().refractory_us)]
+    found = found[np.argsort(found["t"], kind="stable")]
+    events = np.empty(len(found), EVENT_DTYPE)
+    for name in EVENT_DTYPE.names:
+        events[name] = found[name]
+    return Recording(events, (240, 180), None, f"noise{k}", "made up")
+
+
+def test_noise_alone_makes_no_more_than_a_tenth_of_an_object_a_minute(night):
+    cfg, network, _ = night
+    reading = reading_of(cfg, network)
+    assert reading.object_threshold == 0.5
+    model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
+    recordings = [noise_only(k) for k in range(NIGHTS)]
+    rates = [len(one.events) / NOISE_S for one in recordings]
+    assert min(rates) < 4_000 and max(rates) > 25_000
+    found = [detect_recording(cfg, model, one, reading) for one in recordings]
+    assert sum(len(one.summary["objects"]) for one in found) / (NIGHTS * NOISE_S / 60) <= 0.1
+    assert sum(bool(one.events["score"].any()) for one in found) > 0  # the network is not blind
+    assert max(float(one.events["object_score"].max()) for one in found) < 0.5
