@@ -29,7 +29,7 @@ def test_the_reference_configuration_holds_the_defaults():
 
 
 def test_every_built_in_configuration_loads():
-    for name in ("demo", "config", "files"):
+    for name in ("demo", "config", "files", "ebssa"):
         assert load_config(name).data.n_timesteps == 10
     for paper in PAPERS:
         assert load_config("demo", paper=paper) != load_config("demo")
