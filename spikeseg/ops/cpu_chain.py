@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -18,6 +18,8 @@ BLOCK = 8
 """Samples that a thread takes at a time, at most: few enough to share out, many enough that compiled code runs nearly always."""
 BLOCKS = 2
 """Blocks for each thread, at least, where there are as many samples: uneven ones share out."""
+_IDLE: dict[Hashable, list[Chain]] = {}
+"""Scratch of the last call, for the next one of the same geometry: new memory's first touch costs, and threads queue for it."""
 
 
 def encode(
@@ -27,16 +29,16 @@ def encode(
     threads = max(1, min(threads, len(frames)))
     size = max(1, min(BLOCK, len(frames) // (BLOCKS * threads)))
     thresholds = None if first_threshold is None else in_units(first_threshold.values)
-    idle: list[Chain] = []  # a thread takes one out while it works
+    block = None if first_threshold is None else first_threshold.block
+    geometry = (frames.shape[1:], block, *((layer.weight.shape, *layer[2:]) for layer in layers))
+    idle = _IDLE.pop(geometry, [])
+    ready: list[Chain] = []  # with these layers' weights; a thread takes one out while it works
 
     def work(first: int) -> list[PooledSpikes]:
-        try:
-            chain = idle.pop()
-        except IndexError:
-            chain = Chain(layers, frames.shape[1:], None if first_threshold is None else first_threshold.block)
-        block = slice(first, first + size)
-        found = chain.run(frames[block], None if thresholds is None else thresholds[block])
-        idle.append(chain)
+        chain = _last_of(ready) or (_last_of(idle) or Chain(layers, frames.shape[1:], block)).load(layers)
+        samples = slice(first, first + size)
+        found = chain.run(frames[samples], None if thresholds is None else thresholds[samples])
+        ready.append(chain)
         return found
 
     firsts = range(0, max(1, len(frames)), size)
@@ -45,7 +47,17 @@ def encode(
     else:
         with ThreadPoolExecutor(threads) as pool:
             blocks = list(pool.map(work, firsts))
+    _IDLE.clear()
+    _IDLE[geometry] = ready
     return [_joined(found) for found in zip(*blocks, strict=True)]
+
+
+def _last_of(chains: list[Chain]) -> Chain | None:
+    """Taken out; None where there is none. Threads may ask at once."""
+    try:
+        return chains.pop()
+    except IndexError:
+        return None
 
 
 def _joined(blocks: Sequence[PooledSpikes]) -> PooledSpikes:
@@ -54,7 +66,7 @@ def _joined(blocks: Sequence[PooledSpikes]) -> PooledSpikes:
 
 
 class Chain:
-    """The layers with the scratch that one thread needs.
+    """The layers with the scratch that one thread needs; `load` gives it their weights.
 
     Args:
         shape: (T, P, H, W) of a sample.
@@ -69,6 +81,13 @@ class Chain:
         for layer in layers:
             self._links.append(_Link(layer, steps, (height, width), None if self._links else block))
             height, width = self._links[-1].size
+
+    def load(self, layers: Sequence[Layer]) -> Chain:
+        """Take over the weights and thresholds of layers of the same shapes and dynamics."""
+        for link, layer in zip(self._links, layers, strict=True):
+            link.membranes.tabulate(as_array(layer.weight))
+            link.own = in_units(layer.threshold)[None, :, None, None]
+        return self
 
     def run(self, frames: np.ndarray, thresholds: np.ndarray | None = None) -> list[PooledSpikes]:
         """Samples (N, T, P, H, W), with thresholds of the first layer int32 (N, maps, rows, columns) of blocks, or its own."""
@@ -125,8 +144,7 @@ class _Link:
         self.pool = layer.pool or (0, 1)
         self.size = size if layer.pool is None else (pooled_size(size[0], *self.pool), pooled_size(size[1], *self.pool))
         self.membranes = Membranes(layer.weight, size, layer.mode, layer.leak)
-        self.membranes.tabulate(as_array(layer.weight))
-        self.own = in_units(layer.threshold)[None, :, None, None]
+        self.own = np.zeros((1, self.maps, 1, 1), np.int32)
         self.block = max(1, *size) if block is None else block
         self._theta = aligned(-(-size[0] // self.block), self.membranes.length)
         self._patch = aligned(self.maps * layer.weight.shape[-1])

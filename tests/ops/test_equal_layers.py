@@ -184,7 +184,7 @@ def test_room_grows_with_the_spikes_and_no_further(threads, monkeypatch):
     monkeypatch.setattr(cpu_chain, "BLOCK", 7)
     frames, layers, thresholds = uneven(41, counts=False)
     assert_same_spikes(reference.encode(frames, layers, thresholds), cpu.encode(frames, layers, thresholds, threads=threads))
-    one = cpu_chain.Chain(layers, frames.shape[1:])
+    one = cpu_chain.Chain(layers, frames.shape[1:]).load(layers)
     one.run(frames[5:20])
     room = [one._input, *(link._output for link in one._links)]
     sizes = [len(part.sites) for part in room]
@@ -194,6 +194,15 @@ def test_room_grows_with_the_spikes_and_no_further(threads, monkeypatch):
     for part, said in zip(room[1:], found, strict=True):
         steps, *site = said.lists.shape
         assert len(part.sites) == len(part.numbers) < 2 * (len(said.lists.sites) + steps * np.prod(site))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_calls_in_a_row_share_scratch_but_neither_weights_nor_thresholds(threads):
+    frames, layers, thresholds = uneven(11, counts=False)
+    others = [layer._replace(weight=layer.weight.flip(0), threshold=layer.threshold + 1) for layer in layers]
+    for chain, limits in [(layers, thresholds), (others, None), (layers, None), (others, thresholds), (layers, thresholds)]:
+        want = reference.encode(frames, chain, limits)
+        assert_same_spikes(want, cpu.encode(frames, chain, limits, threads=threads))
 
 
 def test_a_failure_in_a_thread_is_told(monkeypatch):
