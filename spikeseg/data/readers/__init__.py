@@ -10,13 +10,13 @@ from spikeseg.data.readers.ebssa_mat import read_hdf5, read_mat5
 from spikeseg.data.readers.formats import detect
 from spikeseg.data.readers.nmnist import read_nmnist
 from spikeseg.data.readers.numpy_files import read_npy, read_npz
-from spikeseg.data.readers.raw import Raw
+from spikeseg.data.readers.raw import Columns, Raw, Stream
 from spikeseg.data.readers.text import read_text
 from spikeseg.data.recording import Recording, checked
 from spikeseg.data.sensors import SENSOR_SIZES, fitting_sensor, named_sensor
 from spikeseg.errors import InputError
 
-__all__ = ["READ", "Raw", "read", "read_raw"]
+__all__ = ["READ", "Columns", "Raw", "Stream", "read", "read_raw", "read_stream"]
 
 READ: dict[str, Callable[[Path], Raw]] = {
     "aedat4": read_aedat4,
@@ -25,7 +25,10 @@ READ: dict[str, Callable[[Path], Raw]] = {
     "nmnist": read_nmnist,
     "text": read_text,
 }
-"""Format as ``formats.detect`` names it -> reader, for those that need nothing but the path."""
+"""Format as ``formats.detect`` names it -> reader of whole files, for those that need nothing but the path."""
+
+STREAM: dict[str, Callable[[Path], Stream]] = {}
+"""Format -> reader of files of any length, part by part."""
 
 MEMBER = "::"
 """Separates an HDF5 file of several recordings from the name of one: ``labelled_ebssa.h5::NAME``."""
@@ -60,11 +63,19 @@ def read_raw(path: str | Path, sensor: str = "") -> Raw:
         sensor: "DAVIS" or "ATIS" where an EBSSA file's is known; "": by the names of file and folder, or else
             by the coordinates.
     """
+    return read_stream(path, sensor).whole()
+
+
+def read_stream(path: str | Path, sensor: str = "") -> Stream:
+    """The same, part by part: formats in STREAM take bounded memory for files of any length. Raises InputError as ``read`` does,
+    some of it when the parts are taken."""
     file, _, member = str(path).partition(MEMBER) if not Path(path).exists() else (str(path), "", "")
     found = detect(file)
     if member and found != "hdf5":
         raise InputError(f"{path}: {MEMBER} names a recording of an HDF5 file, but this one is {found}")
+    if found in STREAM:
+        return STREAM[found](Path(file))
     if found in READ:
-        return READ[found](Path(file))
+        return READ[found](Path(file)).stream()
     sensor = sensor or named_sensor("/".join(Path(file).parts[-2:]))
-    return read_mat5(file, sensor) if found == "mat5" else read_hdf5(file, member, sensor)
+    return (read_mat5(file, sensor) if found == "mat5" else read_hdf5(file, member, sensor)).stream()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
+
+BLOCK_EVENTS = 2**20
+"""Events that a reader of long files hands over at a time, about."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class Raw:
         sensor_size: (width, height) if the file or its format says, else None.
         labels: columns t (µs), x, y (0-based pixels), id; None when the file is not labelled.
         sensor: "DAVIS", "ATIS" or "".
+        left_out: what the reader left out of the file, as reason -> count.
     """
 
     t: np.ndarray
@@ -26,6 +31,45 @@ class Raw:
     sensor_size: tuple[int, int] | None = None
     labels: Mapping[str, np.ndarray] | None = None
     sensor: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def stream(self) -> Stream:
+        """The same, as one part."""
+        columns = iter([Columns(self.t, self.x, self.y, self.p)])
+        return Stream(columns, self.sensor_size, self.labels, self.sensor, dict(self.left_out))
+
+
+class Columns(NamedTuple):
+    """Unchecked events, one after the other: t, x, y, p as `Raw` holds them."""
+
+    t: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Unchecked events of a recording of any length, read part by part.
+
+    Attributes:
+        parts: goes through the file once; raises InputError where it is damaged. A part holds about BLOCK_EVENTS events or
+            fewer; columns keep their dtypes from part to part.
+        sensor_size, labels, sensor: see `Raw`.
+        left_out: see `Raw`; it is complete when the last part has been taken.
+    """
+
+    parts: Iterator[Columns]
+    sensor_size: tuple[int, int] | None = None
+    labels: Mapping[str, np.ndarray] | None = None
+    sensor: str = ""
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def whole(self) -> Raw:
+        """All of it at once."""
+        parts = list(self.parts) or [Columns(*(np.zeros(0, np.int64) for _ in range(4)))]
+        t, x, y, p = parts[0] if len(parts) == 1 else (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Raw(t, x, y, p, self.sensor_size, self.labels, self.sensor, self.left_out)
 
 
 FIELD_ALIASES: dict[str, tuple[str, ...]] = {
@@ -41,9 +85,9 @@ def find_fields(names: list[str]) -> dict[str, str] | None:
     """Field -> the name in ``names`` that holds it, or None when one of the four is missing."""
     by_lower = {name.strip().lower(): name for name in names}
     found = {}
-    for field, aliases in FIELD_ALIASES.items():
+    for wanted, aliases in FIELD_ALIASES.items():
         name = next((by_lower[alias] for alias in aliases if alias in by_lower), None)
         if name is None:
             return None
-        found[field] = name
+        found[wanted] = name
     return found
