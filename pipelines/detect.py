@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -119,7 +118,7 @@ def write_detections(
     cfg: Config, network: Network, recordings: Sequence[str], reading: Reading, folder: Path, plot: bool = False
 ) -> dict[str, Any]:
     """Fill the output folder. -> what the manifest tells: counts by recording, device."""
-    from spikeseg.algorithms.detections import TRACK_COLUMNS, detections_document
+    from spikeseg.algorithms.detections import TRACK_COLUMNS, detections_document, detections_text
     from spikeseg.data.readers import read
 
     from .detectors import load_network
@@ -140,7 +139,7 @@ def write_detections(
         atomic_write(folder / f"{recording.name}.events.npz", _npz(result.events))
         if plot:
             atomic_write(folder / f"{recording.name}.png", _picture(recording, result))
-    atomic_write(folder / DETECTIONS, json.dumps(detections_document(found), indent=1, allow_nan=False) + "\n")
+    atomic_write(folder / DETECTIONS, detections_text(detections_document(found)))
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(TRACK_COLUMNS)
@@ -165,7 +164,6 @@ def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading
 
     from .detectors import decoded
     from .tracked import answer, unravelled
-    from .views import Sparse
 
     view = view_of(cfg, recording)
     hulk = cfg.tracking.hulk  # which tells an object's class by its spikes
@@ -173,11 +171,11 @@ def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading
     maps, slices, by_class = [], [], []
     seen = decoded(model, view.windows(), [reading.classes, *([c] for c in single)])
     for k, (frames, spikes, (traced, *alone)) in enumerate(progress(seen, recording.name, "window", total=len(view.start_us))):
-        maps.append(Sparse.of(traced))
-        by_class.append([Sparse.of(lit) for lit in alone])
+        maps.append(traced)
+        by_class.append(alone)
         if hulk:
             read = reading.threshold, reading.classes
-            slices.append(unravelled(view, k, model, frames, spikes, traced, read, cfg.tracking))
+            slices.append(unravelled(view, k, model, frames, spikes, traced.dense(), read, cfg.tracking))
     response = answer(view, maps, reading.threshold, cfg.tracking, slices if hulk else None)
     found = response.found
     assert found is not None and response.saliency is not None
@@ -200,8 +198,8 @@ def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading
 
 def strongest_class(blobs: Blobs, by_class: Sequence[np.ndarray]) -> np.ndarray:
     """int32 (n,): for each object of a window the class, of those whose saliency (T, H, W) is given, that lit it up most."""
-    flat, n = blobs.labels.reshape(-1), len(blobs.objects)
-    sums = np.stack([np.bincount(flat, lit.sum(0).reshape(-1), n + 1)[1:] for lit in by_class])
+    (_, pixel, number), n = blobs.labels, len(blobs.objects)
+    sums = np.stack([np.bincount(number, lit.sum(0).reshape(-1)[pixel], n + 1)[1:] for lit in by_class])
     return np.argmax(sums, 0).astype(np.int32)
 
 

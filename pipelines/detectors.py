@@ -139,9 +139,9 @@ def network(
 
         maps, slices = [], []
         for k, (frames, spikes, (seen,)) in enumerate(decoded(model, view.windows(), [classes])):
-            maps.append(Sparse.of(seen))
+            maps.append(seen)
             if hulk is not None and hulk.hulk:
-                slices.append(unravelled(view, k, model, frames, spikes, seen, (lit, classes), hulk))
+                slices.append(unravelled(view, k, model, frames, spikes, seen.dense(), (lit, classes), hulk))
         response = from_maps(view, maps)
         return dataclasses.replace(response, slices=slices) if slices else response
 
@@ -150,7 +150,7 @@ def network(
 
 def decoded(
     model: SpikeSEG, windows: Iterable[tuple[int, np.ndarray, np.ndarray]], readings: Sequence[Sequence[int] | None]
-) -> Iterator[tuple[np.ndarray, dict[str, PooledSpikes], list[np.ndarray]]]:
+) -> Iterator[tuple[np.ndarray, dict[str, PooledSpikes], list[Sparse]]]:
     """Windows as the network sees them, AT_ONCE encoded and traced together: which changes no result.
 
     Args:
@@ -159,42 +159,18 @@ def decoded(
         readings: the classes whose spikes are traced back; None: all.
 
     Yields:
-        frames (T, 2, H, W) of a window; its spikes, as `Encoder.infer` gives those of one sample; its saliency (T, H, W) float32,
-        once per reading.
+        frames (T, 2, H, W) of a window; its spikes, as `Encoder.infer` gives those of one sample; its saliency, once
+        per reading.
     """
-    from spikeseg.models import decode
+    from spikeseg.models.decoder import decode_sparse
 
     several = iter(windows)
     while part := list(itertools.islice(several, AT_ONCE)):
         frames, rates = np.stack([one for _, one, _ in part]), np.stack([one for _, _, one in part])
         spikes = model.infer(frames, rates)
-        seen = [decode(model.encoder, frames, spikes, classes) for classes in readings]
+        seen = [decode_sparse(model.encoder, frames, spikes, classes) for classes in readings]
         for n in range(len(part)):
             yield frames[n], {level: one.part(n, n + 1) for level, one in spikes.items()}, [lit[n] for lit in seen]
-
-
-def saliency(
-    model: SpikeSEG, frames: np.ndarray, background: np.ndarray, classes: Sequence[int] | None = None
-) -> np.ndarray:
-    """Saliency (T, H, W) float32 of one window; see `saliencies`."""
-    return saliencies(model, frames, background, [classes])[0]
-
-
-def saliencies(
-    model: SpikeSEG, frames: np.ndarray, background: np.ndarray, readings: Sequence[Sequence[int] | None]
-) -> list[np.ndarray]:
-    """Saliency (T, H, W) float32 of one window, once per reading; the window is encoded once.
-
-    Args:
-        model: on any device.
-        frames: (T, 2, H, W).
-        background: (2, hb, wb).
-        readings: the classes whose spikes are traced back; None: all.
-    """
-    from spikeseg.models import decode
-
-    found = model.infer(frames[None], background[None])
-    return [decode(model.encoder, frames[None], found, classes)[0] for classes in readings]
 
 
 def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:

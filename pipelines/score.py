@@ -118,7 +118,7 @@ def object_pixels(found: Found, maps: Iterable[np.ndarray], threshold: float) ->
         kept = np.zeros_like(lit)
         for part in parts:
             of_object = np.array(chosen)[np.concatenate([np.zeros(1, np.int32), next(owner)])]
-            kept[part.steps] = np.where(of_object[part.blobs.labels], lit[part.steps], 0)
+            kept[part.steps] = np.where(of_object[part.blobs.labels.dense()], lit[part.steps], 0)
         yield kept
 
 

@@ -154,15 +154,12 @@ def chosen_classes(cfg: Config, model: SpikeSEG, store: Frames) -> tuple[list[in
 
 def class_scores(cfg: Config, model: SpikeSEG, s: Subject) -> list[event.EventScores]:
     """Of every class alone, its events' scores, untracked; a window is encoded once."""
-    from .detectors import saliencies
+    from .detectors import decoded
     from .score import event_scores
-    from .views import Sparse, from_maps
+    from .views import from_maps
 
     single = [[c] for c in range(cfg.model.n_classes)]
-    maps: list[list[Sparse]] = [[] for _ in single]
-    for _, frames, rates in s.view.windows():
-        for mine, lit in zip(maps, saliencies(model, frames, rates, single), strict=True):
-            mine.append(Sparse.of(lit))
+    maps = list(zip(*(lit for _, _, lit in decoded(model, s.view.windows(), single)), strict=True)) or [() for _ in single]
     return [event_scores(s, from_maps(s.view, mine), cfg.evaluation) for mine in maps]
 
 

@@ -142,5 +142,5 @@ def event_ids(
         for part in parts:
             of_object = np.concatenate([np.zeros(1, np.int32), next(owner)])
             inside = (step >= part.steps.start) & (step < part.steps.stop)
-            ids[events[inside]] = of_object[part.blobs.labels.reshape(-1)[pixel[inside]]]
+            ids[events[inside]] = of_object[part.blobs.labels.at(pixel[inside])]
     return ids

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeseg.data.frames import FrameSpec, locate, starts
+from spikeseg.ops.lists import Sparse
 
 if TYPE_CHECKING:
     from spikeseg.algorithms.objects import Slice
@@ -75,34 +76,6 @@ def stored_view(frames: Frames, r: int) -> View:
 
     start_us = starts(events[kept], frames.spec, info.t_start)
     return View(info.name, events, kept, info.sensor_size, frames.spec, start_us, windows)
-
-
-@dataclass(frozen=True)
-class Sparse:
-    """A map that is 0 nearly everywhere: flat indices, rising, and their values.
-
-    shape: (T, H, W)."""
-
-    shape: tuple[int, int, int]
-    index: np.ndarray
-    value: np.ndarray
-
-    @classmethod
-    def of(cls, dense: np.ndarray) -> Sparse:
-        """From (T, H, W)."""
-        flat = dense.reshape(-1)
-        index = np.flatnonzero(flat)
-        return cls(dense.shape, index, flat[index])
-
-    def dense(self) -> np.ndarray:
-        """(T, H, W) float32."""
-        flat = np.zeros(int(np.prod(self.shape)), np.float32)
-        flat[self.index] = self.value
-        return flat.reshape(self.shape)
-
-    def at(self, index: np.ndarray) -> np.ndarray:
-        """Values at flat indices, float64."""
-        return self.dense().reshape(-1)[index].astype(np.float64)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,8 @@ def _compiled() -> tuple[Any, Any]:
     """The loops as machine code, compiled once per machine."""
     from spikeseg.compiled import compiled
 
-    return compiled()(_denoise_loop), compiled()(_graded_loop)
+    loops = compiled(allocates=True)
+    return loops(_denoise_loop), loops(_graded_loop)
 
 
 def _denoise_loop(

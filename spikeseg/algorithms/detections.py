@@ -6,7 +6,8 @@ recording's own clock, velocities in px/s. docs/output-files.md tells users the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
@@ -146,6 +147,23 @@ TRACK_COLUMNS = TrackRow._fields
 def detections_document(recordings: Sequence[RecordingDetections]) -> Detections:
     """What detections.json holds."""
     return {"version": DETECTIONS_VERSION, "units": dict(UNITS), "recordings": list(recordings)}
+
+
+def detections_text(document: Detections) -> str:
+    """The text of detections.json: a line per window, since a night holds thousands."""
+
+    def lines(parts: Iterable[str]) -> str:
+        return "[\n" + ",\n".join(parts) + "\n]"
+
+    def text(value: object) -> str:
+        return json.dumps(value, allow_nan=False)
+
+    def recording(one: RecordingDetections) -> str:
+        head = ",\n".join(f"{text(name)}: {text(value)}" for name, value in one.items() if name != "windows")
+        return f'{{{head},\n"windows": {lines(map(text, one["windows"]))}}}'
+
+    head = ",\n".join(f"{text(name)}: {text(value)}" for name, value in document.items() if name != "recordings")
+    return f'{{{head},\n"recordings": {lines(map(recording, document["recordings"]))}}}\n'
 
 
 def recording_detections(

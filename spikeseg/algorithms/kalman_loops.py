@@ -7,7 +7,7 @@ import numpy as np
 from spikeseg.compiled import compiled
 
 
-@compiled()
+@compiled(allocates=True)
 def smooth_track(times, positions, acceleration, noise, first, mean, covariance):
     """Filter forwards, then smooth backwards; equations as in `kalman.predict` and `kalman.update`.
 

@@ -42,12 +42,38 @@ and runs into others: tracked by whole windows, the star fields of 8 simulated n
 slices by 0.9 px/s."""
 
 
+class Labels(NamedTuple):
+    """Which object each pixel of a frame belongs to; nearly all belong to none.
+
+    Attributes:
+        size: (H, W).
+        pixel: int32 (m,), flat indices of those that belong to one, rising.
+        number: int32 (m,), the object's index + 1.
+    """
+
+    size: tuple[int, int]
+    pixel: np.ndarray
+    number: np.ndarray
+
+    def at(self, pixel: np.ndarray) -> np.ndarray:
+        """Index + 1 of the object at flat indices (n,), 0 for none: int32 (n,)."""
+        if not len(self.pixel):
+            return np.zeros(len(pixel), np.int32)
+        near = np.minimum(np.searchsorted(self.pixel, pixel), len(self.pixel) - 1)
+        return np.where(self.pixel[near] == pixel, self.number[near], np.int32(0))
+
+    def dense(self) -> np.ndarray:
+        """int32 (H, W), 0 for none."""
+        flat = np.zeros(self.size[0] * self.size[1], np.int32)
+        flat[self.pixel] = self.number
+        return flat.reshape(self.size)
+
+
 class Blobs(NamedTuple):
-    """Objects of a slice, OBJECT_DTYPE (n,), and for every pixel which of them it belongs to: index + 1, 0 for none,
-    int32 (H, W)."""
+    """Objects of a slice, OBJECT_DTYPE (n,), and their pixels."""
 
     objects: np.ndarray
-    labels: np.ndarray
+    labels: Labels
 
 
 class Slice(NamedTuple):
@@ -187,9 +213,9 @@ def blobs_of(
     objects["score"], objects["pixels"], objects["class_id"] = sums[kept, 0], counts[kept, 0], class_id
     number = np.zeros(len(counts), np.int32)
     number[kept] = np.arange(1, len(kept) + 1)
-    labels = np.zeros(size, np.int32)
-    labels[rows, columns] = number[part]
-    return Blobs(objects, labels)
+    belongs = number[part]
+    shown = belongs > 0
+    return Blobs(objects, Labels(size, pixel[shown].astype(np.int32), belongs[shown]))
 
 
 def connected(rows: np.ndarray, columns: np.ndarray, size: tuple[int, int], bridge_px: int) -> np.ndarray:

@@ -50,7 +50,7 @@ def connect(rows, columns, reach, grid, parent, part):
     return n
 
 
-@compiled()
+@compiled(allocates=True)
 def measure(part, n, rows, columns, weight):
     """Sums of n blobs over their pixels: float64 (n, 4), weight, its roots, and roots times column and row; and int64 (n, 5),
     pixels, lowest and highest column, lowest and highest row."""

@@ -74,7 +74,7 @@ def aligned(prints: Footprints) -> Footprints:
     return Footprints.of(prints.boxes, moved)
 
 
-@compiled()
+@compiled(allocates=True)
 def _pairs(
     boxes: np.ndarray, words: np.ndarray, other_boxes: np.ndarray, other_words: np.ndarray, at_least: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,7 +118,7 @@ def _pairs(
     return rows[:n], columns[:n], values[:n]
 
 
-@compiled()
+@compiled(allocates=True)
 def _counts(words: np.ndarray) -> np.ndarray:
     """Set bits of each row, int64."""
     counts = np.zeros(words.shape[0], np.int64)

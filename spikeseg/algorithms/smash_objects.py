@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .hulk import Instances
-from .objects import BRIDGE_PX, MIN_PIXELS, OBJECT_DTYPE, Blobs, Slice, connected, slices
+from .objects import BRIDGE_PX, MIN_PIXELS, OBJECT_DTYPE, Blobs, Labels, Slice, connected, slices
 
 
 def groups_in_slices(
@@ -121,4 +121,5 @@ def _blobs(
     strongest = strongest[np.argsort(-number[owner[strongest]], kind="stable")]  # the highest score is written last
     labels = np.zeros(size[0] * size[1], np.int32)
     labels[pixel[strongest]] = number[owner[strongest]]
-    return Blobs(objects, labels.reshape(size))
+    lit = np.flatnonzero(labels)
+    return Blobs(objects, Labels(size, lit.astype(np.int32), labels[lit]))

@@ -41,7 +41,7 @@ def fold(columns: Array, side: int, sums: Array) -> None:
             sums[b] += columns[x]
 
 
-@compiled(types.void(_PIXELS, types.int64, _BLOCKS))
+@compiled(types.void(_PIXELS, types.int64, _BLOCKS), allocates=True)
 def block_sums(values: Array, side: int, sums: Array) -> None:
     """Sums of values (P, H, W) over square blocks, into (P, hb, wb)."""
     _, height, width = values.shape
@@ -56,7 +56,7 @@ def block_sums(values: Array, side: int, sums: Array) -> None:
             fold(columns, side, sums[p, r])
 
 
-@compiled(types.void(_PIXELS, _BLOCKS, types.int64, types.int64, _MASK))
+@compiled(types.void(_PIXELS, _BLOCKS, types.int64, types.int64, _MASK), allocates=True)
 def leave_out(fired: Array, limit: Array, side: int, halo: int, quiet: Array) -> None:
     """Clear `quiet` (H, W) in a square of side `halo` around each pixel that fired more than its block's limit."""
     polarities, height, width = fired.shape
@@ -73,7 +73,7 @@ def leave_out(fired: Array, limit: Array, side: int, halo: int, quiet: Array) ->
                     quiet[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = False
 
 
-@compiled(types.void(_PIXELS, _MASK, types.int64, _BLOCKS, types.float64[:, ::1]))
+@compiled(types.void(_PIXELS, _MASK, types.int64, _BLOCKS, types.float64[:, ::1]), allocates=True)
 def quiet_sums(fired: Array, quiet: Array, side: int, sums: Array, pixels: Array) -> None:
     """Per block: events of the quiet pixels into sums (P, hb, wb), their number into pixels (hb, wb)."""
     polarities, height, width = fired.shape
@@ -94,7 +94,7 @@ def quiet_sums(fired: Array, quiet: Array, side: int, sums: Array, pixels: Array
             fold(events[p], side, sums[p, r])
 
 
-@compiled(types.void(_BLOCKS, _BLOCKS))
+@compiled(types.void(_BLOCKS, _BLOCKS), allocates=True)
 def medians(blocks: Array, result: Array) -> None:
     """Median of each block (P, hb, wb) and its eight neighbours; the border repeats itself."""
     polarities, rows, columns = blocks.shape

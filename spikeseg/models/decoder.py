@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from spikeseg.ops import backend as ops_backend
-from spikeseg.ops.lists import SpikeLists
+from spikeseg.ops.lists import Sparse, SpikeLists
 from spikeseg.ops.types import PooledSpikes
 
 if TYPE_CHECKING:
@@ -24,7 +24,16 @@ LEVELS = ("pool1", "pool2", "conv3")
 def decode(
     encoder: Encoder, frames: np.ndarray, found: Mapping[str, PooledSpikes], classes: Collection[int] | None = None
 ) -> np.ndarray:
-    """Saliency of every pixel at every step, by the settings of the encoder's configuration.
+    """Saliency of every pixel at every step: (N, T, H, W) float32, >= 0, and 0 wherever no event fell at that pixel (up to that
+    step). The arguments are those of `decode_sparse`."""
+    lit = decode_sparse(encoder, frames, found, classes)
+    return np.stack([one.dense() for one in lit]) if lit else np.zeros((0, *frames.shape[1:2], *frames.shape[-2:]), np.float32)
+
+
+def decode_sparse(
+    encoder: Encoder, frames: np.ndarray, found: Mapping[str, PooledSpikes], classes: Collection[int] | None = None
+) -> list[Sparse]:
+    """What is lit at every step, by the settings of the encoder's configuration.
 
     Args:
         encoder: the encoder that found the spikes.
@@ -33,7 +42,7 @@ def decode(
         classes: whose classification spikes are traced; None: all.
 
     Returns:
-        (N, T, H, W) float32, >= 0, and 0 wherever no event fell at that pixel (up to that step).
+        of each sample its saliency.
     """
     said = [found[level] for level in LEVELS]
     if classes is not None:
@@ -41,10 +50,10 @@ def decode(
     ops = ops_backend(encoder.backend, encoder.conv1.weight.device)
     settings = encoder.config
     with torch.no_grad():
-        saliency: np.ndarray = ops.trace(
+        lit: list[Sparse] = ops.trace(
             frames, encoder.chain(), said, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
         )
-    return saliency
+    return lit
 
 
 def spikes_of(output: EncoderOutput) -> dict[str, PooledSpikes]:

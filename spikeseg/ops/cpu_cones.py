@@ -129,7 +129,7 @@ def ones(word: np.uint64) -> np.int64:
     return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@compiled()
+@compiled(allocates=True)
 def link(
     neurons: Array, steps: Array, taps: Array, channels: int, height: int, width: int, low_sites: Array, low_steps: Array,
     carry: bool,
@@ -221,7 +221,7 @@ def unite(
         boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3] = left, top, right, bottom
 
 
-@compiled()
+@compiled(allocates=True)
 def spread(
     starts: Array, nodes: Array, values: Array, steps: Array, offsets: Array, targets: Array, weights: Array, earlier: Array,
     low_steps: Array, reach: Array,
@@ -265,7 +265,7 @@ def spread(
     return out_starts, out_nodes[:n], out_values[:n]
 
 
-@compiled()
+@compiled(allocates=True)
 def gather(starts: Array, nodes: Array, values: Array, cells: Array, n_cells: int) -> tuple[Array, Array, Array]:
     """Sums over the nodes of each group that lie in one cell.
 

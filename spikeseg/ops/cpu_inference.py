@@ -32,6 +32,15 @@ def addresses(frame, sites, counts):
 
 
 @compiled()
+def above_one(counts):
+    """Whether any is."""
+    found = False
+    for i in range(counts.size):
+        found |= counts[i] > 1
+    return found
+
+
+@compiled()
 def list_frames(rows, done, offsets, sites, counts):
     """List what is above 0, row by row, from row `done` on; -> rows done: all, or as many as there was room for.
 
@@ -143,14 +152,13 @@ def run_sample(
     kernel = table.shape[0]
     maps, half = patch.size // kernel, kernel // 2
     stamps[:] = 0
-    reached = np.empty(2, np.int64)
     sort_by_row(offsets, sites, counts, 0, steps, height, width, begin, columns, channels, times)
     for row in range(height):
         levels = theta[row // block]
         for t in range(steps):
             if exciting:
-                if pour(v[row], row, t, begin, columns, channels, table, levels, patch, leak, stamps[row], reached):
-                    a, b = reached
+                a, b = pour(v[row], row, t, begin, columns, channels, table, levels, patch, leak, stamps[row])
+                if a < b:
                     fire(
                         v[row, a:b], levels[a:b], np.int32(leak * (t + 1)), row, a, maps, half, height, width,
                         pool_kernel, stride, out_height, out_width, marks[t], best[t], place[t],
@@ -168,7 +176,7 @@ def run_sample(
                 )  # fmt: skip
 
 
-@compiled()
+@compiled(allocates=True)
 def run_layer(
     done, offsets, sites, counts, steps, height, width, v, table, thresholds, block, theta, patch,
     fine, fine_of, whole, whole_of, sparse, stamps, opened, mode, leak, factor, begin, columns, channels, times,
@@ -195,7 +203,7 @@ def run_layer(
         inside = offsets[done * steps : (done + 1) * steps + 1]
         first, last = inside[0], inside[-1]
         often = counts[first:last]
-        if not (often > 1).any():
+        if not above_one(often):
             often = often[:0]
         poured = exciting and often.size == 0
         tiles, tile_of = (fine, fine_of) if last - first < sparse else (whole, whole_of)
@@ -211,7 +219,7 @@ def run_layer(
     return done
 
 
-@compiled()
+@compiled(allocates=True)
 def run_dense(
     offsets, sites, counts, v, table, theta, tiles, tile_of, stamps, opened, mode, leak, factor, begin, columns, channels, times,
     state, spikes, potentials,

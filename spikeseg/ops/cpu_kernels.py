@@ -188,8 +188,9 @@ def lift_capped(v, below, floor):
 
 
 @compiled()
-def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched, reached):
-    """Run one row's neurons through step t, where input only excites; -> whether one is at its threshold.
+def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched):
+    """Run one row's neurons through step t, where input only excites; -> between which numbers of the row neurons may be at
+    their thresholds, the first and one beyond the last; (0, 0) where none is.
 
     Few spikes are looked at as they come in, many once at the end of the step.
 
@@ -197,13 +198,12 @@ def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched
         v: int32 (columns * maps,), potentials of the row, plus leak * (t + 1).
         theta: int32 (columns * maps,), thresholds of the row; patch: int32 (K * maps,), of what one spike touches.
         touched: int32 (1,), 0 before the row's first input in the sample, else 1 + a step whose floor the row lies on.
-        reached: int64 (2,), filled: between which numbers of the row neurons may be at their thresholds.
     """
-    height, kernel, span = begin.shape[1] - 1, table.shape[0], patch.size
+    height, kernel, wide, span = begin.shape[1] - 1, table.shape[0], table.shape[2], patch.size
     half, maps = kernel // 2, span // kernel
     low, high = max(0, row - half), min(height, row + half + 1)
     if begin[t, low] == begin[t, high]:
-        return False
+        return 0, 0
     if not touched[0]:
         v[:] = 0
         touched[0] = 1
@@ -215,10 +215,9 @@ def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched
         for y in range(low, high):
             lines = table[row - y + half]
             for k in range(begin[t, y], begin[t, y + 1]):
-                add(v[columns[k] * maps : columns[k] * maps + span], lines[channels[k], :span])
+                add(v[columns[k] * maps : columns[k] * maps + wide], lines[channels[k]])
         touched[0] = t + 2
-        reached[0], reached[1] = beside, theta.size - beside
-        return lift(v[: theta.size], theta, level) >= level
+        return (beside, theta.size - beside) if lift(v[: theta.size], theta, level) >= level else (0, 0)
     touched[0] = 1
     first, last = theta.size, 0
     for y in range(low, high):
@@ -231,8 +230,8 @@ def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched
         v[first:beside] = level
     if last > theta.size - beside:
         v[theta.size - beside : last] = level
-    reached[0], reached[1] = max(first, beside), min(last, theta.size - beside)
-    return reached[0] < reached[1]
+    first, last = max(first, beside), min(last, theta.size - beside)
+    return (first, last) if first < last else (0, 0)
 
 
 @compiled()
@@ -243,14 +242,15 @@ def advance(
     """Run one row's neurons through step t; -> how many tiles have a neuron at its threshold (``opened`` names them).
 
     Args:
-        v: int32 (columns * maps,), potentials of the row.
+        v: int32 (columns * maps, and room for the last line of the table), potentials of the row.
         begin, columns, channels, times: the sorted input; times counts only if `counted`.
-        table: int32 (K, C, at least K * maps), weights as one spike adds them; span: K * maps.
+        table: int32 (K, C, at least K * maps, beyond which it is 0: whole vectors are quicker), weights as one spike adds them;
+            span: K * maps.
         theta: int32, thresholds of the row.
         tiles: int32 (tiles + 1,), first number of each tile. tile_of: int32 (columns,). stamps, opened: int32 (tiles,).
         restless: neurons without input may fire too.
     """
-    height, kernel = begin.shape[1] - 1, table.shape[0]
+    height, kernel, wide = begin.shape[1] - 1, table.shape[0], table.shape[2]
     half, maps = kernel // 2, span // kernel
     n_open = 0
     low, high = max(0, row - half), min(height, row + half + 1)
@@ -264,9 +264,13 @@ def advance(
             n_open += 1
     for y in range(low, high):
         lines = table[row - y + half]
-        if in_one_piece and not counted:
+        if in_one_piece:
             for k in range(begin[t, y], begin[t, y + 1]):
-                add(v[columns[k] * maps : columns[k] * maps + span], lines[channels[k], :span])
+                start = columns[k] * maps
+                if counted and times[k] != 1:
+                    add_times(v[start : start + wide], lines[channels[k]], times[k])
+                else:
+                    add(v[start : start + wide], lines[channels[k]])
             continue
         for k in range(begin[t, y], begin[t, y + 1]):
             start = columns[k] * maps
@@ -276,9 +280,9 @@ def advance(
                     opened[n_open] = tile
                     n_open += 1
             if counted and times[k] != 1:
-                add_times(v[start : start + span], lines[channels[k], :span], times[k])
+                add_times(v[start : start + wide], lines[channels[k]], times[k])
             else:
-                add(v[start : start + span], lines[channels[k], :span])
+                add(v[start : start + wide], lines[channels[k]])
     found = 0
     for k in range(n_open):
         a, b = tiles[opened[k]], tiles[opened[k] + 1]

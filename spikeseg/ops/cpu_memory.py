@@ -27,8 +27,8 @@ class Membranes:
 
     Attributes:
         length: numbers in a row, (W + 2 * (K // 2)) * maps.
-        v: int32 (H, at least length).
-        table: int32 (K, C, at least K * maps).
+        v: int32 (H, more than length): a line of the table fits in from any column on.
+        table: int32 (K, C, at least K * maps), whole cache lines, 0 beyond.
         fine, whole: rows cut into tiles, and left in one piece: each int32, the first number of each tile and the row's end, and
             int32, the tile of each column.
         sparse_rate: a sample with fewer spikes a step is run in fine tiles.
@@ -42,7 +42,7 @@ class Membranes:
         columns = width + kernel - 1
         step = max(1, TILE // maps)
         self.length = columns * maps
-        self.v = aligned(height, _full(self.length))
+        self.v = aligned(height, _full(self.length) + LINE)
         self.table = aligned(kernel, channels, _full(kernel * maps))
         self.fine, self.whole = (
             (np.array([*range(0, columns, k), columns], np.int32) * np.int32(maps), (np.arange(columns) // k).astype(np.int32))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from spikeseg.compiled import compiled
 
-from . import cpu_kernels
+from . import cpu_inference, cpu_kernels
 from .cpu_memory import as_array
-from .lists import SpikeLists
+from .lists import Sparse, SpikeLists
 from .types import Layer, PooledSpikes
 
 
@@ -88,19 +89,50 @@ def reached(offsets, sites, kept, latest, found, out_offsets, out_sites, out_kep
     return count
 
 
+@compiled()
+def light_up(offsets, pixels, values, sums, marks, out_index, out_value):
+    """Sum what arrived at each pixel in each step, and list what is lit; -> how many.
+
+    Args:
+        offsets: int64 (T + 1,) into pixels, int32 flat addresses of a frame or of several channels of it, and values, float64.
+        sums: float64 (H * W,) of 0; marks: uint64, a bit per pixel, of 0; both left so.
+        out_index: int64, flat indices (t*H + y)*W + x, rising; out_value: float32. Room for every entry.
+    """
+    found, size = 0, sums.size
+    for t in range(offsets.size - 1):
+        for k in range(offsets[t], offsets[t + 1]):
+            if values[k] > 0.0:
+                pixel = pixels[k] % size
+                sums[pixel] += values[k]
+                marks[pixel >> 6] |= np.uint64(1) << np.uint64(pixel & 63)
+        for word in range(marks.size):
+            if marks[word] == 0:
+                continue
+            marks[word] = 0
+            for pixel in range(word << 6, min(size, (word + 1) << 6)):
+                value = np.float32(sums[pixel])
+                sums[pixel] = 0.0
+                if value > 0:
+                    out_index[found] = t * size + pixel
+                    out_value[found] = value
+                    found += 1
+    return found
+
+
 def trace(
     frames: np.ndarray, layers: Sequence[Layer], found: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
-) -> np.ndarray:
+) -> list[Sparse]:
     """See `reference_trace.trace`: equal bit for bit where decay is 0 or 1, to float32 rounding between."""
-    inputs = SpikeLists.of(frames)
-    gates = [PooledSpikes(inputs, None), *found[:-1]]
-    tables = []
-    for layer in layers:
+    gates = [PooledSpikes(_listed(frames), None), *found[:-1]]
+    tables, scratch = [], []
+    for layer, gate in zip(layers, gates, strict=True):
         maps, channels, kernel = layer.weight.shape[:3]
         tables.append(np.zeros((maps, kernel, kernel * channels)))
         untabulate(as_array(layer.weight), tables[-1])
+        scratch.append(np.zeros((gate.lists.shape[2], (gate.lists.shape[3] + kernel - 1) * channels)))
     samples, steps, _, height, width = frames.shape
-    saliency = np.zeros((samples, steps, height * width), np.float64)
+    sums, marks = np.zeros(height * width), np.zeros(height * width // 64 + 1, np.uint64)
+    lit = []
     for n in range(samples):
         last = found[-1].lists.part(n, n + 1)
         offsets, neurons, values = last.offsets, last.sites, np.ones(len(last.sites))
@@ -109,19 +141,31 @@ def trace(
             if not delay_connections:
                 lists, kept = so_far(lists, kept)
             shape = lists.shape
-            traced = np.zeros((shape[2], (shape[3] + tables[i].shape[1] - 1) * shape[1]))
             arrived = np.zeros(len(lists.sites))
             descend(
-                offsets, neurons, values, tables[i], shape[2], shape[3], traced, lists.offsets, lists.sites,
+                offsets, neurons, values, tables[i], shape[2], shape[3], scratch[i], lists.offsets, lists.sites,
                 decay if delay_connections else 0.0, arrived,
             )  # fmt: skip
             offsets, neurons, values = lists.offsets, lists.sites, arrived
             if i and kept is not None:
                 below = gates[i - 1].lists.shape
                 neurons = lists.sites // (shape[2] * shape[3]) * (below[2] * below[3]) + kept
-        step = np.repeat(np.arange(steps), np.diff(offsets))
-        np.add.at(saliency[n], (step, neurons % (height * width)), values)
-    return saliency.reshape(samples, steps, height, width).astype(np.float32)
+        index, value = np.empty(len(neurons), np.int64), np.empty(len(neurons), np.float32)
+        count = light_up(offsets, neurons, values, sums, marks, index, value)
+        lit.append(Sparse((steps, height, width), index[:count].copy(), value[:count].copy()))
+    return lit
+
+
+def _listed(frames: np.ndarray) -> SpikeLists:
+    """Where samples (N, T, C, H, W) are above 0."""
+    samples, steps, *site = frames.shape
+    rows = np.ascontiguousarray(frames).reshape(samples * steps, math.prod(site))
+    if rows.dtype not in (np.uint8, np.uint16):
+        return SpikeLists.of(frames)
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    sites, counts = (np.empty(int(np.count_nonzero(rows)) + rows.shape[1], np.int32) for _ in range(2))
+    cpu_inference.list_frames(rows, 0, offsets, sites, counts)
+    return SpikeLists(offsets, sites[: offsets[-1]], (steps, site[0], site[1], site[2]))
 
 
 _NONE = np.empty(0, np.int32)

@@ -122,7 +122,7 @@ def adapt_maps(theta, threshold, base, won, numbers):
         threshold[m] = theta[m] + base
 
 
-@compiled()
+@compiled(allocates=True)
 def adapt_competition(competing, winners, n_winners, numbers):
     """Homeostasis of the competition after a sample. numbers: float32 target_rate, lr, low, high."""
     target, lr, low, high = numbers
@@ -161,8 +161,7 @@ def compete(
     spent[:] = False
     first_input[:] = steps
     inputs = first_input.reshape(-1)
-    no_counts = np.empty(0, np.int32)
-    reached = np.empty(2, np.int64)
+    no_counts = columns[:0]
     n_winners = 0
     for t in range(steps):
         sort_by_row(offsets, sites, no_counts, t, t + 1, height, width, begin, columns, channels, no_counts)
@@ -172,8 +171,8 @@ def compete(
         level = np.int32(leak * (t + 1))
         for row in range(height):
             if exciting:
-                if pour(v[row], row, t, begin, columns, channels, table, theta, patch, leak, stamps[row], reached):
-                    a, b = reached
+                a, b = pour(v[row], row, t, begin, columns, channels, table, theta, patch, leak, stamps[row])
+                if a < b:
                     candidates(
                         v[row, a:b], theta[a:b], level, row, a, maps, half, keys, n_keys, 0, NEVER, won, inhibited,
                         by_map, spent, competing,
@@ -289,7 +288,7 @@ def compete_capped(
     spent[:] = False
     first_input[:] = steps
     inputs = first_input.reshape(-1)
-    no_counts = np.empty(0, np.int32)
+    no_counts = columns[:0]
     n_winners = 0
     for begun in range(0, steps, ahead):
         end = min(begun + ahead, steps)
@@ -312,7 +311,7 @@ def compete_capped(
     return n_winners
 
 
-@compiled()
+@compiled(allocates=True)
 def train(
     order, offsets, sites, steps, v, table, theta, patch, fine, fine_of, whole, whole_of, sparse, stamps, opened,
     narrow_v, narrow_table, below, patch_below, lifted, wait, calm,

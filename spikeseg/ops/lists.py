@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,41 @@ class SpikeLists(NamedTuple):
         rows = np.zeros((len(self.offsets) - 1, math.prod(site)), np.uint8)
         rows[np.repeat(np.arange(len(rows)), np.diff(self.offsets)), self.sites] = 1
         return rows.reshape(self.samples, steps, *site)
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """A map (T, H, W) that is 0 nearly everywhere.
+
+    Attributes:
+        shape: (T, H, W).
+        index: int64 (n,), flat indices of what is not 0, rising.
+        value: float32 (n,).
+    """
+
+    shape: tuple[int, int, int]
+    index: np.ndarray
+    value: np.ndarray
+
+    @classmethod
+    def of(cls, dense: np.ndarray) -> Sparse:
+        """From (T, H, W)."""
+        flat = dense.reshape(-1)
+        index = np.flatnonzero(flat)
+        return cls((dense.shape[0], dense.shape[1], dense.shape[2]), index, flat[index])
+
+    def dense(self) -> np.ndarray:
+        """(T, H, W) float32."""
+        flat = np.zeros(math.prod(self.shape), np.float32)
+        flat[self.index] = self.value
+        return flat.reshape(self.shape)
+
+    def at(self, index: np.ndarray) -> np.ndarray:
+        """Values at flat indices, float64."""
+        if not len(self.index):
+            return np.zeros(len(index))
+        near = np.minimum(np.searchsorted(self.index, index), len(self.index) - 1)
+        return np.where(self.index[near] == index, self.value[near], 0.0).astype(np.float64)
 
 
 def _offsets(counts: np.ndarray) -> np.ndarray:

@@ -15,12 +15,13 @@ from torch import Tensor
 from spikeseg.core.grid import snap
 
 from .convolution import convolve
+from .lists import Sparse
 from .types import Layer, PooledSpikes
 
 
 def trace(
     frames: np.ndarray, layers: Sequence[Layer], found: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
-) -> np.ndarray:
+) -> list[Sparse]:
     """Saliency of every pixel at every step.
 
     With delay connections the activity traced at a step reaches spikes of that and of earlier steps of the same sample, weakened
@@ -36,7 +37,7 @@ def trace(
         decay: factor per step, 0 to 1.
 
     Returns:
-        (N, T, H, W) float32, >= 0; summed in float64.
+        of each sample what is lit, (T, H, W) float32, > 0; summed in float64.
     """
     device = layers[0].weight.device
     traced, _ = _dense(found[-1], device)
@@ -54,8 +55,7 @@ def trace(
         if indices is not None:
             below = frames.shape[-2:] if i == 1 else found[i - 2].lists.shape[-2:]
             traced = _unpool(traced, indices, (int(below[0]), int(below[1])))
-    saliency: np.ndarray = traced.sum(2).transpose(0, 1).float().cpu().numpy()
-    return saliency
+    return [Sparse.of(one) for one in traced.sum(2).transpose(0, 1).float().cpu().numpy()]
 
 
 def _dense(spikes: PooledSpikes, device: torch.device) -> tuple[Tensor, Tensor | None]:

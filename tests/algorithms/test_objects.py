@@ -19,6 +19,7 @@ def saliency_of(*pixels, shape=(2, 20, 30)):
 def test_values_of_one_blob_by_hand():
     saliency = saliency_of((0, 5, 10, 1.0), (1, 5, 11, 9.0), (1, 6, 12, 4.0))
     objects, labels = find_objects(saliency, 1.0)
+    labels = labels.dense()
     assert len(objects) == 1 and objects.dtype == OBJECT_DTYPE
     blob = objects[0]
     assert blob["x"] == (1 * 10 + 3 * 11 + 2 * 12) / 6 and blob["y"] == (4 * 5 + 2 * 6) / 6  # by roots
@@ -59,6 +60,7 @@ def test_bridges_hold_at_the_border_of_the_frame():
 def test_small_blobs_are_dropped_by_lit_pixels_bridges_not_counted():
     saliency = saliency_of((0, 5, 5, 1.0), (0, 5, 8, 1.0), (0, 12, 20, 1.0), (0, 12, 21, 1.0), (0, 12, 22, 1.0))
     objects, labels = find_objects(saliency, 1.0)
+    labels = labels.dense()
     assert objects["pixels"].tolist() == [MIN_PIXELS] and objects["x"].tolist() == [21.0]
     assert labels[5].max() == 0
 
@@ -66,6 +68,7 @@ def test_small_blobs_are_dropped_by_lit_pixels_bridges_not_counted():
 def test_order_is_by_falling_score():
     saliency = saliency_of((0, 2, 20, 1.0), (0, 10, 5, 3.0), (0, 18, 15, 2.0), (0, 2, 5, 1.0))
     objects, labels = find_objects(saliency, 1.0, min_pixels=1)
+    labels = labels.dense()
     assert objects["score"].tolist() == [3.0, 2.0, 1.0, 1.0]
     assert [labels[y, x] for y, x in ((10, 5), (18, 15))] == [1, 2]
     assert {labels[2, 5], labels[2, 20]} == {3, 4}
@@ -82,12 +85,14 @@ def test_unless_told_otherwise_gaps_of_two_pixels_join_and_three_pixels_suffice(
 def test_class_and_two_dimensions():
     flat = saliency_of((0, 5, 5, 1.0))[0]
     objects, labels = find_objects(flat, 1.0, min_pixels=1, class_id=3)
+    labels = labels.dense()
     assert objects["class_id"].tolist() == [3] and labels.shape == flat.shape
 
 
 @pytest.mark.parametrize("shape", [(2, 20, 30), (20, 30), (1, 1, 1), (3, 0, 5)])
 def test_darkness_holds_no_object(shape):
     objects, labels = find_objects(np.zeros(shape, np.float32), 0.1)
+    labels = labels.dense()
     assert objects.shape == (0,) and objects.dtype == OBJECT_DTYPE
     assert labels.shape == shape[-2:] and labels.dtype == np.int32 and not labels.any()
 
@@ -141,6 +146,7 @@ def test_blobs_equal_a_flood_fill(seed, height, width, steps, density, bridge, m
     rng = np.random.default_rng(seed)
     saliency = np.where(rng.random((steps, height, width)) < density, rng.random((steps, height, width)) + 0.5, 0.0)
     objects, labels = find_objects(saliency, 1.0, min_pixels=min_pixels, bridge_px=bridge)
+    labels = labels.dense()
     expected = {b for b in flood((saliency >= 1).any(0), bridge + 1) if len(b) >= min_pixels}
     got = {frozenset((int(r), int(c)) for r, c in np.argwhere(labels == i + 1)) for i in range(len(objects))}
     assert got == expected
@@ -190,7 +196,7 @@ def test_slices_follow_a_fast_object_where_the_window_sees_a_streak():
     assert times(found) == [(5_000_000 + 100_000 * k, 5_100_000 + 100_000 * k) for k in range(10)]
     assert [part.blobs.objects["x"].tolist() for part in found] == [[pytest.approx(9 * k + 1)] for k in range(10)]
     assert [part.blobs.objects["score"].tolist() for part in found] == [[3 * (1 + k)] for k in range(10)]
-    assert all(part.steps == slice(k, k + 1) and part.blobs.labels.max() == 1 for k, part in enumerate(found))
+    assert all(part.steps == slice(k, k + 1) and part.blobs.labels.number.max() == 1 for k, part in enumerate(found))
     assert len(find_objects(saliency, 1.0).objects) == 10  # broken; closer together it would be one, of 84 px
 
 

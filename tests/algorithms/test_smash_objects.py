@@ -51,7 +51,7 @@ def test_objects_are_what_the_shares_say(crossing, alone, threshold, step_us):
         wanted, labels = by_hand(shares, classes, saliency >= threshold, part.steps, 3)
         assert len(part.blobs.objects) == len(wanted)
         assert np.allclose(np.reshape(part.blobs.objects.tolist(), (-1, 7)), np.reshape(wanted, (-1, 7)))
-        assert np.array_equal(part.blobs.labels, labels) and part.blobs.labels.dtype == np.int32
+        assert np.array_equal(part.blobs.labels.dense(), labels) and part.blobs.labels.dense().dtype == np.int32
 
 
 def test_one_object_is_the_blob_it_would_be_without_smash(hulk_tools):
@@ -66,7 +66,7 @@ def test_one_object_is_the_blob_it_would_be_without_smash(hulk_tools):
         assert part.blobs.objects["class_id"].tolist() == [1]
         part.blobs.objects["class_id"] = 0
         assert np.array_equal(part.blobs.objects, blob.blobs.objects)
-        assert np.array_equal(part.blobs.labels, blob.blobs.labels)
+        assert np.array_equal(part.blobs.labels.dense(), blob.blobs.labels.dense())
 
 
 def test_a_group_in_pieces_is_one_object_and_a_crossing_is_two(hulk_tools, crossing):
@@ -88,7 +88,7 @@ def test_a_group_in_pieces_is_one_object_and_a_crossing_is_two(hulk_tools, cross
     assert sorted(where_they_meet.objects["class_id"]) == [0, 1]
     assert len(find_in_slices(saliency, ANY, **TIMES)[4].blobs.objects) == 1
     none = groups_in_slices(both, np.full(len(both), -1), saliency, ANY, **TIMES)
-    assert len(none) == 9 and not any(len(s.blobs.objects) or s.blobs.labels.any() for s in none)
+    assert len(none) == 9 and not any(len(s.blobs.objects) or len(s.blobs.labels.pixel) for s in none)
 
 
 def test_few_pixels_earlier_windows_and_the_end_of_the_recording(crossing):
