@@ -15,7 +15,7 @@ import numpy as np
 from spikeseg.errors import InputError
 
 from .console import progress
-from .prepare import Framed, frame_recording, frame_spec
+from .prepare import frame_recording, frame_spec
 from .run import Done, atomic_write, run_in_folder, run_stage, sha256_file
 from .runs import Network
 
@@ -209,15 +209,13 @@ def view_of(cfg: Config, recording: Recording) -> View:
 
     spec = frame_spec(cfg)
 
-    def framed() -> Framed:
-        return frame_recording(recording, spec, list(cfg.data.transforms))
+    framed = frame_recording(recording, spec, list(cfg.data.transforms))
 
     def windows() -> Windows:
-        for part, rates in framed().parts:
+        for part, rates in framed.parts:
             yield from zip(part.start_us.tolist(), part.frames, rates, strict=True)
 
-    first = framed()
-    return View(recording.name, recording.events, first.kept, recording.sensor_size, spec, first.start_us, windows)
+    return View(recording.name, recording.events, framed.kept, recording.sensor_size, spec, framed.start_us, windows)
 
 
 def _picture(recording: Recording, result: Detected) -> bytes:

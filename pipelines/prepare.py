@@ -219,7 +219,7 @@ class Framed:
         recording: all its events.
         kept: bool (n,), those that passed the transforms.
         start_us: int64 (N,), start of every window.
-        parts: the windows and their background rates, a few dozen at a time; goes through once, unless it is a list.
+        parts: the windows and their background rates, a few dozen at a time; can be gone through again.
     """
 
     recording: Recording
@@ -257,7 +257,13 @@ def frame_recording(recording: Recording, spec: FrameSpec, chain: list[dict[str,
 
     events, kept = transforms.apply(recording.events, transforms.build(chain, recording.sensor_size))
     origin = int(recording.events["t"][0]) if len(recording.events) else None
-    estimator = background.Background()
-    blocks = frames.blocks(events, recording.sensor_size, spec, origin_us=origin, reuse=reuse)
-    parts = ((windows, estimator.update(windows.frames)) for windows in blocks)
-    return Framed(recording, kept, frames.starts(events, spec, origin), parts)
+
+    class Parts:
+        """Windows are cut anew each time."""
+
+        def __iter__(self) -> Iterator[tuple[Windows, np.ndarray]]:
+            estimator = background.Background()
+            for windows in frames.blocks(events, recording.sensor_size, spec, origin_us=origin, reuse=reuse):
+                yield windows, estimator.update(windows.frames)
+
+    return Framed(recording, kept, frames.starts(events, spec, origin), Parts())

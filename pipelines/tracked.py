@@ -136,8 +136,7 @@ def event_ids(
     owner = iter(owners)
     pixels = int(np.prod(view.shape[1:]))
     for start, parts in zip(view.start_us.tolist(), slices, strict=True):
-        events, flat = view.located(start)
-        events, flat = events[reached[events]], flat[reached[events]]
+        events, flat = view.located(start, reached)
         step, pixel = np.divmod(flat, pixels)
         for part in parts:
             of_object = np.concatenate([np.zeros(1, np.int32), next(owner)])

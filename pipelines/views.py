@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -57,12 +58,17 @@ class View:
         last = int(self.events["t"][-1]) + 1 if len(self.events) else 0
         return np.minimum(self.start_us + self.spec.window_us, np.maximum(last, self.start_us + 1))
 
-    def located(self, start_us: int) -> tuple[np.ndarray, np.ndarray]:
-        """The kept events of a window: their indices into `events`, and each one's flat index into its (T, H, W)."""
-        inside, step, row, column = locate(self.events, start_us, self.sensor_size, self.spec)
-        index = np.arange(inside.start, inside.stop)
-        kept = self.kept[inside]
-        return index[kept], np.ravel_multi_index((step[kept], row[kept], column[kept]), self.shape)
+    def located(self, start_us: int, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The kept events of a window: their indices into `events`, and each one's flat index into its (T, H, W).
+
+        among: bool (n,), only these."""
+        t = self.events["t"]
+        first, last = bisect_left(t, start_us), bisect_left(t, start_us + self.spec.window_us)  # np.searchsorted would copy t
+        chosen = self.kept[first:last] if among is None else self.kept[first:last] & among[first:last]
+        index = first + np.flatnonzero(chosen)
+        _, step, row, column = locate(self.events[index], start_us, self.sensor_size, self.spec)
+        _, height, width = self.shape
+        return index, (step * height + row) * width + column
 
 
 def stored_view(frames: Frames, r: int) -> View:
@@ -117,5 +123,5 @@ def from_maps(view: View, maps: Sequence[Sparse]) -> Response:
     scores = np.zeros(len(view.events))
     for start, lit in zip(view.start_us.tolist(), maps, strict=True):
         events, flat = view.located(start)
-        scores[events] = np.maximum(scores[events], lit.at(flat))
+        scores[events] = np.maximum(scores[events], lit.dense().reshape(-1)[flat])
     return Response(scores, maps)

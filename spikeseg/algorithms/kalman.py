@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .kalman_loops import smooth_track
+from .kalman_loops import predict_all, smooth_track, update_all
 
 MEASUREMENT_PX = 1.0
 """Standard deviation of a detected centroid along each axis, px."""
@@ -49,25 +49,17 @@ def begin(positions: np.ndarray, motion: Motion) -> Beliefs:
 
 def predict(beliefs: Beliefs, seconds: float, motion: Motion) -> Beliefs:
     """Beliefs after a time of 0 or more without a measurement."""
-    mean = beliefs.mean.copy()
-    mean[:, 0] += seconds * mean[:, 1]
-    place, both, speed = beliefs.covariance.T
     q = motion.acceleration
-    ahead = [
-        place + seconds * (2 * both + seconds * speed) + q * seconds**3 / 3,
-        both + seconds * speed + q * seconds**2 / 2,
-        speed + q * seconds,
-    ]
-    return Beliefs(mean, np.stack(ahead, 1))
+    ahead = Beliefs(np.empty_like(beliefs.mean), np.empty_like(beliefs.covariance))
+    predict_all(*beliefs, float(seconds), q * seconds**3 / 3, q * seconds**2 / 2, q * seconds, *ahead)
+    return ahead
 
 
 def update(beliefs: Beliefs, positions: np.ndarray) -> Beliefs:
     """Beliefs after a measured position each, (n, 2), px."""
-    place, both, speed = beliefs.covariance.T
-    scale = innovation_variance(beliefs)
-    gain = np.stack([place, both], 1) / scale[:, None]
-    mean = beliefs.mean + gain[:, :, None] * (positions - beliefs.mean[:, 0])[:, None]
-    return Beliefs(mean, np.stack([place - place**2 / scale, both - place * both / scale, speed - both**2 / scale], 1))
+    after = Beliefs(np.empty_like(beliefs.mean), np.empty_like(beliefs.covariance))
+    update_all(*beliefs, np.asarray(positions, np.float64), MEASUREMENT_PX**2, *after)
+    return after
 
 
 def innovation_variance(beliefs: Beliefs) -> np.ndarray:

@@ -1,10 +1,54 @@
-"""The smoother of `kalman.smooth`, compiled: one point, number by number."""
+"""The filter of `kalman`, compiled: number by number."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from spikeseg.compiled import compiled
+
+
+@compiled()
+def predict_all(mean, covariance, seconds, wander, both, speed, out_mean, out_covariance):
+    """`kalman.predict`; wander, both, speed: what the acceleration adds to the covariance. out_...: filled."""
+    for k in range(mean.shape[0]):
+        p, b, v = covariance[k, 0], covariance[k, 1], covariance[k, 2]
+        for axis in range(2):
+            out_mean[k, 0, axis] = mean[k, 0, axis] + seconds * mean[k, 1, axis]
+            out_mean[k, 1, axis] = mean[k, 1, axis]
+        out_covariance[k, 0] = p + seconds * (2 * b + seconds * v) + wander
+        out_covariance[k, 1] = b + seconds * v + both
+        out_covariance[k, 2] = v + speed
+
+
+@compiled()
+def update_all(mean, covariance, positions, noise, out_mean, out_covariance):
+    """`kalman.update`; noise: variance of a measurement. out_...: filled."""
+    for k in range(mean.shape[0]):
+        p, b, v = covariance[k, 0], covariance[k, 1], covariance[k, 2]
+        scale = p + noise
+        for axis in range(2):
+            off = positions[k, axis] - mean[k, 0, axis]
+            out_mean[k, 0, axis] = mean[k, 0, axis] + p / scale * off
+            out_mean[k, 1, axis] = mean[k, 1, axis] + b / scale * off
+        out_covariance[k, 0] = p - p * p / scale
+        out_covariance[k, 1] = b - p * b / scale
+        out_covariance[k, 2] = v - b * b / scale
+
+
+@compiled()
+def gate(mean, variance, reach, positions, near, cost):
+    """Which measurements lie within reach of which points, and their squared distances in units of the variance.
+
+    Args:
+        mean: float64 (n, 2, 2). variance, reach: float64 (n,), px² and px. positions: float64 (m, 2), px.
+        near: bool (n, m), cost: float64 (n, m); both filled.
+    """
+    for i in range(mean.shape[0]):
+        for j in range(positions.shape[0]):
+            dx, dy = mean[i, 0, 0] - positions[j, 0], mean[i, 0, 1] - positions[j, 1]
+            squared = dx * dx + dy * dy
+            near[i, j] = squared <= reach[i] * reach[i]
+            cost[i, j] = squared / variance[i]
 
 
 @compiled(allocates=True)

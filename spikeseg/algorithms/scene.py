@@ -144,12 +144,13 @@ def _run(slices: Slices, field: StarField, rules: Rules, without: Iterable[tuple
         left_out.setdefault(k, []).append(j)
     tracker = Tracker(rules)
     shifts = field.shift(np.asarray(slices.t_us, float)) if len(slices.t_us) else np.zeros((0, 2))
-    kept = []
+    kept: list[np.ndarray | None] = []
     for k, (t_us, positions) in enumerate(zip(slices.t_us, slices.positions, strict=True)):
-        kept.append(np.delete(np.arange(len(positions)), left_out.get(k, [])))
-        tracker.update(t_us, positions[kept[k]] - shifts[k])
+        kept.append(np.delete(np.arange(len(positions)), left_out[k]) if k in left_out else None)
+        tracker.update(t_us, (positions if kept[k] is None else positions[kept[k]]) - shifts[k])
     for track in tracker.tracks:
-        track.detections = [int(kept[k][j]) for k, j in zip(track.slices, track.detections, strict=True)]
+        hits = zip(track.slices, track.detections, strict=True)
+        track.detections = [j if (own := kept[k]) is None else int(own[j]) for k, j in hits]
     return tracker.tracks
 
 

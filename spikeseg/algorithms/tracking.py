@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from . import kalman
 from .kalman import Beliefs, Motion
+from .kalman_loops import gate
 
 GATE_SIGMAS = 3.0
 """A detection further from the prediction than this many standard deviations is another object's."""
@@ -139,9 +140,8 @@ class Tracker:
         variance = kalman.innovation_variance(self._beliefs)
         reach = GATE_SIGMAS * np.sqrt(variance)
         reach = np.where(rank == RANKS[-1], reach, np.minimum(reach, self.rules.gate_px))
-        squared = ((self._beliefs.mean[:, None, 0] - positions[None]) ** 2).sum(-1)
-        near = squared <= reach[:, None] ** 2
-        cost = squared / variance[:, None]
+        near, cost = np.empty((len(rank), len(positions)), bool), np.empty((len(rank), len(positions)))
+        gate(self._beliefs.mean, variance, reach, positions, near, cost)
         for now in RANKS:
             tracks = np.flatnonzero((rank == now) & near.any(1))
             free = np.flatnonzero((owner < 0) & near[tracks].any(0))

@@ -89,13 +89,6 @@ class Sparse:
         flat[self.index] = self.value
         return flat.reshape(self.shape)
 
-    def at(self, index: np.ndarray) -> np.ndarray:
-        """Values at flat indices, float64."""
-        if not len(self.index):
-            return np.zeros(len(index))
-        near = np.minimum(np.searchsorted(self.index, index), len(self.index) - 1)
-        return np.where(self.index[near] == index, self.value[near], 0.0).astype(np.float64)
-
 
 def _offsets(counts: np.ndarray) -> np.ndarray:
     offsets = np.zeros(len(counts) + 1, np.int64)
