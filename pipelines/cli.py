@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .cli_common import CHECKPOINT, network_for, say
+from .cli_detect import detect_command
 from .options import Request, shared
 from .run import MANIFEST, Done, read_manifest
 
 if TYPE_CHECKING:
     from spikeseg.sections import Config
-
-    from .runs import Network
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -41,6 +41,9 @@ def main() -> None:
     """
 
 
+main.add_command(detect_command)
+
+
 @main.command()
 @click.argument("out", type=click.Path(path_type=Path), required=False)
 @click.option("--format", type=click.Choice(["h5", "mat"]), default="h5", show_default=True, help="One HDF5 file, or many .mat.")
@@ -63,7 +66,7 @@ def simulate(request: Request, out: Path | None, output: str | None, format: str
     if folder is None or (out and output):
         raise click.UsageError("give the folder to write to once: spikeseg simulate OUT")
     done = into_folder(request.load(), folder, format=format, force=request.force)
-    _say(done, f"recordings in {folder}", f"spikeseg prepare --dataset ebssa --data-root {folder}")
+    say(done, f"recordings in {folder}", f"spikeseg prepare --dataset ebssa --data-root {folder}")
 
 
 @main.command()
@@ -88,12 +91,9 @@ def prepare(request: Request, output: str | None) -> None:
         click.echo(f"skipped {name}: {reason}", err=True)
     skipped = f", {len(told['skipped'])} files skipped" if told["skipped"] else ""
     counts = f"{told['recordings']} recordings, {told['windows']} windows{skipped}"
-    _say(done, f"{done.path / STORE} ({counts})", request.next("train-layer conv2"))
+    say(done, f"{done.path / STORE} ({counts})", request.next("train-layer conv2"))
 
 
-CHECKPOINT = click.option(
-    "--checkpoint", metavar="PATH", type=click.Path(path_type=Path), help="Network: a checkpoint or a run [newest run's best]."
-)
 UNLABELLED = ("files", "nmnist")
 """Datasets of which nothing says that they are labelled."""
 MODES = click.Choice(["event", "pixel", "object", "volume", "track"])
@@ -142,7 +142,7 @@ def train_layer_command(
     _report(done.path, [layer])
     later = [other for other in learned_layers(cfg) if other > layer]
     named = f" --name {name}" if name != "auto" else ""
-    _say(done, f"{layer} in {done.path}", request.next(f"train-layer {later[0]}{named}") if later else _after(cfg, request))
+    say(done, f"{layer} in {done.path}", request.next(f"train-layer {later[0]}{named}") if later else _after(cfg, request))
 
 
 @main.command("train")
@@ -164,7 +164,7 @@ def train_command(request: Request, resume: str | None, name: str, no_tensorboar
     cfg = request.load(stored=_stored(resume))
     done = train(cfg, name=name, force=request.force, resume=resume, tensorboard=False if no_tensorboard else None)
     _report(done.path, learned_layers(cfg))
-    _say(done, f"a trained network in {done.path}", _after(cfg, request))
+    say(done, f"a trained network in {done.path}", _after(cfg, request))
 
 
 def _after(cfg: Config, request: Request) -> str:
@@ -229,7 +229,7 @@ def evaluate_command(
 
     request = request.also("tracking.object_threshold", threshold)
     request = request.also("evaluation.spatial_tolerance_px", spatial_tolerance)
-    cfg, network = _network(request, checkpoint)
+    cfg, network = network_for(request, checkpoint)
     copy = Path(output) if output else None
     done = evaluate(
         cfg, network, split=split, modes=modes or MODES.choices, sensor=camera, threshold=threshold, output=copy,
@@ -239,7 +239,7 @@ def evaluate_command(
     click.echo(table(metrics))
     if per_recording:
         click.echo("\n" + table_by_recording(metrics))
-    _say(done, f"{copy or f'{done.path / METRICS} and {TABLE}'}", "spikeseg detect RECORDING")
+    say(done, f"{copy or f'{done.path / METRICS} and {TABLE}'}", "spikeseg detect RECORDING")
 
 
 @main.command("sweep")
@@ -260,12 +260,12 @@ def sweep_command(request: Request, checkpoint: Path | None, split: str, output:
     from .sweep import SWEEP, TABLE, sweep
     from .sweep_points import table
 
-    cfg, network = _network(request, checkpoint)
+    cfg, network = network_for(request, checkpoint)
     copy = Path(output) if output else None
     done = sweep(cfg, network, split=split, output=copy, force=request.force)
     click.echo(table(json.loads((done.path / SWEEP).read_text())))
     following = request.next("evaluate --set evaluation.readout=calibrated" if split == "train" else "sweep")
-    _say(done, f"{copy or f'{done.path / SWEEP} and {TABLE}'}", following)
+    say(done, f"{copy or f'{done.path / SWEEP} and {TABLE}'}", following)
 
 
 @main.command("cross-validate")
@@ -295,53 +295,7 @@ def cross_validate_command(request: Request, folds: int, final: bool, no_tensorb
     click.echo(table(result))
     if result["final"]:
         click.echo("\n" + metrics_table(result["final"]["metrics"]))
-    _say(done, f"{copy or f'{done.path / RESULT} and {TABLE}'}", request.next("train"))
-
-
-@main.command("detect")
-@click.argument("places", metavar="RECORDING...", nargs=-1, required=True)
-@CHECKPOINT
-@click.option("--lenient", is_flag=True, default=None, help="Accept recordings of which more than 1 % must be dropped.")
-@click.option("--hulk/--no-hulk", default=None, help="Objects from single spikes (HULK), or connected blobs [no].")
-@click.option("--smash/--no-smash", default=None, help="Under --hulk: group instances, or take each as an object [yes].")
-@click.option("--plot", is_flag=True, help="Also draw each recording: events, saliency, tracks (needs matplotlib).")
-@shared(output="Folder to write to [the run's].")
-def detect_command(
-    request: Request, places: tuple[str, ...], checkpoint: Path | None, output: str | None, plot: bool
-) -> None:
-    """Run a network on recordings, without labels: objects, tracks, and a score for every event.
-
-    Writes detections.json, tracks.csv and <recording>.events.npz. Without a configuration the network's own holds.
-
-    \b
-    Example: one recording of an EBSSA file
-      spikeseg detect labelled_ebssa.h5::DAVIS_0003 -o found
-    """
-    from .detect import DETECTIONS, detect
-
-    cfg, network = _network(request, checkpoint)
-    done = detect(cfg, network, places, output=Path(output) if output else None, force=request.force, plot=plot)
-    for told in json.loads((done.path / DETECTIONS).read_text())["recordings"]:
-        click.echo(f"{told['name']}: {told['tracks']} tracks in {len(told['windows'])} windows")
-    _say(done, f"detections.json, tracks.csv and events of {len(places)} recordings in {done.path}", "spikeseg status")
-
-
-def _network(request: Request, checkpoint: Path | None) -> tuple[Config, Network]:
-    """The network a command means, and the configuration to run it with.
-
-    --checkpoint names it; else, with a configuration, it is the one trained with that; else the newest run's. Without a
-    configuration the network's own holds."""
-    from .runs import as_read, network_at, network_of, newest_run, own_config
-
-    place = checkpoint
-    if place is None and not request.configured:
-        place = newest_run(request.load().output_dir)
-    if place is None:
-        cfg = request.load()
-        return cfg, network_of(cfg)
-    network = network_at(place)
-    cfg = request.load(stored=own_config(network))
-    return cfg, as_read(cfg, network)
+    say(done, f"{copy or f'{done.path / RESULT} and {TABLE}'}", request.next("train"))
 
 
 @main.command("status")
@@ -389,9 +343,4 @@ def demo_command(request: Request, output: str | None) -> None:
     click.echo(f"metrics     {made.metrics.path / METRICS}")
     if made.detections:
         click.echo(f"detections  {made.detections.path}")
-    _say(Done(made.network.path, made.network.key, made.ran), f"the demo in {made.network.path}", "spikeseg detect RECORDING")
-
-
-def _say(done: Done, what: str, following: str) -> None:
-    """The last line of every command: what was written, and what to run next."""
-    click.echo(f"{'wrote' if done.ran else 'up to date:'} {what}; next: {following}")
+    say(Done(made.network.path, made.network.key, made.ran), f"the demo in {made.network.path}", "spikeseg detect RECORDING")

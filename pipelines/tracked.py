@@ -55,17 +55,22 @@ def slices_of(view: View, maps: Iterator[Sparse] | Sequence[Sparse], threshold: 
 def track(view: View, slices: Sequence[Sequence[Slice]], settings: TrackingConfig) -> tuple[Tracks, list[np.ndarray]]:
     """The tracks of all objects, in sensor pixels, and `Found.owners`."""
     _, height, width = view.shape
-    scale = (view.sensor_size[0] / width, view.sensor_size[1] / height)
     flat = [part for window in slices for part in window]
-    positions = [
-        np.stack([to_sensor(part.blobs.objects[name], by) for name, by in zip("xy", scale, strict=True)], 1) for part in flat
-    ]
-    tracks = find_tracks(Slices([(part.start_us + part.end_us) / 2 for part in flat], positions), settings)
+    tracks = find_tracks(in_sensor(flat, (height, width), view.sensor_size), settings)
     owners = [np.zeros(len(part.blobs.objects), np.int32) for part in flat]
     for one in tracks.tracks:
         for k, j in zip(one.slices, one.detections, strict=True):
             owners[k][j] = one.id
     return tracks, owners
+
+
+def in_sensor(parts: Sequence[Slice], size: tuple[int, int], sensor_size: tuple[int, int]) -> Slices:
+    """Detections in sensor pixels, for the tracker. size: (height, width) of the frames; sensor_size: (width, height)."""
+    scale = (sensor_size[0] / size[1], sensor_size[1] / size[0])
+    positions = [
+        np.stack([to_sensor(part.blobs.objects[name], by) for name, by in zip("xy", scale, strict=True)], 1) for part in parts
+    ]
+    return Slices([(part.start_us + part.end_us) / 2 for part in parts], positions)
 
 
 def unravelled(

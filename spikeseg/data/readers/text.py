@@ -48,7 +48,7 @@ def _layout(where: str, head: list[str]) -> tuple[int, list[int], str]:
     """Lines to skip, the columns of t, x, y, p, and the first line of events ("" if there is none)."""
     columns: list[int] | None = None
     for number, line in enumerate(head):
-        words = _split(line.lstrip("# "))
+        words = split_line(line.lstrip("# "))
         fields = find_fields(words) if columns is None else None
         if fields is not None:
             columns = [words.index(fields[field]) for field in "txyp"]
@@ -69,12 +69,12 @@ def _table(path: str | Path, skip: int, columns: list[int], first: str) -> np.nd
     """(N, 4) float64: t, x, y, p. Raises ValueError as np.loadtxt does."""
     if not first:
         return np.empty((0, 4))
-    words = _split(first)
+    words = split_line(first)
     polarity = columns[3]
     as_word = polarity < len(words) and words[polarity].lower() in WORDS
     table = np.loadtxt(
         path,
-        delimiter=_delimiter(first),
+        delimiter=delimiter_of(first),
         skiprows=skip,
         usecols=columns if len(words) != 4 else None,
         converters={polarity: _polarity_word} if as_word else None,
@@ -87,10 +87,10 @@ def _table(path: str | Path, skip: int, columns: list[int], first: str) -> np.nd
 
 def _complaint(path: str | Path, skip: int, columns: list[int], first: str) -> str:
     """What is wrong with the first line that np.loadtxt refused, whose own row counts from 0 or from 1."""
-    width = len(_split(first))
+    width = len(split_line(first))
     with open(path, encoding="utf-8-sig") as file:
         for number, line in enumerate(islice(file, skip, None), start=skip + 1):
-            words = line.split("#")[0].strip().split(_delimiter(first))
+            words = line.split("#")[0].strip().split(delimiter_of(first))
             if not any(words):
                 continue
             if len(words) <= max(columns) or (width == 4 and len(words) != 4):
@@ -101,12 +101,12 @@ def _complaint(path: str | Path, skip: int, columns: list[int], first: str) -> s
     return "holds something that is no number"
 
 
-def _delimiter(line: str) -> str | None:
+def delimiter_of(line: str) -> str | None:
     return next((mark for mark in (",", ";", "\t") if mark in line), None)
 
 
-def _split(line: str) -> list[str]:
-    return [word.strip().strip("\"'") for word in line.split(_delimiter(line))]
+def split_line(line: str) -> list[str]:
+    return [word.strip().strip("\"'") for word in line.split(delimiter_of(line))]
 
 
 def _is_number(word: str) -> bool:
