@@ -29,7 +29,7 @@ import tonic.transforms
 from measure import interleaved, nothing, number, options, peak_memory, rates, ratios, spread, summary, table, write_json
 
 from spikeseg.config import load_config
-from spikeseg.data import background, frames, store, transforms
+from spikeseg.data import background, frames, staging, store, store_plan
 from spikeseg.data.datasets import ebssa
 from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.pipelines import prepare, run, simulate
@@ -204,9 +204,9 @@ class Clock:
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
     ("read", ebssa, "read_raw"), ("read", ebssa, "read_truth"), ("check", ebssa, "checked"),
-    ("transform", transforms, "apply"), ("frame", frames, "blocks"), ("frame", frames, "starts"),
-    ("background", background.Background, "update"),
-    ("compress and write", store.FramesWriter, "add"), ("compress and write", store.FramesWriter, "_finish"),
+    ("transform", staging, "apply"), ("lay down", staging, "stage"),
+    ("frame", frames, "blocks"), ("frame", frames, "starts"), ("frame", frames, "fill"),
+    ("background", background.Background, "update"), ("compress and write", store_plan.FilePlan, "write"),
     ("flush to the disk", run, "fsync_tree"), ("hash", run, "list_outputs"),
 )  # fmt: skip
 """What is timed: name of the part, where its function is, and the function."""

@@ -80,7 +80,7 @@ def answers(
 ) -> Iterator[Answer]:
     """What `ask` makes of every recording with every detector, in order, under a progress bar."""
     from .console import progress
-    from .parallel import ordered
+    from .parallel import Workers, ordered
 
     pairs = [(detector, r) for r in recordings for detector in detectors]
 
@@ -88,7 +88,7 @@ def answers(
         detector, r = pair
         return ask(detector, subject_of(store, r, cfg))
 
-    yield from progress(ordered(one, pairs, cfg.data.num_workers, threads=True), what, "answer", total=len(pairs))
+    yield from progress(ordered(one, pairs, Workers.of(cfg), threads=True), what, "answer", total=len(pairs))
 
 
 def of_each(
@@ -96,10 +96,10 @@ def of_each(
 ) -> Iterator[Answer]:
     """What `ask` makes of every recording, in order, under a progress bar."""
     from .console import progress
-    from .parallel import ordered
+    from .parallel import Workers, ordered
 
     def one(r: int) -> Answer:
         return ask(subject_of(store, r, cfg))
 
-    found = ordered(one, recordings, cfg.data.num_workers, threads=True)
+    found = ordered(one, recordings, Workers.of(cfg), threads=True)
     yield from progress(found, what, "recording", total=len(recordings))

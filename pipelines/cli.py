@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spikeseg.errors import InputError
+
 from .cli_common import CHECKPOINT, network_for, say
 from .cli_detect import detect_command
 from .options import Request, shared
@@ -70,9 +72,12 @@ def simulate(request: Request, out: Path | None, output: str | None, format: str
 
 
 @main.command()
+@click.option("--strict", is_flag=True, help="Exit with 3 when a recording could not be read, after preparing the others.")
 @shared(output="Folder of the cache [./data_cache].", data=True)
-def prepare(request: Request, output: str | None) -> None:
+def prepare(request: Request, strict: bool, output: str | None) -> None:
     """Read recordings and cut them into frames for the network, cached on disk.
+
+    A recording that cannot be read is left out, reported here and named in the manifest; the others are prepared.
 
     \b
     Example: your own recordings, in any format that can be read
@@ -92,6 +97,8 @@ def prepare(request: Request, output: str | None) -> None:
     skipped = f", {len(told['skipped'])} files skipped" if told["skipped"] else ""
     counts = f"{told['recordings']} recordings, {told['windows']} windows{skipped}"
     say(done, f"{done.path / STORE} ({counts})", request.next("train-layer conv2"))
+    if strict and told["skipped"]:
+        raise InputError(f"--strict: {len(told['skipped'])} recordings could not be read, {told['recordings']} are prepared")
 
 
 UNLABELLED = ("files", "nmnist")

@@ -123,7 +123,7 @@ def write_detections(
 
     from .detectors import load_network
     from .device import network_device
-    from .parallel import ordered
+    from .parallel import Workers, ordered
 
     device = network_device(cfg.device, cfg.backend)
     model = load_network(cfg, str(network.checkpoint), device)
@@ -133,7 +133,7 @@ def write_detections(
         recording = read(place, lenient=cfg.data.lenient)
         return recording, detect_recording(cfg, model, recording, reading)
 
-    for recording, result in ordered(one, recordings, cfg.data.num_workers, threads=True):
+    for recording, result in ordered(one, recordings, Workers.of(cfg), threads=True):
         found.append(result.summary)
         rows += result.track_rows
         atomic_write(folder / f"{recording.name}.events.npz", _npz(result.events))

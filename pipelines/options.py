@@ -23,6 +23,7 @@ KEYS = {
     "device": "device",
     "backend": "backend",
     "jobs": "data.num_workers",
+    "dask": "data.dask",
     "log_level": "logging.log_level",
     "dataset": "data.dataset",
     "data_root": "data.data_root",
@@ -38,7 +39,7 @@ KEYS = {
 }
 """Options that stand for one key of the configuration. Left out, the configuration's value holds."""
 
-UNTOLD = ("device", "backend", "jobs", "log_level")
+UNTOLD = ("device", "backend", "jobs", "dask", "log_level")
 """Options that change no result, so that the next command need not repeat them."""
 
 READING = ("evaluation", "tracking")
@@ -63,6 +64,7 @@ LAST = [
     click.option("--backend", type=BACKENDS, show_default="auto", help="Kernels: auto is cuda on a GPU, else cpu; same result."),
     click.option("--seed", type=int, show_default="42", help="Seed of everything random."),
     click.option("--jobs", type=click.IntRange(min=0), metavar="N", help="Processes for preparing, threads for the network."),
+    click.option("--dask", metavar="ADDRESS", help="Have recordings done by a Dask cluster: its scheduler, tcp://host:port."),
     click.option("--log-level", metavar="LEVEL", type=LEVELS, show_default="INFO", help="DEBUG to ERROR."),
     click.option("--force", is_flag=True, help="Run again what is up to date."),
     click.option("--debug", is_flag=True, help="Show a traceback with an error."),

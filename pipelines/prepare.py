@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from spikeseg.errors import InputError
 
 from . import simulate
 from .console import progress
-from .parallel import ordered
+from .parallel import Workers, ordered
 from .run import MANIFEST, Done, finished, read_manifest, run_stage, stage_key
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from spikeseg.data.datasets import Entry
     from spikeseg.data.frames import FrameSpec, Windows
     from spikeseg.data.recording import Recording
+    from spikeseg.data.store import FilePlan, Staged
     from spikeseg.sections import Config
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 STAGE, VERSION = "prepare", 1
 STORE = "frames.zarr"
 """Name of the zarr store inside the stage's folder."""
+PROBE_SIZE = (240, 180)
+"""Sensor on which the transforms are tried before any recording is read."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def prepare(cfg: Config, *, force: bool = False) -> Done:
     """Frames of every recording in ``cache_dir/frames/<key>/frames.zarr``, made now unless they are there.
 
     With the dataset "synthetic" and no data_root the recordings are simulated first, into the cache.
-    In the dataset "files", files that cannot be read are left out, counted and named in the manifest.
+    Recordings that cannot be read are left out, counted and named in the manifest.
 
     Raises InputError when nothing can be read, or the cache cannot be written."""
     planned = plan(cfg)
@@ -150,35 +153,30 @@ def _entries(cfg: Config, root: str | Path | None) -> list[Entry]:
 
 def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
     from spikeseg.data.store import FramesWriter
+    from spikeseg.data.transforms import build
 
     entries = planned.entries
-    skipped: dict[str, str] = {}
     if _simulated(cfg):
         entries = _entries(cfg, simulate.into_cache(cfg).path)
-    if cfg.data.dataset == "files":
-        entries, skipped = _readable(entries, cfg)
-    parts = splits_of(cfg, [entry.name for entry in entries])
-    attrs = {"dataset": cfg.data.dataset, "transforms": list(cfg.data.transforms), "seed": cfg.seed}
-    windows, dropped = 0, {}
-    with FramesWriter(folder / STORE, frame_spec(cfg), attrs) as writer:
-        for framed in progress(_framed(cfg, entries), "framing", "recording", total=len(entries)):
-            recording = framed.recording
-            ones, others = itertools.tee(framed.parts)
-            writer.add(
-                recording, (part for part, _ in ones), framed.kept, (rates for _, rates in others), parts[recording.name]
-            )
-            windows += len(framed.start_us)
-            if not framed.kept.any():
-                log.warning("%s: none of its %d events is left after data.transforms", recording.name, len(framed.kept))
-            if recording.dropped:
-                dropped[recording.name] = recording.dropped
-                log.warning("%s: %s", recording.name, _told(recording.dropped))
+    build(list(cfg.data.transforms), PROBE_SIZE)  # what does not hold for any recording is no fault of one
+    scratch = folder.absolute() / ".staged"
+    staged, skipped, dropped = _staged(cfg, entries, scratch)
+    if not staged:
+        first = next(iter(skipped.values()))
+        raise InputError(f"data.data_root: none of the {len(entries)} files in {cfg.data.data_root} can be read; {first}")
+    windows = sum(len(one.start_us) for one in staged)
     if not windows:
-        raise InputError(f"data.data_root: the {len(entries)} recordings hold no events")
+        raise InputError(f"data.data_root: the {len(staged)} recordings hold no events")
+    parts = splits_of(cfg, [one.name for one in staged])
+    attrs = {"dataset": cfg.data.dataset, "transforms": list(cfg.data.transforms), "seed": cfg.seed}
+    with FramesWriter(folder / STORE, frame_spec(cfg), attrs, functools.partial(_write, Workers.of(cfg))) as writer:
+        for one in staged:
+            writer.add_staged(one, parts[one.name])
+    shutil.rmtree(scratch)
     return {
         "seed": cfg.seed,
         "device": "cpu",
-        "recordings": len(entries),
+        "recordings": len(staged),
         "windows": windows,
         "splits": parts,
         "dropped": dropped,
@@ -186,29 +184,53 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
     }
 
 
-def _told(dropped: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+def _staged(
+    cfg: Config, entries: list[Entry], scratch: Path
+) -> tuple[list[Staged], dict[str, str], dict[str, dict[str, int]]]:
+    """The recordings that can be read, laid down in scratch; the others with the reason; what was dropped of each."""
+    task = functools.partial(
+        _stage, spec=frame_spec(cfg), transforms=list(cfg.data.transforms), lenient=cfg.data.lenient, scratch=scratch
+    )
+    staged, skipped, dropped = [], {}, {}
+    found = progress(ordered(task, list(enumerate(entries)), Workers.of(cfg)), "framing", "recording", total=len(entries))
+    for entry, (one, told) in zip(entries, found, strict=True):
+        if one is None:
+            skipped[entry.name] = str(told)
+            continue
+        staged.append(one)
+        if told == 0:
+            log.warning("%s: none of its %d events is left after data.transforms", one.name, len(one.events["t"]))
+        if one.dropped:
+            dropped[one.name] = dict(one.dropped)
+            log.warning("%s: %s", one.name, ", ".join(f"{count} {reason}" for reason, count in one.dropped.items()))
+    return staged, skipped, dropped
 
 
-def _readable(entries: list[Entry], cfg: Config) -> tuple[list[Entry], dict[str, str]]:
-    """The entries that can be read, and the others with the reason. Raises InputError when none can."""
-    tries = ordered(functools.partial(_fault, lenient=cfg.data.lenient), entries, cfg.data.num_workers)
-    faults = list(progress(tries, "checking files", "file", total=len(entries)))
-    good = [entry for entry, fault in zip(entries, faults, strict=True) if fault is None]
-    skipped = {entry.name: fault for entry, fault in zip(entries, faults, strict=True) if fault is not None}
-    if not good:
-        first = next(iter(skipped.values()))
-        raise InputError(f"data.data_root: none of the {len(entries)} files in {cfg.data.data_root} can be read; {first}")
-    return good, skipped
+def _stage(
+    numbered: tuple[int, Entry], spec: FrameSpec, transforms: list[dict[str, Any]], lenient: bool, scratch: Path
+) -> tuple[Staged | None, int | str]:
+    """A recording laid down, and how many of its events passed the transforms; or None, and why it cannot be read."""
+    from spikeseg.data.staging import stage
+    from spikeseg.data.transforms import build
 
-
-def _fault(entry: Entry, lenient: bool) -> str | None:
-    """Why an entry cannot be read, or None."""
+    number, entry = numbered
+    folder = scratch / str(number)
+    shutil.rmtree(folder, ignore_errors=True)  # of a worker that died
     try:
-        entry.load(lenient)
+        recording = entry.load(lenient)
+        return stage(recording, spec, build(transforms, recording.sensor_size), folder)
     except InputError as error:
-        return str(error)
-    return None
+        shutil.rmtree(folder, ignore_errors=True)
+        return None, str(error)
+
+
+def _write(workers: Workers, files: Sequence[FilePlan]) -> None:
+    for _ in progress(ordered(_write_file, files, workers), "writing", "file", total=len(files)):
+        pass
+
+
+def _write_file(file: FilePlan) -> None:
+    file.write()
 
 
 @dataclass(frozen=True)
@@ -228,31 +250,10 @@ class Framed:
     parts: Iterable[tuple[Windows, np.ndarray]]
 
 
-def _framed(cfg: Config, entries: list[Entry]) -> Iterator[Framed]:
-    work = functools.partial(
-        _load_and_frame, spec=frame_spec(cfg), transforms=list(cfg.data.transforms), lenient=cfg.data.lenient
-    )
-    jobs = cfg.data.num_workers
-    return ordered(functools.partial(_complete, work) if jobs > 1 else work, entries, jobs)
+def frame_recording(recording: Recording, spec: FrameSpec, chain: list[dict[str, Any]]) -> Framed:
+    """Transforms, windows and background rates of one recording, as `prepare` stores them: what `detect` runs on.
 
-
-def _load_and_frame(
-    entry: Entry, spec: FrameSpec, transforms: list[dict[str, Any]], lenient: bool, reuse: bool = True
-) -> Framed:
-    return frame_recording(entry.load(lenient), spec, transforms, reuse=reuse)
-
-
-def _complete(work: Callable[..., Framed], entry: Entry) -> Framed:
-    """All windows at once: what another process can send."""
-    framed = work(entry, reuse=False)
-    return dataclasses.replace(framed, parts=list(framed.parts))
-
-
-def frame_recording(recording: Recording, spec: FrameSpec, chain: list[dict[str, Any]], *, reuse: bool = False) -> Framed:
-    """Transforms, windows and background rates of one recording: what `prepare` stores and `detect` runs on.
-
-    Windows count from the recording's first event, whether or not the transforms keep it. With `reuse` the frames of a part
-    are gone when the next part is asked for (see ``spikeseg.data.frames.blocks``)."""
+    Windows count from the recording's first event, whether or not the transforms keep it."""
     from spikeseg.data import background, frames, transforms
 
     events, kept = transforms.apply(recording.events, transforms.build(chain, recording.sensor_size))
@@ -263,7 +264,7 @@ def frame_recording(recording: Recording, spec: FrameSpec, chain: list[dict[str,
 
         def __iter__(self) -> Iterator[tuple[Windows, np.ndarray]]:
             estimator = background.Background()
-            for windows in frames.blocks(events, recording.sensor_size, spec, origin_us=origin, reuse=reuse):
+            for windows in frames.blocks(events, recording.sensor_size, spec, origin_us=origin):
                 yield windows, estimator.update(windows.frames)
 
     return Framed(recording, kept, frames.starts(events, spec, origin), Parts())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from spikeseg.errors import InputError
 
 from .console import progress
-from .parallel import ordered
+from .parallel import Workers, ordered
 from .run import Done, run_in_folder, run_stage, stage_key
 
 if TYPE_CHECKING:
@@ -80,5 +80,5 @@ def _recordings(cfg: Config) -> Iterator[Recording]:
 
     asked = simulation(cfg)
     make = functools.partial(simulate_recording, asked)
-    found = ordered(make, range(asked.recordings), cfg.data.num_workers)
+    found = ordered(make, range(asked.recordings), Workers.of(cfg))
     return progress(found, "simulating", "recording", total=asked.recordings)

@@ -143,6 +143,7 @@ class DataConfig:
     sensor: str = key("all", choices=("ATIS", "DAVIS", "all"))
     batch_size: int = key(1, low=1)
     num_workers: int = key(0, low=0)  # processes for reading and preparing, threads for the network
+    dask: str | None = key(None)  # address of a Dask scheduler, tcp://host:port, whose workers do it instead
     n_timesteps: int = key(10, low=1)
     timestep_ms: float = key(10.0, low=0.001)
     window_overlap: float = key(0.0, low=0.0, high=0.99)  # share of a window that the next one sees again

@@ -192,13 +192,18 @@ def frame(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, 
     Raises:
         InputError: unsorted events, coordinates outside the sensor, more than 65,535 events in one pixel and step.
     """
+    start_us = starts(events, spec, origin_us)
+    return Windows(start_us, fill(events, sensor_size, spec, start_us))
+
+
+def fill(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, start_us: np.ndarray) -> np.ndarray:
+    """The windows that start at these times, int64 (N,), rising: (N, T, 2, H, W). Raises as ``frame`` does."""
     filler = _Filler(events, sensor_size, spec)
-    start_us = _starts(filler.t, spec, origin_us)
     frames = filler.empty(len(start_us))
     for first in range(0, len(start_us), filler.at_once):
         part = slice(first, first + filler.at_once)
         filler.fill(start_us[part], frames[part])
-    return Windows(start_us, frames)
+    return frames
 
 
 class _Filler:

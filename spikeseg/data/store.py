@@ -13,7 +13,7 @@ The attribute "contents" of the root names the recordings in order, with the row
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ import numpy as np
 
 from spikeseg.data.frames import FrameSpec, Windows
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recording
-from spikeseg.data.store_arrays import COLUMNS, SAMPLES, SMALL, ArrayReader, ArrayWriter, Finished, rewritten
+from spikeseg.data.store_arrays import COLUMNS, SAMPLES, SMALL, ArrayReader, Finished, rewritten
+from spikeseg.data.store_plan import FilePlan, Held, PlannedArrays, Rows
 from spikeseg.data.store_spikes import Spikes, SpikeWriter
 from spikeseg.errors import InputError
 
-__all__ = ["SPLITS", "Frames", "FramesWriter", "RecordingInfo", "SpikeWriter", "Spikes", "resplit"]
+__all__ = ["SPLITS", "FilePlan", "Frames", "FramesWriter", "RecordingInfo", "SpikeWriter", "Spikes", "Staged", "resplit"]
 
 KIND = "spikeseg frames, version 1"
 SPLITS = ("train", "val", "test")
@@ -76,7 +77,7 @@ def group_of(spec: FrameSpec, sensor_size: tuple[int, int]) -> str:
 
 
 class FramesWriter(Finished):
-    """Writes the cache, recording by recording, in bounded memory.
+    """Writes the cache: recordings are added one by one, and written at the end, file by file.
 
         with FramesWriter(path, spec, attrs) as writer:
             writer.add(recording, windows, kept, background, "train")
@@ -87,100 +88,149 @@ class FramesWriter(Finished):
         path: a folder that does not exist yet.
         spec: how the windows were made.
         attrs: anything else that JSON can hold, given back by ``Frames.attrs``.
+        write: has every file written, in any order, perhaps by other processes; by default here, one after the other.
 
     Raises InputError when the folder exists or cannot be made.
     """
 
-    def __init__(self, path: str | Path, spec: FrameSpec, attrs: Mapping[str, Any] | None = None) -> None:
-        self.spec, self.attrs = spec, dict(attrs or {})
-        self._out = ArrayWriter(path, KIND)
-        self._recordings: list[RecordingInfo] = []
-
-    def add(
+    def __init__(
         self,
-        recording: Recording,
-        windows: Windows | Iterable[Windows],
-        kept: np.ndarray,
-        background: np.ndarray | Iterable[np.ndarray],
-        split: str,
+        path: str | Path,
+        spec: FrameSpec,
+        attrs: Mapping[str, Any] | None = None,
+        write: Callable[[Sequence[FilePlan]], None] | None = None,
     ) -> None:
-        """Append a recording.
+        self.spec, self.attrs = spec, dict(attrs or {})
+        self._out = PlannedArrays(path, KIND)
+        self._write = write or _write_here
+        self._recordings: list[RecordingInfo] = []
+        self._names: set[str] = set()
+
+    def add(self, recording: Recording, windows: Windows, kept: np.ndarray, background: np.ndarray, split: str) -> None:
+        """Append a recording that is in memory.
 
         Args:
-            windows: its windows, or an iterator over parts of them in order, for recordings too long for memory.
+            windows: its windows.
             kept: bool, one entry per event of ``recording.events``.
-            background: float32 (N, 2, hb, wb), or an iterator over the same parts of it.
+            background: float32 (N, 2, hb, wb).
             split: one of ``SPLITS``.
 
         Raises:
             InputError: a name that is already there, or a split that does not exist.
             ValueError: arrays whose lengths or shapes do not belong together.
         """
-        if split not in SPLITS:
-            raise InputError(f"{recording.name}: split {split!r}, must be one of {', '.join(SPLITS)}")
-        if recording.name in {info.name for info in self._recordings}:
-            raise InputError(f"{recording.name}: a second recording of this name ({recording.source}); rename one")
         if len(kept) != len(recording.events):
             raise ValueError(f"{recording.name}: kept has {len(kept)} entries for {len(recording.events)} events")
-        if isinstance(windows, Windows):
-            windows = [windows]
-        if isinstance(background, np.ndarray):
-            background = [background]
-        group = group_of(self.spec, recording.sensor_size)
-        first = self._out.rows(f"{group}/start_us")
-        for part, rates in zip(windows, background, strict=True):
-            self._add_windows(group, recording, part, rates)
-        last = self._out.rows(f"{group}/start_us")
+        shape = (len(windows.start_us), self.spec.n_timesteps, 2, *self.spec.size(recording.sensor_size))
+        if windows.frames.shape != shape or len(background) != shape[0]:
+            raise ValueError(
+                f"{recording.name}: frames {windows.frames.shape}, background {background.shape}, "
+                f"start_us {windows.start_us.shape}; the frames must be {shape}"
+            )
         t = recording.events["t"]
-        self._recordings.append(
-            RecordingInfo(
+        frames = windows.frames.astype(bool if self.spec.normalize else np.uint16, copy=False)
+        self.add_staged(
+            Staged(
                 name=recording.name,
+                source=recording.source,
                 sensor=recording.sensor,
                 sensor_size=(int(recording.sensor_size[0]), int(recording.sensor_size[1])),
-                split=split,
-                dropped={reason: int(count) for reason, count in recording.dropped.items()},
-                n_windows=last - first,
+                dropped=recording.dropped,
                 t_start=int(t[0]) if len(t) else None,
                 t_end=int(t[-1]) if len(t) else None,
-                events=self._add_table("events", recording.events, EVENT_DTYPE, kept=np.asarray(kept, bool)),
-                windows=(first, last),
-                labels=self._add_optional("labels", recording.labels, LABEL_DTYPE),
-                truth=self._add_optional("truth", recording.truth, TRUTH_DTYPE),
+                frames=Held(frames),
+                background=Held(background.astype(np.float32)),
+                start_us=Held(windows.start_us.astype(np.int64)),
+                events={**_held(recording.events.astype(EVENT_DTYPE)), "kept": Held(np.asarray(kept, bool))},
+                labels=None if recording.labels is None else recording.labels.astype(LABEL_DTYPE),
+                truth=None if recording.truth is None else _held(recording.truth.astype(TRUTH_DTYPE)),
+            ),
+            split,
+        )
+
+    def add_staged(self, staged: Staged, split: str) -> None:
+        """Append a recording whose rows are made when they are written. Raises as `add` does."""
+        if split not in SPLITS:
+            raise InputError(f"{staged.name}: split {split!r}, must be one of {', '.join(SPLITS)}")
+        if staged.name in self._names:
+            raise InputError(f"{staged.name}: a second recording of this name ({staged.source}); rename one")
+        group = group_of(self.spec, staged.sensor_size)
+        first, count = self._out.rows(f"{group}/start_us"), len(staged.start_us)
+        put, index = self._out.append, np.full(count, len(self._recordings), np.int32)
+        put(f"{group}/background", staged.background, SMALL, "sample polarity block_y block_x",
+            units="events per pixel and step")  # fmt: skip
+        put(f"{group}/frames", staged.frames, SAMPLES, "sample step polarity y x",
+            units="1" if self.spec.normalize else "events")  # fmt: skip
+        put(f"{group}/recording", Held(index), COLUMNS, "sample")
+        put(f"{group}/start_us", staged.start_us, COLUMNS, "sample", units="µs")
+        self._names.add(staged.name)
+        self._recordings.append(
+            RecordingInfo(
+                name=staged.name,
+                sensor=staged.sensor,
+                sensor_size=staged.sensor_size,
+                split=split,
+                dropped={reason: int(count) for reason, count in staged.dropped.items()},
+                n_windows=count,
+                t_start=staged.t_start,
+                t_end=staged.t_end,
+                events=self._add_table("events", staged.events),
+                windows=(first, first + count),
+                labels=None if staged.labels is None else self._add_table("labels", _held(staged.labels)),
+                truth=None if staged.truth is None else self._add_table("truth", staged.truth),
             )
         )
 
-    def _add_windows(self, group: str, recording: Recording, part: Windows, rates: np.ndarray) -> None:
-        spec, count = self.spec, len(part.start_us)
-        shape = (count, spec.n_timesteps, 2, *spec.size(recording.sensor_size))
-        if part.frames.shape != shape or len(rates) != count:
-            raise ValueError(
-                f"{recording.name}: frames {part.frames.shape}, background {rates.shape}, "
-                f"start_us {part.start_us.shape}; the frames must be {shape}"
-            )
-        frames = part.frames.astype(bool if spec.normalize else np.uint16, copy=False)
-        index = np.full(count, len(self._recordings), np.int32)
-        put = self._out.append
-        put(f"{group}/frames", frames, SAMPLES, "sample step polarity y x", units="1" if spec.normalize else "events")
-        put(f"{group}/background", rates.astype(np.float32), SMALL, "sample polarity block_y block_x",
-            units="events per pixel and step")  # fmt: skip
-        put(f"{group}/recording", index, COLUMNS, "sample")
-        put(f"{group}/start_us", part.start_us.astype(np.int64), COLUMNS, "sample", units="µs")
-
-    def _add_optional(self, table: str, rows: np.ndarray | None, dtype: np.dtype[Any]) -> tuple[int, int] | None:
-        return None if rows is None else self._add_table(table, rows, dtype)
-
-    def _add_table(self, table: str, rows: np.ndarray, dtype: np.dtype[Any], **more: np.ndarray) -> tuple[int, int]:
-        """Append the fields of a structured array, and more columns, to a table; rows [first, last + 1)."""
-        columns = {name: rows[name].astype(dtype[name]) for name in dtype.names or ()} | more
+    def _add_table(self, table: str, columns: Mapping[str, Rows]) -> tuple[int, int]:
+        """Append columns to a table; rows [first, last + 1)."""
         first = self._out.rows(f"{table}/{next(iter(columns))}")
         for name, values in columns.items():
             self._out.append(f"{table}/{name}", values, COLUMNS, "row", **({"units": _UNITS[name]} if name in _UNITS else {}))
-        return first, first + len(rows)
+        return first, self._out.rows(f"{table}/{next(iter(columns))}")
 
     def _finish(self) -> None:
+        self._write(self._out.files())
         self._out.finish(
             {"spec": asdict(self.spec), "attrs": self.attrs, "recordings": [asdict(info) for info in self._recordings]}
         )
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A recording ready to be written.
+
+    Attributes:
+        name, source, sensor, sensor_size, dropped: see ``Recording``.
+        t_start, t_end: first and last event, µs; None without events.
+        frames, background, start_us: of every window, as in the cache.
+        events: columns t, x, y, p, kept.
+        labels: LABEL_DTYPE, or None.
+        truth: columns of TRUTH_DTYPE, or None.
+    """
+
+    name: str
+    source: str
+    sensor: str
+    sensor_size: tuple[int, int]
+    dropped: Mapping[str, int]
+    t_start: int | None
+    t_end: int | None
+    frames: Rows
+    background: Rows
+    start_us: Rows
+    events: Mapping[str, Rows]
+    labels: np.ndarray | None
+    truth: Mapping[str, Rows] | None
+
+
+def _held(table: np.ndarray) -> dict[str, Rows]:
+    """The columns of a structured array."""
+    return {name: Held(np.ascontiguousarray(table[name])) for name in table.dtype.names or ()}
+
+
+def _write_here(files: Sequence[FilePlan]) -> None:
+    for file in files:
+        file.write()
 
 
 class Frames:

@@ -56,23 +56,31 @@ COLUMNS = Layout(chunk=2**16, per_file=16)
 """Columns of long tables of numbers."""
 
 
+def new_array(
+    root: zarr.Group, name: str, rows: int, row: np.ndarray, layout: Layout, attrs: Mapping[str, Any], axes: str
+) -> Any:
+    """An empty array for so many rows like `row`."""
+    per_file = layout.rows_per_file(row.nbytes)
+    return root.create_array(
+        name,
+        shape=(rows, *row.shape),
+        chunks=(layout.chunk, *row.shape),
+        shards=(per_file, *row.shape) if per_file > layout.chunk else None,
+        dtype=row.dtype,
+        fill_value=row.dtype.type(0),
+        compressors=ZstdCodec(level=3, checksum=True),
+        config={"write_empty_chunks": True},
+        attributes=dict(attrs),
+        dimension_names=axes.split(),
+    )
+
+
 class _Column:
     """One array under construction: rows are collected until they fill a file."""
 
     def __init__(self, root: zarr.Group, name: str, row: np.ndarray, layout: Layout, attrs: Mapping[str, Any], axes: str) -> None:
         per_file = layout.rows_per_file(row.nbytes)
-        self.array: Any = root.create_array(
-            name,
-            shape=(0, *row.shape),
-            chunks=(layout.chunk, *row.shape),
-            shards=(per_file, *row.shape) if per_file > layout.chunk else None,
-            dtype=row.dtype,
-            fill_value=row.dtype.type(0),
-            compressors=ZstdCodec(level=3, checksum=True),
-            config={"write_empty_chunks": True},
-            attributes=dict(attrs),
-            dimension_names=axes.split(),
-        )
+        self.array: Any = new_array(root, name, 0, row, layout, attrs, axes)
         self.rows = 0
         self._waiting = np.zeros((per_file, *row.shape), row.dtype)
 
@@ -108,12 +116,7 @@ class ArrayWriter:
 
     def __init__(self, path: str | Path, kind: str) -> None:
         self.path, self.kind = Path(path), kind
-        if self.path.exists():
-            raise InputError(f"{path}: exists already; remove it, or write elsewhere")
-        try:
-            self._root = zarr.open_group(str(path), mode="w-", zarr_format=3)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        self._root = new_folder(self.path)
         self._columns: dict[str, _Column] = {}
 
     def append(self, name: str, rows: np.ndarray, layout: Layout, axes: str, **attrs: str) -> None:
@@ -136,11 +139,26 @@ class ArrayWriter:
         """Write what is left, then the contents (JSON) and the list of files: from now on the folder can be opened."""
         for column in self._columns.values():
             column.close()
-        found = (p for p in self.path.rglob("*") if p.is_file() and p != self.path / META)
-        files = {p.relative_to(self.path).as_posix(): _mark(p) for p in sorted(found)}
-        attrs: dict[str, Any] = {"kind": self.kind, "contents": dict(contents), "files": files}
-        attrs = json.loads(json.dumps(attrs))
-        self._root.attrs.put({**attrs, "sha256": _digest(attrs)})
+        seal(self._root, self.path, self.kind, contents)
+
+
+def new_folder(path: Path) -> zarr.Group:
+    """Raises InputError when the folder exists or cannot be made."""
+    if path.exists():
+        raise InputError(f"{path}: exists already; remove it, or write elsewhere")
+    try:
+        return zarr.open_group(str(path), mode="w-", zarr_format=3)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def seal(root: zarr.Group, path: Path, kind: str, contents: Mapping[str, Any]) -> None:
+    """Write the contents (JSON) and the list of files: from now on the folder can be opened."""
+    found = (p for p in path.rglob("*") if p.is_file() and p != path / META)
+    files = {p.relative_to(path).as_posix(): _mark(p) for p in sorted(found)}
+    attrs: dict[str, Any] = {"kind": kind, "contents": dict(contents), "files": files}
+    attrs = json.loads(json.dumps(attrs))
+    root.attrs.put({**attrs, "sha256": _digest(attrs)})
 
 
 class ArrayReader:

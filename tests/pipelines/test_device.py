@@ -5,7 +5,6 @@ import torch
 
 from spikeseg.errors import InputError
 from spikeseg.pipelines.device import network_device, require_device, torch_device
-from spikeseg.pipelines.parallel import ordered
 
 
 @pytest.fixture(params=[0, 1])
@@ -55,16 +54,3 @@ def test_the_cuda_backend_is_never_replaced(gpus):
         return
     with pytest.warns(UserWarning, match="no such GPU"), pytest.raises(InputError, match="backend: cuda needs a GPU"):
         network_device("cuda", "cuda")
-
-
-@pytest.mark.parametrize("threads", [True, False])
-@pytest.mark.parametrize("jobs", [0, 1, 2])
-def test_results_keep_the_order_of_the_items(jobs, threads):
-    assert list(ordered(abs, [-3, 1, -2], jobs, threads=threads)) == [3, 1, 2]
-
-
-@pytest.mark.parametrize("threads", [True, False])
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_what_a_worker_raises_is_raised(jobs, threads):
-    with pytest.raises(ZeroDivisionError):
-        list(ordered((1).__truediv__, [1, 0], jobs, threads=threads))

@@ -58,13 +58,26 @@ def test_only_unreadable_files_are_an_error(place, folder, left):
     assert not list((place.folder / "data_cache").rglob("frames.zarr"))
 
 
-def test_a_truncated_file_of_a_dataset_is_an_error(place):
-    place.ok("simulate", "sky", "--format", "mat", "--recordings", "2", "--duration", "0.3")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_recording_that_cannot_be_read_costs_no_other(place, jobs):
+    place.ok("simulate", "sky", "--format", "mat", "--recordings", "3", "--duration", "0.3")
     path = place.folder / "sky" / "DAVIS_0001.mat"
     path.write_bytes(path.read_bytes()[:2000])
-    assert "DAVIS_0001.mat" in place.refused("prepare", "--dataset", "ebssa", "--data-root", "sky")
-    left = [path.name for path in (place.folder / "data_cache" / "frames").iterdir() if not path.name.endswith(".lock")]
-    assert left == []
+    sky = ["prepare", "--dataset", "ebssa", "--data-root", "sky", "--jobs", str(jobs)]
+    result = place(*sky)
+    assert result.exit_code == 0 and "2 recordings" in result.stdout and "1 files skipped" in result.stdout
+    assert "skipped DAVIS_0001: " in result.stderr and "DAVIS_0001.mat" in result.stderr
+    manifest = manifest_of(place)
+    assert list(manifest["skipped"]) == ["DAVIS_0001"] and sorted(manifest["splits"]) == ["DAVIS_0000", "DAVIS_0002"]
+    assert not [name for name in manifest["outputs"] if "staged" in name]
+    assert "1 recordings could not be read, 2 are prepared" in place.refused(*sky, "--strict")
+    path.unlink()
+    assert "(2 recordings" in place.ok(*sky, "--strict")
+
+
+def test_a_transform_that_cannot_be_is_no_fault_of_the_recordings(place, folder):
+    words = place.refused("prepare", *FILES, "--set", 'data.transforms=[{"name": "DropPixle"}]')
+    assert "unknown transform 'DropPixle'" in words and "none of" not in words
 
 
 @pytest.mark.parametrize("dataset", ["files", "ebssa", "nmnist"])

@@ -70,8 +70,8 @@ def test_a_stored_view_is_the_recording_as_it_was_framed(tmp_path):
     chain = [{"name": "RefractoryPeriod", "delta": 20}]
     framed = frame_recording(recording, SPEC, chain)
     with FramesWriter(tmp_path / "frames.zarr", SPEC) as writer:
-        parts = list(framed.parts)
-        writer.add(recording, (w for w, _ in parts), framed.kept, (r for _, r in parts), "test")
+        ((windows, rates),) = framed.parts
+        writer.add(recording, windows, framed.kept, rates, "test")
     v = stored_view(Frames.open(tmp_path / "frames.zarr"), 0)
     assert np.array_equal(v.events, events) and np.array_equal(v.kept, framed.kept) and not v.kept.all()
     windows = list(v.windows())
