@@ -130,7 +130,7 @@ def write_detections(
     found, rows = [], []
 
     def one(place: str) -> tuple[Recording, Detected]:
-        recording = read(place, lenient=cfg.data.lenient)
+        recording = read(place if cfg.data.dask is None else Path(place).absolute(), lenient=cfg.data.lenient)
         return recording, detect_recording(cfg, model, recording, reading)
 
     for recording, result in ordered(one, recordings, Workers.of(cfg), threads=True):

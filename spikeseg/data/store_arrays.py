@@ -172,11 +172,11 @@ class ArrayReader:
     """
 
     def __init__(self, path: str | Path, kind: str) -> None:
-        self.path, self.kind = Path(path), kind
+        self.path, self.kind = Path(path).absolute(), kind  # for a process elsewhere, too
         if not (self.path / META).is_file():
             raise InputError(f"{path}: no {kind} here ({META} is missing)")
         try:
-            self._root = zarr.open_group(str(path), mode="r", zarr_format=3)
+            self._root = zarr.open_group(str(self.path), mode="r", zarr_format=3)
             attrs: dict[str, Any] = dict(self._root.attrs.asdict())
         except _CORRUPT as error:
             raise self.damaged(META, error) from error
