@@ -1,19 +1,22 @@
-"""Any recordings in a folder, of any format that can be read."""
+"""Any recordings in a folder, or found by a pattern, of any format that can be read; with labels, where some lie beside them."""
 
 from __future__ import annotations
 
+import glob
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from spikeseg.data.datasets.entry import Entry, checked_root, files_below, fingerprint, unique_names
+from spikeseg.data.datasets.entry import Entry, checked_root, combined, files_below, fingerprint, unique_names
 from spikeseg.data.readers import read
+from spikeseg.data.readers.labels import SUFFIX, labels_of, read_labels
 from spikeseg.data.recording import Recording
 from spikeseg.errors import InputError
 
 
 def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
-    """Every file below ``root`` (or root itself), sorted by path, except hidden ones.
+    """Every file below ``root`` (or root itself), or that a pattern finds, such as ``~/nights/**/*.raw``; sorted by path, without
+    hidden ones and labels (``readers.labels``).
 
     Whether a file is a recording shows when it is loaded: one that is not raises InputError then, for the
     caller to count and report. Raises InputError if there is no such folder, it holds no file, or ``sensor``
@@ -21,16 +24,31 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
     """
     if sensor != "all":
         raise InputError(f"data.sensor: {sensor!r} with dataset files; only all is possible here")
-    root = checked_root(root, "event")
-    paths = list(files_below(root))
+    top, paths = _found(Path(root).expanduser())
+    paths = [path for path in paths if not path.name.endswith(SUFFIX)]
     if not paths:
         raise InputError(f"{root}: holds no files; check data.data_root")
-    names = unique_names(root, paths)
-    return [
-        Entry(names[path], path, fingerprint(path), partial(load, str(path), names[path])) for path in paths
-    ]
+    names = unique_names(top, paths)
+    return [_entry(path, names[path]) for path in paths]
 
 
-def load(path: str, name: str, lenient: bool) -> Recording:
-    """Read one file, under the name its dataset gave it."""
-    return replace(read(path, lenient=lenient), name=name)
+def _found(root: Path) -> tuple[Path, list[Path]]:
+    """The folder above all files, and the files."""
+    if root.exists() or not glob.has_magic(str(root)):
+        root = checked_root(root, "event")
+        return root, list(files_below(root))
+    fixed = next(folder for folder in root.parents if not glob.has_magic(str(folder)))
+    found = (Path(name) for name in sorted(glob.glob(str(root), recursive=True)))
+    return fixed, [path for path in found if path.is_file()]
+
+
+def _entry(path: Path, name: str) -> Entry:
+    labels = labels_of(path)
+    mark = fingerprint(path) if labels is None else combined(fingerprint(path), fingerprint(labels))
+    return Entry(name, path, mark, partial(load, str(path), name, labels=None if labels is None else str(labels)))
+
+
+def load(path: str, name: str, lenient: bool, labels: str | None = None) -> Recording:
+    """Read one file, under the name its dataset gave it, with its labels."""
+    known = None if labels is None else read_labels(labels)
+    return replace(read(path, labels=known, lenient=lenient), name=name)

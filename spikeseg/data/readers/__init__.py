@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from spikeseg.data.readers.aedat4 import read_aedat4
 from spikeseg.data.readers.ebssa_mat import read_hdf5, read_mat5
@@ -34,7 +37,13 @@ MEMBER = "::"
 """Separates an HDF5 file of several recordings from the name of one: ``labelled_ebssa.h5::NAME``."""
 
 
-def read(path: str | Path, *, sensor_size: tuple[int, int] | None = None, lenient: bool = False) -> Recording:
+def read(
+    path: str | Path,
+    *,
+    sensor_size: tuple[int, int] | None = None,
+    labels: Mapping[str, np.ndarray] | None = None,
+    lenient: bool = False,
+) -> Recording:
     """Any supported recording, checked; format by content, then by name.
 
     Its name is the file's without suffix, or that of the recording in ``FILE.h5::NAME``.
@@ -42,6 +51,7 @@ def read(path: str | Path, *, sensor_size: tuple[int, int] | None = None, lenien
     Args:
         sensor_size: (width, height); by default what the file says, or else the smallest known sensor that
             holds the coordinates (sensors.SENSOR_SIZES).
+        labels: columns t, x, y, id, for a file that holds none itself (``labels.read_labels``).
         lenient: see ``recording.checked``.
 
     Raises InputError: a file that is missing, empty, truncated, of an unknown or unsupported format, or whose
@@ -51,9 +61,10 @@ def read(path: str | Path, *, sensor_size: tuple[int, int] | None = None, lenien
     raw = read_raw(path)
     size = sensor_size or raw.sensor_size or SENSOR_SIZES[fitting_sensor(where, raw.x, raw.y)]
     name = where.split(MEMBER)[-1] if MEMBER in Path(where).name else Path(where).stem
-    return checked(
-        name, where, raw.t, raw.x, raw.y, raw.p, size, raw.labels, sensor=raw.sensor, lenient=lenient
-    )
+    known = raw.labels if labels is None else labels
+    recording = checked(name, where, raw.t, raw.x, raw.y, raw.p, size, known, sensor=raw.sensor, lenient=lenient)
+    left_out = {reason: count for reason, count in raw.left_out.items() if count}
+    return replace(recording, dropped={**left_out, **recording.dropped}) if left_out else recording
 
 
 def read_raw(path: str | Path, sensor: str = "") -> Raw:

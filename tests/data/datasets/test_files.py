@@ -63,3 +63,47 @@ def test_refused(tmp_path):
         files(tmp_path / "none")
     with pytest.raises(InputError, match=r"data.sensor"):
         files(tmp_path, sensor="ATIS")
+
+
+LABELS = "t_us,x,y,id,name\n0,1.5,2,0,iss\n10,100,50.25,3,iss\n"
+
+
+@pytest.mark.parametrize("name", ["rec.labels.csv", "rec.csv.labels.csv"])
+def test_labels_lie_beside_the_recording(tmp_path, name):
+    (tmp_path / "rec.csv").write_text(ROW)
+    (tmp_path / "other.csv").write_text(ROW)
+    (unlabelled, before) = files(tmp_path)
+    assert before.load(False).labels is None
+    (tmp_path / name).write_text(LABELS)
+    entries = files(tmp_path)
+    assert [entry.name for entry in entries] == ["other", "rec"]
+    labels = pickle.loads(pickle.dumps(entries[1])).load(False).labels
+    assert labels.tolist() == [(0, 1.5, 2.0, 0), (10, 100.0, 50.25, 3)]
+    assert entries[0].load(False).labels is None
+    assert entries[0].fingerprint == unlabelled.fingerprint and entries[1].fingerprint != before.fingerprint
+    (tmp_path / name).write_text("# looked at, nothing there\nt_us,x,y,id\n")
+    assert len(files(tmp_path)[1].load(False).labels) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [("", "no column t_us"), ("t_us,x,y\n1,2,3\n", "no column id"), ("t_us,x,y,id\n1,2,3\n", "line 2 has 3 columns"),
+     ("t_us,x,y,id\n1,2,3,4\n1,2,three,4\n", "line 3: .*three"), ("t_us,x,y,id\n1,2,3,0.5\n", "labels.id: 0.5"),
+     ("t_us,x,y,id\n1,9999,3,1\n", "labels: none of 1 is usable"), ("t_us,x,y,id\n1,2,3,-1\n", "labels.id: -1")],
+)  # fmt: skip
+def test_labels_that_cannot_be_are_refused(tmp_path, text, match):
+    (tmp_path / "rec.csv").write_text(ROW)
+    (tmp_path / "rec.labels.csv").write_text(text)
+    (entry,) = files(tmp_path)
+    with pytest.raises(InputError, match=match):
+        entry.load(False)
+
+
+def test_a_pattern_finds_what_it_says(tmp_path):
+    for name in ("2026/a.csv", "2026/b.npy", "2027/a.csv", "2027/deep/c.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(ROW)
+    assert [entry.name for entry in files(tmp_path / "*" / "*.csv")] == ["2026_a", "2027_a"]
+    assert [entry.name for entry in files(str(tmp_path / "**" / "*.csv"))] == ["2026_a", "2027_a", "2027_deep_c"]
+    with pytest.raises(InputError, match="holds no files"):
+        files(tmp_path / "*.dat")
