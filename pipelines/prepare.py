@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 STAGE, VERSION = "prepare", 1
 STORE = "frames.zarr"
 """Name of the zarr store inside the stage's folder."""
+LONG_BYTES = 32 * 2**20
+"""Larger files are read part by part, where their format and the transforms allow it."""
 PROBE_SIZE = (240, 180)
 """Sensor on which the transforms are tried before any recording is read."""
 
@@ -210,13 +212,19 @@ def _stage(
     numbered: tuple[int, Entry], spec: FrameSpec, transforms: list[dict[str, Any]], lenient: bool, scratch: Path
 ) -> tuple[Staged | None, int | str]:
     """A recording laid down, and how many of its events passed the transforms; or None, and why it cannot be read."""
-    from spikeseg.data.staging import stage
+    from spikeseg.data.readers import streamed
+    from spikeseg.data.staging import stage, stage_long, streams
     from spikeseg.data.transforms import build
 
     number, entry = numbered
     folder = scratch / str(number)
     shutil.rmtree(folder, ignore_errors=True)  # of a worker that died
     try:
+        if entry.long is not None and entry.path.stat().st_size > LONG_BYTES and streamed(entry.path):
+            events = entry.long(lenient)
+            chain = build(transforms, events.sensor_size)
+            if streams(chain):
+                return stage_long(events, entry.name, spec, chain, folder, lenient=lenient)
         recording = entry.load(lenient)
         return stage(recording, spec, build(transforms, recording.sensor_size), folder)
     except InputError as error:

@@ -40,19 +40,41 @@ def fitting_sensor(
     if x.shape != y.shape or x.dtype.kind not in "buif" or y.dtype.kind not in "buif":
         found = f"x {x.shape} of {x.dtype}, y {y.shape} of {y.dtype}"
         raise InputError(f"{source}: events: {found}; expected columns of numbers of one length")
-    usable = np.isfinite(x) & np.isfinite(y) & (x >= 0) & (y >= 0)
-    x, y = x[usable], y[usable]
-    if not len(x):
-        raise InputError(f"{source}: holds no events, so its sensor size cannot be told; give sensor_size")
-    for share in (1.0, FIT_SHARE):
-        for name, (width, height) in sizes.items():
-            if int(((x < width) & (y < height)).sum()) >= share * len(x):
-                return name
-    largest = " x ".join(str(side) for side in list(sizes.values())[-1])
-    raise InputError(
-        f"{source}: coordinates reach x = {x.max()}, y = {y.max()}, the largest sensor known is {largest}: "
-        "check format and order of columns, or give sensor_size"
-    )
+    fit = Fit(sizes)
+    fit.add(x, y)
+    return fit.sensor(source)
+
+
+class Fit:
+    """Which sensor holds coordinates that come part by part."""
+
+    def __init__(self, sizes: Mapping[str, tuple[int, int]] = SENSOR_SIZES) -> None:
+        self.sizes = sizes
+        self._usable, self._top = 0, [0.0, 0.0]
+        self._held = dict.fromkeys(sizes, 0)
+
+    def add(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Take in coordinates (N,) each; those below 0 and non-finite ones count for no sensor."""
+        usable = np.isfinite(x) & np.isfinite(y) & (x >= 0) & (y >= 0)
+        x, y = x[usable], y[usable]
+        self._usable += len(x)
+        self._top = [max(top, column.max(initial=0)) for top, column in zip(self._top, (x, y), strict=True)]
+        for name, (width, height) in self.sizes.items():
+            self._held[name] += int(((x < width) & (y < height)).sum())
+
+    def sensor(self, source: str) -> str:
+        """The name of the smallest that holds all, or else FIT_SHARE of them. Raises InputError where there is none."""
+        if not self._usable:
+            raise InputError(f"{source}: holds no events, so its sensor size cannot be told; give sensor_size")
+        for share in (1.0, FIT_SHARE):
+            for name, held in self._held.items():
+                if held >= share * self._usable:
+                    return name
+        largest = " x ".join(str(side) for side in list(self.sizes.values())[-1])
+        raise InputError(
+            f"{source}: coordinates reach x = {self._top[0]}, y = {self._top[1]}, the largest sensor known is {largest}: "
+            "check format and order of columns, or give sensor_size"
+        )
 
 
 def named_sensor(path: str) -> str:

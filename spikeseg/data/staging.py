@@ -5,7 +5,9 @@ What is expensive, the compression of its frames, then no longer depends on who 
 
 from __future__ import annotations
 
+import dataclasses
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +16,22 @@ import numpy as np
 
 from . import background, frames
 from .frames import FrameSpec
-from .recording import Recording
+from .long import LongEvents
+from .recording import EVENT_DTYPE, LABEL_DTYPE, Recording, checked_labels
 from .store import Staged
 from .store_plan import Rows
-from .transforms import Chain, apply
+from .transforms import Chain, DropPixel, apply
+
+BLOCK = 2**20
+"""Events that are passed on at a time."""
 
 
 @dataclass(frozen=True)
 class FileRows(Rows):
-    """Rows of a .npy file, of one field of it if named."""
+    """Rows of a file of nothing else; `like`, empty, tells what they are; of one field if named."""
 
     path: Path
+    like: np.ndarray[Any, Any]
     count: int
     field: str | None = None
 
@@ -32,8 +39,14 @@ class FileRows(Rows):
         return self.count
 
     def take(self, first: int, last: int) -> np.ndarray:
-        array = np.load(self.path, mmap_mode="r", allow_pickle=False)[first:last]
+        array = self.mapped()[first:last]
         return np.array(array if self.field is None else array[self.field])
+
+    def mapped(self) -> np.ndarray[Any, Any]:
+        """All of them, on the disk."""
+        if not self.count:
+            return self.like
+        return np.memmap(self.path, self.like.dtype, "r", shape=(self.count, *self.like.shape[1:]))
 
 
 @dataclass(frozen=True)
@@ -53,9 +66,9 @@ class StartRows(Rows):
 
 @dataclass(frozen=True)
 class FrameRows(Rows):
-    """Frames of windows, cut from a .npy file of events (EVENT_DTYPE, sorted)."""
+    """Frames of windows, cut from events (EVENT_DTYPE, sorted)."""
 
-    path: Path
+    events: FileRows
     starts: StartRows
     sensor_size: tuple[int, int]
     spec: FrameSpec
@@ -64,15 +77,17 @@ class FrameRows(Rows):
         return len(self.starts)
 
     def take(self, first: int, last: int) -> np.ndarray:
+        filled = self.counted(first, last)
+        return filled.view(bool) if self.spec.normalize else filled
+
+    def counted(self, first: int, last: int) -> np.ndarray:
+        """As `frames.frame` gives them."""
         start_us = self.starts.take(first, last)
-        events = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        t = events["t"]
+        events = self.events.mapped()
+        t, inside = events["t"], slice(0, 0)
         if len(start_us):
             inside = slice(bisect_left(t, int(start_us[0])), bisect_left(t, int(start_us[-1]) + self.spec.window_us))
-        else:
-            inside = slice(0, 0)
-        filled = frames.fill(np.array(events[inside]), self.sensor_size, self.spec, start_us)
-        return filled.view(bool) if self.spec.normalize else filled
+        return frames.fill(np.array(events[inside]), self.sensor_size, self.spec, start_us)
 
 
 def stage(recording: Recording, spec: FrameSpec, chain: Chain, folder: Path) -> tuple[Staged, int]:
@@ -81,38 +96,113 @@ def stage(recording: Recording, spec: FrameSpec, chain: Chain, folder: Path) -> 
     Windows count from the recording's first event, whether or not the transforms keep it.
 
     Raises:
-        InputError: see `transforms.apply` and `frames.blocks`.
+        InputError: see `transforms.apply` and `frames.fill`.
     """
-    events = recording.events
-    passed, kept = apply(events, chain)
-    origin = int(events["t"][0]) if len(events) else 0
-    starts = StartRows(origin, spec.stride_us, len(frames.starts(passed, spec, origin)))
-    estimator = background.Background()
-    empty = np.zeros((0, spec.n_timesteps, 2, *spec.size(recording.sensor_size)), np.uint8)
-    cut = frames.blocks(passed, recording.sensor_size, spec, origin_us=origin, reuse=True)
-    rates = np.concatenate([estimator.update(empty), *(estimator.update(part.frames) for part in cut)])
+    passed, kept = apply(recording.events, chain)
     folder.mkdir(parents=True)
-    for name, array in {"events": events, "passed": passed, "kept": kept, "background": rates, "truth": recording.truth}.items():
-        if array is not None:
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    n = len(events)
-    columns: dict[str, Rows] = {name: FileRows(folder / "events.npy", n, name) for name in events.dtype.names or ()}
+    truth = None
+    if recording.truth is not None:
+        (rows,) = _written(folder / "truth.bin", [(recording.truth,)])
+        truth = _fields(rows)
+    written = _written(folder / "events.bin", [(recording.events, passed, kept)], folder / "passed.bin", folder / "kept.bin")
+    return _staged(recording, spec, folder, written, truth)
+
+
+def stage_long(
+    events: LongEvents, name: str, spec: FrameSpec, chain: Chain, folder: Path, *, lenient: bool = False
+) -> tuple[Staged, int]:
+    """`stage` in bounded memory, of a recording too long for it; the chain must be one that `streams`.
+
+    Raises:
+        InputError: see `iter_events`.
+    """
+    folder.mkdir(parents=True)
+    (rows,) = _written(folder / "events.bin", ((part,) for part in events))
+    mapped = rows.mapped()
+    duration = int(mapped["t"][-1] - mapped["t"][0]) if len(rows) else 0
+    drop = np.zeros(events.pixels.shape, bool)
+    for step in _steps(chain):
+        drop = step.dropped(events.pixels, duration)
+
+    def passed() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for first in range(0, len(rows), BLOCK):
+            part = rows.take(first, first + BLOCK)
+            kept = ~drop[part["y"], part["x"]]
+            yield part[kept], kept
+
+    others = _written(folder / "passed.bin", passed(), folder / "kept.bin", like=(np.zeros(0, EVENT_DTYPE), np.zeros(0, bool)))
+    labels, dropped = checked_labels(events.source, events.labels, events.sensor_size, lenient)
+    counts = events.dropped | {reason: count for reason, count in dropped.items() if count}
+    known = Recording(np.zeros(0, EVENT_DTYPE), events.sensor_size, labels, name, events.source, events.sensor, None, counts)
+    return _staged(known, spec, folder, [rows, *others], None)
+
+
+def streams(chain: Chain) -> bool:
+    """Whether `stage_long` can do without the whole recording: for no transform, or DropPixel alone."""
+    steps = getattr(chain, "transforms", [None, None])
+    return len(steps) == 0 or (len(steps) == 1 and isinstance(steps[0], DropPixel))
+
+
+def _steps(chain: Chain) -> list[DropPixel]:
+    return list(getattr(chain, "transforms", []))
+
+
+def _staged(
+    recording: Recording, spec: FrameSpec, folder: Path, written: list[FileRows], truth: dict[str, Rows] | None
+) -> tuple[Staged, int]:
+    """written: events, those that passed, and which did. The recording's own events are left alone."""
+    events, passed, kept = written
+    ends = {name: rows.mapped()[[0, -1]] if len(rows) else rows.mapped() for name, rows in (("all", events), ("passed", passed))}
+    origin = int(ends["all"]["t"][0]) if len(events) else 0
+    starts = StartRows(origin, spec.stride_us, len(frames.starts(ends["passed"], spec, origin)))
+    cut = FrameRows(passed, starts, recording.sensor_size, spec)
     return Staged(
         name=recording.name,
         source=recording.source,
         sensor=recording.sensor,
         sensor_size=(int(recording.sensor_size[0]), int(recording.sensor_size[1])),
         dropped=recording.dropped,
-        t_start=origin if n else None,
-        t_end=int(events["t"][-1]) if n else None,
-        frames=FrameRows(folder / "passed.npy", starts, recording.sensor_size, spec),
-        background=FileRows(folder / "background.npy", len(rates)),
+        t_start=origin if len(events) else None,
+        t_end=int(ends["all"]["t"][1]) if len(events) else None,
+        frames=cut,
+        background=_background(cut, folder / "background.bin"),
         start_us=starts,
-        events={**columns, "kept": FileRows(folder / "kept.npy", n)},
-        labels=recording.labels,
-        truth=None if recording.truth is None else _fields(folder / "truth.npy", recording.truth),
+        events={**_fields(events), "kept": kept},
+        labels=None if recording.labels is None else recording.labels.astype(LABEL_DTYPE),
+        truth=truth,
     ), len(passed)
 
 
-def _fields(path: Path, like: np.ndarray[Any, Any]) -> dict[str, Rows]:
-    return {name: FileRows(path, len(like), name) for name in like.dtype.names or ()}
+def _background(cut: FrameRows, path: Path) -> FileRows:
+    """Background rates of all windows, a few at a time: every one depends on those before."""
+    estimator = background.Background()
+    at_once = max(1, frames.BLOCK_BYTES // max(1, cut.spec.n_timesteps * 4 * int(np.prod(cut.spec.size(cut.sensor_size)))))
+
+    def rates() -> Iterator[tuple[np.ndarray]]:
+        for first in range(0, len(cut), at_once):
+            yield (estimator.update(cut.counted(first, min(first + at_once, len(cut)))),)
+
+    (rows,) = _written(path, rates(), like=(estimator.update(cut.counted(0, 0)),))
+    return rows
+
+
+def _written(
+    path: Path, parts: Iterable[tuple[np.ndarray, ...]], *more: Path, like: tuple[np.ndarray, ...] = (np.zeros(0, EVENT_DTYPE),)
+) -> list[FileRows]:
+    """Arrays that come part by part, into a file each; like: what they are, when none comes."""
+    paths, counts = (path, *more), [0] * (1 + len(more))
+    files = [open(one, "wb") for one in paths]
+    try:
+        for arrays in parts:
+            like = tuple(array[:0].copy() for array in arrays)
+            for k, array in enumerate(arrays):
+                np.ascontiguousarray(array).tofile(files[k])
+                counts[k] += len(array)
+    finally:
+        for file in files:
+            file.close()
+    return [FileRows(one, empty, count) for one, empty, count in zip(paths, like, counts, strict=True)]
+
+
+def _fields(rows: FileRows) -> dict[str, Rows]:
+    return {name: dataclasses.replace(rows, field=name) for name in rows.like.dtype.names or ()}

@@ -76,17 +76,20 @@ class DropPixel:
             return events
         x, y = events["x"].astype(np.int64), events["y"].astype(np.int64)
         width, height = int(x.max()) + 1, int(y.max()) + 1
-        flat = y * width + x
-        if self.hot_pixel_frequency is None:
-            coordinates = np.asarray(self.coordinates, np.int64).reshape(-1, 2)
-            inside = np.all((coordinates >= 0) & (coordinates < (width, height)), axis=1)
-            drop = np.zeros(width * height, bool)
-            drop[coordinates[inside, 1] * width + coordinates[inside, 0]] = True
-        else:
-            limit = self.hot_pixel_frequency * (events["t"][-1] - events["t"][0]) * 1e-6
-            drop = np.bincount(flat, minlength=width * height) > limit
-        kept: np.ndarray = events[~drop[flat]]
+        counts = np.bincount(y * width + x, minlength=width * height).reshape(height, width)
+        kept: np.ndarray = events[~self.dropped(counts, int(events["t"][-1] - events["t"][0]))[y, x]]
         return kept
+
+    def dropped(self, counts: np.ndarray, duration_us: int) -> np.ndarray:
+        """bool (H, W): pixels whose events are dropped, when each has so many (H, W) in a recording of this length, µs."""
+        if self.hot_pixel_frequency is not None:
+            return np.asarray(counts > self.hot_pixel_frequency * duration_us * 1e-6)
+        height, width = counts.shape
+        coordinates = np.asarray(self.coordinates, np.int64).reshape(-1, 2)
+        inside = np.all((coordinates >= 0) & (coordinates < (width, height)), axis=1)
+        drop = np.zeros(counts.shape, bool)
+        drop[coordinates[inside, 1], coordinates[inside, 0]] = True
+        return drop
 
 
 _OURS: dict[str, type] = {"DropPixel": DropPixel}

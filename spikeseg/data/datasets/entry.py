@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from spikeseg.data.long import LongEvents
 from spikeseg.data.recording import Recording
 from spikeseg.errors import InputError
 
@@ -27,12 +28,14 @@ class Entry:
         path: the file; several entries may share it.
         fingerprint: hexadecimal, of everything that load reads.
         load: ``load(lenient)`` reads and checks the recording; raises InputError. Can be pickled.
+        long: ``long(lenient)`` does so part by part, for recordings too long for memory; None where it cannot be done.
     """
 
     name: str
     path: Path
     fingerprint: str
     load: Callable[[bool], Recording]
+    long: Callable[[bool], LongEvents] | None = None
 
 
 def fingerprint(path: str | Path) -> str:

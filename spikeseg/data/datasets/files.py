@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from spikeseg.data.datasets.entry import Entry, checked_root, combined, files_below, fingerprint, unique_names
+from spikeseg.data.long import LongEvents, iter_events
 from spikeseg.data.readers import read
 from spikeseg.data.readers.labels import SUFFIX, labels_of, read_labels
 from spikeseg.data.recording import Recording
@@ -45,7 +46,16 @@ def _found(root: Path) -> tuple[Path, list[Path]]:
 def _entry(path: Path, name: str) -> Entry:
     labels = labels_of(path)
     mark = fingerprint(path) if labels is None else combined(fingerprint(path), fingerprint(labels))
-    return Entry(name, path, mark, partial(load, str(path), name, labels=None if labels is None else str(labels)))
+    told = None if labels is None else str(labels)
+    return Entry(name, path, mark, partial(load, str(path), name, labels=told), partial(long, str(path), labels=told))
+
+
+def long(path: str, lenient: bool, labels: str | None = None) -> LongEvents:
+    """The same for a file too long for memory."""
+    events = iter_events(path, lenient=lenient)
+    if labels is not None:
+        events.labels = read_labels(labels)
+    return events
 
 
 def load(path: str, name: str, lenient: bool, labels: str | None = None) -> Recording:

@@ -19,7 +19,7 @@ from spikeseg.data.recording import Recording, checked
 from spikeseg.data.sensors import SENSOR_SIZES, fitting_sensor, named_sensor
 from spikeseg.errors import InputError
 
-__all__ = ["READ", "Columns", "Raw", "Stream", "read", "read_raw", "read_stream"]
+__all__ = ["READ", "Columns", "Raw", "Stream", "read", "read_raw", "read_stream", "streamed"]
 
 READ: dict[str, Callable[[Path], Raw]] = {
     "aedat4": read_aedat4,
@@ -65,6 +65,11 @@ def read(
     recording = checked(name, where, raw.t, raw.x, raw.y, raw.p, size, known, sensor=raw.sensor, lenient=lenient)
     left_out = {reason: count for reason, count in raw.left_out.items() if count}
     return replace(recording, dropped={**left_out, **recording.dropped}) if left_out else recording
+
+
+def streamed(path: str | Path) -> bool:
+    """Whether ``read_stream`` takes bounded memory for this file. Raises InputError where its format is unknown."""
+    return detect(path) in STREAM
 
 
 def read_raw(path: str | Path, sensor: str = "") -> Raw:
