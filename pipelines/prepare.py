@@ -155,12 +155,10 @@ def _entries(cfg: Config, root: str | Path | None) -> list[Entry]:
 
 def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
     from spikeseg.data.store import FramesWriter
-    from spikeseg.data.transforms import build
 
     entries = planned.entries
     if _simulated(cfg):
         entries = _entries(cfg, simulate.into_cache(cfg).path)
-    build(list(cfg.data.transforms), PROBE_SIZE)  # what does not hold for any recording is no fault of one
     scratch = folder.absolute() / ".staged"
     staged, skipped, dropped = _staged(cfg, entries, scratch)
     if not staged:
@@ -217,6 +215,7 @@ def _stage(
     from spikeseg.data.transforms import build
 
     number, entry = numbered
+    build(transforms, PROBE_SIZE)  # what holds for no recording is no fault of this one
     folder = scratch / str(number)
     shutil.rmtree(folder, ignore_errors=True)  # of a worker that died
     try:
