@@ -188,3 +188,31 @@ def test_events_that_all_fall_to_the_transforms_are_told(place):
     write_events(place.folder / "rec" / "a.npz", n=40)
     result = place("prepare", *FILES, "--set", "data.transforms=[{name: DropPixel, hot_pixel_frequency: 0.001}]")
     assert result.exit_code == 3 and "none of its 40 events is left after data.transforms" in result.stderr
+
+
+def test_a_file_too_long_for_memory_gives_the_same_cache(place, folder, monkeypatch):
+    from spikeseg.data import readers
+    from spikeseg.data.readers import Columns, Stream
+    from spikeseg.data.readers.numpy_files import read_npz
+
+    def content() -> dict[str, bytes]:
+        root = place.folder / "data_cache" / "frames"
+        return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != "manifest.json"}
+
+    (folder / "r1.labels.csv").write_text("t_us,x,y,id\n1000,5,6,1\n")
+    place.ok("prepare", *FILES)
+    before, told, opened = content(), manifest_of(place), []
+
+    def in_parts(path):
+        raw = read_npz(path)
+        opened.append(path.name)
+        return Stream(Columns(*(c[at : at + 30] for c in (raw.t, raw.x, raw.y, raw.p))) for at in range(0, len(raw.t), 30))
+
+    monkeypatch.setitem(readers.STREAM, "npz", in_parts)
+    monkeypatch.setattr(prepare, "LONG_BYTES", 0)
+    place.ok("prepare", *FILES, "--force")
+    assert opened.count("r0.npz") == opened.count("r1.npz") == 2 and content() == before
+    after = manifest_of(place)
+    assert {name: after[name] for name in ("skipped", "windows", "dropped")} == {
+        name: told[name] for name in ("skipped", "windows", "dropped")
+    }
