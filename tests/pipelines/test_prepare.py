@@ -91,7 +91,7 @@ def test_empty_and_missing_folders_are_one_line(place, dataset):
 
 def test_another_format_is_named(place):
     (place.folder / "rec").mkdir()
-    (place.folder / "rec" / "a.dat").write_bytes(b"% Data file containing CD events.\n% Version 2\n\x0c\x08" + bytes(64))
+    (place.folder / "rec" / "a.db3").write_bytes(b"SQLite format 3\x00" + bytes(64))
     assert "not supported" in place.refused("prepare", *FILES)
 
 

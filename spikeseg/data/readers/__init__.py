@@ -10,9 +10,11 @@ import numpy as np
 
 from spikeseg.data.readers.aedat4 import read_aedat4
 from spikeseg.data.readers.ebssa_mat import read_hdf5, read_mat5
+from spikeseg.data.readers.event_stream import stream_es
 from spikeseg.data.readers.formats import detect
 from spikeseg.data.readers.nmnist import read_nmnist
 from spikeseg.data.readers.numpy_files import read_npy, read_npz
+from spikeseg.data.readers.prophesee import stream_dat, stream_evt2, stream_evt3
 from spikeseg.data.readers.raw import Columns, Raw, Stream
 from spikeseg.data.readers.text import read_text
 from spikeseg.data.recording import Recording, checked
@@ -30,7 +32,12 @@ READ: dict[str, Callable[[Path], Raw]] = {
 }
 """Format as ``formats.detect`` names it -> reader of whole files, for those that need nothing but the path."""
 
-STREAM: dict[str, Callable[[Path], Stream]] = {}
+STREAM: dict[str, Callable[[Path], Stream]] = {
+    "dat": stream_dat,
+    "es": stream_es,
+    "evt2": stream_evt2,
+    "evt3": stream_evt3,
+}
 """Format -> reader of files of any length, part by part."""
 
 MEMBER = "::"

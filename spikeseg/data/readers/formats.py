@@ -6,9 +6,25 @@ from pathlib import Path
 
 import h5py
 
+from spikeseg.data.readers.prophesee import read_header
 from spikeseg.errors import InputError
 
-READABLE = "EBSSA .mat (v5, v7.3), AEDAT 4, N-MNIST .bin, .npz, .npy, .csv or .txt"
+FORMATS: dict[str, str] = {
+    "mat5": "EBSSA .mat (v5)",
+    "hdf5": "HDF5 (EBSSA, DSEC, Metavision)",
+    "aedat4": "AEDAT 4",
+    "dat": "Prophesee .dat",
+    "evt2": "Prophesee .raw (EVT 2.0)",
+    "evt3": "Prophesee .raw (EVT 3.0)",
+    "es": "event stream (.es)",
+    "nmnist": "N-MNIST .bin",
+    "npz": ".npz",
+    "npy": ".npy",
+    "text": "text (.csv, .txt)",
+}
+"""Every format that is read, as `detect` names it -> as a message names it."""
+
+READABLE = ", ".join(FORMATS.values())
 
 HEAD_BYTES = 512
 
@@ -16,13 +32,13 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"MATLAB 5.0 MAT-file", "mat5"),
     (b"#!AER-DAT4", "aedat4"),
     (b"#!AER-DAT1", "AEDAT 1"),
-    (b"#!AER-DAT2", "AEDAT 2"),
-    (b"#!AER-DAT3", "AEDAT 3"),
+    (b"#!AER-DAT2", "aedat2"),
+    (b"#!AER-DAT3", "aedat3"),
     (b"PK\x03\x04", "npz"),
     (b"PK\x05\x06", "npz"),
     (b"\x93NUMPY", "npy"),
-    (b"Event Stream", "event stream (.es)"),
-    (b"#ROSBAG", "ROS bag"),
+    (b"Event Stream", "es"),
+    (b"#ROSBAG", "rosbag"),
     (b"SQLite format 3", "ROS 2 bag (.db3)"),
     (b"\x1f\x8b", "gzip (unpack it first)"),
 )
@@ -32,21 +48,19 @@ SUFFIXES: dict[str, str] = {
     ".bin": "nmnist",
     ".csv": "text",
     ".txt": "text",
-    ".dat": "Prophesee .dat",
-    ".raw": "Prophesee .raw",
+    ".dat": "dat",
+    ".raw": "Prophesee .raw without a header",
     ".aedat": "AEDAT of unknown version",
-    ".aedat2": "AEDAT 2",
-    ".es": "event stream (.es)",
-    ".bag": "ROS bag",
+    ".aedat2": "aedat2",
+    ".es": "es",
+    ".bag": "rosbag",
     ".db3": "ROS 2 bag (.db3)",
 }
 """Suffix -> format, asked when the first bytes say nothing."""
 
-READERS = ("mat5", "hdf5", "aedat4", "npz", "npy", "nmnist", "text")
-
 
 def detect(path: str | Path) -> str:
-    """One of READERS. Raises InputError: no such file, a folder, empty, unknown, or not supported yet."""
+    """One of FORMATS. Raises InputError: no such file, a folder, empty, unknown, or not supported yet."""
     path = Path(path)
     try:
         if path.is_dir():
@@ -60,8 +74,8 @@ def detect(path: str | Path) -> str:
     found = _format(path, head)
     if not found:
         raise InputError(f"{path}: is in no format known here; readable: {READABLE}")
-    if found not in READERS:
-        raise InputError(f"{path}: format {found} is not supported yet; readable: {READABLE}")
+    if found not in FORMATS:
+        raise InputError(f"{path}: format {found} is not supported; readable: {READABLE}")
     return found
 
 
@@ -72,18 +86,19 @@ def _format(path: Path, head: bytes) -> str:
             return name
     if head.startswith(b"MATLAB 7.3 MAT-file") or h5py.is_hdf5(path):
         return "hdf5"
-    if head.startswith(b"% ") or b"\n% evt " in head:
-        lines = head.decode("latin-1").splitlines()
-        version = next((line[2:].split()[1][0] for line in lines if line.startswith("% evt ")), "")
-        return (
-            f"Prophesee EVT{version}"
-            if version
-            else SUFFIXES.get(path.suffix.lower(), "Prophesee .raw or .dat")
-        )
+    if head.startswith(b"% "):
+        return _prophesee(path)
     by_name = SUFFIXES.get(path.suffix.lower(), "")
     if by_name:
         return by_name
     return "text" if _looks_like_numbers(head) else ""
+
+
+def _prophesee(path: Path) -> str:
+    """By the lines that begin with %; a .dat names no encoding."""
+    encoding = read_header(path).encoding
+    unnamed = "Prophesee .raw of no encoding" if path.suffix.lower() == ".raw" else "dat"
+    return {"EVT 2.0": "evt2", "EVT 3.0": "evt3", "": unnamed}.get(encoding, f"Prophesee {encoding}")
 
 
 def _looks_like_numbers(head: bytes) -> bool:

@@ -4,29 +4,21 @@ import os
 
 import pytest
 
-from spikeseg.data.readers import read
-from spikeseg.data.readers.formats import detect
+from spikeseg.data.readers import READ, STREAM, read, streamed
+from spikeseg.data.readers.formats import FORMATS, detect
 from spikeseg.errors import InputError
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.raw", b"% Date 2020\n% evt 2.0\n\x01\x02", "EVT2 is not supported yet"),
-        ("a.raw", b"% evt 3.0\n\x01\x02", "EVT3 is not supported yet"),
-        ("noname", b"% evt 3.0\n\x01\x02", "EVT3 is not supported yet"),
-        ("a.raw", b"\x01\x02\x03", "Prophesee .raw is not supported yet"),
-        (
-            "a.dat",
-            b"% Data file containing events.\n% Version 2\n\x00\x0c",
-            "Prophesee .dat is not supported yet",
-        ),
-        ("a.es", b"Event Stream\x02\x00\x00", "event stream .* is not supported yet"),
-        ("a.aedat", b"#!AER-DAT2.0\r\n# header\r\n", "AEDAT 2 is not supported yet"),
-        ("a.aedat", b"#!AER-DAT3.1\r\n", "AEDAT 3 is not supported yet"),
-        ("a.aedat2", b"\x00\x00\x00\x00", "AEDAT 2 is not supported yet"),
-        ("a.bag", b"#ROSBAG V2.0\n", "ROS bag is not supported yet"),
-        ("a.db3", b"SQLite format 3\x00", "ROS 2 bag .* is not supported yet"),
+        ("a.raw", b"% Date 2020\n% evt 2.1\n\x01\x02", "Prophesee EVT 2.1 is not supported"),
+        ("noname", b"% evt 4.0\n\x01\x02", "Prophesee 4.0 is not supported"),
+        ("a.raw", b"\x01\x02\x03", "Prophesee .raw without a header is not supported"),
+        ("a.raw", b"% Date 2020\n\x01\x02\x03", "Prophesee .raw of no encoding is not supported"),
+        ("a.aedat", b"#!AER-DAT1.0\r\n", "AEDAT 1 is not supported"),
+        ("a.aedat", b"\x00\x00\x00\x00", "AEDAT of unknown version is not supported"),
+        ("a.db3", b"SQLite format 3\x00", "ROS 2 bag .* is not supported"),
         ("a.csv.gz", b"\x1f\x8b\x08\x00", "unpack it first"),
         ("a.png", b"\x89PNG\r\n\x1a\n", "no format known here"),
         ("README.md", b"# Readme\n\nText.\n", "no format known here"),
@@ -74,5 +66,23 @@ def test_a_name_with_colons_is_a_name(tmp_path):
 def test_content_goes_before_name(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"% evt 3.0\n\x01\x02")
-    with pytest.raises(InputError, match="EVT3"):
-        detect(path)
+    assert detect(path) == "evt3"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("a.raw", b"% Date 2020\n% evt 2.0\n\x01\x02", "evt2"),
+        ("noname", b"% format EVT3;height=720;width=1280\n% end\n\x01\x02", "evt3"),
+        ("a.dat", b"% Data file containing events.\n% Version 2\n\x00\x08", "dat"),
+        ("noname", b"Event Stream\x02\x00\x00", "es"),
+    ],
+)
+def test_found_by_content(tmp_path, name, content, found):
+    (tmp_path / name).write_bytes(content)
+    assert detect(tmp_path / name) == found and found in FORMATS
+    assert streamed(tmp_path / name)
+
+
+def test_every_format_has_one_reader():
+    assert sorted([*READ, *STREAM, "mat5", "hdf5"]) == sorted(FORMATS)
