@@ -105,7 +105,9 @@ def stage(recording: Recording, spec: FrameSpec, chain: Chain, folder: Path) -> 
         (rows,) = _written(folder / "truth.bin", [(recording.truth,)])
         truth = _fields(rows)
     written = _written(folder / "events.bin", [(recording.events, passed, kept)], folder / "passed.bin", folder / "kept.bin")
-    return _staged(recording, spec, folder, written, truth)
+    origin = int(recording.events["t"][0]) if len(recording.events) else None
+    windows = frames.blocks(passed, recording.sensor_size, spec, origin_us=origin, reuse=True)
+    return _staged(recording, spec, folder, written, truth, (part.frames for part in windows))
 
 
 def stage_long(
@@ -148,9 +150,15 @@ def _steps(chain: Chain) -> list[DropPixel]:
 
 
 def _staged(
-    recording: Recording, spec: FrameSpec, folder: Path, written: list[FileRows], truth: dict[str, Rows] | None
+    recording: Recording,
+    spec: FrameSpec,
+    folder: Path,
+    written: list[FileRows],
+    truth: dict[str, Rows] | None,
+    windows: Iterable[np.ndarray] | None = None,
 ) -> tuple[Staged, int]:
-    """written: events, those that passed, and which did. The recording's own events are left alone."""
+    """written: events, those that passed, and which did; windows: all of them, where they are at hand. The recording's own events
+    are left alone."""
     events, passed, kept = written
     ends = {name: rows.mapped()[[0, -1]] if len(rows) else rows.mapped() for name, rows in (("all", events), ("passed", passed))}
     origin = int(ends["all"]["t"][0]) if len(events) else 0
@@ -165,7 +173,7 @@ def _staged(
         t_start=origin if len(events) else None,
         t_end=int(ends["all"]["t"][1]) if len(events) else None,
         frames=cut,
-        background=_background(cut, folder / "background.bin"),
+        background=_background(cut, windows or _windows(cut), folder / "background.bin"),
         start_us=starts,
         events={**_fields(events), "kept": kept},
         labels=None if recording.labels is None else recording.labels.astype(LABEL_DTYPE),
@@ -173,16 +181,18 @@ def _staged(
     ), len(passed)
 
 
-def _background(cut: FrameRows, path: Path) -> FileRows:
-    """Background rates of all windows, a few at a time: every one depends on those before."""
-    estimator = background.Background()
+def _windows(cut: FrameRows) -> Iterator[np.ndarray]:
+    """All windows, a few at a time."""
     at_once = max(1, frames.BLOCK_BYTES // max(1, cut.spec.n_timesteps * 4 * int(np.prod(cut.spec.size(cut.sensor_size)))))
+    for first in range(0, len(cut), at_once):
+        yield cut.counted(first, min(first + at_once, len(cut)))
 
-    def rates() -> Iterator[tuple[np.ndarray]]:
-        for first in range(0, len(cut), at_once):
-            yield (estimator.update(cut.counted(first, min(first + at_once, len(cut)))),)
 
-    (rows,) = _written(path, rates(), like=(estimator.update(cut.counted(0, 0)),))
+def _background(cut: FrameRows, windows: Iterable[np.ndarray], path: Path) -> FileRows:
+    """Background rates of all windows: every one depends on those before."""
+    estimator = background.Background()
+    none = estimator.update(cut.counted(0, 0))
+    (rows,) = _written(path, ((estimator.update(part),) for part in windows), like=(none,))
     return rows
 
 

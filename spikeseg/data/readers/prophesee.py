@@ -2,7 +2,8 @@
 
 Formats: https://docs.prophesee.ai/stable/data/file_formats/dat.html, .../raw.html, and
 https://docs.prophesee.ai/stable/data/encoding_formats/evt2.html, .../evt3.html. Where these leave it open (what comes before
-the first time, rows of other kinds of events, counters that go back), the rules are those of the vendor's own decoder, OpenEB.
+the first time, rows of other kinds of events), the rules are those of the vendor's own decoder, OpenEB. A counter that falls by
+half its range or more has started again (so in OpenEB for EVT 3.0; for EVT 2.0 it asks for all of the range but 10 ms).
 
 Decoded here, because faery 0.7 changes times without a word. One that steps back becomes the latest seen, so that a damaged one
 freezes all after it, and the low bits of EVT 3.0, which sensors set back by some µs, are up to 11 µs late. In EVT 2.0 a step back
@@ -221,14 +222,14 @@ def _evt_parts(path: Path, header: Header, dtype: np.dtype, kernel: Kernel, left
     for words in _blocks(path, header.start, READ_BYTES, dtype):
         i = 0
         while i < len(words):
-            i, n = kernel(words, i, n, state, *columns)
+            i, n = kernel(words, i, n, header.t0_us, state, *columns)
             if i < len(words):
-                yield _part(columns, n, header.t0_us)
+                yield Columns(*(column[:n] for column in columns))
                 columns, n = _room(), 0
     if n:
-        yield _part(columns, n, header.t0_us)
-    counts = zip(("external triggers", "other words of the sensor", "events without time or place"), state[6:], strict=True)
-    left_out.update((kind, int(count)) for kind, count in counts if count)
+        yield Columns(*(column[:n] for column in columns))
+    kinds = ("external triggers", "other words of the sensor", "events without time or place")
+    left_out.update((kind, int(count)) for kind, count in zip(kinds, state[6:], strict=True) if count)
 
 
 def _room() -> Columns:
@@ -236,13 +237,8 @@ def _room() -> Columns:
     return Columns(np.empty(n, np.int64), np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.uint8))
 
 
-def _part(columns: Columns, n: int, t0: int) -> Columns:
-    t, x, y, p = (column[:n] for column in columns)
-    return Columns(t + t0, x, y, p)
-
-
 @compiled()
-def _evt2(words: Array, i: int, n: int, state: Array, t: Array, x: Array, y: Array, p: Array) -> tuple[int, int]:
+def _evt2(words: Array, i: int, n: int, t0: int, state: Array, t: Array, x: Array, y: Array, p: Array) -> tuple[int, int]:
     """Decode words from i on into t, x, y, p from n on, until one of them ends: the next i and n.
 
     state: high bits of the time (-1: not known yet), -, turns of the counter, -, -, -, triggers, others, events without time.
@@ -256,7 +252,7 @@ def _evt2(words: Array, i: int, n: int, state: Array, t: Array, x: Array, y: Arr
             if high < 0:
                 state[8] += 1
                 continue
-            t[n] = (turns << 34) + (high << 6) + (word >> 22 & 0x3F)
+            t[n] = t0 + (turns << 34) + (high << 6) + (word >> 22 & 0x3F)
             x[n], y[n], p[n] = word >> 11 & 0x7FF, word & 0x7FF, kind
             n += 1
         elif kind == 8:
@@ -272,7 +268,7 @@ def _evt2(words: Array, i: int, n: int, state: Array, t: Array, x: Array, y: Arr
 
 
 @compiled()
-def _evt3(words: Array, i: int, n: int, state: Array, t: Array, x: Array, y: Array, p: Array) -> tuple[int, int]:
+def _evt3(words: Array, i: int, n: int, t0: int, state: Array, t: Array, x: Array, y: Array, p: Array) -> tuple[int, int]:
     """As `_evt2`; state: high bits of the time (-1: not known yet), low bits, turns of the counter, row (-1: none), column (-1:
     none) and polarity of the next vector, triggers, others, events without time or place."""
     high, low, turns, row, column, polarity = state[0], state[1], state[2], state[3], state[4], state[5]
@@ -280,6 +276,7 @@ def _evt3(words: Array, i: int, n: int, state: Array, t: Array, x: Array, y: Arr
         word = np.int64(words[i])
         i += 1
         kind, value = word >> 12, word & 0xFFF
+        now = t0 + (turns << 24) + (high << 12) + low
         if kind == 0:
             row = value & 0x7FF
         elif kind == 1:  # the row of an event of another kind
@@ -288,7 +285,7 @@ def _evt3(words: Array, i: int, n: int, state: Array, t: Array, x: Array, y: Arr
             if high < 0 or row < 0:
                 state[8] += 1
                 continue
-            t[n], x[n], y[n], p[n] = (turns << 24) + (high << 12) + low, value & 0x7FF, row, value >> 11
+            t[n], x[n], y[n], p[n] = now, value & 0x7FF, row, value >> 11
             n += 1
         elif kind == 3:
             column, polarity = value & 0x7FF, value >> 11
@@ -300,7 +297,7 @@ def _evt3(words: Array, i: int, n: int, state: Array, t: Array, x: Array, y: Arr
                 if high < 0 or row < 0 or column < 0:
                     state[8] += 1
                     continue
-                t[n], x[n], y[n], p[n] = (turns << 24) + (high << 12) + low, column + bit, row, polarity
+                t[n], x[n], y[n], p[n] = now, column + bit, row, polarity
                 n += 1
             if column >= 0:
                 column = min(column + length, WIDEST)
