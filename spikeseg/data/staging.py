@@ -20,7 +20,7 @@ from .long import LongEvents
 from .recording import EVENT_DTYPE, LABEL_DTYPE, Recording, checked_labels
 from .store import Staged
 from .store_plan import Rows
-from .transforms import Chain, DropPixel, apply
+from .transforms import Chain, DropPixel, apply, drops_pixels_alone
 
 BLOCK = 2**20
 """Events that are passed on at a time."""
@@ -141,8 +141,7 @@ def stage_long(
 
 def streams(chain: Chain) -> bool:
     """Whether `stage_long` can do without the whole recording: for no transform, or DropPixel alone."""
-    steps = getattr(chain, "transforms", [None, None])
-    return len(steps) == 0 or (len(steps) == 1 and isinstance(steps[0], DropPixel))
+    return drops_pixels_alone(chain) and len(_steps(chain)) <= 1
 
 
 def _steps(chain: Chain) -> list[DropPixel]:

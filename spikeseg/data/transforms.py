@@ -72,12 +72,17 @@ class DropPixel:
             raise InputError("hot_pixel_frequency must be above 0 (events/s)")
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
+        kept: np.ndarray = events[self.kept(events)]
+        return kept
+
+    def kept(self, events: np.ndarray) -> np.ndarray:
+        """Which of a recording's events stay: bool (n,)."""
         if not len(events):
-            return events
+            return np.ones(0, bool)
         x, y = events["x"].astype(np.int64), events["y"].astype(np.int64)
         width, height = int(x.max()) + 1, int(y.max()) + 1
         counts = np.bincount(y * width + x, minlength=width * height).reshape(height, width)
-        kept: np.ndarray = events[~self.dropped(counts, int(events["t"][-1] - events["t"][0]))[y, x]]
+        kept: np.ndarray = ~self.dropped(counts, int(events["t"][-1] - events["t"][0]))[y, x]
         return kept
 
     def dropped(self, counts: np.ndarray, duration_us: int) -> np.ndarray:
@@ -135,16 +140,21 @@ def apply(events: np.ndarray, chain: Chain, *, seed: int = 0) -> tuple[np.ndarra
     Raises:
         InputError: the chain fails, or moves, adds or doubles events.
     """
-    carried = np.zeros(len(events), _CARRIED)
-    for name in EVENT_DTYPE.names or ():
-        carried[name] = events[name]
-    carried["i"] = np.arange(len(events))
+    kept = np.ones(len(events), bool)
     try:
+        if drops_pixels_alone(chain):
+            for step in chain.transforms:  # type: ignore[attr-defined]
+                kept[np.flatnonzero(kept)[~step.kept(events[kept])]] = False
+            return events[kept], kept
+        carried = np.zeros(len(events), _CARRIED)
+        for name in EVENT_DTYPE.names or ():
+            carried[name] = events[name]
+        carried["i"] = np.arange(len(events))
         with _seeded(seed):
             passed = copy.deepcopy(chain)(carried) if len(carried) else carried  # CropTime remembers its first recording
     except _REJECTED as error:
         raise InputError(f"tonic cannot apply it: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    kept = np.zeros(len(events), bool)
+    kept[:] = False
     if not len(passed):
         return events[:0].copy(), kept
     if passed.dtype.names is None or "i" not in passed.dtype.names:
@@ -164,6 +174,11 @@ def apply(events: np.ndarray, chain: Chain, *, seed: int = 0) -> tuple[np.ndarra
     for name in EVENT_DTYPE.names or ():
         result[name] = passed[name]
     return result, kept
+
+
+def drops_pixels_alone(chain: Chain) -> bool:
+    """Whether every transform of it is DropPixel, which needs no more than a count per pixel."""
+    return all(isinstance(step, DropPixel) for step in getattr(chain, "transforms", [None]))
 
 
 def _step(at: int, spec: Mapping[str, Any], sensor_size: tuple[int, int]) -> Chain:

@@ -146,7 +146,7 @@ def test_two_recordings_share_the_files_but_no_name(chain, tmp_path):
     ("name", "content", "told"),
     [
         ("cut.npz", "cut", "cut.npz"),
-        ("other.dat", b"% Data file containing CD events.\n% Version 2\n\x0c\x08" + bytes(64), "not supported"),
+        ("other.db3", b"SQLite format 3\x00" + bytes(64), "not supported"),
         ("empty.npz", b"", "empty.npz"),
         ("gone.npz", None, "gone.npz"),
         ("folder", "folder", "a folder"),
