@@ -13,6 +13,7 @@ from spikeseg.errors import InputError
 
 from .cli_common import CHECKPOINT, network_for, say
 from .cli_detect import detect_command
+from .cli_info import info_command
 from .options import Request, shared
 from .run import MANIFEST, Done, read_manifest
 
@@ -37,6 +38,7 @@ def main() -> None:
       spikeseg sweep                 thresholds -> table, calibrated network
       spikeseg cross-validate        folds of recordings -> spread of the metrics
       spikeseg detect RECORDING      any recording -> objects and tracks
+      spikeseg info PATH             what recordings hold, and what is dropped
 
     What is done already is not done again; `spikeseg status` shows what is. Exit codes: 0 done, 2 usage,
     3 bad input, 130 interrupted.
@@ -44,6 +46,7 @@ def main() -> None:
 
 
 main.add_command(detect_command)
+main.add_command(info_command)
 
 
 @main.command()

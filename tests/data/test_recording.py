@@ -323,3 +323,8 @@ def test_truth_follows_its_events():
 
 def test_truth_of_another_length_is_refused():
     assert "truth" in refused(columns(), truth=np.zeros(199, TRUTH_DTYPE))
+
+
+def test_a_sensor_larger_than_any_is_refused():
+    with pytest.raises(InputError, match=r"sensor_size: 32767 x 32767; no sensor has more than 16777216 pixels"):
+        checked("r", "r", [1], [1], [1], [1], (32767, 32767))

@@ -8,7 +8,9 @@ from click.testing import CliRunner
 
 from spikeseg.pipelines.cli import main
 
-COMMANDS = ("simulate", "prepare", "train-layer", "train", "evaluate", "sweep", "cross-validate", "detect", "status", "demo")
+COMMANDS = (
+    "simulate", "prepare", "train-layer", "train", "evaluate", "sweep", "cross-validate", "detect", "info", "status", "demo",
+)  # fmt: skip
 COMMON = ("--config", "--set", "--paper", "--output", "--device", "--seed", "--jobs", "--log-level", "--force", "--debug")
 
 
