@@ -13,7 +13,7 @@ from spikeseg.data.readers.ebssa_mat import read_hdf5, read_mat5
 from spikeseg.data.readers.event_stream import stream_es
 from spikeseg.data.readers.formats import detect
 from spikeseg.data.readers.nmnist import read_nmnist
-from spikeseg.data.readers.numpy_files import read_npy, read_npz
+from spikeseg.data.readers.numpy_files import read_npz, stream_npy
 from spikeseg.data.readers.prophesee import stream_dat, stream_evt2, stream_evt3
 from spikeseg.data.readers.raw import Columns, Raw, Stream
 from spikeseg.data.readers.text import read_text
@@ -26,7 +26,6 @@ __all__ = ["READ", "Columns", "Raw", "Stream", "read", "read_raw", "read_stream"
 READ: dict[str, Callable[[Path], Raw]] = {
     "aedat4": read_aedat4,
     "npz": read_npz,
-    "npy": read_npy,
     "nmnist": read_nmnist,
     "text": read_text,
 }
@@ -37,6 +36,7 @@ STREAM: dict[str, Callable[[Path], Stream]] = {
     "es": stream_es,
     "evt2": stream_evt2,
     "evt3": stream_evt3,
+    "npy": stream_npy,
 }
 """Format -> reader of files of any length, part by part."""
 

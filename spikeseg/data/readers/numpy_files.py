@@ -5,13 +5,13 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from spikeseg.data.readers.raw import FIELD_ALIASES, Raw, find_fields
+from spikeseg.data.readers.raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Raw, Stream, find_fields
 from spikeseg.errors import InputError
 
 FIELDS_HELP = "; ".join(f"{field}: {', '.join(names)}" for field, names in FIELD_ALIASES.items())
@@ -26,6 +26,30 @@ def read_npy(path: str | Path) -> Raw:
     with path.open("rb") as file:
         array = _array(file, path.stat().st_size, str(path))
     return _from_array(array, str(path), None)
+
+
+def stream_npy(path: str | Path) -> Stream:
+    """As `read_npy`, part by part; of columns in Fortran order, all at once. Raises InputError as `read_npy` does."""
+    path = Path(path)
+    with path.open("rb") as file:
+        shape, fortran_order, dtype, start, count = _header(file, path.stat().st_size, str(path))
+    if not shape or (fortran_order and len(shape) > 1):
+        return read_npy(path).stream()
+    one = _from_array(np.zeros((0, *shape[1:]), dtype), str(path), None)  # complains about what is no recording
+    rows, width = shape[0], count // max(1, shape[0])
+
+    def parts() -> Iterator[Columns]:
+        with path.open("rb") as file:
+            file.seek(start)
+            for first in range(0, max(rows, 1), BLOCK_EVENTS):
+                wanted = min(BLOCK_EVENTS, rows - first)
+                data = file.read(wanted * width * dtype.itemsize)
+                if len(data) < wanted * width * dtype.itemsize:
+                    raise InputError(f"{path}: truncated at byte {file.tell()}; get the file again")
+                part = _from_array(np.frombuffer(data, dtype).reshape(wanted, *shape[1:]), str(path), None)
+                yield Columns(part.t, part.x, part.y, part.p)
+
+    return Stream(parts(), one.sensor_size)
 
 
 def read_npz(path: str | Path) -> Raw:
@@ -89,6 +113,16 @@ def _from_array(array: np.ndarray, where: str, size: tuple[int, int] | None) -> 
 
 def _array(stream: IO[bytes], size: int, where: str) -> np.ndarray:
     """The array in an npy stream of ``size`` bytes."""
+    shape, fortran_order, dtype, start, _ = _header(stream, size, where)
+    data = stream.read(size - start)
+    if len(data) != size - start:
+        raise InputError(f"{where}: truncated after {len(data)} of {size - start} bytes")
+    flat = np.frombuffer(data, dtype)
+    return flat.reshape(shape, order="F" if fortran_order else "C")
+
+
+def _header(stream: IO[bytes], size: int, where: str) -> tuple[tuple[int, ...], bool, np.dtype, int, int]:
+    """Shape, order, dtype, where the numbers begin, and how many there are, of an npy stream of ``size`` bytes."""
     try:
         version = np.lib.format.read_magic(stream)
         if version not in ((1, 0), (2, 0)):
@@ -100,6 +134,8 @@ def _array(stream: IO[bytes], size: int, where: str) -> np.ndarray:
         shape, fortran_order, dtype = read_header[version](stream)
         if dtype.hasobject:
             raise InputError(f"{where}: holds pickled objects, which could run code; save plain numbers")
+        if not dtype.itemsize:
+            raise InputError(f"{where}: holds {dtype}, which takes no room; expected numbers")
         start = stream.tell()
         count = int(np.prod([int(side) for side in shape], dtype=object)) if shape else 1
         declared = start + count * dtype.itemsize
@@ -107,12 +143,8 @@ def _array(stream: IO[bytes], size: int, where: str) -> np.ndarray:
             raise InputError(
                 f"{where}: {size} bytes, but its header declares {declared}; truncated or damaged"
             )
-        data = stream.read(size - start)
     except (ValueError, SyntaxError, tokenize.TokenError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{where}: truncated or damaged npy ({' '.join(str(error).split())})") from error
-    if len(data) != size - start:
-        raise InputError(f"{where}: truncated after {len(data)} of {size - start} bytes")
-    flat = np.frombuffer(data, dtype)
-    return flat.reshape(shape, order="F" if fortran_order else "C")
+    return tuple(int(side) for side in shape), bool(fortran_order), dtype, start, count

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from spikeseg.data.readers import read
+from spikeseg.data.readers import numpy_files, read
 from spikeseg.data.readers.numpy_files import read_npz_arrays
 from spikeseg.errors import InputError
 
@@ -194,3 +194,36 @@ def test_named_arrays_must_be_there(tmp_path):
     assert list(read_npz_arrays(tmp_path / "a.npz", ("t",))) == ["t"]
     with pytest.raises(InputError, match="no array source"):
         read_npz_arrays(tmp_path / "a.npz", ("t", "source"))
+
+
+@pytest.mark.parametrize("step", [1, 3, 100])
+@pytest.mark.parametrize("kind", ["structured", "plain", "fortran", "empty", "floats"])
+def test_npy_part_by_part_is_npy_at_once(tmp_path, monkeypatch, step, kind):
+    table = np.stack([np.arange(10) * 5, np.arange(10), np.arange(10) % 3, np.arange(10) % 2], 1)
+    array = {"plain": table, "fortran": np.asfortranarray(table), "empty": table[:0], "floats": table * 1.0}.get(kind)
+    if array is None:
+        array = np.zeros(10, [("p", "?"), ("x", "<u2"), ("y", "<i4"), ("timestamp", "<u8")])
+        array["timestamp"], array["x"], array["y"], array["p"] = table.T
+    np.save(tmp_path / "a.npy", array)
+    monkeypatch.setattr(numpy_files, "BLOCK_EVENTS", step)
+    parts = list(numpy_files.stream_npy(tmp_path / "a.npy").parts)
+    assert len(parts) == (1 if kind == "fortran" else max(1, -(-len(array) // step)))
+    whole = numpy_files.read_npy(tmp_path / "a.npy")
+    for name in "txyp":
+        got, want = np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name)
+        assert got.dtype == want.dtype and np.array_equal(got, want)
+
+
+def test_npy_that_shrinks_while_it_is_read_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((50, 4), int))
+    stream = numpy_files.stream_npy(tmp_path / "a.npy")
+    content = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(content[:-9])
+    with pytest.raises(InputError, match=r"truncated at byte \d+"):
+        list(stream.parts)
+
+
+def test_npy_of_nothing_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(10**6, [("t", "V0"), ("x", "V0"), ("y", "V0"), ("p", "V0")]))
+    with pytest.raises(InputError):
+        numpy_files.stream_npy(tmp_path / "a.npy").whole()
