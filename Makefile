@@ -10,14 +10,18 @@ PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 SETUP := setup.cfg pyproject.toml $(CONSTRAINTS)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-gpu bench lint clean
+.PHONY: demo test coverage test-gpu bench lint clean
 
 demo: $(VENV)/.installed
 	@echo "== demo: simulate, prepare, train conv2 and conv3, evaluate (a few minutes on two cores)"
 	$(BIN)/spikeseg demo
 
 test: $(VENV)/.tested
-	@echo "== test: the suite with coverage (a few minutes on two cores)"
+	@echo "== test: the suite (some six minutes on two cores)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+
+coverage: $(VENV)/.tested
+	@echo "== coverage: the suite, line by line (half as long again)"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --cov --cov-report=term --cov-fail-under=85
 
 test-gpu: $(VENV)/.tested
@@ -27,7 +31,7 @@ test-gpu: $(VENV)/.tested
 bench: $(VENV)/.tested
 	@echo "== bench: ours beside the others, each pair from one run (some twenty minutes on a quiet machine)"
 	@mkdir -p benchmarks/results
-	@for name in prepare training inference scaling detect; do \
+	@for name in prepare jobs training inference scaling detect; do \
 		echo "== $$name"; OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py --json benchmarks/results/$$name.json || exit 1; done
 
 lint: $(VENV)/.tested
