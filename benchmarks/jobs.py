@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="times that each is measured [3]")
     parser.add_argument("--gigabytes", type=float, default=1.0, metavar="X", help="events of the long recording [1]")
     chosen = parser.parse_args()
-    count, seconds = (4, 1.0) if chosen.quick else (60, 20.0)
+    count, seconds = (4, 1.0) if chosen.quick else (150, 20.0)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         paths = nights(folder, count, seconds)
