@@ -122,8 +122,15 @@ def write_manifest(
         if name in manifest:
             raise ValueError(f"{name!r} is an entry of every manifest and cannot be replaced")
         manifest[name] = plain(value)
+    manifest["sha256"] = manifest_digest(manifest)
     atomic_write(path, json.dumps(manifest, indent=2) + "\n")
     return manifest
+
+
+def manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a manifest says but this."""
+    said = {name: value for name, value in manifest.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
