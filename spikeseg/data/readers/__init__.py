@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spikeseg.data.readers.aedat2 import stream_aedat2
+from spikeseg.data.readers.aedat3 import stream_aedat3
 from spikeseg.data.readers.aedat4 import read_aedat4
 from spikeseg.data.readers.ebssa_mat import read_hdf5, read_mat5
 from spikeseg.data.readers.event_stream import stream_es
@@ -32,6 +34,8 @@ READ: dict[str, Callable[[Path], Raw]] = {
 """Format as ``formats.detect`` names it -> reader of whole files, for those that need nothing but the path."""
 
 STREAM: dict[str, Callable[[Path], Stream]] = {
+    "aedat2": stream_aedat2,
+    "aedat3": stream_aedat3,
     "dat": stream_dat,
     "es": stream_es,
     "evt2": stream_evt2,

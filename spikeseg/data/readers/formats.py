@@ -12,6 +12,8 @@ from spikeseg.errors import InputError
 FORMATS: dict[str, str] = {
     "mat5": "EBSSA .mat (v5)",
     "hdf5": "HDF5 (EBSSA, DSEC, Metavision)",
+    "aedat2": "AEDAT 2",
+    "aedat3": "AEDAT 3.1",
     "aedat4": "AEDAT 4",
     "dat": "Prophesee .dat",
     "evt2": "Prophesee .raw (EVT 2.0)",

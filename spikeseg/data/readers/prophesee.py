@@ -15,21 +15,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from spikeseg.compiled import compiled
+from spikeseg.data.readers.binary import LINE_BYTES, blocks, cut, opened, text_line, unwrapped, whole
 from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
 from spikeseg.errors import InputError
 
 Array = np.ndarray
 
 READ_BYTES = 2**20
-LINE_BYTES = 4096
-"""A header line is shorter."""
 WIDEST = 2**14
 """x and y have at most 14 bits."""
 DAT_EVENTS = {0x00: "generic 2D", 0x0C: "change detection"}
@@ -73,7 +71,7 @@ def stream_dat(path: str | Path) -> Stream:
         file.seek(header.start)
         kind = file.read(2)
     if len(kind) < 2:
-        raise _cut(path, header.end, "before the type of its records")
+        raise cut(path, header.end, "before the type of its records")
     version = header.fields.get("Version", "none").removesuffix(".0")
     if version not in DAT_BITS:
         raise InputError(f"{path}: .dat of version {version!r}; expected a line '% Version 2' or '% Version 1'")
@@ -82,7 +80,7 @@ def stream_dat(path: str | Path) -> Stream:
             f"{path}: .dat records of type {kind[0]:#04x} and {kind[1]} bytes; expected type 0x00 or 0x0c (events) and 8 bytes"
         )
     start = header.start + 2
-    _whole(path, start, header.end, DAT_RECORD.itemsize)
+    whole(path, start, header.end, DAT_RECORD.itemsize)
     return Stream(_dat_parts(path, start, DAT_BITS[version], header.t0_us), header.size)
 
 
@@ -114,16 +112,16 @@ def read_header(path: str | Path) -> Header:
     with opened(path) as file:
         end = file.seek(0, 2)
         start = file.seek(0)
-        while (mark := file.read(2)) == b"% " and (line := _text(file.readline(LINE_BYTES))) is not None:
+        while (mark := file.read(2)) == b"% " and (line := text_line(file.readline(LINE_BYTES))) is not None:
             if not line.endswith("\n"):
-                raise _cut(path, end, "in a line of its header")
+                raise cut(path, end, "in a line of its header")
             start = file.tell()
             key, *values = line.split() or [""]
             if key == "end":
                 break
             fields[key] = " ".join(values)
     if mark == b"%":
-        raise _cut(path, end, "in a line of its header")
+        raise cut(path, end, "in a line of its header")
     name, *parts = fields.get("format", "").split(";")
     options = dict(part.split("=", 1) for part in parts if "=" in part)
     if options.get("endianness", "little") == "big":
@@ -134,15 +132,6 @@ def read_header(path: str | Path) -> Header:
     if not re.fullmatch(r"[0-9]{1,16}", t0):
         raise InputError(f"{path}: header: T0 {t0!r}; expected a time in µs")
     return Header(fields, encoding, _size(path, fields, options), int(t0), start, end)
-
-
-def _text(line: bytes) -> str | None:
-    """A line of the header, or None: data that happen to begin with a percent sign and a space."""
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    return text if text.replace("\t", " ").rstrip("\r\n").isprintable() else None
 
 
 def _size(path: Path, fields: dict[str, str], options: dict[str, str]) -> tuple[int, int] | None:
@@ -159,46 +148,15 @@ def _size(path: Path, fields: dict[str, str], options: dict[str, str]) -> tuple[
     return None
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """The file; what the system cannot open or read is an InputError."""
-    try:
-        with path.open("rb") as file:
-            yield file
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def _cut(path: Path, end: int, where: str) -> InputError:
-    return InputError(f"{path}: truncated: it ends at byte {end}, {where}; get the file again")
-
-
-def _whole(path: Path, start: int, end: int, size: int) -> None:
-    """Raise InputError unless whole words of so many bytes lie between the two."""
-    over = (end - start) % size
-    if over:
-        raise _cut(path, end, f"{over} bytes into one of {size}")
-
-
-def _blocks(path: Path, start: int, size: int, dtype: np.dtype) -> Iterator[Array]:
-    """The words of the file from byte start, size bytes at a time."""
-    with opened(path) as file:
-        file.seek(start)
-        while data := file.read(size):
-            _whole(path, 0, len(data), dtype.itemsize)
-            yield np.frombuffer(data, dtype)
-
-
 def _dat_parts(path: Path, start: int, bits: tuple[int, int], t0: int) -> Iterator[Columns]:
     across, down = bits
-    last, loops = 0, 0
-    for records in _blocks(path, start, BLOCK_EVENTS * DAT_RECORD.itemsize, DAT_RECORD):
-        t, word = records["t"].astype(np.int64), records["word"]
-        turns = loops + np.cumsum(np.diff(t, prepend=last) <= -(2**31))
-        last, loops = int(t[-1]), int(turns[-1])
+    last, turns = 0, 0
+    for records in blocks(path, start, BLOCK_EVENTS * DAT_RECORD.itemsize, DAT_RECORD):
+        t, last, turns = unwrapped(records["t"], last, turns)
+        word = records["word"]
         x = (word & (2**across - 1)).astype(np.uint16)
         y = (word >> across & (2**down - 1)).astype(np.uint16)
-        yield Columns(t + (turns << 32) + t0, x, y, (word >> (across + down) & 0xF).astype(np.uint8))
+        yield Columns(t + t0, x, y, (word >> (across + down) & 0xF).astype(np.uint8))
 
 
 Kernel = Callable[..., tuple[int, int]]
@@ -207,10 +165,10 @@ Kernel = Callable[..., tuple[int, int]]
 def _stream_evt(path: Path, encoding: str, dtype: str, kernel: Kernel) -> Stream:
     header = read_header(path)
     if not header.encoding and header.start == header.end:
-        raise _cut(path, header.end, "before its header names an encoding")
+        raise cut(path, header.end, "before its header names an encoding")
     if header.encoding != encoding:
         raise InputError(f"{path}: its header names {header.encoding or 'no encoding'}; expected {encoding}")
-    _whole(path, header.start, header.end, np.dtype(dtype).itemsize)
+    whole(path, header.start, header.end, np.dtype(dtype).itemsize)
     left_out: dict[str, int] = {}
     parts = _evt_parts(path, header, np.dtype(dtype), kernel, left_out)
     return Stream(parts, header.size, left_out=left_out)
@@ -219,7 +177,7 @@ def _stream_evt(path: Path, encoding: str, dtype: str, kernel: Kernel) -> Stream
 def _evt_parts(path: Path, header: Header, dtype: np.dtype, kernel: Kernel, left_out: dict[str, int]) -> Iterator[Columns]:
     state = np.array([-1, 0, 0, -1, -1, 0, 0, 0, 0], np.int64)
     columns, n = _room(), 0
-    for words in _blocks(path, header.start, READ_BYTES, dtype):
+    for words in blocks(path, header.start, READ_BYTES, dtype):
         i = 0
         while i < len(words):
             i, n = kernel(words, i, n, header.t0_us, state, *columns)
