@@ -101,10 +101,13 @@ def test_long_files_in_any_format_count_what_read_counts(tmp_path):
 
 def test_a_format_read_whole_is_handed_over_in_parts(tmp_path, monkeypatch):
     monkeypatch.setattr("spikeseg.data.readers.raw.BLOCK_EVENTS", 700)
-    np.savez(tmp_path / "b.npz", **columns())
+    held = columns()
+    with h5py.File(tmp_path / "b.mat", "w") as file:
+        for name, values in (("ts", held["t"]), ("x", held["x"] + 1), ("y", held["y"] + 1), ("p", held["p"])):
+            file[f"TD/{name}"] = values
     parts = []
     monkeypatch.setattr("spikeseg.data.summary.Summary.add", lambda self, part: parts.append(len(part)))
-    describe(str(tmp_path / "b.npz"))
+    describe(str(tmp_path / "b.mat"))
     assert sum(parts) == 3000 and len(parts) > 2 and BLOCK_EVENTS > 3000
 
 

@@ -193,7 +193,7 @@ def test_events_that_all_fall_to_the_transforms_are_told(place):
 def test_a_file_too_long_for_memory_gives_the_same_cache(place, folder, monkeypatch):
     from spikeseg.data import readers
     from spikeseg.data.readers import Columns, Stream
-    from spikeseg.data.readers.numpy_files import read_npz
+    from spikeseg.data.readers.numpy_files import stream_npz
 
     def content() -> dict[str, bytes]:
         root = place.folder / "data_cache" / "frames"
@@ -204,7 +204,7 @@ def test_a_file_too_long_for_memory_gives_the_same_cache(place, folder, monkeypa
     before, told, opened = content(), manifest_of(place), []
 
     def in_parts(path):
-        raw = read_npz(path)
+        raw = stream_npz(path).whole()
         opened.append(path.name)
         return Stream(Columns(*(c[at : at + 30] for c in (raw.t, raw.x, raw.y, raw.p))) for at in range(0, len(raw.t), 30))
 

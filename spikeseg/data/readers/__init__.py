@@ -10,37 +10,35 @@ import numpy as np
 
 from spikeseg.data.readers.aedat2 import stream_aedat2
 from spikeseg.data.readers.aedat3 import stream_aedat3
-from spikeseg.data.readers.aedat4 import read_aedat4
+from spikeseg.data.readers.aedat4 import stream_aedat4
 from spikeseg.data.readers.ebssa_mat import read_hdf5, read_mat5
 from spikeseg.data.readers.event_stream import stream_es
 from spikeseg.data.readers.formats import detect
 from spikeseg.data.readers.nmnist import read_nmnist
-from spikeseg.data.readers.numpy_files import read_npz, stream_npy
+from spikeseg.data.readers.numpy_files import stream_npy, stream_npz
 from spikeseg.data.readers.prophesee import stream_dat, stream_evt2, stream_evt3
 from spikeseg.data.readers.raw import Columns, Raw, Stream
-from spikeseg.data.readers.text import read_text
+from spikeseg.data.readers.text import stream_text
 from spikeseg.data.recording import Recording, checked
 from spikeseg.data.sensors import SENSOR_SIZES, fitting_sensor, named_sensor
 from spikeseg.errors import InputError
 
 __all__ = ["READ", "Columns", "Raw", "Stream", "read", "read_raw", "read_stream", "streamed"]
 
-READ: dict[str, Callable[[Path], Raw]] = {
-    "aedat4": read_aedat4,
-    "npz": read_npz,
-    "nmnist": read_nmnist,
-    "text": read_text,
-}
+READ: dict[str, Callable[[Path], Raw]] = {"nmnist": read_nmnist}
 """Format as ``formats.detect`` names it -> reader of whole files, for those that need nothing but the path."""
 
 STREAM: dict[str, Callable[[Path], Stream]] = {
     "aedat2": stream_aedat2,
     "aedat3": stream_aedat3,
+    "aedat4": stream_aedat4,
     "dat": stream_dat,
     "es": stream_es,
     "evt2": stream_evt2,
     "evt3": stream_evt3,
     "npy": stream_npy,
+    "npz": stream_npz,
+    "text": stream_text,
 }
 """Format -> reader of files of any length, part by part."""
 

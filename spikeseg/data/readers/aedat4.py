@@ -6,12 +6,15 @@ Format: https://docs.inivation.com/software/software-advanced-usage/file-formats
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from spikeseg.data.readers.raw import Raw
+from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
 from spikeseg.errors import InputError
 
 MAGIC = b"#!AER-DAT4.0\r\n"
@@ -23,7 +26,7 @@ RUST_PANIC = "PanicException"
 """What aedat raises on some damaged files: a BaseException of a module that cannot be imported."""
 
 
-def read_aedat4(path: str | Path) -> Raw:
+def stream_aedat4(path: str | Path) -> Stream:
     """Events of the first event stream (lowest stream id), absolute µs, with the stream's frame size.
 
     Raises InputError if the package aedat is missing, the file is truncated, damaged or was never closed by
@@ -36,24 +39,57 @@ def read_aedat4(path: str | Path) -> Raw:
             f"{path}: AEDAT 4 needs the package aedat: pip install 'spikeseg[formats]'"
         ) from error
     _complete(Path(path))
-    try:
+    with _panics(path):
+        streams: dict[int, dict[str, Any]] = aedat.Decoder(str(path)).id_to_stream()
+    chosen = min((key for key, stream in streams.items() if stream["type"] == "events"), default=None)
+    if chosen is None:
+        kinds = ", ".join(sorted(stream["type"] for stream in streams.values())) or "nothing"
+        raise InputError(f"{path}: holds no stream of events (found: {kinds})")
+    size = (int(streams[chosen]["width"]), int(streams[chosen]["height"]))
+    left_out: dict[str, int] = {}
+    return Stream(_parts(path, aedat, streams, chosen, left_out), size, left_out=left_out)
+
+
+def _parts(
+    path: str | Path, aedat: ModuleType, streams: dict[int, dict[str, Any]], chosen: int, left_out: dict[str, int]
+) -> Iterator[Columns]:
+    """Packets of the chosen stream, several to a part; of the others, their packets are counted by kind."""
+    held: list[np.ndarray] = []
+    count = 0
+    with _panics(path):
         decoder = aedat.Decoder(str(path))
-        streams: dict[int, dict[str, Any]] = decoder.id_to_stream()
-        chosen = min((key for key, stream in streams.items() if stream["type"] == "events"), default=None)
-        if chosen is None:
-            kinds = ", ".join(sorted(stream["type"] for stream in streams.values())) or "nothing"
-            raise InputError(f"{path}: holds no stream of events (found: {kinds})")
-        packets = [packet["events"] for packet in decoder if packet["stream_id"] == chosen]
+    while True:
+        with _panics(path):
+            packet = next(decoder, None)
+        if packet is None:
+            break
+        if packet["stream_id"] != chosen:
+            kind = f"packets of {streams[packet['stream_id']]['type']}, stream {packet['stream_id']}"
+            left_out[kind] = left_out.get(kind, 0) + 1
+            continue
+        held.append(packet["events"])
+        count += len(held[-1])
+        if count >= BLOCK_EVENTS:
+            yield _columns(held)
+            held, count = [], 0
+    if held:
+        yield _columns(held)
+
+
+def _columns(packets: list[np.ndarray]) -> Columns:
+    events = np.concatenate(packets)
+    return Columns(events["t"], events["x"], events["y"], events["on"])
+
+
+@contextmanager
+def _panics(path: str | Path) -> Iterator[None]:
+    """What aedat raises on damaged files, as InputError."""
+    try:
+        yield
     except BaseException as error:
         if not isinstance(error, (RuntimeError, OSError, ValueError)) and type(error).__name__ != RUST_PANIC:
             raise
-        if isinstance(error, InputError):
-            raise
         raise _damaged(path, " ".join(str(error).split())) from error
-    size = (int(streams[chosen]["width"]), int(streams[chosen]["height"]))
-    dtype = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
-    events = np.concatenate(packets) if packets else np.empty(0, dtype)
-    return Raw(events["t"], events["x"], events["y"], events["on"], size)
 
 
 def _damaged(path: str | Path, reason: str) -> InputError:

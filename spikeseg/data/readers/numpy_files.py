@@ -6,6 +6,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -52,48 +53,80 @@ def stream_npy(path: str | Path) -> Stream:
     return Stream(parts(), one.sensor_size)
 
 
-def read_npz(path: str | Path) -> Raw:
+def stream_npz(path: str | Path) -> Stream:
     """Arrays t, x, y, p (N,), or one array ``events`` as in read_npy; optional sensor_size (width, height).
 
     Other names for t, x, y, p: see FIELD_ALIASES. Checksums are verified. Raises InputError as read_npy does.
     """
     where = str(path)
-    arrays = read_npz_arrays(path)
+    with _archive(where) as archive:
+        members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
     size = None
-    if "sensor_size" in arrays:
-        sides = arrays["sensor_size"]
+    if "sensor_size" in members:
+        sides = read_npz_arrays(path, ["sensor_size"])["sensor_size"]
         if sides.shape != (2,) or sides.dtype.kind not in "ui":
             raise InputError(
                 f"{where}: sensor_size: {sides.shape} of {sides.dtype}; expected 2 whole numbers"
             )
         size = (int(sides[0]), int(sides[1]))
-    fields = find_fields(list(arrays))
+    fields = find_fields(list(members))
     if fields is not None:
-        t, x, y, p = (arrays[fields[field]] for field in "txyp")
-        return Raw(t, x, y, p, size)
-    if "events" in arrays:
-        return _from_array(arrays["events"], where, size)
-    found = ", ".join(sorted(arrays)[:8]) or "nothing"
+        return Stream(_npz_columns(where, [fields[field] for field in "txyp"]), size)
+    if "events" in members:
+        return _from_array(read_npz_arrays(path, ["events"])["events"], where, size).stream()
+    found = ", ".join(sorted(members)[:8]) or "nothing"
     raise InputError(f"{where}: holds {found}; expected arrays {FIELDS_HELP}; or one array 'events'")
+
+
+def _npz_columns(where: str, names: list[str]) -> Iterator[Columns]:
+    """Columns of one length, read side by side; of anything else, all at once, for the checks to complain about."""
+    with _archive(where) as archive, ExitStack() as stack:
+        members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
+        streams = [stack.enter_context(archive.open(members[name])) for name in names]
+        heads = [
+            _header(stream, members[name].file_size, f"{where}: {name}")
+            for stream, name in zip(streams, names, strict=True)
+        ]
+        shapes = {head[0] for head in heads}
+        if len(shapes) > 1 or len(heads[0][0]) != 1:
+            arrays = read_npz_arrays(where, names)
+            yield Columns(*(arrays[name] for name in names))
+            return
+        rows = heads[0][0][0]
+        for first in range(0, max(rows, 1), BLOCK_EVENTS):
+            part = []
+            for stream, name, head in zip(streams, names, heads, strict=True):
+                wanted = min(BLOCK_EVENTS, rows - first) * head[2].itemsize
+                data = stream.read(wanted)
+                if len(data) < wanted:
+                    raise InputError(f"{where}: {name}: truncated after {first} numbers; get the file again")
+                part.append(np.frombuffer(data, head[2]))
+            yield Columns(*part)
+        for stream in streams:
+            stream.read(1)  # the checksum is verified at the end
+
+
+@contextmanager
+def _archive(where: str) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(where) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{where}: truncated or damaged npz ({error}); get the file again") from error
 
 
 def read_npz_arrays(path: str | Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
     """The arrays of an npz file, all or those named. Raises InputError, also when one named is missing."""
     where = str(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
-            missing = [name for name in names or () if name not in members]
-            if missing:
-                raise InputError(
-                    f"{where}: has no array {missing[0]}; it holds {', '.join(members) or 'nothing'}"
-                )
-            arrays = {}
-            for name in members if names is None else names:
-                with archive.open(members[name]) as stream:
-                    arrays[name] = _array(stream, members[name].file_size, f"{where}: {name}")
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{where}: truncated or damaged npz ({error}); get the file again") from error
+    with _archive(where) as archive:
+        members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
+        missing = [name for name in names or () if name not in members]
+        if missing:
+            raise InputError(f"{where}: has no array {missing[0]}; it holds {', '.join(members) or 'nothing'}")
+        arrays = {}
+        for name in members if names is None else names:
+            with archive.open(members[name]) as stream:
+                arrays[name] = _array(stream, members[name].file_size, f"{where}: {name}")
     return arrays
 
 

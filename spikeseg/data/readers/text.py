@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
-from spikeseg.data.readers.raw import FIELD_ALIASES, Raw, find_fields
+from spikeseg.data.readers.raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Stream, find_fields
 from spikeseg.errors import InputError
 
 WORDS = {"true": 1.0, "false": 0.0}
@@ -16,32 +20,43 @@ HEAD_LINES = 100
 """Comments and header end within these lines."""
 
 
-def read_text(path: str | Path) -> Raw:
+def stream_text(path: str | Path) -> Stream:
     """Columns by the names in a header line (see FIELD_ALIASES), or without one t, x, y, p in this order.
 
     Lines that begin with # are comments; one that names the columns is a header too. t is in whole µs. Raises
     InputError, naming the line, if one has too few columns or something that is no number.
     """
     where = str(path)
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            head = [line.strip() for line in islice(file, HEAD_LINES)]
-    except UnicodeDecodeError as error:
-        raise _not_text(where, error) from error
-    skip, columns, data = _layout(where, head)
-    try:
-        table = _table(path, skip, columns, data)
-    except UnicodeDecodeError as error:
-        raise _not_text(where, error) from error
-    except ValueError as error:
-        raise InputError(
-            f"{where}: {_complaint(path, skip, columns, data)}; truncated or damaged?"
-        ) from error
-    return Raw(table[:, 0], table[:, 1], table[:, 2], table[:, 3])
+    with _opened(where) as file:
+        head = [line.strip() for line in islice(file, HEAD_LINES)]
+    return Stream(_parts(where, *_layout(where, head)))
 
 
-def _not_text(where: str, error: UnicodeDecodeError) -> InputError:
-    return InputError(f"{where}: is no text file ({error.reason} at byte {error.start})")
+@contextmanager
+def _opened(where: str) -> Iterator[TextIO]:
+    try:
+        with open(where, encoding="utf-8-sig") as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where}: is no text file ({error.reason}: byte {error.object[error.start]:#04x})") from error
+    except OSError as error:
+        raise InputError(f"{where}: cannot be read ({error.strerror or error})") from error
+
+
+def _parts(where: str, skip: int, columns: list[int], first: str) -> Iterator[Columns]:
+    """The lines after those to skip; ``first``: the first line of events."""
+    number, words = skip + 1, split_line(first)
+    with _opened(where) as file:
+        lines = islice(file, skip, None)
+        while part := list(islice(lines, BLOCK_EVENTS)):
+            try:
+                table = _table(part, columns, words, delimiter_of(first))
+            except ValueError as error:
+                reason = _complaint(part, number, columns, len(words), skip + 1, delimiter_of(first))
+                raise InputError(f"{where}: {reason}; truncated or damaged?") from error
+            number += len(part)
+            if len(table):
+                yield Columns(table[:, 0], table[:, 1], table[:, 2], table[:, 3])
 
 
 def _layout(where: str, head: list[str]) -> tuple[int, list[int], str]:
@@ -65,39 +80,39 @@ def _layout(where: str, head: list[str]) -> tuple[int, list[int], str]:
     return len(head), columns or [0, 1, 2, 3], ""
 
 
-def _table(path: str | Path, skip: int, columns: list[int], first: str) -> np.ndarray:
-    """(N, 4) float64: t, x, y, p. Raises ValueError as np.loadtxt does."""
-    if not first:
-        return np.empty((0, 4))
-    words = split_line(first)
+def _table(lines: list[str], columns: list[int], first: list[str], delimiter: str | None) -> np.ndarray:
+    """(N, 4) float64: t, x, y, p; ``first``: words of the first line of all. Raises ValueError as np.loadtxt does."""
     polarity = columns[3]
-    as_word = polarity < len(words) and words[polarity].lower() in WORDS
-    table = np.loadtxt(
-        path,
-        delimiter=delimiter_of(first),
-        skiprows=skip,
-        usecols=columns if len(words) != 4 else None,
-        converters={polarity: _polarity_word} if as_word else None,
-        quotechar='"',
-        ndmin=2,
-        encoding="utf-8-sig",
-    )
-    return table if len(words) != 4 else table[:, columns]
+    as_word = polarity < len(first) and first[polarity].lower() in WORDS
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+        table = np.loadtxt(
+            lines,
+            delimiter=delimiter,
+            usecols=columns if len(first) != 4 else None,
+            converters={polarity: _polarity_word} if as_word else None,
+            quotechar='"',
+            ndmin=2,
+        )
+    if len(first) != 4 or not len(table):
+        return table
+    if table.shape[1] != 4:
+        raise ValueError(f"{table.shape[1]} columns")
+    return table[:, columns]
 
 
-def _complaint(path: str | Path, skip: int, columns: list[int], first: str) -> str:
-    """What is wrong with the first line that np.loadtxt refused, whose own row counts from 0 or from 1."""
-    width = len(split_line(first))
-    with open(path, encoding="utf-8-sig") as file:
-        for number, line in enumerate(islice(file, skip, None), start=skip + 1):
-            words = line.split("#")[0].strip().split(delimiter_of(first))
-            if not any(words):
-                continue
-            if len(words) <= max(columns) or (width == 4 and len(words) != 4):
-                return f"line {number} has {len(words)} columns, line {skip + 1} has {width}"
-            bad = [word for word in (words[column].strip() for column in columns) if not _is_number(word)]
-            if bad:
-                return f"line {number} holds {bad[0][:40]!r}; expected a number"
+def _complaint(lines: list[str], number: int, columns: list[int], width: int, first: int, delimiter: str | None) -> str:
+    """What is wrong with the first line that np.loadtxt refused, whose own row counts from 0 or from 1; ``number``: of
+    lines[0], ``first``: of the first line of events, which has ``width`` columns."""
+    for at, line in enumerate(lines, start=number):
+        words = line.split("#")[0].strip().split(delimiter)
+        if not any(words):
+            continue
+        if len(words) <= max(columns) or (width == 4 and len(words) != 4):
+            return f"line {at} has {len(words)} columns, line {first} has {width}"
+        bad = [word for word in (words[column].strip() for column in columns) if not _is_number(word)]
+        if bad:
+            return f"line {at} holds {bad[0][:40]!r}; expected a number"
     return "holds something that is no number"
 
 

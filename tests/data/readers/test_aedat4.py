@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from spikeseg.data.readers import read
-from spikeseg.data.readers.aedat4 import MAGIC, _lz4_whole, read_aedat4
+from spikeseg.data.readers import aedat4, read
+from spikeseg.data.readers.aedat4 import MAGIC, _lz4_whole, stream_aedat4
 from spikeseg.errors import InputError
 
 EVENT = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("on", "?"), ("pad", "V3")])
@@ -99,13 +99,24 @@ def test_the_first_stream_of_events_is_taken(path):
         {"id": 2, "kind": "EVTS", "width": 99, "height": 99},
     ]
     mine, other = made_events(10), made_events(20, seed=1)
-    raw = read_aedat4(write(path, [packet(other, 2), packet(mine, 1)], streams))
+    raw = stream_aedat4(write(path, [packet(other, 2), packet(mine, 1)], streams)).whole()
     assert raw.sensor_size == (60, 40)
     np.testing.assert_array_equal(raw.t, mine["t"])
+    assert raw.left_out == {"packets of events, stream 2": 1}
+
+
+@pytest.mark.parametrize("block", [1, 30, 2**20])
+def test_part_by_part_is_all_at_once(path, monkeypatch, block):
+    monkeypatch.setattr(aedat4, "BLOCK_EVENTS", block)
+    events = made_events(90)
+    write(path, [packet(events[at : at + 10]) for at in range(0, 90, 10)])
+    parts = list(stream_aedat4(path).parts)
+    assert all(len(part.t) <= block + 9 for part in parts)
+    np.testing.assert_array_equal(np.concatenate([part.t for part in parts]), events["t"])
 
 
 def test_no_events(path):
-    raw = read_aedat4(write(path, []))
+    raw = stream_aedat4(write(path, [])).whole()
     assert raw.t.shape == raw.p.shape == (0,)
     assert len(read(path).events) == 0
 
@@ -113,7 +124,7 @@ def test_no_events(path):
 def test_no_stream_of_events(path):
     write(path, [], [{"id": 0, "kind": "TRIG", "width": 0, "height": 0}])
     with pytest.raises(InputError, match=r"no stream of events.*triggers"):
-        read_aedat4(path)
+        stream_aedat4(path).whole()
 
 
 def test_every_truncation_is_noticed(path):
@@ -122,16 +133,16 @@ def test_every_truncation_is_noticed(path):
     for size in range(len(MAGIC), table + 1, 7):
         path.write_bytes(whole[:size])
         with pytest.raises(InputError, match="truncated"):
-            read_aedat4(path)
+            stream_aedat4(path).whole()
     path.write_bytes(whole[:table])
     with pytest.raises(InputError, match="missing"):
-        read_aedat4(path)
+        stream_aedat4(path).whole()
 
 
 def test_a_recorder_that_never_closed_its_file(path):
     write(path, [packet(made_events())], position=-1)
     with pytest.raises(InputError, match="never closed"):
-        read_aedat4(path)
+        stream_aedat4(path).whole()
 
 
 def test_packets_that_do_not_add_up(path):
@@ -139,7 +150,7 @@ def test_packets_that_do_not_add_up(path):
     damaged[4] ^= 0x10
     write(path, [bytes(damaged), packet(made_events())])
     with pytest.raises(InputError, match="packets end at byte"):
-        read_aedat4(path)
+        stream_aedat4(path).whole()
 
 
 def test_damage_never_escapes_as_another_error(path):
@@ -152,7 +163,7 @@ def test_damage_never_escapes_as_another_error(path):
         damaged[rng.integers(len(MAGIC), len(whole))] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
         try:
-            read_aedat4(path)
+            stream_aedat4(path).whole()
         except InputError as error:
             assert "\n" not in str(error)
             refused += 1

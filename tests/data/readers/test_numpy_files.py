@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spikeseg.data.readers import numpy_files, read
-from spikeseg.data.readers.numpy_files import read_npz_arrays
+from spikeseg.data.readers.numpy_files import read_npz_arrays, stream_npz
 from spikeseg.errors import InputError
 
 N = 60
@@ -212,6 +212,23 @@ def test_npy_part_by_part_is_npy_at_once(tmp_path, monkeypatch, step, kind):
     for name in "txyp":
         got, want = np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name)
         assert got.dtype == want.dtype and np.array_equal(got, want)
+
+
+@pytest.mark.parametrize("step", [1, 7, N, 2**20])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz_part_by_part_is_npz_at_once(tmp_path, monkeypatch, step, save):
+    monkeypatch.setattr(numpy_files, "BLOCK_EVENTS", step)
+    save(tmp_path / "a.npz", **columns())
+    parts = list(stream_npz(tmp_path / "a.npz").parts)
+    assert len(parts) == -(-N // step)
+    for name, column in columns().items():
+        np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), column)
+
+
+def test_npz_of_columns_of_several_lengths_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", **{**columns(), "p": np.ones(N - 1)})
+    with pytest.raises(InputError, match=str(N - 1)):
+        read(tmp_path / "a.npz")
 
 
 def test_npy_that_shrinks_while_it_is_read_is_refused(tmp_path):

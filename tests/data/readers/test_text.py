@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from spikeseg.data.readers import read
+from spikeseg.data.readers import text as text_reader
 from spikeseg.errors import InputError
 
 ROWS = [(0, 5, 6, 1), (10, 200, 170, 0), (20, 7, 8, 1)]
@@ -115,3 +116,27 @@ def test_large_enough_to_leave_the_head(tmp_path):
     rows = np.stack([np.arange(500), np.arange(500) % 200, np.arange(500) % 150, np.arange(500) % 2], axis=1)
     found = events(tmp_path, text(rows.tolist(), header="# c\n" * 5 + "t,x,y,p\n"))
     assert len(found) == 500 and found[-1] == (499, 99, 49, True)
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 2**20])
+def test_part_by_part_is_all_at_once(tmp_path, monkeypatch, step):
+    monkeypatch.setattr(text_reader, "BLOCK_EVENTS", step)
+    rows = [(10 * n, n % 7, n % 5, n % 2) for n in range(40)]
+    lines = text(rows, header="# made here\nt,x,y,p\n").splitlines(keepends=True)
+    for at in (5, 9, 10, 11, 30):
+        lines.insert(at, "# a comment\n\n")
+    (tmp_path / "a.csv").write_text("".join(lines))
+    assert events(tmp_path, "".join(lines)) == [(t, x, y, bool(p)) for t, x, y, p in rows]
+    assert all(len(part.t) <= step for part in text_reader.stream_text(tmp_path / "a.csv").parts)
+
+
+def test_the_line_is_named_in_later_parts_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_reader, "BLOCK_EVENTS", 4)
+    content = "# made here\n" + text([(n, 1, 1, 1) for n in range(20)])
+    with pytest.raises(InputError, match="line 22 has 3 columns, line 2 has 4"):
+        events(tmp_path, content + "20,1,1\n")
+    with pytest.raises(InputError, match="line 23 holds 'one'"):
+        events(tmp_path, content + "20,1,1,1\n21,1,one,1\n")
+    (tmp_path / "b.csv").write_bytes(content.encode() + b"20,1,1,1\n21,\xff,1,1\n")
+    with pytest.raises(InputError, match="no text file"):
+        read(tmp_path / "b.csv")
