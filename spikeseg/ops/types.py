@@ -66,6 +66,22 @@ class Layer(NamedTuple):
     pool: tuple[int, int] | None
 
 
+class OnceLayer(NamedTuple):
+    """A convolution of IF neurons that fire at most once in a sample, with the pool behind it.
+
+    Attributes:
+        weight: master weights (C_out, C_in, K, K) float32.
+        threshold: (C_out,) float32.
+        pool: (kernel, stride); (1, 1) for none.
+        inhibit: whether the first neuron to fire at a position silences those of the other maps there.
+    """
+
+    weight: Tensor
+    threshold: Tensor
+    pool: tuple[int, int]
+    inhibit: bool
+
+
 class BlockThreshold(NamedTuple):
     """Thresholds that differ by sample and position: at (y, x) of sample n, ``values[n, :, y // block, x // block]``.
 

@@ -1,0 +1,106 @@
+"""Images: latency code, layers that fire once, potentials at the end; both backends give the same."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikeseg.core.functional import dog_kernel
+from spikeseg.ops import cpu_images, reference_images
+from spikeseg.ops.lists import SpikeLists
+from spikeseg.ops.types import OnceLayer
+
+BOTH = pytest.mark.parametrize("ops", [reference_images, cpu_images], ids=["reference", "cpu"])
+
+
+def same(one, other):
+    assert one.shape == other.shape
+    np.testing.assert_array_equal(one.offsets, other.offsets)
+    np.testing.assert_array_equal(one.sites, other.sites)
+
+
+def once(rng, shape, density, samples):
+    """Every input fires at most once."""
+    steps, *site = shape
+    when = rng.integers(0, steps, (samples, *site))
+    silent = rng.random((samples, *site)) >= density
+    dense = (np.arange(steps)[:, None, None, None] == when[:, None]) & ~silent[:, None]
+    return SpikeLists.of(dense)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 14), st.integers(1, 9), st.floats(0, 60))
+def test_latency_is_the_same(seed, height, width, steps, contrast):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, rng.choice([2, 256]), (rng.integers(0, 4), height, width)).astype(np.uint8)
+    kernel = dog_kernel(int(rng.choice([3, 7])), 1.0)
+    same(cpu_images.latency(images, kernel, contrast, steps), reference_images.latency(images, kernel, contrast, steps))
+
+
+@BOTH
+def test_latency_by_hand(ops):
+    """A bright pixel: ON at once, its surround OFF later, nothing where nothing changes."""
+    image = np.full((1, 9, 9), 20, np.uint8)
+    image[0, 4, 4] = 220
+    lists = ops.latency(image, dog_kernel(3, 0.5), 1.0, 3)
+    dense = lists.dense()[0]
+    assert dense[:, 1].sum() == 1 and dense[0, 1, 4, 4] == 1
+    assert dense[:, 0].sum() == 8 and not dense[:, :, 4, 4][:, 0].any()
+    assert dense.sum((1, 2, 3)).tolist() == [3, 3, 3]
+    sides, corners = dense[:, 0, [3, 4, 4, 5], [4, 3, 5, 4]], dense[:, 0, [3, 3, 5, 5], [3, 5, 3, 5]]
+    order = np.concatenate([sides.argmax(0), corners.argmax(0)])
+    assert order.tolist() == [1, 2, 2, 2, 0, 0, 1, 1]  # corners are stronger; of equals by row and column; the pixel itself was first
+    assert len(ops.latency(image, dog_kernel(3, 0.5), 300.0, 3).sites) == 0
+    assert len(ops.latency(np.full((1, 9, 9), 77, np.uint8), dog_kernel(3, 0.5), 0.0, 3).sites) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_layers_that_fire_once_are_the_same(seed):
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(1, 6)), int(rng.integers(1, 4)), int(rng.integers(1, 12)), int(rng.integers(1, 12)))
+    lists = once(rng, shape, rng.choice([0.0, 0.2, 0.9]), int(rng.integers(0, 4)))
+    maps, kernel = int(rng.integers(1, 20)), int(rng.choice([1, 3, 5]))
+    weight = torch.from_numpy(rng.choice([0.0, 0.25, 0.5, 1.0], (maps, shape[1], kernel, kernel)).astype(np.float32))
+    if rng.random() < 0.5:
+        weight = torch.from_numpy(rng.normal(0.5, 0.4, (maps, shape[1], kernel, kernel)).astype(np.float32))
+    theta = torch.from_numpy(rng.choice([0.5, 1.0, 2.0, 3.0], maps).astype(np.float32))
+    pool = [(1, 1), (2, 2), (3, 2), (7, 6)][rng.integers(4)]
+    layer = OnceLayer(weight, theta, pool, bool(rng.random() < 0.5))
+    same(cpu_images.fire_once(lists, layer), reference_images.fire_once(lists, layer))
+    grid = (int(rng.integers(1, shape[2] + 1)), int(rng.integers(1, shape[3] + 1)))
+    one, other = (ops.final_potentials(lists, weight, grid) for ops in (cpu_images, reference_images))
+    np.testing.assert_array_equal(one, other)
+
+
+@BOTH
+def test_a_layer_by_hand(ops):
+    """Two maps over one row; the stronger one of a position silences the other, for good; each neuron fires once."""
+    dense = np.zeros((1, 3, 1, 1, 4), np.uint8)
+    dense[0, 0, 0, 0, 0] = dense[0, 1, 0, 0, 1] = dense[0, 2, 0, 0, 3] = 1
+    lists = SpikeLists.of(dense)
+    weight = torch.tensor([1.0, 1.5]).reshape(2, 1, 1, 1)
+    inhibited = ops.fire_once(lists, OnceLayer(weight, torch.ones(2), (1, 1), True)).dense()[0]
+    assert np.argwhere(inhibited).tolist() == [[0, 1, 0, 0], [1, 1, 0, 1], [2, 1, 0, 3]]
+    free = ops.fire_once(lists, OnceLayer(weight, torch.ones(2), (1, 1), False)).dense()[0]
+    assert np.argwhere(free).tolist() == [[t, m, 0, x] for t, x in ((0, 0), (1, 1), (2, 3)) for m in (0, 1)]
+    equal = ops.fire_once(lists, OnceLayer(torch.ones(2, 1, 1, 1), torch.ones(2), (1, 1), True)).dense()[0]
+    assert equal[:, 0].sum() == 3 and not equal[:, 1].any()
+    pooled = ops.fire_once(lists, OnceLayer(weight, torch.ones(2), (2, 2), True)).dense()[0]
+    assert np.argwhere(pooled).tolist() == [[0, 1, 0, 0], [2, 1, 0, 1]]
+    wide = torch.full((1, 1, 3, 3), 0.5)  # potentials add up over steps
+    late = ops.fire_once(lists, OnceLayer(wide, torch.tensor([1.0]), (1, 1), True)).dense()[0]
+    assert np.argwhere(late).tolist() == [[1, 0, 0, 0], [1, 0, 0, 1], [2, 0, 0, 2]]
+
+
+@BOTH
+def test_final_potentials_by_hand(ops):
+    dense = np.zeros((1, 2, 1, 2, 4), np.uint8)
+    dense[0, 0, 0, 0, 0] = dense[0, 1, 0, 0, 1] = dense[0, 1, 0, 1, 3] = 1
+    weight = torch.full((1, 1, 3, 3), 0.25)
+    found = ops.final_potentials(SpikeLists.of(dense), weight, (1, 2))
+    assert found.shape == (1, 1, 1, 2) and found.ravel().tolist() == [0.5, 0.5]
+    assert ops.final_potentials(SpikeLists.of(dense), weight, (2, 4))[0, 0].tolist() == [[0.5, 0.5, 0.5, 0.25]] * 2
+    with pytest.raises(ValueError, match="3 x 1 cells over maps of 2 x 4"):
+        ops.final_potentials(SpikeLists.of(dense), weight, (3, 1))
