@@ -50,7 +50,7 @@ def test_latency_by_hand(ops):
     assert dense.sum((1, 2, 3)).tolist() == [3, 3, 3]
     sides, corners = dense[:, 0, [3, 4, 4, 5], [4, 3, 5, 4]], dense[:, 0, [3, 3, 5, 5], [3, 5, 3, 5]]
     order = np.concatenate([sides.argmax(0), corners.argmax(0)])
-    assert order.tolist() == [1, 2, 2, 2, 0, 0, 1, 1]  # corners are stronger; of equals by row and column; the pixel itself was first
+    assert order.tolist() == [1, 2, 2, 2, 0, 0, 1, 1]  # corners first; of equals by row and column
     assert len(ops.latency(image, dog_kernel(3, 0.5), 300.0, 3).sites) == 0
     assert len(ops.latency(np.full((1, 9, 9), 77, np.uint8), dog_kernel(3, 0.5), 0.0, 3).sites) == 0
 
