@@ -14,10 +14,12 @@ from spikeseg.data.readers.aedat4 import stream_aedat4
 from spikeseg.data.readers.ebssa_mat import read_hdf5, read_mat5
 from spikeseg.data.readers.event_stream import stream_es
 from spikeseg.data.readers.formats import detect
+from spikeseg.data.readers.hdf5_events import stream_hdf5_events
 from spikeseg.data.readers.nmnist import read_nmnist
 from spikeseg.data.readers.numpy_files import stream_npy, stream_npz
 from spikeseg.data.readers.prophesee import stream_dat, stream_evt2, stream_evt3
 from spikeseg.data.readers.raw import Columns, Raw, Stream
+from spikeseg.data.readers.rosbag import stream_rosbag
 from spikeseg.data.readers.text import stream_text
 from spikeseg.data.recording import Recording, checked
 from spikeseg.data.sensors import SENSOR_SIZES, fitting_sensor, named_sensor
@@ -36,8 +38,10 @@ STREAM: dict[str, Callable[[Path], Stream]] = {
     "es": stream_es,
     "evt2": stream_evt2,
     "evt3": stream_evt3,
+    "hdf5_events": stream_hdf5_events,
     "npy": stream_npy,
     "npz": stream_npz,
+    "rosbag": stream_rosbag,
     "text": stream_text,
 }
 """Format -> reader of files of any length, part by part."""

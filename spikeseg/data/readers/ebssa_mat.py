@@ -64,7 +64,7 @@ def read_hdf5(path: str | Path, member: str = "", sensor: str = "") -> Raw:
         names = recording_names(file)
         if not names:
             raise InputError(
-                f"{path}: HDF5 without a group TD: not EBSSA; DSEC and Metavision are not supported yet"
+                f"{path}: HDF5 without a group TD (EBSSA), events (DSEC, E2VID) or CD (Metavision): no layout known here"
             )
         if not member and len(names) > 1:
             raise InputError(

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import h5py
 
+from spikeseg.data.readers.hdf5_events import is_hdf5_events
 from spikeseg.data.readers.prophesee import read_header
 from spikeseg.errors import InputError
 
 FORMATS: dict[str, str] = {
     "mat5": "EBSSA .mat (v5)",
-    "hdf5": "HDF5 (EBSSA, DSEC, Metavision)",
+    "hdf5": "EBSSA HDF5",
+    "hdf5_events": "HDF5 (DSEC, E2VID, Metavision)",
     "aedat2": "AEDAT 2",
     "aedat3": "AEDAT 3.1",
     "aedat4": "AEDAT 4",
@@ -19,6 +21,7 @@ FORMATS: dict[str, str] = {
     "evt2": "Prophesee .raw (EVT 2.0)",
     "evt3": "Prophesee .raw (EVT 3.0)",
     "es": "event stream (.es)",
+    "rosbag": "ROS bag",
     "nmnist": "N-MNIST .bin",
     "npz": ".npz",
     "npy": ".npy",
@@ -87,7 +90,7 @@ def _format(path: Path, head: bytes) -> str:
         if head.startswith(signature):
             return name
     if head.startswith(b"MATLAB 7.3 MAT-file") or h5py.is_hdf5(path):
-        return "hdf5"
+        return "hdf5_events" if is_hdf5_events(path) else "hdf5"
     if head.startswith(b"% "):
         return _prophesee(path)
     by_name = SUFFIXES.get(path.suffix.lower(), "")

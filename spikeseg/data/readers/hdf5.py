@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,26 +45,50 @@ def is_matlab_empty(item: h5py.Group | h5py.Dataset) -> bool:
     return bool(item.attrs.get("MATLAB_empty", 0))
 
 
-def column(group: h5py.Group, name: str, where: str) -> np.ndarray:
-    """The dataset ``name`` of a group as one column (N,), its dtype kept; one dimension may exceed 1.
+def dataset(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
+    """The dataset ``name`` of a group, not yet read: a column of numbers or of records.
 
-    Raises InputError if it is missing, not numeric, not a column, declared larger than what is stored, or
-    stored outside the file.
+    Raises InputError if it is missing, is no column, or is stored outside the file.
     """
     item = child(group, name, where)
     if not isinstance(item, h5py.Dataset):
         raise InputError(f"{where}: {name}: missing; expected a dataset of numbers")
-    if is_matlab_empty(item):
-        return np.empty(0)
-    if item.dtype.kind not in "buif":
+    if item.dtype.kind not in "buifV":
         raise InputError(f"{where}: {name}: holds {item.dtype}; expected numbers")
     if item.shape is None or (item.size and item.size != max(item.shape, default=1)):
         raise InputError(f"{where}: {name}: has shape {item.shape}; expected one column")
     if item.external or item.is_virtual:
         raise InputError(f"{where}: {name}: is stored outside the file; only data inside the file is read")
+    return item
+
+
+def column(group: h5py.Group, name: str, where: str) -> np.ndarray:
+    """The dataset ``name`` of a group as one column (N,), its dtype kept; one dimension may exceed 1.
+
+    Raises InputError as `dataset` does, and if it is not numeric, or declared larger than what is stored.
+    """
+    item = child(group, name, where)
+    if isinstance(item, h5py.Dataset) and is_matlab_empty(item):
+        return np.empty(0)
+    item = dataset(group, name, where)
+    if item.dtype.kind == "V":
+        raise InputError(f"{where}: {name}: holds {item.dtype}; expected numbers")
     if item.nbytes > MAX_RATIO * item.id.get_storage_size():
         stored = item.id.get_storage_size()
         raise InputError(
             f"{where}: {name}: declares {item.nbytes} bytes but stores {stored}; damaged or unfinished"
         )
     return np.asarray(item[()]).reshape(-1)
+
+
+def whole(item: h5py.Dataset, where: str) -> h5py.Dataset:
+    """The dataset, if everything that it declares was written: what was not would read as zeros. Raises InputError otherwise."""
+    if item.chunks is None:
+        wanted, stored = item.nbytes, item.id.get_storage_size()
+    else:
+        wanted = math.prod(-(-side // chunk) for side, chunk in zip(item.shape, item.chunks, strict=True))
+        stored = item.id.get_num_chunks()
+    if stored != wanted:
+        unit = "bytes" if item.chunks is None else "chunks"
+        raise InputError(f"{where}: {item.name}: declares {wanted} {unit} but stores {stored}; damaged or unfinished")
+    return item

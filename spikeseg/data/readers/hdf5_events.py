@@ -1,0 +1,183 @@
+"""Events in HDF5, in the layouts of DSEC, of E2VID and of Metavision.
+
+    DSEC          events/{x,y,t,p}, t in µs; t_offset, added to every t   https://dsec.ifi.uzh.ch/data-format
+    E2VID         events/{xs,ys,ts,ps}, ts in seconds; sensor_resolution   https://github.com/TimoStoff/event_cnn_minimal
+    Metavision    CD/events, records of x, y, p, t; geometry               https://docs.prophesee.ai/stable/data/file_formats/hdf5.html
+
+Compression by other filters than HDF5's own needs hdf5plugin (extra ``formats``); it does not hold Prophesee's ECF.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from spikeseg.data.readers.hdf5 import child, column, dataset, opened, whole
+from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
+from spikeseg.data.sensors import SENSOR_SIZES
+from spikeseg.errors import InputError
+
+DSEC, E2VID, METAVISION = "dsec", "e2vid", "metavision"
+FIELDS = {DSEC: ("t", "x", "y", "p"), E2VID: ("ts", "xs", "ys", "ps"), METAVISION: ("t", "x", "y", "p")}
+"""Layout -> names of t, x, y and p."""
+ECF = 36559
+US = 1e6
+
+
+def is_hdf5_events(path: str | Path) -> bool:
+    """Whether an HDF5 file has one of the layouts read here. False also for one that cannot be opened."""
+    try:
+        with opened(path) as file:
+            return bool(_layout(file, str(path)))
+    except InputError:
+        return False
+
+
+def stream_hdf5_events(path: str | Path) -> Stream:
+    """Events, t in µs as the file's clock says, origin top left; external triggers of Metavision are counted.
+
+    Raises InputError: damaged or unfinished, another layout, a filter that is not there, columns of several lengths.
+    """
+    where = str(path)
+    with opened(path) as file:
+        layout = _layout(file, where)
+        if not layout:
+            raise InputError(f"{path}: HDF5 of another layout; expected events/x, y, t, p or CD/events")
+        columns = _columns(file, layout, where)
+        lengths = {name: len(item) for name, item in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise InputError(f"{path}: events of several lengths ({lengths}); damaged: get the file again")
+        size = _size(file, layout, where)
+        triggers = _triggers(file, where) if layout == METAVISION else 0
+        offset = _offset(file, where) if layout == DSEC else 0
+    left_out = {"external triggers": triggers} if triggers else {}
+    return Stream(_parts(where, layout, offset), size, left_out=left_out)
+
+
+def _layout(file: h5py.File, where: str) -> str:
+    """One of FIELDS, or ""."""
+    groups = {name: child(file, name, where) for name in ("events", "CD")}
+    events, cd = groups["events"], groups["CD"]
+    if isinstance(events, h5py.Group):
+        return next((layout for layout in (DSEC, E2VID) if all(name in events for name in FIELDS[layout])), "")
+    return METAVISION if isinstance(cd, h5py.Group) and "events" in cd else ""
+
+
+def _columns(file: h5py.File, layout: str, where: str) -> dict[str, h5py.Dataset]:
+    """t, x, y, p; of Metavision one dataset of records."""
+    if layout == METAVISION:
+        records = _readable(dataset(file["CD"], "events", f"{where}: CD"), where)
+        missing = set(FIELDS[layout]) - set(records.dtype.names or ())
+        if missing:
+            raise InputError(f"{where}: CD/events: has no field {', '.join(sorted(missing))}; expected x, y, p, t")
+        return {"events": records}
+    found = {}
+    for field, name in zip("txyp", FIELDS[layout], strict=True):
+        item = _readable(dataset(file["events"], name, f"{where}: events"), where)
+        kinds = "f" if layout == E2VID and field == "t" else "bui"
+        if item.dtype.kind not in kinds and not (layout == E2VID and field != "t" and item.dtype.kind == "f"):
+            wanted = "seconds as floating-point numbers" if kinds == "f" else "whole numbers"
+            raise InputError(f"{where}: events/{name}: holds {item.dtype}; expected {wanted}")
+        found[field] = item
+    return found
+
+
+def _readable(item: h5py.Dataset, where: str) -> h5py.Dataset:
+    """The dataset, if all of it was written and all its filters are there."""
+    filters = item.id.get_create_plist()
+    wanted = [filters.get_filter(k)[0] for k in range(filters.get_nfilters())]
+    missing = [code for code in wanted if not h5py.h5z.filter_avail(code)]
+    if missing and missing != [ECF]:
+        try:
+            import hdf5plugin  # noqa: F401
+        except ImportError as error:
+            name = f"filter {missing[0]}"
+            raise InputError(f"{where}: {item.name}: {name} needs hdf5plugin: pip install 'spikeseg[formats]'") from error
+        missing = [code for code in wanted if not h5py.h5z.filter_avail(code)]
+    if ECF in missing:
+        raise InputError(
+            f"{where}: {item.name}: compressed by Prophesee's ECF (filter {ECF}), which hdf5plugin does not hold: "
+            "set HDF5_PLUGIN_PATH to the folder of Prophesee's hdf5_ecf plugin, or convert the file to .raw with Metavision"
+        )
+    if missing:
+        raise InputError(f"{where}: {item.name}: compressed by filter {missing[0]}, which is not known here; save it with gzip")
+    return whole(item, where)
+
+
+def _size(file: h5py.File, layout: str, where: str) -> tuple[int, int] | None:
+    """(width, height), if the file or its layout says."""
+    attrs = {**file.attrs, **(file["events"].attrs if layout != METAVISION else file["CD"].attrs)}
+    geometry = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", _text(attrs.get("geometry", "")))
+    if geometry:
+        return int(geometry[1]), int(geometry[2])
+    if "width" in attrs and "height" in attrs:
+        return _whole_number(attrs["width"], f"{where}: width"), _whole_number(attrs["height"], f"{where}: height")
+    if "sensor_resolution" in attrs:
+        sides = np.asarray(attrs["sensor_resolution"]).reshape(-1)
+        if len(sides) != 2:
+            raise InputError(f"{where}: sensor_resolution: holds {sides.tolist()}; expected height and width")
+        height, width = (_whole_number(side, f"{where}: sensor_resolution") for side in sides)
+        return width, height
+    return SENSOR_SIZES["Gen3"] if layout == DSEC and child(file, "t_offset", where) is not None else None
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _whole_number(value: Any, where: str) -> int:
+    try:
+        number = float(_text(value))
+    except ValueError as error:
+        raise InputError(f"{where}: holds {value!r}; expected a whole number of pixels") from error
+    if not (1 <= number < 2**16 and number == int(number)):
+        raise InputError(f"{where}: holds {value!r}; expected a whole number of pixels")
+    return int(number)
+
+
+def _offset(file: h5py.File, where: str) -> int:
+    """What DSEC adds to every t."""
+    if child(file, "t_offset", where) is None:
+        return 0
+    value = column(file, "t_offset", where)
+    if len(value) != 1 or value.dtype.kind not in "ui" or abs(int(value[0])) > 2**62:
+        raise InputError(f"{where}: t_offset: holds {value[:3].tolist()}; expected one time in µs")
+    return int(value[0])
+
+
+def _triggers(file: h5py.File, where: str) -> int:
+    group = child(file, "EXT_TRIGGER", where)
+    events = child(group, "events", where) if isinstance(group, h5py.Group) else None
+    return len(events) if isinstance(events, h5py.Dataset) and events.shape else 0
+
+
+def _parts(where: str, layout: str, offset: int) -> Iterator[Columns]:
+    with opened(where) as file:
+        columns = _columns(file, layout, where)
+        rows = min(item.size for item in columns.values())
+        for first in range(0, rows, BLOCK_EVENTS):
+            part = {name: _rows(item, first) for name, item in columns.items()}
+            if layout == METAVISION:
+                part = {name: part["events"][name] for name in "txyp"}
+            t = np.rint(part["t"] * US) if layout == E2VID else _shifted(part["t"], offset, where)
+            yield Columns(t, part["x"], part["y"], part["p"])
+
+
+def _shifted(t: np.ndarray, offset: int, where: str) -> np.ndarray:
+    if not len(t):
+        return t
+    if not -(2**62) < int(t.min()) <= int(t.max()) < 2**62:
+        raise InputError(f"{where}: events/t: reaches {int(t.max())} µs; damaged: get the file again")
+    return t.astype(np.int64) + offset
+
+
+def _rows(item: h5py.Dataset, first: int) -> np.ndarray:
+    """Some of a column, which may lie in any one dimension of several."""
+    axis = int(np.argmax(item.shape))
+    where = tuple(slice(first, first + BLOCK_EVENTS) if k == axis else slice(None) for k in range(len(item.shape)))
+    return np.asarray(item[where]).reshape(-1)

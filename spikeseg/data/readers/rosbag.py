@@ -1,0 +1,191 @@
+"""Bags of ROS 1 with messages of events, by the package rosbags (extra ``formats``).
+
+Messages are dvs_msgs/EventArray (https://github.com/uzh-rpg/rpg_dvs_ros) and prophesee_event_msgs/EventArray, which has the same
+layout: header (seq, stamp, frame_id), height, width, and events of 13 bytes: x, y, seconds, nanoseconds, polarity. rosbags finds
+and unpacks the messages; their events are decoded here, all of a message at once.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
+from spikeseg.errors import InputError
+
+TYPES = ("dvs_msgs/msg/EventArray", "prophesee_event_msgs/msg/EventArray")
+EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("secs", "<u4"), ("nsecs", "<u4"), ("p", "u1")])
+STAMP = struct.Struct("<IIII")
+"""seq, seconds and nanoseconds of the header, and the length of frame_id."""
+SHAPE = struct.Struct("<III")
+"""height, width, and how many events."""
+
+
+def stream_rosbag(path: str | Path) -> Stream:
+    """Events of the first topic (by name) that has any, t in µs of the camera's clock, origin top left.
+
+    Left out and counted: events of other topics, and messages of other types, by topic.
+    Raises InputError: rosbags is missing, the bag is truncated or damaged, it holds no messages of events, or its size changes.
+    """
+    path = Path(path)
+    with _opened(path) as reader:
+        found = sorted({c.topic: c.msgtype for c in reader.connections}.items())
+        topics = [topic for topic, kind in found if kind in TYPES]
+        if not topics:
+            listed = ", ".join(f"{topic} ({kind})" for topic, kind in found) or "none"
+            raise InputError(f"{path}: holds no topic of {TYPES[0]} or {TYPES[1]}; its topics: {listed}")
+        chosen, size = _chosen(path, reader, topics)
+    left_out: dict[str, int] = {}
+    return Stream(_parts(path, chosen, size, left_out), size, left_out=left_out)
+
+
+def _chosen(path: Path, reader: Any, topics: list[str]) -> tuple[str, tuple[int, int] | None]:
+    """The first topic with a message that holds events, and the sensor size it tells."""
+    first: tuple[str, tuple[int, int] | None] | None = None
+    for topic in topics:
+        for raw in _messages(path, reader, [topic]):
+            size, events = _decoded(path, topic, raw[1])
+            if len(events):
+                return topic, size
+            first = first or (topic, size)
+    return first or (topics[0], None)
+
+
+def _parts(path: Path, chosen: str, size: tuple[int, int] | None, left_out: dict[str, int]) -> Iterator[Columns]:
+    held: list[np.ndarray] = []
+    count = 0
+    with _opened(path) as reader:
+        kinds = {c.topic: c.msgtype for c in reader.connections}
+        for topic, raw in _messages(path, reader, list(kinds)):
+            if kinds[topic] not in TYPES:
+                left_out[f"messages of {topic}"] = left_out.get(f"messages of {topic}", 0) + 1
+                continue
+            told, events = _decoded(path, topic, raw)
+            if topic != chosen:
+                if len(events):
+                    left_out[f"events of {topic}"] = left_out.get(f"events of {topic}", 0) + len(events)
+                continue
+            if told != size:
+                raise InputError(f"{path}: {topic}: a message of {told} pixels after some of {size}; split the bag")
+            while len(events):
+                taken, events = np.split(events, [BLOCK_EVENTS - count])
+                held.append(taken)
+                count += len(taken)
+                if count == BLOCK_EVENTS:
+                    yield _columns(held)
+                    held, count = [], 0
+    if held:
+        yield _columns(held)
+
+
+def _columns(messages: list[np.ndarray]) -> Columns:
+    events = np.concatenate(messages)
+    t = events["secs"].astype(np.int64) * 1_000_000 + events["nsecs"] // 1000
+    return Columns(t, events["x"], events["y"], events["p"])
+
+
+def _decoded(path: Path, topic: str, raw: bytes) -> tuple[tuple[int, int], np.ndarray]:
+    """Sensor size and events of one message."""
+    try:
+        at = STAMP.size + STAMP.unpack_from(raw)[3]
+        height, width, count = SHAPE.unpack_from(raw, at)
+    except struct.error as error:
+        raise InputError(f"{path}: {topic}: a message ends within its head ({error}); damaged: get the file again") from error
+    at += SHAPE.size
+    if at + count * EVENT.itemsize != len(raw):
+        found = f"a message of {len(raw)} bytes cannot hold {count} events"
+        raise InputError(f"{path}: {topic}: {found}; damaged: get the file again")
+    events = np.frombuffer(raw, EVENT, count, at)
+    if (events["nsecs"] >= 10**9).any() or (events["p"] > 1).any():
+        found = "an event with a second of nanoseconds or a polarity above 1"
+        raise InputError(f"{path}: {topic}: {found}; damaged: get the file again")
+    return (int(width), int(height)), events
+
+
+def _messages(path: Path, reader: Any, topics: list[str]) -> Iterator[tuple[str, bytes]]:
+    """(topic, raw message), in order of time."""
+    with _damage(path):
+        messages = reader.messages([c for c in reader.connections if c.topic in topics])
+    while True:
+        with _damage(path):
+            message = next(messages, None)
+        if message is None:
+            return
+        yield message[0].topic, bytes(message[2])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The bag's reader, open."""
+    try:
+        from rosbags.rosbag1 import Reader
+    except ImportError as error:
+        raise InputError(f"{path}: ROS bags need the package rosbags: pip install 'spikeseg[formats]'") from error
+    with _damage(path):
+        _complete(path)
+        reader = Reader(path)
+        reader.open()
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+MAGIC = b"#ROSBAG V2.0\n"
+CONNECTION, CHUNK_INFO = 7, 6
+"""Kinds of records in a bag's index, which reaches to its end."""
+
+
+def _complete(path: Path) -> None:
+    """Raise unless the index holds as many connections and chunks as the head of the bag says: rosbags leaves the rest out.
+
+    Format: https://wiki.ros.org/Bags/Format/2.0
+    """
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+        file.seek(0)
+        if file.read(len(MAGIC)) != MAGIC:
+            raise ValueError("is no bag of version 2.0")
+        head = _record(file, end)
+        told = [int.from_bytes(head[name], "little") for name in (b"conn_count", b"chunk_count")]
+        start = int.from_bytes(head[b"index_pos"], "little")
+        if not file.tell() <= start <= end:
+            raise ValueError("its recorder did not write its index" if not start else f"its index should begin at byte {start}")
+        file.seek(start)
+        found = {CONNECTION: 0, CHUNK_INFO: 0}
+        while file.tell() < end:
+            found[_record(file, end)[b"op"][0]] += 1
+    if list(found.values()) != told:
+        raise ValueError(f"its index holds {found[CONNECTION]} connections and {found[CHUNK_INFO]} chunks, its head says {told}")
+
+
+def _record(file: BinaryIO, end: int) -> dict[bytes, bytes]:
+    """The fields of a record's head; the file is moved past its data."""
+    fields = {}
+    (size,) = struct.unpack("<I", file.read(4))
+    head = file.read(min(size, end))
+    while head:
+        (size,) = struct.unpack_from("<I", head)
+        name, _, value = head[4 : 4 + size].partition(b"=")
+        fields[name] = value
+        head = head[4 + size :]
+    (size,) = struct.unpack("<I", file.read(4))
+    file.seek(size, 1)
+    return fields
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """What rosbags raises on damaged bags, which is of nearly every kind, as InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: truncated or damaged bag ({reason}); try `rosbag reindex`, or get the file again") from error

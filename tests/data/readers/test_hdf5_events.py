@@ -1,0 +1,193 @@
+"""HDF5 of DSEC, E2VID and Metavision, on files that h5py writes."""
+
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from spikeseg.data.readers import hdf5_events, read, streamed
+from spikeseg.data.readers.formats import detect
+from spikeseg.data.readers.hdf5_events import stream_hdf5_events
+from spikeseg.errors import InputError
+
+RECORD = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")])
+OFFSET = 49_599_300_523
+
+
+def made(n=500, seed=0, size=(640, 480)):
+    """(N, 4) t, x, y, p."""
+    rng = np.random.default_rng(seed)
+    return np.stack([np.sort(rng.integers(0, 9**7, n)), *(rng.integers(0, s, n) for s in size), rng.integers(0, 2, n)], 1)
+
+
+def dsec(path, events, **options):
+    with h5py.File(path, "w") as file:
+        for name, column, kind in zip("txyp", events.T, ("<u4", "<u2", "<u2", "u1"), strict=True):
+            file.create_dataset(f"events/{name}", data=column.astype(kind), **options)
+        file["t_offset"] = np.int64(OFFSET)
+        file["ms_to_idx"] = np.searchsorted(events[:, 0], np.arange(0, events[-1, 0], 1000)).astype("<u8")
+    return path
+
+
+def e2vid(path, events, **options):
+    with h5py.File(path, "w") as file:
+        columns = (events[:, 0] / 1e6, *events[:, 1:3].T.astype("<i2"), events[:, 3].astype(bool))
+        for name, column in zip(("ts", "xs", "ys", "ps"), columns, strict=True):
+            file.create_dataset(f"events/{name}", data=column, **options)
+        file.attrs["sensor_resolution"] = (480, 640)
+    return path
+
+
+def metavision(path, events, triggers=0, **options):
+    records = np.zeros(len(events), RECORD)
+    for name, column in zip("txyp", events.T, strict=True):
+        records[name] = column
+    with h5py.File(path, "w") as file:
+        file.create_dataset("CD/events", data=records, **options)
+        file["CD/indexes"] = np.zeros(3, "<i8")
+        file["EXT_TRIGGER/events"] = np.zeros(triggers, [("p", "<i2"), ("t", "<i8"), ("id", "<i2")])
+        file.attrs["geometry"] = "1280x720"
+    return path
+
+
+WRITERS = {"dsec": dsec, "e2vid": e2vid, "metavision": metavision}
+
+
+def rows_of(stream):
+    raw = stream.whole()
+    return np.stack([np.asarray(column, np.int64) for column in (raw.t, raw.x, raw.y, raw.p)], 1)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "rec.h5"
+
+
+@pytest.mark.parametrize("block", [1, 64, 2**20])
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip", "chunks": (50,)}], ids=["plain", "gzip"])
+@pytest.mark.parametrize("layout", WRITERS)
+def test_events_come_back(path, monkeypatch, layout, options, block):
+    monkeypatch.setattr(hdf5_events, "BLOCK_EVENTS", block)
+    events = made(150)
+    WRITERS[layout](path, events, **options)
+    assert detect(path) == "hdf5_events" and streamed(path)
+    stream = stream_hdf5_events(path)
+    assert stream.sensor_size == {"dsec": (640, 480), "e2vid": (640, 480), "metavision": (1280, 720)}[layout]
+    assert all(0 < len(part.t) <= block for part in stream_hdf5_events(path).parts)
+    np.testing.assert_array_equal(rows_of(stream), events + np.array([OFFSET * (layout == "dsec"), 0, 0, 0]))
+    assert len(read(path).events) == 150
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_other_compression(path, layout):
+    hdf5plugin = pytest.importorskip("hdf5plugin")
+    events = made(300)
+    WRITERS[layout](path, events, chunks=(64,), **hdf5plugin.Blosc())
+    np.testing.assert_array_equal(rows_of(stream_hdf5_events(path))[:, 1:], events[:, 1:])
+
+
+def test_seconds_at_wall_clock_time_keep_their_microseconds(path):
+    events = made(100)
+    events[:, 0] += 1_700_000_000_000_000
+    assert (rows_of(stream_hdf5_events(e2vid(path, events)))[:, 0] == events[:, 0]).all()
+
+
+def test_triggers_are_counted(path):
+    events = made(10)
+    assert stream_hdf5_events(metavision(path, events, triggers=4)).left_out == {"external triggers": 4}
+    assert read(path).dropped == {"external triggers": 4}
+
+
+@pytest.mark.parametrize(
+    "attributes, size",
+    [
+        ({"geometry": b"640 x 480"}, (640, 480)),
+        ({"geometry": "", "width": "346", "height": np.int32(260)}, (346, 260)),
+        ({"geometry": "", "sensor_resolution": [180, 240]}, (240, 180)),
+        ({"geometry": ""}, None),
+    ],
+)
+def test_sensor_sizes(path, attributes, size):
+    with h5py.File(metavision(path, made(10, size=(200, 150))), "r+") as file:
+        file.attrs.update(attributes)
+    assert stream_hdf5_events(path).sensor_size == size
+
+
+def test_dsec_without_an_offset_does_not_tell_its_sensor(path):
+    with h5py.File(dsec(path, made(50)), "r+") as file:
+        del file["t_offset"]
+    assert stream_hdf5_events(path).sensor_size is None and rows_of(stream_hdf5_events(path))[0, 0] < 9**7
+
+
+def test_a_recording_of_no_events(path):
+    for write in (e2vid, metavision):
+        assert len(rows_of(stream_hdf5_events(write(path, made(0))))) == 0
+
+
+def test_prophesees_own_filter_is_named(path):
+    created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    created.set_chunk((10,))
+    created.set_filter(hdf5_events.ECF, h5py.h5z.FLAG_OPTIONAL, (1, 2))
+    with h5py.File(metavision(path, made(10)), "r+") as file:
+        kind, space = h5py.h5t.py_create(RECORD), h5py.h5s.create_simple((20,))
+        del file["CD/events"]
+        h5py.h5d.create(file["CD"].id, b"events", kind, space, created)
+    with pytest.raises(InputError, match=r"ECF \(filter 36559\).*HDF5_PLUGIN_PATH"):
+        stream_hdf5_events(path)
+
+
+def test_without_hdf5plugin_the_extra_is_named(path, monkeypatch):
+    hdf5plugin = pytest.importorskip("hdf5plugin")
+    dsec(path, made(50), chunks=(50,), **hdf5plugin.Blosc())
+    monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: code < 256)
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    with pytest.raises(InputError, match=r"needs hdf5plugin: pip install 'spikeseg\[formats\]'"):
+        stream_hdf5_events(path)
+
+
+def changed(file, name, values):
+    del file[name]
+    if values is not None:
+        file[name] = values
+
+
+def outside(file):
+    del file["events/t"]
+    file["events/t"] = h5py.ExternalLink("other.h5", "t")
+
+
+def unwritten(file):
+    del file["events/t"]
+    file.create_dataset("events/t", (500,), "<u4", chunks=(100,))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda file: changed(file, "events/p", np.zeros(499)), "holds float64; expected whole numbers"),
+        (lambda file: changed(file, "events/p", np.zeros(499, int)), "several lengths"),
+        (lambda file: changed(file, "events/t", np.zeros((2, 250), int)), r"shape \(2, 250\)"),
+        (lambda file: changed(file, "events/t", np.array([b"a"] * 500)), "expected numbers"),
+        (lambda file: changed(file, "t_offset", np.zeros(2, int)), "expected one time"),
+        (lambda file: changed(file, "t_offset", 1.5), "expected one time"),
+        (lambda file: changed(file, "events/t", np.full(500, 2**63, np.uint64)), "reaches 9223372036854775808"),
+        (outside, "link to elsewhere"),
+        (unwritten, "declares 5 chunks but stores 0"),
+        (lambda file: file.attrs.update({"width": "wide", "height": 3}), "width: holds 'wide'"),
+        (lambda file: file.attrs.update({"sensor_resolution": [3]}), "expected height and width"),
+    ],
+)
+def test_refused(path, change, message):
+    with h5py.File(dsec(path, made(500)), "r+") as file:
+        change(file)
+    with pytest.raises(InputError, match=message) as caught:
+        rows_of(stream_hdf5_events(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_records_without_a_field(path):
+    with h5py.File(path, "w") as file:
+        file["CD/events"] = np.zeros(3, [("x", "u2"), ("y", "u2"), ("t", "i8")])
+    with pytest.raises(InputError, match="has no field p"):
+        stream_hdf5_events(path)
