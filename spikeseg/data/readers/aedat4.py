@@ -18,8 +18,8 @@ from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
 from spikeseg.errors import InputError
 
 MAGIC = b"#!AER-DAT4.0\r\n"
-LZ4 = (1, 2)
-"""Values of the header's compression field that mean LZ4."""
+PLAIN, LZ4 = 0, (1, 2)
+"""Values of the header's compression field: none, and those that mean LZ4."""
 PACKET_HEADER_BYTES = 8
 """Stream id and size, 32 bits each."""
 RUST_PANIC = "PanicException"
@@ -127,7 +127,7 @@ def _complete(path: Path) -> None:
             raise _damaged(path, f"its packets end at byte {at}, not at {end}")
         file.seek(end)
         table = file.read()
-    if compression in LZ4 and not _lz4_whole(table):
+    if (compression in LZ4 and not _lz4_whole(table)) or (compression == PLAIN and not _prefixed_whole(table)):
         raise _damaged(path, f"its table of packets, from byte {end}, is cut off at byte {size}")
 
 
@@ -142,6 +142,11 @@ def _header_fields(header: bytes) -> tuple[int, int, bytes]:
     text = table + offsets[2] + struct.unpack_from("<I", header, table + offsets[2])[0] if offsets[2] else 0
     count = struct.unpack_from("<I", header, text)[0] if text else 0
     return compression, position, header[text + 4 : text + 4 + count]
+
+
+def _prefixed_whole(table: bytes) -> bool:
+    """True if a size-prefixed flatbuffer is there down to its end."""
+    return len(table) >= 4 and len(table) - 4 >= struct.unpack_from("<I", table)[0]
 
 
 def _lz4_whole(frame: bytes) -> bool:

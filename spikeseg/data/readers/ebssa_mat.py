@@ -79,7 +79,7 @@ def read_hdf5(path: str | Path, member: str = "", sensor: str = "") -> Raw:
 
 def recording_names(file: h5py.File) -> list[str]:
     """Names of the groups that hold a TD, sorted. Links to elsewhere are refused."""
-    groups = {name: child(file, name, file.filename) for name in sorted(file)}
+    groups = {name: child(file, name, file.filename) for name in sorted(map(str, file))}
     return [
         name
         for name, group in groups.items()

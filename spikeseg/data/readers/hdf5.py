@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import mmap
+import struct
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +25,56 @@ def opened(path: str | Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError) or (type(error) in (TypeError, ValueError) and not _of_h5py(error)):
+            raise
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: truncated or damaged HDF5 ({reason}); get the file again") from error
+
+
+def _of_h5py(error: BaseException) -> bool:
+    """Whether h5py raised it, which has no errors of its own for damage: a type it does not know is a TypeError."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and "h5py" in frames[-1].filename
+
+
+HEAP, HEAP_HEAD, HEAP_OBJECT = b"GCOL", struct.Struct("<4sB3xQ"), struct.Struct("<HHIQ")
+"""A global heap, which holds strings of any length: its signature, its head, and the head of an object in it."""
+SCANNED = 2**24
+"""Bytes at either end of a file that `check_heaps` looks through."""
+
+
+def check_heaps(path: str | Path) -> None:
+    """Raise InputError for a damaged global heap at either end of the file: HDF5 would go through it for ever.
+
+    Call it before strings of variable length are read. Format: https://docs.hdfgroup.org/hdf5/develop/_f_m_t3.html, III.E.
+    """
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for first, last in ((0, min(SCANNED, len(data))), (max(SCANNED, len(data) - SCANNED), len(data))):
+            at = data.find(HEAP, first, last)
+            while at >= 0:
+                if not _heap_is_sound(data, at):
+                    raise InputError(f"{path}: truncated or damaged HDF5 (the heap at byte {at}); get the file again")
+                at = data.find(HEAP, at + 1, last)
+
+
+def _heap_is_sound(data: mmap.mmap, at: int) -> bool:
+    """Whether the objects of a heap follow one another to its end."""
+    if at + HEAP_HEAD.size > len(data):
+        return True  # the letters, by chance, at the end
+    _, version, size = HEAP_HEAD.unpack_from(data, at)
+    if version != 1 or at % 8:
+        return True  # the letters, by chance, among numbers
+    end, at = at + size, at + HEAP_HEAD.size
+    while end - at >= HEAP_OBJECT.size:
+        if end > len(data):
+            return False
+        index, _, _, room = HEAP_OBJECT.unpack_from(data, at)
+        step = HEAP_OBJECT.size + -(-room // 8) * 8 if index else room  # object 0 is what is free, its head included
+        if step < HEAP_OBJECT.size or at + step > end:
+            return False
+        at += step
+    return True
 
 
 def child(group: h5py.Group, name: str, where: str) -> h5py.Group | h5py.Dataset | None:

@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from spikeseg.data.readers.hdf5 import child, column, dataset, opened, whole
+from spikeseg.data.readers.hdf5 import check_heaps, child, column, dataset, opened, whole
 from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
 from spikeseg.data.sensors import SENSOR_SIZES
 from spikeseg.errors import InputError
@@ -111,6 +111,7 @@ def _readable(item: h5py.Dataset, where: str) -> h5py.Dataset:
 
 def _size(file: h5py.File, layout: str, where: str) -> tuple[int, int] | None:
     """(width, height), if the file or its layout says."""
+    check_heaps(file.filename)
     attrs = {**file.attrs, **(file["events"].attrs if layout != METAVISION else file["CD"].attrs)}
     geometry = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", _text(attrs.get("geometry", "")))
     if geometry:

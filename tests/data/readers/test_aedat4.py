@@ -5,72 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+from writers import TABLE4, made4, packet4, write4
 
 from spikeseg.data.readers import aedat4, read
 from spikeseg.data.readers.aedat4 import MAGIC, _lz4_whole, stream_aedat4
 from spikeseg.errors import InputError
-
-EVENT = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("on", "?"), ("pad", "V3")])
-INFO = """<dv version="2.0"><node name="outInfo" path="/mainloop/Recorder/outInfo/">{}</node></dv>"""
-STREAM = """<node name="{id}" path="/mainloop/Recorder/outInfo/{id}/">
-<attr key="compression" type="string">NONE</attr><attr key="typeIdentifier" type="string">{kind}</attr>
-<node name="info" path="/mainloop/Recorder/outInfo/{id}/info/"><attr key="sizeX" type="int">{width}</attr>
-<attr key="sizeY" type="int">{height}</attr></node></node>"""
-TABLE = struct.pack("<I", 8) + b"\0\0\0\0FTAB"
-
-
-def header(streams, table_position):
-    """An IOHeader: no compression (default), position of the table, information as XML."""
-    text = INFO.format("".join(STREAM.format(**stream) for stream in streams)).encode()
-    vtable = struct.pack("<HHHHH", 10, 20, 0, 4, 12)
-    root = 8 + len(vtable) + 2
-    table = struct.pack("<iqI", root - 8, table_position, 8)
-    table += struct.pack("<I", 0)
-    body = (
-        struct.pack("<I", root)
-        + b"IOHE"
-        + vtable
-        + b"\0\0"
-        + table
-        + struct.pack("<I", len(text))
-        + text
-        + b"\0"
-    )
-    return struct.pack("<I", len(body)) + body
-
-
-def packet(events, stream=0):
-    """An EventPacket: size prefix, root, identifier, vtable, table with one field, vector of events."""
-    vtable = struct.pack("<HHH", 6, 8, 4)
-    root = 8 + len(vtable) + 2
-    gap = 4  # events lie on 8 bytes
-    vector = struct.pack("<I", len(events)) + events.tobytes()
-    table = struct.pack("<iI", root - 8, 4 + gap)
-    body = struct.pack("<I", root) + b"EVTS" + vtable + b"\0\0" + table + b"\0" * gap + vector
-    body = struct.pack("<I", len(body)) + body
-    return struct.pack("<ii", stream, len(body)) + body
-
-
-def made_events(n=60, seed=0):
-    rng = np.random.default_rng(seed)
-    events = np.zeros(n, EVENT)
-    events["t"] = np.sort(rng.integers(1_600_000_000_000_000, 1_600_000_000_500_000, n))
-    events["x"], events["y"], events["on"] = (
-        rng.integers(0, 60, n),
-        rng.integers(0, 40, n),
-        rng.random(n) < 0.5,
-    )
-    return events
-
-
-def write(path, packets, streams=None, position=None):
-    streams = streams or [{"id": 0, "kind": "EVTS", "width": 60, "height": 40}]
-    length = len(header(streams, 0))
-    end = len(MAGIC) + length + sum(map(len, packets))
-    path.write_bytes(
-        MAGIC + header(streams, end if position is None else position) + b"".join(packets) + TABLE
-    )
-    return path
 
 
 @pytest.fixture(autouse=True)
@@ -84,8 +23,8 @@ def path(tmp_path):
 
 
 def test_events_come_back(path):
-    events = made_events()
-    recording = read(write(path, [packet(events[:25]), packet(events[25:])]))
+    events = made4()
+    recording = read(write4(path, [packet4(events[:25]), packet4(events[25:])]))
     for field in "txy":
         np.testing.assert_array_equal(recording.events[field], events[field])
     np.testing.assert_array_equal(recording.events["p"], events["on"])
@@ -98,8 +37,8 @@ def test_the_first_stream_of_events_is_taken(path):
         {"id": 1, "kind": "EVTS", "width": 60, "height": 40},
         {"id": 2, "kind": "EVTS", "width": 99, "height": 99},
     ]
-    mine, other = made_events(10), made_events(20, seed=1)
-    raw = stream_aedat4(write(path, [packet(other, 2), packet(mine, 1)], streams)).whole()
+    mine, other = made4(10), made4(20, seed=1)
+    raw = stream_aedat4(write4(path, [packet4(other, 2), packet4(mine, 1)], streams)).whole()
     assert raw.sensor_size == (60, 40)
     np.testing.assert_array_equal(raw.t, mine["t"])
     assert raw.left_out == {"packets of events, stream 2": 1}
@@ -108,28 +47,28 @@ def test_the_first_stream_of_events_is_taken(path):
 @pytest.mark.parametrize("block", [1, 30, 2**20])
 def test_part_by_part_is_all_at_once(path, monkeypatch, block):
     monkeypatch.setattr(aedat4, "BLOCK_EVENTS", block)
-    events = made_events(90)
-    write(path, [packet(events[at : at + 10]) for at in range(0, 90, 10)])
+    events = made4(90)
+    write4(path, [packet4(events[at : at + 10]) for at in range(0, 90, 10)])
     parts = list(stream_aedat4(path).parts)
     assert all(len(part.t) <= block + 9 for part in parts)
     np.testing.assert_array_equal(np.concatenate([part.t for part in parts]), events["t"])
 
 
 def test_no_events(path):
-    raw = stream_aedat4(write(path, [])).whole()
+    raw = stream_aedat4(write4(path, [])).whole()
     assert raw.t.shape == raw.p.shape == (0,)
     assert len(read(path).events) == 0
 
 
 def test_no_stream_of_events(path):
-    write(path, [], [{"id": 0, "kind": "TRIG", "width": 0, "height": 0}])
+    write4(path, [], [{"id": 0, "kind": "TRIG", "width": 0, "height": 0}])
     with pytest.raises(InputError, match=r"no stream of events.*triggers"):
         stream_aedat4(path).whole()
 
 
 def test_every_truncation_is_noticed(path):
-    whole = write(path, [packet(made_events(20)), packet(made_events(20))]).read_bytes()
-    table = len(whole) - len(TABLE)
+    whole = write4(path, [packet4(made4(20)), packet4(made4(20))]).read_bytes()
+    table = len(whole) - len(TABLE4)
     for size in range(len(MAGIC), table + 1, 7):
         path.write_bytes(whole[:size])
         with pytest.raises(InputError, match="truncated"):
@@ -140,22 +79,22 @@ def test_every_truncation_is_noticed(path):
 
 
 def test_a_recorder_that_never_closed_its_file(path):
-    write(path, [packet(made_events())], position=-1)
+    write4(path, [packet4(made4())], position=-1)
     with pytest.raises(InputError, match="never closed"):
         stream_aedat4(path).whole()
 
 
 def test_packets_that_do_not_add_up(path):
-    damaged = bytearray(packet(made_events()))
+    damaged = bytearray(packet4(made4()))
     damaged[4] ^= 0x10
-    write(path, [bytes(damaged), packet(made_events())])
+    write4(path, [bytes(damaged), packet4(made4())])
     with pytest.raises(InputError, match="packets end at byte"):
         stream_aedat4(path).whole()
 
 
 def test_damage_never_escapes_as_another_error(path):
     """aedat panics on some of these, and would abort on a header that is no UTF-8."""
-    whole = write(path, [packet(made_events(20))]).read_bytes()
+    whole = write4(path, [packet4(made4(20))]).read_bytes()
     rng = np.random.default_rng(0)
     refused = 0
     for _ in range(200):
@@ -173,7 +112,7 @@ def test_damage_never_escapes_as_another_error(path):
 def test_without_the_package_the_extra_is_named(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "aedat", None)
     with pytest.raises(InputError, match=r"spikeseg\[formats\]"):
-        read(write(path, [packet(made_events())]))
+        read(write4(path, [packet4(made4())]))
 
 
 @pytest.mark.parametrize("flags", [0x40, 0x44, 0x48, 0x50, 0x5C])

@@ -5,50 +5,18 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from writers import OFFSET, RECORD, dsec, e2vid, metavision
 
 from spikeseg.data.readers import hdf5_events, read, streamed
 from spikeseg.data.readers.formats import detect
 from spikeseg.data.readers.hdf5_events import stream_hdf5_events
 from spikeseg.errors import InputError
 
-RECORD = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")])
-OFFSET = 49_599_300_523
-
 
 def made(n=500, seed=0, size=(640, 480)):
     """(N, 4) t, x, y, p."""
     rng = np.random.default_rng(seed)
     return np.stack([np.sort(rng.integers(0, 9**7, n)), *(rng.integers(0, s, n) for s in size), rng.integers(0, 2, n)], 1)
-
-
-def dsec(path, events, **options):
-    with h5py.File(path, "w") as file:
-        for name, column, kind in zip("txyp", events.T, ("<u4", "<u2", "<u2", "u1"), strict=True):
-            file.create_dataset(f"events/{name}", data=column.astype(kind), **options)
-        file["t_offset"] = np.int64(OFFSET)
-        file["ms_to_idx"] = np.searchsorted(events[:, 0], np.arange(0, events[-1, 0], 1000)).astype("<u8")
-    return path
-
-
-def e2vid(path, events, **options):
-    with h5py.File(path, "w") as file:
-        columns = (events[:, 0] / 1e6, *events[:, 1:3].T.astype("<i2"), events[:, 3].astype(bool))
-        for name, column in zip(("ts", "xs", "ys", "ps"), columns, strict=True):
-            file.create_dataset(f"events/{name}", data=column, **options)
-        file.attrs["sensor_resolution"] = (480, 640)
-    return path
-
-
-def metavision(path, events, triggers=0, **options):
-    records = np.zeros(len(events), RECORD)
-    for name, column in zip("txyp", events.T, strict=True):
-        records[name] = column
-    with h5py.File(path, "w") as file:
-        file.create_dataset("CD/events", data=records, **options)
-        file["CD/indexes"] = np.zeros(3, "<i8")
-        file["EXT_TRIGGER/events"] = np.zeros(triggers, [("p", "<i2"), ("t", "<i8"), ("id", "<i2")])
-        file.attrs["geometry"] = "1280x720"
-    return path
 
 
 WRITERS = {"dsec": dsec, "e2vid": e2vid, "metavision": metavision}

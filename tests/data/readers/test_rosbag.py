@@ -5,42 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+from writers import ros_message, write_bag
 
 from spikeseg.data.readers import read, rosbag
 from spikeseg.data.readers.rosbag import stream_rosbag
 from spikeseg.errors import InputError
-
-DEFINITIONS = {
-    "dvs_msgs/msg/Event": "uint16 x\nuint16 y\ntime ts\nbool polarity",
-    "dvs_msgs/msg/EventArray": "std_msgs/Header header\nuint32 height\nuint32 width\ndvs_msgs/Event[] events",
-}
-
-
-def message(events, size=(240, 180), seq=0):
-    """A dvs_msgs/EventArray of rows t (ns), x, y, p."""
-    head = struct.pack("<IIII", seq, 7, 9, 3) + b"cam" + struct.pack("<III", size[1], size[0], len(events))
-    return head + b"".join(struct.pack("<HHIIB", x, y, t // 10**9, t % 10**9, p) for t, x, y, p in events)
-
-
-def write(path, messages, compression=None, kinds=None):
-    """A bag of (topic, raw message); topics are of dvs_msgs/EventArray, or as ``kinds`` says."""
-    from rosbags.rosbag1 import Writer
-    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-
-    store = get_typestore(Stores.ROS1_NOETIC)
-    for name, text in DEFINITIONS.items():
-        store.register(get_types_from_msg(text, name))
-    path.unlink(missing_ok=True)
-    writer = Writer(path)
-    if compression:
-        writer.set_compression(compression)
-    with writer:
-        known = {}
-        for at, (topic, raw) in enumerate(messages):
-            if topic not in known:
-                known[topic] = writer.add_connection(topic, (kinds or {}).get(topic, "dvs_msgs/msg/EventArray"), typestore=store)
-            writer.write(known[topic], 1_000 + at, raw)
-    return path
 
 
 def made(n, seed=0):
@@ -57,7 +26,7 @@ def expected(events):
 
 
 def parted(events, length=40):
-    return [message(events[at : at + length].tolist()) for at in range(0, len(events), length)]
+    return [ros_message(events[at : at + length].tolist()) for at in range(0, len(events), length)]
 
 
 def rows_of(stream):
@@ -88,7 +57,7 @@ def compressions():
 def test_events_come_back(path, monkeypatch, compression, block):
     monkeypatch.setattr(rosbag, "BLOCK_EVENTS", block)
     events = made(200)
-    stream = stream_rosbag(write(path, [("/dvs/events", raw) for raw in parted(events)], compression))
+    stream = stream_rosbag(write_bag(path, [("/dvs/events", raw) for raw in parted(events)], compression))
     assert stream.sensor_size == (240, 180)
     assert all(0 < len(part.t) <= block for part in stream_rosbag(path).parts)
     np.testing.assert_array_equal(rows_of(stream), expected(events))
@@ -97,49 +66,49 @@ def test_events_come_back(path, monkeypatch, compression, block):
 
 def test_hand_made_message(path):
     raw = bytes.fromhex("00000000 00000000 00000000 00000000 b4000000 f0000000 01000000  0500 0700 02000000 dc050000 01")
-    assert rows_of(stream_rosbag(write(path, [("/e", raw)]))).tolist() == [[2_000_001, 5, 7, 1]]
+    assert rows_of(stream_rosbag(write_bag(path, [("/e", raw)]))).tolist() == [[2_000_001, 5, 7, 1]]
 
 
 def test_other_topics_are_counted(path):
     events, imu = made(30), struct.pack("<IIII", 0, 0, 0, 0) + struct.pack("<f", 1.0)
-    messages = [("/dvs/b", message(made(7).tolist())), ("/a/empty", message([]))]
+    messages = [("/dvs/b", ros_message(made(7).tolist())), ("/a/empty", ros_message([]))]
     messages += [("/dvs/a", raw) for raw in parted(events, 10)]
-    write(path, [*messages, ("/temperature", imu), ("/temperature", imu)], kinds={"/temperature": "std_msgs/msg/String"})
+    write_bag(path, [*messages, ("/temperature", imu), ("/temperature", imu)], kinds={"/temperature": "std_msgs/msg/String"})
     stream = stream_rosbag(path)
     np.testing.assert_array_equal(rows_of(stream), expected(events))
     assert stream.left_out == {"events of /dvs/b": 7, "messages of /temperature": 2}
 
 
 def test_a_recording_of_no_events(path):
-    stream = stream_rosbag(write(path, [("/e", message([])), ("/e", message([]))]))
+    stream = stream_rosbag(write_bag(path, [("/e", ros_message([])), ("/e", ros_message([]))]))
     assert len(rows_of(stream)) == 0 and stream.sensor_size == (240, 180)
 
 
 @pytest.mark.parametrize(
     "messages, reason",
     [
-        ([("/e", message([(1, 1, 1, 1)])[:-1])], "cannot hold 1 events"),
-        ([("/e", message([(1, 1, 1, 1)]) + b"\0")], "cannot hold 1 events"),
-        ([("/e", message([])[:20])], "ends within its head"),
-        ([("/e", message([(1, 1, 1, 2)]))], "polarity above 1"),
-        ([("/e", message([])[:-4] + struct.pack("<I", 1) + struct.pack("<HHIIB", 1, 1, 1, 10**9, 1))], "second of nanoseconds"),
-        ([("/e", message([(1, 1, 1, 1)])), ("/e", message([(2, 1, 1, 1)], (346, 260)))], r"\(346, 260\) pixels after"),
+        ([("/e", ros_message([(1, 1, 1, 1)])[:-1])], "cannot hold 1 events"),
+        ([("/e", ros_message([(1, 1, 1, 1)]) + b"\0")], "cannot hold 1 events"),
+        ([("/e", ros_message([])[:20])], "ends within its head"),
+        ([("/e", ros_message([(1, 1, 1, 2)]))], "polarity above 1"),
+        ([("/e", ros_message([])[:-4] + struct.pack("<IHHIIB", 1, 1, 1, 1, 10**9, 1))], "second of nanoseconds"),
+        ([("/e", ros_message([(1, 1, 1, 1)])), ("/e", ros_message([(2, 1, 1, 1)], (346, 260)))], r"\(346, 260\) pixels after"),
     ],
 )
 def test_messages_that_are_damaged(path, messages, reason):
     with pytest.raises(InputError, match=reason):
-        rows_of(stream_rosbag(write(path, messages)))
+        rows_of(stream_rosbag(write_bag(path, messages)))
 
 
 def test_a_bag_without_events(path):
-    write(path, [("/talk", struct.pack("<I", 2) + b"hi")], kinds={"/talk": "std_msgs/msg/String"})
+    write_bag(path, [("/talk", struct.pack("<I", 2) + b"hi")], kinds={"/talk": "std_msgs/msg/String"})
     with pytest.raises(InputError, match=r"no topic of dvs_msgs.*its topics: /talk \(std_msgs/msg/String\)"):
         stream_rosbag(path)
 
 
 def test_counts_in_the_head_that_are_too_low(path):
     """rosbags would read the first chunk alone."""
-    content = write(path, [("/e", raw) for raw in parted(made(30))]).read_bytes()
+    content = write_bag(path, [("/e", raw) for raw in parted(made(30))]).read_bytes()
     at = content.index(b"chunk_count=") + len(b"chunk_count=")
     assert content[at] == 1
     path.write_bytes(content[:at] + b"\0" + content[at + 1 :])
@@ -149,7 +118,7 @@ def test_counts_in_the_head_that_are_too_low(path):
 
 def test_every_truncation_is_noticed(path):
     """A bag ends with its index, so that there is no place at which it could be complete."""
-    content = write(path, [("/e", raw) for raw in parted(made(20), 10)]).read_bytes()
+    content = write_bag(path, [("/e", raw) for raw in parted(made(20), 10)]).read_bytes()
     for size in [*range(0, len(content), 13), *range(len(content) - 300, len(content))]:
         path.write_bytes(content[:size])
         with pytest.raises(InputError, match="truncated or damaged bag"):
@@ -157,7 +126,7 @@ def test_every_truncation_is_noticed(path):
 
 
 def test_without_the_package_the_extra_is_named(path, monkeypatch):
-    write(path, parted(made(3)) and [("/e", message([]))])
+    write_bag(path, parted(made(3)) and [("/e", ros_message([]))])
     monkeypatch.setitem(sys.modules, "rosbags.rosbag1", None)
     with pytest.raises(InputError, match=r"spikeseg\[formats\]"):
         stream_rosbag(path)
