@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
+from spikeseg.errors import InputError
+
 S = TypeVar("S", bound="_FromPaper")
 SEED_MAX = 2**32 - 1  # every generator takes 32 bits, with layers and recordings mixed in
 
@@ -138,7 +140,7 @@ class AugmentationConfig:
 class DataConfig:
     """Recordings, their framing and their splits."""
 
-    dataset: str = key("ebssa", choices=("ebssa", "files", "nmnist", "synthetic"))
+    dataset: str = key("ebssa", choices=("digits", "ebssa", "files", "images", "mnist", "nmnist", "synthetic"))
     data_root: str | None = key(None)
     sensor: str = key("all", choices=("ATIS", "DAVIS", "all"))
     batch_size: int = key(1, low=1)
@@ -227,6 +229,47 @@ class TrackingConfig:
 
 
 @dataclass(frozen=True)
+class ImagesConfig(_FromPaper):
+    """Images as spikes, the layers that learn from them, and the read-out of `spikeseg classify` [Kheradpisheh 2018].
+
+    maps, kernels, thresholds, pools, strides, winners and radii have one entry per layer. STDP's rates and initial weights, the
+    mode of the competition and the C_l at which a layer stops are those of the sections stdp, wta and convergence.
+    """
+
+    _name = "images"
+
+    height: int | None = key(None, low=1)  # images are brought to this size; null: as they are
+    width: int | None = key(None, low=1)
+    dog_size: int = key(7, low=3)  # pixels, odd
+    dog_sigma: float = key(1.0, above=0.0)  # of the centre; the surround's is twice as wide
+    contrast: float = key(10.0, low=0.0)  # grey values; a weaker response of the filter gives no spike
+    maps: tuple[int, ...] = key((32, 600), low=1)
+    kernels: tuple[int, ...] = key((5, 5), low=1)  # pixels, odd
+    thresholds: tuple[float, ...] = key((10.0, 10.0), above=0.0)
+    pools: tuple[int, ...] = key((2, 1), low=1)  # behind each layer but the last, whose potentials are read
+    strides: tuple[int, ...] = key((2, 1), low=1)
+    winners: tuple[int, ...] = key((5, 12), low=1)  # per image, at most
+    radii: tuple[int, ...] = key((2, 1), low=0)  # of the neighbourhood that a winner inhibits in all maps
+    growth_every: int = key(500, low=1)  # images after which the rates double
+    lr_plus_max: float = key(0.15, above=0.0)  # up to here
+    max_images: int = key(60000, low=1)  # shown to a layer, at most
+    grid: int = key(3, low=1)  # rows and columns of cells in which the last potentials are pooled; 1: the whole map
+    svm_c: float = key(0.001, above=0.0)
+
+    def __post_init__(self) -> None:
+        names = ("maps", "kernels", "thresholds", "pools", "strides", "winners", "radii")
+        lengths = {name: len(getattr(self, name)) for name in names}
+        if len(set(lengths.values())) > 1 or not self.maps:
+            raise InputError(f"images: one entry per layer each, found {lengths}")
+        for name in ("kernels", "dog_size"):
+            sizes = getattr(self, name) if name == "kernels" else (self.dog_size,)
+            if any(size % 2 == 0 for size in sizes):
+                raise InputError(f"images.{name}: found {getattr(self, name)}, must be odd")
+        if any(stride > pool for pool, stride in zip(self.pools, self.strides, strict=True)):
+            raise InputError(f"images.strides: found {self.strides}, must not exceed pools {self.pools}, or inputs are lost")
+
+
+@dataclass(frozen=True)
 class SimulateConfig:
     """The built-in labelled recordings of the night sky."""
 
@@ -261,4 +304,5 @@ class Config:
     logging: LoggingConfig = field(default_factory=LoggingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    images: ImagesConfig = field(default_factory=ImagesConfig)
     simulate: SimulateConfig = field(default_factory=SimulateConfig)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
-import mmap
-import struct
+import subprocess
+import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -38,45 +40,6 @@ def _of_h5py(error: BaseException) -> bool:
     return bool(frames) and "h5py" in frames[-1].filename
 
 
-HEAP, HEAP_HEAD, HEAP_OBJECT = b"GCOL", struct.Struct("<4sB3xQ"), struct.Struct("<HHIQ")
-"""A global heap, which holds strings of any length: its signature, its head, and the head of an object in it."""
-SCANNED = 2**24
-"""Bytes at either end of a file that `check_heaps` looks through."""
-
-
-def check_heaps(path: str | Path) -> None:
-    """Raise InputError for a damaged global heap at either end of the file: HDF5 would go through it for ever.
-
-    Call it before strings of variable length are read. Format: https://docs.hdfgroup.org/hdf5/develop/_f_m_t3.html, III.E.
-    """
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for first, last in ((0, min(SCANNED, len(data))), (max(SCANNED, len(data) - SCANNED), len(data))):
-            at = data.find(HEAP, first, last)
-            while at >= 0:
-                if not _heap_is_sound(data, at):
-                    raise InputError(f"{path}: truncated or damaged HDF5 (the heap at byte {at}); get the file again")
-                at = data.find(HEAP, at + 1, last)
-
-
-def _heap_is_sound(data: mmap.mmap, at: int) -> bool:
-    """Whether the objects of a heap follow one another to its end."""
-    if at + HEAP_HEAD.size > len(data):
-        return True  # the letters, by chance, at the end
-    _, version, size = HEAP_HEAD.unpack_from(data, at)
-    if version != 1 or at % 8:
-        return True  # the letters, by chance, among numbers
-    end, at = at + size, at + HEAP_HEAD.size
-    while end - at >= HEAP_OBJECT.size:
-        if end > len(data):
-            return False
-        index, _, _, room = HEAP_OBJECT.unpack_from(data, at)
-        step = HEAP_OBJECT.size + -(-room // 8) * 8 if index else room  # object 0 is what is free, its head included
-        if step < HEAP_OBJECT.size or at + step > end:
-            return False
-        at += step
-    return True
-
-
 def child(group: h5py.Group, name: str, where: str) -> h5py.Group | h5py.Dataset | None:
     """The member ``name`` of a group, None if there is none; links that leave the tree are refused.
 
@@ -88,6 +51,34 @@ def child(group: h5py.Group, name: str, where: str) -> h5py.Group | h5py.Dataset
     if links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
         raise InputError(f"{where}: {name}: is a link to elsewhere; only data inside the file is read")
     return group[name]
+
+
+READ_TEXT = """
+import json, sys, h5py
+with h5py.File(sys.argv[1], "r") as file:
+    found = {name: file[sys.argv[2]].attrs[name] for name in sys.argv[3:]}
+json.dump({name: text.decode() if isinstance(text, bytes) else str(text) for name, text in found.items()}, sys.stdout)
+"""
+PATIENCE_S = 60
+
+
+def attributes(group: h5py.Group, names: Sequence[str], where: str) -> dict[str, Any]:
+    """Those of a group's attributes ``names`` that are there.
+
+    Text of variable length is read by another process: HDF5 lets it crash, or run for ever, where such text is damaged.
+    Raises InputError then.
+    """
+    found = [name for name in names if name in group.attrs]
+    text = [name for name in found if group.attrs.get_id(name).dtype.kind == "O"]
+    values = {name: group.attrs[name] for name in found if name not in text}
+    if text:
+        command = [sys.executable, "-c", READ_TEXT, group.file.filename, group.name, *text]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=True)
+            values |= json.loads(done.stdout)
+        except (subprocess.SubprocessError, ValueError) as error:
+            raise InputError(f"{where}: attributes {', '.join(text)}: damaged; get the file again") from error
+    return values
 
 
 def is_matlab_empty(item: h5py.Group | h5py.Dataset) -> bool:

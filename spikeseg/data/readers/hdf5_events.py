@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from spikeseg.data.readers.hdf5 import check_heaps, child, column, dataset, opened, whole
+from spikeseg.data.readers.hdf5 import attributes, child, column, dataset, opened, whole
 from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
 from spikeseg.data.sensors import SENSOR_SIZES
 from spikeseg.errors import InputError
@@ -25,6 +25,8 @@ from spikeseg.errors import InputError
 DSEC, E2VID, METAVISION = "dsec", "e2vid", "metavision"
 FIELDS = {DSEC: ("t", "x", "y", "p"), E2VID: ("ts", "xs", "ys", "ps"), METAVISION: ("t", "x", "y", "p")}
 """Layout -> names of t, x, y and p."""
+TOLD_IN = ("geometry", "width", "height", "sensor_resolution")
+"""Attributes that may say how large the sensor is."""
 ECF = 36559
 US = 1e6
 
@@ -111,8 +113,7 @@ def _readable(item: h5py.Dataset, where: str) -> h5py.Dataset:
 
 def _size(file: h5py.File, layout: str, where: str) -> tuple[int, int] | None:
     """(width, height), if the file or its layout says."""
-    check_heaps(file.filename)
-    attrs = {**file.attrs, **(file["events"].attrs if layout != METAVISION else file["CD"].attrs)}
+    attrs = attributes(file, TOLD_IN, where) | attributes(file["CD" if layout == METAVISION else "events"], TOLD_IN, where)
     geometry = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", _text(attrs.get("geometry", "")))
     if geometry:
         return int(geometry[1]), int(geometry[2])

@@ -117,7 +117,7 @@ FILES = {
     "EBSSA HDF5": ("a.mat", "hdf5", mat73, False),
     "DSEC": ("a.h5", "hdf5_events", lambda path: dsec(path, EVENTS), False),
     "E2VID": ("a.h5", "hdf5_events", lambda path: e2vid(path, EVENTS), False),
-    "Metavision HDF5": ("a.hdf5", "hdf5_events", lambda path: metavision(path, EVENTS), False),
+    "Metavision HDF5": ("a.hdf5", "hdf5_events", lambda path: metavision(path, EVENTS, geometry=np.bytes_("1280x720")), False),
     "AEDAT 2": ("a.aedat", "aedat2", aedat2, True),
     "AEDAT 3.1": ("a.aedat", "aedat3", aedat3, True),
     "AEDAT 4": ("a.aedat4", "aedat4", aedat4, False),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from writers import OFFSET, RECORD, dsec, e2vid, metavision
 
-from spikeseg.data.readers import hdf5_events, read, streamed
+from spikeseg.data.readers import hdf5, hdf5_events, read, streamed
 from spikeseg.data.readers.formats import detect
 from spikeseg.data.readers.hdf5_events import stream_hdf5_events
 from spikeseg.errors import InputError
@@ -25,6 +25,11 @@ WRITERS = {"dsec": dsec, "e2vid": e2vid, "metavision": metavision}
 def rows_of(stream):
     raw = stream.whole()
     return np.stack([np.asarray(column, np.int64) for column in (raw.t, raw.x, raw.y, raw.p)], 1)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch):
+    monkeypatch.setattr(hdf5, "PATIENCE_S", 3)
 
 
 @pytest.fixture
@@ -159,3 +164,17 @@ def test_records_without_a_field(path):
         file["CD/events"] = np.zeros(3, [("x", "u2"), ("y", "u2"), ("t", "i8")])
     with pytest.raises(InputError, match="has no field p"):
         stream_hdf5_events(path)
+
+
+def test_damaged_text_neither_hangs_nor_crashes(path):
+    """HDF5 goes round for ever on a heap with an empty object, and crashes on a text of a terabyte."""
+    content = metavision(path, made(10)).read_bytes()
+    heap = content.index(b"GCOL")
+    hangs = content[: heap + 16] + bytes(16) + content[heap + 32 :]
+    at = content.index(b"geometry")
+    address = content.index(heap.to_bytes(8, "little"), at)
+    crashes = content[: address - 4] + b"\xff\xff\xff\x7f" + content[address:]
+    for damaged in (hangs, crashes):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="attributes geometry: damaged"):
+            stream_hdf5_events(path)

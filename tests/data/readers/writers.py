@@ -165,7 +165,7 @@ def e2vid(path, events, **options):
     return path
 
 
-def metavision(path, events, triggers=0, **options):
+def metavision(path, events, triggers=0, geometry="1280x720", **options):
     records = np.zeros(len(events), RECORD)
     for name, column in zip("txyp", events.T, strict=True):
         records[name] = column
@@ -173,5 +173,5 @@ def metavision(path, events, triggers=0, **options):
         file.create_dataset("CD/events", data=records, **options)
         file["CD/indexes"] = np.zeros(3, "<i8")
         file["EXT_TRIGGER/events"] = np.zeros(triggers, [("p", "<i2"), ("t", "<i8"), ("id", "<i2")])
-        file.attrs["geometry"] = "1280x720"
+        file.attrs["geometry"] = geometry
     return path
