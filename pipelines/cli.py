@@ -12,6 +12,7 @@ import click
 from spikeseg.errors import InputError
 
 from .cli_cache import cache_command
+from .cli_classify import classify_command
 from .cli_common import CHECKPOINT, network_for, say
 from .cli_detect import detect_command
 from .cli_info import info_command
@@ -39,6 +40,7 @@ def main() -> None:
       spikeseg sweep                 thresholds -> table, calibrated network
       spikeseg cross-validate        folds of recordings -> spread of the metrics
       spikeseg detect RECORDING      any recording -> objects and tracks
+      spikeseg classify              images -> features -> linear read-out
       spikeseg info PATH             what recordings hold, and what is dropped
       spikeseg cache list            what is stored; cache verify: is it sound?
 
@@ -50,6 +52,7 @@ def main() -> None:
 main.add_command(detect_command)
 main.add_command(info_command)
 main.add_command(cache_command)
+main.add_command(classify_command)
 
 
 @main.command()

@@ -150,6 +150,8 @@ def _entries(cfg: Config, root: str | Path | None) -> list[Entry]:
 
     if not root:
         raise InputError(f"data.data_root: missing; the dataset {cfg.data.dataset!r} needs --data-root PATH")
+    if cfg.data.dataset not in DATASETS:
+        raise InputError(f"data.dataset: {cfg.data.dataset} holds images; spikeseg classify learns from them")
     return DATASETS[cfg.data.dataset](Path(root).expanduser().absolute(), sensor=cfg.data.sensor)
 
 

@@ -243,13 +243,13 @@ class ImagesConfig(_FromPaper):
     dog_size: int = key(7, low=3)  # pixels, odd
     dog_sigma: float = key(1.0, above=0.0)  # of the centre; the surround's is twice as wide
     contrast: float = key(10.0, low=0.0)  # grey values; a weaker response of the filter gives no spike
-    maps: tuple[int, ...] = key((32, 600), low=1)
+    maps: tuple[int, ...] = key((32, 300), low=1)
     kernels: tuple[int, ...] = key((5, 5), low=1)  # pixels, odd
-    thresholds: tuple[float, ...] = key((10.0, 10.0), above=0.0)
+    thresholds: tuple[float, ...] = key((10.0, 20.0), above=0.0)
     pools: tuple[int, ...] = key((2, 1), low=1)  # behind each layer but the last, whose potentials are read
     strides: tuple[int, ...] = key((2, 1), low=1)
-    winners: tuple[int, ...] = key((5, 12), low=1)  # per image, at most
-    radii: tuple[int, ...] = key((2, 1), low=0)  # of the neighbourhood that a winner inhibits in all maps
+    winners: tuple[int, ...] = key((5, 8), low=1)  # per image, at most
+    radii: tuple[int, ...] = key((2, 2), low=0)  # of the neighbourhood that a winner inhibits in all maps
     growth_every: int = key(500, low=1)  # images after which the rates double
     lr_plus_max: float = key(0.15, above=0.0)  # up to here
     max_images: int = key(60000, low=1)  # shown to a layer, at most

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -16,6 +16,13 @@ from spikeseg.ops.types import OnceLayer
 from spikeseg.sections import ImagesConfig, STDPConfig
 
 BACKENDS = {"reference": reference_images, "cpu": cpu_images}
+
+
+Change = Callable[[SpikeLists], SpikeLists]
+
+
+def _unchanged(lists: SpikeLists) -> SpikeLists:
+    return lists
 
 
 class ImageNetwork:
@@ -51,19 +58,22 @@ class ImageNetwork:
         threshold = torch.full((c.maps[number],), c.thresholds[number])
         return OnceLayer(self.weights[number], threshold, (c.pools[number], c.strides[number]), True)
 
-    def inputs(self, lists: SpikeLists) -> Iterator[SpikeLists]:
+    def inputs(self, lists: SpikeLists, change: Change = _unchanged) -> Iterator[SpikeLists]:
         """What each layer is given, one after the other: ``lists`` for the first. A layer runs when the next one's input is asked
-        for, with the weights that it has then."""
+        for, with the weights that it has then.
+
+        change: done to each of them, for controls."""
         for number in range(len(self.weights)):
             if number:
                 lists = BACKENDS[self.backend].fire_once(lists, self.layer(number - 1))
+            lists = change(lists)
             yield lists
 
-    def features(self, lists: SpikeLists) -> np.ndarray:
+    def features(self, lists: SpikeLists, change: Change = _unchanged) -> np.ndarray:
         """The last layer's potentials after the last step, the highest of each map in each cell: (N, maps * grid * grid) float32.
 
         Raises InputError for a grid finer than the maps."""
-        *_, last = self.inputs(lists)
+        *_, last = self.inputs(lists, change)
         try:
             found = BACKENDS[self.backend].final_potentials(last, self.weights[-1], (self.config.grid, self.config.grid))
         except ValueError as error:

@@ -121,8 +121,11 @@ def _complete(path: Path) -> None:
             raise _damaged(path, f"{end - size} bytes of its packets and the table after them are missing")
         at = start + length
         while at < end:
-            file.seek(at + 4)
-            at += PACKET_HEADER_BYTES + struct.unpack("<I", file.read(4))[0]
+            file.seek(at)
+            head = file.read(PACKET_HEADER_BYTES)
+            if len(head) < PACKET_HEADER_BYTES:
+                raise _damaged(path, f"its packets end at byte {size}, not at {end}")
+            at += PACKET_HEADER_BYTES + struct.unpack_from("<I", head, 4)[0]
         if at != end:
             raise _damaged(path, f"its packets end at byte {at}, not at {end}")
         file.seek(end)

@@ -9,6 +9,7 @@ Compression by other filters than HDF5's own needs hdf5plugin (extra ``formats``
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ TOLD_IN = ("geometry", "width", "height", "sensor_resolution")
 """Attributes that may say how large the sensor is."""
 ECF = 36559
 US = 1e6
+MAX_CHUNK_BYTES = 2**28
+"""HDF5 unpacks a chunk as a whole, and again for every part of it that is read; writers make them a thousand times smaller."""
 
 
 def is_hdf5_events(path: str | Path) -> bool:
@@ -55,6 +58,8 @@ def stream_hdf5_events(path: str | Path) -> Stream:
         if len(set(lengths.values())) > 1:
             raise InputError(f"{path}: events of several lengths ({lengths}); damaged: get the file again")
         size = _size(file, layout, where)
+        if size is None and layout == DSEC and child(file, "t_offset", where) is not None:
+            size = _if_it_holds(SENSOR_SIZES["Gen3"], columns["x"], columns["y"])
         triggers = _triggers(file, where) if layout == METAVISION else 0
         offset = _offset(file, where) if layout == DSEC else 0
     left_out = {"external triggers": triggers} if triggers else {}
@@ -77,6 +82,10 @@ def _columns(file: h5py.File, layout: str, where: str) -> dict[str, h5py.Dataset
         missing = set(FIELDS[layout]) - set(records.dtype.names or ())
         if missing:
             raise InputError(f"{where}: CD/events: has no field {', '.join(sorted(missing))}; expected x, y, p, t")
+        fields = {name: records.dtype[name] for name in FIELDS[layout]}
+        wrong = [f"{name} of {dtype}" for name, dtype in fields.items() if dtype.kind not in "bui"]
+        if wrong:
+            raise InputError(f"{where}: CD/events: holds {', '.join(wrong)}; expected whole numbers")
         return {"events": records}
     found = {}
     for field, name in zip("txyp", FIELDS[layout], strict=True):
@@ -90,7 +99,10 @@ def _columns(file: h5py.File, layout: str, where: str) -> dict[str, h5py.Dataset
 
 
 def _readable(item: h5py.Dataset, where: str) -> h5py.Dataset:
-    """The dataset, if all of it was written and all its filters are there."""
+    """The dataset, if all of it was written, in chunks of a size that fits memory, and all its filters are there."""
+    unpacked = math.prod(item.chunks or ()) * item.dtype.itemsize
+    if unpacked > MAX_CHUNK_BYTES:
+        raise InputError(f"{where}: {item.name}: one chunk of it takes {unpacked} bytes; save it in smaller ones (h5repack)")
     filters = item.id.get_create_plist()
     wanted = [filters.get_filter(k)[0] for k in range(filters.get_nfilters())]
     missing = [code for code in wanted if not h5py.h5z.filter_avail(code)]
@@ -125,10 +137,21 @@ def _size(file: h5py.File, layout: str, where: str) -> tuple[int, int] | None:
             raise InputError(f"{where}: sensor_resolution: holds {sides.tolist()}; expected height and width")
         height, width = (_whole_number(side, f"{where}: sensor_resolution") for side in sides)
         return width, height
-    return SENSOR_SIZES["Gen3"] if layout == DSEC and child(file, "t_offset", where) is not None else None
+    return None
+
+
+def _if_it_holds(size: tuple[int, int], x: h5py.Dataset, y: h5py.Dataset) -> tuple[int, int] | None:
+    """The size, if all coordinates lie within: other cameras' recordings are written in DSEC's layout too."""
+    for item, side in zip((x, y), size, strict=True):
+        if any(int(_rows(item, first).max()) >= side for first in range(0, item.size, BLOCK_EVENTS)):
+            return None
+    return size
 
 
 def _text(value: Any) -> str:
+    """An attribute's only value, which some writers put into an array."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
@@ -166,7 +189,7 @@ def _parts(where: str, layout: str, offset: int) -> Iterator[Columns]:
             part = {name: _rows(item, first) for name, item in columns.items()}
             if layout == METAVISION:
                 part = {name: part["events"][name] for name in "txyp"}
-            t = np.rint(part["t"] * US) if layout == E2VID else _shifted(part["t"], offset, where)
+            t = np.rint(part["t"].astype(np.float64) * US) if layout == E2VID else _shifted(part["t"], offset, where)
             yield Columns(t, part["x"], part["y"], part["p"])
 
 

@@ -74,7 +74,7 @@ def stream_npz(path: str | Path) -> Stream:
         return Stream(_npz_columns(where, [fields[field] for field in "txyp"]), size)
     if "events" in members:
         return _from_array(read_npz_arrays(path, ["events"])["events"], where, size).stream()
-    found = ", ".join(sorted(members)[:8]) or "nothing"
+    found = ", ".join(_shown(name) for name in sorted(members)[:8]) or "nothing"
     raise InputError(f"{where}: holds {found}; expected arrays {FIELDS_HELP}; or one array 'events'")
 
 
@@ -106,6 +106,11 @@ def _npz_columns(where: str, names: list[str]) -> Iterator[Columns]:
             stream.read(1)  # the checksum is verified at the end
 
 
+def _shown(name: str) -> str:
+    """A name as a message shows it, on one line."""
+    return name if name.isprintable() else repr(name)
+
+
 @contextmanager
 def _archive(where: str) -> Iterator[zipfile.ZipFile]:
     try:
@@ -122,7 +127,7 @@ def read_npz_arrays(path: str | Path, names: Sequence[str] | None = None) -> dic
         members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
         missing = [name for name in names or () if name not in members]
         if missing:
-            raise InputError(f"{where}: has no array {missing[0]}; it holds {', '.join(members) or 'nothing'}")
+            raise InputError(f"{where}: has no array {missing[0]}; it holds {', '.join(map(_shown, members)) or 'nothing'}")
         arrays = {}
         for name in members if names is None else names:
             with archive.open(members[name]) as stream:

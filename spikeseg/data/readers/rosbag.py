@@ -7,7 +7,9 @@ and unpacks the messages; their events are decoded here, all of a message at onc
 
 from __future__ import annotations
 
+import bz2
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,8 @@ STAMP = struct.Struct("<IIII")
 """seq, seconds and nanoseconds of the header, and the length of frame_id."""
 SHAPE = struct.Struct("<III")
 """height, width, and how many events."""
+MAX_CHUNK_BYTES = 2**28
+"""A chunk that bzip2 unpacks to more is refused: a few bytes can hold gigabytes. Recorders close theirs at about a megabyte."""
 
 
 def stream_rosbag(path: str | Path) -> Stream:
@@ -59,9 +63,12 @@ def _chosen(path: Path, reader: Any, topics: list[str]) -> tuple[str, tuple[int,
 def _parts(path: Path, chosen: str, size: tuple[int, int] | None, left_out: dict[str, int]) -> Iterator[Columns]:
     held: list[np.ndarray] = []
     count = 0
+    found: Counter[int] = Counter()
     with _opened(path) as reader:
         kinds = {c.topic: c.msgtype for c in reader.connections}
-        for topic, raw in _messages(path, reader, list(kinds)):
+        for connection, raw in _messages(path, reader, list(kinds)):
+            topic = connection.topic
+            found[connection.id] += 1
             if kinds[topic] not in TYPES:
                 left_out[f"messages of {topic}"] = left_out.get(f"messages of {topic}", 0) + 1
                 continue
@@ -79,8 +86,27 @@ def _parts(path: Path, chosen: str, size: tuple[int, int] | None, left_out: dict
                 if count == BLOCK_EVENTS:
                     yield _columns(held)
                     held, count = [], 0
+        _all_there(path, reader, found)
     if held:
         yield _columns(held)
+
+
+def _all_there(path: Path, reader: Any, found: Counter[int]) -> None:
+    """Raise InputError unless as many messages of every connection were read as the chunks' infos tell.
+
+    Where the index of a chunk is damaged, rosbags leaves messages out; where two infos tell of one chunk, it reads it twice.
+    """
+    told: Counter[int] = Counter()
+    for info in reader.chunk_infos:
+        told.update(info.connection_counts)
+    if found != told:
+        counts = f"{found.total()} messages were found where its chunks tell of {told.total()}, by connection"
+        counts += f" {dict(sorted(found.items()))} and {dict(sorted(told.items()))}"
+    elif len(reader.chunks) != len(reader.chunk_infos):
+        counts = f"its index tells of {len(reader.chunk_infos)} chunks at {len(reader.chunks)} places"
+    else:
+        return
+    raise InputError(f"{path}: damaged bag ({counts}); try `rosbag reindex`, or get the file again")
 
 
 def _columns(messages: list[np.ndarray]) -> Columns:
@@ -107,8 +133,8 @@ def _decoded(path: Path, topic: str, raw: bytes) -> tuple[tuple[int, int], np.nd
     return (int(width), int(height)), events
 
 
-def _messages(path: Path, reader: Any, topics: list[str]) -> Iterator[tuple[str, bytes]]:
-    """(topic, raw message), in order of time."""
+def _messages(path: Path, reader: Any, topics: list[str]) -> Iterator[tuple[Any, bytes]]:
+    """(connection, raw message), in order of time."""
     with _damage(path):
         messages = reader.messages([c for c in reader.connections if c.topic in topics])
     while True:
@@ -116,7 +142,7 @@ def _messages(path: Path, reader: Any, topics: list[str]) -> Iterator[tuple[str,
             message = next(messages, None)
         if message is None:
             return
-        yield message[0].topic, bytes(message[2])
+        yield message[0], bytes(message[2])
 
 
 @contextmanager
@@ -130,10 +156,22 @@ def _opened(path: Path) -> Iterator[Any]:
         _complete(path)
         reader = Reader(path)
         reader.open()
+        for at, chunk in reader.chunks.items():
+            if chunk.decompressor is bz2.decompress:
+                reader.chunks[at] = chunk._replace(decompressor=_unpacked)
     try:
         yield reader
     finally:
         reader.close()
+
+
+def _unpacked(data: bytes) -> bytes:
+    """A chunk of bzip2."""
+    unpacker = bz2.BZ2Decompressor()
+    found = unpacker.decompress(data, MAX_CHUNK_BYTES)
+    if not unpacker.eof:
+        raise ValueError(f"a chunk of bzip2 is cut off, or unpacks to more than {MAX_CHUNK_BYTES} bytes")
+    return found
 
 
 MAGIC = b"#ROSBAG V2.0\n"

@@ -78,6 +78,8 @@ def test_triggers_are_counted(path):
         ({"geometry": b"640 x 480"}, (640, 480)),
         ({"geometry": "", "width": "346", "height": np.int32(260)}, (346, 260)),
         ({"geometry": "", "sensor_resolution": [180, 240]}, (240, 180)),
+        ({"geometry": "", "width": np.array([346]), "height": np.array([[260.0]])}, (346, 260)),
+        ({"geometry": np.array([b"640x480"])}, (640, 480)),
         ({"geometry": ""}, None),
     ],
 )
@@ -91,6 +93,49 @@ def test_dsec_without_an_offset_does_not_tell_its_sensor(path):
     with h5py.File(dsec(path, made(50)), "r+") as file:
         del file["t_offset"]
     assert stream_hdf5_events(path).sensor_size is None and rows_of(stream_hdf5_events(path))[0, 0] < 9**7
+
+
+@pytest.mark.parametrize("column, value", [("x", 640), ("y", 480)])
+def test_dsecs_layout_of_a_larger_sensor(path, monkeypatch, column, value):
+    """As other cameras' recordings have it; the event outside is in the last block."""
+    monkeypatch.setattr(hdf5_events, "BLOCK_EVENTS", 8)
+    with h5py.File(dsec(path, made(50)), "r+") as file:
+        file[f"events/{column}"][49] = value
+    assert stream_hdf5_events(path).sensor_size is None
+    assert read(path).sensor_size == (1280, 720)
+
+
+def test_seconds_of_single_precision_are_multiplied_in_double(path):
+    seconds = np.array([0, 20.1, 77.7, 1234.5], "<f4")
+    with h5py.File(e2vid(path, made(4)), "r+") as file:
+        changed(file, "events/ts", seconds)
+    expected = [round(float(second) * 1e6) for second in seconds]
+    assert rows_of(stream_hdf5_events(path))[:, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "field, kind",
+    [("t", "f8"), ("t", "S4"), ("x", "f4"), ("x", ("u2", (3,))), ("p", [("a", "i2")])],
+)
+def test_records_of_other_than_whole_numbers(path, field, kind):
+    kinds = {"x": "u2", "y": "u2", "p": "i2", "t": "i8"} | {field: kind}
+    records = np.zeros(3, [(name, *given) if isinstance(given, tuple) else (name, given) for name, given in kinds.items()])
+    if kind == "f8":
+        records["t"] = np.nan
+    with h5py.File(path, "w") as file:
+        file["CD/events"] = records
+    with pytest.raises(InputError, match=f"CD/events: holds {field} of .*; expected whole numbers"):
+        rows_of(stream_hdf5_events(path))
+
+
+def test_a_chunk_that_would_fill_the_memory(path):
+    """Nothing of it needs to be stored for HDF5 to set the memory aside."""
+    with h5py.File(dsec(path, made(10)), "r+") as file:
+        del file["events/t"]
+        file.create_dataset("events/t", (2**29,), "<u4", chunks=(2**29,), compression="gzip")
+        file["events/t"].id.write_direct_chunk((0,), b"small")
+    with pytest.raises(InputError, match="one chunk of it takes 2147483648 bytes; save it in smaller ones"):
+        stream_hdf5_events(path)
 
 
 def test_a_recording_of_no_events(path):

@@ -116,6 +116,66 @@ def test_counts_in_the_head_that_are_too_low(path):
         stream_rosbag(path)
 
 
+@pytest.mark.parametrize("topic", [0, 1])
+def test_an_index_of_a_chunk_that_is_damaged(path, topic):
+    """rosbags would leave the topic's messages out."""
+    messages = [("/e", raw) for raw in parted(made(90), 30)] + [("/talk", struct.pack("<I", 2) + b"hi")]
+    content = bytearray(write_bag(path, messages, kinds={"/talk": "std_msgs/msg/String"}).read_bytes())
+    at = content.index(b"conn=" + struct.pack("<I", topic), content.index(b"op=\x04")) + len("conn=")
+    content[at] = 9
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"damaged bag \(\d messages were found where its chunks tell of 4"):
+        rows_of(stream_rosbag(path))
+
+
+def test_two_infos_of_one_chunk(path):
+    """rosbags would read it twice, and the other one never."""
+    content = bytearray(write_bag(path, [("/e", raw) for raw in parted(made(180_000), 90_000)]).read_bytes())
+    name = b"chunk_pos="
+    first, second = content.index(name) + len(name), content.rindex(name) + len(name)
+    content[second : second + 8] = content[first : first + 8]
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"damaged bag \(its index tells of 2 chunks at 1 places"):
+        rows_of(stream_rosbag(path))
+
+
+def test_a_small_chunk_that_unpacks_to_much(path, monkeypatch):
+    from rosbags.rosbag1 import Writer
+
+    write_bag(path, [("/e", raw) for raw in parted(made(400))], Writer.CompressionFormat.BZ2)
+    assert len(rows_of(stream_rosbag(path))) == 400
+    monkeypatch.setattr(rosbag, "MAX_CHUNK_BYTES", 5000)
+    with pytest.raises(InputError, match="unpacks to more than 5000 bytes"):
+        rows_of(stream_rosbag(path))
+
+
+@pytest.mark.parametrize("compression", compressions(), ids=str)
+def test_damage_loses_no_events_silently(path, compression):
+    """One or two bytes changed, in 700 bags of each compression, outside the 4 kB of blanks after the head: an error, or every
+    event and message is there, if with other numbers."""
+    talk = struct.pack("<I", 2) + b"hi"
+    messages = [message for raw in parted(made(60), 10) for message in (("/e", raw), ("/talk", talk))]
+    content = write_bag(path, messages, compression, {"/talk": "std_msgs/msg/String"}).read_bytes()
+    places = np.r_[0:100, 4096 : len(content)]
+    rng = np.random.default_rng(4)
+    errors = 0
+    for _ in range(700):
+        damaged = bytearray(content)
+        for at in rng.choice(places, rng.integers(1, 3)):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            stream = stream_rosbag(path)
+            found = rows_of(stream)
+        except InputError as error:
+            assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
+            errors += 1
+            continue
+        assert len(found) == 60 and sum(stream.left_out.values()) == 6
+    print(compression, errors, "errors of 700")
+    assert 200 < errors < 690
+
+
 def test_every_truncation_is_noticed(path):
     """A bag ends with its index, so that there is no place at which it could be complete."""
     content = write_bag(path, [("/e", raw) for raw in parted(made(20), 10)]).read_bytes()

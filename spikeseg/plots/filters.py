@@ -1,0 +1,62 @@
+"""What the maps of a network for images prefer to see."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from spikeseg.models.image_network import ImageNetwork
+
+SHOWN = 64
+"""Maps of a layer that are drawn, the first ones."""
+
+
+def preferred(network: ImageNetwork, layer: int, maps: int | None = None) -> np.ndarray:
+    """The input each map of a layer (from 0) prefers, ON minus OFF: float64 (maps, height, width).
+
+    A map's weights, with the preferred input of the map below in the place of each.
+    """
+    below = np.zeros((2, 2, 1, 1))
+    below[0, 0], below[1, 1] = 1.0, 1.0  # OFF, ON
+    step = 1
+    for number in range(layer + 1):
+        weight = network.weights[number].numpy().astype(np.float64)
+        if number == layer and maps is not None:
+            weight = weight[:maps]
+        kernel, (height, width) = weight.shape[-1], below.shape[-2:]
+        shape = (len(weight), 2, height + step * (kernel - 1), width + step * (kernel - 1))
+        above = np.zeros(shape)
+        for ky in range(kernel):
+            for kx in range(kernel):
+                part = np.tensordot(weight[:, :, ky, kx], below, 1)
+                above[:, :, ky * step : ky * step + height, kx * step : kx * step + width] += part
+        below = above
+        step *= network.config.strides[number]
+    return np.asarray(below[:, 1] - below[:, 0])
+
+
+def filters_png(network: ImageNetwork) -> bytes:
+    """A picture of every layer's first maps, bright where ON is preferred, dark where OFF. Needs matplotlib."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    layers = [preferred(network, number, SHOWN) for number in range(len(network.weights))]
+    rows = [math.ceil(len(layer) / 16) for layer in layers]
+    figure = Figure(figsize=(12, 0.8 * sum(rows) + 0.5 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    parts = figure.subfigures(len(layers), 1, height_ratios=rows, squeeze=False)[:, 0]
+    for number, (part, layer) in enumerate(zip(parts, layers, strict=True)):
+        part.suptitle(f"layer {number + 1}: {network.config.maps[number]} maps", fontsize=9)
+        panels = part.subplots(rows[number], 16, squeeze=False).ravel()
+        for panel in panels:
+            panel.axis("off")
+        for panel, one in zip(panels, layer, strict=False):
+            reach = float(np.abs(one).max()) or 1.0
+            panel.imshow(one, cmap="gray", vmin=-reach, vmax=reach)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=90)
+    return file.getvalue()
