@@ -161,6 +161,7 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
     entries = planned.entries
     if _simulated(cfg):
         entries = _entries(cfg, simulate.into_cache(cfg).path)
+    files = _identified(cfg, entries)
     scratch = folder.absolute() / ".staged"
     staged, skipped, dropped = _staged(cfg, entries, scratch)
     if not staged:
@@ -183,7 +184,20 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
         "splits": parts,
         "dropped": dropped,
         "skipped": skipped,
+        **({"files": files} if files else {}),
     }
+
+
+def _identified(cfg: Config, entries: list[Entry]) -> dict[str, str]:
+    """Of the dataset "ebssa": what its files are, told on the way."""
+    if cfg.data.dataset != "ebssa":
+        return {}
+    from spikeseg.data.datasets import ebssa
+
+    found = ebssa.identified(entries)
+    for path, what in found.items():
+        log.log(logging.WARNING if what.endswith("again") else logging.INFO, "%s: %s", path, what)
+    return found
 
 
 def _staged(

@@ -9,7 +9,9 @@ are points.
 
 from __future__ import annotations
 
+import hashlib
 import warnings
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +34,8 @@ from spikeseg.data.sensors import EBSSA_SIZES, named_sensor
 from spikeseg.errors import InputError
 
 H5_NAME = "labelled_ebssa.h5"
+PUBLISHED_BYTES, PUBLISHED_SHA256 = 12_106_528_328, "50a54035"
+"""Size of the published labelled_ebssa.h5, and how its SHA-256 begins."""
 TRUTH_FOLDER = "truth"
 MATLAB_INTERNAL = "#"
 """#refs# and #subsystem# of MATLAB v7.3 are no recordings."""
@@ -71,6 +75,28 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
         if not found:
             raise InputError(f"{root}: none of {total} recordings is from {sensor}; set data.sensor to all")
     return sorted((entry for entry, _ in found), key=lambda entry: entry.name)
+
+
+def identified(entries: Iterable[Entry]) -> dict[str, str]:
+    """Each HDF5 file of some entries, by path: whether it is the published labelled_ebssa.h5, by its size and SHA-256.
+
+    A file of the published size is hashed whole, which takes half a minute. Raises InputError if it cannot be read."""
+    return {str(path): _identity(path) for path in sorted({entry.path for entry in entries}) if path.suffix == ".h5"}
+
+
+def _identity(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size != PUBLISHED_BYTES:
+            return f"{size:,} bytes: not the published {H5_NAME}, which has {PUBLISHED_BYTES:,}"
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if found.startswith(PUBLISHED_SHA256):
+        return f"the published {H5_NAME} (SHA-256 {found})"
+    wrong = f"its SHA-256 {found} should begin with {PUBLISHED_SHA256}"
+    return f"as large as the published {H5_NAME}, but {wrong}: damaged, get it again"
 
 
 def load(where: str, name: str, sensor: str, truth: Path | None, lenient: bool) -> Recording:

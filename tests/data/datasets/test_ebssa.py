@@ -1,5 +1,6 @@
 """EBSSA by .h5 and by .mat: the same recordings; tonic's reading is the same up to what it changes."""
 
+import hashlib
 import pickle
 
 import h5py
@@ -8,7 +9,8 @@ import pytest
 import scipy.io
 import tonic.datasets
 
-from spikeseg.data.datasets import DATASETS
+from spikeseg.data.datasets import DATASETS, Entry
+from spikeseg.data.datasets import ebssa as module
 from spikeseg.data.recording import SOURCE_OBJECT
 from spikeseg.errors import InputError
 
@@ -272,3 +274,20 @@ def test_damaged_archive(tmp_path):
 def test_synthetic_is_the_same_format(tmp_path):
     write_mat(tmp_path)
     assert [entry.name for entry in DATASETS["synthetic"](tmp_path)] == list(RECORDINGS)
+
+
+def test_the_published_file_is_known_by_size_and_content(tmp_path, monkeypatch):
+    path = tmp_path / "labelled_ebssa.h5"
+    path.write_bytes(b"twelve bytes")
+    entry = Entry("a", path, "", lambda lenient: None)
+    assert module.identified([entry, entry]) == {
+        str(path): "12 bytes: not the published labelled_ebssa.h5, which has 12,106,528,328"
+    }
+    monkeypatch.setattr(module, "PUBLISHED_BYTES", 12)
+    digest = hashlib.sha256(b"twelve bytes").hexdigest()
+    assert f"its SHA-256 {digest} should begin with 50a54035" in module.identified([entry])[str(path)]
+    monkeypatch.setattr(module, "PUBLISHED_SHA256", digest[:8])
+    assert module.identified([entry])[str(path)] == f"the published labelled_ebssa.h5 (SHA-256 {digest})"
+    path.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        module.identified([entry])
