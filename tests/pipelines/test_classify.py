@@ -10,10 +10,11 @@ import torch
 
 from spikeseg.pipelines.classify_controls import TITLES, shuffled_times
 
-SMALL = [
-    "--set", "images.maps=[6, 16]", "--set", "images.thresholds=[8, 6]", "--set", "images.max_images=800", "--set", "images.winners=[3, 3]",
-    "--set", "convergence.check_interval=100", "--set", "images.svm_c=0.01",
-]  # fmt: skip
+SET = {
+    "maps": "[6, 16]", "thresholds": "[8, 6]", "max_images": "800", "winners": "[3, 3]", "svm_c": "0.01",
+}  # fmt: skip
+SMALL = ["--set", "convergence.check_interval=100"]
+SMALL += [word for key, value in SET.items() for word in ("--set", f"images.{key}={value}")]
 
 
 def bars(n, seed=0, size=12):
