@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tonic.transforms
 
 from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.errors import InputError
@@ -36,13 +35,10 @@ _MOVERS = (
 )  # fmt: skip
 """tonic's transforms that move events or add some."""
 
-TRANSFORMS: dict[str, type] = {
-    name: getattr(tonic.transforms, name)
-    for name in (
-        "CropTime", "Decimation", "Denoise", "DropEvent", "DropEventByArea", "DropEventByTime", "DropPixel", "EventDrop",
-        "MergePolarities", "RandomDropPixel", "RandomFlipPolarity", "RefractoryPeriod",
-    )
-}  # fmt: skip
+TRANSFORMS = (
+    "CropTime", "Decimation", "Denoise", "DropEvent", "DropEventByArea", "DropEventByTime", "DropPixel", "EventDrop",
+    "MergePolarities", "RandomDropPixel", "RandomFlipPolarity", "RefractoryPeriod",
+)  # fmt: skip
 """tonic's transforms that the configuration can name: those that drop events or change their polarity."""
 
 _REMEDY = (
@@ -109,7 +105,8 @@ def build(specs: Sequence[Mapping[str, Any]], sensor_size: tuple[int, int]) -> C
         sensor_size: (width, height) in pixels.
 
     Returns:
-        A tonic.transforms.Compose, for ``apply``; an empty list gives one that changes nothing.
+        A tonic.transforms.Compose (or, of DropPixel alone, its like), for ``apply``; an empty list gives one that changes
+        nothing.
 
     Raises:
         InputError: an unknown name, an argument that the transform does not have or cannot use, or a transform that
@@ -118,10 +115,30 @@ def build(specs: Sequence[Mapping[str, Any]], sensor_size: tuple[int, int]) -> C
     steps = [_step(at, spec, sensor_size) for at, spec in enumerate(specs)]
     for at, (spec, step) in enumerate(zip(specs, steps, strict=True)):
         try:
-            apply(_probe(sensor_size), tonic.transforms.Compose([step]))
+            apply(_probe(sensor_size), _composed([step]))
         except InputError as error:
             raise InputError(f"{_where(at, spec)}: {error}") from error
-    chain: Chain = tonic.transforms.Compose(steps)
+    return _composed(steps)
+
+
+@dataclass(frozen=True)
+class OurCompose:
+    """tonic's Compose for transforms of ours: tonic brings torch along, whose import takes a worker longer than a recording."""
+
+    transforms: Sequence[Chain]
+
+    def __call__(self, events: np.ndarray) -> np.ndarray:
+        for step in self.transforms:
+            events = step(events)
+        return events
+
+
+def _composed(steps: Sequence[Chain]) -> Chain:
+    if all(type(step) in _OURS.values() for step in steps):
+        return OurCompose(steps)
+    from tonic.transforms import Compose
+
+    chain: Chain = Compose(list(steps))
     return chain
 
 
@@ -192,7 +209,7 @@ def _step(at: int, spec: Mapping[str, Any], sensor_size: tuple[int, int]) -> Cha
         near = difflib.get_close_matches(name, TRANSFORMS, n=3, cutoff=0.6)
         told = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(TRANSFORMS)}"
         raise InputError(f"data.transforms[{at}].name: unknown transform {name!r}; {told}")
-    kind = _OURS.get(name, TRANSFORMS[name])
+    kind = _OURS.get(name) or _of_tonic(name)
     known = [arg for arg in inspect.signature(kind).parameters]
     given = {key: _tuples(value) for key, value in spec.items() if key != "name"}
     if unknown := [key for key in given if key not in known]:
@@ -207,6 +224,13 @@ def _step(at: int, spec: Mapping[str, Any], sensor_size: tuple[int, int]) -> Cha
         needed = ", ".join(known)
         raise InputError(f"{_where(at, spec)}: {' '.join(str(error).split()) or 'not allowed'}; takes: {needed}") from error
     return made
+
+
+def _of_tonic(name: str) -> type:
+    import tonic.transforms
+
+    kind: type = getattr(tonic.transforms, name)
+    return kind
 
 
 def _where(at: int, spec: Mapping[str, Any]) -> str:
