@@ -1,14 +1,18 @@
 """Augmentation of training windows: mirrored and, if asked for, with polarities swapped, by a seeded coin per window.
 
+The same of whole recordings, labels and truth included, is `flipped`.
+
 A window's coin falls the same way in every epoch, so what the frozen layers say to it can be cached.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from spikeseg.data.recording import Recording
 from spikeseg.sections import AugmentationConfig
 
 
@@ -35,3 +39,19 @@ def augment(
     if swapped and config.flip_polarity:
         frames, background = frames[:, ::-1].copy(), background[::-1].copy()
     return frames, background
+
+
+def flipped(recording: Recording, *, horizontal: bool = False, polarity: bool = False) -> Recording:
+    """A recording, mirrored left to right, or with ON and OFF swapped, or both; events, labels and truth stay in register.
+
+    The frames of a mirrored recording are the mirrored frames of the recording. The argument is not changed.
+    """
+    events, labels = recording.events.copy(), None if recording.labels is None else recording.labels.copy()
+    if horizontal:
+        last = recording.sensor_size[0] - 1
+        events["x"] = last - events["x"]
+        if labels is not None:
+            labels["x"] = last - labels["x"]
+    if polarity:
+        events["p"] = ~events["p"]
+    return replace(recording, events=events, labels=labels)

@@ -5,6 +5,9 @@ import pytest
 import torch
 
 from spikeseg.data.augment import augment
+from spikeseg.data.augment import flipped as flipped_recording
+from spikeseg.data.frames import FrameSpec, frame
+from spikeseg.data.recording import checked
 from spikeseg.sections import AugmentationConfig
 
 ALL = AugmentationConfig(flip_horizontal=True, flip_polarity=True)
@@ -71,3 +74,25 @@ def test_what_comes_back_fits_torch(width, blocks):
     for k in range(20):
         for array in augment(frames, rates, ALL, (1, k)):
             assert torch.from_numpy(array).shape == array.shape
+
+
+@pytest.mark.parametrize("horizontal", [False, True])
+@pytest.mark.parametrize("polarity", [False, True])
+def test_a_flipped_recording_has_flipped_frames_and_its_labels_lie_on_its_objects(horizontal, polarity):
+    rng = np.random.default_rng(1)
+    n, size = 400, (31, 20)
+    t = np.sort(rng.integers(0, 100_000, n))
+    labels = {"t": t[:3], "x": [4.0, 0.0, 30.0], "y": [5.0, 6.0, 7.0], "id": [1, 1, 2]}
+    columns = t, rng.integers(0, size[0], n), rng.integers(0, size[1], n), rng.integers(0, 2, n)
+    recording = checked("a", "a", *columns, size, labels)
+    found = flipped_recording(recording, horizontal=horizontal, polarity=polarity)
+    spec = FrameSpec(n_timesteps=4, timestep_us=10_000, height=None, width=None, overlap=0.0, normalize=False)
+    wanted = frame(recording.events, size, spec).frames
+    wanted = wanted[..., ::-1] if horizontal else wanted
+    wanted = wanted[:, :, ::-1] if polarity else wanted
+    np.testing.assert_array_equal(frame(found.events, size, spec).frames, wanted)
+    assert found.labels["x"].tolist() == ([26.0, 30.0, 0.0] if horizontal else [4.0, 0.0, 30.0])
+    np.testing.assert_array_equal(found.labels[["t", "y", "id"]], recording.labels[["t", "y", "id"]])
+    again = flipped_recording(found, horizontal=horizontal, polarity=polarity)
+    np.testing.assert_array_equal(again.events, recording.events)
+    assert (recording.events["x"] == columns[1]).all()
