@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from spikeseg.errors import InputError
 
 from .prepare import STORE
-from .run import MANIFEST
+from .run import finished
 
 if TYPE_CHECKING:
     from spikeseg.data.store import Frames
@@ -28,7 +28,7 @@ ALL = "all"
 def learned_key(cfg: Config, network: Network) -> str | None:
     """The key of the frames that the network was trained on, where they are still in the cache."""
     key = network.frames_key
-    return key if key and (Path(cfg.cache_dir) / "frames" / key / MANIFEST).is_file() else None
+    return key if key and finished(Path(cfg.cache_dir) / "frames" / key) else None
 
 
 def learned_from(cfg: Config, network: Network) -> Frames | None:

@@ -18,6 +18,7 @@ from typing import Any
 from spikeseg.errors import InputError
 
 from .files import atomic_write, sha256_file
+from .remote import fetch
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +162,10 @@ def damaged(manifest: Mapping[str, Any], root: Path) -> str | None:
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a finished, complete stage folder, or None; says so when one is damaged."""
+    """The manifest of a finished, complete stage folder, or None; says so when one is damaged. One that belongs to a URL, and is
+    finished there, is fetched first."""
+    if not folder.exists():
+        fetch(folder)
     manifest = read_manifest(folder / MANIFEST)
     fault = damaged(manifest, folder) if manifest else None
     if fault:

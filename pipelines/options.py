@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .console import LOGGER, logging_to_stderr, one_line_errors
+from .remote import is_url, local_copy
 
 if TYPE_CHECKING:
     from spikeseg.sections import Config
@@ -100,7 +101,7 @@ class Request:
 
             require_device(cfg.device, cfg.backend)
         LOGGER.setLevel(cfg.logging.log_level)
-        return cfg
+        return replace(cfg, cache_dir=str(local_copy(cfg.cache_dir))) if is_url(cfg.cache_dir) else cfg
 
     @property
     def configured(self) -> bool:

@@ -33,6 +33,7 @@ from .manifest import (
     versions,
     write_manifest,
 )
+from .remote import send
 
 __all__ = [
     "MANIFEST",
@@ -105,6 +106,7 @@ def run_stage(
             )  # fmt: skip
             with writing(folder):
                 _replace(partial, folder)
+            send(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return Done(folder, key, ran=True)

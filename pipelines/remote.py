@@ -1,0 +1,124 @@
+"""A cache at a URL (``s3://bucket/cache``): worked on in a local copy, fetched from and sent to where fsspec finds it.
+
+A stage is sent once it is finished, its manifest last; so one without a manifest is no artefact there either. What is fetched is
+compared with the checksums in its manifest before it appears in the local copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import posixpath
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from spikeseg.errors import InputError
+
+from .files import atomic_write, make_folder, sha256_file
+
+log = logging.getLogger(__name__)
+
+MARK = ".remote"
+"""File in a local copy that holds the URL; below it lie stage/key, as at the URL."""
+MANIFEST = "manifest.json"
+FAILS = (OSError, ValueError, ImportError, RuntimeError)
+"""What fsspec and its file systems raise."""
+
+
+def is_url(where: str) -> bool:
+    """Whether this names a place of fsspec's rather than a folder."""
+    return "://" in where
+
+
+def local_copy(url: str) -> Path:
+    """The folder in the user's cache directory that stands for a URL; made, if need be."""
+    import platformdirs
+
+    name = hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
+    folder = make_folder(Path(platformdirs.user_cache_dir("spikeseg")) / name)
+    atomic_write(folder / MARK, url.rstrip("/"))
+    return folder
+
+
+def fetch(folder: Path) -> bool:
+    """Bring a stage's folder from the URL that it belongs to; False when it belongs to none, or nothing finished is there.
+
+    Raises InputError when the URL cannot be read, or what came is not what its manifest says."""
+    url = _url_of(folder)
+    if url is None:
+        return False
+    partial = folder.parent / f".{folder.name}.partial-{os.getpid()}-fetched"
+    with _reaching(url):
+        files, base = _file_system(url)
+        if not files.exists(posixpath.join(base, MANIFEST)):
+            return False
+        log.info("fetching %s", url)
+        shutil.rmtree(partial, ignore_errors=True)
+        make_folder(partial)
+        told = json.loads(files.cat_file(posixpath.join(base, MANIFEST)))
+        for name in told["outputs"]:
+            target = partial / name
+            if not target.resolve().is_relative_to(partial.resolve()):
+                raise InputError(f"{url}: its manifest names {name!r}, outside of it")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(posixpath.join(base, name), str(target))
+            if sha256_file(target) != told["outputs"][name]["sha256"]:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise InputError(f"{url}/{name}: is not what its manifest says; damaged: remove {url} and run the stage again")
+        files.get_file(posixpath.join(base, MANIFEST), str(partial / MANIFEST))
+    with contextlib.suppress(FileExistsError, OSError):  # somebody was quicker
+        os.rename(partial, folder)
+    shutil.rmtree(partial, ignore_errors=True)
+    return True
+
+
+def send(folder: Path) -> None:
+    """Bring a finished stage's folder to the URL that it belongs to, if it belongs to one; the manifest last.
+
+    Raises InputError when the URL cannot be written."""
+    url = _url_of(folder)
+    if url is None:
+        return
+    with _reaching(url):
+        files, base = _file_system(url)
+        log.info("sending %s", url)
+        if files.exists(posixpath.join(base, MANIFEST)):
+            files.rm_file(posixpath.join(base, MANIFEST))
+        told = json.loads((folder / MANIFEST).read_text())
+        for name in [*told["outputs"], MANIFEST]:
+            target = posixpath.join(base, name)
+            files.makedirs(posixpath.dirname(target), exist_ok=True)
+            files.put_file(str(folder / name), target)
+
+
+def _url_of(folder: Path) -> str | None:
+    """Where a stage's folder belongs, from the mark two levels up; None: nowhere else."""
+    try:
+        root = (folder.parent.parent / MARK).read_text()
+    except OSError:
+        return None
+    return posixpath.join(root, folder.parent.name, folder.name)
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    import fsspec
+
+    files, base = fsspec.core.url_to_fs(url)
+    return files, base
+
+
+@contextlib.contextmanager
+def _reaching(url: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except FAILS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        remedy = "check cache_dir, credentials, and that fsspec's package for it is installed"
+        raise InputError(f"{url}: cannot be reached ({reason}); {remedy}") from error
