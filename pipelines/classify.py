@@ -179,7 +179,7 @@ def measure(cfg: Config, held: _Held, controls: bool, repeat: int) -> tuple[dict
     started = time.perf_counter()
     train, labels, test, truth, classes = held.spikes()
     coding = 1000 * (time.perf_counter() - started) / (len(labels) + len(truth))
-    runs, networks = [], []
+    runs, networks, predicted = [], [], []
     for seed in range(cfg.seed, cfg.seed + repeat):
         now = dataclasses.replace(cfg, seed=seed)
         network, learned = trained(now, train)
@@ -197,10 +197,11 @@ def measure(cfg: Config, held: _Held, controls: bool, repeat: int) -> tuple[dict
             }
         )
         networks.append(network)
+        predicted.append(scored.predicted)
         log.info("seed %d: accuracy %.4f", seed, scored.accuracy)
     accuracies = [run["accuracy"] for run in runs]
     pixels = None if held.events else (held.images.train.pixels, held.images.test.pixels)
-    compared = scored_controls(cfg, networks, train, labels, test, truth, pixels) if controls else {}
+    compared = scored_controls(cfg, networks, predicted, train, labels, test, truth, pixels) if controls else {}
     metrics = {
         "version": VERSION,
         "dataset": cfg.data.dataset,

@@ -31,21 +31,24 @@ TITLES = {
 def scored_controls(
     cfg: Config,
     networks: Sequence[ImageNetwork],
+    predicted: Sequence[np.ndarray],
     train: SpikeLists,
     labels: np.ndarray,
     test: SpikeLists,
     truth: np.ndarray,
     pixels: tuple[np.ndarray, np.ndarray] | None,
 ) -> dict[str, Any]:
-    """Accuracy of each control, by name; the seeds are those of the networks.
+    """Accuracy of each control, by name; seeds are those of the networks. Beside it, how often the network alone was right, how
+    often the control alone, and the probability of so uneven a split by chance (exact McNemar test).
 
     Args:
         networks: trained, of seeds cfg.seed, cfg.seed + 1, ...
+        predicted: what each of them said to the test images.
         train, test: the images as spikes.
         labels, truth: their classes.
         pixels: the images themselves, training and test; None for recordings.
     """
-    found: dict[str, list[float]] = {name: [] for name in TITLES if pixels is not None or name != "pixels"}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in TITLES if pixels is not None or name != "pixels"}
     for seed, network in enumerate(networks, start=cfg.seed):
         now = dataclasses.replace(cfg, seed=seed)
         rng = np.random.default_rng((seed, 2))
@@ -53,7 +56,7 @@ def scored_controls(
         def score(name: str, network: ImageNetwork, change: Callable[[SpikeLists], SpikeLists] | None = None) -> None:
             options = {} if change is None else {"change": change}
             scored, _ = read_out(now, network, train, labels, test, truth, **options)  # noqa: B023
-            found[name].append(scored.accuracy)
+            found[name].append(scored.predicted == truth)
 
         score("untrained", fresh(now, train))
         for name, layers, change in (
@@ -71,9 +74,24 @@ def scored_controls(
         score("shuffled_times", trained(now, train, change=mixed)[0], mixed)
         score("no_competition", trained(now, train, mode="none")[0])
     if pixels is not None:
-        found["pixels"] = [_on_pixels(pixels[0], labels, pixels[1], truth)]
+        found["pixels"] = [_on_pixels(pixels[0], labels, pixels[1], truth) == truth] * len(networks)
+    right = [one == truth for one in predicted]
+    return {name: {"title": TITLES[name], **_compared(right, each)} for name, each in found.items()}
+
+
+def _compared(network: Sequence[np.ndarray], control: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Which test images each got right, (N,) bool per seed, in numbers."""
+    from scipy.stats import binomtest
+
+    alone = sum(int((ours & ~theirs).sum()) for ours, theirs in zip(network, control, strict=True))
+    other = sum(int((theirs & ~ours).sum()) for ours, theirs in zip(network, control, strict=True))
+    accuracies = [float(one.mean()) for one in control]
     return {
-        name: {"title": TITLES[name], "accuracy": float(np.mean(each)), "accuracies": each} for name, each in found.items()
+        "accuracy": float(np.mean(accuracies)),
+        "accuracies": accuracies,
+        "network_alone_right": alone,
+        "control_alone_right": other,
+        "p": float(binomtest(alone, alone + other).pvalue) if alone + other else 1.0,
     }
 
 
@@ -103,8 +121,8 @@ def shuffled_times(lists: SpikeLists, rng: np.random.Generator) -> SpikeLists:
     return SpikeLists(offsets, sites[np.lexsort((sites, step))], lists.shape)
 
 
-def _on_pixels(train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth: np.ndarray) -> float:
-    """Accuracy of a linear SVM on pixels, with the C that three folds of the training images like best."""
+def _on_pixels(train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """What a linear SVM on pixels says to the test images, with the C that three folds of the training images like best."""
     from spikeseg.learning.classifier import score_linear
 
     flat, other = (one.reshape(len(one), -1).astype(np.float32) for one in (train, test))
@@ -115,4 +133,4 @@ def _on_pixels(train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth: n
         return sum(one.accuracy for one in scores)
 
     best = max(PIXEL_C, key=validated)
-    return score_linear(flat, labels, other, truth, best).accuracy
+    return score_linear(flat, labels, other, truth, best).predicted

@@ -82,7 +82,10 @@ def test_controls_and_seeds(mnist):
     assert set(found["controls"]) == set(TITLES)
     assert [run["seed"] for run in found["runs"]] == [42, 43]
     assert found["accuracy"] == pytest.approx(np.mean([run["accuracy"] for run in found["runs"]]))
-    assert all(len(one["accuracies"]) == (1 if name == "pixels" else 2) for name, one in found["controls"].items())
+    for one in found["controls"].values():
+        assert len(one["accuracies"]) == 2 and 0 <= one["p"] <= 1
+        gap = (one["network_alone_right"] - one["control_alone_right"]) / 180
+        assert found["accuracy"] - one["accuracy"] == pytest.approx(gap)
     assert len({one["accuracy"] for one in found["controls"].values()}) > 3
     again = scored(mnist, *MNIST, "--controls", "--repeat", "2", "--force")
     assert again["controls"] == found["controls"]
