@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spikeseg.data.readers.binary import blocks, cut, opened, text_line, unwrapped, whole
-from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
+from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 from spikeseg.errors import InputError
 
 MAGIC = b"#!AER-DAT2"
@@ -124,7 +124,7 @@ def _dvs128(path: Path, header: Header, address: np.ndarray, at: int, left_out: 
         if header.chip:
             raise InputError(f"{path}: damaged: {where} is none of a {header.chip}; get the file again")
         raise InputError(f"{path}: names no chip, and {where} is none of a {DVS128}: add a header line '# AEChip: NAME'")
-    _count(left_out, EXTERNAL, external)
+    count_left_out(left_out, EXTERNAL, int(external.sum()))
     return ~external
 
 
@@ -133,12 +133,7 @@ def _davis(address: np.ndarray, left_out: dict[str, int]) -> np.ndarray:
     other = address >> 31 == 1
     imu = other & (address & 0xC00 == 0xC00)
     external = ~other & (address & 0x400 != 0)
-    _count(left_out, EXTERNAL, external)
-    _count(left_out, IMU_WORDS, imu)
-    _count(left_out, FRAME_SAMPLES, other & ~imu)
+    count_left_out(left_out, EXTERNAL, int(external.sum()))
+    count_left_out(left_out, IMU_WORDS, int(imu.sum()))
+    count_left_out(left_out, FRAME_SAMPLES, int((other & ~imu).sum()))
     return ~other & ~external
-
-
-def _count(left_out: dict[str, int], reason: str, which: np.ndarray) -> None:
-    if found := int(which.sum()):
-        left_out[reason] = left_out.get(reason, 0) + found

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from spikeseg.data.readers.binary import LINE_BYTES, cut, opened, text_line
-from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
+from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 from spikeseg.errors import InputError
 
 VERSION = "#!AER-DAT3.1"
@@ -138,13 +138,13 @@ def _parts(path: Path, header: Header, chosen: int, left_out: dict[str, int]) ->
             if packet.kind != POLARITY or packet.source != chosen:
                 other = f"events of source {packet.source}" if packet.kind == POLARITY else ""
                 reason = other or KINDS.get(packet.kind, f"events of type {packet.kind}")
-                _count(left_out, reason, packet.events)
+                count_left_out(left_out, reason, packet.events)
                 continue
             for first in range(0, packet.events, BLOCK_EVENTS):
                 file.seek(packet.at + first * EVENT.itemsize)
                 n = min(BLOCK_EVENTS, packet.events - first)
                 part = _decoded(np.frombuffer(file.read(n * EVENT.itemsize), EVENT), packet.overflows)
-                _count(left_out, INVALID, n - len(part.t))
+                count_left_out(left_out, INVALID, n - len(part.t))
                 if count + len(part.t) > BLOCK_EVENTS:
                     yield _joined(held)
                     held, count = [], 0
@@ -164,8 +164,3 @@ def _decoded(events: np.ndarray, overflows: int) -> Columns:
 
 def _joined(parts: list[Columns]) -> Columns:
     return parts[0] if len(parts) == 1 else Columns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _count(left_out: dict[str, int], reason: str, found: int) -> None:
-    if found:
-        left_out[reason] = left_out.get(reason, 0) + found

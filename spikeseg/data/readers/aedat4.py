@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
+from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 from spikeseg.errors import InputError
 
 MAGIC = b"#!AER-DAT4.0\r\n"
@@ -64,8 +64,8 @@ def _parts(
         if packet is None:
             break
         if packet["stream_id"] != chosen:
-            kind = f"packets of {streams[packet['stream_id']]['type']}, stream {packet['stream_id']}"
-            left_out[kind] = left_out.get(kind, 0) + 1
+            kind = streams[packet["stream_id"]]["type"]
+            count_left_out(left_out, f"packets of {kind}, stream {packet['stream_id']}", 1)
             continue
         held.append(packet["events"])
         count += len(held[-1])

@@ -72,6 +72,12 @@ class Stream:
         return Raw(t, x, y, p, self.sensor_size, self.labels, self.sensor, self.left_out)
 
 
+def count_left_out(left_out: dict[str, int], reason: str, found: int) -> None:
+    """Add to what a reader left out, if there is anything to add."""
+    if found:
+        left_out[reason] = left_out.get(reason, 0) + found
+
+
 FIELD_ALIASES: dict[str, tuple[str, ...]] = {
     "t": ("t", "ts", "time", "timestamp", "timestamps", "t_us"),
     "x": ("x", "xs"),

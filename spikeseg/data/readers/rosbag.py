@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
+from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 from spikeseg.errors import InputError
 
 TYPES = ("dvs_msgs/msg/EventArray", "prophesee_event_msgs/msg/EventArray")
@@ -70,12 +70,11 @@ def _parts(path: Path, chosen: str, size: tuple[int, int] | None, left_out: dict
             topic = connection.topic
             found[connection.id] += 1
             if kinds[topic] not in TYPES:
-                left_out[f"messages of {topic}"] = left_out.get(f"messages of {topic}", 0) + 1
+                count_left_out(left_out, f"messages of {topic}", 1)
                 continue
             told, events = _decoded(path, topic, raw)
             if topic != chosen:
-                if len(events):
-                    left_out[f"events of {topic}"] = left_out.get(f"events of {topic}", 0) + len(events)
+                count_left_out(left_out, f"events of {topic}", len(events))
                 continue
             if told != size:
                 raise InputError(f"{path}: {topic}: a message of {told} pixels after some of {size}; split the bag")
