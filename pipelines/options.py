@@ -56,7 +56,7 @@ FIRST = [
     click.option("--paper", metavar="NAME", help="Settings of a paper: igarss2023 or kheradpisheh2018."),
 ]
 DATA = [
-    click.option("--dataset", metavar="NAME", help="Kind of data: synthetic, ebssa, files, nmnist; of images: digits, images, mnist."),
+    click.option("--dataset", metavar="NAME", help="Kind of data: synthetic, ebssa, files, nmnist; digits, mnist, images."),
     click.option("--data-root", metavar="PATH", help="Folder (or file) that holds the recordings."),
     click.option("--lenient", is_flag=True, default=None, help="Accept recordings of which more than 1 % must be dropped."),
 ]
