@@ -52,8 +52,9 @@ def table(metrics: dict[str, Any]) -> str:
     spread = f" +- {metrics['accuracy_deviation']:.4f} over {len(runs)} seeds" if len(runs) > 1 else ""
     lines.append(f"  {metrics['accuracy']:.4f}{spread}  trained network, linear SVM on its features")
     for control in metrics["controls"].values():
-        alone = f"network alone right {control['network_alone_right']} times, this alone {control['control_alone_right']}"
-        lines.append(f"  {control['accuracy']:.4f}  {control['title']} ({alone}, p {control['p']:.2g})")
+        better, worse = control["images_network_better"], control["images_control_better"]
+        beside = f"better on {worse} images, worse on {better}, p {control['p']:.2g}"
+        lines.append(f"  {control['accuracy']:.4f}  {control['title']} ({beside})")
     for number, layer in enumerate(runs[0]["layers"], start=1):
         shown = f"{layer['images']} images, {layer['milliseconds_per_image']:.3f} ms each"
         maps = f"{layer['dead']} maps never won, {layer['near_duplicates']} near-duplicates"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeseg.pipelines.classify_controls import TITLES, shuffled_times
+from spikeseg.pipelines.classify_controls import TITLES, _compared, shuffled_times
 
 SET = {
     "maps": "[6, 16]", "thresholds": "[8, 6]", "max_images": "800", "winners": "[3, 3]", "svm_c": "0.01",
@@ -84,8 +84,8 @@ def test_controls_and_seeds(mnist):
     assert found["accuracy"] == pytest.approx(np.mean([run["accuracy"] for run in found["runs"]]))
     for one in found["controls"].values():
         assert len(one["accuracies"]) == 2 and 0 <= one["p"] <= 1
-        gap = (one["network_alone_right"] - one["control_alone_right"]) / 180
-        assert found["accuracy"] - one["accuracy"] == pytest.approx(gap)
+        assert one["images_network_better"] + one["images_control_better"] <= 90
+        assert abs(found["accuracy"] - one["accuracy"]) <= max(one["images_network_better"], one["images_control_better"]) / 90
     assert len({one["accuracy"] for one in found["controls"].values()}) > 3
     again = scored(mnist, *MNIST, "--controls", "--repeat", "2", "--force")
     assert again["controls"] == found["controls"]
@@ -153,6 +153,18 @@ def test_refused(place, words, message):
 
 def test_images_are_no_recordings(place):
     assert "mnist holds images; spikeseg classify" in place.refused("prepare", "--dataset", "mnist", "--data-root", ".")
+
+
+def test_controls_are_compared_image_by_image():
+    from scipy.stats import binomtest
+
+    network = [np.array([1, 1, 1, 1, 0, 1], bool), np.array([1, 1, 1, 0, 0, 1], bool)]
+    control = [np.array([0, 1, 0, 1, 1, 1], bool), np.array([0, 1, 1, 1, 1, 1], bool)]
+    found = _compared(network, control)  # the network ahead on images 0 and 2, the control on 3 and 4
+    assert (found["images_network_better"], found["images_control_better"], found["p"]) == (2, 2, 1.0)
+    one = _compared([np.ones(10, bool)], [np.zeros(10, bool)])
+    assert one["p"] == binomtest(10, 10).pvalue < 0.01 and one["accuracies"] == [0.0]
+    assert _compared(network, network)["p"] == 1.0
 
 
 def test_shuffled_times_keep_spikes_and_counts():
