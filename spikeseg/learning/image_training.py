@@ -78,8 +78,10 @@ def learn(
             taken, order = order[:now], order[now:]
             training.run(lists, taken)
             done, ahead = done + now, ahead - now
-            index = convergence_index(weight)
             shown(now)
+            if done % cfg.convergence.check_interval and done < c.max_images:
+                continue
+            index = convergence_index(weight)
             if index < cfg.convergence.c_l_threshold:
                 stopped = f"C_l = {index:.4f} < {cfg.convergence.c_l_threshold:g}"
         if done == c.max_images and not stopped:
