@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -54,13 +55,14 @@ def load_mnist(root: str | Path) -> ImageSet:
 
     Raises InputError: a file is missing, there are several, or one is truncated or no idx file.
     """
-    files = list(files_below(checked_root(root, "MNIST")))
+    root = checked_root(root, "MNIST")
+    files = list(files_below(root))
     paths: list[Path] = []
     parts = []
     for part, names in (("train", ("train",)), ("test", ("t10k", "test"))):
         images, labels = (_one(root, files, part, names, kind) for kind in ("idx3", "idx1"))
         pixels, numbers = read_idx(images), read_idx(labels)
-        if pixels.ndim != 3 or numbers.ndim != 1 or len(pixels) != len(numbers):
+        if pixels.ndim != 3 or not pixels.size or numbers.shape != pixels.shape[:1]:
             raise InputError(f"{images}: {pixels.shape}, {labels}: {numbers.shape}; expected images (N, H, W) and labels (N,)")
         parts.append(Images(pixels, numbers.astype(np.int64)))
         paths += [images, labels]
@@ -70,10 +72,10 @@ def load_mnist(root: str | Path) -> ImageSet:
     return ImageSet(parts[0], parts[1], tuple(map(str, range(count))), combined(*map(fingerprint, paths)))
 
 
-def _one(root: str | Path, files: Sequence[Path], part: str, names: tuple[str, ...], kind: str) -> Path:
+def _one(root: Path, files: Sequence[Path], part: str, names: tuple[str, ...], kind: str) -> Path:
     found = [path for path in files if kind in path.name and any(path.name.startswith(name) for name in names)]
     if len(found) != 1:
-        listed = ", ".join(path.name for path in found) or "none"
+        listed = ", ".join(str(path.relative_to(root)) for path in found) or "none"
         raise InputError(f"{root}: expected one {part} file named like {names[0]}-...-{kind}-ubyte[.gz], found {listed}")
     return found[0]
 
@@ -89,9 +91,9 @@ def read_idx(path: str | Path) -> np.ndarray:
         shape = struct.unpack_from(f">{axes}I", content, 4)
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise InputError(f"{path}: truncated, damaged or unreadable ({error}); get the file again") from error
-    wanted, found = int(np.prod(shape, dtype=object)), len(content) - 4 - 4 * axes
-    if wanted != found:
-        raise InputError(f"{path}: holds {found} bytes of data, declares {wanted}; truncated or damaged: get the file again")
+    wanted, found = math.prod(shape), len(content) - 4 - 4 * axes
+    if wanted != found or math.prod(filter(None, shape)) >= 2**63:  # no array's size, even if a side of it is 0
+        raise InputError(f"{path}: holds {found} bytes of data, declares {shape}; truncated or damaged: get the file again")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
@@ -101,10 +103,11 @@ def load_digits(seed: int, test_ratio: float) -> ImageSet:
 
     held = digits()
     pixels = np.rint(held.images * (255.0 / 16.0)).astype(np.uint8)
-    train, test = _dealt(held.target, seed, test_ratio)
+    classes = tuple(map(str, range(10)))
+    train, test = _dealt(held.target, classes, seed, test_ratio)
     labels = held.target.astype(np.int64)
     one, other = (Images(pixels[rows], labels[rows]) for rows in (train, test))
-    return ImageSet(one, other, tuple(map(str, range(10))), combined("scikit-learn digits", str(seed), str(test_ratio)))
+    return ImageSet(one, other, classes, combined("scikit-learn digits", str(seed), str(test_ratio)))
 
 
 def load_folders(root: str | Path, size: tuple[int | None, int | None], seed: int, test_ratio: float) -> ImageSet:
@@ -118,24 +121,28 @@ def load_folders(root: str | Path, size: tuple[int | None, int | None], seed: in
     Raises InputError: no such folder, fewer than two classes, a file that is no image, or images of several sizes.
     """
     root = checked_root(root, "image")
+    if not root.is_dir():
+        raise InputError(f"{root}: a file; expected a folder of images per class")
     fixed = all((root / part).is_dir() for part in PARTS)
     tops = {part: root / part for part in PARTS} if fixed else {"": root}
     found = {part: _by_class(top) for part, top in tops.items()}
     classes = sorted(set().union(*found.values()))
     if len(classes) < 2:
         raise InputError(f"{root}: holds {len(classes)} folders of images; expected one per class, two at least")
-    parts, marks = {}, []
+    absent = sorted(set(classes) - set(found["train"])) if fixed else []
+    if absent or not all(found.values()):
+        raise InputError(f"{root}: no images in {'train/' + absent[0] if absent else 'test'}")
+    read, marks = {}, []
     for part, by_class in found.items():
         paths = [path for name in classes for path in by_class.get(name, ())]
-        labels = np.array([classes.index(path.parent.name) for path in paths], np.int64)
-        pixels = [_read_image(path, size) for path in paths]
-        shapes = {image.shape for image in pixels}
-        if len(shapes) != 1:
-            raise InputError(f"{root}: images of several sizes ({sorted(shapes)[:3]}); set images.height and images.width")
-        parts[part] = Images(np.stack(pixels), labels)
-        marks += [fingerprint(path) for path in paths]
+        read[part] = [_read_image(path, size) for path in paths], [classes.index(path.parent.name) for path in paths]
+        marks += [f"{part}/{path.parent.name} {fingerprint(path)}" for path in paths]
+    shapes = {image.shape for pixels, _ in read.values() for image in pixels}
+    if len(shapes) != 1:
+        raise InputError(f"{root}: images of several sizes ({sorted(shapes)[:3]}); set images.height and images.width")
+    parts = {part: Images(np.stack(pixels), np.array(labels, np.int64)) for part, (pixels, labels) in read.items()}
     if not fixed:
-        rows = _dealt(parts[""].labels, seed, test_ratio)
+        rows = _dealt(parts[""].labels, classes, seed, test_ratio)
         parts = {part: Images(parts[""].pixels[r], parts[""].labels[r]) for part, r in zip(PARTS, rows, strict=True)}
     mark = combined(*marks, *classes, str(size), *(() if fixed else (str(seed), str(test_ratio))))
     return ImageSet(parts["train"], parts["test"], tuple(classes), mark)
@@ -143,8 +150,12 @@ def load_folders(root: str | Path, size: tuple[int | None, int | None], seed: in
 
 def _by_class(top: Path) -> dict[str, list[Path]]:
     folders = sorted(folder for folder in top.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    found = {folder.name: [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES] for folder in folders}
+    found = {folder.name: [path for path in sorted(folder.iterdir()) if _is_image(path)] for folder in folders}
     return {name: paths for name, paths in found.items() if paths}
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _read_image(path: Path, size: tuple[int | None, int | None]) -> np.ndarray:
@@ -154,13 +165,16 @@ def _read_image(path: Path, size: tuple[int | None, int | None]) -> np.ndarray:
 
     try:
         grey = imread(path, as_gray=True)
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
+    except Exception as error:  # libraries that read damaged files raise errors of any kind
         raise InputError(f"{path}: cannot be read as an image ({' '.join(str(error).split())})") from error
-    if grey.ndim != 2 or not grey.size:
-        raise InputError(f"{path}: an image of shape {grey.shape}; expected rows and columns")
-    values = grey / 255.0 if grey.dtype == np.uint8 else np.asarray(grey, np.float64)
-    if values.max(initial=0.0) > 1.0:
-        values = values / np.iinfo(grey.dtype).max if grey.dtype.kind == "u" else values / values.max()
+    grey = grey[0] if grey.ndim == 3 and len(grey) == 1 else grey  # a GIF of one picture
+    if grey.ndim != 2 or not grey.size or not np.isfinite(grey).all():
+        raise InputError(f"{path}: an image of shape {grey.shape} or with values that are not finite; expected rows and columns")
+    values = np.asarray(grey, np.float64)
+    if grey.dtype.kind == "u":
+        values = values / np.iinfo(grey.dtype).max
+    elif values.max() > 1.0:
+        values = values / values.max()
     height, width = size
     if height or width:
         rows, columns = grey.shape
@@ -169,7 +183,7 @@ def _read_image(path: Path, size: tuple[int | None, int | None]) -> np.ndarray:
     return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
-def _dealt(labels: np.ndarray, seed: int, test_ratio: float) -> tuple[np.ndarray, np.ndarray]:
+def _dealt(labels: np.ndarray, classes: Sequence[str], seed: int, test_ratio: float) -> tuple[np.ndarray, np.ndarray]:
     """Rows of training and test, sorted: of each class this share is for testing, one at least.
 
     Raises InputError when a class has a single image."""
@@ -178,7 +192,7 @@ def _dealt(labels: np.ndarray, seed: int, test_ratio: float) -> tuple[np.ndarray
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         if len(rows) < 2:
-            raise InputError(f"class {label} has {len(rows)} image; expected two at least, one of them to test with")
+            raise InputError(f"class {classes[label]} has {len(rows)} image; expected two at least, one of them to test with")
         count = min(len(rows) - 1, max(1, round(test_ratio * len(rows))))
         test += rng.permutation(rows)[:count].tolist()
     held = np.zeros(len(labels), bool)

@@ -37,7 +37,8 @@ def score_linear(train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth:
     from sklearn.svm import SVC
 
     mean, deviation = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64)
-    scale = np.where(deviation > 0, 1 / np.where(deviation > 0, deviation, 1), 0)
+    varies = (train.max(0) > train.min(0)) & (deviation > 0)  # a constant's deviation may be rounded to more than 0
+    scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
     a, b = (((one - mean) * scale).astype(np.float32) for one in (train, test))
     if 8 * len(a) ** 2 <= GRAM_BYTES:
         machine = SVC(kernel="precomputed", C=c).fit(gram := a @ a.T, labels)

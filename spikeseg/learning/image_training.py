@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from spikeseg.core.neurons import LeakMode
+from spikeseg.errors import InputError
 from spikeseg.ops import backend as ops_backend
 from spikeseg.ops.lists import SpikeLists
 from spikeseg.ops.types import LearningState, Rule
@@ -53,7 +54,13 @@ def learn(
         mode: of the competition, instead of wta.mode.
         winners: per image, instead of images.winners.
         shown: told, after some images, how many.
+
+    Raises InputError: no images, or an lr_plus of 0, which no doubling makes grow.
     """
+    if not lists.samples:
+        raise InputError("there are no images to learn from")
+    if not cfg.stdp.lr_plus:
+        raise InputError("stdp.lr_plus: found 0, must be above 0: it doubles every images.growth_every images")
     c, maps = cfg.images, len(weight)
     state = LearningState(
         weight=weight,

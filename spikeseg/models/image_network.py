@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -78,4 +79,4 @@ class ImageNetwork:
             found = BACKENDS[self.backend].final_potentials(last, self.weights[-1], (self.config.grid, self.config.grid))
         except ValueError as error:
             raise InputError(f"images.grid: {error}; choose a coarser one") from None
-        return found.reshape(last.samples, -1)
+        return found.reshape(last.samples, math.prod(found.shape[1:]))
