@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from spikeseg.config import load_config
+from spikeseg.core.neurons import LeakMode
+from spikeseg.errors import InputError
 from spikeseg.learning import image_training
 from spikeseg.learning.image_training import learn
 from spikeseg.models.image_network import ImageNetwork
 from spikeseg.ops import reference
 from spikeseg.ops.lists import SpikeLists
-from spikeseg.ops.types import LearningState
+from spikeseg.ops.types import LearningState, Rule
 
 
 def lists(samples=12, size=(9, 8), steps=5):
@@ -21,13 +23,14 @@ def lists(samples=12, size=(9, 8), steps=5):
     return SpikeLists.of(np.arange(steps)[:, None, None, None] == when[:, None])
 
 
-def settings(**images):
+def settings(stdp=(), convergence=(), **images):
     changes = {"maps": (6,), "kernels": (3,), "thresholds": (2.5,), "pools": (1,), "strides": (1,), "winners": (3,)}
     cfg = load_config("kheradpisheh2018_mnist")
     changes |= {"radii": (1,), "growth_every": 7, "max_images": 40, **images}
     return dataclasses.replace(
         cfg, images=dataclasses.replace(cfg.images, **changes), backend="cpu",
-        convergence=dataclasses.replace(cfg.convergence, check_interval=5, c_l_threshold=0.0),
+        convergence=dataclasses.replace(cfg.convergence, **{"check_interval": 5, "c_l_threshold": 0.0, **dict(convergence)}),
+        stdp=dataclasses.replace(cfg.stdp, **dict(stdp)),
     )  # fmt: skip
 
 
@@ -47,8 +50,11 @@ def test_the_same_weights_as_a_loop_by_hand():
     state = LearningState(other, torch.full((6,), 2.5), torch.zeros(6), *zeros)
     for n, image in enumerate(order):
         rate = min(0.03, 0.004 * 2 ** (n // 7))
-        rule = image_training._rule(cfg, 0, rate, "both", 3)
-        assert rule.lr_minus == pytest.approx(0.75 * rate)
+        rule = Rule(
+            mode=LeakMode.NONE, leak=0.0, base=2.5, lr_plus=rate, lr_minus=rate * 0.003 / 0.004, weight_min=0.0, weight_max=1.0,
+            soft_bounds=True, wta="both", radius=1, max_winners=3, competition=None, maps=None, dead_recovery=False,
+            dead_threshold=0.0, dead_warmup=1, batch_size=1,
+        )  # fmt: skip
         reference.Training(state, rule).run(given, np.array([image]))
     assert torch.equal(weight, other)
     learn(by_reference, lists(), dataclasses.replace(cfg, backend="reference"), 0)
@@ -80,3 +86,93 @@ def test_maps_that_never_win_are_counted():
     cfg = settings(thresholds=(1000.0,))
     told = learn(fresh(cfg), lists(), cfg, 0)
     assert told.dead == 6
+
+
+class Noted:
+    """A Training that learns nothing and notes what it is asked for."""
+
+    def __init__(self):
+        self.rates, self.images, self.rules = [], [], []
+
+    def Training(self, state, rule):
+        self.rule = rule
+        self.rules.append(rule)
+        return self
+
+    def run(self, lists, order):
+        self.rates += [self.rule.lr_plus] * len(order)
+        self.images += order.tolist()
+        return len(order)
+
+
+@pytest.fixture
+def noted(monkeypatch):
+    found = Noted()
+    monkeypatch.setattr(image_training, "ops_backend", lambda name: found)
+    return found
+
+
+INTERVALS = [(7, 5, 40), (5, 7, 41), (1, 3, 20), (10, 10, 30), (100, 1, 33), (3, 100, 1), (4, 9, 60)]
+
+
+@pytest.mark.parametrize("growth, check, most", INTERVALS)
+def test_rates_double_until_they_are_at_their_cap(noted, growth, check, most):
+    """Whatever the intervals are; each pass shows every image once."""
+    cfg, shown = settings(growth_every=growth, max_images=most, lr_plus_max=0.05, convergence={"check_interval": check}), []
+    told = learn(fresh(cfg), lists(), cfg, 0, shown=shown.append)
+    assert noted.rates == [min(0.05, 0.004 * 2 ** (n // growth)) for n in range(most)]
+    assert all(rule.lr_minus == pytest.approx(0.75 * rule.lr_plus, rel=1e-12) for rule in noted.rules)
+    assert told.images == sum(shown) == most and all(shown) and told.stopped == f"max_images = {most} reached"
+    passes = [noted.images[first : first + 12] for first in range(0, most, 12)]
+    assert all(sorted(one) == list(range(12)) for one in passes if len(one) == 12)
+    assert all(len(set(one)) == len(one) for one in passes)
+    assert len(set(map(tuple, passes))) == len(passes)
+
+
+def test_the_order_is_drawn_by_seed_and_layer(noted):
+    cfg = settings(maps=(6, 6), kernels=(3, 3), thresholds=(2.5, 2.5), pools=(1, 1), strides=(1, 1), winners=(3, 3), radii=(1, 1))
+    for seed, layer in ((1, 0), (1, 0), (2, 0), (1, 1)):
+        learn(fresh(cfg), lists(), dataclasses.replace(cfg, seed=seed), layer)
+    one, same, other, above = (noted.images[first : first + 40] for first in range(0, 160, 40))
+    assert one == same != other and one != above
+
+
+def test_a_rate_above_its_cap_begins_at_it_and_a_long_training_does_not_overflow(noted):
+    cfg = settings(growth_every=1, max_images=3000, lr_plus_max=0.003, convergence={"check_interval": 1000})
+    learn(fresh(cfg), lists(), cfg, 0)
+    assert set(noted.rates) == {0.003}
+
+
+def test_weights_that_have_decided_stop_at_the_first_check(noted):
+    """At the interval, not before; and at max_images if that comes first, told with the C_l there."""
+    cfg = settings(convergence={"check_interval": 15, "c_l_threshold": 0.01})
+    decided = torch.zeros(6, 2, 3, 3)
+    assert learn(decided, lists(), cfg, 0)[:3] == (15, 0.0, "C_l = 0.0000 < 0.01")
+    cfg = settings(max_images=4, convergence={"check_interval": 15, "c_l_threshold": 0.01})
+    assert learn(decided, lists(), cfg, 0)[:3] == (4, 0.0, "C_l = 0.0000 < 0.01")
+    half = learn(decided + 0.5, lists(), cfg, 0)
+    assert half[:3] == (4, 0.25, "max_images = 4 reached") and half.near_duplicates == 5
+
+
+@pytest.mark.parametrize("soft", [True, False])
+@pytest.mark.parametrize("low, high", [(0.0, 1.0), (0.25, 0.75), (-0.5, 1.5)])
+def test_weights_stay_within_their_bounds(soft, low, high):
+    stdp = {"lr_plus": 0.3, "lr_minus": 0.2, "weight_init_mean": 0.5, "weight_min": low, "weight_max": high}
+    cfg = settings(stdp={**stdp, "use_soft_bounds": soft}, thresholds=(1.5,), lr_plus_max=0.9)
+    weight = fresh(cfg)
+    before = weight.clone()
+    learn(weight, lists(), cfg, 0)
+    assert not torch.equal(weight, before)
+    assert low <= float(weight.min()) and float(weight.max()) <= high
+    if not soft:
+        assert float(weight.min()) == low or float(weight.max()) == high
+
+
+def test_what_cannot_be_learned_is_refused():
+    """Instead of waiting for ever for an image, or dividing by a rate of 0."""
+    cfg = settings()
+    with pytest.raises(InputError, match="no images to learn from"):
+        learn(fresh(cfg), lists().part(0, 0), cfg, 0)
+    cfg = settings(stdp={"lr_plus": 0.0})
+    with pytest.raises(InputError, match=r"stdp.lr_plus: found 0, must be above 0"):
+        learn(fresh(cfg), lists(), cfg, 0)
