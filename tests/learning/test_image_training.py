@@ -137,6 +137,13 @@ def test_the_order_is_drawn_by_seed_and_layer(noted):
     assert one == same != other and one != above
 
 
+def test_the_rule_is_that_of_the_configuration_unless_the_caller_says_otherwise(noted):
+    cfg = settings(max_images=1)
+    for options in ({}, {"winners": 6}, {"mode": "global"}):
+        learn(fresh(cfg), lists(), cfg, 0, **options)
+    assert [(rule.wta, rule.max_winners) for rule in noted.rules] == [("both", 3), ("both", 6), ("global", 3)]
+
+
 def test_a_rate_above_its_cap_begins_at_it_and_a_long_training_does_not_overflow(noted):
     cfg = settings(growth_every=1, max_images=3000, lr_plus_max=0.003, convergence={"check_interval": 1000})
     learn(fresh(cfg), lists(), cfg, 0)
