@@ -157,6 +157,7 @@ def test_weights_that_have_decided_stop_at_the_first_check(noted):
     assert learn(decided, lists(), cfg, 0)[:3] == (15, 0.0, "C_l = 0.0000 < 0.01")
     cfg = settings(max_images=4, convergence={"check_interval": 15, "c_l_threshold": 0.01})
     assert learn(decided, lists(), cfg, 0)[:3] == (4, 0.0, "C_l = 0.0000 < 0.01")
+    assert learn(decided, lists(), settings(), 0)[:3] == (40, 0.0, "max_images = 40 reached")  # 0 is not below 0
     half = learn(decided + 0.5, lists(), cfg, 0)
     assert half[:3] == (4, 0.25, "max_images = 4 reached") and half.near_duplicates == 5
 
