@@ -125,18 +125,19 @@ class _Held:
             return self.coded(held.train), held.train.labels, self.coded(held.test), held.test.labels, held.classes
         from spikeseg.data.first_spikes import first_spikes
         from spikeseg.data.sensors import SENSOR_SIZES
+        from spikeseg.ops.lists import SpikeLists
 
         found: list[Any] = []
         width, height = SENSOR_SIZES["N-MNIST"]
         for part, entries in self.parts.items():
-            with bar(f"reading {part}", "recording", len(entries)) as shown:
-                recordings = []
-                for entry in entries:
-                    recordings.append(entry.load(self.cfg.data.lenient))
-                    shown.update()
             steps, step_us = self.cfg.data.n_timesteps, self.cfg.data.timestep_ms * 1000
+            lists = []
+            with bar(f"reading {part}", "recording", len(entries)) as shown:
+                for entry in entries:
+                    lists.append(first_spikes([entry.load(self.cfg.data.lenient)], steps, step_us, (height, width)))
+                    shown.update()
             labels = np.array([int(entry.path.parent.name) for entry in entries], np.int64)
-            found += [first_spikes(recordings, steps, step_us, (height, width)), labels]
+            found += [SpikeLists.joined(lists), labels]
         return (*found, tuple(map(str, range(10))))
 
     def warm_up(self) -> None:
