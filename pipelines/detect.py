@@ -15,7 +15,7 @@ import numpy as np
 from spikeseg.errors import InputError
 
 from .console import progress
-from .prepare import frame_recording, frame_spec
+from .prepare import frame_spec
 from .run import Done, atomic_write, run_in_folder, run_stage, sha256_file
 from .runs import Network
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spikeseg.models import SpikeSEG
     from spikeseg.sections import Config
 
-    from .views import View, Windows
+    from .views import View
 
 STAGE, VERSION = "detect", 2
 DETECTIONS, TRACKS = "detections.json", "tracks.csv"
@@ -204,18 +204,24 @@ def strongest_class(blobs: Blobs, by_class: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def view_of(cfg: Config, recording: Recording) -> View:
-    """A recording framed as `prepare` would, seen as a detector sees it; it can be gone through again and again."""
-    from .views import View
+    """A recording framed as `prepare` would, seen as a detector sees it; it can be gone through again and again.
 
-    spec = frame_spec(cfg)
+    Windows count from the recording's first event, whether or not the transforms keep it."""
+    from spikeseg.data import background, frames, transforms
 
-    framed = frame_recording(recording, spec, list(cfg.data.transforms))
+    from .detectors import AT_ONCE
+    from .views import View, Windows
+
+    spec, size = frame_spec(cfg), recording.sensor_size
+    events, kept = transforms.apply(recording.events, transforms.build(list(cfg.data.transforms), size))
+    origin = int(recording.events["t"][0]) if len(recording.events) else None
 
     def windows() -> Windows:
-        for part, rates in framed.parts:
-            yield from zip(part.start_us.tolist(), part.frames, rates, strict=True)
+        estimator = background.Background()
+        for start_us, part in frames.listed_blocks(events, size, spec, count=AT_ONCE, origin_us=origin):
+            yield from zip(start_us.tolist(), part.each(), estimator.update_listed(part), strict=True)
 
-    return View(recording.name, recording.events, framed.kept, recording.sensor_size, spec, framed.start_us, windows)
+    return View(recording.name, recording.events, kept, size, spec, frames.starts(events, spec, origin), windows)
 
 
 def _picture(recording: Recording, result: Detected) -> bytes:
@@ -234,11 +240,13 @@ def _picture(recording: Recording, result: Detected) -> bytes:
 
 
 def _npz(columns: Mapping[str, np.ndarray]) -> bytes:
-    """A .npz of fixed bytes for equal columns."""
+    """A .npz of fixed bytes for equal columns. Times and places are stored as they are: to compress them would halve the file
+    and take longer than the network itself."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, column in columns.items():
             part = io.BytesIO()
             np.lib.format.write_array(part, column, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), part.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=1)
+            how = zipfile.ZIP_STORED if name in "txy" else zipfile.ZIP_DEFLATED
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), part.getbuffer(), how, compresslevel=1)
     return buffer.getvalue()

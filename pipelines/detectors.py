@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from spikeseg.metrics.event import ANY_RESPONSE
 
-from .views import Response, Sparse, View, from_maps, from_scores
+from .views import EventLists, Response, Sparse, View, Windows, from_maps, from_scores
 
 if TYPE_CHECKING:
     import torch
@@ -149,8 +149,8 @@ def network(
 
 
 def decoded(
-    model: SpikeSEG, windows: Iterable[tuple[int, np.ndarray, np.ndarray]], readings: Sequence[Sequence[int] | None]
-) -> Iterator[tuple[np.ndarray, dict[str, PooledSpikes], list[Sparse]]]:
+    model: SpikeSEG, windows: Windows, readings: Sequence[Sequence[int] | None]
+) -> Iterator[tuple[EventLists, dict[str, PooledSpikes], list[Sparse]]]:
     """Windows as the network sees them, AT_ONCE encoded and traced together: which changes no result.
 
     Args:
@@ -159,18 +159,16 @@ def decoded(
         readings: the classes whose spikes are traced back; None: all.
 
     Yields:
-        frames (T, 2, H, W) of a window; its spikes, as `Encoder.infer` gives those of one sample; its saliency, once
-        per reading.
+        frames of a window; its spikes, as `Encoder.infer` gives those of one sample; its saliency, once per reading.
     """
     from spikeseg.models.decoder import decode_sparse
 
-    several = iter(windows)
-    while part := list(itertools.islice(several, AT_ONCE)):
-        frames, rates = np.stack([one for _, one, _ in part]), np.stack([one for _, _, one in part])
+    while part := list(itertools.islice(windows, AT_ONCE)):
+        frames, rates = EventLists.joined([one for _, one, _ in part]), np.stack([one for _, _, one in part])
         spikes = model.infer(frames, rates)
         seen = [decode_sparse(model.encoder, frames, spikes, classes) for classes in readings]
-        for n in range(len(part)):
-            yield frames[n], {level: one.part(n, n + 1) for level, one in spikes.items()}, [lit[n] for lit in seen]
+        for n, (_, own, _) in enumerate(part):
+            yield own, {level: one.part(n, n + 1) for level, one in spikes.items()}, [lit[n] for lit in seen]
 
 
 def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:

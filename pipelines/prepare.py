@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,8 @@ from .parallel import Workers, ordered
 from .run import MANIFEST, Done, finished, read_manifest, run_stage, stage_key
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from spikeseg.data.datasets import Entry
-    from spikeseg.data.frames import FrameSpec, Windows
-    from spikeseg.data.recording import Recording
+    from spikeseg.data.frames import FrameSpec
     from spikeseg.data.store import FilePlan, Staged
     from spikeseg.sections import Config
 
@@ -254,40 +251,3 @@ def _write(workers: Workers, files: Sequence[FilePlan]) -> None:
 
 def _write_file(file: FilePlan) -> None:
     file.write()
-
-
-@dataclass(frozen=True)
-class Framed:
-    """A recording with its windows.
-
-    Attributes:
-        recording: all its events.
-        kept: bool (n,), those that passed the transforms.
-        start_us: int64 (N,), start of every window.
-        parts: the windows and their background rates, a few dozen at a time; can be gone through again.
-    """
-
-    recording: Recording
-    kept: np.ndarray
-    start_us: np.ndarray
-    parts: Iterable[tuple[Windows, np.ndarray]]
-
-
-def frame_recording(recording: Recording, spec: FrameSpec, chain: list[dict[str, Any]]) -> Framed:
-    """Transforms, windows and background rates of one recording, as `prepare` stores them: what `detect` runs on.
-
-    Windows count from the recording's first event, whether or not the transforms keep it."""
-    from spikeseg.data import background, frames, transforms
-
-    events, kept = transforms.apply(recording.events, transforms.build(chain, recording.sensor_size))
-    origin = int(recording.events["t"][0]) if len(recording.events) else None
-
-    class Parts:
-        """Windows are cut anew each time."""
-
-        def __iter__(self) -> Iterator[tuple[Windows, np.ndarray]]:
-            estimator = background.Background()
-            for windows in frames.blocks(events, recording.sensor_size, spec, origin_us=origin):
-                yield windows, estimator.update(windows.frames)
-
-    return Framed(recording, kept, frames.starts(events, spec, origin), Parts())

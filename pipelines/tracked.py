@@ -13,7 +13,7 @@ from spikeseg.algorithms.objects import Slice, lit_in_slices
 from spikeseg.algorithms.readout import event_scores
 from spikeseg.algorithms.scene import Slices, Tracks, find_tracks
 
-from .views import Response, Sparse, View, from_maps
+from .views import EventLists, Response, Sparse, View, from_maps
 
 if TYPE_CHECKING:
     from spikeseg.models import SpikeSEG
@@ -77,7 +77,7 @@ def unravelled(
     view: View,
     k: int,
     network: SpikeSEG,
-    frames: np.ndarray,
+    frames: EventLists,
     spikes: Mapping[str, PooledSpikes],
     lit: np.ndarray,
     reading: tuple[float, Sequence[int] | None],
@@ -87,7 +87,7 @@ def unravelled(
 
     Args:
         view: what the network saw.
-        network, frames, spikes: that found these spikes in these frames (T, 2, H, W).
+        network, frames, spikes: that found these spikes in these frames of one sample.
         lit: (T, H, W), their saliency.
         reading: the saliency from which a pixel counts as lit, and the classes that count (None: all).
         settings: smash, smash_threshold.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeseg.data.frames import FrameSpec, locate, starts
-from spikeseg.ops.lists import Sparse
+from spikeseg.ops.lists import EventLists, Sparse
 
 if TYPE_CHECKING:
     from spikeseg.algorithms.objects import Slice
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 BLOCK = 16
 """Windows read from the cache at a time."""
 
-Windows = Iterator[tuple[int, np.ndarray, np.ndarray]]
-"""Start in µs, frames (T, 2, H, W) and background rates (2, hb, wb) of one window after the other."""
+Windows = Iterator[tuple[int, EventLists, np.ndarray]]
+"""Start in µs, frames (one sample) and background rates (2, hb, wb) of one window after the other."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,14 @@ class View:
 
 def stored_view(frames: Frames, r: int) -> View:
     """Recording r of the cache; its windows are read in blocks."""
+    from spikeseg.ops.cpu_inference import listed
+
     info, events, kept = frames.recordings[r], frames.events(r), frames.kept(r)
 
     def windows() -> Windows:
         for first in range(0, info.n_windows, BLOCK):
-            part = frames.read(r, range(first, min(first + BLOCK, info.n_windows)))
-            yield from zip(part[0].tolist(), part[1], part[2], strict=True)
+            start_us, block, rates = frames.read(r, range(first, min(first + BLOCK, info.n_windows)))
+            yield from zip(start_us.tolist(), listed(block).each(), rates, strict=True)
 
     start_us = starts(events[kept], frames.spec, info.t_start)
     return View(info.name, events, kept, info.sensor_size, frames.spec, start_us, windows)

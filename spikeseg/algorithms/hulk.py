@@ -14,6 +14,7 @@ import numpy as np
 
 from spikeseg.models.decoder import LEVELS
 from spikeseg.ops import cpu_cones
+from spikeseg.ops.lists import EventLists
 from spikeseg.ops.types import PooledSpikes
 
 if TYPE_CHECKING:
@@ -184,13 +185,16 @@ class Instances:
 
 
 def instances(
-    encoder: Encoder, frames: np.ndarray, found: Mapping[str, PooledSpikes], classes: Collection[int] | None = None
+    encoder: Encoder,
+    frames: np.ndarray | EventLists,
+    found: Mapping[str, PooledSpikes],
+    classes: Collection[int] | None = None,
 ) -> Instances:
     """Unravel every classification spike of one sample; a spike that comes from no pixel is left out.
 
     Args:
         encoder: the encoder that found the spikes; its configuration says how they are traced.
-        frames: (T, P, H, W), what it saw.
+        frames: (T, P, H, W), what it saw, or as lists.
         found: its spikes of this one sample, by 'pool1', 'pool2', 'conv3', as `Encoder.infer` gives them.
         classes: whose classification spikes are unravelled; None: all.
 
@@ -198,13 +202,15 @@ def instances(
         ValueError: frames or spikes of another number of samples than one.
     """
     said = [found[level] for level in LEVELS]
-    if frames.ndim != 4 or any(one.lists.samples != 1 for one in said):
+    shape = frames.shape[1:] if isinstance(frames, EventLists) and frames.shape[0] == 1 else frames.shape
+    if len(shape) != 4 or any(one.lists.samples != 1 for one in said):
         raise ValueError(f"frames {frames.shape} and spikes of {said[-1].lists.samples} samples: must be (T, P, H, W) and one")
     settings = encoder.config
+    events = frames if isinstance(frames, EventLists) else frames[None]
     cones = cpu_cones.cones(
-        frames, encoder.chain(), said, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
+        events, encoder.chain(), said, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
     )
-    prints = _footprints(cones, len(frames))
+    prints = _footprints(cones, shape[0])
     top = cones.nodes[-1]
     class_id = top.sites // np.int32(top.shape[1] * top.shape[2])
     seen = prints.boxes[:, 0] < prints.boxes[:, 2]

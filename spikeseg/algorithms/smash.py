@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from spikeseg.bits import ones
 from spikeseg.compiled import compiled
-from spikeseg.ops.cpu_cones import ones
 from spikeseg.sections import TrackingConfig
 
 from .hulk import Footprints, Instances

@@ -8,7 +8,13 @@ keeps out what crosses a few of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from spikeseg.ops.lists import EventLists
 
 BLOCK = 16
 """Side of a block, pixels: large enough for some events of a quiet sky, small beside the noise gradient."""
@@ -34,32 +40,53 @@ class Background:
 
     def update(self, frames: np.ndarray) -> np.ndarray:
         """The next windows (N, T, P, H, W) of the recording to rates float32 (N, P, hb, wb)."""
-        height, width = frames.shape[-2:]
-        grid = -(-height // self.block), -(-width // self.block)
-        rates = np.zeros((len(frames), frames.shape[2], *grid), np.float32)
-        kind = frames.dtype if frames.dtype in (np.uint8, np.uint16) else np.float64
-        for window, rate in zip(frames, rates, strict=True):
-            rate[...] = self._next(np.ascontiguousarray(window, kind), _Blocks((height, width), grid))
-        return rates
-
-    def _next(self, window: np.ndarray, blocks: _Blocks) -> np.ndarray:
         from . import background_loops as loops
 
-        fired = np.zeros(window.shape[1:])
+        kind = frames.dtype if frames.dtype in (np.uint8, np.uint16) else np.float64
+        return self._update(
+            frames.shape, lambda k, fired: loops.count(np.ascontiguousarray(frames[k], kind), fired)
+        )
+
+    def update_listed(self, events: EventLists) -> np.ndarray:
+        """`update` of windows that are given as lists."""
+        from . import background_loops as loops
+
+        def count(k: int, fired: np.ndarray) -> None:
+            one = events.part(k, k + 1)
+            loops.count_listed(one.lists.sites, one.counts, fired)
+
+        return self._update(events.shape, count)
+
+    def _update(self, shape: tuple[int, ...], count: Callable[[int, np.ndarray], None]) -> np.ndarray:
+        """Of windows (N, T, P, H, W); count(k, fired) counts the events of each pixel of window k into (P, H, W)."""
+        samples, steps, polarities, height, width = shape
+        grid = -(-height // self.block), -(-width // self.block)
+        rates, blocks = np.zeros((samples, polarities, *grid), np.float32), _Blocks((height, width), grid)
+        for k in range(samples):
+            fired = np.empty((polarities, height, width))
+            count(k, fired)
+            rates[k] = self._next(fired, steps, blocks)
+        return rates
+
+    def _next(self, fired: np.ndarray, steps: int, blocks: _Blocks) -> np.ndarray:
+        """Rates after a window of so many steps, in which each pixel fired so often."""
+        from . import background_loops as loops
+
         first = self._fired is None
-        total = np.zeros_like(fired) if self._fired is None else self._fired
-        loops.count(window, fired, total)
+        total = fired.copy() if self._fired is None else self._fired
+        if not first:
+            total += fired
         self._fired = total
         mean = blocks.means(fired)
         typical = _typical(mean)
-        quiet = np.ones(window.shape[2:], bool)
+        quiet = np.ones(fired.shape[1:], bool)
         for events, usual in ((fired, typical), (total, _typical(blocks.means(total)))):
             limit = _HOT_FACTOR * usual + _HOT_SIGMAS * np.sqrt(usual) + _HOT_FLOOR
             loops.leave_out(events, limit, blocks.side, _HALO, quiet)
         sums, counted = np.empty_like(mean), np.empty(mean.shape[1:])
         loops.quiet_sums(fired, quiet, blocks.side, sums, counted)
         share = counted / blocks.pixels
-        rate = np.where(share > 0, sums / blocks.pixels / np.where(share > 0, share, 1.0), typical) / len(window)
+        rate = np.where(share > 0, sums / blocks.pixels / np.where(share > 0, share, 1.0), typical) / steps
         self._rate = rate if first else PAST * self._rate + (1.0 - PAST) * rate
         return _typical(self._rate)
 

@@ -16,20 +16,30 @@ Array = np.ndarray
 _PIXELS, _BLOCKS, _MASK = types.float64[:, :, ::1], types.float64[:, :, ::1], types.boolean[:, ::1]
 
 
+_LIST = types.Array(types.int32, 1, "C", readonly=True)
+
+
 def _frames(kind: types.Type) -> types.Array:
     return types.Array(kind, 4, "C", readonly=True)
 
 
-@compiled(*(types.void(_frames(kind), _PIXELS, _PIXELS) for kind in (types.uint8, types.uint16, types.float64)))
-def count(window: Array, fired: Array, total: Array) -> None:
-    """Events of each pixel of a window (T, P, H, W) into fired (P, H, W), and added to total."""
-    flat, pixels, sums = window.reshape(window.shape[0], fired.size), fired.reshape(fired.size), total.reshape(total.size)
+@compiled(*(types.void(_frames(kind), _PIXELS) for kind in (types.uint8, types.uint16, types.float64)))
+def count(window: Array, fired: Array) -> None:
+    """Events of each pixel of a window (T, P, H, W) into fired (P, H, W)."""
+    flat, pixels = window.reshape(window.shape[0], fired.size), fired.reshape(fired.size)
     pixels[:] = 0.0
     for step in range(flat.shape[0]):
         for i in range(pixels.size):
             pixels[i] += flat[step, i]
-    for i in range(pixels.size):
-        sums[i] += pixels[i]
+
+
+@compiled(types.void(_LIST, _LIST, _PIXELS))
+def count_listed(sites: Array, counts: Array, fired: Array) -> None:
+    """`count`, of a window's sites (in P * H * W) of all steps and how often each."""
+    pixels = fired.reshape(fired.size)
+    pixels[:] = 0.0
+    for k in range(sites.size):
+        pixels[sites[k]] += counts[k]
 
 
 @compiled(types.void(types.float64[::1], types.int64, types.float64[::1]))

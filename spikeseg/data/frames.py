@@ -11,11 +11,15 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.errors import InputError
+
+if TYPE_CHECKING:
+    from spikeseg.ops.lists import EventLists
 
 POLARITIES = 2
 """Layers of a frame: 0 is OFF, 1 is ON."""
@@ -178,6 +182,18 @@ def blocks(
             filler.clear(filled, places)
 
 
+def listed_blocks(
+    events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, count: int, origin_us: int | None = None
+) -> Iterator[tuple[np.ndarray, EventLists]]:
+    """The windows of ``frame`` as lists, `count` at a time: their start_us, and what is in them. No frame, 0 nearly everywhere,
+    is made on the way."""
+    filler = _Filler(events, sensor_size, spec)
+    start_us = _starts(filler.t, spec, origin_us)
+    for first in range(0, len(start_us), count):
+        part = start_us[first : first + count]
+        yield part, filler.listed(part)
+
+
 def frame(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, origin_us: int | None = None) -> Windows:
     """All windows of a recording.
 
@@ -241,18 +257,41 @@ class _Filler:
         """Put the events of the windows into silent frames. Returns where they fell, for ``clear``.
 
         Raises InputError when there are too many to count."""
-        places = np.empty(self._loops.inside(self.t, start_us, self._spec.window_us), np.uint64)
-        steps, step_us = self._spec.n_timesteps, self._spec.timestep_us
-        self._loops.place(*self._columns, start_us, steps, step_us, *self._tables, places)
+        places = self._places(start_us)
         if self._spec.normalize:
             self._loops.mark(frames.reshape(-1), places, np.uint8(1))
         elif (full := self._loops.count(frames.reshape(-1), places)) >= 0:
-            start = int(start_us[full // math.prod(self._shape)])
-            raise InputError(
-                f"events: {np.count_nonzero(places == full)} fall into one pixel and step from {start} µs, at most "
-                f"{np.iinfo(_COUNT).max} can be counted; use shorter steps or data.normalize: true"
-            )
+            raise self._too_many(start_us, places, full)
         return places
+
+    def listed(self, start_us: np.ndarray) -> EventLists:
+        """The windows as lists. Raises InputError when there are too many events to count."""
+        from spikeseg.ops.lists import EventLists, SpikeLists
+
+        places = self._places(start_us)
+        rows, cells = len(start_us) * self._shape[0], math.prod(self._shape[1:])
+        offsets, tally, marks = np.zeros(rows + 1, np.int64), np.zeros(cells, np.int32), np.zeros(cells // 64 + 1, np.uint64)
+        sites, counts = (np.empty(len(places), np.int32) for _ in range(2))
+        most = np.iinfo(np.int32).max if self._spec.normalize else np.iinfo(_COUNT).max
+        full = self._loops.listed(places, most, tally, marks, offsets, sites, counts)
+        if full >= 0:
+            raise self._too_many(start_us, places, full)
+        lists = SpikeLists(offsets, sites[: offsets[-1]], self._shape)
+        return EventLists(lists, np.ones_like(lists.sites) if self._spec.normalize else counts[: offsets[-1]])
+
+    def _places(self, start_us: np.ndarray) -> np.ndarray:
+        """Where the events of the windows fall, as flat indices, window by window and step by step."""
+        places = np.empty(self._loops.inside(self.t, start_us, self._spec.window_us), np.uint64)
+        steps, step_us = self._spec.n_timesteps, self._spec.timestep_us
+        self._loops.place(*self._columns, start_us, steps, step_us, *self._tables, places)
+        return places
+
+    def _too_many(self, start_us: np.ndarray, places: np.ndarray, full: int) -> InputError:
+        start = int(start_us[full // math.prod(self._shape)])
+        return InputError(
+            f"events: {np.count_nonzero(places == full)} fall into one pixel and step from {start} µs, at most "
+            f"{np.iinfo(_COUNT).max} can be counted; use shorter steps or data.normalize: true"
+        )
 
     def clear(self, frames: np.ndarray, places: np.ndarray) -> None:
         """Make frames silent again that ``fill`` filled."""

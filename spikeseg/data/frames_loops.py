@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
+from spikeseg.bits import lowest
 from spikeseg.compiled import compiled
 
 Array = np.ndarray
@@ -107,4 +108,39 @@ def count(frames: Array, places: Array) -> int:
         if events == most:
             return places[i]
         frames[places[i]] = events + np.uint16(1)
+    return -1
+
+
+@compiled(
+    types.int64(_PLACES, types.int64, types.int32[::1], types.uint64[::1], types.int64[::1], types.int32[::1], types.int32[::1])
+)
+def listed(
+    places: Array, most: int, tally: Array, marks: Array, offsets: Array, sites: Array, counts: Array
+) -> int:
+    """Frames (rows, cells) as lists, from where events fall, row by row. Returns the first place of more than `most`, or -1.
+
+    Args:
+        tally: of one row's cells, 0; marks: a bit for each, 0. Both are left so.
+        offsets: (rows + 1,), filled; so are sites, rising in each row, and counts, which need room for every event.
+    """
+    i, found = 0, 0
+    for row in range(offsets.size - 1):
+        begin, end = np.uint64(row * tally.size), np.uint64((row + 1) * tally.size)
+        while i < places.size and places[i] < end:
+            cell = np.int64(places[i] - begin)
+            if tally[cell] == most:
+                return int(places[i])
+            tally[cell] += 1
+            marks[cell >> 6] |= np.uint64(1) << np.uint64(cell & 63)
+            i += 1
+        for word in range(marks.size):
+            left = marks[word]
+            while left:
+                cell = (word << 6) + lowest(left)
+                left &= left - np.uint64(1)
+                sites[found], counts[found] = cell, tally[cell]
+                tally[cell] = 0
+                found += 1
+            marks[word] = 0
+        offsets[row + 1] = found
     return -1

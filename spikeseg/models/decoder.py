@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from spikeseg.ops import backend as ops_backend
-from spikeseg.ops.lists import Sparse, SpikeLists
+from spikeseg.ops.lists import EventLists, Sparse, SpikeLists
 from spikeseg.ops.types import PooledSpikes
 
 if TYPE_CHECKING:
@@ -31,13 +31,16 @@ def decode(
 
 
 def decode_sparse(
-    encoder: Encoder, frames: np.ndarray, found: Mapping[str, PooledSpikes], classes: Collection[int] | None = None
+    encoder: Encoder,
+    frames: np.ndarray | EventLists,
+    found: Mapping[str, PooledSpikes],
+    classes: Collection[int] | None = None,
 ) -> list[Sparse]:
     """What is lit at every step, by the settings of the encoder's configuration.
 
     Args:
         encoder: the encoder that found the spikes.
-        frames: (N, T, P, H, W), what it saw.
+        frames: (N, T, P, H, W), what it saw, or as lists.
         found: its spikes, by 'pool1', 'pool2', 'conv3', as `Encoder.infer` gives them.
         classes: whose classification spikes are traced; None: all.
 

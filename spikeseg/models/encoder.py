@@ -15,6 +15,7 @@ from spikeseg.core.layers import SpikePool2d, SpikingConv2d
 from spikeseg.core.neurons import LeakMode
 from spikeseg.errors import InputError
 from spikeseg.ops import backend as ops_backend
+from spikeseg.ops.lists import EventLists
 from spikeseg.ops.reference import first_spike_steps
 from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 from spikeseg.sections import HomeostasisConfig, ModelConfig
@@ -182,12 +183,12 @@ class Encoder(nn.Module):
         return EncoderOutput(spikes, layer_spikes, membranes, times, indices)
 
     def infer(
-        self, frames: np.ndarray, background: np.ndarray | None = None, upto: str = "conv3", threads: int = 1
+        self, frames: np.ndarray | EventLists, background: np.ndarray | None = None, upto: str = "conv3", threads: int = 1
     ) -> dict[str, PooledSpikes]:
         """Spikes alone, of whole samples from rest; batched, and without touching the present state.
 
         Args:
-            frames: (N, T, P, H, W) whole numbers, as the cache of frames holds them.
+            frames: (N, T, P, H, W) whole numbers, as the cache of frames holds them, or as lists.
             background: (N, P, h, w) float32, see `forward`.
             upto: the last layer to run (its pool included).
             threads: samples run side by side.
@@ -199,12 +200,13 @@ class Encoder(nn.Module):
             ValueError: wrong number of axes or channels.
             InputError: counts beyond the exact range.
         """
-        if frames.ndim != 5 or frames.shape[2] != self.in_channels:
+        if len(frames.shape) != 5 or frames.shape[2] != self.in_channels:
             raise ValueError(f"frames {frames.shape}, must be (N, T, {self.in_channels}, H, W)")
         layers = self.chain(upto)
         known = None if background is None else torch.from_numpy(background)
         adapted = self._adapted(known, (frames.shape[-2], frames.shape[-1]))
-        _check_counts(float(frames.max()) if frames.size else 0.0, self.conv1, adapted)
+        counts = frames.counts if isinstance(frames, EventLists) else frames
+        _check_counts(float(counts.max(initial=0)), self.conv1, adapted)
         found = ops_backend(self.backend, self.conv1.weight.device).encode(frames, layers, adapted, threads=threads)
         return dict(zip((POOLS.get(name, name) for name in LAYERS), found, strict=False))
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikeseg.ops.lists import EventLists
 from spikeseg.ops.types import PooledSpikes
 from spikeseg.sections import HomeostasisConfig, ModelConfig, STDPConfig
 
@@ -97,7 +98,7 @@ class SpikeSEG(nn.Module):
             return self.encoder(frames, background, upto)
 
     def infer(
-        self, frames: np.ndarray, background: np.ndarray | None = None, upto: str = "conv3", threads: int = 1
+        self, frames: np.ndarray | EventLists, background: np.ndarray | None = None, upto: str = "conv3", threads: int = 1
     ) -> dict[str, PooledSpikes]:
         """Spikes of whole samples, batched and as lists; see `Encoder.infer`."""
         with torch.no_grad():

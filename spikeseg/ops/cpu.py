@@ -152,12 +152,12 @@ class Training:
         order = np.asarray(order, np.int64)
         most = int((lists.offsets[(order + 1) * steps] - lists.offsets[order * steps]).max(initial=0))
         m = scratch.membranes
-        begin, columns, channels, _ = m.sorting(steps, most)
+        begin, columns, lines, _ = m.sorting(steps, most)
         done: int = cpu_training.train(
             order, lists.offsets, lists.sites, steps,
             m.v, m.table, scratch.theta, scratch.patch, *m.fine, *m.whole, m.sparse_rate * steps, m.stamps, m.opened,
             *scratch.narrow, scratch.lifted, self._wait, self._calm, *m.dynamics,
-            begin, columns, channels, scratch.first_input, scratch.keys, scratch.n_keys,
+            begin, columns, lines, scratch.first_input, scratch.keys, scratch.n_keys,
             scratch.won, scratch.inhibited, scratch.spent,
             thresholds, winners, limit, by_map, by_place, rule.radius,
             state.weight.numpy(), state.threshold.numpy(), state.theta.numpy(), state.wins.numpy(), state.recent_wins.numpy(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from . import cpu_inference
 from .cpu_memory import Membranes, aligned, as_array, in_units
-from .lists import SpikeLists
+from .lists import EventLists, SpikeLists
 from .reference import pooled_size
 from .types import BlockThreshold, Layer, PooledSpikes
 
@@ -23,11 +22,12 @@ _IDLE: dict[Hashable, list[Chain]] = {}
 
 
 def encode(
-    frames: np.ndarray, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
+    frames: np.ndarray | EventLists, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
 ) -> list[PooledSpikes]:
     """See `reference.encode`; with several threads, each takes the next few samples when it is done with the last."""
-    threads = max(1, min(threads, len(frames)))
-    size = max(1, min(BLOCK, len(frames) // (BLOCKS * threads)))
+    samples = frames.shape[0]
+    threads = max(1, min(threads, samples))
+    size = max(1, min(BLOCK, samples // (BLOCKS * threads)))
     thresholds = None if first_threshold is None else in_units(first_threshold.values)
     block = None if first_threshold is None else first_threshold.block
     geometry = (frames.shape[1:], block, *((layer.weight.shape, *layer[2:]) for layer in layers))
@@ -36,12 +36,13 @@ def encode(
 
     def work(first: int) -> list[PooledSpikes]:
         chain = _last_of(ready) or (_last_of(idle) or Chain(layers, frames.shape[1:], block)).load(layers)
-        samples = slice(first, first + size)
-        found = chain.run(frames[samples], None if thresholds is None else thresholds[samples])
+        last = min(first + size, samples)
+        part = frames.part(first, last) if isinstance(frames, EventLists) else cpu_inference.listed(frames[first:last])
+        found = chain.run(part, None if thresholds is None else thresholds[first:last])
         ready.append(chain)
         return found
 
-    firsts = range(0, max(1, len(frames)), size)
+    firsts = range(0, max(1, samples), size)
     if threads == 1:
         blocks = [work(first) for first in firsts]
     else:
@@ -74,9 +75,8 @@ class Chain:
     """
 
     def __init__(self, layers: Sequence[Layer], shape: tuple[int, ...], block: int | None = None) -> None:
-        steps, channels, height, width = shape
+        steps, _, height, width = shape
         self.steps = steps
-        self._input = _Growing(steps * channels * height * width)
         self._links: list[_Link] = []
         for layer in layers:
             self._links.append(_Link(layer, steps, (height, width), None if self._links else block))
@@ -89,11 +89,9 @@ class Chain:
             link.own = in_units(layer.threshold)[None, :, None, None]
         return self
 
-    def run(self, frames: np.ndarray, thresholds: np.ndarray | None = None) -> list[PooledSpikes]:
-        """Samples (N, T, P, H, W), with thresholds of the first layer int32 (N, maps, rows, columns) of blocks, or its own."""
-        rows = np.ascontiguousarray(frames).reshape(len(frames) * self.steps, math.prod(frames.shape[2:]))
-        offsets = self._input.fill(len(rows), len(rows), lambda done, *room: cpu_inference.list_frames(rows, done, *room))
-        sites, counts = self._input.sites, self._input.numbers
+    def run(self, events: EventLists, thresholds: np.ndarray | None = None) -> list[PooledSpikes]:
+        """Samples, with thresholds of the first layer int32 (N, maps, rows, columns) of blocks, or its own."""
+        (offsets, sites, _), counts = events
         found = []
         for link in self._links:
             found.append(link.run(offsets, sites, counts, thresholds))

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spikeseg.bits import lowest
 from spikeseg.compiled import compiled
 from spikeseg.core.grid import snap
 
 from . import cpu_inference, cpu_trace
 from .cpu_memory import as_array
-from .lists import SpikeLists
+from .lists import EventLists, SpikeLists
 from .types import Layer, PooledSpikes
 
 Array = np.ndarray
@@ -71,20 +72,21 @@ class Cones(NamedTuple):
 
 
 def cones(
-    frames: Array, layers: Sequence[Layer], found: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
+    frames: Array | EventLists, layers: Sequence[Layer], found: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
 ) -> Cones:
     """The cones of all spikes of one sample.
 
     Args:
-        frames: (T, P, H, W).
+        frames: (1, T, P, H, W), or as lists.
         layers, found, delay_connections, decay: see `reference_trace.trace`; found holds one sample. A decay above 0 reaches all
             earlier steps, however weakly.
     """
-    reach = np.zeros(len(frames) + 1)
+    steps = frames.shape[1]
+    reach = np.zeros(steps + 1)
     reach[0] = 1.0
     if delay_connections:
-        reach[1:] = np.cumprod(np.full(len(frames), decay))
-    nodes, links = [_nodes(_events(frames), so_far=not delay_connections)[0]], []
+        reach[1:] = np.cumprod(np.full(steps, decay))
+    nodes, links = [_nodes(cpu_inference.listed(frames).lists, so_far=not delay_connections)[0]], []
     for i, layer in enumerate(layers):
         below = nodes[i]
         up, source = _nodes(found[i].lists, so_far=not delay_connections and i < len(layers) - 1)
@@ -98,16 +100,6 @@ def cones(
     return Cones(nodes, links, reach)
 
 
-def _events(frames: Array) -> SpikeLists:
-    """What is above 0 in frames (T, P, H, W)."""
-    known = frames if frames.dtype in (np.uint8, np.uint16) else (frames > 0).view(np.uint8)
-    rows = np.ascontiguousarray(known).reshape(len(known), -1)
-    offsets, sites = np.zeros(len(rows) + 1, np.int64), np.empty(rows.size, np.int32)
-    cpu_inference.list_frames(rows, 0, offsets, sites, np.empty(rows.size, np.int32))
-    steps, channels, height, width = frames.shape
-    return SpikeLists(offsets, sites[: offsets[-1]].copy(), (steps, channels, height, width))
-
-
 def _nodes(lists: SpikeLists, *, so_far: bool) -> tuple[Nodes, Array]:
     """The nodes, and the spike that each stands for; so_far: at each step, the last spike of every site up to it."""
     fired = np.repeat(np.arange(lists.shape[0], dtype=np.int32), np.diff(lists.offsets))
@@ -118,15 +110,6 @@ def _nodes(lists: SpikeLists, *, so_far: bool) -> tuple[Nodes, Array]:
     assert source is not None
     steps = np.repeat(np.arange(seen.shape[0], dtype=np.int32), np.diff(seen.offsets))
     return Nodes(seen.sites, steps, fired[source], seen.shape[1:]), source
-
-
-@compiled()
-def ones(word: np.uint64) -> np.int64:
-    """How many bits of a uint64 are set; compilers know this form and use the machine's instruction."""
-    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @compiled(allocates=True)
@@ -186,7 +169,7 @@ def link(
                 for w in range(per):
                     left = active[row + kx, w] & open_taps[m, ky, kx, w]
                     while left:
-                        c = 64 * w + ones(~left & (left - np.uint64(1)))
+                        c = 64 * w + lowest(left)
                         left &= left - np.uint64(1)
                         targets[n], weights[n] = latest[row + kx, c], taps[m, ky, kx, c]
                         n += 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from spikeseg.bits import lowest
 from spikeseg.compiled import compiled
 
 from .cpu_kernels import NEVER, SCAN, ZERO, advance, excites, pour, reaches, restless, sort_by_row
+from .lists import EventLists, SpikeLists
 
 
 @compiled()
@@ -55,6 +59,20 @@ def list_frames(rows, done, offsets, sites, counts):
     return done
 
 
+def listed(frames: np.ndarray | EventLists) -> EventLists:
+    """Frames (N, T, P, H, W) of whole numbers as lists, where they are not given as such."""
+    if isinstance(frames, EventLists):
+        return frames
+    if frames.dtype not in (np.uint8, np.uint16):
+        return EventLists.of(frames)
+    samples, steps, *site = frames.shape
+    rows = np.ascontiguousarray(frames).reshape(samples * steps, math.prod(site))
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    sites, counts = (np.empty(int(np.count_nonzero(rows)) + rows.shape[1], np.int32) for _ in range(2))
+    list_frames(rows, 0, offsets, sites, counts)
+    return EventLists(SpikeLists(offsets, sites[: offsets[-1]], (steps, site[0], site[1], site[2])), counts[: offsets[-1]])
+
+
 @compiled()
 def deposit(cell, potential, index, marks, best, place):
     """Mark an output cell as spiking, and keep the strongest input's index, the lowest among equals."""
@@ -71,19 +89,12 @@ def collect(marks, place, out_sites, out_kept, found):
     """List the marked cells in order and clear the marks; -> entries so far."""
     for word in range(marks.size):
         left = marks[word]
-        if left == 0:
-            continue
-        marks[word] = 0
-        cell = word << 6
         while left:
-            if left & np.uint64(255):
-                for bit in range(8):
-                    if left & (np.uint64(1) << np.uint64(bit)):
-                        out_sites[found] = cell + bit
-                        out_kept[found] = place[cell + bit]
-                        found += 1
-            left >>= np.uint64(8)
-            cell += 8
+            cell = (word << 6) + lowest(left)
+            left &= left - np.uint64(1)
+            out_sites[found], out_kept[found] = cell, place[cell]
+            found += 1
+        marks[word] = 0
     return found
 
 
@@ -137,7 +148,7 @@ def adapt(thresholds, block, half, theta, patch):
 @compiled()
 def run_sample(
     offsets, sites, counts, steps, height, width, v, table, theta, block, patch, exciting, tiles, tile_of, stamps, opened,
-    mode, leak, factor, restless_now, begin, columns, channels, times, pool_kernel, stride, out_height, out_width,
+    mode, leak, factor, restless_now, begin, columns, lines, times, pool_kernel, stride, out_height, out_width,
     marks, best, place,
 ):  # fmt: skip
     """One sample through one layer and its pool; what spikes is marked.
@@ -146,18 +157,18 @@ def run_sample(
         offsets: int64 (T + 1,) into sites (and counts, empty for spikes).
         theta: int32 (rows of blocks, columns * maps); row y uses theta[y // block].
         patch, exciting: see `pour` and `excites`.
-        begin, columns, channels, times: room for the sorted input.
+        begin, columns, lines, times: room for the sorted input.
         marks, best, place: (T, ...), see `deposit`; marks are 0 before.
     """
     kernel = table.shape[0]
     maps, half = patch.size // kernel, kernel // 2
     stamps[:] = 0
-    sort_by_row(offsets, sites, counts, 0, steps, height, width, begin, columns, channels, times)
+    sort_by_row(offsets, sites, counts, 0, steps, height, width, table.shape[1], begin, columns, lines, times)
     for row in range(height):
         levels = theta[row // block]
         for t in range(steps):
             if exciting:
-                a, b = pour(v[row], row, t, begin, columns, channels, table, levels, patch, leak, stamps[row])
+                a, b = pour(v[row], row, t, begin, columns, lines, table, levels, patch, leak, stamps[row])
                 if a < b:
                     fire(
                         v[row, a:b], levels[a:b], np.int32(leak * (t + 1)), row, a, maps, half, height, width,
@@ -165,7 +176,7 @@ def run_sample(
                     )  # fmt: skip
                 continue
             found = advance(
-                v[row], row, t, begin, columns, channels, times, counts.size > 0, table, patch.size, levels,
+                v[row], row, t, begin, columns, lines, times, counts.size > 0, table, patch.size, levels,
                 tiles, tile_of, stamps[row], opened, mode, leak, factor, restless_now,
             )  # fmt: skip
             for k in range(found):
@@ -179,7 +190,7 @@ def run_sample(
 @compiled(allocates=True)
 def run_layer(
     done, offsets, sites, counts, steps, height, width, v, table, thresholds, block, theta, patch,
-    fine, fine_of, whole, whole_of, sparse, stamps, opened, mode, leak, factor, begin, columns, channels, times,
+    fine, fine_of, whole, whole_of, sparse, stamps, opened, mode, leak, factor, begin, columns, lines, times,
     pool_kernel, stride, out_height, out_width, marks, best, place, out_offsets, out_sites, out_kept,
 ):  # fmt: skip
     """Samples through one layer and its pool, from number `done` on; -> samples done: all, or as many as there was room for.
@@ -210,7 +221,7 @@ def run_layer(
         run_sample(
             inside - first, sites[first:last], often, steps, height, width, v, table, theta, block, patch,
             poured, tiles, tile_of, stamps, opened, mode, leak, factor, restless_now,
-            begin, columns, channels, times, pool_kernel, stride, out_height, out_width, marks, best, place,
+            begin, columns, lines, times, pool_kernel, stride, out_height, out_width, marks, best, place,
         )  # fmt: skip
         for t in range(steps):
             at = done * steps + t
@@ -221,7 +232,7 @@ def run_layer(
 
 @compiled(allocates=True)
 def run_dense(
-    offsets, sites, counts, v, table, theta, tiles, tile_of, stamps, opened, mode, leak, factor, begin, columns, channels, times,
+    offsets, sites, counts, v, table, theta, tiles, tile_of, stamps, opened, mode, leak, factor, begin, columns, lines, times,
     state, spikes, potentials,
 ):  # fmt: skip
     """One sample through one layer, every potential written down.
@@ -235,7 +246,7 @@ def run_dense(
     steps, maps, height, width = spikes.shape
     half, unit = table.shape[0] // 2, np.float32(4096.0)
     never = np.full(v.shape[1], NEVER, np.int32)
-    sort_by_row(offsets, sites, counts, 1, steps + 1, height, width, begin, columns, channels, times)
+    sort_by_row(offsets, sites, counts, 1, steps + 1, height, width, table.shape[1], begin, columns, lines, times)
     for row in range(height):
         potential = v[row]
         potential[:] = 0
@@ -245,7 +256,7 @@ def run_dense(
                 potential[(x + half) * maps + m] = np.int32(state[m, row, x] * unit)
         for t in range(1, steps + 1):
             advance(
-                potential, row, t, begin, columns, channels, times, True, table, maps * table.shape[0], never,
+                potential, row, t, begin, columns, lines, times, True, table, maps * table.shape[0], never,
                 tiles, tile_of, stamps[row], opened,
                 mode, leak, factor, True,
             )  # fmt: skip

@@ -20,6 +20,8 @@ import numpy as np
 
 from spikeseg.compiled import compiled
 
+from .vectors import add_line
+
 NO_LEAK, SUBTRACTIVE, MULTIPLICATIVE = 0, 1, 2
 NEVER = np.int32(2**30)
 """A threshold out of reach: potentials stay below 2**24."""
@@ -27,7 +29,7 @@ SCAN = 64
 """Potentials looked at together, when some neuron of a tile has fired."""
 ADDRESS = np.int64(2**31 - 1)
 """The address in a `key`."""
-ZERO, LOWEST = np.int32(0), np.int32(-(2**31))
+ZERO, ONCE, LOWEST = np.int32(0), np.int32(1), np.int32(-(2**31))
 UNITS = np.float32(4096.0)
 
 
@@ -35,12 +37,6 @@ UNITS = np.float32(4096.0)
 def add(v, w):
     for i in range(v.size):
         v[i] += w[i]
-
-
-@compiled()
-def add_times(v, w, count):
-    for i in range(v.size):
-        v[i] += count * w[i]
 
 
 @compiled()
@@ -88,13 +84,15 @@ def open_tile(v, stamps, tile, t, mode, leak, factor):
 
 
 @compiled()
-def sort_by_row(offsets, sites, counts, first_step, last_step, height, width, begin, columns, channels, times):
+def sort_by_row(offsets, sites, counts, first_step, last_step, height, width, channels, begin, columns, lines, times):
     """Sort the input of some steps by step and row.
 
     Args:
         offsets: int64 (T + 1,) into sites, int32 flat addresses, and counts: how often each, or empty: once.
         begin: int64 (T, H + 1), filled for these steps: the input of row y at step t is at begin[t, y] to begin[t, y + 1] - 1
-            of columns, channels and times (int32; times is left alone without counts).
+            of columns, lines and times (int32; times is left alone without counts).
+        lines: of a table of (K, channels) lines, the number of the one that an input adds to row -K//2, if there were such a
+            row; at each row further down it is `channels` more.
     """
     for t in range(first_step, last_step):
         starts = begin[t]
@@ -117,7 +115,7 @@ def sort_by_row(offsets, sites, counts, first_step, last_step, height, width, be
                     c, y = c + 1, 0
             at = starts[y]
             starts[y] += 1
-            columns[at], channels[at] = sites[k] - end + width, c
+            columns[at], lines[at] = sites[k] - end + width, c - y * channels
             if counts.size:
                 times[at] = counts[k]
         for y in range(height, 0, -1):
@@ -188,7 +186,7 @@ def lift_capped(v, below, floor):
 
 
 @compiled()
-def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched):
+def pour(v, row, t, begin, columns, lines, table, theta, patch, leak, touched):
     """Run one row's neurons through step t, where input only excites; -> between which numbers of the row neurons may be at
     their thresholds, the first and one beyond the last; (0, 0) where none is.
 
@@ -201,7 +199,7 @@ def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched
     """
     height, kernel, wide, span = begin.shape[1] - 1, table.shape[0], table.shape[2], patch.size
     half, maps = kernel // 2, span // kernel
-    low, high = max(0, row - half), min(height, row + half + 1)
+    low, high, here = max(0, row - half), min(height, row + half + 1), (row + half) * table.shape[1]
     if begin[t, low] == begin[t, high]:
         return 0, 0
     if not touched[0]:
@@ -212,20 +210,17 @@ def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched
     if (begin[t, high] - begin[t, low]) * span * 4 >= theta.size * 5:
         if touched[0] != t + 1:
             lift(v[: theta.size], theta, floor)
-        for y in range(low, high):
-            lines = table[row - y + half]
-            for k in range(begin[t, y], begin[t, y + 1]):
-                add(v[columns[k] * maps : columns[k] * maps + wide], lines[channels[k]])
+        for k in range(begin[t, low], begin[t, high]):
+            add_line(v, columns[k] * maps, table, here + lines[k], wide, ONCE)
         touched[0] = t + 2
         return (beside, theta.size - beside) if lift(v[: theta.size], theta, level) >= level else (0, 0)
     touched[0] = 1
     first, last = theta.size, 0
-    for y in range(low, high):
-        lines = table[row - y + half]
-        for k in range(begin[t, y], begin[t, y + 1]):
-            start = columns[k] * maps
-            if add_and_look(v[start : start + span], lines[channels[k], :span], patch, floor) >= level:
-                first, last = min(first, start), max(last, start + span)
+    all_lines = table.reshape(-1, wide)
+    for k in range(begin[t, low], begin[t, high]):
+        start = columns[k] * maps
+        if add_and_look(v[start : start + span], all_lines[here + lines[k], :span], patch, floor) >= level:
+            first, last = min(first, start), max(last, start + span)
     if first < beside:
         v[first:beside] = level
     if last > theta.size - beside:
@@ -236,16 +231,16 @@ def pour(v, row, t, begin, columns, channels, table, theta, patch, leak, touched
 
 @compiled()
 def advance(
-    v, row, t, begin, columns, channels, times, counted, table, span, theta,
+    v, row, t, begin, columns, lines, times, counted, table, span, theta,
     tiles, tile_of, stamps, opened, mode, leak, factor, restless,
 ):  # fmt: skip
     """Run one row's neurons through step t; -> how many tiles have a neuron at its threshold (``opened`` names them).
 
     Args:
         v: int32 (columns * maps, and room for the last line of the table), potentials of the row.
-        begin, columns, channels, times: the sorted input; times counts only if `counted`.
-        table: int32 (K, C, at least K * maps, beyond which it is 0: whole vectors are quicker), weights as one spike adds them;
-            span: K * maps.
+        begin, columns, lines, times: the sorted input; times counts only if `counted`.
+        table: int32 (K, C, at least K * maps, beyond which it is 0: whole vectors, see `add_line`), weights as one spike adds
+            them; span: K * maps.
         theta: int32, thresholds of the row.
         tiles: int32 (tiles + 1,), first number of each tile. tile_of: int32 (columns,). stamps, opened: int32 (tiles,).
         restless: neurons without input may fire too.
@@ -253,7 +248,7 @@ def advance(
     height, kernel, wide = begin.shape[1] - 1, table.shape[0], table.shape[2]
     half, maps = kernel // 2, span // kernel
     n_open = 0
-    low, high = max(0, row - half), min(height, row + half + 1)
+    low, high, here = max(0, row - half), min(height, row + half + 1), (row + half) * table.shape[1]
     if begin[t, low] == begin[t, high] and not restless:
         return 0
     in_one_piece = tiles.size == 2
@@ -262,27 +257,14 @@ def advance(
             open_tile(v[tiles[tile] : tiles[tile + 1]], stamps, tile, t, mode, leak, factor)
             opened[n_open] = tile
             n_open += 1
-    for y in range(low, high):
-        lines = table[row - y + half]
-        if in_one_piece:
-            for k in range(begin[t, y], begin[t, y + 1]):
-                start = columns[k] * maps
-                if counted and times[k] != 1:
-                    add_times(v[start : start + wide], lines[channels[k]], times[k])
-                else:
-                    add(v[start : start + wide], lines[channels[k]])
-            continue
-        for k in range(begin[t, y], begin[t, y + 1]):
-            start = columns[k] * maps
+    for k in range(begin[t, low], begin[t, high]):
+        if not in_one_piece:
             for tile in range(tile_of[columns[k]], tile_of[columns[k] + kernel - 1] + 1):
                 if stamps[tile] != t + 1:
                     open_tile(v[tiles[tile] : tiles[tile + 1]], stamps, tile, t, mode, leak, factor)
                     opened[n_open] = tile
                     n_open += 1
-            if counted and times[k] != 1:
-                add_times(v[start : start + wide], lines[channels[k]], times[k])
-            else:
-                add(v[start : start + wide], lines[channels[k]])
+        add_line(v, columns[k] * maps, table, here + lines[k], wide, times[k] if counted else ONCE)
     found = 0
     for k in range(n_open):
         a, b = tiles[opened[k]], tiles[opened[k] + 1]

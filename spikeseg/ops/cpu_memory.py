@@ -11,6 +11,7 @@ from spikeseg.core.grid import SCALE
 from spikeseg.core.neurons import LeakMode
 
 from . import cpu_kernels
+from .vectors import LANES
 
 TILE = 256
 """Potentials in a tile, about, where input is sparse: small tiles find silence, large ones run at full width."""
@@ -28,7 +29,7 @@ class Membranes:
     Attributes:
         length: numbers in a row, (W + 2 * (K // 2)) * maps.
         v: int32 (H, more than length): a line of the table fits in from any column on.
-        table: int32 (K, C, at least K * maps), whole cache lines, 0 beyond.
+        table: int32 (K, C, at least K * maps), whole vectors, 0 beyond.
         fine, whole: rows cut into tiles, and left in one piece: each int32, the first number of each tile and the row's end, and
             int32, the tile of each column.
         sparse_rate: a sample with fewer spikes a step is run in fine tiles.
@@ -42,7 +43,7 @@ class Membranes:
         columns = width + kernel - 1
         step = max(1, TILE // maps)
         self.length = columns * maps
-        self.v = aligned(height, _full(self.length) + LINE)
+        self.v = aligned(height, _full(self.length) + LANES)
         self.table = aligned(kernel, channels, _full(kernel * maps))
         self.fine, self.whole = (
             (np.array([*range(0, columns, k), columns], np.int32) * np.int32(maps), (np.arange(columns) // k).astype(np.int32))
@@ -52,7 +53,7 @@ class Membranes:
         self.stamps = np.zeros((height, len(self.fine[0]) - 1), np.int32)
         self.opened = np.zeros(len(self.fine[0]) - 1, np.int32)
         self._begin = np.zeros((0, height + 1), np.int64)
-        self._columns = self._channels = self._times = np.zeros(0, np.int32)
+        self._columns = self._lines = self._times = np.zeros(0, np.int32)
         number = {LeakMode.NONE: 0, LeakMode.SUBTRACTIVE: 1, LeakMode.MULTIPLICATIVE: 2}[mode]
         units = np.int32(round(leak * SCALE)) if mode is LeakMode.SUBTRACTIVE else np.int32(0)
         self.dynamics = (number, units, float(leak))
@@ -67,12 +68,12 @@ class Membranes:
         return self.fine if spikes < self.sparse_rate * steps else self.whole
 
     def sorting(self, steps: int, spikes: int) -> tuple[np.ndarray, ...]:
-        """Room for the sorted input of so many steps and spikes: begin, columns, channels, times, as the kernels take them."""
+        """Room for the sorted input of so many steps and spikes: begin, columns, lines, times, as the kernels take them."""
         if len(self._begin) < steps:
             self._begin = np.zeros((steps, len(self.v) + 1), np.int64)
         if len(self._columns) < spikes:
-            self._columns, self._channels, self._times = (np.zeros(2 * spikes, np.int32) for _ in range(3))
-        return self._begin, self._columns, self._channels, self._times
+            self._columns, self._lines, self._times = (np.zeros(2 * spikes, np.int32) for _ in range(3))
+        return self._begin, self._columns, self._lines, self._times
 
 
 def aligned(*shape: int, dtype: Any = np.int32) -> np.ndarray:
@@ -85,8 +86,8 @@ def aligned(*shape: int, dtype: Any = np.int32) -> np.ndarray:
 
 
 def _full(numbers: int) -> int:
-    """Whole cache lines."""
-    return -(-numbers // LINE) * LINE
+    """Whole vectors."""
+    return -(-numbers // LANES) * LANES
 
 
 def as_array(tensor: Tensor, dtype: Any = np.float32) -> np.ndarray:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
+from torch import Tensor
 
 from spikeseg.compiled import compiled
 
 from . import cpu_inference, cpu_kernels
 from .cpu_memory import as_array
-from .lists import Sparse, SpikeLists
+from .lists import EventLists, Sparse, SpikeLists
 from .types import Layer, PooledSpikes
+
+FEW = 4
+"""A layer of this many times fewer maps than the one below is descended by `descend_few`."""
 
 
 @compiled()
@@ -22,23 +25,12 @@ def add_weighted(a, w, value):
 
 
 @compiled()
-def untabulate(weight, table):
-    """Rounded excitatory weights (C_out, C_in, K, K) as one traced neuron spreads them: float64 (C_out, K, K * C_in)."""
-    maps, channels, kernel = weight.shape[:3]
-    for m in range(maps):
-        for c in range(channels):
-            for ky in range(kernel):
-                for kx in range(kernel):
-                    units = np.float64(np.rint(weight[m, c, ky, kx] * cpu_kernels.UNITS))
-                    table[m, ky, kx * channels + c] = max(units, 0.0) / 4096.0
-
-
-@compiled()
 def descend(offsets, neurons, values, table, height, width, traced, gate_offsets, gate_sites, decay, out):
     """Through one convolution, from the last step to the first: what arrives at each spike of the layer below.
 
     Args:
         offsets: int64 (T + 1,) into neurons, flat addresses (m*H + y)*W + x, and values, float64.
+        table: float64 (C_out, K, K * C_in), weights as one traced neuron spreads them.
         traced: float64 (H, (W + K - 1) * C_in), scratch.
         gate_offsets, gate_sites: the spikes below.
         decay: what a step passes on to the one before.
@@ -64,6 +56,34 @@ def descend(offsets, neurons, values, table, height, width, traced, gate_offsets
             c = gate_sites[k] // size
             y = gate_sites[k] // width % height
             out[k] = traced[y, (gate_sites[k] % width + half) * channels + c]
+
+
+@compiled()
+def descend_few(offsets, neurons, values, weight, height, width, above, gate_offsets, gate_sites, decay, out):
+    """`descend` where few maps lead to many: what arrives is fetched where it is asked for, not laid out everywhere.
+
+    Args:
+        weight: float64 (C_in, C_out, K, K), of maps below and above, mirrored in both axes.
+        above: float64 (C_out, H + K - 1, W + K - 1), scratch.
+    """
+    kernel = weight.shape[2]
+    before, size = kernel - 1 - kernel // 2, height * width
+    above[:] = 0.0
+    flat = above.reshape(-1)
+    for t in range(offsets.size - 2, -1, -1):
+        if decay != 1.0:
+            for i in range(flat.size):
+                flat[i] *= decay
+        for k in range(offsets[t], offsets[t + 1]):
+            above[neurons[k] // size, neurons[k] // width % height + before, neurons[k] % width + before] += values[k]
+        for k in range(gate_offsets[t], gate_offsets[t + 1]):
+            y, x = gate_sites[k] // width % height, gate_sites[k] % width
+            own, sum_ = weight[gate_sites[k] // size], 0.0
+            for m in range(above.shape[0]):
+                for j in range(kernel):
+                    for i in range(kernel):
+                        sum_ += own[m, j, i] * above[m, y + j, x + i]
+            out[k] = sum_
 
 
 @compiled()
@@ -120,16 +140,16 @@ def light_up(offsets, pixels, values, sums, marks, out_index, out_value):
 
 
 def trace(
-    frames: np.ndarray, layers: Sequence[Layer], found: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
+    frames: np.ndarray | EventLists,
+    layers: Sequence[Layer],
+    found: Sequence[PooledSpikes],
+    *,
+    delay_connections: bool,
+    decay: float,
 ) -> list[Sparse]:
     """See `reference_trace.trace`: equal bit for bit where decay is 0 or 1, to float32 rounding between."""
-    gates = [PooledSpikes(_listed(frames), None), *found[:-1]]
-    tables, scratch = [], []
-    for layer, gate in zip(layers, gates, strict=True):
-        maps, channels, kernel = layer.weight.shape[:3]
-        tables.append(np.zeros((maps, kernel, kernel * channels)))
-        untabulate(as_array(layer.weight), tables[-1])
-        scratch.append(np.zeros((gate.lists.shape[2], (gate.lists.shape[3] + kernel - 1) * channels)))
+    gates = [PooledSpikes(cpu_inference.listed(frames).lists, None), *found[:-1]]
+    steps_down = [_Descent(layer, gate.lists) for layer, gate in zip(layers, gates, strict=True)]
     samples, steps, _, height, width = frames.shape
     sums, marks = np.zeros(height * width), np.zeros(height * width // 64 + 1, np.uint64)
     lit = []
@@ -142,10 +162,8 @@ def trace(
                 lists, kept = so_far(lists, kept)
             shape = lists.shape
             arrived = np.zeros(len(lists.sites))
-            descend(
-                offsets, neurons, values, tables[i], shape[2], shape[3], scratch[i], lists.offsets, lists.sites,
-                decay if delay_connections else 0.0, arrived,
-            )  # fmt: skip
+            left = decay if delay_connections else 0.0
+            steps_down[i].run(offsets, neurons, values, lists, left, arrived)
             offsets, neurons, values = lists.offsets, lists.sites, arrived
             if i and kept is not None:
                 below = gates[i - 1].lists.shape
@@ -156,16 +174,32 @@ def trace(
     return lit
 
 
-def _listed(frames: np.ndarray) -> SpikeLists:
-    """Where samples (N, T, C, H, W) are above 0."""
-    samples, steps, *site = frames.shape
-    rows = np.ascontiguousarray(frames).reshape(samples * steps, math.prod(site))
-    if rows.dtype not in (np.uint8, np.uint16):
-        return SpikeLists.of(frames)
-    offsets = np.zeros(len(rows) + 1, np.int64)
-    sites, counts = (np.empty(int(np.count_nonzero(rows)) + rows.shape[1], np.int32) for _ in range(2))
-    cpu_inference.list_frames(rows, 0, offsets, sites, counts)
-    return SpikeLists(offsets, sites[: offsets[-1]], (steps, site[0], site[1], site[2]))
+class _Descent:
+    """A convolution as traces go down through it, with its scratch. gates: the spikes below."""
+
+    def __init__(self, layer: Layer, gates: SpikeLists) -> None:
+        maps, channels, kernel = layer.weight.shape[:3]
+        _, _, height, width = gates.shape
+        self._few = maps * FEW <= channels
+        if self._few:
+            self._weight = np.ascontiguousarray(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
+            self._scratch = np.zeros((maps, height + kernel - 1, width + kernel - 1))
+        else:
+            self._weight = _excitatory(layer.weight).transpose(0, 2, 3, 1).reshape(maps, kernel, kernel * channels)
+            self._scratch = np.zeros((height, (width + kernel - 1) * channels))
+
+    def run(
+        self, offsets: np.ndarray, neurons: np.ndarray, values: np.ndarray, gates: SpikeLists, decay: float, out: np.ndarray
+    ) -> None:
+        """See `descend`."""
+        _, _, height, width = gates.shape
+        way = descend_few if self._few else descend
+        way(offsets, neurons, values, self._weight, height, width, self._scratch, gates.offsets, gates.sites, decay, out)
+
+
+def _excitatory(weight: Tensor) -> np.ndarray:
+    """float64 (C_out, C_in, K, K), rounded as the network rounds; 0 for what inhibits."""
+    return np.maximum(np.rint(as_array(weight) * cpu_kernels.UNITS), 0.0).astype(np.float64) / 4096.0
 
 
 _NONE = np.empty(0, np.int32)

@@ -142,7 +142,7 @@ def adapt_competition(competing, winners, n_winners, numbers):
 @compiled()
 def compete(
     offsets, sites, steps, v, table, theta, patch, exciting, tiles, tile_of, stamps, opened, mode, leak, factor, restless_now,
-    begin, columns, channels, first_input, keys, n_keys, won, inhibited, spent, competing,
+    begin, columns, lines, first_input, keys, n_keys, won, inhibited, spent, competing,
     winners, limit, by_map, by_place, radius,
 ):  # fmt: skip
     """Run a layer on one sample until every winner is known; -> how many there are.
@@ -164,14 +164,14 @@ def compete(
     no_counts = columns[:0]
     n_winners = 0
     for t in range(steps):
-        sort_by_row(offsets, sites, no_counts, t, t + 1, height, width, begin, columns, channels, no_counts)
+        sort_by_row(offsets, sites, no_counts, t, t + 1, height, width, first_input.shape[0], begin, columns, lines, no_counts)
         for k in range(offsets[t], offsets[t + 1]):
             inputs[sites[k]] = min(inputs[sites[k]], np.int32(t))
         n_keys[:] = 0
         level = np.int32(leak * (t + 1))
         for row in range(height):
             if exciting:
-                a, b = pour(v[row], row, t, begin, columns, channels, table, theta, patch, leak, stamps[row])
+                a, b = pour(v[row], row, t, begin, columns, lines, table, theta, patch, leak, stamps[row])
                 if a < b:
                     candidates(
                         v[row, a:b], theta[a:b], level, row, a, maps, half, keys, n_keys, 0, NEVER, won, inhibited,
@@ -179,7 +179,7 @@ def compete(
                     )  # fmt: skip
                 continue
             found = advance(
-                v[row], row, t, begin, columns, channels, no_counts, False, table, patch.size, theta, tiles, tile_of,
+                v[row], row, t, begin, columns, lines, no_counts, False, table, patch.size, theta, tiles, tile_of,
                 stamps[row], opened,
                 mode, leak, factor, restless_now,
             )  # fmt: skip
@@ -216,7 +216,7 @@ def narrow(theta, below):
 
 @compiled()
 def run_row(
-    v, row, begun, end, begin, columns, channels, table, theta, below, patch_below, leak, lifted,
+    v, row, begun, end, begin, columns, lines, table, theta, below, patch_below, leak, lifted,
     keys, n_keys, won, inhibited, by_map, spent, competing,
 ):  # fmt: skip
     """Run one row's neurons through some steps, as `pour` does, and list those that may win.
@@ -231,7 +231,8 @@ def run_row(
     height, kernel, span = begin.shape[1] - 1, table.shape[0], patch_below.size
     half, maps = kernel // 2, span // kernel
     first, last = half * maps, theta.size - half * maps
-    low, high = max(0, row - half), min(height, row + half + 1)
+    low, high, here = max(0, row - half), min(height, row + half + 1), (row + half) * table.shape[1]
+    all_lines = table.reshape(-1, table.shape[2])
     for t in range(begun, end):
         spikes = begin[t, high] - begin[t, low]
         if spikes == 0:
@@ -243,22 +244,18 @@ def run_row(
         if spikes * span * 2 >= theta.size:
             if lifted != t:
                 lift_capped(v[: theta.size], below, floor)
-            for y in range(low, high):
-                lines = table[row - y + half]
-                for k in range(begin[t, y], begin[t, y + 1]):
-                    add_capped(v[columns[k] * maps : columns[k] * maps + span], lines[channels[k], :span])
+            for k in range(begin[t, low], begin[t, high]):
+                add_capped(v[columns[k] * maps : columns[k] * maps + span], all_lines[here + lines[k], :span])
             lifted = t + 1
             a, b = first, last
             found = lift_capped(v[: theta.size], below, level) > level
         else:
             lifted = -1
             a, b = last, first  # between them neurons may be at their thresholds
-            for y in range(low, high):
-                lines = table[row - y + half]
-                for k in range(begin[t, y], begin[t, y + 1]):
-                    i = columns[k] * maps
-                    if add_capped_and_look(v[i : i + span], lines[channels[k], :span], patch_below, floor) > level:
-                        a, b = min(a, i), max(b, i + span)
+            for k in range(begin[t, low], begin[t, high]):
+                i = columns[k] * maps
+                if add_capped_and_look(v[i : i + span], all_lines[here + lines[k], :span], patch_below, floor) > level:
+                    a, b = min(a, i), max(b, i + span)
             v[a:first] = 0
             v[last:b] = 0
             a, b = max(a, first), min(b, last)
@@ -273,7 +270,7 @@ def run_row(
 
 @compiled()
 def compete_capped(
-    offsets, sites, steps, ahead, v, table, theta, below, patch_below, lifted, leak, begin, columns, channels,
+    offsets, sites, steps, ahead, v, table, theta, below, patch_below, lifted, leak, begin, columns, lines,
     first_input, keys, n_keys, won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
 ):  # fmt: skip
     """`compete` in uint16, `ahead` steps at once; -> how many winners there are, or -1 where potentials or keys do not fit.
@@ -292,7 +289,7 @@ def compete_capped(
     n_winners = 0
     for begun in range(0, steps, ahead):
         end = min(begun + ahead, steps)
-        sort_by_row(offsets, sites, no_counts, begun, end, height, width, begin, columns, channels, no_counts)
+        sort_by_row(offsets, sites, no_counts, begun, end, height, width, first_input.shape[0], begin, columns, lines, no_counts)
         for t in range(begun, end):
             for k in range(offsets[t], offsets[t + 1]):
                 inputs[sites[k]] = min(inputs[sites[k]], np.int32(t))
@@ -300,7 +297,7 @@ def compete_capped(
         for row in range(height):
             kept = row if ahead < steps else 0  # rows that are run once share one
             fit, lifted[row] = run_row(
-                v[kept], row, begun, end, begin, columns, channels, table, theta, below, patch_below, leak, lifted[row],
+                v[kept], row, begun, end, begin, columns, lines, table, theta, below, patch_below, leak, lifted[row],
                 keys, n_keys, won, inhibited, by_map, spent, competing,
             )  # fmt: skip
             if not fit:
@@ -315,7 +312,7 @@ def compete_capped(
 def train(
     order, offsets, sites, steps, v, table, theta, patch, fine, fine_of, whole, whole_of, sparse, stamps, opened,
     narrow_v, narrow_table, below, patch_below, lifted, wait, calm,
-    mode, leak, factor, begin, columns, channels, first_input, keys, n_keys, won, inhibited, spent, competing,
+    mode, leak, factor, begin, columns, lines, first_input, keys, n_keys, won, inhibited, spent, competing,
     winners, limit, by_map, by_place, radius, weight, threshold, adaptive, wins, recent_wins, seen, stale, left, batch_size,
     rates, bounds, soft, base, map_numbers, competition_numbers, dead_threshold, dead_warmup,
 ):  # fmt: skip
@@ -350,7 +347,7 @@ def train(
         if fitting and wait[0] == 0:
             n_winners = compete_capped(
                 inside - first, sites[first:last], steps, AHEAD if calm[0] else 1, narrow_v, narrow_table, theta,
-                below, patch_below, lifted, leak, begin, columns, channels, first_input, keys, n_keys,
+                below, patch_below, lifted, leak, begin, columns, lines, first_input, keys, n_keys,
                 won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
             )  # fmt: skip
             if n_winners < 0:
@@ -361,7 +358,7 @@ def train(
             tiles, tile_of = (fine, fine_of) if last - first < sparse else (whole, whole_of)
             n_winners = compete(
                 inside - first, sites[first:last], steps, v, table, theta, patch, exciting, tiles, tile_of, stamps, opened,
-                mode, leak, factor, restless(theta, mode, leak, factor), begin, columns, channels,
+                mode, leak, factor, restless(theta, mode, leak, factor), begin, columns, lines,
                 first_input, keys, n_keys, won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
             )  # fmt: skip
         calm[0] = n_winners < limit

@@ -25,7 +25,7 @@ from .cuda_memory import (
     tabulated,
     weight_parts,
 )
-from .lists import SpikeLists
+from .lists import EventLists, SpikeLists, dense
 from .reference import pooled_size
 from .types import BlockThreshold, Layer, PooledSpikes
 
@@ -36,7 +36,7 @@ LARGEST_WINDOW = 8
 
 
 def encode(
-    frames: np.ndarray, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
+    frames: np.ndarray | EventLists, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
 ) -> list[PooledSpikes]:
     """See `reference.encode`; `threads` is without effect.
 
@@ -47,7 +47,7 @@ def encode(
     if steps > STEP_BITS:
         raise ValueError(f"samples of {steps} steps; this backend keeps a sample's steps in {STEP_BITS} bits")
     with launching_on(layers[0].weight.device), torch.no_grad():
-        return _encode(frames, layers, first_threshold)
+        return _encode(dense(frames), layers, first_threshold)
 
 
 def _encode(frames: np.ndarray, layers: Sequence[Layer], first_threshold: BlockThreshold | None) -> list[PooledSpikes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,6 +61,55 @@ class SpikeLists(NamedTuple):
         rows = np.zeros((len(self.offsets) - 1, math.prod(site)), np.uint8)
         rows[np.repeat(np.arange(len(rows)), np.diff(self.offsets)), self.sites] = 1
         return rows.reshape(self.samples, steps, *site)
+
+
+class EventLists(NamedTuple):
+    """Frames (N, T, P, H, W), as lists.
+
+    Attributes:
+        lists: where they are above 0.
+        counts: int32, one entry per place: how much it counts there, 1 or more.
+    """
+
+    lists: SpikeLists
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, frames: np.ndarray) -> EventLists:
+        """From whole numbers (N, T, P, H, W)."""
+        return cls(SpikeLists.of(frames), frames.reshape(-1)[np.flatnonzero(frames > 0)].astype(np.int32))
+
+    @classmethod
+    def joined(cls, parts: list[EventLists]) -> EventLists:
+        """See `SpikeLists.joined`."""
+        return cls(SpikeLists.joined([part.lists for part in parts]), np.concatenate([part.counts for part in parts]))
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """(N, T, P, H, W)."""
+        return (self.lists.samples, *self.lists.shape)
+
+    def part(self, first: int, last: int) -> EventLists:
+        """Samples first to last - 1; nothing is copied."""
+        steps, offsets = self.lists.shape[0], self.lists.offsets
+        inside = slice(int(offsets[first * steps] - offsets[0]), int(offsets[last * steps] - offsets[0]))
+        return EventLists(self.lists.part(first, last), self.counts[inside])
+
+    def each(self) -> Iterator[EventLists]:
+        """One sample after the other."""
+        return (self.part(n, n + 1) for n in range(self.lists.samples))
+
+    def dense(self) -> np.ndarray:
+        """(N, T, P, H, W): uint8 where that holds the counts, else int32."""
+        samples, steps, *site = self.shape
+        rows = np.zeros((samples * steps, math.prod(site)), np.uint8 if self.counts.max(initial=0) < 256 else np.int32)
+        rows[np.repeat(np.arange(len(rows)), np.diff(self.lists.offsets)), self.lists.sites] = self.counts
+        return rows.reshape(self.shape)
+
+
+def dense(frames: np.ndarray | EventLists) -> np.ndarray:
+    """Frames as an array, however they are given."""
+    return frames.dense() if isinstance(frames, EventLists) else frames
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from spikeseg.core.grid import SCALE, snap
 from spikeseg.core.neurons import LeakMode, step
 
 from .convolution import convolve
-from .lists import SpikeLists
+from .lists import EventLists, SpikeLists
+from .lists import dense as as_dense
 from .reference_trace import trace
 from .types import (
     WTA_MODES,
@@ -329,12 +330,12 @@ class Training:
 
 
 def encode(
-    frames: np.ndarray, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
+    frames: np.ndarray | EventLists, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
 ) -> list[PooledSpikes]:
     """Whole samples through a chain of layers, from rest.
 
     Args:
-        frames: (N, T, P, H, W) whole numbers, as the cache of frames holds them.
+        frames: (N, T, P, H, W) whole numbers, as the cache of frames holds them, or as lists.
         layers: conv1 and what follows.
         first_threshold: thresholds of the first layer by position, in place of its own.
         threads: samples run side by side (the `cpu` backend; here without effect).
@@ -343,7 +344,7 @@ def encode(
         the output spikes of every layer, in order.
     """
     device = layers[0].weight.device
-    spikes = torch.from_numpy(frames.astype(np.float32)).to(layers[0].weight).transpose(0, 1)
+    spikes = torch.from_numpy(as_dense(frames).astype(np.float32)).to(layers[0].weight).transpose(0, 1)
     found = []
     for i, layer in enumerate(layers):
         threshold = layer.threshold

@@ -15,12 +15,18 @@ from torch import Tensor
 from spikeseg.core.grid import snap
 
 from .convolution import convolve
-from .lists import Sparse
+from .lists import EventLists, Sparse
+from .lists import dense as as_dense
 from .types import Layer, PooledSpikes
 
 
 def trace(
-    frames: np.ndarray, layers: Sequence[Layer], found: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
+    frames: np.ndarray | EventLists,
+    layers: Sequence[Layer],
+    found: Sequence[PooledSpikes],
+    *,
+    delay_connections: bool,
+    decay: float,
 ) -> list[Sparse]:
     """Saliency of every pixel at every step.
 
@@ -30,7 +36,7 @@ def trace(
     surround of a filter) did not cause a spike, so nothing is traced through them.
 
     Args:
-        frames: (N, T, P, H, W), what the spikes came from.
+        frames: (N, T, P, H, W), what the spikes came from, or as lists.
         layers: the chain that gave them.
         found: its spikes, as `encode` returns them; the last entry's are traced, and may be a part of what the layer said.
         delay_connections: see above.
@@ -39,7 +45,7 @@ def trace(
     Returns:
         of each sample what is lit, (T, H, W) float32, > 0; summed in float64.
     """
-    device = layers[0].weight.device
+    frames, device = as_dense(frames), layers[0].weight.device
     traced, _ = _dense(found[-1], device)
     for i in range(len(layers) - 1, -1, -1):
         if i:

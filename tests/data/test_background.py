@@ -8,6 +8,7 @@ from scipy.ndimage import maximum_filter, median_filter
 
 from spikeseg.data.background import Background, block_side, estimate
 from spikeseg.models.background import adaptive_threshold
+from spikeseg.ops.lists import EventLists
 
 SHAPE = (10, 2, 80, 112)
 """T, P, H, W of a window."""
@@ -113,6 +114,14 @@ def test_windows_can_come_in_parts():
     estimator = Background()
     parts = [estimator.update(frames[:2]), estimator.update(frames[2:2]), estimator.update(frames[2:])]
     assert np.array_equal(np.concatenate(parts), estimate(frames))
+
+
+def test_windows_can_come_as_lists():
+    frames = with_blob(noise(0.01, windows=7)).astype(np.uint16) * np.uint16(3)
+    estimator, events = Background(), EventLists.of(frames)
+    first, last = events.part(0, 3), events.part(4, 7)
+    parts = [estimator.update_listed(first), estimator.update(frames[3:4]), estimator.update_listed(last)]
+    assert np.array_equal(np.concatenate(parts), estimate(frames)) and parts[0].any()
 
 
 def test_silence_is_zero_and_nothing_is_nothing():

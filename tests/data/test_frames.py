@@ -7,9 +7,10 @@ import tonic.transforms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.data.frames import MAX_WINDOWS, FrameSpec, blocks, frame, locate, starts
+from spikeseg.data.frames import MAX_WINDOWS, FrameSpec, blocks, frame, listed_blocks, locate, starts
 from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.errors import InputError
+from spikeseg.ops.lists import EventLists
 
 SENSOR = (7, 5)
 
@@ -185,6 +186,31 @@ def test_blocks_are_the_windows_in_parts(count):
     assert max(len(part.start_us) for part in parts) == min(count, len(whole.start_us))
     assert np.array_equal(np.concatenate([part.frames for part in parts]), whole.frames)
     assert np.array_equal(np.concatenate([part.start_us for part in parts]), whole.start_us)
+
+
+@pytest.mark.parametrize("count", [1, 3, 64])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_listed_blocks_are_the_windows_as_lists(count, normalize):
+    events = random_events(4, count=4_000)
+    spec = FrameSpec(4, 100, height=3, overlap=0.5, normalize=normalize)
+    whole = frame(events, SENSOR, spec, origin_us=-50)
+    assert whole.frames.max() > 1 or normalize
+    parts = list(listed_blocks(events, SENSOR, spec, count=count, origin_us=-50))
+    assert max(len(start_us) for start_us, _ in parts) == min(count, len(whole.start_us))
+    assert np.array_equal(np.concatenate([start_us for start_us, _ in parts]), whole.start_us)
+    found, want = EventLists.joined([part for _, part in parts]), EventLists.of(whole.frames)
+    assert found.shape == want.shape and np.array_equal(found.counts, want.counts)
+    assert np.array_equal(found.lists.offsets, want.lists.offsets) and np.array_equal(found.lists.sites, want.lists.sites)
+
+
+def test_lists_count_no_further_than_frames():
+    most, spec = np.zeros(65_535, EVENT_DTYPE), FrameSpec(1, 10, normalize=False)
+    ((_, events),) = listed_blocks(most, SENSOR, spec, count=2)
+    assert events.counts.tolist() == [65_535]
+    with pytest.raises(InputError, match=r"65536 fall into one pixel and step from 0 µs, at most 65535"):
+        list(listed_blocks(np.zeros(65_536, EVENT_DTYPE), SENSOR, spec, count=2))
+    ((_, events),) = listed_blocks(np.zeros(65_536, EVENT_DTYPE), SENSOR, FrameSpec(1, 10), count=2)
+    assert events.counts.tolist() == [1] and list(listed_blocks(make([]), SENSOR, spec, count=2)) == []
 
 
 def test_windows_can_start_before_the_first_event_but_not_after():

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode
 from spikeseg.ops import cpu, cpu_chain, cpu_memory, reference
+from spikeseg.ops.cpu_inference import listed
+from spikeseg.ops.lists import EventLists
 from spikeseg.ops.types import WTA_MODES, BlockThreshold, Layer
 
 MEMBRANES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 819 / 4096), (LeakMode.MULTIPLICATIVE, 3001 / 4096)]
@@ -185,15 +187,28 @@ def test_room_grows_with_the_spikes_and_no_further(threads, monkeypatch):
     frames, layers, thresholds = uneven(41, counts=False)
     assert_same_spikes(reference.encode(frames, layers, thresholds), cpu.encode(frames, layers, thresholds, threads=threads))
     one = cpu_chain.Chain(layers, frames.shape[1:]).load(layers)
-    one.run(frames[5:20])
-    room = [one._input, *(link._output for link in one._links)]
+    given = listed(frames[5:20])
+    one.run(given)
+    room = [link._output for link in one._links]
     sizes = [len(part.sites) for part in room]
     for _ in range(3):
-        found = one.run(frames[5:20])
+        found = one.run(given)
     assert [len(part.sites) for part in room] == sizes
-    for part, said in zip(room[1:], found, strict=True):
+    for part, said in zip(room, found, strict=True):
         steps, *site = said.lists.shape
         assert len(part.sites) == len(part.numbers) < 2 * (len(said.lists.sites) + steps * np.prod(site))
+
+
+@pytest.mark.parametrize("ops", [reference, cpu])
+@pytest.mark.parametrize("counts", [False, True])
+def test_frames_may_come_as_lists(ops, counts):
+    frames, layers, thresholds = uneven(11, counts=counts)
+    given = EventLists.of(frames)
+    want = ops.encode(frames, layers, thresholds)
+    assert_same_spikes(want, ops.encode(given, layers, thresholds, threads=2))
+    how = {"delay_connections": True, "decay": 1.0}
+    for one, other in zip(ops.trace(frames, layers, want, **how), ops.trace(given, layers, want, **how), strict=True):
+        assert np.array_equal(one.index, other.index) and np.array_equal(one.value, other.value)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

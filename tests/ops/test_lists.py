@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.ops.lists import SpikeLists
+from spikeseg.ops.cpu_inference import listed
+from spikeseg.ops.lists import EventLists, SpikeLists, dense
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(1, 6))
 DENSITIES = st.sampled_from([0.0, 0.05, 0.5, 1.0])
@@ -67,3 +68,21 @@ def test_lists_of_several_shapes_or_none_cannot_be_joined():
         SpikeLists.joined(lists)
     with pytest.raises(ValueError, match="must be of one shape"):
         SpikeLists.joined([])
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(samples=st.integers(0, 5), shape=SHAPES, density=DENSITIES, wide=st.booleans(), seed=st.integers(0, 9))
+def test_events_come_back_from_lists(samples, shape, density, wide, seed):
+    frames = samples_of(seed, samples, shape, density)
+    frames = frames if wide else (frames % 256).astype(np.uint8)
+    events = EventLists.of(frames)
+    assert events.shape == frames.shape and events.counts.dtype == np.int32
+    assert_same(events.lists, SpikeLists.of(frames))
+    assert np.array_equal(dense(events), frames) and dense(frames) is frames
+    assert (events.counts > 0).all()
+    for same in (listed(frames), listed(events), *([EventLists.joined(list(events.each()))] if samples else [])):
+        assert_same(same.lists, events.lists)
+        assert np.array_equal(same.counts, events.counts)
+    for n, one in enumerate(events.each()):
+        assert np.array_equal(one.dense()[0], frames[n])
+    assert samples < 3 or np.array_equal(events.part(1, 3).dense(), frames[1:3])

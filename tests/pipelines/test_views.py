@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from spikeseg.data.frames import FrameSpec, starts
+from spikeseg.config import load_config
+from spikeseg.data.background import estimate
+from spikeseg.data.frames import FrameSpec, frame, starts
 from spikeseg.data.recording import EVENT_DTYPE, Recording
 from spikeseg.data.store import Frames, FramesWriter
-from spikeseg.pipelines.prepare import frame_recording
+from spikeseg.data.transforms import apply, build
+from spikeseg.pipelines.detect import view_of
 from spikeseg.pipelines.views import Sparse, View, from_maps, from_scores, stored_view
 
 SPEC = FrameSpec(n_timesteps=2, timestep_us=10, height=2, width=3, overlap=0.5)
@@ -68,15 +71,23 @@ def test_a_stored_view_is_the_recording_as_it_was_framed(tmp_path):
     events["x"], events["y"], events["p"] = rng.integers(0, 6, 300), rng.integers(0, 4, 300), rng.integers(0, 2, 300)
     recording = Recording(events, SENSOR, None, "r", "made up")
     chain = [{"name": "RefractoryPeriod", "delta": 20}]
-    framed = frame_recording(recording, SPEC, chain)
+    kept, stored = apply(events, build(chain, SENSOR))
+    windows = frame(kept, SENSOR, SPEC, origin_us=int(events["t"][0]))
     with FramesWriter(tmp_path / "frames.zarr", SPEC) as writer:
-        ((windows, rates),) = framed.parts
-        writer.add(recording, windows, framed.kept, rates, "test")
+        writer.add(recording, windows, stored, estimate(windows.frames), "test")
     v = stored_view(Frames.open(tmp_path / "frames.zarr"), 0)
-    assert np.array_equal(v.events, events) and np.array_equal(v.kept, framed.kept) and not v.kept.all()
-    windows = list(v.windows())
-    assert [start for start, _, _ in windows] == v.start_us.tolist() == framed.start_us.tolist()
-    for start, frames, _ in windows:
+    assert np.array_equal(v.events, events) and np.array_equal(v.kept, stored) and not v.kept.all()
+    seen = list(v.windows())
+    assert [start for start, _, _ in seen] == v.start_us.tolist() == windows.start_us.tolist()
+    for (start, frames, _), dense in zip(seen, windows.frames, strict=True):
         index, flat = v.located(start)
-        assert v.kept[index].all()
-        assert np.array_equal(np.unique(flat), np.flatnonzero(frames.any(1).reshape(-1)))
+        assert v.kept[index].all() and np.array_equal(frames.dense()[0], dense)
+        assert np.array_equal(np.unique(flat), np.flatnonzero(frames.dense()[0].any(1).reshape(-1)))
+
+    changes = {"data.n_timesteps": 2, "data.timestep_ms": 0.01, "data.input_height": 2, "data.input_width": 3}
+    cfg = load_config("demo", {**changes, "data.window_overlap": 0.5, "data.normalize": True, "data.transforms": chain})
+    own = view_of(cfg, recording)
+    assert own.spec == SPEC and np.array_equal(own.kept, v.kept) and np.array_equal(own.start_us, v.start_us)
+    for (start, frames, rates), (was, stored_frames, stored_rates) in zip(own.windows(), seen, strict=True):
+        assert start == was and np.array_equal(rates, stored_rates)
+        assert np.array_equal(frames.dense(), stored_frames.dense())
