@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .kalman_loops import predict_all, smooth_track, update_all
+from .kalman_loops import begin_all, predict_all, smooth_track, update_all
 
 MEASUREMENT_PX = 1.0
 """Standard deviation of a detected centroid along each axis, px."""
@@ -41,10 +41,9 @@ class Beliefs(NamedTuple):
 
 def begin(positions: np.ndarray, motion: Motion) -> Beliefs:
     """Beliefs after one measurement each, (n, 2), px: there, and of unknown velocity."""
-    mean = np.zeros((len(positions), 2, 2))
-    mean[:, 0] = positions
-    first = [MEASUREMENT_PX**2, 0.0, motion.first_speed_px_s**2]
-    return Beliefs(mean, np.tile(first, (len(positions), 1)))
+    begun = Beliefs(np.empty((len(positions), 2, 2)), np.empty((len(positions), 3)))
+    begin_all(np.asarray(positions, np.float64), MEASUREMENT_PX**2, motion.first_speed_px_s**2, *begun)
+    return begun
 
 
 def predict(beliefs: Beliefs, seconds: float, motion: Motion) -> Beliefs:
@@ -60,11 +59,6 @@ def update(beliefs: Beliefs, positions: np.ndarray) -> Beliefs:
     after = Beliefs(np.empty_like(beliefs.mean), np.empty_like(beliefs.covariance))
     update_all(*beliefs, np.asarray(positions, np.float64), MEASUREMENT_PX**2, *after)
     return after
-
-
-def innovation_variance(beliefs: Beliefs) -> np.ndarray:
-    """Variance of (measured - predicted) along each axis, px²: float64 (n,)."""
-    return np.asarray(beliefs.covariance[:, 0] + MEASUREMENT_PX**2)
 
 
 def smooth(times_s: Sequence[float], positions: np.ndarray, motion: Motion) -> Beliefs:

@@ -8,8 +8,18 @@ from spikeseg.compiled import compiled
 
 
 @compiled()
+def begin_all(positions, noise, first, out_mean, out_covariance):
+    """`kalman.begin`; noise, first: variances of a measurement and of a velocity. out_...: filled."""
+    for k in range(positions.shape[0]):
+        for axis in range(2):
+            out_mean[k, 0, axis] = positions[k, axis]
+            out_mean[k, 1, axis] = 0.0
+        out_covariance[k, 0], out_covariance[k, 1], out_covariance[k, 2] = noise, 0.0, first
+
+
+@compiled()
 def predict_all(mean, covariance, seconds, wander, both, speed, out_mean, out_covariance):
-    """`kalman.predict`; wander, both, speed: what the acceleration adds to the covariance. out_...: filled."""
+    """`kalman.predict`; wander, both, speed: what the acceleration adds to the covariance. out_...: filled; may be what is given."""
     for k in range(mean.shape[0]):
         p, b, v = covariance[k, 0], covariance[k, 1], covariance[k, 2]
         for axis in range(2):
@@ -22,7 +32,7 @@ def predict_all(mean, covariance, seconds, wander, both, speed, out_mean, out_co
 
 @compiled()
 def update_all(mean, covariance, positions, noise, out_mean, out_covariance):
-    """`kalman.update`; noise: variance of a measurement. out_...: filled."""
+    """`kalman.update`; noise: variance of a measurement. out_...: filled; may be what is given."""
     for k in range(mean.shape[0]):
         p, b, v = covariance[k, 0], covariance[k, 1], covariance[k, 2]
         scale = p + noise

@@ -8,7 +8,7 @@ once more, from these cleaner tracks); what is left over is tracked as something
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from spikeseg.sections import TrackingConfig
 from . import kalman
 from .kalman import Motion
 from .star_field import StarField, common_velocity
-from .tracking import Rules, Track, Tracker
+from .tracking import Rules, join
 
 CREEPING = Rules(Motion(acceleration=2.0, first_speed_px_s=5.0), 4, 8, 2, 4.0)
 """Stars, and whatever moves slowly among them, in the field's frame. Stars twinkle out of sight for long, and stay in place."""
@@ -110,25 +110,51 @@ def find_tracks(slices: Slices, settings: TrackingConfig | None = None) -> Track
         settings: min_hits, max_misses and gate_px hold for objects that move on their own.
     """
     settings = settings or TrackingConfig()
+    seen = _Detections.of(slices)
     free = Rules(FREE_MOTION, settings.min_hits, settings.max_misses, 0, settings.gate_px)
     still = StarField.still()
-    field = _field(slices, _run(slices, still, free), still)
+    field = _field(seen, _run(seen, still, free), still)
     for _ in range(2):
-        before, creeping = field, _run(slices, field, CREEPING)
-        field = _field(slices, creeping, before)
+        before, creeping = field, _run(seen, field, CREEPING)
+        field = _field(seen, creeping, before)
         if _alike(before, field):  # then its stars are found already
             field = before
             break
     else:
-        creeping = _run(slices, field, CREEPING)
-    found = [track for track in creeping if _creeps(track, slices, field)]
+        creeping = _run(seen, field, CREEPING)
+    found = [hits for hits in creeping if _creeps(hits, seen, field)]
     at_rest = [] if _alike(field, still) else [(still, CREEPING)]
     for frame, rules in (*at_rest, (field, free)):
-        taken = {hit for track in found for hit in zip(track.slices, track.detections, strict=True)}
-        tracks = _run(slices, frame, rules, taken)
-        found += [track for track in tracks if rules is not CREEPING or _creeps(track, slices, frame)]
-    found.sort(key=lambda track: (track.slices[0], track.detections[0]))
-    return Tracks([_finished(k, track, slices, field) for k, track in enumerate(found, 1)], field)
+        tracks = _run(seen, frame, rules, without=found)
+        found += [hits for hits in tracks if rules is not CREEPING or _creeps(hits, seen, frame)]
+    found.sort(key=lambda hits: int(hits[0]))
+    return Tracks([_finished(k, hits, seen, field) for k, hits in enumerate(found, 1)], field)
+
+
+@dataclass(frozen=True)
+class _Detections:
+    """The detections of all slices, one after the other; a track is the indices of its own, rising.
+
+    Attributes:
+        slice_us: float64 (S,), time of each slice.
+        offsets: int64 (S + 1,), of each slice its first detection.
+        positions: float64 (n, 2), x, y, px.
+        slices: int64 (n,), the slice of each; t_us: float64 (n,), its time.
+    """
+
+    slice_us: np.ndarray
+    offsets: np.ndarray
+    positions: np.ndarray
+    slices: np.ndarray
+    t_us: np.ndarray
+
+    @classmethod
+    def of(cls, slices: Slices) -> _Detections:
+        counts = np.array([len(positions) for positions in slices.positions], np.int64)
+        at = np.repeat(np.arange(len(counts)), counts)
+        slice_us = np.asarray(slices.t_us, np.float64)
+        positions = np.concatenate([np.zeros((0, 2)), *slices.positions])
+        return cls(slice_us, np.concatenate([[0], np.cumsum(counts)]), positions, at, slice_us[at])
 
 
 def _alike(one: StarField, other: StarField) -> bool:
@@ -137,33 +163,20 @@ def _alike(one: StarField, other: StarField) -> bool:
     return bool((np.hypot(*(one.velocity(edges) - other.velocity(edges)).T) < ALIKE_PX_S).all())
 
 
-def _run(slices: Slices, field: StarField, rules: Rules, without: Iterable[tuple[int, int]] = ()) -> list[Track]:
-    """Confirmed tracks of the detections in the field's frame; those in `without` (slice, detection) are left out."""
-    left_out: dict[int, list[int]] = {}
-    for k, j in without:
-        left_out.setdefault(k, []).append(j)
-    tracker = Tracker(rules)
-    shifts = field.shift(np.asarray(slices.t_us, float)) if len(slices.t_us) else np.zeros((0, 2))
-    kept: list[np.ndarray | None] = []
-    for k, (t_us, positions) in enumerate(zip(slices.t_us, slices.positions, strict=True)):
-        kept.append(np.delete(np.arange(len(positions)), left_out[k]) if k in left_out else None)
-        tracker.update(t_us, (positions if kept[k] is None else positions[kept[k]]) - shifts[k])
-    for track in tracker.tracks:
-        hits = zip(track.slices, track.detections, strict=True)
-        track.detections = [j if (own := kept[k]) is None else int(own[j]) for k, j in hits]
-    return tracker.tracks
+def _run(seen: _Detections, field: StarField, rules: Rules, without: Sequence[np.ndarray] = ()) -> list[np.ndarray]:
+    """Confirmed tracks of the detections in the field's frame; those of the tracks in `without` are left out."""
+    left = np.ones(len(seen.positions), bool)
+    for hits in without:
+        left[hits] = False
+    own = np.flatnonzero(left)
+    places = (seen.positions - field.shift(seen.t_us))[own]
+    return [own[hits] for hits in join(seen.slice_us, np.searchsorted(own, seen.offsets), places, rules).tracks]
 
 
-def _creeps(track: Track, slices: Slices, field: StarField) -> bool:
+def _creeps(hits: np.ndarray, seen: _Detections, field: StarField) -> bool:
     """Whether a track is slow in the field's frame, in the mean."""
-    t_us, positions = _measured(track, slices)
-    return float(np.hypot(*_slope(t_us, positions - field.shift(t_us)))) <= CREEP_PX_S
-
-
-def _measured(track: Track, slices: Slices) -> tuple[np.ndarray, np.ndarray]:
-    """Times (n,), µs, and positions (n, 2) as detected."""
-    hits = zip(track.slices, track.detections, strict=True)
-    return np.array(track.t_us), np.array([slices.positions[k][j] for k, j in hits], np.float64)
+    t_us = seen.t_us[hits]
+    return float(np.hypot(*_slope(t_us, seen.positions[hits] - field.shift(t_us)))) <= CREEP_PX_S
 
 
 def _slope(t_us: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -172,19 +185,19 @@ def _slope(t_us: np.ndarray, positions: np.ndarray) -> np.ndarray:
     return np.asarray(t @ positions / (t @ t))
 
 
-def _field(slices: Slices, tracks: Sequence[Track], known: StarField) -> StarField:
+def _field(seen: _Detections, tracks: Sequence[np.ndarray], known: StarField) -> StarField:
     """The field's motion in spans of FIELD_S, or shorter ones where it turns, from tracks; in one without stars enough, that of
     the whole recording; where there is none either, the telescope is taken to follow the stars."""
-    if not len(slices.t_us):
+    if not len(seen.slice_us):
         return known
-    first, last = float(slices.t_us[0]), float(slices.t_us[-1])
+    first, last = float(seen.slice_us[0]), float(seen.slice_us[-1])
     spans = max(1, round((last - first) * 1e-6 / FIELD_S))
     edges = np.linspace(first, max(last, first + 1), spans + 1)
-    measured = [_measured(track, slices) for track in tracks]
+    measured = [(seen.t_us[hits], seen.positions[hits]) for hits in tracks]
 
     def velocity(low: float, high: float) -> np.ndarray | None:
-        parts = [(t[(t >= low) & (t <= high)], p[(t >= low) & (t <= high)]) for t, p in measured]
-        parts = [(t, p) for t, p in parts if len(t) >= CREEPING.min_hits]
+        near = [(t, p, np.searchsorted(t, low), np.searchsorted(t, high, "right")) for t, p in measured if t[0] <= high]
+        parts = [(t[i:j], p[i:j]) for t, p, i, j in near if j - i >= CREEPING.min_hits]
         if not parts:
             return None
         slopes = np.array([_slope(t, p) for t, p in parts])
@@ -206,15 +219,15 @@ def _field(slices: Slices, tracks: Sequence[Track], known: StarField) -> StarFie
     return StarField(np.array([*starts, edges[-1]]), np.array([fallback if v is None else v for _, v in own]))
 
 
-def _finished(number: int, track: Track, slices: Slices, field: StarField) -> ObjectTrack:
-    t_us, positions = _measured(track, slices)
+def _finished(number: int, hits: np.ndarray, seen: _Detections, field: StarField) -> ObjectTrack:
+    t_us, positions, slices = seen.t_us[hits], seen.positions[hits], seen.slices[hits]
     smoothed = kalman.smooth((t_us * 1e-6).tolist(), positions, SMOOTHING).mean
     relative = smoothed[:, 1] - field.velocity(t_us)
     return ObjectTrack(
         id=number,
         t_us=t_us,
-        slices=np.array(track.slices),
-        detections=np.array(track.detections),
+        slices=slices,
+        detections=hits - seen.offsets[slices],
         states=smoothed.reshape(-1, 4),
         relative=relative,
         score=motion_score(t_us, positions - field.shift(t_us)),
