@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikeseg.data.frames import FrameSpec, locate, starts
+from spikeseg.data.frames import FrameSpec, pixels, starts
 from spikeseg.ops.lists import EventLists, Sparse
 
 if TYPE_CHECKING:
@@ -62,13 +62,17 @@ class View:
         """The kept events of a window: their indices into `events`, and each one's flat index into its (T, H, W).
 
         among: bool (n,), only these."""
-        t = self.events["t"]
-        first, last = bisect_left(t, start_us), bisect_left(t, start_us + self.spec.window_us)  # np.searchsorted would copy t
+        t, pixel = self._placed
+        first, last = np.searchsorted(t, (start_us, start_us + self.spec.window_us))
         chosen = self.kept[first:last] if among is None else self.kept[first:last] & among[first:last]
         index = first + np.flatnonzero(chosen)
-        _, step, row, column = locate(self.events[index], start_us, self.sensor_size, self.spec)
         _, height, width = self.shape
-        return index, (step * height + row) * width + column
+        return index, (t[index] - start_us) // self.spec.timestep_us * (height * width) + pixel[index]
+
+    @cached_property
+    def _placed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Time and pixel of every event: int64 (n,) each."""
+        return np.ascontiguousarray(self.events["t"]), pixels(self.events, self.sensor_size, self.spec)
 
 
 def stored_view(frames: Frames, r: int) -> View:
@@ -122,8 +126,10 @@ def from_scores(view: View, scores: np.ndarray) -> Response:
 def from_maps(view: View, maps: Sequence[Sparse]) -> Response:
     """The response of a detector that lights up pixels: an event's score is the value at its step and pixel, the highest
     where windows overlap."""
-    scores = np.zeros(len(view.events))
+    scores, dense = np.zeros(len(view.events)), np.zeros(int(np.prod(view.shape)), np.float32)
     for start, lit in zip(view.start_us.tolist(), maps, strict=True):
         events, flat = view.located(start)
-        scores[events] = np.maximum(scores[events], lit.dense().reshape(-1)[flat])
+        dense[lit.index] = lit.value
+        scores[events] = np.maximum(scores[events], dense[flat])
+        dense[lit.index] = 0.0
     return Response(scores, maps)

@@ -19,7 +19,8 @@ def begin_all(positions, noise, first, out_mean, out_covariance):
 
 @compiled()
 def predict_all(mean, covariance, seconds, wander, both, speed, out_mean, out_covariance):
-    """`kalman.predict`; wander, both, speed: what the acceleration adds to the covariance. out_...: filled; may be what is given."""
+    """`kalman.predict`; wander, both, speed: what the acceleration adds to the covariance. out_...: filled; may be what is given,
+    changed in place."""
     for k in range(mean.shape[0]):
         p, b, v = covariance[k, 0], covariance[k, 1], covariance[k, 2]
         for axis in range(2):
@@ -32,7 +33,7 @@ def predict_all(mean, covariance, seconds, wander, both, speed, out_mean, out_co
 
 @compiled()
 def update_all(mean, covariance, positions, noise, out_mean, out_covariance):
-    """`kalman.update`; noise: variance of a measurement. out_...: filled; may be what is given."""
+    """`kalman.update`; noise: variance of a measurement. out_...: filled; may be the given ones."""
     for k in range(mean.shape[0]):
         p, b, v = covariance[k, 0], covariance[k, 1], covariance[k, 2]
         scale = p + noise

@@ -26,8 +26,8 @@ class State(NamedTuple):
         number: int64 (room,), of each from 0, in the order in which they began.
         hits, last: int64 (room,), its detections so far, and the slice of the latest.
         near: bool (room, most detections of a slice), which it may take; cost: float64, how unlikely.
-        owner: int64 (n,), of each detection its track: of those in hand its place among those alive, before that its number; -1 for
-            none yet.
+        owner: int64 (n,), of each detection its track: in the slice in hand its place among those alive, before that its number;
+            -1 for none yet.
         ids: int64 (n,), by a track's number, from 1 in the order of confirmation; 0 until then.
     """
 

@@ -146,11 +146,17 @@ def locate(
     """
     t = events["t"]
     inside = slice(bisect_left(t, start_us), bisect_left(t, start_us + spec.window_us))
-    height, width = spec.size(sensor_size)
     step = (t[inside] - start_us) // spec.timestep_us
-    row = events["y"][inside].astype(np.int64) * height // sensor_size[1]
-    column = events["x"][inside].astype(np.int64) * width // sensor_size[0]
+    row, column = np.divmod(pixels(events[inside], sensor_size, spec), spec.size(sensor_size)[1])
     return inside, step, row, column
+
+
+def pixels(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec) -> np.ndarray:
+    """Where events fall in a frame, row * W + column, int64 (n,): row = floor(y * H / height), column = floor(x * W / width)."""
+    height, width = spec.size(sensor_size)
+    row = events["y"].astype(np.int64) * height // sensor_size[1]
+    column = events["x"].astype(np.int64) * width // sensor_size[0]
+    return np.asarray(row * width + column)
 
 
 def blocks(

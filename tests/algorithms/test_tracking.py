@@ -184,7 +184,7 @@ def test_equal_input_gives_equal_tracks():
 
 
 def by_definition(slices, rules):
-    """`join` as its text says it, slice by slice, all tracks of a rank shared out at once; -> number of each detection's track."""
+    """`join` as its text says it, all tracks of a rank shared out at once; -> number of each detection's track."""
     beliefs, hits, last, number, found, begun = [], [], [], [], [], 0
     for k, positions in enumerate(slices):
         beliefs = [kalman.predict(one, SLICE_US * 1e-6 if k else 0.0, rules.motion) for one in beliefs]
