@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from spikeseg.ops.types import PooledSpikes
     from spikeseg.sections import Config, EvaluationConfig, TrackingConfig
 
-AT_ONCE = 8
+AT_ONCE = 16
 """Windows that the network takes together."""
 
 PASSED = 0.5

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
+from .objects import OBJECT_DTYPE
 from .scene import ObjectTrack, Tracks
 
 DETECTIONS_VERSION = 2
@@ -210,19 +211,28 @@ def detection_rows(
     Raises:
         ValueError: more or fewer ids than objects.
     """
+    columns = (
+        to_sensor(objects["x"], scale[0]),
+        to_sensor(objects["y"], scale[1]),
+        objects["width"] * scale[0],
+        objects["height"] * scale[1],
+        objects["class_id"],
+        objects["score"],
+        np.asarray(ids),
+    )
     return [
         {
             "t_start_us": int(start_us),
             "t_end_us": int(end_us),
-            "x": float(to_sensor(o["x"], scale[0])),
-            "y": float(to_sensor(o["y"], scale[1])),
-            "width": float(o["width"]) * scale[0],
-            "height": float(o["height"]) * scale[1],
-            "class_id": int(o["class_id"]),
-            "score": float(o["score"]),
-            "track_id": int(track_id),
+            "x": x,
+            "y": y,
+            "width": width,
+            "height": height,
+            "class_id": class_id,
+            "score": score,
+            "track_id": track_id,
         }
-        for o, track_id in zip(objects, ids, strict=True)
+        for x, y, width, height, class_id, score, track_id in zip(*(column.tolist() for column in columns), strict=True)
     ]
 
 
@@ -243,27 +253,20 @@ def track_rows(
         scale: sensor pixels per frame pixel, (x, y).
     """
     rows: list[tuple[Any, ...]] = []
+    found = np.concatenate([np.zeros(0, OBJECT_DTYPE), *objects])
+    before = np.concatenate([[0], np.cumsum([len(of_slice) for of_slice in objects], dtype=np.int64)])
     for track in tracks:
-        for t_us, k, j, state, relative in zip(
-            track.t_us, track.slices, track.detections, track.states, track.relative, strict=True
-        ):
-            found = objects[k][j]
-            row = TrackRow(
-                recording=recording,
-                track_id=track.id,
-                t_us=round(float(t_us)),
-                x=float(state[0]),
-                y=float(state[1]),
-                vx=float(state[2]),
-                vy=float(state[3]),
-                vx_rel=float(relative[0]),
-                vy_rel=float(relative[1]),
-                width=float(found["width"]) * scale[0],
-                height=float(found["height"]) * scale[1],
-                score=float(found["score"]),
-                object_score=track.score,
-            )
-            rows.append(row)
+        own = found[before[track.slices] + track.detections]
+        columns = {
+            "t_us": np.rint(track.t_us).astype(np.int64),
+            **dict(zip(("x", "y", "vx", "vy"), track.states.T, strict=True)),
+            **dict(zip(("vx_rel", "vy_rel"), track.relative.T, strict=True)),
+            "width": own["width"] * scale[0],
+            "height": own["height"] * scale[1],
+            "score": own["score"],
+        }
+        for values in zip(*(column.tolist() for column in columns.values()), strict=True):
+            rows.append(TrackRow._make((recording, track.id, *values, track.score)))
     return rows
 
 

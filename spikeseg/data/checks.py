@@ -115,16 +115,16 @@ def time_order(
     """The stable order that sorts t (None when it is sorted), and how many events come late."""
     if not len(t):
         return None, 0
-    latest = np.maximum.accumulate(t)
-    back = latest - t
-    late = int((back > 0).sum())
-    if late and int(back.max()) > MAX_BACKWARD_US:
-        first = int(np.argmax(back > MAX_BACKWARD_US))
-        raise jumps_back(source, int(back[first]), int(index[first]))
-    if late:
+    order, late, gaps = None, 0, np.diff(t)
+    if len(gaps) and int(gaps.min()) < 0:
+        back = np.maximum.accumulate(t) - t
+        late = int((back > 0).sum())
+        if int(back.max()) > MAX_BACKWARD_US:
+            first = int(np.argmax(back > MAX_BACKWARD_US))
+            raise jumps_back(source, int(back[first]), int(index[first]))
         limit_late(source, late, len(t), int(index[np.argmax(back > 0)]), lenient)
-    order = np.argsort(t, kind="stable") if late else None
-    gaps = np.diff(t if order is None else t[order])
+        order = np.argsort(t, kind="stable")
+        gaps = np.diff(t[order])
     if len(gaps) and int(gaps.max()) > MAX_GAP_US:
         first = int(np.argmax(gaps)) + 1
         raise jumps_forward(source, int(gaps.max()), int(index[first if order is None else order[first]]))

@@ -160,9 +160,12 @@ def apply(events: np.ndarray, chain: Chain, *, seed: int = 0) -> tuple[np.ndarra
     kept = np.ones(len(events), bool)
     try:
         if drops_pixels_alone(chain):
+            passed = events
             for step in chain.transforms:  # type: ignore[attr-defined]
-                kept[np.flatnonzero(kept)[~step.kept(events[kept])]] = False
-            return events[kept], kept
+                own = step.kept(passed)
+                kept[kept] = own
+                passed = passed[own]
+            return passed, kept
         carried = np.zeros(len(events), _CARRIED)
         for name in EVENT_DTYPE.names or ():
             carried[name] = events[name]

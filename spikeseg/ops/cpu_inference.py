@@ -9,8 +9,9 @@ import numpy as np
 from spikeseg.bits import lowest
 from spikeseg.compiled import compiled
 
-from .cpu_kernels import NEVER, SCAN, ZERO, advance, excites, pour, reaches, restless, sort_by_row
+from .cpu_kernels import NEVER, ZERO, advance, excites, pour, restless, sort_by_row
 from .lists import EventLists, SpikeLists
+from .vectors import WORD, reach_mask
 
 
 @compiled()
@@ -106,13 +107,12 @@ def fire(v, theta, level, row, first, maps, half, height, width, pool_kernel, st
         v, theta: the part, from number `first` of the row on; potentials and thresholds are `level` apart.
         pool_kernel: 0 for no pool.
     """
-    for start in range(0, v.size, SCAN):
-        if not reaches(v[start : start + SCAN], theta[start : start + SCAN], level):
-            continue
-        for i in range(start, min(start + SCAN, v.size)):
+    for start in range(0, v.size, WORD):
+        fired = reach_mask(v, theta, start, level)
+        while fired:
+            i = start + lowest(fired)
+            fired &= fired - np.uint64(1)
             potential = np.int32(v[i] - level)
-            if potential < theta[i]:
-                continue
             v[i] = level
             column = (first + i) // maps - half
             if column < 0 or column >= width:

@@ -52,10 +52,13 @@ def descend(offsets, neurons, values, table, height, width, traced, gate_offsets
             start = neurons[k] % width * channels
             for j in range(max(0, half - y), min(kernel, height + half - y)):
                 add_weighted(traced[y - half + j, start : start + span], table[m, j], values[k])
+        start, end, c, y = 0, 0, 0, 0  # the row of the gate in hand: neighbours mostly share it
         for k in range(gate_offsets[t], gate_offsets[t + 1]):
-            c = gate_sites[k] // size
-            y = gate_sites[k] // width % height
-            out[k] = traced[y, (gate_sites[k] % width + half) * channels + c]
+            if gate_sites[k] < start or gate_sites[k] >= end:
+                c, y = gate_sites[k] // size, gate_sites[k] // width % height
+                start = (c * height + y) * width
+                end = start + width
+            out[k] = traced[y, (gate_sites[k] - start + half) * channels + c]
 
 
 @compiled()
