@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -136,7 +137,7 @@ def write_detections(
     for recording, result in ordered(one, recordings, Workers.of(cfg), threads=True):
         found.append(result.summary)
         rows += result.track_rows
-        atomic_write(folder / f"{recording.name}.events.npz", _npz(result.events))
+        atomic_write(folder / f"{recording.name}.events.npz", functools.partial(_write_npz, columns=result.events))
         if plot:
             atomic_write(folder / f"{recording.name}.png", _picture(recording, result))
     atomic_write(folder / DETECTIONS, detections_text(detections_document(found)))
@@ -239,16 +240,20 @@ def _picture(recording: Recording, result: Detected) -> bytes:
     return buffer.getvalue()
 
 
-def _npz(columns: Mapping[str, np.ndarray]) -> bytes:
+def _write_npz(file: BinaryIO, columns: Mapping[str, np.ndarray]) -> None:
     """A .npz of fixed bytes for equal columns. What the recording itself holds is stored as it is: compressing it would halve
     the file and take a fifth of all the time."""
     from spikeseg.data.recording import EVENT_DTYPE
 
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         for name, column in columns.items():
-            part = io.BytesIO()
-            np.lib.format.write_array(part, column, allow_pickle=False)
-            how = zipfile.ZIP_STORED if name in (EVENT_DTYPE.names or ()) else zipfile.ZIP_DEFLATED
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), part.getbuffer(), how, compresslevel=1)
-    return buffer.getvalue()
+            part, entry = io.BytesIO(), zipfile.ZipInfo(f"{name}.npy")
+            np.lib.format.write_array_header_1_0(part, np.lib.format.header_data_from_array_1_0(column))
+            if name not in (EVENT_DTYPE.names or ()):
+                part.write(column.data)
+                archive.writestr(entry, part.getbuffer(), zipfile.ZIP_DEFLATED, compresslevel=1)
+                continue
+            entry.file_size = part.tell() + column.nbytes  # from which zipfile knows whether it takes the form for large files
+            with archive.open(entry, "w") as whole:
+                whole.write(part.getvalue())
+                whole.write(column.data)

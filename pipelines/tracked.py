@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeseg.algorithms.detections import to_sensor
-from spikeseg.algorithms.objects import Slice, lit_in_slices
+from spikeseg.algorithms.objects import OBJECT_DTYPE, Slice, lit_in_slices
 from spikeseg.algorithms.readout import event_scores
 from spikeseg.algorithms.scene import Slices, Tracks, find_tracks
 
@@ -57,20 +58,21 @@ def track(view: View, slices: Sequence[Sequence[Slice]], settings: TrackingConfi
     _, height, width = view.shape
     flat = [part for window in slices for part in window]
     tracks = find_tracks(in_sensor(flat, (height, width), view.sensor_size), settings)
-    owners = [np.zeros(len(part.blobs.objects), np.int32) for part in flat]
+    before = np.cumsum([0, *(len(part.blobs.objects) for part in flat)])
+    owner = np.zeros(before[-1], np.int32)
     for one in tracks.tracks:
-        for k, j in zip(one.slices, one.detections, strict=True):
-            owners[k][j] = one.id
-    return tracks, owners
+        owner[before[one.slices] + one.detections] = one.id
+    return tracks, [owner[a:b] for a, b in itertools.pairwise(before.tolist())]
 
 
 def in_sensor(parts: Sequence[Slice], size: tuple[int, int], sensor_size: tuple[int, int]) -> Slices:
     """Detections in sensor pixels, for the tracker. size: (height, width) of the frames; sensor_size: (width, height)."""
     scale = (sensor_size[0] / size[1], sensor_size[1] / size[0])
-    positions = [
-        np.stack([to_sensor(part.blobs.objects[name], by) for name, by in zip("xy", scale, strict=True)], 1) for part in parts
-    ]
-    return Slices([(part.start_us + part.end_us) / 2 for part in parts], positions)
+    objects = np.concatenate([np.zeros(0, OBJECT_DTYPE), *(part.blobs.objects for part in parts)])
+    positions = np.stack([to_sensor(objects[name], by) for name, by in zip("xy", scale, strict=True)], 1)
+    before = np.cumsum([0, *(len(part.blobs.objects) for part in parts)]).tolist()
+    times = [(part.start_us + part.end_us) / 2 for part in parts]
+    return Slices(times, [positions[a:b] for a, b in itertools.pairwise(before)])
 
 
 def unravelled(
@@ -137,14 +139,14 @@ def event_ids(
         slices: of every window.
         owners: see `Found`.
     """
-    ids = np.zeros(len(view.events), np.int32)
-    owner = iter(owners)
-    pixels = int(np.prod(view.shape[1:]))
+    ids, chosen = np.zeros(len(view.events), np.int32), view.kept & reached
+    owner, cells = iter(owners), np.zeros(view.shape, np.int32)
     for start, parts in zip(view.start_us.tolist(), slices, strict=True):
-        events, flat = view.located(start, reached)
-        step, pixel = np.divmod(flat, pixels)
+        of_steps = cells.reshape(len(cells), -1)
         for part in parts:
-            of_object = np.concatenate([np.zeros(1, np.int32), next(owner)])
-            inside = (step >= part.steps.start) & (step < part.steps.stop)
-            ids[events[inside]] = of_object[part.blobs.labels.at(pixel[inside])]
+            labels = part.blobs.labels
+            of_steps[part.steps, labels.pixel] = next(owner)[labels.number - 1]
+        view.look_up(start, cells.reshape(-1), chosen, ids)
+        for part in parts:
+            of_steps[part.steps, part.blobs.labels.pixel] = 0
     return ids

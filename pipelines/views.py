@@ -58,14 +58,20 @@ class View:
         last = int(self.events["t"][-1]) + 1 if len(self.events) else 0
         return np.minimum(self.start_us + self.spec.window_us, np.maximum(last, self.start_us + 1))
 
-    def located(self, start_us: int, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The kept events of a window: their indices into `events`, and each one's flat index into its (T, H, W).
+    def look_up(self, start_us: int, cells: np.ndarray, chosen: np.ndarray, out: np.ndarray) -> None:
+        """Raise `out` (n,), at the chosen events of a window (bool (n,)), to what cells (T * H * W,) hold at their steps and
+        pixels, where that is higher."""
+        from spikeseg.algorithms.readout_loops import look_up
 
-        among: bool (n,), only these."""
         t, pixel = self._placed
         first, last = np.searchsorted(t, (start_us, start_us + self.spec.window_us))
-        chosen = self.kept[first:last] if among is None else self.kept[first:last] & among[first:last]
-        index = first + np.flatnonzero(chosen)
+        look_up(t, pixel, chosen, first, last, start_us, self.spec.timestep_us, cells, len(cells) // self.spec.n_timesteps, out)
+
+    def located(self, start_us: int) -> tuple[np.ndarray, np.ndarray]:
+        """The kept events of a window: their indices into `events`, and each one's flat index into its (T, H, W)."""
+        t, pixel = self._placed
+        first, last = np.searchsorted(t, (start_us, start_us + self.spec.window_us))
+        index = first + np.flatnonzero(self.kept[first:last])
         _, height, width = self.shape
         return index, (t[index] - start_us) // self.spec.timestep_us * (height * width) + pixel[index]
 
@@ -128,8 +134,7 @@ def from_maps(view: View, maps: Sequence[Sparse]) -> Response:
     where windows overlap."""
     scores, dense = np.zeros(len(view.events)), np.zeros(int(np.prod(view.shape)), np.float32)
     for start, lit in zip(view.start_us.tolist(), maps, strict=True):
-        events, flat = view.located(start)
         dense[lit.index] = lit.value
-        scores[events] = np.maximum(scores[events], dense[flat])
+        view.look_up(start, dense, view.kept, scores)
         dense[lit.index] = 0.0
     return Response(scores, maps)

@@ -26,12 +26,12 @@ class _Announcement(Listener):
 register("numba:compile", _Announcement())
 
 
-def compiled(*signatures: Any, allocates: bool = False) -> Any:
+def compiled(*signatures: Any, allocates: bool = False, inlined: bool = False) -> Any:
     """Decorator: compile, at once for these signatures, or without any at first use; kept beside the package or in
     NUMBA_CACHE_DIR. The code runs without the interpreter's lock and does not look where it writes.
 
     allocates: whether it makes arrays or returns them. What does not need not count who holds an array; numba would do so,
     atomically, at every slice, at several times the cost of adding 32 numbers to one.
     """
-    options: Any = {"cache": True, "nogil": True, "boundscheck": False, "_nrt": allocates}
+    options: Any = {"cache": True, "nogil": True, "boundscheck": False, "_nrt": allocates, "forceinline": inlined}
     return njit(list(signatures), **options) if signatures else njit(**options)

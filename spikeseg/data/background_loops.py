@@ -104,21 +104,27 @@ def quiet_sums(fired: Array, quiet: Array, side: int, sums: Array, pixels: Array
             fold(events[p], side, sums[p, r])
 
 
+@compiled()
+def middle(a: float, b: float, c: float) -> float:
+    """The median of three."""
+    return max(min(a, b), min(max(a, b), c))
+
+
 @compiled(types.void(_BLOCKS, _BLOCKS), allocates=True)
 def medians(blocks: Array, result: Array) -> None:
-    """Median of each block (P, hb, wb) and its eight neighbours; the border repeats itself."""
+    """Median of each block (P, hb, wb) and its eight neighbours; the border repeats itself.
+
+    It is the median of: the highest of the columns' lowest, the median of their medians, the lowest of their highest."""
     polarities, rows, columns = blocks.shape
-    nine = np.empty(9)
+    low, mid, high = np.empty(columns), np.empty(columns), np.empty(columns)
     for p in range(polarities):
         for r in range(rows):
+            above, here, below = blocks[p, max(r - 1, 0)], blocks[p, r], blocks[p, min(r + 1, rows - 1)]
             for c in range(columns):
-                count = 0
-                for i in range(r - 1, r + 2):
-                    for j in range(c - 1, c + 2):
-                        value, at = blocks[p, min(max(i, 0), rows - 1), min(max(j, 0), columns - 1)], count
-                        while at > 0 and nine[at - 1] > value:
-                            nine[at] = nine[at - 1]
-                            at -= 1
-                        nine[at] = value
-                        count += 1
-                result[p, r, c] = nine[4]
+                low[c] = min(above[c], here[c], below[c])
+                mid[c] = middle(above[c], here[c], below[c])
+                high[c] = max(above[c], here[c], below[c])
+            for c in range(columns):
+                a, b = max(c - 1, 0), min(c + 1, columns - 1)
+                highest, lowest = max(low[a], low[c], low[b]), min(high[a], high[c], high[b])
+                result[p, r, c] = middle(highest, middle(mid[a], mid[c], mid[b]), lowest)

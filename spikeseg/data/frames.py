@@ -153,10 +153,15 @@ def locate(
 
 def pixels(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec) -> np.ndarray:
     """Where events fall in a frame, row * W + column, int64 (n,): row = floor(y * H / height), column = floor(x * W / width)."""
+    rows, columns = _tables(sensor_size, spec)
+    return np.asarray(rows[events["y"]] + columns[events["x"]])
+
+
+def _tables(sensor_size: tuple[int, int], spec: FrameSpec) -> tuple[np.ndarray, np.ndarray]:
+    """row * W of every y of the sensor, and the column of every x: int64."""
     height, width = spec.size(sensor_size)
-    row = events["y"].astype(np.int64) * height // sensor_size[1]
-    column = events["x"].astype(np.int64) * width // sensor_size[0]
-    return np.asarray(row * width + column)
+    rows = np.arange(sensor_size[1]) * height // sensor_size[1] * width
+    return rows, np.arange(sensor_size[0]) * width // sensor_size[0]
 
 
 def blocks(
@@ -249,8 +254,7 @@ class _Filler:
             if back:
                 raise _unsorted(back)
         height, width = spec.size(sensor_size)
-        rows = np.arange(sensor_size[1]) * height // sensor_size[1] * width
-        columns = np.arange(sensor_size[0]) * width // sensor_size[0]
+        rows, columns = _tables(sensor_size, spec)
         self._tables = rows.astype(np.uint64), columns.astype(np.uint64), height * width
         self._shape = (spec.n_timesteps, POLARITIES, height, width)
         self.at_once = max(1, BLOCK_BYTES // self.empty(1).nbytes)

@@ -100,13 +100,21 @@ def collect(marks, place, out_sites, out_kept, found):
 
 
 @compiled()
-def fire(v, theta, level, row, first, maps, half, height, width, pool_kernel, stride, out_height, out_width, marks, best, place):
+def windows(at, kernel, stride, size):
+    """Which of a pool's windows a row or column lies in: the first, and one beyond the last."""
+    low = max(at + stride - max(kernel, 1), 0)
+    return np.int64(np.uint32(low) // np.uint32(stride)), min(size, np.int64(np.uint32(at) // np.uint32(stride)) + 1)
+
+
+@compiled()
+def fire(v, theta, level, row, first, maps, half, width, pool_kernel, stride, out_height, out_width, marks, best, place):
     """Reset what has fired in a part of a row, and mark it in the output.
 
     Args:
         v, theta: the part, from number `first` of the row on; potentials and thresholds are `level` apart.
-        pool_kernel: 0 for no pool.
+        pool_kernel: 0 for no pool, whose output is as large as the frame.
     """
+    top, bottom = windows(row, pool_kernel, stride, out_height)
     for start in range(0, v.size, WORD):
         fired = reach_mask(v, theta, start, level)
         while fired:
@@ -114,15 +122,14 @@ def fire(v, theta, level, row, first, maps, half, height, width, pool_kernel, st
             fired &= fired - np.uint64(1)
             potential = np.int32(v[i] - level)
             v[i] = level
-            column = (first + i) // maps - half
+            number = np.uint32(first + i)
+            column = np.int64(number // np.uint32(maps)) - half
             if column < 0 or column >= width:
                 continue
-            m, index = (first + i) % maps, row * width + column
-            if pool_kernel == 0:
-                deposit(m * height * width + index, potential, index, marks, best, place)
-                continue
-            for y in range(max(0, (row - pool_kernel + stride) // stride), min(out_height - 1, row // stride) + 1):
-                for x in range(max(0, (column - pool_kernel + stride) // stride), min(out_width - 1, column // stride) + 1):
+            m, index = np.int64(number % np.uint32(maps)), row * width + column
+            left, right = windows(column, pool_kernel, stride, out_width)
+            for y in range(top, bottom):
+                for x in range(left, right):
                     deposit((m * out_height + y) * out_width + x, potential, index, marks, best, place)
 
 
@@ -171,7 +178,7 @@ def run_sample(
                 a, b = pour(v[row], row, t, begin, columns, lines, table, levels, patch, leak, stamps[row])
                 if a < b:
                     fire(
-                        v[row, a:b], levels[a:b], np.int32(leak * (t + 1)), row, a, maps, half, height, width,
+                        v[row, a:b], levels[a:b], np.int32(leak * (t + 1)), row, a, maps, half, width,
                         pool_kernel, stride, out_height, out_width, marks[t], best[t], place[t],
                     )  # fmt: skip
                 continue
@@ -182,7 +189,7 @@ def run_sample(
             for k in range(found):
                 a, b = tiles[opened[k]], tiles[opened[k] + 1]
                 fire(
-                    v[row, a:b], levels[a:b], ZERO, row, a, maps, half, height, width,
+                    v[row, a:b], levels[a:b], ZERO, row, a, maps, half, width,
                     pool_kernel, stride, out_height, out_width, marks[t], best[t], place[t],
                 )  # fmt: skip
 

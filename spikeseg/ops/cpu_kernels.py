@@ -185,7 +185,7 @@ def lift_capped(v, below, floor):
     return above
 
 
-@compiled()
+@compiled(inlined=True)
 def pour(v, row, t, begin, columns, lines, table, theta, patch, leak, touched):
     """Run one row's neurons through step t, where input only excites; -> between which numbers of the row neurons may be at
     their thresholds, the first and one beyond the last; (0, 0) where none is.
@@ -229,7 +229,7 @@ def pour(v, row, t, begin, columns, lines, table, theta, patch, leak, touched):
     return (first, last) if first < last else (0, 0)
 
 
-@compiled()
+@compiled(inlined=True)
 def advance(
     v, row, t, begin, columns, lines, times, counted, table, span, theta,
     tiles, tile_of, stamps, opened, mode, leak, factor, restless,

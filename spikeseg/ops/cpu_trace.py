@@ -84,8 +84,10 @@ def descend_few(offsets, neurons, values, weight, height, width, above, gate_off
             own, sum_ = weight[gate_sites[k] // size], 0.0
             for m in range(above.shape[0]):
                 for j in range(kernel):
+                    line = 0.0  # a sum of its own: rows then do not wait for each other
                     for i in range(kernel):
-                        sum_ += own[m, j, i] * above[m, y + j, x + i]
+                        line += own[m, j, i] * above[m, y + j, x + i]
+                    sum_ += line
             out[k] = sum_
 
 
