@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
 import io
@@ -119,7 +118,7 @@ def write_detections(
     cfg: Config, network: Network, recordings: Sequence[str], reading: Reading, folder: Path, plot: bool = False
 ) -> dict[str, Any]:
     """Fill the output folder. -> what the manifest tells: counts by recording, device."""
-    from spikeseg.algorithms.detections import TRACK_COLUMNS, detections_document, detections_text
+    from spikeseg.algorithms.detections import detections_document, detections_text, tracks_text
     from spikeseg.data.readers import read
 
     from .detectors import load_network
@@ -141,11 +140,7 @@ def write_detections(
         if plot:
             atomic_write(folder / f"{recording.name}.png", _picture(recording, result))
     atomic_write(folder / DETECTIONS, detections_text(detections_document(found)))
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(TRACK_COLUMNS)
-    writer.writerows([[f"{value:.4f}" if isinstance(value, float) else value for value in row] for row in rows])
-    atomic_write(folder / TRACKS, lines.getvalue())
+    atomic_write(folder / TRACKS, tracks_text(rows))
     counts = {r["name"]: {"windows": len(r["windows"]), "tracks": r["tracks"]} for r in found}
     return {"recordings": counts, "device": str(device), "seed": cfg.seed}
 

@@ -6,6 +6,8 @@ recording's own clock, velocities in px/s. docs/output-files.md tells users the 
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
@@ -268,6 +270,28 @@ def track_rows(
         for values in zip(*(column.tolist() for column in columns.values()), strict=True):
             rows.append(TrackRow._make((recording, track.id, *values, track.score)))
     return rows
+
+
+def tracks_text(rows: Iterable[tuple[Any, ...]]) -> str:
+    """The text of tracks.csv; rows: each a TrackRow."""
+    lines = [",".join(TRACK_COLUMNS)]
+    names: dict[str, str] = {}
+    for name, *values in rows:
+        if name not in names:
+            names[name] = _cell(name)
+        lines.append(names[name] + _VALUES % tuple(values))
+    return "\n".join(lines) + "\n"
+
+
+_VALUES = 2 * ",%d" + 10 * ",%.4f"
+"""All of a TrackRow but the name."""
+
+
+def _cell(text: str) -> str:
+    """A text as csv writes it: quoted where that is needed."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([text])
+    return line.getvalue()
 
 
 def event_columns(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .objects_loops import connect, measure
+from .objects_loops import connect, describe, measure
 
 OBJECT_DTYPE = np.dtype(
     [
@@ -207,12 +207,8 @@ def blobs_of(
     sums, counts = measure(part, int(part.max(initial=-1)) + 1, rows, columns, weight)
     kept = np.flatnonzero(counts[:, 0] >= max(min_pixels, 1))
     kept = kept[np.argsort(-sums[kept, 0], kind="stable")]
-    objects = np.zeros(len(kept), OBJECT_DTYPE)
-    objects["x"], objects["y"] = sums[kept, 2] / sums[kept, 1], sums[kept, 3] / sums[kept, 1]
-    objects["width"], objects["height"] = counts[kept, 2] - counts[kept, 1] + 1, counts[kept, 4] - counts[kept, 3] + 1
-    objects["score"], objects["pixels"], objects["class_id"] = sums[kept, 0], counts[kept, 0], class_id
-    number = np.zeros(len(counts), np.int32)
-    number[kept] = np.arange(1, len(kept) + 1)
+    objects, number = np.zeros(len(kept), OBJECT_DTYPE), np.zeros(len(counts), np.int32)
+    describe(kept, sums, counts, class_id, objects, number)
     belongs = number[part]
     shown = belongs > 0
     return Blobs(objects, Labels(size, pixel[shown].astype(np.int32), belongs[shown]))

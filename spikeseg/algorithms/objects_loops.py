@@ -68,3 +68,20 @@ def measure(part, n, rows, columns, weight):
         counts[k, 1], counts[k, 2] = min(counts[k, 1], columns[i]), max(counts[k, 2], columns[i])
         counts[k, 3], counts[k, 4] = min(counts[k, 3], rows[i]), max(counts[k, 4], rows[i])
     return sums, counts
+
+
+@compiled()
+def describe(kept, sums, counts, class_id, objects, number):
+    """Some blobs as objects.
+
+    Args:
+        kept: int64 (n,), which blobs. sums, counts: of all, see `measure`.
+        objects: OBJECT_DTYPE (n,), filled.
+        number: int32, one for each blob, of 0: filled with the index + 1 of its object.
+    """
+    for i in range(kept.size):
+        k, one = kept[i], objects[i]
+        one.x, one.y = sums[k, 2] / sums[k, 1], sums[k, 3] / sums[k, 1]
+        one.width, one.height = counts[k, 2] - counts[k, 1] + 1, counts[k, 4] - counts[k, 3] + 1
+        one.score, one.pixels, one.class_id = sums[k, 0], counts[k, 0], class_id
+        number[k] = i + 1

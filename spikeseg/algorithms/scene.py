@@ -19,6 +19,7 @@ from spikeseg.sections import TrackingConfig
 from . import kalman
 from .kalman import Motion
 from .star_field import StarField, common_velocity
+from .star_field_loops import slope
 from .tracking import Rules, join
 
 CREEPING = Rules(Motion(acceleration=2.0, first_speed_px_s=5.0), 4, 8, 2, 4.0)
@@ -181,8 +182,9 @@ def _creeps(hits: np.ndarray, seen: _Detections, field: StarField) -> bool:
 
 def _slope(t_us: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Mean velocity (2,), px/s, of the straight line nearest to positions (n, 2); n of 2 or more."""
-    t = (t_us - t_us.mean()) * 1e-6
-    return np.asarray(t @ positions / (t @ t))
+    found = np.empty(2)
+    slope(t_us, positions, found)
+    return found
 
 
 def _field(seen: _Detections, tracks: Sequence[np.ndarray], known: StarField) -> StarField:

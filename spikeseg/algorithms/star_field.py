@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .star_field_loops import climb, density
+
 MIN_STARS = 3
 """Fewer tracks of one velocity are no star field: two may be the pieces of one object ..."""
 
@@ -85,15 +87,10 @@ def common_velocity(velocities: np.ndarray, spans_s: np.ndarray, detections: np.
     variance = WIDTH_PX_S**2 + np.append(BLUR_PX / seconds, 0.0) ** 2
     weight = np.append(np.asarray(detections, float), STILL)
 
-    def kernel(at: np.ndarray) -> np.ndarray:
-        return np.asarray(weight * np.exp(-((at - points) ** 2).sum(-1) / (2 * variance)))
-
-    for start in points[np.argsort([-kernel(p).sum() for p in points], kind="stable")]:
-        peak = start
-        for _ in range(MEAN_SHIFTS):
-            pull = kernel(peak) / variance
-            peak = pull @ points / pull.sum()
+    for start in np.argsort([-density(x, y, points, weight, variance) for x, y in points.tolist()], kind="stable"):
+        peak = points[start].copy()
+        climb(peak, MEAN_SHIFTS, points, weight, variance)
         near = spans_s[(((velocities - peak) ** 2).sum(-1) <= 2.5**2 * variance[:-1]) & (seconds >= LEAST_S)]
         if len(near) >= MIN_STARS or (len(near) == 2 and near[:, 1].min() - near[:, 0].max() >= TOGETHER_S):
-            return np.asarray(peak)
+            return peak
     return None
