@@ -13,31 +13,26 @@ from . import cpu_inference, cpu_kernels
 from .cpu_memory import as_array
 from .lists import EventLists, Sparse, SpikeLists
 from .types import Layer, PooledSpikes
+from .vectors import DOUBLES, TAPS, add_scaled, dot
 
 FEW = 4
 """A layer of this many times fewer maps than the one below is descended by `descend_few`."""
 
 
 @compiled()
-def add_weighted(a, w, value):
-    for i in range(a.size):
-        a[i] += value * w[i]
-
-
-@compiled()
-def descend(offsets, neurons, values, table, height, width, traced, gate_offsets, gate_sites, decay, out):
+def descend(offsets, neurons, values, table, channels, height, width, traced, gate_offsets, gate_sites, decay, out):
     """Through one convolution, from the last step to the first: what arrives at each spike of the layer below.
 
     Args:
         offsets: int64 (T + 1,) into neurons, flat addresses (m*H + y)*W + x, and values, float64.
-        table: float64 (C_out, K, K * C_in), weights as one traced neuron spreads them.
-        traced: float64 (H, (W + K - 1) * C_in), scratch.
+        table: float64 (C_out, K, at least K * C_in, beyond which it is 0), weights as one traced neuron spreads them.
+        channels: C_in. traced: float64 (H, at least (W + K - 1) * C_in), scratch: a line of the table fits in from any column on.
         gate_offsets, gate_sites: the spikes below.
         decay: what a step passes on to the one before.
         out: float64, one entry per spike below, filled.
     """
-    kernel, span = table.shape[1], table.shape[2]
-    channels, half, size = span // kernel, kernel // 2, height * width
+    kernel, wide = table.shape[1], table.shape[2]
+    half, size = kernel // 2, height * width
     traced[:] = 0.0
     flat = traced.reshape(-1)
     for t in range(offsets.size - 2, -1, -1):
@@ -51,7 +46,7 @@ def descend(offsets, neurons, values, table, height, width, traced, gate_offsets
             y = neurons[k] // width % height
             start = neurons[k] % width * channels
             for j in range(max(0, half - y), min(kernel, height + half - y)):
-                add_weighted(traced[y - half + j, start : start + span], table[m, j], values[k])
+                add_scaled(flat, (y - half + j) * traced.shape[1] + start, table, m * kernel + j, wide, values[k])
         start, end, c, y = 0, 0, 0, 0  # the row of the gate in hand: neighbours mostly share it
         for k in range(gate_offsets[t], gate_offsets[t + 1]):
             if gate_sites[k] < start or gate_sites[k] >= end:
@@ -62,17 +57,17 @@ def descend(offsets, neurons, values, table, height, width, traced, gate_offsets
 
 
 @compiled()
-def descend_few(offsets, neurons, values, weight, height, width, above, gate_offsets, gate_sites, decay, out):
+def descend_few(offsets, neurons, values, weight, kernel, height, width, above, gate_offsets, gate_sites, decay, out):
     """`descend` where few maps lead to many: what arrives is fetched where it is asked for, not laid out everywhere.
 
     Args:
-        weight: float64 (C_in, C_out, K, K), of maps below and above, mirrored in both axes.
-        above: float64 (C_out, H + K - 1, W + K - 1), scratch.
+        weight: float64 (C_in, C_out, K, at least K, beyond which it is 0), of maps below and above, mirrored in both axes.
+        kernel: K. above: float64 (C_out, H + K - 1, at least W + K - 1), scratch: a line of weights fits in from any column on.
     """
-    kernel = weight.shape[2]
-    before, size = kernel - 1 - kernel // 2, height * width
+    wide, before = weight.shape[3], kernel - 1 - kernel // 2
+    size, stride = height * width, above.shape[2]
     above[:] = 0.0
-    flat = above.reshape(-1)
+    flat, rows = above.reshape(-1), above.shape[1]
     for t in range(offsets.size - 2, -1, -1):
         if decay != 1.0:
             for i in range(flat.size):
@@ -81,14 +76,12 @@ def descend_few(offsets, neurons, values, weight, height, width, above, gate_off
             above[neurons[k] // size, neurons[k] // width % height + before, neurons[k] % width + before] += values[k]
         for k in range(gate_offsets[t], gate_offsets[t + 1]):
             y, x = gate_sites[k] // width % height, gate_sites[k] % width
-            own, sum_ = weight[gate_sites[k] // size], 0.0
+            line, arrived = gate_sites[k] // size * above.shape[0] * kernel, 0.0
             for m in range(above.shape[0]):
                 for j in range(kernel):
-                    line = 0.0  # a sum of its own: rows then do not wait for each other
-                    for i in range(kernel):
-                        line += own[m, j, i] * above[m, y + j, x + i]
-                    sum_ += line
-            out[k] = sum_
+                    for i in range(0, wide, TAPS):
+                        arrived += dot(weight, (line + m * kernel + j) * wide + i, flat, (m * rows + y + j) * stride + x + i)
+            out[k] = arrived
 
 
 @compiled()
@@ -187,19 +180,27 @@ class _Descent:
         _, _, height, width = gates.shape
         self._few = maps * FEW <= channels
         if self._few:
-            self._weight = np.ascontiguousarray(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
-            self._scratch = np.zeros((maps, height + kernel - 1, width + kernel - 1))
+            weight = _padded(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
+            self._scratch = np.zeros((maps, height + kernel - 1, width + kernel - 1 + weight.shape[-1]))
+            self._given = weight, kernel, height, width
         else:
-            self._weight = _excitatory(layer.weight).transpose(0, 2, 3, 1).reshape(maps, kernel, kernel * channels)
-            self._scratch = np.zeros((height, (width + kernel - 1) * channels))
+            lines = _excitatory(layer.weight).transpose(0, 2, 3, 1).reshape(maps, kernel, kernel * channels)
+            weight = _padded(lines, DOUBLES)
+            self._scratch = np.zeros((height, (width + kernel - 1) * channels + weight.shape[-1]))
+            self._given = weight, channels, height, width
 
     def run(
         self, offsets: np.ndarray, neurons: np.ndarray, values: np.ndarray, gates: SpikeLists, decay: float, out: np.ndarray
     ) -> None:
         """See `descend`."""
-        _, _, height, width = gates.shape
         way = descend_few if self._few else descend
-        way(offsets, neurons, values, self._weight, height, width, self._scratch, gates.offsets, gates.sites, decay, out)
+        way(offsets, neurons, values, *self._given, self._scratch, gates.offsets, gates.sites, decay, out)
+
+
+def _padded(lines: np.ndarray, lanes: int) -> np.ndarray:
+    """The last axis lengthened with 0 to a multiple of `lanes`."""
+    beyond = -lines.shape[-1] % lanes
+    return np.ascontiguousarray(np.pad(lines, [(0, 0)] * (lines.ndim - 1) + [(0, beyond)]))
 
 
 def _excitatory(weight: Tensor) -> np.ndarray:

@@ -17,35 +17,65 @@ from spikeseg.compiled import compiled
 
 LANES = 32
 """int32 added together: two cache lines. Lines of weights are padded to a multiple of it with 0."""
-
-
+DOUBLES = 16
+"""float64 added together, likewise."""
+TAPS = 8
+"""float64 multiplied and summed together."""
 WORD = 64
 """int32 compared together: the bits of a word."""
 
+_INT, _DOUBLE = ir.IntType(32), ir.DoubleType()
+
+
+def _load(context: Any, builder: Any, array: Any, given: Any, start: Any, kind: Any, lanes: int) -> tuple[Any, Any]:
+    """Where these numbers of a flat array lie, and the vector that they hold."""
+    memory = context.make_array(array)(context, builder, given).data
+    place = builder.bitcast(builder.gep(memory, [start]), ir.VectorType(kind, lanes).as_pointer())
+    return place, builder.load(place, align=array.dtype.bitwidth // 8)
+
 
 def _everywhere(builder: Any, number: Any, lanes: int) -> Any:
-    """A vector that holds this int32 in every place."""
-    nothing = ir.Constant(ir.VectorType(ir.IntType(32), lanes), ir.Undefined)
-    first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
+    """A vector that holds this number in every place."""
+    nothing = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
+    first = builder.insert_element(nothing, number, ir.Constant(_INT, 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INT, lanes), [0] * lanes))
 
 
 @intrinsic
 def _add_product(typing: Any, v: Any, start: Any, line: Any, at: Any, times: Any) -> Any:
-    """v[start : start + LANES] += times * line[at : at + LANES], of flat int32 memory."""
+    """v[start : start + n] += times * line[at : at + n], of flat memory: n is LANES of int32, or DOUBLES of float64."""
+    whole = v.dtype == types.int32
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        vector = ir.VectorType(ir.IntType(32), LANES)
-
-        def place(number: int) -> Any:
-            array = context.make_array(signature.args[number])(context, builder, given[number])
-            return builder.bitcast(builder.gep(array.data, [given[number + 1]]), vector.as_pointer())
-
-        added = builder.mul(builder.load(place(2), align=4), _everywhere(builder, given[4], LANES))
-        builder.store(builder.add(builder.load(place(0), align=4), added), place(0), align=4)
+        kind, lanes = (_INT, LANES) if whole else (_DOUBLE, DOUBLES)
+        place, old = _load(context, builder, signature.args[0], given[0], given[1], kind, lanes)
+        _, weights = _load(context, builder, signature.args[2], given[2], given[3], kind, lanes)
+        times = _everywhere(builder, given[4], lanes)
+        new = builder.add(old, builder.mul(weights, times)) if whole else builder.fadd(old, builder.fmul(weights, times))
+        builder.store(new, place, align=v.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
-    return types.void(v, types.intp, line, types.intp, types.int32), generate
+    return types.void(v, types.intp, line, types.intp, v.dtype), generate
+
+
+@intrinsic
+def dot(typing: Any, a: Any, start: Any, b: Any, at: Any) -> Any:
+    """Sum of the products of TAPS float64, a from `start` and b from `at` on, of flat memory; in pairs."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        _, first = _load(context, builder, signature.args[0], given[0], given[1], _DOUBLE, TAPS)
+        _, second = _load(context, builder, signature.args[2], given[2], given[3], _DOUBLE, TAPS)
+        products, lanes = builder.fmul(first, second), TAPS
+        while lanes > 1:
+            lanes //= 2
+            low, high = (
+                builder.shuffle_vector(products, products, ir.Constant(ir.VectorType(_INT, lanes), list(range(n, n + lanes))))
+                for n in (0, lanes)
+            )
+            products = builder.fadd(low, high)
+        return builder.extract_element(products, ir.Constant(_INT, 0))
+
+    return types.float64(a, types.intp, b, types.intp), generate
 
 
 @intrinsic
@@ -53,14 +83,10 @@ def _reach_mask(typing: Any, v: Any, theta: Any, start: Any, level: Any) -> Any:
     """Of WORD int32 from `start` on, which are at their thresholds: a bit each."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        vector = ir.VectorType(ir.IntType(32), WORD)
-
-        def load(number: int) -> Any:
-            array = context.make_array(signature.args[number])(context, builder, given[number])
-            return builder.load(builder.bitcast(builder.gep(array.data, [given[2]]), vector.as_pointer()), align=4)
-
-        lifted = builder.sub(load(0), _everywhere(builder, given[3], WORD))
-        return builder.bitcast(builder.icmp_signed(">=", lifted, load(1)), ir.IntType(WORD))
+        _, potentials = _load(context, builder, signature.args[0], given[0], given[2], _INT, WORD)
+        _, thresholds = _load(context, builder, signature.args[1], given[1], given[2], _INT, WORD)
+        lifted = builder.sub(potentials, _everywhere(builder, given[3], WORD))
+        return builder.bitcast(builder.icmp_signed(">=", lifted, thresholds), ir.IntType(WORD))
 
     return types.uint64(v, theta, types.intp, types.int32), generate
 
@@ -93,3 +119,12 @@ def add_line(v, start, table, line, wide, times):
     while i < wide:
         _add_product(v, start + i, table, at + i, times)
         i += LANES
+
+
+@compiled()
+def add_scaled(v, start, table, line, wide, factor):
+    """`add_line` in float64; wide: a multiple of DOUBLES."""
+    i, at = 0, line * wide
+    while i < wide:
+        _add_product(v, start + i, table, at + i, factor)
+        i += DOUBLES
