@@ -11,7 +11,7 @@ from spikeseg.core.grid import SCALE
 from spikeseg.core.neurons import LeakMode
 
 from . import cpu_kernels
-from .vectors import LANES
+from .vectors import LANES, padded
 
 TILE = 256
 """Potentials in a tile, about, where input is sparse: small tiles find silence, large ones run at full width."""
@@ -43,8 +43,8 @@ class Membranes:
         columns = width + kernel - 1
         step = max(1, TILE // maps)
         self.length = columns * maps
-        self.v = aligned(height, _full(self.length) + LANES)
-        self.table = aligned(kernel, channels, _full(kernel * maps))
+        self.v = aligned(height, padded(self.length) + LANES)
+        self.table = aligned(kernel, channels, padded(kernel * maps))
         self.fine, self.whole = (
             (np.array([*range(0, columns, k), columns], np.int32) * np.int32(maps), (np.arange(columns) // k).astype(np.int32))
             for k in (step, columns)
@@ -83,11 +83,6 @@ def aligned(*shape: int, dtype: Any = np.int32) -> np.ndarray:
     start = -room.ctypes.data % (LINE * 4) // room.itemsize
     array: np.ndarray = room[start : start + size].reshape(shape)
     return array
-
-
-def _full(numbers: int) -> int:
-    """Whole vectors."""
-    return -(-numbers // LANES) * LANES
 
 
 def as_array(tensor: Tensor, dtype: Any = np.float32) -> np.ndarray:

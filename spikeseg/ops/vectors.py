@@ -16,9 +16,11 @@ from numba.extending import intrinsic
 from spikeseg.compiled import compiled
 
 LANES = 32
-"""int32 added together: two cache lines. Lines of weights are padded to a multiple of it with 0."""
+"""int32 added together: two cache lines. Lines of weights are padded with 0 to a multiple of it ..."""
+NARROW = 8
+"""... or, if they are as short as that, to this: what one spike changes is not needed by the next one so soon."""
 DOUBLES = 16
-"""float64 added together, likewise."""
+"""float64 added together: two cache lines."""
 TAPS = 8
 """float64 multiplied and summed together."""
 WORD = 64
@@ -41,21 +43,27 @@ def _everywhere(builder: Any, number: Any, lanes: int) -> Any:
     return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INT, lanes), [0] * lanes))
 
 
-@intrinsic
-def _add_product(typing: Any, v: Any, start: Any, line: Any, at: Any, times: Any) -> Any:
-    """v[start : start + n] += times * line[at : at + n], of flat memory: n is LANES of int32, or DOUBLES of float64."""
-    whole = v.dtype == types.int32
+def _adding(kind: Any, lanes: int) -> Any:
+    """v[start : start + lanes] += times * line[at : at + lanes], of flat memory of int32 or float64."""
 
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        kind, lanes = (_INT, LANES) if whole else (_DOUBLE, DOUBLES)
-        place, old = _load(context, builder, signature.args[0], given[0], given[1], kind, lanes)
-        _, weights = _load(context, builder, signature.args[2], given[2], given[3], kind, lanes)
-        times = _everywhere(builder, given[4], lanes)
-        new = builder.add(old, builder.mul(weights, times)) if whole else builder.fadd(old, builder.fmul(weights, times))
-        builder.store(new, place, align=v.dtype.bitwidth // 8)
-        return context.get_dummy_value()
+    def typed(typing: Any, v: Any, start: Any, line: Any, at: Any, times: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            place, old = _load(context, builder, signature.args[0], given[0], given[1], kind, lanes)
+            _, weights = _load(context, builder, signature.args[2], given[2], given[3], kind, lanes)
+            times = _everywhere(builder, given[4], lanes)
+            if kind is _INT:
+                new = builder.add(old, builder.mul(weights, times))
+            else:
+                new = builder.fadd(old, builder.fmul(weights, times))
+            builder.store(new, place, align=v.dtype.bitwidth // 8)
+            return context.get_dummy_value()
 
-    return types.void(v, types.intp, line, types.intp, v.dtype), generate
+        return types.void(v, types.intp, line, types.intp, v.dtype), generate
+
+    return intrinsic(typed)
+
+
+_add_lanes, _add_narrow, _add_doubles = _adding(_INT, LANES), _adding(_INT, NARROW), _adding(_DOUBLE, DOUBLES)
 
 
 @intrinsic
@@ -106,18 +114,26 @@ def reach_mask(v, theta, start, level):
     return mask
 
 
+def padded(numbers: int) -> int:
+    """How long a line of so many weights is made."""
+    return NARROW if numbers <= NARROW else -(-numbers // LANES) * LANES
+
+
 @compiled()
 def add_line(v, start, table, line, wide, times):
     """Add `times` as often what one spike brings.
 
     Args:
         v: int32 (n,), contiguous; v[start : start + wide] changes.
-        table: int32 (..., wide), contiguous, and the number of its line; wide: a multiple of LANES.
+        table: int32 (..., wide), contiguous, and the number of its line; wide: see `padded`.
         times: int32.
     """
     i, at = 0, line * wide
+    if wide == NARROW:
+        _add_narrow(v, start, table, at, times)
+        return
     while i < wide:
-        _add_product(v, start + i, table, at + i, times)
+        _add_lanes(v, start + i, table, at + i, times)
         i += LANES
 
 
@@ -126,5 +142,5 @@ def add_scaled(v, start, table, line, wide, factor):
     """`add_line` in float64; wide: a multiple of DOUBLES."""
     i, at = 0, line * wide
     while i < wide:
-        _add_product(v, start + i, table, at + i, factor)
+        _add_doubles(v, start + i, table, at + i, factor)
         i += DOUBLES
