@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeseg.algorithms.detections import to_sensor
-from spikeseg.algorithms.objects import OBJECT_DTYPE, Slice, lit_in_slices
+from spikeseg.algorithms.objects import Slice, lit_in_slices, together
 from spikeseg.algorithms.readout import event_scores
 from spikeseg.algorithms.scene import Slices, Tracks, find_tracks
 
@@ -57,8 +57,9 @@ def track(view: View, slices: Sequence[Sequence[Slice]], settings: TrackingConfi
     """The tracks of all objects, in sensor pixels, and `Found.owners`."""
     _, height, width = view.shape
     flat = [part for window in slices for part in window]
-    tracks = find_tracks(in_sensor(flat, (height, width), view.sensor_size), settings)
-    before = np.cumsum([0, *(len(part.blobs.objects) for part in flat)])
+    detections = in_sensor(flat, (height, width), view.sensor_size)
+    tracks = find_tracks(detections, settings)
+    before = np.cumsum([0, *map(len, detections.positions)])
     owner = np.zeros(before[-1], np.int32)
     for one in tracks.tracks:
         owner[before[one.slices] + one.detections] = one.id
@@ -68,11 +69,10 @@ def track(view: View, slices: Sequence[Sequence[Slice]], settings: TrackingConfi
 def in_sensor(parts: Sequence[Slice], size: tuple[int, int], sensor_size: tuple[int, int]) -> Slices:
     """Detections in sensor pixels, for the tracker. size: (height, width) of the frames; sensor_size: (width, height)."""
     scale = (sensor_size[0] / size[1], sensor_size[1] / size[0])
-    objects = np.concatenate([np.zeros(0, OBJECT_DTYPE), *(part.blobs.objects for part in parts)])
+    objects, before = together([part.blobs.objects for part in parts])
     positions = np.stack([to_sensor(objects[name], by) for name, by in zip("xy", scale, strict=True)], 1)
-    before = np.cumsum([0, *(len(part.blobs.objects) for part in parts)]).tolist()
     times = [(part.start_us + part.end_us) / 2 for part in parts]
-    return Slices(times, [positions[a:b] for a, b in itertools.pairwise(before)])
+    return Slices(times, [positions[a:b] for a, b in itertools.pairwise(before.tolist())])
 
 
 def unravelled(

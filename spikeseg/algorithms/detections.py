@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
-from .objects import OBJECT_DTYPE
+from .objects import together
 from .scene import ObjectTrack, Tracks
 
 DETECTIONS_VERSION = 2
@@ -255,8 +255,7 @@ def track_rows(
         scale: sensor pixels per frame pixel, (x, y).
     """
     rows: list[tuple[Any, ...]] = []
-    found = np.concatenate([np.zeros(0, OBJECT_DTYPE), *objects])
-    before = np.concatenate([[0], np.cumsum([len(of_slice) for of_slice in objects], dtype=np.int64)])
+    found, before = together(objects)
     for track in tracks:
         own = found[before[track.slices] + track.detections]
         columns = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -74,6 +75,16 @@ class Blobs(NamedTuple):
 
     objects: np.ndarray
     labels: Labels
+
+
+def together(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Objects of several slices, OBJECT_DTYPE, one after the other; and int64 (slices + 1,), where those of each begin, and the
+    end of the last. np.concatenate asks anew for each slice whether its fields fit."""
+    before = np.concatenate([[0], np.cumsum([len(objects) for objects in parts], dtype=np.int64)])
+    found = np.empty(before[-1], OBJECT_DTYPE)
+    for objects, start in zip(parts, before.tolist(), strict=False):
+        found[start : start + len(objects)] = objects
+    return found, before
 
 
 class Slice(NamedTuple):

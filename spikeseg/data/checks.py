@@ -51,7 +51,7 @@ def finite_rows(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     return finite
 
 
-def inside(x: np.ndarray, y: np.ndarray, size: tuple[int, int], margin: float = 0.0) -> np.ndarray:
+def inside(x: np.ndarray, y: np.ndarray, size: tuple[int, int], margin: float = 0) -> np.ndarray:
     """True where 0 <= x < width and 0 <= y < height, with a margin in pixels; False for nan."""
     lo, width, height = -margin, size[0] - 1 + margin, size[1] - 1 + margin
     return np.asarray((x >= lo) & (x <= width) & (y >= lo) & (y <= height))

@@ -97,15 +97,18 @@ def checked(
     inside = checks.inside(columns["x"], columns["y"], size) & finite
     dropped = {"not finite": n - int(finite.sum()), "outside the sensor": int(finite.sum() - inside.sum())}
     checks.limit(source, "events", n, dropped, lenient)
-    polarity = checks.polarity(source, columns["p"][finite])[inside[finite]]
-    index = np.flatnonzero(inside)
-    time = checks.whole(source, "t", columns["t"][index], index)
+    some = any(dropped.values())
+    polarity = checks.polarity(source, columns["p"][finite] if some else columns["p"])
+    polarity = polarity[inside[finite]] if some else polarity
+    index = np.flatnonzero(inside) if some else np.arange(n)
+    columns = {field: column[index] if some else column for field, column in columns.items()}
+    time = checks.whole(source, "t", columns["t"], index)
     order, late = checks.time_order(source, time, index, lenient)
 
     events = np.empty(len(index), EVENT_DTYPE)
     events["t"] = time
-    events["x"] = checks.whole(source, "x", columns["x"][index], index)
-    events["y"] = checks.whole(source, "y", columns["y"][index], index)
+    events["x"] = checks.whole(source, "x", columns["x"], index)
+    events["y"] = checks.whole(source, "y", columns["y"], index)
     events["p"] = polarity
     points, label_drops = checked_labels(source, labels, size, lenient)
     counts = dropped | {"out of order, sorted": late} | label_drops

@@ -75,10 +75,12 @@ class DropPixel:
         """Which of a recording's events stay: bool (n,)."""
         if not len(events):
             return np.ones(0, bool)
-        x, y = events["x"].astype(np.int64), events["y"].astype(np.int64)
-        width, height = int(x.max()) + 1, int(y.max()) + 1
-        counts = np.bincount(y * width + x, minlength=width * height).reshape(height, width)
-        kept: np.ndarray = ~self.dropped(counts, int(events["t"][-1] - events["t"][0]))[y, x]
+        width, height = int(events["x"].max()) + 1, int(events["y"].max()) + 1
+        pixel = events["y"].astype(np.int64)
+        pixel *= width
+        pixel += events["x"]
+        counts = np.bincount(pixel, minlength=width * height).reshape(height, width)
+        kept: np.ndarray = ~self.dropped(counts, int(events["t"][-1] - events["t"][0])).reshape(-1)[pixel]
         return kept
 
     def dropped(self, counts: np.ndarray, duration_us: int) -> np.ndarray:
