@@ -25,7 +25,7 @@ def encode(
     frames: np.ndarray | EventLists, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
 ) -> list[PooledSpikes]:
     """See `reference.encode`; with several threads, each takes the next few samples when it is done with the last."""
-    samples = frames.shape[0]
+    samples = len(frames)
     threads = max(1, min(threads, samples))
     size = max(1, min(BLOCK, samples // (BLOCKS * threads)))
     thresholds = None if first_threshold is None else in_units(first_threshold.values)
@@ -91,7 +91,7 @@ class Chain:
 
     def run(self, events: EventLists, thresholds: np.ndarray | None = None) -> list[PooledSpikes]:
         """Samples, with thresholds of the first layer int32 (N, maps, rows, columns) of blocks, or its own."""
-        (offsets, sites, _), counts = events
+        (offsets, sites, _), counts = events.lists, events.counts
         found = []
         for link in self._links:
             found.append(link.run(offsets, sites, counts, thresholds))

@@ -63,7 +63,8 @@ class SpikeLists(NamedTuple):
         return rows.reshape(self.samples, steps, *site)
 
 
-class EventLists(NamedTuple):
+@dataclass(frozen=True)
+class EventLists:
     """Frames (N, T, P, H, W), as lists.
 
     Attributes:
@@ -84,10 +85,13 @@ class EventLists(NamedTuple):
         """See `SpikeLists.joined`."""
         return cls(SpikeLists.joined([part.lists for part in parts]), np.concatenate([part.counts for part in parts]))
 
+    def __len__(self) -> int:
+        return self.lists.samples
+
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
         """(N, T, P, H, W)."""
-        return (self.lists.samples, *self.lists.shape)
+        return (len(self), *self.lists.shape)
 
     def part(self, first: int, last: int) -> EventLists:
         """Samples first to last - 1; nothing is copied."""
@@ -97,7 +101,7 @@ class EventLists(NamedTuple):
 
     def each(self) -> Iterator[EventLists]:
         """One sample after the other."""
-        return (self.part(n, n + 1) for n in range(self.lists.samples))
+        return (self.part(n, n + 1) for n in range(len(self)))
 
     def dense(self) -> np.ndarray:
         """(N, T, P, H, W): uint8 where that holds the counts, else int32."""

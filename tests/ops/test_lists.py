@@ -76,7 +76,7 @@ def test_events_come_back_from_lists(samples, shape, density, wide, seed):
     frames = samples_of(seed, samples, shape, density)
     frames = frames if wide else (frames % 256).astype(np.uint8)
     events = EventLists.of(frames)
-    assert events.shape == frames.shape and events.counts.dtype == np.int32
+    assert events.shape == frames.shape and len(events) == len(frames) and events.counts.dtype == np.int32
     assert_same(events.lists, SpikeLists.of(frames))
     assert np.array_equal(dense(events), frames) and dense(frames) is frames
     assert (events.counts > 0).all()
