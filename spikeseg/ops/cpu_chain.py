@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -37,7 +38,7 @@ def encode(
     def work(first: int) -> list[PooledSpikes]:
         chain = _last_of(ready) or (_last_of(idle) or Chain(layers, frames.shape[1:], block)).load(layers)
         last = min(first + size, samples)
-        part = frames.part(first, last) if isinstance(frames, EventLists) else cpu_inference.listed(frames[first:last])
+        part = frames.part(first, last) if isinstance(frames, EventLists) else frames[first:last]
         found = chain.run(part, None if thresholds is None else thresholds[first:last])
         ready.append(chain)
         return found
@@ -75,8 +76,9 @@ class Chain:
     """
 
     def __init__(self, layers: Sequence[Layer], shape: tuple[int, ...], block: int | None = None) -> None:
-        steps, _, height, width = shape
+        steps, channels, height, width = shape
         self.steps = steps
+        self._input = _Growing(steps * channels * height * width)
         self._links: list[_Link] = []
         for layer in layers:
             self._links.append(_Link(layer, steps, (height, width), None if self._links else block))
@@ -89,9 +91,14 @@ class Chain:
             link.own = in_units(layer.threshold)[None, :, None, None]
         return self
 
-    def run(self, events: EventLists, thresholds: np.ndarray | None = None) -> list[PooledSpikes]:
+    def run(self, frames: np.ndarray | EventLists, thresholds: np.ndarray | None = None) -> list[PooledSpikes]:
         """Samples, with thresholds of the first layer int32 (N, maps, rows, columns) of blocks, or its own."""
-        (offsets, sites, _), counts = events.lists, events.counts
+        if isinstance(frames, EventLists):
+            (offsets, sites, _), counts = frames.lists, frames.counts
+        else:
+            rows = np.ascontiguousarray(frames).reshape(len(frames) * self.steps, math.prod(frames.shape[2:]))
+            offsets = self._input.fill(len(rows), len(rows), lambda done, *room: cpu_inference.list_frames(rows, done, *room))
+            sites, counts = self._input.sites, self._input.numbers
         found = []
         for link in self._links:
             found.append(link.run(offsets, sites, counts, thresholds))
