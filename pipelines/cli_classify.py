@@ -44,6 +44,10 @@ def classify_command(request: Request, controls: bool, repeat: int, output: str 
     say(done, output or str(done.path / METRICS), "spikeseg classify --help")
 
 
+PUBLISHED_IMAGES = '"only a few tens of examples per category were required" (its abstract; by layer: docs/papers.md)'
+"""What Kheradpisheh et al. 2018 say of how many images learning takes."""
+
+
 def table(metrics: dict[str, Any]) -> str:
     """The scores as text: the network, what it is compared with, its layers."""
     images, runs = metrics["images"], metrics["runs"]
@@ -56,9 +60,11 @@ def table(metrics: dict[str, Any]) -> str:
         beside = f"better on {worse} images, worse on {better}, p {control['p']:.2g}"
         lines.append(f"  {control['accuracy']:.4f}  {control['title']} ({beside})")
     for number, layer in enumerate(runs[0]["layers"], start=1):
-        shown = f"{layer['images']} images, {layer['milliseconds_per_image']:.3f} ms each"
+        per_class = layer["images"] / len(metrics["classes"])
+        shown = f"{layer['images']} images ({per_class:.0f} per class), {layer['milliseconds_per_image']:.3f} ms each"
         maps = f"{layer['dead']} maps never won, {layer['near_duplicates']} near-duplicates"
         lines.append(f"  layer {number}: {layer['stopped']} after {shown}; {maps}")
+    lines.append(f"  the paper: {PUBLISHED_IMAGES}")
     spent = runs[0]["milliseconds_per_image"].items()
     lines.append("  ms per image: " + ", ".join(f"{what} {milliseconds:.3f}" for what, milliseconds in spent))
     return "\n".join(lines)

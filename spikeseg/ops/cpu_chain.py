@@ -14,7 +14,7 @@ from .lists import EventLists, SpikeLists
 from .reference import pooled_size
 from .types import BlockThreshold, Layer, PooledSpikes
 
-BLOCK = 4
+BLOCK = 8
 """Samples that a thread takes at a time, at most: few enough to share out, many enough that compiled code runs nearly always."""
 BLOCKS = 2
 """Blocks for each thread, at least, where there are as many samples: uneven ones share out."""

@@ -69,6 +69,7 @@ def test_the_same_command_does_nothing_and_another_backend_gives_the_same(mnist)
     first = mnist("classify", *MNIST, *SMALL, config=False)
     again = mnist("classify", *MNIST, *SMALL, config=False)
     assert "wrote" in first.output and "up to date: " in again.output
+    assert " per class)" in first.output and 'the paper: "only a few tens of examples per category' in first.output
     (folder,) = (mnist.folder / "runs" / "classify").glob("[0-9a-f]*")
     known = torch.load(folder / "network.pt", weights_only=True)["weights"]
     assert [tuple(weight.shape) for weight in known] == [(6, 2, 5, 5), (16, 6, 5, 5)]
