@@ -294,9 +294,10 @@ def _saved(network: ImageNetwork) -> bytes:
 
 def _filters(network: ImageNetwork) -> bytes | None:
     """The picture of what the maps have learned; None without matplotlib."""
+    from spikeseg.plots.filters import filters_png
+
     try:
-        from spikeseg.plots.filters import filters_png
-    except ImportError:
-        log.info("no picture of the filters: it needs matplotlib (pip install 'spikeseg[plots]')")
+        return filters_png(network)
+    except InputError as why:
+        log.info("no picture of the filters: %s", why)
         return None
-    return filters_png(network)

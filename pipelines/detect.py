@@ -54,10 +54,14 @@ def detect(
         plot: also draw each recording, <recording>.png; needs matplotlib.
 
     Raises InputError: a recording or the checkpoint cannot be read or do not fit, two recordings share a name, the folder cannot
-    be written."""
+    be written, a picture is asked for without matplotlib."""
     from spikeseg.data.datasets import fingerprint
     from spikeseg.data.readers import MEMBER
 
+    if plot:
+        from spikeseg.plots import require_matplotlib
+
+        require_matplotlib()
     names = [place.split(MEMBER)[-1] if MEMBER in place else Path(place).stem for place in recordings]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

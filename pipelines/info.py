@@ -46,7 +46,7 @@ def info(
     Raises InputError: matplotlib is not installed, or a picture cannot be written.
     """
     if plots is not None:
-        from spikeseg.plots.recording import require_matplotlib
+        from spikeseg.plots import require_matplotlib
 
         require_matplotlib()
     taken: set[str] = set()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikeseg.plots import require_matplotlib
+
 if TYPE_CHECKING:
     from spikeseg.models.image_network import ImageNetwork
 
@@ -40,7 +42,10 @@ def preferred(network: ImageNetwork, layer: int, maps: int | None = None) -> np.
 
 
 def filters_png(network: ImageNetwork) -> bytes:
-    """A picture of every layer's first maps, bright where ON is preferred, dark where OFF. Needs matplotlib."""
+    """A picture of every layer's first maps, bright where ON is preferred, dark where OFF.
+
+    Raises InputError where matplotlib is not installed."""
+    require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -6,21 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikeseg.errors import InputError
+from spikeseg.plots import require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from spikeseg.data.summary import Summary
-
-
-def require_matplotlib() -> None:
-    """Raises InputError where matplotlib is not installed."""
-    try:
-        import matplotlib.backends.backend_agg
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise InputError("--plot needs matplotlib; install it with: pip install 'spikeseg[plots]'") from None
 
 
 def recording_figure(summary: Summary, title: str = "") -> Figure:

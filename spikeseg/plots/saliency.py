@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikeseg.errors import InputError
+from spikeseg.plots import require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,11 +32,10 @@ def saliency_figure(
     Raises:
         InputError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("--plot needs matplotlib; install it with: pip install 'spikeseg[plots]'") from None
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     width, height = sensor_size
     pixel = events["y"].astype(np.int64) * width + events["x"]
     balance = np.bincount(pixel, np.where(events["p"], 1.0, -1.0), width * height).reshape(height, width)

@@ -78,6 +78,15 @@ def test_the_same_command_does_nothing_and_another_backend_gives_the_same(mnist)
     assert all(torch.equal(one, two) for one, two in zip(known, other, strict=True))
 
 
+def test_without_matplotlib_all_but_the_picture_is_written(mnist, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    told = mnist("classify", *MNIST, *SMALL, "--output", "m.json", config=False)
+    assert told.exit_code == 0 and "spikeseg[plots]" in told.output
+    (folder,) = (mnist.folder / "runs" / "classify").glob("[0-9a-f]*")
+    assert {"metrics.json", "network.pt"} <= {path.name for path in folder.iterdir()} and not (folder / "filters.png").exists()
+    assert json.loads((mnist.folder / "m.json").read_text())["accuracy"] > 0.9
+
+
 def test_controls_and_seeds(mnist):
     found = scored(mnist, *MNIST, "--controls", "--repeat", "2")
     assert set(found["controls"]) == set(TITLES)

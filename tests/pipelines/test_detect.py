@@ -165,6 +165,12 @@ def test_what_is_no_recording_is_one_line_and_leaves_nothing(chain, tmp_path, na
     assert not list((tmp_path / "out").glob("*"))
 
 
+def test_a_picture_without_matplotlib_is_refused_before_anything_is_done(chain, recording, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    assert "spikeseg[plots]" in chain.refused("detect", recording, "--plot", "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_output_that_cannot_be_written_is_one_line(chain, tmp_path):
     npz(tmp_path / "a.npz")
     (tmp_path / "in_the_way").write_text("mine")
