@@ -69,7 +69,7 @@ def trained(folder: Path, quick: bool) -> Path:
 
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
-    ("read and check", readers, "read"), ("filter, frame, background", detect, "view_of"),
+    ("read and check", readers, "read"), ("filter", detect, "view_of"),
     ("encode and trace", detectors, "decoded"), ("blobs", tracked, "slices_of"), ("tracks", tracked, "track"),
     ("scores of events", tracked, "event_scores"), ("write", detect, "_write_npz"),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .objects_loops import connect, describe, measure
+from .objects_loops import connect, find
 
 OBJECT_DTYPE = np.dtype(
     [
@@ -213,16 +213,9 @@ def blobs_of(
     class_id: int = 0,
 ) -> Blobs:
     """`find_objects` of lit pixels alone: flat indices (n,) into a frame of `size` (H, W), rising, and their weights, float64."""
-    rows, columns = np.divmod(pixel, size[1])
-    part = connected(rows, columns, size, bridge_px)
-    sums, counts = measure(part, int(part.max(initial=-1)) + 1, rows, columns, weight)
-    kept = np.flatnonzero(counts[:, 0] >= max(min_pixels, 1))
-    kept = kept[np.argsort(-sums[kept, 0], kind="stable")]
-    objects, number = np.zeros(len(kept), OBJECT_DTYPE), np.zeros(len(counts), np.int32)
-    describe(kept, sums, counts, class_id, objects, number)
-    belongs = number[part]
-    shown = belongs > 0
-    return Blobs(objects, Labels(size, pixel[shown].astype(np.int32), belongs[shown]))
+    least = max(min_pixels, 1)
+    found = find(pixel, weight, bridge_px + 1, least, class_id, _grid(*size), _KIND)
+    return Blobs(found[0], Labels(size, *found[1:]))
 
 
 def connected(rows: np.ndarray, columns: np.ndarray, size: tuple[int, int], bridge_px: int) -> np.ndarray:
@@ -242,3 +235,4 @@ def _grid(height: int, width: int) -> np.ndarray:
 
 
 _scratch = threading.local()
+_KIND = np.empty(0, OBJECT_DTYPE)

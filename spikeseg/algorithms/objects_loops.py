@@ -70,18 +70,37 @@ def measure(part, n, rows, columns, weight):
     return sums, counts
 
 
-@compiled()
-def describe(kept, sums, counts, class_id, objects, number):
-    """Some blobs as objects.
+@compiled(allocates=True)
+def find(pixel, weight, reach, least, class_id, grid, kind):
+    """Blobs of lit pixels as objects.
 
     Args:
-        kept: int64 (n,), which blobs. sums, counts: of all, see `measure`.
-        objects: OBJECT_DTYPE (n,), filled.
-        number: int32, one for each blob, of 0: filled with the index + 1 of its object.
+        pixel, weight: int (n,), rising indices into the frame, and float64 (n,).
+        reach, grid: see `connect`.
+        least: blobs of fewer pixels are dropped.
+        kind: any array of OBJECT_DTYPE.
+
+    Returns:
+        objects, OBJECT_DTYPE, in order of falling score; int32 (m,), the pixels that belong to one; int32 (m,), its index + 1.
     """
+    n, width = pixel.size, grid.shape[1]
+    rows, columns, part = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    for i in range(n):
+        rows[i], columns[i] = pixel[i] // width, pixel[i] % width
+    blobs = connect(rows, columns, reach, grid, np.empty(n, np.int64), part)
+    sums, counts = measure(part, blobs, rows, columns, weight)
+    kept = np.flatnonzero(counts[:, 0] >= least)
+    kept = kept[np.argsort(-sums[kept, 0], kind="mergesort")]
+    objects, number = np.zeros(kept.size, kind.dtype), np.zeros(blobs, np.int32)
     for i in range(kept.size):
         k, one = kept[i], objects[i]
         one.x, one.y = sums[k, 2] / sums[k, 1], sums[k, 3] / sums[k, 1]
         one.width, one.height = counts[k, 2] - counts[k, 1] + 1, counts[k, 4] - counts[k, 3] + 1
         one.score, one.pixels, one.class_id = sums[k, 0], counts[k, 0], class_id
         number[k] = i + 1
+    lit, belongs, m = np.empty(n, np.int32), np.empty(n, np.int32), 0
+    for i in range(n):
+        if number[part[i]]:
+            lit[m], belongs[m] = pixel[i], number[part[i]]
+            m += 1
+    return objects, lit[:m].copy(), belongs[:m].copy()

@@ -196,10 +196,11 @@ def _field(seen: _Detections, tracks: Sequence[np.ndarray], known: StarField) ->
     spans = max(1, round((last - first) * 1e-6 / FIELD_S))
     edges = np.linspace(first, max(last, first + 1), spans + 1)
     measured = [(seen.t_us[hits], seen.positions[hits]) for hits in tracks]
+    times, begins = np.concatenate([*(t for t, _ in measured), []]), np.cumsum([0, *(len(t) for t, _ in measured)])[:-1]
 
     def velocity(low: float, high: float) -> np.ndarray | None:
-        near = [(t, p, np.searchsorted(t, low), np.searchsorted(t, high, "right")) for t, p in measured if t[0] <= high]
-        parts = [(t[i:j], p[i:j]) for t, p, i, j in near if j - i >= CREEPING.min_hits]
+        ranges = np.add.reduceat([times < low, times <= high], begins, 1, dtype=np.int64).T.tolist() if measured else []
+        parts = [(t[i:j], p[i:j]) for (t, p), (i, j) in zip(measured, ranges, strict=True) if j - i >= CREEPING.min_hits]
         if not parts:
             return None
         slopes = np.array([_slope(t, p) for t, p in parts])

@@ -35,7 +35,7 @@ class Background:
 
     def __init__(self, block: int = BLOCK) -> None:
         self.block = block
-        self._fired: np.ndarray | None = None
+        self._total: np.ndarray | None = None
         self._rate = np.zeros(0)
 
     def update(self, frames: np.ndarray) -> np.ndarray:
@@ -60,35 +60,27 @@ class Background:
     def _update(self, shape: tuple[int, ...], count: Callable[[int, np.ndarray], None]) -> np.ndarray:
         """Of windows (N, T, P, H, W); count(k, fired) counts the events of each pixel of window k into (P, H, W)."""
         samples, steps, polarities, height, width = shape
-        grid = -(-height // self.block), -(-width // self.block)
-        rates, blocks = np.zeros((samples, polarities, *grid), np.float32), _Blocks((height, width), grid)
+        side = block_side((height, width), (-(-height // self.block), -(-width // self.block)))
+        rows, columns = (np.diff(np.append(np.arange(0, length, side), length)) for length in (height, width))
+        pixels = rows[:, None] * columns.astype(np.float64)
+        rates, fired = np.zeros((samples, polarities, *pixels.shape), np.float32), np.empty((polarities, height, width))
         for k in range(samples):
-            fired = np.empty((polarities, height, width))
             count(k, fired)
-            rates[k] = self._next(fired, steps, blocks)
+            rates[k] = self._next(fired, side, pixels, steps)
         return rates
 
-    def _next(self, fired: np.ndarray, steps: int, blocks: _Blocks) -> np.ndarray:
-        """Rates after a window of so many steps, in which each pixel fired so often."""
+    def _next(self, fired: np.ndarray, side: int, pixels: np.ndarray, steps: int) -> np.ndarray:
+        """Rates after a window of so many steps, in which each pixel fired so often; pixels: float64 (hb, wb), of each block."""
         from . import background_loops as loops
 
-        first = self._fired is None
-        total = fired.copy() if self._fired is None else self._fired
-        if not first:
-            total += fired
-        self._fired = total
-        mean = blocks.means(fired)
-        typical = _typical(mean)
-        quiet = np.ones(fired.shape[1:], bool)
-        for events, usual in ((fired, typical), (total, _typical(blocks.means(total)))):
-            limit = _HOT_FACTOR * usual + _HOT_SIGMAS * np.sqrt(usual) + _HOT_FLOOR
-            loops.leave_out(events, limit, blocks.side, _HALO, quiet)
-        sums, counted = np.empty_like(mean), np.empty(mean.shape[1:])
-        loops.quiet_sums(fired, quiet, blocks.side, sums, counted)
-        share = counted / blocks.pixels
-        rate = np.where(share > 0, sums / blocks.pixels / np.where(share > 0, share, 1.0), typical) / steps
-        self._rate = rate if first else PAST * self._rate + (1.0 - PAST) * rate
-        return _typical(self._rate)
+        first = self._total is None
+        total = np.zeros_like(fired) if self._total is None else self._total
+        total += fired
+        rate, smooth = np.empty((2, len(fired), *pixels.shape))
+        loops.window_rate(fired, total, side, pixels, steps, (_HOT_FACTOR, _HOT_SIGMAS, _HOT_FLOOR), _HALO, rate)
+        self._total, self._rate = total, rate if first else PAST * self._rate + (1.0 - PAST) * rate
+        loops.medians(self._rate, smooth)
+        return smooth
 
 
 def estimate(frames: np.ndarray, block: int = BLOCK) -> np.ndarray:
@@ -109,34 +101,3 @@ def estimate(frames: np.ndarray, block: int = BLOCK) -> np.ndarray:
 def block_side(size: tuple[int, int], grid: tuple[int, int]) -> int:
     """Side in pixels of the square blocks when (rows, columns) of them cover a frame of (height, width)."""
     return max(-(-size[0] // grid[0]), -(-size[1] // grid[1]))
-
-
-class _Blocks:
-    """Frames of a size (H, W), cut into a grid of square blocks.
-
-    Attributes:
-        side: of a block, pixels.
-        pixels: int64 (hb, wb), pixels of each block; those cut off by the border have fewer.
-    """
-
-    def __init__(self, size: tuple[int, int], grid: tuple[int, int]) -> None:
-        self.side = block_side(size, grid)
-        rows, columns = (np.diff(np.append(np.arange(0, length, self.side), length)) for length in size)
-        self.pixels = rows[:, None] * columns
-
-    def means(self, values: np.ndarray) -> np.ndarray:
-        """Mean over each block: float64 (P, H, W) to (P, hb, wb)."""
-        from . import background_loops as loops
-
-        sums = np.empty((len(values), *self.pixels.shape))
-        loops.block_sums(values, self.side, sums)
-        return sums / self.pixels
-
-
-def _typical(blocks: np.ndarray) -> np.ndarray:
-    """Median of each block (P, hb, wb) and its neighbours; the border repeats itself."""
-    from . import background_loops as loops
-
-    middle = np.empty_like(blocks)
-    loops.medians(np.ascontiguousarray(blocks), middle)
-    return middle

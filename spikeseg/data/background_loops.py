@@ -128,3 +128,37 @@ def medians(blocks: Array, result: Array) -> None:
                 a, b = max(c - 1, 0), min(c + 1, columns - 1)
                 highest, lowest = max(low[a], low[c], low[b]), min(high[a], high[c], high[b])
                 result[p, r, c] = middle(highest, middle(mid[a], mid[c], mid[b]), lowest)
+
+
+@compiled(
+    types.void(
+        _PIXELS, _PIXELS, types.int64, types.float64[:, ::1], types.int64, types.UniTuple(types.float64, 3), types.int64, _BLOCKS
+    ),
+    allocates=True,
+)
+def window_rate(
+    fired: Array, total: Array, side: int, pixels: Array, steps: int, hot: tuple[float, float, float], halo: int, rate: Array
+) -> None:
+    """Events per pixel and step of the quiet pixels of each block (P, hb, wb); where none is quiet, what is typical there.
+
+    Args:
+        fired, total: events (P, H, W) of a window, and of all windows so far.
+        side, pixels: of the blocks; how many (hb, wb) each holds.
+        steps: of the window.
+        hot: a pixel is hot above hot[0] * m + hot[1] * sqrt(m) + hot[2] events, m being typical of its block.
+        halo: side of the square that is left out around it.
+        rate: filled.
+    """
+    mean, typical, quiet = np.empty_like(rate), np.empty_like(rate), np.ones(fired.shape[1:], np.bool_)
+    for events in (total, fired):
+        block_sums(events, side, mean)
+        mean /= pixels
+        medians(mean, typical)
+        leave_out(events, hot[0] * typical + hot[1] * np.sqrt(typical) + hot[2], side, halo, quiet)
+    counted = np.empty(pixels.shape)
+    quiet_sums(fired, quiet, side, mean, counted)
+    for p in range(rate.shape[0]):
+        for r in range(rate.shape[1]):
+            for c in range(rate.shape[2]):
+                share = counted[r, c] / pixels[r, c]
+                rate[p, r, c] = (mean[p, r, c] / pixels[r, c] / share if share > 0 else typical[p, r, c]) / steps

@@ -153,8 +153,11 @@ def locate(
 
 def pixels(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec) -> np.ndarray:
     """Where events fall in a frame, row * W + column, int64 (n,): row = floor(y * H / height), column = floor(x * W / width)."""
-    rows, columns = _tables(sensor_size, spec)
-    return np.asarray(rows[events["y"]] + columns[events["x"]])
+    from .frames_loops import pixels as fill
+
+    found = np.empty(len(events), np.int64)
+    fill(events["x"], events["y"], *_tables(sensor_size, spec), found)
+    return found
 
 
 def _tables(sensor_size: tuple[int, int], spec: FrameSpec) -> tuple[np.ndarray, np.ndarray]:

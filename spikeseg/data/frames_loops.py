@@ -69,6 +69,13 @@ def inside(t: Array, start_us: Array, window_us: int) -> int:
     return count
 
 
+@compiled(types.void(_X, _X, types.int64[::1], types.int64[::1], types.int64[::1]))
+def pixels(x: Array, y: Array, rows: Array, columns: Array, found: Array) -> None:
+    """rows[y] + columns[x] of each event."""
+    for i in range(found.size):
+        found[i] = rows[np.uint16(y[i])] + columns[np.uint16(x[i])]
+
+
 @compiled(
     types.void(_T, _X, _X, _P, _STARTS, types.int64, types.int64, _TABLE, _TABLE, types.uint64, _PLACES),
 )

@@ -166,7 +166,7 @@ def apply(events: np.ndarray, chain: Chain, *, seed: int = 0) -> tuple[np.ndarra
             for step in chain.transforms:  # type: ignore[attr-defined]
                 own = step.kept(passed)
                 kept[kept] = own
-                passed = passed[own]
+                passed = np.compress(own, passed)
             return passed, kept
         carried = np.zeros(len(events), _CARRIED)
         for name in EVENT_DTYPE.names or ():
