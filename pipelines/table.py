@@ -15,11 +15,19 @@ SHOWN = {
     "object": ("f1", "precision", "recall"),
     "object_1px": ("f1", "precision", "recall"),
     "volume": ("informedness", "sensitivity", "specificity"),
-    "track": ("coverage", "recall", "false_tracks_per_minute"),
+    "track": ("coverage", "recall", "false_tracks_per_minute", "position_error_px", "velocity_error"),
 }
-NAMES = {"roc_auc": "ROC-AUC", "f1": "F1", "iou": "IoU", "false_tracks_per_minute": "false tracks per minute"}
-FIRST, OTHER = 26, 24
-"""Widths of the columns, characters."""
+NAMES = {
+    "roc_auc": "ROC-AUC",
+    "f1": "F1",
+    "iou": "IoU",
+    "false_tracks_per_minute": "false tracks per minute",
+    "position_error_px": "position error, px",
+    "velocity_error": "velocity error",
+}
+_NONE: dict[str, list[float]] = {}
+FIRST, OTHER, BESIDE = 26, 24, 3
+"""Widths of the first column and of the others, characters; how many of these fit beside each other."""
 
 
 def table(metrics: Mapping[str, Any]) -> str:
@@ -37,14 +45,8 @@ def table(metrics: Mapping[str, Any]) -> str:
     }
     lines = []
     for mode, rows in metrics["modes"].items():
-        shown = SHOWN[mode]
-        lines.append(f"{mode}: {meaning[mode]}")
-        lines.append(" " * FIRST + "".join(f"{NAMES.get(name, name):<{OTHER}}" for name in shown).rstrip())
-        for detector, values in rows.items():
-            cells = (_cell(values[name], values["intervals"].get(name)) for name in shown)
-            title = metrics["detectors"][detector]
-            lines.append((f"  {title:<{FIRST - 2}}" + "".join(f"{cell:<{OTHER}}" for cell in cells)).rstrip())
-        lines.append("")
+        titled = [(metrics["detectors"][detector], values, values["intervals"]) for detector, values in rows.items()]
+        lines += [f"{mode}: {meaning[mode]}", *_lines(SHOWN[mode], titled), ""]
     told = f"{len(metrics['recordings'])} recordings of the {metrics['split']} split"
     if settings.get("sensor", "all") != "all":
         told += f", {settings['sensor']} alone"
@@ -60,14 +62,19 @@ def table_by_recording(metrics: Mapping[str, Any], detector: str = "network") ->
     for mode, rows in metrics["modes"].items():
         if detector not in rows:
             continue
-        shown = SHOWN[mode]
-        lines.append(f"{mode}, by recording: {title}")
-        lines.append(" " * FIRST + "".join(f"{NAMES.get(name, name):<{OTHER}}" for name in shown).rstrip())
-        for row in rows[detector]["recordings"]:
-            cells = (_cell(row.get(name), None) for name in shown)
-            lines.append((f"  {row['name']:<{FIRST - 2}}" + "".join(f"{cell:<{OTHER}}" for cell in cells)).rstrip())
-        lines.append("")
+        titled = [(row["name"], row, _NONE) for row in rows[detector]["recordings"]]
+        lines += [f"{mode}, by recording: {title}", *_lines(SHOWN[mode], titled), ""]
     return "\n".join(lines).rstrip("\n")
+
+
+def _lines(shown: Sequence[str], rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str, list[float]]]]) -> Iterator[str]:
+    """The figures `shown` of some rows, each a title, values and intervals; BESIDE of them at a time, under a head."""
+    for start in range(0, len(shown), BESIDE):
+        names = shown[start : start + BESIDE]
+        yield (" " * FIRST + "".join(f"{NAMES.get(name, name):<{OTHER}}" for name in names)).rstrip()
+        for title, values, intervals in rows:
+            cells = (_cell(values.get(name), intervals.get(name)) for name in names)
+            yield (f"  {title:<{FIRST - 2}}" + "".join(f"{cell:<{OTHER}}" for cell in cells)).rstrip()
 
 
 CSV_COLUMNS = ("mode", "detector", "recording", "figure", "value", "low", "high")

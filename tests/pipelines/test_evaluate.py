@@ -63,6 +63,15 @@ def test_the_table_shows_every_detector_in_every_mode(metrics):
     assert "95% intervals" in text and "[" in text and max(map(len, text.splitlines())) <= 100
 
 
+def test_the_table_has_errors_of_tracks(metrics):
+    changed = json.loads(json.dumps(metrics))
+    found = changed["modes"]["track"]["network"]
+    found["position_error_px"], found["velocity_error"], found["intervals"]["velocity_error"] = 0.34, 0.012, [0.01, 0.02]
+    errors = table(changed).partition("position error, px      velocity error\n")[2].partition("\n\n")[0]
+    assert f"  trained network         {'0.340':<24}0.012 [0.010, 0.020]" in errors.splitlines()
+    assert all(metrics["detectors"][name] in errors for name in metrics["modes"]["track"])
+
+
 def test_the_table_names_a_limited_scope_and_says_where_nothing_counts(metrics):
     changed = json.loads(json.dumps(metrics))
     changed["settings"]["scope"] = "labelled_span"
