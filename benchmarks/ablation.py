@@ -21,17 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from spikeseg.config import load_config
-from spikeseg.data.store import Frames
+from spikeseg.config.load import load_config
+from spikeseg.config.sections import Config
+from spikeseg.data.store.frames import Frames
+from spikeseg.detection.views import stored_view
+from spikeseg.evaluation import detectors
+from spikeseg.evaluation.results import Results
+from spikeseg.evaluation.score import subject
 from spikeseg.models import SpikeSEG
-from spikeseg.pipelines import detectors, runs
-from spikeseg.pipelines.evaluate import ALL, labelled
-from spikeseg.pipelines.prepare import STORE, prepare
-from spikeseg.pipelines.results import Results
-from spikeseg.pipelines.score import subject
-from spikeseg.pipelines.train import train
-from spikeseg.pipelines.views import stored_view
-from spikeseg.sections import Config
+from spikeseg.pipelines.stages import runs
+from spikeseg.pipelines.stages.evaluate import ALL, labelled
+from spikeseg.pipelines.stages.prepare import STORE, prepare
+from spikeseg.pipelines.stages.train import train
 
 SEEN_FROM = 0.3
 """An event's score from which it counts as seen; no figure printed here depends on it."""
@@ -146,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--set", dest="pairs", nargs="*", default=[], help="KEY=VALUE changes to all of them")
     parser.add_argument("--json", type=Path, help="where all scores go")
     given = parser.parse_args(arguments)
-    from spikeseg.config import parse_overrides
+    from spikeseg.config.load import parse_overrides
 
     chosen = [v for k, v in enumerate(VARIANTS) if not k or not given.only or any(part in v.name for part in given.only)]
     common = {

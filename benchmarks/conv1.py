@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from measure import options, table, write_json
 
-from spikeseg.config import load_config
+from spikeseg.config.load import load_config
 from spikeseg.models import SpikeSEG
 
 SIZE = (180, 240)

@@ -24,14 +24,16 @@ import torch
 from measure import options, spread, summary, table, write_json
 from prepare import Clock
 
-from spikeseg.config import load_config
+from spikeseg.config.load import load_config
+from spikeseg.config.sections import Config
 from spikeseg.data import readers
-from spikeseg.data.simulate import SimulationConfig, simulate_scene
-from spikeseg.data.simulate_noise import background_events, hot_events, refractory
-from spikeseg.data.simulate_pixels import Sensor, source_events
-from spikeseg.pipelines import detect, detectors, runs, tracked
-from spikeseg.pipelines.train import train
-from spikeseg.sections import Config
+from spikeseg.detection import tracked
+from spikeseg.evaluation import detectors
+from spikeseg.pipelines.stages import detect, runs
+from spikeseg.pipelines.stages.train import train
+from spikeseg.simulate.noise import background_events, hot_events, refractory
+from spikeseg.simulate.pixels import Sensor, source_events
+from spikeseg.simulate.recordings import SimulationConfig, simulate_scene
 
 RATE = 20_000
 """Events per second."""

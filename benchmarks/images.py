@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from measure import options, table, write_json
 
-from spikeseg.config import load_config
-from spikeseg.core.functional import dog_kernel
+from spikeseg.config.load import load_config
+from spikeseg.config.sections import Config
 from spikeseg.learning.image_training import learn
+from spikeseg.models.filters import dog_kernel
 from spikeseg.models.image_network import ImageNetwork
-from spikeseg.ops import cpu_images
-from spikeseg.sections import Config
+from spikeseg.ops.cpu import images as cpu_images
 
 SIZE = (160, 250)
 IMAGES, BY_REFERENCE = 1000, 3

@@ -35,10 +35,10 @@ from numba import njit
 from peers import norse_box, norse_exact
 from workloads import DEMO, DENSITIES, FRAMES, Night, as_lively, densities, night, percent, quick_night, random_frames
 
-from spikeseg.config import load_config
+from spikeseg.config.load import load_config
+from spikeseg.core.sparse import SpikeLists
 from spikeseg.models import SpikeSEG
 from spikeseg.ops import backend
-from spikeseg.ops.lists import SpikeLists
 from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 
 SAMPLES = 64

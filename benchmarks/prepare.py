@@ -28,13 +28,18 @@ import numpy as np
 import tonic.transforms
 from measure import interleaved, nothing, number, options, peak_memory, rates, ratios, spread, summary, table, write_json
 
-from spikeseg.config import load_config
-from spikeseg.data import background, frames, staging, store, store_plan
+from spikeseg.config.load import load_config
+from spikeseg.config.sections import Config
 from spikeseg.data.datasets import ebssa
+from spikeseg.data.frames import background
+from spikeseg.data.frames import framing as frames
 from spikeseg.data.recording import EVENT_DTYPE
-from spikeseg.pipelines import prepare, run, simulate
-from spikeseg.pipelines.console import LOGGER
-from spikeseg.sections import Config
+from spikeseg.data.store import frames as store
+from spikeseg.data.store import plan as store_plan
+from spikeseg.data.store import staging
+from spikeseg.pipelines.runtime import stage as run
+from spikeseg.pipelines.runtime.console import LOGGER
+from spikeseg.pipelines.stages import prepare, simulate
 
 SENSORS = {"180x240": (240, 180), "240x304": (304, 240)}
 """(width, height) by the size of the frames."""

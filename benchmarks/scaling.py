@@ -26,9 +26,9 @@ from measure import interleaved, nothing, options, peak_memory, rates, spread, s
 from training import QUICK_INPUT, WARM_UP, Side, fresh, warmed_up
 from workloads import CONV2_INPUT, demo_rule, percent, random_lists
 
-from spikeseg.data.store import Spikes, SpikeWriter
+from spikeseg.data.store.frames import Spikes, SpikeWriter
+from spikeseg.learning import blocks as stage_blocks
 from spikeseg.ops import backend
-from spikeseg.pipelines import blocks as stage_blocks
 
 SIZES = (1_000, 10_000, 100_000)
 DENSITY = 0.003

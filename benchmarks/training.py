@@ -33,8 +33,8 @@ from measure import interleaved, nothing, options, peak_memory, rates, ratios, s
 from peers import DenseLearner
 from workloads import CONV2_INPUT, DENSITIES, demo_rule, night, percent, quick_night, random_lists, streaks
 
+from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops import backend
-from spikeseg.ops.lists import SpikeLists
 from spikeseg.ops.types import LearningState, Rule
 
 MAPS, KERNEL = 36, 5

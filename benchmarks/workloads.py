@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spikeseg.config import load_config
-from spikeseg.data.store import Frames, Spikes
+from spikeseg.config.load import load_config
+from spikeseg.core.sparse import SpikeLists
+from spikeseg.data.store.frames import Frames, Spikes
 from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.models import SpikeSEG
-from spikeseg.models.background import adaptive_threshold
-from spikeseg.ops import cpu
-from spikeseg.ops.lists import SpikeLists
+from spikeseg.models.adaptive_threshold import adaptive_threshold
+from spikeseg.ops.cpu import layers as cpu
 from spikeseg.ops.types import BlockThreshold, Layer, Rule
 
 DENSITIES = (0.001, 0.01, 0.05)
@@ -151,9 +151,9 @@ class Night:
 
 def night(recordings: int = 12, duration_s: float = 8.0, max_epochs: int = 20) -> Night:
     """Simulate, prepare and train by the demo's configuration, in a temporary folder."""
-    from spikeseg.pipelines.console import LOGGER
-    from spikeseg.pipelines.prepare import STORE, prepare
-    from spikeseg.pipelines.train import train
+    from spikeseg.pipelines.runtime.console import LOGGER
+    from spikeseg.pipelines.stages.prepare import STORE, prepare
+    from spikeseg.pipelines.stages.train import train
 
     LOGGER.setLevel("WARNING")
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from spikeseg.errors import InputError
-
-from .cli_cache import cache_command
-from .cli_classify import classify_command
-from .cli_common import CHECKPOINT, network_for, say
-from .cli_detect import detect_command
-from .cli_info import info_command
-from .options import Request, shared
-from .run import MANIFEST, Done, read_manifest
+from spikeseg.pipelines.commands.cache import cache_command
+from spikeseg.pipelines.commands.classify import classify_command
+from spikeseg.pipelines.commands.common import CHECKPOINT, network_for, say
+from spikeseg.pipelines.commands.detect import detect_command
+from spikeseg.pipelines.commands.info import info_command
+from spikeseg.pipelines.commands.options import Request, shared
+from spikeseg.pipelines.runtime.stage import MANIFEST, Done, read_manifest
 
 if TYPE_CHECKING:
-    from spikeseg.sections import Config
+    from spikeseg.config.sections import Config
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -71,7 +70,7 @@ def simulate(request: Request, out: Path | None, output: str | None, format: str
       spikeseg simulate sky --recordings 6 --difficulty hard --sensor both
       spikeseg prepare --dataset ebssa --data-root sky
     """
-    from .simulate import into_folder
+    from spikeseg.pipelines.stages.simulate import into_folder
 
     folder = out or (Path(output) if output else None)
     if folder is None or (out and output):
@@ -92,8 +91,8 @@ def prepare(request: Request, strict: bool, output: str | None) -> None:
     Example: your own recordings, in any format that can be read
       spikeseg prepare --dataset files --data-root ~/recordings
     """
-    from .prepare import STORE
-    from .prepare import prepare as run
+    from spikeseg.pipelines.stages.prepare import STORE
+    from spikeseg.pipelines.stages.prepare import prepare as run
 
     request = request.also("cache_dir", output)
     cfg = request.load()
@@ -148,7 +147,7 @@ def train_layer_command(
     Example: the second layer with another learning rate
       spikeseg train-layer conv2 --set stdp.lr_plus=0.004
     """
-    from .train_layer import learned_layers, train_layer
+    from spikeseg.pipelines.stages.train_layer import learned_layers, train_layer
 
     request = request.also("output_dir", output)
     cfg = request.load(stored=_stored(resume))
@@ -173,8 +172,8 @@ def train_command(request: Request, resume: str | None, name: str, no_tensorboar
       spikeseg train -c config --paper igarss2023 --data-root ~/EBSSA --name ebssa
       spikeseg train --resume runs/ebssa
     """
-    from .train import train
-    from .train_layer import learned_layers
+    from spikeseg.pipelines.stages.train import train
+    from spikeseg.pipelines.stages.train_layer import learned_layers
 
     request = request.also("output_dir", output)
     cfg = request.load(stored=_stored(resume))
@@ -190,7 +189,7 @@ def _after(cfg: Config, request: Request) -> str:
 
 def _stored(resume: str | None) -> Config | None:
     """The configuration of the run that is to be resumed."""
-    from .runs import config_beside
+    from spikeseg.pipelines.stages.runs import config_beside
 
     return config_beside(Path(resume)) if resume else None
 
@@ -240,8 +239,8 @@ def evaluate_command(
     Example: one camera's objects, found within 3 px, recording by recording
       spikeseg evaluate --mode object --sensor DAVIS --spatial-tolerance 3 --per-recording
     """
-    from .evaluate import METRICS, TABLE, evaluate
-    from .table import table, table_by_recording
+    from spikeseg.evaluation.tables import table, table_by_recording
+    from spikeseg.pipelines.stages.evaluate import METRICS, TABLE, evaluate
 
     request = request.also("tracking.object_threshold", threshold)
     request = request.also("evaluation.spatial_tolerance_px", spatial_tolerance)
@@ -273,8 +272,8 @@ def sweep_command(request: Request, checkpoint: Path | None, split: str, output:
       spikeseg sweep
       spikeseg evaluate --set evaluation.readout=calibrated
     """
-    from .sweep import SWEEP, TABLE, sweep
-    from .sweep_points import table
+    from spikeseg.evaluation.thresholds import table
+    from spikeseg.pipelines.stages.sweep import SWEEP, TABLE, sweep
 
     cfg, network = network_for(request, checkpoint)
     copy = Path(output) if output else None
@@ -299,9 +298,9 @@ def cross_validate_command(request: Request, folds: int, final: bool, no_tensorb
     Example: three folds of the built-in recordings, with a copy of the table
       spikeseg cross-validate --folds 3 -o folds.csv
     """
-    from .cross_validate import RESULT, TABLE, cross_validate
-    from .folds import table
-    from .table import table as metrics_table
+    from spikeseg.evaluation.folds import table
+    from spikeseg.evaluation.tables import table as metrics_table
+    from spikeseg.pipelines.stages.cross_validate import RESULT, TABLE, cross_validate
 
     cfg = request.load()
     copy = Path(output) if output else None
@@ -323,7 +322,7 @@ def status_command(request: Request, output: str | None) -> None:
     Example:
       spikeseg status --set stdp.lr_plus=0.004
     """
-    from .status import status
+    from spikeseg.pipelines.stages.status import status
 
     request = request.also("output_dir", output)
     stages = status(request.load())
@@ -344,11 +343,11 @@ def demo_command(request: Request, output: str | None) -> None:
     Example: with brighter or dimmer satellites
       spikeseg demo --set simulate.difficulty=hard
     """
-    from .demo import demo
-    from .evaluate import METRICS
-    from .prepare import STORE
-    from .table import table
-    from .train_layer import learned_layers
+    from spikeseg.evaluation.tables import table
+    from spikeseg.pipelines.stages.demo import demo
+    from spikeseg.pipelines.stages.evaluate import METRICS
+    from spikeseg.pipelines.stages.prepare import STORE
+    from spikeseg.pipelines.stages.train_layer import learned_layers
 
     cfg = request.also("output_dir", output).load()
     made = demo(cfg, force=request.force)

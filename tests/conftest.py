@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 import torch
 
-from spikeseg.config import load_config
-from spikeseg.data.store import Frames, Spikes
+from spikeseg.config.load import load_config
+from spikeseg.config.sections import Config
+from spikeseg.core.sparse import SpikeLists
+from spikeseg.data.store.frames import Frames, Spikes
 from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer, checkpoint
-from spikeseg.ops.lists import SpikeLists
-from spikeseg.pipelines import prepare, train_layer
-from spikeseg.pipelines.console import LOGGER
-from spikeseg.sections import Config
+from spikeseg.pipelines.runtime.console import LOGGER
+from spikeseg.pipelines.stages import prepare, train_layer
 
 WIDTH, HEIGHT = 16, 12
 DURATION_US = 800_000
@@ -238,7 +238,7 @@ def interrupted_after(batches: int, number: int = signal.SIGINT) -> Iterator[Non
             signal.raise_signal(number)
         learn(trainer, lists, order)
 
-    with mock.patch.object(LayerTrainer, "learn", one), mock.patch("spikeseg.pipelines.training_loop.AT_A_TIME", 1):
+    with mock.patch.object(LayerTrainer, "learn", one), mock.patch("spikeseg.pipelines.stages.training_loop.AT_A_TIME", 1):
         yield
 
 
@@ -250,7 +250,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 @pytest.fixture
 def world(the_world: World) -> Iterator[World]:
     """The tiny world, without what takes longest in it: waiting for the disk, and asking git."""
-    with mock.patch("os.fsync"), mock.patch("spikeseg.pipelines.manifest.git_revision", return_value=None):
+    with mock.patch("os.fsync"), mock.patch("spikeseg.pipelines.runtime.manifest.git_revision", return_value=None):
         yield the_world
 
 

@@ -71,7 +71,8 @@ def test_the_wheel_puts_spikeseg_alone_into_site_packages(installed):
 def test_the_wheel_holds_every_module_and_configuration(installed):
     sources = {f"spikeseg/{path.relative_to(ROOT / 'spikeseg').as_posix()}" for path in ROOT.glob("spikeseg/**/*.py")}
     for folder in ("pipelines", "configs"):
-        sources |= {f"spikeseg/{folder}/{path.name}" for path in (ROOT / folder).iterdir() if path.suffix in (".py", ".yaml")}
+        kept = (path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml"))
+        sources |= {f"spikeseg/{folder}/{path.relative_to(ROOT / folder).as_posix()}" for path in kept}
     assert {p.relative_to(installed).as_posix() for p in (installed / "spikeseg").rglob("*") if p.is_file()} == sources
 
 
@@ -95,7 +96,7 @@ def test_requirements_are_ranges(installed):
     "statement",
     [
         "from spikeseg.config import load_config; assert load_config('demo').experiment_name == 'demo'",
-        "from spikeseg.sections import STDPConfig; assert STDPConfig.from_paper('kheradpisheh2018').lr_plus == 0.004",
+        "from spikeseg.config.sections import STDPConfig; assert STDPConfig.from_paper('kheradpisheh2018').lr_plus == 0.004",
         "from spikeseg.pipelines.cli import main",
         "import spikeseg; assert not [name for name in sys.modules if name.startswith('spikeseg.')]",
         "import spikeseg.config; assert 'torch' not in sys.modules and 'click' not in sys.modules",

@@ -6,8 +6,9 @@ from collections import Counter
 
 import numpy as np
 
-from .readers.raw import find_fields
-from .readers.text import WORDS, delimiter_of, split_line
+from spikeseg.data.readers.raw import find_fields
+from spikeseg.data.readers.text import WORDS, delimiter_of, split_line
+
 from .recording import EVENT_DTYPE
 
 LONGEST_LINE = 4096

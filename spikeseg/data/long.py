@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeseg.data import checks
-from spikeseg.data.readers import Stream, read_stream
-from spikeseg.data.recording import EVENT_DTYPE
-from spikeseg.data.sensors import SENSOR_SIZES, Fit
+from . import checks
+from .readers import Stream, read_stream
+from .recording import EVENT_DTYPE
+from .sensors import SENSOR_SIZES, Fit
 
 
 def iter_events(

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spikeseg.data import checks
 from spikeseg.errors import InputError
+
+from . import checks
 
 EVENT_DTYPE = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")])
 """One event: t in µs, x and y in pixels (0-based, origin top left), p True for ON."""

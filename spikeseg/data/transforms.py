@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.errors import InputError
+
+from .recording import EVENT_DTYPE
 
 Chain = Callable[[np.ndarray], np.ndarray]
 """Events in, events out: structured arrays with the fields of EVENT_DTYPE and the field i."""

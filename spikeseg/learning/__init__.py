@@ -1,6 +1,6 @@
 """Learning without labels: STDP, winner-take-all, homeostasis, convergence, and the layer trainer."""
 
-from spikeseg.sections import STDPConfig, WTAConfig, WTAMode
+from spikeseg.config.sections import STDPConfig, WTAConfig, WTAMode
 
 from .convergence import Convergence, convergence_index, near_duplicates
 from .homeostasis import recover

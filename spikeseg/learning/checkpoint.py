@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 import torch
 
-from spikeseg.config import from_dict, to_dict
+from spikeseg.config.load import from_dict, to_dict
+from spikeseg.config.sections import Config
 from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
-from spikeseg.sections import Config
 
 FORMAT = "spikeseg-checkpoint"
 VERSION = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from spikeseg.sections import ConvergenceConfig
+from spikeseg.config.sections import ConvergenceConfig
 
 NEAR_DUPLICATE_COSINE = 0.95
 

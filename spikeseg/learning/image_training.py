@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikeseg.config.sections import Config
 from spikeseg.core.neurons import LeakMode
+from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.ops import backend as ops_backend
-from spikeseg.ops.lists import SpikeLists
 from spikeseg.ops.types import LearningState, Rule
-from spikeseg.sections import Config
 
 from .convergence import convergence_index, near_duplicates
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from spikeseg.config.sections import HomeostasisConfig, WTAConfig
 from spikeseg.ops.types import Competition, MapRule
-from spikeseg.sections import HomeostasisConfig, WTAConfig
 
 
 def map_rule(config: HomeostasisConfig) -> MapRule | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spikeseg.ops import reference as ops
-from spikeseg.sections import ConvergenceConfig, STDPConfig
+from spikeseg.config.sections import ConvergenceConfig, STDPConfig
+from spikeseg.ops.reference import layers as ops
 
 from .convergence import convergence_index
 

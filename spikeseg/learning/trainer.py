@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikeseg.config.sections import ConvergenceConfig, HomeostasisConfig, STDPConfig, WTAConfig
+from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
 from spikeseg.models.encoder import LAYERS
 from spikeseg.ops import backend as ops_backend
-from spikeseg.ops.lists import SpikeLists
 from spikeseg.ops.types import LearningState, Rule
-from spikeseg.sections import ConvergenceConfig, HomeostasisConfig, STDPConfig, WTAConfig
 
 from .convergence import Convergence, convergence_index, near_duplicates
 from .homeostasis import recover

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spikeseg.ops import reference as ops
-from spikeseg.sections import WTAConfig
+from spikeseg.config.sections import WTAConfig
+from spikeseg.ops.reference import layers as ops
 
 from .rules import competition_rule
 

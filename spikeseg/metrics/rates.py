@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spikeseg.sections import EvaluationConfig
+from spikeseg.config.sections import EvaluationConfig
 
 RESAMPLES: int = EvaluationConfig.bootstrap
 CONFIDENCE: float = EvaluationConfig.confidence

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spikeseg.sections import EvaluationConfig
+from spikeseg.config.sections import EvaluationConfig
 
 from .rates import CONFIDENCE, RESAMPLES, columns, ratio, summary
 from .truth import MAX_GAP_US, positions

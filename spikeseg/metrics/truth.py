@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spikeseg.sections import EvaluationConfig
+from spikeseg.config.sections import EvaluationConfig
 
 MAX_GAP_US: float = 1000 * EvaluationConfig.max_label_gap_ms
 """Longest time between two labels of an object, µs, over which its position is interpolated."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from spikeseg.sections import EvaluationConfig
+from spikeseg.config.sections import EvaluationConfig
 
 from .rates import CONFIDENCE, RESAMPLES, columns, rates, summary
 from .truth import MAX_GAP_US, disc_pixels, positions

@@ -1,6 +1,6 @@
 """The decoder: classification spikes traced back to the pixels that caused them, through tied weights [Kirkland 2020].
 
-conv3, pool2, conv2, pool1 and conv1 are undone in turn; the meaning is that of `spikeseg.ops.reference_trace.trace`.
+conv3, pool2, conv2, pool1 and conv1 are undone in turn; the meaning is that of `spikeseg.ops.reference.tracing.trace`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from spikeseg.core.sparse import EventLists, Sparse, SpikeLists
 from spikeseg.ops import backend as ops_backend
-from spikeseg.ops.lists import EventLists, Sparse, SpikeLists
 from spikeseg.ops.types import PooledSpikes
 
 if TYPE_CHECKING:

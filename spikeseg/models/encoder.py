@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikeseg.core.functional import dog_bank, gabor_bank
+from spikeseg.config.sections import HomeostasisConfig, ModelConfig
 from spikeseg.core.grid import LIMIT, check_range
-from spikeseg.core.layers import SpikePool2d, SpikingConv2d
 from spikeseg.core.neurons import LeakMode
+from spikeseg.core.sparse import EventLists
 from spikeseg.errors import InputError
 from spikeseg.ops import backend as ops_backend
-from spikeseg.ops.lists import EventLists
-from spikeseg.ops.reference import first_spike_steps
+from spikeseg.ops.reference.layers import first_spike_steps
 from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
-from spikeseg.sections import HomeostasisConfig, ModelConfig
 
-from .background import adaptive_threshold
+from .adaptive_threshold import adaptive_threshold
+from .filters import dog_bank, gabor_bank
+from .layers import SpikePool2d, SpikingConv2d
 
 LAYERS = ("conv1", "conv2", "conv3")
 POOLS = {"conv1": "pool1", "conv2": "pool2"}
@@ -135,8 +135,8 @@ class Encoder(nn.Module):
 
         Args:
             frames: one step (P, H, W), a sequence (T, P, H, W) or a batch of sequences (T, B, P, H, W); whole numbers.
-            background: background events per pixel and step ([B,] P, h, w), in blocks (`spikeseg.data.background`); used when
-                `model.background_adaptive` is on, and None means none is known: the thresholds stay as they are.
+            background: background events per pixel and step ([B,] P, h, w), in blocks (`spikeseg.data.frames.background`); used
+                when `model.background_adaptive` is on, and None means none is known: the thresholds stay as they are.
             upto: the last layer to run (its pool included).
 
         Raises:

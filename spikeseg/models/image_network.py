@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikeseg.config.sections import ImagesConfig, STDPConfig
 from spikeseg.core.grid import check_range
+from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
-from spikeseg.ops import cpu_images, reference_images
-from spikeseg.ops.lists import SpikeLists
+from spikeseg.ops.cpu import images as cpu_images
+from spikeseg.ops.reference import images as reference_images
 from spikeseg.ops.types import OnceLayer
-from spikeseg.sections import ImagesConfig, STDPConfig
 
 BACKENDS = {"reference": reference_images, "cpu": cpu_images}
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikeseg.ops.lists import EventLists
+from spikeseg.config.sections import HomeostasisConfig, ModelConfig, STDPConfig
+from spikeseg.core.sparse import EventLists
 from spikeseg.ops.types import PooledSpikes
-from spikeseg.sections import HomeostasisConfig, ModelConfig, STDPConfig
 
 from .decoder import decode, spikes_of
 from .encoder import Encoder, EncoderOutput
@@ -65,7 +65,7 @@ class SpikeSEG(nn.Module):
             paper: name of the preset (configs/<paper>.yaml names its sources).
             changes: keys of the model section, such as ``n_classes=1``.
         """
-        from spikeseg.config import load_config
+        from spikeseg.config.load import load_config
 
         config = load_config(None, {f"model.{key}": value for key, value in changes.items()}, paper=paper)
         return cls.from_config(

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from spikeseg.core.neurons import LeakMode
-
-from .lists import SpikeLists
+from spikeseg.core.sparse import SpikeLists
 
 WTA_MODES = ("global", "local", "both")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikeseg.plots import require_matplotlib
+from . import require_matplotlib
 
 if TYPE_CHECKING:
     from spikeseg.models.image_network import ImageNetwork

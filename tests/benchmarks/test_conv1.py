@@ -1,6 +1,6 @@
 """The benchmark of conv1: at the preset's settings a faint streak passes and background activity hardly does."""
 
-from spikeseg.config import load_config
+from spikeseg.config.load import load_config
 
 
 def test_a_quick_run_tells_the_presets_threshold_from_one_that_passes_everything(quick):

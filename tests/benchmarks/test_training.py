@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops import reference
-from spikeseg.ops.lists import SpikeLists
+from spikeseg.core.sparse import SpikeLists
+from spikeseg.ops.reference import layers as reference
 from spikeseg.ops.types import LearningState, MapRule, Rule
 
 

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.data.background import estimate
-from spikeseg.data.frames import FrameSpec, frame
+from spikeseg.data.frames.background import estimate
+from spikeseg.data.frames.framing import FrameSpec, frame
 from spikeseg.data.long import iter_events
 from spikeseg.data.readers import Columns, Stream
 from spikeseg.data.recording import checked
 from spikeseg.data.sensors import SENSOR_SIZES, fitting_sensor
-from spikeseg.data.staging import stage, stage_long, streams
-from spikeseg.data.store import Frames, FramesWriter
+from spikeseg.data.store.frames import Frames, FramesWriter
+from spikeseg.data.store.staging import stage, stage_long, streams
 from spikeseg.data.transforms import build
 from spikeseg.errors import InputError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spikeseg.config import load_config
+from spikeseg.config.load import load_config
 from spikeseg.errors import InputError
 from spikeseg.learning import checkpoint
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from spikeseg.config.sections import ConvergenceConfig
 from spikeseg.learning import Convergence, convergence_index, near_duplicates
-from spikeseg.sections import ConvergenceConfig
 
 
 def convergence(wins=(20, 20), **changes):

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
+from spikeseg.config.sections import HomeostasisConfig
 from spikeseg.learning import recover
 from spikeseg.learning.rules import map_rule
-from spikeseg.ops.reference import map_homeostasis
+from spikeseg.ops.reference.layers import map_homeostasis
 from spikeseg.ops.types import LearningState, MapRule, Rule
-from spikeseg.sections import HomeostasisConfig
 
 RULE = MapRule(rest=1.0, plus=0.5, tau=10.0, top=2.0)
 

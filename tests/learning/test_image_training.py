@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from spikeseg.config import load_config
+from spikeseg.config.load import load_config
 from spikeseg.core.neurons import LeakMode
+from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.learning import image_training
 from spikeseg.learning.image_training import learn
 from spikeseg.models.image_network import ImageNetwork
-from spikeseg.ops import reference
-from spikeseg.ops.lists import SpikeLists
+from spikeseg.ops.reference import layers as reference
 from spikeseg.ops.types import LearningState, Rule
 
 

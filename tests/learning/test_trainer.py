@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from spikeseg.config.sections import ConvergenceConfig, HomeostasisConfig, ModelConfig, STDPConfig, WTAConfig
+from spikeseg.core.sparse import SpikeLists
 from spikeseg.learning import LayerTrainer, WTAMode, convergence_index
 from spikeseg.models import SpikeSEG
-from spikeseg.ops.lists import SpikeLists
-from spikeseg.sections import ConvergenceConfig, HomeostasisConfig, ModelConfig, STDPConfig, WTAConfig
 
 HOMEOSTASIS = HomeostasisConfig(theta_rest=1.0, theta_plus=0.1, tau_theta=200.0, theta_max=50.0)
 

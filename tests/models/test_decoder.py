@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from spikeseg.config.sections import ModelConfig
 from spikeseg.models import SpikeSEG, decode
 from spikeseg.models.decoder import spikes_of
 from spikeseg.ops.types import PooledSpikes
-from spikeseg.sections import ModelConfig
 
 
 def network(delay, **changes):

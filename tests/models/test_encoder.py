@@ -1,12 +1,12 @@
 import pytest
 import torch
 
+from spikeseg.config.sections import ModelConfig
 from spikeseg.core.grid import SCALE
 from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
-from spikeseg.models.background import adaptive_threshold
-from spikeseg.ops import reference as ops
-from spikeseg.sections import ModelConfig
+from spikeseg.models.adaptive_threshold import adaptive_threshold
+from spikeseg.ops.reference import layers as ops
 
 
 def network(**changes):

@@ -6,10 +6,10 @@ from hypothesis import given as given_
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from spikeseg.config.sections import ImagesConfig, STDPConfig
+from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.models.image_network import ImageNetwork
-from spikeseg.ops.lists import SpikeLists
-from spikeseg.sections import ImagesConfig, STDPConfig
 
 SMALL = {"maps": (5, 7), "thresholds": (3.0, 4.0), "grid": 2}
 

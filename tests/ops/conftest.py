@@ -21,7 +21,8 @@ def device() -> torch.device:
 def triton_ops() -> ModuleType:
     """`spikeseg.ops.cuda`."""
     pytest.importorskip("triton", reason="the cuda backend needs triton")
-    from spikeseg.ops import cuda, cuda_kernels
+    from spikeseg.ops.cuda import layers as cuda
+    from spikeseg.ops.cuda import neuron_kernels as cuda_kernels
 
     if not torch.cuda.is_available() and type(cuda_kernels.look).__name__ != "InterpretedFunction":
         pytest.skip("triton was imported before TRITON_INTERPRET=1 could be set: run tests/ops by itself")
@@ -33,7 +34,7 @@ def meaning(monkeypatch) -> ModuleType:
     """`spikeseg.ops.reference`; on a bare GPU machine without Norse, on the recurrence that Norse is tested against."""
     from spikeseg.core.grid import snap
     from spikeseg.core.neurons import LeakMode, NeuronStep
-    from spikeseg.ops import reference
+    from spikeseg.ops.reference import layers as reference
 
     def step(current, state, threshold, mode, leak):
         if mode is LeakMode.SUBTRACTIVE:

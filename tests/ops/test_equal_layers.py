@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops import cpu, cpu_chain, cpu_memory, reference
-from spikeseg.ops.lists import EventLists
+from spikeseg.core.sparse import EventLists
+from spikeseg.ops.cpu import chain as cpu_chain
+from spikeseg.ops.cpu import layers as cpu
+from spikeseg.ops.cpu import memory as cpu_memory
+from spikeseg.ops.reference import layers as reference
 from spikeseg.ops.types import WTA_MODES, BlockThreshold, Layer
 
 MEMBRANES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 819 / 4096), (LeakMode.MULTIPLICATIVE, 3001 / 4096)]
@@ -266,7 +269,7 @@ def test_near_the_end_of_the_exact_range(backend):
 @settings(max_examples=6, deadline=None, derandomize=True)
 @chains
 def test_chains_of_the_cuda_kernels(**given_):
-    from spikeseg.ops import cuda
+    from spikeseg.ops.cuda import layers as cuda
 
     if torch.cuda.is_available():
         pytest.skip("with a GPU, test_cuda_full.py compares")

@@ -10,8 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops import cpu, cpu_memory, reference
-from spikeseg.ops.lists import SpikeLists
+from spikeseg.core.sparse import SpikeLists
+from spikeseg.ops.cpu import layers as cpu
+from spikeseg.ops.cpu import memory as cpu_memory
+from spikeseg.ops.reference import layers as reference
 from spikeseg.ops.types import WTA_MODES, Competition, LearningState, MapRule, Rule
 
 MEMBRANES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 819 / 4096), (LeakMode.MULTIPLICATIVE, 3001 / 4096)]

@@ -6,9 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.core.functional import dog_kernel
-from spikeseg.ops import cpu_images, reference_images
-from spikeseg.ops.lists import SpikeLists
+from spikeseg.core.sparse import SpikeLists
+from spikeseg.models.filters import dog_kernel
+from spikeseg.ops.cpu import images as cpu_images
+from spikeseg.ops.reference import images as reference_images
 from spikeseg.ops.types import OnceLayer
 
 BOTH = pytest.mark.parametrize("ops", [reference_images, cpu_images], ids=["reference", "cpu"])

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from spikeseg.config import load_config
+from spikeseg.config.load import load_config
 from spikeseg.data.recording import EVENT_DTYPE, Recording
-from spikeseg.data.simulate_noise import background_events, hot_events, refractory
-from spikeseg.data.simulate_pixels import Sensor
-from spikeseg.data.simulate_scene import DIFFICULTIES, draw_scene
-from spikeseg.data.store import Frames
-from spikeseg.pipelines import answers, detectors, evaluate, runs, train
-from spikeseg.pipelines.detect import detect_recording, reading_of
-from spikeseg.pipelines.prepare import STORE, find_frames, prepare
-from spikeseg.pipelines.results import CONTROL, Results
+from spikeseg.data.store.frames import Frames
+from spikeseg.evaluation import detectors
+from spikeseg.evaluation.results import CONTROL, Results
+from spikeseg.pipelines.stages import answers, evaluate, runs, train
+from spikeseg.pipelines.stages.detect import detect_recording, reading_of
+from spikeseg.pipelines.stages.prepare import STORE, find_frames, prepare
+from spikeseg.simulate.noise import background_events, hot_events, refractory
+from spikeseg.simulate.pixels import Sensor
+from spikeseg.simulate.scene import DIFFICULTIES, draw_scene
 
 SHORT = {
     "device": "cpu",

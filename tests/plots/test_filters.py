@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from spikeseg.config.sections import ImagesConfig, STDPConfig
 from spikeseg.models.image_network import ImageNetwork
 from spikeseg.plots.filters import filters_png, preferred
-from spikeseg.sections import ImagesConfig, STDPConfig
 
 
 def network(**changes):

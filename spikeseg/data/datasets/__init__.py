@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from spikeseg.data.datasets import ebssa, files, nmnist
-from spikeseg.data.datasets.entry import Entry, fingerprint
+from . import ebssa, files, nmnist
+from .entry import Entry, fingerprint
 
 __all__ = ["DATASETS", "Entry", "fingerprint"]
 

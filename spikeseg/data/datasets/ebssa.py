@@ -17,21 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeseg.data.datasets.entry import (
-    Entry,
-    checked_root,
-    checked_sensor,
-    combined,
-    files_below,
-    fingerprint,
-    unique_names,
-)
 from spikeseg.data.readers import Raw, read_raw
 from spikeseg.data.readers.hdf5 import opened
 from spikeseg.data.readers.numpy_files import read_npz_arrays
 from spikeseg.data.recording import TRUTH_DTYPE, Recording, checked
 from spikeseg.data.sensors import EBSSA_SIZES, named_sensor
 from spikeseg.errors import InputError
+
+from .entry import Entry, checked_root, checked_sensor, combined, files_below, fingerprint, unique_names
 
 H5_NAME = "labelled_ebssa.h5"
 PUBLISHED_BYTES, PUBLISHED_SHA256 = 12_106_528_328, "50a54035"

@@ -7,12 +7,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from spikeseg.data.datasets.entry import Entry, checked_root, combined, files_below, fingerprint, unique_names
 from spikeseg.data.long import LongEvents, iter_events
 from spikeseg.data.readers import read
 from spikeseg.data.readers.labels import SUFFIX, labels_of, read_labels
 from spikeseg.data.recording import Recording
 from spikeseg.errors import InputError
+
+from .entry import Entry, checked_root, combined, files_below, fingerprint, unique_names
 
 
 def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:

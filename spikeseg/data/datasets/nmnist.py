@@ -10,9 +10,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from spikeseg.data.datasets.entry import Entry, checked_root, files_below, fingerprint, unique_names
-from spikeseg.data.datasets.files import load
 from spikeseg.errors import InputError
+
+from .entry import Entry, checked_root, files_below, fingerprint, unique_names
+from .files import load
 
 DIGITS = frozenset("0123456789")
 

@@ -8,22 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeseg.data.readers.aedat2 import stream_aedat2
-from spikeseg.data.readers.aedat3 import stream_aedat3
-from spikeseg.data.readers.aedat4 import stream_aedat4
-from spikeseg.data.readers.ebssa_mat import read_hdf5, read_mat5
-from spikeseg.data.readers.event_stream import stream_es
-from spikeseg.data.readers.formats import detect
-from spikeseg.data.readers.hdf5_events import stream_hdf5_events
-from spikeseg.data.readers.nmnist import read_nmnist
-from spikeseg.data.readers.numpy_files import stream_npy, stream_npz
-from spikeseg.data.readers.prophesee import stream_dat, stream_evt2, stream_evt3
-from spikeseg.data.readers.raw import Columns, Raw, Stream
-from spikeseg.data.readers.rosbag import stream_rosbag
-from spikeseg.data.readers.text import stream_text
 from spikeseg.data.recording import Recording, checked
 from spikeseg.data.sensors import SENSOR_SIZES, fitting_sensor, named_sensor
 from spikeseg.errors import InputError
+
+from .aedat2 import stream_aedat2
+from .aedat3 import stream_aedat3
+from .aedat4 import stream_aedat4
+from .ebssa_mat import read_hdf5, read_mat5
+from .event_stream import stream_es
+from .formats import detect
+from .hdf5_events import stream_hdf5_events
+from .nmnist import read_nmnist
+from .numpy_files import stream_npy, stream_npz
+from .prophesee import stream_dat, stream_evt2, stream_evt3
+from .raw import Columns, Raw, Stream
+from .rosbag import stream_rosbag
+from .text import stream_text
 
 __all__ = ["READ", "Columns", "Raw", "Stream", "read", "read_raw", "read_stream", "streamed"]
 

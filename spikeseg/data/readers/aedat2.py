@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikeseg.data.readers.binary import blocks, cut, opened, text_line, unwrapped, whole
-from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 from spikeseg.errors import InputError
+
+from .binary import blocks, cut, opened, text_line, unwrapped, whole
+from .raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 
 MAGIC = b"#!AER-DAT2"
 RECORD = np.dtype([("address", ">u4"), ("t", ">u4")])

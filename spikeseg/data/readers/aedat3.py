@@ -13,9 +13,10 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from spikeseg.data.readers.binary import LINE_BYTES, cut, opened, text_line
-from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 from spikeseg.errors import InputError
+
+from .binary import LINE_BYTES, cut, opened, text_line
+from .raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 
 VERSION = "#!AER-DAT3.1"
 END_OF_HEADER = "#!END-HEADER"

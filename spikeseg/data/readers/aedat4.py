@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 from spikeseg.errors import InputError
+
+from .raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 
 MAGIC = b"#!AER-DAT4.0\r\n"
 PLAIN, LZ4 = 0, (1, 2)

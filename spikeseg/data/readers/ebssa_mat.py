@@ -13,11 +13,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from spikeseg.data.readers.hdf5 import child, column, is_matlab_empty, opened
-from spikeseg.data.readers.mat5 import Value, load_mat5
-from spikeseg.data.readers.raw import Raw
 from spikeseg.data.sensors import EBSSA_SIZES, fitting_sensor, named_sensor
 from spikeseg.errors import InputError
+
+from .hdf5 import child, column, is_matlab_empty, opened
+from .mat5 import Value, load_mat5
+from .raw import Raw
 
 LABEL_FIELDS = ("ts", "x", "y", "id")
 EVENT_FIELDS = ("ts", "x", "y", "p")

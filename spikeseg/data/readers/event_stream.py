@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeseg.compiled import compiled
-from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
+from spikeseg.core.compiled import compiled
 from spikeseg.errors import InputError
+
+from .raw import BLOCK_EVENTS, Columns, Stream
 
 Array = np.ndarray
 

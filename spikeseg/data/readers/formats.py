@@ -6,9 +6,10 @@ from pathlib import Path
 
 import h5py
 
-from spikeseg.data.readers.hdf5_events import is_hdf5_events
-from spikeseg.data.readers.prophesee import read_header
 from spikeseg.errors import InputError
+
+from .hdf5_events import is_hdf5_events
+from .prophesee import read_header
 
 FORMATS: dict[str, str] = {
     "mat5": "EBSSA .mat (v5)",

@@ -18,10 +18,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from spikeseg.data.readers.hdf5 import attributes, child, column, dataset, opened, whole
-from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
 from spikeseg.data.sensors import SENSOR_SIZES
 from spikeseg.errors import InputError
+
+from .hdf5 import attributes, child, column, dataset, opened, whole
+from .raw import BLOCK_EVENTS, Columns, Stream
 
 DSEC, E2VID, METAVISION = "dsec", "e2vid", "metavision"
 FIELDS = {DSEC: ("t", "x", "y", "p"), E2VID: ("ts", "xs", "ys", "ps"), METAVISION: ("t", "x", "y", "p")}

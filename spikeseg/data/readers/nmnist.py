@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeseg.data.readers.raw import Raw
 from spikeseg.data.sensors import SENSOR_SIZES
 from spikeseg.errors import InputError
+
+from .raw import Raw
 
 EVENT_BYTES = 5
 OVERFLOW_Y = 240

@@ -12,8 +12,9 @@ from typing import IO
 
 import numpy as np
 
-from spikeseg.data.readers.raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Raw, Stream, find_fields
 from spikeseg.errors import InputError
+
+from .raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Raw, Stream, find_fields
 
 FIELDS_HELP = "; ".join(f"{field}: {', '.join(names)}" for field, names in FIELD_ALIASES.items())
 

@@ -20,10 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikeseg.compiled import compiled
-from spikeseg.data.readers.binary import LINE_BYTES, blocks, cut, opened, text_line, unwrapped, whole
-from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream
+from spikeseg.core.compiled import compiled
 from spikeseg.errors import InputError
+
+from .binary import LINE_BYTES, blocks, cut, opened, text_line, unwrapped, whole
+from .raw import BLOCK_EVENTS, Columns, Stream
 
 Array = np.ndarray
 

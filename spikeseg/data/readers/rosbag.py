@@ -17,8 +17,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from spikeseg.data.readers.raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 from spikeseg.errors import InputError
+
+from .raw import BLOCK_EVENTS, Columns, Stream, count_left_out
 
 TYPES = ("dvs_msgs/msg/EventArray", "prophesee_event_msgs/msg/EventArray")
 EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("secs", "<u4"), ("nsecs", "<u4"), ("p", "u1")])

@@ -11,8 +11,9 @@ from typing import TextIO
 
 import numpy as np
 
-from spikeseg.data.readers.raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Stream, find_fields
 from spikeseg.errors import InputError
+
+from .raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Stream, find_fields
 
 WORDS = {"true": 1.0, "false": 0.0}
 """Polarity written as a word, as pandas writes booleans."""

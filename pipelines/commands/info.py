@@ -1,0 +1,67 @@
+"""The command `info`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..runtime.console import EXIT_INPUT
+from .options import Request, shared
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+
+
+@click.command("info")
+@click.argument("places", metavar="PATH...", nargs=-1, required=True)
+@click.option(
+    "--hot", type=click.FloatRange(0, min_open=True), metavar="FREQUENCY", show_default="the configuration's DropPixel, 15",
+    help="A pixel with more events/s is hot.",
+)  # fmt: skip
+@click.option("--plot", is_flag=True, help="Also draw each, <name>.info.png, beside --output or here (needs matplotlib).")
+@click.option("--json", "json_file", metavar="FILE", help="The same as --output.")
+@shared(output="File to write the same to, as JSON.")
+def info_command(
+    request: Request, places: tuple[str, ...], hot: float | None, plot: bool, json_file: str | None, output: str | None
+) -> None:
+    """Say what recordings hold: format, sensor, events, time, rates, hot pixels, labels, and what is dropped.
+
+    PATH is a recording, FILE.h5::NAME, or a folder: every file below it. What cannot be read is one line on stderr; the others
+    are shown, and the exit code is 3.
+
+    \b
+    Example: every recording of a folder, with pictures
+      spikeseg info ~/nights --plot -o about/nights.json
+    """
+    from ..runtime.files import atomic_write
+    from ..stages.info import document, info, lines
+
+    if json_file and output:
+        raise click.UsageError("--json and --output are the same; give one of them")
+    written = Path(json_file or output or "") if json_file or output else None
+    frequency = hot or hot_frequency(request.load())
+    told = []
+    for one in info(places, hot_frequency=frequency, plots=(written or Path("here")).parent if plot else None):
+        told.append(one)
+        if "error" in one:
+            click.echo(f"error: {one['error']}", err=True)
+        else:
+            click.echo("\n".join(lines(one)) + "\n")
+    content = document(told, frequency)
+    if written:
+        atomic_write(written, json.dumps(content, indent=2) + "\n")
+        click.echo(f"wrote {written}")
+    if content["unreadable"]:
+        raise SystemExit(EXIT_INPUT)
+
+
+def hot_frequency(cfg: Config) -> float:
+    """From how many events/s a pixel is hot: as the configuration drops them, else as the demo's does."""
+    from ..stages.info import HOT_PIXEL_FREQUENCY
+
+    drops = [spec for spec in cfg.data.transforms if spec.get("name") == "DropPixel"]
+    given = [float(spec["hot_pixel_frequency"]) for spec in drops if spec.get("hot_pixel_frequency") is not None]
+    return min(given, default=HOT_PIXEL_FREQUENCY)

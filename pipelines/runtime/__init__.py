@@ -1,0 +1,1 @@
+"""What every stage runs on: keys, locks, manifests, files, processes, the screen."""

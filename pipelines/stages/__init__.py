@@ -1,0 +1,1 @@
+"""One file per stage: what it reads, its key, what it writes."""

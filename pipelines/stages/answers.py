@@ -1,0 +1,105 @@
+"""Which recordings are scored, and what is asked of each: common to `evaluate` and `sweep`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from spikeseg.errors import InputError
+
+from ..runtime.stage import finished
+from .prepare import STORE
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+    from spikeseg.data.store.frames import Frames
+    from spikeseg.evaluation.detectors import Detector
+    from spikeseg.evaluation.score import Subject
+
+    from .runs import Network
+
+Answer = TypeVar("Answer")
+
+ALL = "all"
+"""Every recording, whatever its split: for data that the network has never seen. Of sensors: every one."""
+
+
+def learned_key(cfg: Config, network: Network) -> str | None:
+    """The key of the frames that the network was trained on, where they are still in the cache."""
+    key = network.frames_key
+    return key if key and finished(Path(cfg.cache_dir) / "frames" / key) else None
+
+
+def learned_from(cfg: Config, network: Network) -> Frames | None:
+    """Those frames: what is calibrated, is so on their training split, whatever data is scored."""
+    from spikeseg.data.store.frames import Frames
+
+    key = learned_key(cfg, network)
+    return Frames.open(Path(cfg.cache_dir) / "frames" / key / STORE) if key else None
+
+
+def labelled(store: Frames, split: str, cfg: Config, needed: bool = True, sensor: str = ALL) -> list[int]:
+    """The recordings of a split ("all" for every one), and of a sensor, that somebody labelled. Raises InputError when there is
+    none and some are needed."""
+    all_of_it = [r for r, info in enumerate(store.recordings) if split in (info.split, ALL)]
+    if needed and not all_of_it:
+        raise InputError(f"the {split} split holds no recordings; raise data.test_ratio or prepare more recordings")
+    of_sensor = [r for r in all_of_it if sensor in (store.recordings[r].sensor, ALL)]
+    if needed and not of_sensor:
+        known = sorted({store.recordings[r].sensor or "an unnamed sensor" for r in all_of_it})
+        raise InputError(
+            f"--sensor {sensor}: none of the {len(all_of_it)} recordings of the {split} split; they are of {', '.join(known)}"
+        )
+    found = [r for r in of_sensor if store.recordings[r].labels is not None]
+    if needed and not found:
+        raise InputError(
+            f"none of the {len(of_sensor)} recordings of the {split} split is labelled, so there is nothing to score; "
+            "`spikeseg detect RECORDING` runs the network without labels"
+        )
+    return found
+
+
+def subject_of(store: Frames, r: int, cfg: Config) -> Subject:
+    """A labelled recording of the cache."""
+    from spikeseg.detection.views import stored_view
+    from spikeseg.evaluation.score import subject
+
+    labels = store.labels(r)
+    assert labels is not None
+    return subject(stored_view(store, r), labels, store.truth(r), cfg.evaluation)
+
+
+def answers(
+    cfg: Config,
+    detectors: Sequence[Detector],
+    store: Frames,
+    recordings: Sequence[int],
+    what: str,
+    ask: Callable[[Detector, Subject], Answer],
+) -> Iterator[Answer]:
+    """What `ask` makes of every recording with every detector, in order, under a progress bar."""
+    from ..runtime.console import progress
+    from ..runtime.parallel import Workers, ordered
+
+    pairs = [(detector, r) for r in recordings for detector in detectors]
+
+    def one(pair: tuple[Detector, int]) -> Answer:
+        detector, r = pair
+        return ask(detector, subject_of(store, r, cfg))
+
+    yield from progress(ordered(one, pairs, Workers.of(cfg), threads=True), what, "answer", total=len(pairs))
+
+
+def of_each(
+    cfg: Config, store: Frames, recordings: Sequence[int], what: str, ask: Callable[[Subject], Answer]
+) -> Iterator[Answer]:
+    """What `ask` makes of every recording, in order, under a progress bar."""
+    from ..runtime.console import progress
+    from ..runtime.parallel import Workers, ordered
+
+    def one(r: int) -> Answer:
+        return ask(subject_of(store, r, cfg))
+
+    found = ordered(one, recordings, Workers.of(cfg), threads=True)
+    yield from progress(found, what, "recording", total=len(recordings))

@@ -1,0 +1,59 @@
+"""The whole path on built-in recordings: simulate, prepare, train, evaluate, detect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.manifest import MANIFEST, read_manifest
+from ..runtime.stage import Done
+from . import simulate
+from .detect import detect
+from .evaluate import evaluate
+from .prepare import prepare
+from .runs import network_of
+from .train import train
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo made: frames, a trained network, metrics and, of one simulated test recording, detections."""
+
+    frames: Done
+    network: Done
+    metrics: Done
+    detections: Done | None
+
+    @property
+    def ran(self) -> bool:
+        """Whether anything had to be done."""
+        return any(done.ran for done in (self.frames, self.network, self.metrics, self.detections) if done)
+
+
+def demo(cfg: Config, *, force: bool = False) -> Demo:
+    """Run every stage that is not up to date; with force all of them.
+
+    Raises InputError: see the stages."""
+    frames = prepare(cfg, force=force)
+    trained = train(cfg, force=force)
+    network = network_of(cfg)
+    metrics = evaluate(cfg, network, force=force)
+    recording = _test_recording(cfg, frames)
+    found = detect(cfg, network, [recording], force=force) if recording else None
+    return Demo(frames, trained, metrics, found)
+
+
+def _test_recording(cfg: Config, frames: Done) -> str | None:
+    """A simulated recording of the test split, as `detect` takes it; None where the recordings are not simulated."""
+    from spikeseg.data.readers import MEMBER
+    from spikeseg.simulate.write import H5_PATH
+
+    told = read_manifest(frames.path / MANIFEST) or {}
+    names = sorted(name for name, part in told["splits"].items() if part == "test")
+    if "simulated" not in told["inputs"] or not names:
+        return None
+    return f"{Path(cfg.cache_dir) / 'simulated' / simulate.key_in_cache(cfg) / H5_PATH}{MEMBER}{names[0]}"

@@ -1,0 +1,132 @@
+"""`detect --follow`: a recording that is still being written, or piped in, window by window as time passes.
+
+What happens to a window is in `follower`; here is how the events come and where the results go.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeseg.errors import InputError
+
+from ..runtime.stage import atomic_write
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+    from spikeseg.data.growing import GrowingText
+    from spikeseg.detection.online import FollowedWindow, Follower
+
+    from .runs import Network
+
+LINES, SUMMARY = "detections.jsonl", "follow.json"
+PIPE = "-"
+"""Stands for the standard input."""
+CHUNK_BYTES = 2**18
+POLL_S = 0.05
+"""How often a file is asked whether it has grown, s."""
+IDLE_S = 10.0
+"""A file that has not grown for so long is taken to be finished, s."""
+
+
+def follow(
+    cfg: Config,
+    network: Network,
+    place: str,
+    sensor_size: tuple[int, int],
+    *,
+    output: Path | None = None,
+    idle_s: float = IDLE_S,
+    force: bool = False,
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Detect in a text file of events that grows, or in the standard input, until it ends.
+
+    Args:
+        cfg: how to frame and track; of the network it must have the shape.
+        network: the checkpoint.
+        place: a file, or "-".
+        sensor_size: (width, height), px.
+        output: the folder; by default ``follow/<name>/`` in the run's.
+        idle_s: a file that does not grow for so long has ended, s.
+        force: write over an earlier result.
+        say: told one line per window.
+
+    Returns:
+        what follow.json holds.
+
+    Raises:
+        InputError: no such file, an output that is there already, HULK asked for, a checkpoint that does not fit.
+        KeyboardInterrupt: after the summary was written."""
+    from spikeseg.data.growing import GrowingText
+    from spikeseg.detection.online import Follower
+    from spikeseg.evaluation.detectors import load_network
+
+    from ..runtime.device import network_device
+    from .detect import reading_of
+
+    if cfg.tracking.hulk:
+        raise InputError("tracking.hulk: objects of single spikes cannot be followed; use --no-hulk")
+    name = "stdin" if place == PIPE else Path(place).stem
+    folder = output or network.folder / "follow" / name
+    if (folder / LINES).exists() and not force:
+        raise InputError(f"{folder / LINES}: is there already; --force writes over it, -o FOLDER goes elsewhere")
+    device = network_device(cfg.device, cfg.backend)
+    model, reading = load_network(cfg, str(network.checkpoint), device), reading_of(cfg, network)
+    text = GrowingText(sensor_size)
+    with _opened(place) as source:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SUMMARY).unlink(missing_ok=True)
+        with (folder / LINES).open("w", encoding="utf-8") as lines:
+            follower = Follower(cfg, model, reading, sensor_size)
+            ended = "interrupted"
+            try:
+                for window in _windows(source, place != PIPE, idle_s, text, follower):
+                    lines.write(json.dumps(window.row(follower), allow_nan=False) + "\n")
+                    lines.flush()
+                    follower.latencies_ms.append((time.monotonic() - window.arrived) * 1e3)
+                    say(window.told(follower.latencies_ms[-1]))
+                ended = "end of input"
+            finally:
+                told = follower.summary(name, ended, text.left_out)
+                atomic_write(folder / SUMMARY, json.dumps(told, indent=1, allow_nan=False) + "\n")
+    return {**told, "folder": str(folder)}
+
+
+def _opened(place: str) -> BufferedReader:
+    if place == PIPE:
+        return sys.stdin.buffer  # type: ignore[return-value]
+    if Path(place).is_dir():
+        raise InputError(f"{place}: a folder; name a text file of events, or - for the standard input")
+    try:
+        return Path(place).open("rb")
+    except OSError as error:
+        raise InputError(f"{place}: cannot be read ({error.strerror or error})") from error
+
+
+def _chunks(source: BufferedReader, grows: bool, idle_s: float) -> Iterator[bytes]:
+    """Bytes as they come, until the end: of a pipe its own, of a file silence of `idle_s`."""
+    last = time.monotonic()
+    while True:
+        data = source.read1(CHUNK_BYTES)
+        if data:
+            yield data
+            last = time.monotonic()
+        elif not grows or time.monotonic() - last >= idle_s:
+            return
+        else:
+            time.sleep(min(POLL_S, idle_s))
+
+
+def _windows(
+    source: BufferedReader, grows: bool, idle_s: float, text: GrowingText, follower: Follower
+) -> Iterator[FollowedWindow]:
+    for data in _chunks(source, grows, idle_s):
+        yield from follower.take(text.feed(data), time.monotonic())
+    yield from follower.take(text.end(), time.monotonic())
+    yield from follower.finish(time.monotonic())

@@ -1,0 +1,301 @@
+"""What recordings hold, without a network: events, sensor, time, rates, hot pixels, labels, and what is dropped.
+
+Recordings are gone through by ``data.long.iter_events``: its events, and what it drops, are those of ``readers.read``, so the
+figures are of the events that every other command sees; formats that are read part by part take bounded memory. Checks are
+lenient here: a recording that other commands would refuse is described, and said to be so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeseg.errors import InputError
+
+from ..runtime.files import atomic_write
+from ..runtime.manifest import MANIFEST
+
+if TYPE_CHECKING:
+    from spikeseg.data.long import LongEvents
+    from spikeseg.data.readers import Stream
+    from spikeseg.data.summary import Summary
+
+VERSION = 1
+HOT_PIXEL_FREQUENCY = 15.0
+"""Events/s from which a pixel counts as hot where the configuration says nothing: as in the demo."""
+PICTURE = ".info.png"
+
+
+def info(
+    places: Iterable[str], *, hot_frequency: float = HOT_PIXEL_FREQUENCY, plots: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """Describe recordings one by one.
+
+    Args:
+        places: paths, ``FILE.h5::NAME``, or folders, which stand for every file below them (`files_of`); an HDF5 file of several
+            recordings stands for each of them.
+        hot_frequency: a pixel with more events/s on average is hot.
+        plots: folder for a picture of each, <name>.info.png; needs matplotlib.
+
+    Yields:
+        A description as `describe` gives it; of what cannot be read ``{"source": path, "error": reason}``.
+
+    Raises InputError: matplotlib is not installed, or a picture cannot be written.
+    """
+    if plots is not None:
+        from spikeseg.plots import require_matplotlib
+
+        require_matplotlib()
+    taken: set[str] = set()
+    for place in places:
+        for source, error in _recordings(place):
+            try:
+                if error:
+                    raise error
+                told, summary = describe(source, hot_frequency)
+            except (InputError, OSError) as why:
+                yield {"source": source, "error": " ".join(str(why).split())}
+                continue
+            if plots is not None:
+                told["picture"] = str(atomic_write(plots / _unused(told["name"], taken), _picture(summary, told["name"])))
+            yield told
+
+
+def document(told: Iterable[Mapping[str, Any]], hot_frequency: float) -> dict[str, Any]:
+    """All descriptions as one, for JSON."""
+    told = list(told)
+    return {
+        "version": VERSION,
+        "hot_pixel_frequency": hot_frequency,
+        "recordings": [one for one in told if "error" not in one],
+        "unreadable": [one for one in told if "error" in one],
+    }
+
+
+def describe(source: str, hot_frequency: float = HOT_PIXEL_FREQUENCY) -> tuple[dict[str, Any], Summary]:
+    """What one recording holds, times in µs by its own clock, ready for JSON, and the counts behind it.
+
+    Raises InputError: see ``readers.read``, leniently."""
+    from spikeseg.data.long import iter_events
+    from spikeseg.data.readers.formats import FORMATS, detect
+    from spikeseg.data.recording import checked_labels
+    from spikeseg.data.sensors import SENSOR_SIZES
+    from spikeseg.data.summary import Summary
+
+    file, member = _file_and_member(source)
+    form = detect(file)
+    opened = _opener(source, file)
+    sized_by_file = opened().sensor_size is not None
+    long = iter_events(source, lenient=True, open_stream=opened)
+    summary = Summary(long.sensor_size)
+    for part in long:
+        summary.add(part)
+    raw_labels, labels_file = _labels(long, Path(file), member)
+    points, label_drops = checked_labels(source, raw_labels, long.sensor_size, True)
+    label_drops = {reason: count for reason, count in label_drops.items() if count}
+    known = next((name for name, size in SENSOR_SIZES.items() if size == long.sensor_size), None)
+    hot, busiest = summary.hot_pixels(hot_frequency), summary.busiest_second
+    told: dict[str, Any] = {
+        "name": member or Path(file).stem,
+        "source": source,
+        "format": "HDF5" if form == "hdf5" else FORMATS[form],
+        "file_bytes": Path(file).stat().st_size,
+        "sensor": long.sensor or (None if sized_by_file else known),
+        "sensor_size": list(long.sensor_size),
+        "sensor_size_from": "file" if sized_by_file else "coordinates",
+        "events": summary.events,
+        "first_us": summary.first_us,
+        "last_us": summary.last_us,
+        "duration_us": summary.duration_us,
+        "events_per_s": summary.events_per_s,
+        "busiest_second": busiest and {"events": busiest[0], "start_us": busiest[1]},
+        "on_share": summary.on / summary.events if summary.events else None,
+        "hot_pixels": hot and {**dataclasses.asdict(hot), "event_share": hot.events / summary.events},
+        "labels": None,
+        "dropped": {**long.dropped, **label_drops},
+        "needs_lenient": _needs_lenient(long.dropped, summary.events, label_drops, 0 if points is None else len(points)),
+    }
+    if points is not None:
+        told["labels"] = {"objects": len(set(points["id"].tolist())), "points": len(points), "file": labels_file}
+    return told, summary
+
+
+def lines(told: Mapping[str, Any]) -> Iterator[str]:
+    """A description for people."""
+    width, height = told["sensor_size"]
+    yield f"{told['name']}  ({told['source']})"
+    yield _line("format", f"{told['format']}, file of {_size(told['file_bytes'])}")
+    sensor = f"{told['sensor']}, " if told["sensor"] else ""
+    guess = "" if told["sensor_size_from"] == "file" else " (not in the file: the smallest known that holds the events)"
+    yield _line("sensor", f"{sensor}{width} x {height} pixels{guess}")
+    if told["events"]:
+        yield _line("events", f"{told['events']:,}, {told['on_share']:.1%} of them ON")
+        first, last, length = (f"{told[key] / 1e6:.6f} s" for key in ("first_us", "last_us", "duration_us"))
+        yield _line("time", f"{length}, from {first} to {last}")
+    else:
+        yield _line("events", "none")
+    if told["events_per_s"] is not None:
+        busiest = told["busiest_second"]
+        most = ""
+        if busiest:
+            after = (busiest["start_us"] - told["first_us"]) // 1_000_000
+            most = f"; {busiest['events']:,} in the busiest second, {after} s after the first event"
+        yield _line("rate", f"{told['events_per_s']:,.0f} events/s{most}")
+    if told["hot_pixels"]:
+        yield from _hot_lines(told["hot_pixels"])
+    labels = told["labels"]
+    if labels:
+        beside = f", in {labels['file']}" if labels["file"] else ""
+        yield _line("labels", f"{_many(labels['objects'], 'object')}, {_many(labels['points'], 'point')}{beside}")
+    else:
+        yield _line("labels", "none")
+    yield _line("dropped", "; ".join(f"{count:,} {reason}" for reason, count in told["dropped"].items()) or "nothing")
+    if told["needs_lenient"]:
+        yield _line("", "more than 1 % is dropped or out of order: other commands take it with --lenient only")
+    if "picture" in told:
+        yield _line("picture", told["picture"])
+
+
+def _hot_lines(hot: Mapping[str, Any]) -> Iterator[str]:
+    owned = f"; {hot['event_share']:.1%} of the events are theirs" if hot["pixels"] else ""
+    yield _line("hot pixels", f"{hot['pixels']:,} above {hot['frequency']:g} events/s{owned}")
+    hottest = ", ".join(f"({one['x']}, {one['y']}) {one['events_per_s']:,.1f}" for one in hot["hottest"])
+    yield _line("", f"hottest (x, y) and events/s: {hottest}")
+
+
+def _line(what: str, text: str) -> str:
+    return f"  {what:<12}{text}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def _recordings(place: str) -> Iterator[tuple[str, InputError | None]]:
+    """The recordings that a path stands for; with an error, one that cannot be told."""
+    if not Path(place).is_dir():
+        yield from _members(place)
+        return
+    try:
+        files = files_of(Path(place))
+    except InputError as error:
+        yield place, error
+        return
+    if not files:
+        yield place, InputError(f"{place}: holds no files")
+    for path in files:
+        yield from _members(str(path))
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Every file below a folder, sorted by path, but hidden ones and what spikeseg itself lays beside recordings: labels,
+    manifests, the truth of simulated ones, and these pictures. Raises InputError where a folder cannot be read."""
+    from spikeseg.data.datasets.entry import files_below
+    from spikeseg.data.readers.labels import SUFFIX
+    from spikeseg.simulate.write import TRUTH_FOLDER
+
+    beside = (SUFFIX, MANIFEST, PICTURE)
+    return [
+        path
+        for path in files_below(folder)
+        if not path.name.endswith(beside) and not (path.parent.name == TRUTH_FOLDER and path.suffix == ".npz")
+    ]
+
+
+def _members(source: str) -> Iterator[tuple[str, InputError | None]]:
+    """Each recording of an HDF5 file of several; else the file itself."""
+    from spikeseg.data.readers import MEMBER
+    from spikeseg.data.readers.ebssa_mat import recording_names
+    from spikeseg.data.readers.formats import detect
+    from spikeseg.data.readers.hdf5 import child, opened
+
+    file, member = _file_and_member(source)
+    names: list[str] = []
+    try:
+        if not member and detect(file) == "hdf5":
+            with opened(file) as archive:
+                names = [] if child(archive, "TD", file) is not None else recording_names(archive)
+    except InputError as error:
+        yield source, error
+        return
+    yield from ((f"{file}{MEMBER}{name}", None) for name in names) if len(names) > 1 else [(source, None)]
+
+
+def _file_and_member(source: str) -> tuple[str, str]:
+    """The file, and in an HDF5 file of several recordings the name of the one that is meant, or ""."""
+    from spikeseg.data.readers import MEMBER
+
+    if Path(source).exists():
+        return source, ""
+    file, _, member = source.partition(MEMBER)
+    return file, member
+
+
+def _opener(source: str, file: str) -> Callable[[], Stream]:
+    """What opens the recording anew, again and again; a format that is read whole is read once, and handed over in parts."""
+    from spikeseg.data.readers import Columns, Stream, read_raw, read_stream, streamed
+    from spikeseg.data.readers.raw import BLOCK_EVENTS
+
+    if streamed(file):
+        return lambda: read_stream(source)
+    raw = read_raw(source)
+    columns = Columns(raw.t, raw.x, raw.y, raw.p)
+    if len({column.shape for column in columns}) != 1 or raw.t.ndim != 1:
+        return raw.stream  # which the checks refuse
+
+    def again() -> Stream:
+        starts = range(0, max(len(raw.t), 1), BLOCK_EVENTS)
+        parts = (Columns(*(column[at : at + BLOCK_EVENTS] for column in columns)) for at in starts)
+        return Stream(parts, raw.sensor_size, raw.labels, raw.sensor, dict(raw.left_out))
+
+    return again
+
+
+def _labels(long: LongEvents, file: Path, member: str) -> tuple[Mapping[str, Any] | None, str | None]:
+    """Label points, unchecked, and the file beside the recording that they came from, if one did."""
+    from spikeseg.data.readers.labels import labels_of, read_labels
+
+    beside = None if member else labels_of(file)
+    return (long.labels, None) if beside is None else (read_labels(beside), str(beside))
+
+
+def _needs_lenient(dropped: Mapping[str, int], kept: int, label_drops: Mapping[str, int], points: int) -> bool:
+    """Whether ``recording.checked`` refuses the recording unless told to be lenient."""
+    from spikeseg.data.checks import DROP_LIMIT
+
+    unusable = dropped.get("not finite", 0) + dropped.get("outside the sensor", 0)
+    label_count = sum(label_drops.values())
+    return (
+        unusable > DROP_LIMIT * (kept + unusable)
+        or dropped.get("out of order, sorted", 0) > DROP_LIMIT * kept
+        or label_count > DROP_LIMIT * (points + label_count)
+    )
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """<name>.info.png, with a number where two recordings share a name."""
+    number, file = 1, f"{name}{PICTURE}"
+    while file in taken:
+        number += 1
+        file = f"{name}_{number}{PICTURE}"
+    taken.add(file)
+    return file
+
+
+def _picture(summary: Summary, title: str) -> bytes:
+    from spikeseg.plots.recording import recording_figure
+
+    buffer = io.BytesIO()
+    recording_figure(summary, title).savefig(buffer, format="png", dpi=80, metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,253 @@
+"""Stage `prepare`: recordings become cached frames, with their events, labels and split."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeseg.errors import InputError
+
+from ..runtime.console import progress
+from ..runtime.parallel import Workers, ordered
+from ..runtime.stage import MANIFEST, Done, finished, read_manifest, run_stage, stage_key
+from . import simulate
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+    from spikeseg.data.datasets import Entry
+    from spikeseg.data.frames.framing import FrameSpec
+    from spikeseg.data.store.frames import FilePlan, Staged
+
+log = logging.getLogger(__name__)
+
+STAGE, VERSION = "prepare", 1
+STORE = "frames.zarr"
+"""Name of the zarr store inside the stage's folder."""
+LONG_BYTES = 32 * 2**20
+"""Larger files are read part by part, where their format and the transforms allow it."""
+PROBE_SIZE = (240, 180)
+"""Sensor on which the transforms are tried before any recording is read."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the stage reads: configuration values and inputs, which together give its key."""
+
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    entries: list[Entry]
+
+    @property
+    def key(self) -> str:
+        """The key of the frames."""
+        return stage_key(STAGE, VERSION, self.config, self.inputs)
+
+
+def plan(cfg: Config) -> Plan:
+    """What `prepare` would do. Raises InputError for a folder that is missing or empty, or an unknown dataset."""
+    data = cfg.data
+    config = {
+        "dataset": data.dataset,
+        "sensor": data.sensor,
+        "lenient": data.lenient,
+        "transforms": data.transforms,
+        "frames": dataclasses.asdict(frame_spec(cfg)),
+        "train_ratio": data.train_ratio,
+        "test_ratio": data.test_ratio,
+        "seed": cfg.seed,
+    }
+    if data.folds or data.fold:
+        config["fold"] = [data.fold, data.folds]
+    if _simulated(cfg):
+        return Plan(config, {"simulated": simulate.key_in_cache(cfg)}, [])
+    found = _entries(cfg, data.data_root)
+    return Plan(config, {entry.name: entry.fingerprint for entry in found}, found)
+
+
+def frame_spec(cfg: Config) -> FrameSpec:
+    """How the configuration cuts events into frames."""
+    from spikeseg.data.frames.framing import FrameSpec
+
+    data = cfg.data
+    return FrameSpec(
+        n_timesteps=data.n_timesteps,
+        timestep_us=round(data.timestep_ms * 1000),
+        height=data.input_height,
+        width=data.input_width,
+        overlap=data.window_overlap,
+        normalize=data.normalize,
+    )
+
+
+def find_frames(cfg: Config) -> Done:
+    """The frames of this configuration, already prepared. Raises InputError naming the command that makes them."""
+    key = plan(cfg).key
+    folder = Path(cfg.cache_dir) / "frames" / key
+    if not finished(folder):
+        raise InputError(
+            f"no prepared frames of this configuration ({folder / MANIFEST} is missing); run `spikeseg prepare` "
+            "with the same options first"
+        )
+    return Done(folder, key, ran=False)
+
+
+def prepare(cfg: Config, *, force: bool = False) -> Done:
+    """Frames of every recording in ``cache_dir/frames/<key>/frames.zarr``, made now unless they are there.
+
+    With the dataset "synthetic" and no data_root the recordings are simulated first, into the cache.
+    Recordings that cannot be read are left out, counted and named in the manifest.
+
+    Raises InputError when nothing can be read, or the cache cannot be written."""
+    planned = plan(cfg)
+    build = functools.partial(_build, cfg, planned)
+    return run_stage(
+        Path(cfg.cache_dir) / "frames", STAGE, VERSION, planned.config, planned.inputs, build, force
+    )  # fmt: skip
+
+
+def prepare_split(cfg: Config, frames: Done) -> Done:
+    """Frames of this configuration, made from those of one that differs in nothing but how recordings are split: nothing is read
+    or framed again, and the files of the arrays are shared.
+
+    Raises InputError when frames are damaged or the cache cannot be written."""
+    planned, told = plan(cfg), read_manifest(frames.path / MANIFEST)
+    assert told is not None
+    counted = {name: told[name] for name in ("device", "recordings", "windows", "dropped", "skipped")}
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        from spikeseg.data.store.frames import resplit
+
+        parts = splits_of(cfg, told["splits"])
+        resplit(frames.path / STORE, folder / STORE, parts)
+        return {"seed": cfg.seed, **counted, "splits": parts}
+
+    return run_stage(Path(cfg.cache_dir) / "frames", STAGE, VERSION, planned.config, planned.inputs, build)
+
+
+def splits_of(cfg: Config, names: Iterable[str]) -> dict[str, str]:
+    """Recording -> "train", "val" or "test", as the configuration says."""
+    from spikeseg.data.splits import split
+
+    data = cfg.data
+    return split(names, data.train_ratio, data.test_ratio, cfg.seed, folds=data.folds, fold=data.fold)
+
+
+def _simulated(cfg: Config) -> bool:
+    return cfg.data.dataset == "synthetic" and not cfg.data.data_root
+
+
+def _entries(cfg: Config, root: str | Path | None) -> list[Entry]:
+    from spikeseg.data.datasets import DATASETS
+
+    if not root:
+        raise InputError(f"data.data_root: missing; the dataset {cfg.data.dataset!r} needs --data-root PATH")
+    if cfg.data.dataset not in DATASETS:
+        raise InputError(f"data.dataset: {cfg.data.dataset} holds images; spikeseg classify learns from them")
+    return DATASETS[cfg.data.dataset](Path(root).expanduser().absolute(), sensor=cfg.data.sensor)
+
+
+def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
+    from spikeseg.data.store.frames import FramesWriter
+
+    entries = planned.entries
+    if _simulated(cfg):
+        entries = _entries(cfg, simulate.into_cache(cfg).path)
+    files = _identified(cfg, entries)
+    scratch = folder.absolute() / ".staged"
+    staged, skipped, dropped = _staged(cfg, entries, scratch)
+    if not staged:
+        first = next(iter(skipped.values()))
+        raise InputError(f"data.data_root: none of the {len(entries)} files in {cfg.data.data_root} can be read; {first}")
+    windows = sum(len(one.start_us) for one in staged)
+    if not windows:
+        raise InputError(f"data.data_root: the {len(staged)} recordings hold no events")
+    parts = splits_of(cfg, [one.name for one in staged])
+    attrs = {"dataset": cfg.data.dataset, "transforms": list(cfg.data.transforms), "seed": cfg.seed}
+    with FramesWriter(folder / STORE, frame_spec(cfg), attrs, functools.partial(_write, Workers.of(cfg))) as writer:
+        for one in staged:
+            writer.add_staged(one, parts[one.name])
+    shutil.rmtree(scratch)
+    return {
+        "seed": cfg.seed,
+        "device": "cpu",
+        "recordings": len(staged),
+        "windows": windows,
+        "splits": parts,
+        "dropped": dropped,
+        "skipped": skipped,
+        **({"files": files} if files else {}),
+    }
+
+
+def _identified(cfg: Config, entries: list[Entry]) -> dict[str, str]:
+    """Of the dataset "ebssa": what its files are, told on the way."""
+    if cfg.data.dataset != "ebssa":
+        return {}
+    from spikeseg.data.datasets import ebssa
+
+    found = ebssa.identified(entries)
+    for path, what in found.items():
+        log.log(logging.WARNING if what.endswith("again") else logging.INFO, "%s: %s", path, what)
+    return found
+
+
+def _staged(
+    cfg: Config, entries: list[Entry], scratch: Path
+) -> tuple[list[Staged], dict[str, str], dict[str, dict[str, int]]]:
+    """The recordings that can be read, laid down in scratch; the others with the reason; what was dropped of each."""
+    task = functools.partial(
+        _stage, spec=frame_spec(cfg), transforms=list(cfg.data.transforms), lenient=cfg.data.lenient, scratch=scratch
+    )
+    staged, skipped, dropped = [], {}, {}
+    found = progress(ordered(task, list(enumerate(entries)), Workers.of(cfg)), "framing", "recording", total=len(entries))
+    for entry, (one, told) in zip(entries, found, strict=True):
+        if one is None:
+            skipped[entry.name] = str(told)
+            continue
+        staged.append(one)
+        if told == 0:
+            log.warning("%s: none of its %d events is left after data.transforms", one.name, len(one.events["t"]))
+        if one.dropped:
+            dropped[one.name] = dict(one.dropped)
+            log.warning("%s: %s", one.name, ", ".join(f"{count} {reason}" for reason, count in one.dropped.items()))
+    return staged, skipped, dropped
+
+
+def _stage(
+    numbered: tuple[int, Entry], spec: FrameSpec, transforms: list[dict[str, Any]], lenient: bool, scratch: Path
+) -> tuple[Staged | None, int | str]:
+    """A recording laid down, and how many of its events passed the transforms; or None, and why it cannot be read."""
+    from spikeseg.data.readers import streamed
+    from spikeseg.data.store.staging import stage, stage_long, streams
+    from spikeseg.data.transforms import build
+
+    number, entry = numbered
+    build(transforms, PROBE_SIZE)  # what holds for no recording is no fault of this one
+    folder = scratch / str(number)
+    shutil.rmtree(folder, ignore_errors=True)  # of a worker that died
+    try:
+        if entry.long is not None and entry.path.stat().st_size > LONG_BYTES and streamed(entry.path):
+            events = entry.long(lenient)
+            chain = build(transforms, events.sensor_size)
+            if streams(chain):
+                return stage_long(events, entry.name, spec, chain, folder, lenient=lenient)
+        recording = entry.load(lenient)
+        return stage(recording, spec, build(transforms, recording.sensor_size), folder)
+    except InputError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        return None, str(error)
+
+
+def _write(workers: Workers, files: Sequence[FilePlan]) -> None:
+    for _ in progress(ordered(_write_file, files, workers), "writing", "file", total=len(files)):
+        pass
+
+
+def _write_file(file: FilePlan) -> None:
+    file.write()

@@ -1,0 +1,84 @@
+"""Stage `simulate`: labelled night-sky recordings in EBSSA's formats, in the cache or in a folder of the user's."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeseg.errors import InputError
+
+from ..runtime.console import progress
+from ..runtime.parallel import Workers, ordered
+from ..runtime.stage import Done, run_in_folder, run_stage, stage_key
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+    from spikeseg.data.recording import Recording
+    from spikeseg.simulate.recordings import SimulationConfig
+
+STAGE, VERSION = "simulate", 1
+
+
+def simulation(cfg: Config) -> SimulationConfig:
+    """What the configuration asks to simulate; its own seed, or the top-level one."""
+    from spikeseg.simulate.recordings import SimulationConfig
+
+    section = cfg.simulate
+    return SimulationConfig(
+        recordings=section.recordings,
+        duration_s=section.duration_s,
+        difficulty=section.difficulty,
+        sensor=section.sensor,
+        seed=cfg.seed if section.seed is None else section.seed,
+    )
+
+
+def config_values(cfg: Config, format: str = "h5") -> dict[str, Any]:
+    """The configuration values that decide what is written."""
+    return {**dataclasses.asdict(simulation(cfg)), "format": format}
+
+
+def key_in_cache(cfg: Config) -> str:
+    """The key under which `into_cache` stores its recordings."""
+    return stage_key(STAGE, VERSION, config_values(cfg), {})
+
+
+def into_cache(cfg: Config, *, force: bool = False) -> Done:
+    """Simulated recordings (HDF5) in ``cache_dir/simulated/<key>/``, made now unless they are there."""
+    from spikeseg.simulate.write import write
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        write(folder, _recordings(cfg), format="h5")
+        return {"seed": simulation(cfg).seed, "device": "cpu"}
+
+    return run_stage(Path(cfg.cache_dir) / "simulated", STAGE, VERSION, config_values(cfg), {}, build, force)
+
+
+def into_folder(cfg: Config, out: Path, *, format: str = "h5", force: bool = False) -> Done:
+    """Simulated recordings in a folder of the user's, beside a manifest ``simulate-<format>.manifest.json``.
+
+    Both formats may share a folder if they hold the same recordings.
+
+    Raises InputError when out cannot be written or holds other recordings that this command did not write."""
+    from spikeseg.simulate.write import FORMATS, write
+
+    if format not in FORMATS:
+        raise InputError(f"--format {format}: unknown; allowed: {', '.join(FORMATS)}")
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        write(folder, _recordings(cfg), format=format)
+        return {"seed": simulation(cfg).seed, "device": "cpu"}
+
+    return run_in_folder(out, f"{STAGE}-{format}", VERSION, config_values(cfg, format), {}, build, force)
+
+
+def _recordings(cfg: Config) -> Iterator[Recording]:
+    from spikeseg.simulate.recordings import simulate_recording
+
+    asked = simulation(cfg)
+    make = functools.partial(simulate_recording, asked)
+    found = ordered(make, range(asked.recordings), Workers.of(cfg))
+    return progress(found, "simulating", "recording", total=asked.recordings)

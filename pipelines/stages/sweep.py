@@ -1,0 +1,213 @@
+"""Stage `sweep`: from which score is a track an object? A table over thresholds, and a calibrated readout for the network.
+
+Only the training or the validation split is ever looked at. Every recording is encoded and tracked once; thresholds are laid on
+the finished tracks. Where the network has several classes, those come first that, alone, tell objects' events from others on
+the training split.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikeseg.errors import InputError
+from spikeseg.evaluation.thresholds import COLUMNS, chosen_point, csv_of, rows_at, thresholds_of
+
+from ..runtime.stage import Done, atomic_write, run_stage, sha256_file
+from .answers import labelled, learned_from, learned_key, of_each
+from .prepare import STORE, find_frames
+from .training_loop import CALIBRATED
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+    from spikeseg.data.store.frames import Frames
+    from spikeseg.evaluation.score import Subject
+    from spikeseg.evaluation.thresholds import Tracked
+    from spikeseg.metrics import event
+    from spikeseg.models import SpikeSEG
+
+    from .runs import Network
+
+log = logging.getLogger(__name__)
+
+STAGE, VERSION = "sweep", 1
+SWEEP, TABLE = "sweep.json", "sweep.csv"
+SWEEP_VERSION = 1
+SPLITS = ("train", "val")
+__all__ = ["COLUMNS", "SWEEP", "TABLE", "sweep"]
+
+
+def sweep(cfg: Config, network: Network, *, split: str = "train", output: Path | None = None, force: bool = False) -> Done:
+    """Try thresholds on a split; ``sweep/<key>/sweep.json`` and ``sweep.csv`` in the run's folder.
+
+    On the training split the chosen one, and the chosen classes, also go into ``checkpoint_calibrated.pt`` beside the network's
+    checkpoint: the same network, which `evaluation.readout: calibrated` then reads in this way.
+
+    Args:
+        cfg: the configuration; its tracking.object_threshold is one of those tried.
+        network: the checkpoint; a calibrated one stands for the one that it was made from.
+        split: "train" or "val", of the frames that the network was trained on, or else, where these are gone, of the
+            configuration's.
+        output: where a copy goes, of sweep.csv if its name ends so, else of sweep.json.
+        force: run again what is up to date.
+
+    Raises InputError when frames are missing, nothing in the split is labelled or no object is in it, the checkpoint does not
+    fit, or a folder cannot be written."""
+    if split not in SPLITS:
+        raise InputError(f"--split {split}: must be train or val; what the test split shows may choose nothing")
+    network = uncalibrated(network)
+    key = learned_key(cfg, network) or find_frames(cfg).key
+    evaluation = {name: value for name, value in dataclasses.asdict(cfg.evaluation).items() if name not in UNREAD}
+    config = {
+        "evaluation": evaluation,
+        "tracking": dataclasses.asdict(cfg.tracking),
+        "model": dataclasses.asdict(cfg.model),
+        "split": split,
+    }
+    inputs = {"frames": key, "checkpoint": sha256_file(network.checkpoint)}
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        found = {**measure(cfg, network, key, split), "settings": config}
+        atomic_write(folder / SWEEP, json.dumps(found, indent=1, allow_nan=False) + "\n")
+        atomic_write(folder / TABLE, csv_of(found))
+        return {"seed": cfg.seed, "device": cfg.device}
+
+    done = run_stage(network.folder / STAGE, STAGE, VERSION, config, inputs, build, force)
+    if split == "train":
+        ran = write_calibrated(network, json.loads((done.path / SWEEP).read_text(encoding="utf-8")))
+        done = dataclasses.replace(done, ran=done.ran or ran)
+    if output is not None:
+        atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else SWEEP)).read_bytes())
+    return done
+
+
+UNREAD = (
+    "readout", "bootstrap", "confidence", "pixel_tolerance_px", "denoise_filter_time_us", "graded_radius_px", "graded_tau_ms",
+)  # fmt: skip
+"""Keys of the section evaluation that change nothing here."""
+
+
+def measure(cfg: Config, network: Network, frames_key: str, split: str) -> dict[str, Any]:
+    """The content of sweep.json, without its settings."""
+    from spikeseg.data.store.frames import Frames
+    from spikeseg.evaluation import detectors
+
+    from ..runtime.device import network_device
+
+    store = learned_from(cfg, network) or Frames.open(find_frames(cfg).path / STORE)
+    swept = labelled(store, split, cfg)
+    model = detectors.load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
+    classes, areas = chosen_classes(cfg, model, store)
+    detector = detectors.network("saliency", "network", model, classes)
+
+    def tracks(s: Subject) -> Tracked:
+        from spikeseg.detection.tracked import answer
+        from spikeseg.evaluation.score import event_scores
+        from spikeseg.evaluation.thresholds import Tracked
+
+        from .detect import ANY_RESPONSE
+
+        response = answer(s.view, detector.respond(s.view).maps, ANY_RESPONSE, cfg.tracking)
+        assert response.found is not None
+        return Tracked(s, response.found.tracks, event_scores(s, response, cfg.evaluation))
+
+    found = list(of_each(cfg, store, swept, "tracking", tracks))
+    thresholds = thresholds_of(found, cfg.tracking.object_threshold)
+    rows = rows_at(cfg, found, thresholds)
+    if not any(row["tp"] + row["fn"] for row in rows):
+        raise InputError(
+            f"no labelled object is in any window of the {len(swept)} labelled recordings of the {split} split, so there is "
+            "nothing to choose a threshold by; prepare recordings with labelled objects, or set evaluation.readout to all"
+        )
+    point = chosen_point(cfg, found, rows, cfg.tracking.object_threshold)
+    for note in point.notes:
+        log.warning("%s", note)
+    return {
+        "version": SWEEP_VERSION,
+        "split": split,
+        "recordings": [store.recordings[r].name for r in swept],
+        "checkpoint": {"file": network.checkpoint.name, "sha256": sha256_file(network.checkpoint)},
+        "frames": frames_key,
+        "classes": {"chosen": classes, "roc_auc": areas},
+        "thresholds": point.rows,
+        "chosen": {**point.row, "plateau": point.plateau},
+        "notes": point.notes,
+    }
+
+
+def chosen_classes(cfg: Config, model: SpikeSEG, store: Frames) -> tuple[list[int] | None, list[float | None] | None]:
+    """The classes that, alone, tell objects' events from others on the training split, by a ROC-AUC above 1/2; None, for all of
+    them, where no class or every one does, or there is but one. And the ROC-AUC of each."""
+    if cfg.model.n_classes == 1:
+        return None, None
+    train = labelled(store, "train", cfg, needed=False)
+    each = list(of_each(cfg, store, train, "choosing classes", lambda s: class_scores(cfg, model, s)))
+    areas = [_area([found[c] for found in each]) for c in range(cfg.model.n_classes)]
+    kept = [c for c, area in enumerate(areas) if area is not None and area > 0.5]
+    return kept if 0 < len(kept) < cfg.model.n_classes else None, areas
+
+
+def class_scores(cfg: Config, model: SpikeSEG, s: Subject) -> list[event.EventScores]:
+    """Of every class alone, its events' scores, untracked; a window is encoded once."""
+    from spikeseg.detection.views import from_maps
+    from spikeseg.evaluation.detectors import decoded
+    from spikeseg.evaluation.score import event_scores
+
+    single = [[c] for c in range(cfg.model.n_classes)]
+    maps = list(zip(*(lit for _, _, lit in decoded(model, s.view.windows(), single)), strict=True)) or [() for _ in single]
+    return [event_scores(s, from_maps(s.view, mine), cfg.evaluation) for mine in maps]
+
+
+def _area(found: Sequence[event.EventScores]) -> float | None:
+    from spikeseg.metrics import event
+
+    if not found:
+        return None
+    return event.roc_auc(np.concatenate([one.scores for one in found]), np.concatenate([one.truth for one in found]))
+
+
+# -- the calibrated checkpoint -----------------------------------------------------------------------
+
+
+def uncalibrated(network: Network) -> Network:
+    """The network itself, or, of a calibrated one, the checkpoint beside it that it was made from.
+
+    Raises InputError when that is gone, or the file is no checkpoint."""
+    from spikeseg.learning import checkpoint
+
+    if network.checkpoint.name != CALIBRATED:
+        return network
+    source = checkpoint.load(network.checkpoint)[1].get("calibrated_from")
+    for path in sorted(network.checkpoint.parent.glob("*.pt")):
+        if sha256_file(path) == source:
+            return dataclasses.replace(network, checkpoint=path)
+    raise InputError(
+        f"{network.checkpoint}: is calibrated already, and the checkpoint it was made from is not beside it; name one that "
+        "training wrote with --checkpoint"
+    )
+
+
+def write_calibrated(network: Network, found: Mapping[str, Any]) -> bool:
+    """Write the network with the readout of sweep.json beside its checkpoint, unless it is there. -> whether it was not."""
+    from spikeseg.learning import checkpoint
+
+    path = network.checkpoint.parent / CALIBRATED
+    readout = {"object_threshold": found["chosen"]["object_threshold"], "classes": found["classes"]["chosen"]}
+    source = sha256_file(network.checkpoint)
+    try:
+        _, there = checkpoint.load(path)
+    except InputError:  # none there, or a damaged one
+        there = {}
+    if there.get("readout") == readout and there.get("calibrated_from") == source:
+        return False
+    model, meta = checkpoint.load(network.checkpoint)
+    kept = {name: value for name, value in meta.items() if name not in ("config", "progress")}
+    kept |= {"readout": readout, "calibrated_from": source}
+    atomic_write(path, lambda file: checkpoint.save(file, model, meta["config"], **kept))
+    return True

@@ -1,0 +1,73 @@
+"""The one-command trainer: prepare if needed, then every learned layer in turn."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spikeseg.errors import InputError
+
+from ..runtime.stage import Done, read_manifest
+from .prepare import prepare
+from .train_layer import going_on, layer_key, learned_layers, manifest_path, run_folder, train_layer
+from .training_loop import saved_progress
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    cfg: Config, *, name: str = "auto", force: bool = False, resume: str | Path | None = None, tensorboard: bool | None = None
+) -> Done:
+    """Run `prepare` and train every learned layer that is not up to date.
+
+    Args:
+        cfg: the configuration.
+        name: of the run, 'auto' to derive it from the configuration.
+        force: train again what is up to date.
+        resume: a run's folder or checkpoint to go on from: finished layers are kept, the one that was stopped continues, in
+            that run's folder unless a name is given.
+        tensorboard: overrides logging.tensorboard.
+
+    Raises:
+        InputError: see `train_layer`.
+    """
+    frames = prepare(cfg)
+    checkpoint = stopped = None
+    if resume is not None:
+        cfg, name, checkpoint = going_on(cfg, resume, name)
+        stopped = _layer_of(checkpoint)
+        _refuse_others(cfg, run_folder(cfg, frames.key, name), frames.key)
+    if checkpoint is not None and stopped is not None:
+        saved_progress(checkpoint, stopped, layer_key(cfg, stopped, frames.key))  # refused before anything is trained anew
+    done: Done | None = None
+    ran = False
+    for layer in learned_layers(cfg):
+        this = checkpoint if stopped == layer else None
+        done = train_layer(cfg, layer, name=name, force=force, resume=this, tensorboard=tensorboard)
+        ran |= done.ran
+    if done is None:
+        raise InputError("train_conv1, train_conv2, train_conv3: all false; set at least one to true to train")
+    return Done(done.path, done.key, ran)
+
+
+def _refuse_others(cfg: Config, run: Path, frames_key: str) -> None:
+    """Raise InputError when the run to go on with holds a layer of another configuration or data."""
+    for layer in learned_layers(cfg):
+        manifest = read_manifest(manifest_path(run, layer))
+        if manifest is not None and manifest["key"] != layer_key(cfg, layer, frames_key):
+            raise InputError(
+                f"{run}: holds {layer} of another configuration or data; resume with the options it was started with"
+            )
+
+
+def _layer_of(path: Path) -> str | None:
+    """The layer that a checkpoint was in the middle of, or None for a finished one."""
+    from spikeseg.learning import checkpoint
+
+    _, meta = checkpoint.load(path)
+    progress = meta.get("progress")
+    return str(progress["layer"]) if progress else None

@@ -1,0 +1,300 @@
+"""Stage `train-layer`: one layer learns from the spikes of the frozen layers below it.
+
+What comes out of the frozen layers is computed once and cached (`data_cache/spikes/<key>/`); the run's folder holds the
+checkpoints, and ``<layer>.manifest.json``, written last, says that the layer is finished.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeseg.errors import InputError
+
+from ..runtime.console import bar
+from ..runtime.stage import Done, damaged, read_manifest, run_stage, stage_key
+from . import prepare
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from spikeseg.config.sections import Config
+    from spikeseg.data.store.frames import Frames
+    from spikeseg.models import SpikeSEG
+
+log = logging.getLogger(__name__)
+
+STAGE, VERSION = "train-layer", 2
+SPIKES_STAGE, SPIKES_VERSION = "spikes", 2
+LAYERS = ("conv1", "conv2", "conv3")
+FROZEN = {"conv1": None, "conv2": "conv1", "conv3": "conv2"}
+POOL = {"conv1": "pool1", "conv2": "pool2"}
+BLOCK = 16
+"""Windows read and encoded at a time: bounds memory."""
+
+
+def learned_layers(cfg: Config) -> list[str]:
+    """The layers that this configuration trains, in order."""
+    wanted = {"conv1": cfg.train_conv1, "conv2": cfg.train_conv2, "conv3": cfg.train_conv3}
+    return [layer for layer in LAYERS if wanted[layer]]
+
+
+def layer_before(cfg: Config, layer: str) -> str | None:
+    """The learned layer below this one, or None."""
+    below = [name for name in learned_layers(cfg) if LAYERS.index(name) < LAYERS.index(layer)]
+    return below[-1] if below else None
+
+
+# -- keys ------------------------------------------------------------------------------------------
+
+
+def training_config(cfg: Config) -> dict[str, Any]:
+    """The configuration values that decide what a layer learns."""
+    return {
+        "model": dataclasses.asdict(cfg.model),
+        "stdp": dataclasses.asdict(cfg.stdp),
+        "wta": dataclasses.asdict(cfg.wta),
+        "homeostasis": dataclasses.asdict(cfg.homeostasis),
+        "convergence": dataclasses.asdict(cfg.convergence),
+        "augmentation": dataclasses.asdict(cfg.data.augmentation),
+        "input_channels": cfg.data.input_channels,
+        "batch_size": cfg.data.batch_size,
+        "max_epochs": cfg.max_epochs,
+        "learned": learned_layers(cfg),
+        "seed": cfg.seed,
+    }
+
+
+def layer_key(cfg: Config, layer: str, frames_key: str) -> str:
+    """The key of a trained layer: its configuration, the frames, and every learned layer below."""
+    return stage_key(STAGE, VERSION, {**training_config(cfg), "layer": layer}, layer_inputs(cfg, layer, frames_key))
+
+
+def layer_inputs(cfg: Config, layer: str, frames_key: str) -> dict[str, str]:
+    """Keys of what a layer is trained on."""
+    below = layer_before(cfg, layer)
+    inputs = {"frames": frames_key}
+    return {**inputs, below: layer_key(cfg, below, frames_key)} if below else inputs
+
+
+def run_folder(cfg: Config, frames_key: str, name: str = "auto") -> Path:
+    """Folder of a run. 'auto' names it after the experiment and what decides its result, so that commands chain.
+
+    Raises InputError for a name that is none, such as one with a slash."""
+    origin, part = ("--name", name) if name != "auto" else ("experiment_name", cfg.experiment_name)
+    if part != Path(part).name or part in ("", ".", ".."):
+        raise InputError(f"{origin}: found {part!r}, must be a plain name; the folder above it is output_dir")
+    if name == "auto":
+        name = f"{part}-{stage_key('run', VERSION, training_config(cfg), {'frames': frames_key})[:8]}"
+    return Path(cfg.output_dir) / name
+
+
+def checkpoint_folder(cfg: Config, run_dir: Path) -> Path:
+    """Where a run keeps its checkpoints."""
+    return run_dir / cfg.checkpoint.save_dir
+
+
+def manifest_path(run_dir: Path, layer: str) -> Path:
+    """The file that says a layer is finished."""
+    return run_dir / f"{layer}.manifest.json"
+
+
+def trained(cfg: Config, run_dir: Path, layer: str, frames_key: str) -> bool:
+    """Whether the run holds this very layer, finished and whole."""
+    manifest = read_manifest(manifest_path(run_dir, layer))
+    if manifest is None or manifest["key"] != layer_key(cfg, layer, frames_key):
+        return False
+    fault = damaged(manifest, run_dir)
+    if fault:
+        log.warning("%s: %s is damaged (%s) and does not count as trained", run_dir, layer, fault)
+    return not fault
+
+
+def layer_checkpoint(cfg: Config, run_dir: Path, layer: str) -> Path:
+    """The finished layer's checkpoint: it and all layers below; where its manifest says, or else where the configuration does."""
+    manifest = read_manifest(manifest_path(run_dir, layer))
+    if manifest is not None:
+        return run_dir / next(iter(manifest["outputs"]))
+    return checkpoint_folder(cfg, run_dir) / f"{layer}.pt"
+
+
+# -- spikes of the frozen layers ---------------------------------------------------------------------
+
+
+def frozen_spikes(cfg: Config, layer: str, frames: Done, model: SpikeSEG, inputs: Mapping[str, str]) -> Done:
+    """Output spikes of the layers below `layer` for every training window, in order, cached on disk."""
+    config = {
+        "layer": layer,
+        "model": dataclasses.asdict(cfg.model),
+        "untrained": _drawn(cfg) if layer == "conv3" and "conv2" not in inputs else None,
+        "augmentation": dataclasses.asdict(cfg.data.augmentation),
+        "seed": cfg.seed,
+    }
+    build = functools.partial(_encode, cfg, layer, frames.path / prepare.STORE, model)
+    return run_stage(Path(cfg.cache_dir) / "spikes", SPIKES_STAGE, SPIKES_VERSION, config, inputs, build)
+
+
+def _drawn(cfg: Config) -> dict[str, Any]:
+    """What an untrained layer is made from, besides the model section and the seed."""
+    return {"stdp": dataclasses.asdict(cfg.stdp), "homeostasis": dataclasses.asdict(cfg.homeostasis)}
+
+
+def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path) -> Mapping[str, Any]:
+    from spikeseg.core.sparse import SpikeLists
+    from spikeseg.data.store.frames import Frames, SpikeWriter
+
+    frames = Frames.open(store)
+    samples = frames.samples("train")
+    below = FROZEN[layer]
+    with (
+        SpikeWriter(folder / "spikes.zarr", {"layer": layer}) as writer,
+        bar(f"encoding for {layer}", "window", len(samples)) as shown,
+    ):
+        for r, ks in _pieces(samples):
+            windows, rates = _augmented(cfg, frames, r, ks)
+            if below is None:
+                writer.add(SpikeLists.of(windows))
+            else:
+                found = model.infer(windows, rates, upto=below, threads=max(1, cfg.data.num_workers))
+                writer.add(found[POOL[below]].lists)
+            shown.update(len(ks))
+    return {"samples": len(samples), "seed": cfg.seed, "device": str(_device(model))}
+
+
+def _pieces(samples: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+    """Windows of one recording, at most BLOCK at a time."""
+    for r, group in itertools.groupby(samples, key=lambda sample: sample[0]):
+        ks = [k for _, k in group]
+        for first in range(0, len(ks), BLOCK):
+            yield r, ks[first : first + BLOCK]
+
+
+def _augmented(cfg: Config, frames: Frames, r: int, ks: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Windows (N, T, P, H, W) of a recording and their background, each flipped by its own chance."""
+    import numpy as np
+
+    from spikeseg.data.frames.augmentation import augment
+
+    _, windows, background = frames.read(r, ks)
+    flipped = [
+        augment(window, rates, cfg.data.augmentation, seed=(cfg.seed, r, k))
+        for k, window, rates in zip(ks, windows, background, strict=True)
+    ]
+    return np.stack([window for window, _ in flipped]), np.stack([rates for _, rates in flipped])
+
+
+def _device(model: SpikeSEG) -> torch.device:
+    return model.encoder.conv1.weight.device
+
+
+# -- the stage ---------------------------------------------------------------------------------------
+
+
+def starting_model(cfg: Config, layer: str, run_dir: Path, frames_key: str) -> SpikeSEG:
+    """The network with all layers below `layer` as trained. Raises InputError naming the command that is missing."""
+    from spikeseg.learning import checkpoint
+
+    below = layer_before(cfg, layer)
+    if below is None:
+        model = checkpoint.build(cfg)
+    else:
+        if not trained(cfg, run_dir, below, frames_key):
+            raise InputError(
+                f"{run_dir}: {below} of this configuration is not trained; run `spikeseg train-layer {below}` with the "
+                "same options first"
+            )
+        model, _ = checkpoint.load(layer_checkpoint(cfg, run_dir, below))
+    if layer == "conv1":
+        model.initialise("conv1", cfg.seed, cfg.stdp)
+        model.encoder.conv1.threshold += cfg.homeostasis.theta_rest if cfg.homeostasis.enabled else 0.0
+    return model
+
+
+def going_on(cfg: Config, resume: str | Path, name: str) -> tuple[Config, str, Path]:
+    """What to resume means: the run goes on in its own folder, unless a name is given.
+
+    Args:
+        cfg: the configuration.
+        resume: a checkpoint, or a run's folder, which stands for its ``checkpoint_latest.pt``.
+        name: of the run to write, or 'auto'.
+
+    Returns:
+        the configuration and the name of the run to write, and the checkpoint.
+    """
+    from .training_loop import CONFIG, LATEST
+
+    path, depth = Path(resume), len(Path(cfg.checkpoint.save_dir).parts)
+    checkpoint = path / cfg.checkpoint.save_dir / LATEST if path.is_dir() else path
+    above = checkpoint.absolute().parents
+    if name != "auto" or len(above) <= depth or not (above[depth] / CONFIG).is_file():
+        return cfg, name, checkpoint
+    run = above[depth]
+    if run.parent.resolve() != Path(cfg.output_dir).resolve():
+        cfg = dataclasses.replace(cfg, output_dir=str(run.parent))
+    return cfg, run.name, checkpoint
+
+
+def train_layer(
+    cfg: Config,
+    layer: str,
+    *,
+    name: str = "auto",
+    force: bool = False,
+    resume: str | Path | None = None,
+    tensorboard: bool | None = None,
+) -> Done:
+    """Train one layer, unless the run holds it already.
+
+    Args:
+        cfg: the configuration.
+        layer: 'conv1', 'conv2' or 'conv3'.
+        name: of the run, 'auto' to derive it from the configuration.
+        force: train again what is up to date.
+        resume: checkpoint, or folder of a run, to go on from (see `going_on`); None starts anew.
+        tensorboard: overrides logging.tensorboard.
+
+    Raises:
+        InputError: frames or the layer below are missing, a checkpoint does not fit, a folder cannot be written.
+        KeyboardInterrupt: after the sample in hand, with a checkpoint saved (checkpoint.save_on_interrupt); or, if that
+            sample was the layer's last, with the layer finished.
+    """
+    from ..runtime.device import network_device
+    from .training_loop import TrainingLoop, saved_progress
+
+    if layer not in LAYERS:
+        raise InputError(f"layer: {layer!r}, must be one of {', '.join(LAYERS)}")
+    if layer not in learned_layers(cfg):
+        raise InputError(f"train_{layer}: false in the configuration; set it to true (--set train_{layer}=true) to train {layer}")
+    if layer == "conv1" and not cfg.data.normalize:
+        raise InputError("train_conv1: true, data.normalize: false; conv1 learns from binary frames; set data.normalize to true")
+    checkpoint = None
+    if resume is not None:
+        cfg, name, checkpoint = going_on(cfg, resume, name)
+    frames = prepare.find_frames(cfg)
+    run_dir = run_folder(cfg, frames.key, name)
+    key = layer_key(cfg, layer, frames.key)
+    if not force and trained(cfg, run_dir, layer, frames.key):
+        return Done(run_dir, key, ran=False)
+    if checkpoint is not None:
+        saved_progress(checkpoint, layer, key)  # before any work is done
+    model = starting_model(cfg, layer, run_dir, frames.key).to(network_device(cfg.device, cfg.backend))
+    model.encoder.backend = cfg.backend
+    inputs = layer_inputs(cfg, layer, frames.key)
+    started = time.monotonic()
+    spikes = frozen_spikes(cfg, layer, frames, model, inputs)
+    loop = TrainingLoop(cfg, layer, model, spikes.path / "spikes.zarr", run_dir, key, tensorboard=tensorboard)
+    if checkpoint is not None:
+        loop.resume(checkpoint)
+    loop.run()
+    loop.finish(inputs, {**training_config(cfg), "layer": layer}, time.monotonic() - started)
+    if loop.interrupted:
+        raise KeyboardInterrupt
+    return Done(run_dir, key, ran=True)
+

@@ -1,0 +1,275 @@
+"""The loop of one layer's training: epochs over cached spikes, checkpoints, logs, interrupts, resuming."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from spikeseg.errors import InputError
+
+from ..runtime.console import LOGGER, bar, logging_to_file
+from ..runtime.stage import atomic_write, describe_file, make_folder, read_manifest, write_manifest
+from .summaries import Summaries
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+    from spikeseg.learning.blocks import Block
+    from spikeseg.models import SpikeSEG
+
+log = logging.getLogger(__name__)
+
+LATEST, BEST, EPOCH = "checkpoint_latest.pt", "checkpoint_best.pt", "checkpoint_epoch{}_{}.pt"
+CALIBRATED = "checkpoint_calibrated.pt"
+"""The best network with a calibrated readout, which `sweep` writes."""
+AT_A_TIME = 64
+"""Samples learned between two looks at the clock and at interrupts."""
+METRICS, CONFIG = "metrics_final.json", "config.yaml"
+
+
+class TrainingLoop:
+    """Trains one layer of `model` in place and keeps its run's folder.
+
+    Writes, in ``run_dir``: ``<save_dir>/checkpoint_epoch{N}_{layer}.pt`` every `save_interval` epochs (the last `keep_last_n` of
+    them), ``checkpoint_latest.pt`` with all that resuming needs, ``checkpoint_best.pt`` (lowest C_l of the layer trained last),
+    ``<layer>.pt``, the log, the configuration and, at the end, ``metrics_final.json`` and the layer's manifest.
+
+    Attributes:
+        reason: why the layer has stopped learning, None before.
+        interrupted: whether a signal came that found the layer at its end, so that nothing was cut short.
+    """
+
+    def __init__(
+        self, cfg: Config, layer: str, model: SpikeSEG, spikes: Path, run_dir: Path, key: str, *, tensorboard: bool | None
+    ) -> None:
+        from spikeseg.data.store.frames import Spikes
+        from spikeseg.learning import LayerTrainer
+        from spikeseg.learning.blocks import Blocks
+
+        self.cfg, self.layer, self.model, self.run_dir, self.key = cfg, layer, model, run_dir, key
+        self.spikes = Spikes.open(spikes)
+        if not len(self.spikes):
+            raise InputError("data.train_ratio: the training split holds no window; prepare more recordings")
+        self.trainer = LayerTrainer(
+            model,
+            layer,
+            stdp=cfg.stdp,
+            wta=cfg.wta,
+            homeostasis=cfg.homeostasis,
+            convergence=cfg.convergence,
+            seed=cfg.seed,
+            batch_size=cfg.data.batch_size,
+            backend=cfg.backend,
+        )
+        self.blocks = Blocks(self.spikes)
+        self.folder = folder_inside(run_dir, cfg.checkpoint.save_dir, "checkpoint.save_dir")
+        self.logs = folder_inside(run_dir, cfg.logging.log_dir, "logging.log_dir")
+        self.epoch, self.position = 0, 0
+        self.reason: str | None = None
+        self.resumed = self.interrupted = False
+        self.best = float("inf")
+        self.summaries = Summaries(cfg, run_dir, layer, tensorboard)
+
+    # -- one epoch after the other ---------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Train until the layer says why it stops."""
+        from spikeseg.config.load import dump
+
+        make_folder(self.folder)
+        atomic_write(self.run_dir / CONFIG, dump(self.cfg))
+        self._clear()
+        log_file = make_folder(self.logs) / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
+        with _level(self.cfg.logging.log_level), logging_to_file(log_file), self._stoppable() as stop, self.summaries:
+            log.info("training %s on %d windows, seed %d, %s", self.layer, len(self.spikes), self.cfg.seed, self.trainer.layer)
+            while self.reason is None and self.epoch < self.cfg.max_epochs:
+                self._one_epoch(stop)
+            if self.reason is None:
+                self.reason = f"max_epochs = {self.cfg.max_epochs} reached"
+            log.info("%s stopped after %d samples: %s", self.layer, self.trainer.samples, self.reason)
+            self.interrupted = stop.is_set()
+
+    def _clear(self) -> None:
+        """From now on the run holds neither this layer nor those on top; starting anew, no earlier attempt's checkpoints."""
+        from .train_layer import LAYERS, manifest_path
+
+        for layer in LAYERS[LAYERS.index(self.layer) :]:
+            manifest_path(self.run_dir, layer).unlink(missing_ok=True)
+        if not self.resumed:
+            for old in (self.folder / BEST, self.folder / CALIBRATED, *self.folder.glob(EPOCH.format("*", self.layer))):
+                old.unlink(missing_ok=True)
+
+    def _one_epoch(self, stop: threading.Event) -> None:
+        title = f"{self.layer} epoch {self.epoch + 1}/{self.cfg.max_epochs}"
+        with bar(title, "sample", len(self.spikes), self.position) as shown:
+            for block, order in self.blocks.epoch((self.cfg.seed, int(self.layer[-1]), self.epoch), self.position):
+                while len(order) and self.reason is None:
+                    now, order = np.split(order, [self._reach(len(order))])
+                    self._learn(block, now, shown)
+                    if stop.is_set() and self.reason is None:
+                        self._interrupted()
+                if self.reason is not None:
+                    break
+        self.position = 0
+        self.epoch += 1
+        self.reason = self.reason or self.trainer.convergence.after_epoch(self.trainer.layer.weight)
+        self._save_epoch()
+
+    def _reach(self, left: int) -> int:
+        """Samples until somebody wants to look: whole batches, up to the next check or report, AT_A_TIME at most."""
+        size = self.cfg.data.batch_size
+        looks = (self.cfg.convergence.check_interval, self.cfg.logging.log_interval)
+        ahead = min(AT_A_TIME, *(look - self.trainer.samples % look for look in looks))
+        return min(left, -(-ahead // size) * size)
+
+    def _learn(self, block: Block, order: np.ndarray, shown: tqdm[Any]) -> None:
+        before = self.trainer.samples
+        for lists, indices in block.stretches(order, self.cfg.data.batch_size):
+            self.trainer.learn(lists, indices)
+        checks, reports = self.cfg.convergence.check_interval, self.cfg.logging.log_interval
+        if self.trainer.samples // checks > before // checks:
+            self.reason = self.trainer.convergence.check(self.trainer.layer.weight)
+        self.position += len(order)
+        shown.update(len(order))
+        if self.trainer.samples // reports > before // reports:
+            report = self.trainer.report()
+            self.summaries.write(report)
+            shown.set_postfix_str(f"C_l {report['convergence_index']:.4f}, threshold {report['threshold_mean']:.2f}")
+
+    # -- checkpoints -----------------------------------------------------------------------------------
+
+    def _save(self, name: str) -> Path:
+        from spikeseg.learning import checkpoint
+
+        progress = {
+            "layer": self.layer,
+            "key": self.key,
+            "epoch": self.epoch,
+            "position": self.position,
+            "best": self.best,
+            "reason": self.reason,
+            "trainer": self.trainer.state_dict(),
+        }
+        path = self.folder / name
+        return atomic_write(path, lambda file: checkpoint.save(file, self.model, self.cfg, progress=progress))
+
+    def _save_epoch(self) -> None:
+        c = self.cfg.checkpoint
+        index = self.trainer.report()["convergence_index"]
+        if c.save_best and index < self.best:
+            self.best = index
+            self._save(BEST)
+        if self.epoch % c.save_interval == 0:
+            self._save(EPOCH.format(self.epoch, self.layer))
+        self._save(LATEST)
+        kept = sorted(self.folder.glob(EPOCH.format("*", self.layer)), key=_epoch_of)
+        for old in kept[: -c.keep_last_n] if c.keep_last_n else kept:
+            old.unlink()
+
+    def resume(self, path: Path) -> None:
+        """Go on bitwise from a checkpoint of this very layer, configuration and data; see `saved_progress`."""
+        from spikeseg.learning import checkpoint
+
+        saved, progress = saved_progress(path, self.layer, self.key)
+        checkpoint.restore(self.model, saved.encoder.state_dict(), str(path))
+        self.trainer.load_state_dict(progress["trainer"])
+        self.epoch, self.position, self.best = progress["epoch"], progress["position"], progress["best"]
+        self.reason, self.resumed = progress["reason"], True
+        log.info("resuming %s at epoch %d, sample %d", self.layer, self.epoch + 1, self.position)
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[threading.Event]:
+        """SIGINT and SIGTERM set the event, so that the sample in hand is finished."""
+        stop = threading.Event()
+        if threading.current_thread() is not threading.main_thread():
+            yield stop
+            return
+        earlier = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield stop
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    def _interrupted(self) -> None:
+        if self.cfg.checkpoint.save_on_interrupt:
+            path = self._save(LATEST)
+            log.warning("stopped; go on with --resume %s", path)
+        raise KeyboardInterrupt
+
+    # -- the end ---------------------------------------------------------------------------------------
+
+    def finish(self, inputs: Mapping[str, str], config: Mapping[str, Any], seconds: float) -> None:
+        """Write the finished layer, its metrics, and last its manifest."""
+        from spikeseg.learning import checkpoint
+
+        from .train_layer import STAGE, VERSION, learned_layers, manifest_path
+
+        report = {**self.trainer.report(), "epochs": self.epoch, "stopped": self.reason}
+        final = self.folder / f"{self.layer}.pt"
+        for path in (final, self.folder / LATEST):
+            atomic_write(path, lambda file: checkpoint.save(file, self.model, self.cfg))
+        below = [layer for layer in learned_layers(self.cfg) if layer < self.layer]
+        manifests = {layer: read_manifest(manifest_path(self.run_dir, layer)) for layer in below}
+        metrics = {layer: manifest["result"] for layer, manifest in manifests.items() if manifest} | {self.layer: report}
+        atomic_write(self.run_dir / METRICS, json.dumps(metrics, indent=2) + "\n")
+        write_manifest(
+            manifest_path(self.run_dir, self.layer),
+            stage=STAGE,
+            version=VERSION,
+            config=config,
+            inputs=inputs,
+            outputs={str(final.relative_to(self.run_dir)): describe_file(final)},
+            seconds=seconds,
+            extra={
+                "seed": self.cfg.seed,
+                "device": str(self.trainer.layer.weight.device),
+                "backend": self.cfg.backend,
+                "result": report,
+            },
+        )
+
+
+def saved_progress(path: Path, layer: str, key: str) -> tuple[SpikeSEG, dict[str, Any]]:
+    """The network and the state of training in a checkpoint of an unfinished layer.
+
+    Raises InputError for one of another layer, configuration or data (another key), or of a finished network."""
+    from spikeseg.learning import checkpoint
+
+    model, meta = checkpoint.load(path)
+    progress = meta.get("progress")
+    if not progress or progress["key"] != key:
+        found = f"{progress['layer']} of another configuration or data" if progress else "a finished network"
+        raise InputError(f"{path}: holds {found}, not {layer} of this one; resume with the options it was started with")
+    return model, progress
+
+
+def folder_inside(run_dir: Path, name: str, key: str) -> Path:
+    """A folder of the run. Raises InputError when the name, the value of `key`, leads out of it."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise InputError(f"{key}: found {name!r}, must be a folder inside the run's, such as 'checkpoints'")
+    return run_dir / name
+
+
+@contextmanager
+def _level(level: str) -> Iterator[None]:
+    """Log what is of this level and above, while the block runs."""
+    earlier = LOGGER.level
+    LOGGER.setLevel(level)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(earlier)
+
+
+def _epoch_of(path: Path) -> int:
+    return int(path.stem.removeprefix("checkpoint_epoch").partition("_")[0])

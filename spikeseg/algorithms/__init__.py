@@ -1,1 +1,0 @@
-"""Activity filters, objects and tracking: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""The first cuts of recordings: frames, background activity, first spikes, augmentation."""

@@ -1,0 +1,1 @@
+"""From saliency to objects, tracks and the score of every event."""

@@ -1,0 +1,58 @@
+"""What tracks say of single events, and of places at given times (ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spikeseg.tracking.scene import ObjectTrack
+
+REACH_PX = 8.0
+"""Further from a track's path no event is its object's, px; half of its score is reached at 5.7 px, where labels' discs end."""
+
+UNTRACKED = 0.1
+"""Highest score of an event that lit up, but near no track: less than that of any object worth a look."""
+
+
+def event_scores(events: np.ndarray, tracks: Sequence[ObjectTrack], saliency: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """How surely each event belongs to an object that moves differently from the stars.
+
+    Near a track it is the track's score, less with the distance from its path: score * (1 - (distance / REACH_PX)²), the
+    highest of several. What a track explains is not put down to anything else, so an event of a star scores 0. Events without
+    a track keep a little of their saliency, so that they are told from silence.
+
+    Args:
+        events: with t (µs, sorted), x, y (px).
+        tracks: in px of the events.
+        saliency: (n,), >= 0.
+        ids: (n,), the track whose object holds the event; 0: none.
+
+    Returns:
+        float64 (n,), 0 to 1.
+    """
+    scores = np.where(ids > 0, 0.0, UNTRACKED * saliency / (1.0 + saliency))
+    for track in tracks:
+        if track.score <= 0:
+            continue
+        beyond = reach_us(track)
+        first, last = np.searchsorted(events["t"], [track.t_us[0] - beyond, track.t_us[-1] + beyond])
+        part = events[first:last]
+        place = track.at(part["t"], beyond)
+        squared = (part["x"] - place[:, 0]) ** 2 + (part["y"] - place[:, 1]) ** 2
+        near = np.flatnonzero(squared < REACH_PX**2)
+        scores[first + near] = np.maximum(scores[first + near], track.score * (1 - squared[near] / REACH_PX**2))
+    return scores
+
+
+def places(tracks: Sequence[ObjectTrack], t_us: float, threshold: float) -> np.ndarray:
+    """Where the objects are at a time, µs: (m, 2) px, of the tracks that reach the threshold."""
+    found = [track.at(np.array([t_us]), reach_us(track))[0] for track in tracks if track.score >= threshold]
+    at = np.array(found).reshape(-1, 2)
+    return at[~np.isnan(at[:, 0])]
+
+
+def reach_us(track: ObjectTrack) -> float:
+    """How long before its first and after its last detection a track holds: half of a slice, µs; of the longest, since the last
+    one of a recording may be cut short."""
+    return float((np.diff(track.t_us) / np.diff(track.slices)).max()) / 2 if len(track.t_us) > 1 else 0.0

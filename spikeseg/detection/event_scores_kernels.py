@@ -1,0 +1,25 @@
+"""Compiled: what maps over steps and pixels say of single events."""
+
+from __future__ import annotations
+
+from spikeseg.core.compiled import compiled
+
+
+@compiled()
+def look_up(t, pixel, chosen, first, last, start_us, step_us, cells, size, out):
+    """Raise events to the value of their step and pixel, where that is higher.
+
+    Args:
+        t: int64 (n,), µs, never falling. pixel: int64 (n,), flat index into a frame. chosen: bool (n,), which to look up.
+        first, last: the events of the window, the last not among them.
+        start_us, step_us: of the window, and the length of its steps.
+        cells: (steps * size,), a value for each step and pixel; size: pixels of a frame.
+        out: (n,), changed.
+    """
+    end, step = start_us + step_us, 0
+    for i in range(first, last):
+        while t[i] >= end:
+            end += step_us
+            step += size
+        if chosen[i]:
+            out[i] = max(out[i], cells[step + pixel[i]])

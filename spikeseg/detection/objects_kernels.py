@@ -1,0 +1,106 @@
+"""Compiled loops over lit pixels: which hang together, and what each blob measures."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikeseg.core.compiled import compiled
+
+
+@compiled()
+def _root(parent, i):
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@compiled()
+def connect(rows, columns, reach, grid, parent, part):
+    """Number the blobs of n lit pixels, in the order in which their first pixel comes; -> how many.
+
+    Args:
+        rows, columns: int64 (n,); a pixel may come more than once.
+        reach: pixels at most this far apart in x and in y hang together, 1 or more.
+        grid: int64 (H, W) of -1; left so.
+        parent: int64 (n,), scratch.
+        part: int64 (n,), filled: the blob of each pixel.
+    """
+    height, width = grid.shape
+    for i in range(rows.size):
+        parent[i] = i
+        if grid[rows[i], columns[i]] >= 0:
+            parent[i] = _root(parent, grid[rows[i], columns[i]])
+            continue
+        grid[rows[i], columns[i]] = i
+        for y in range(max(0, rows[i] - reach), min(height, rows[i] + reach + 1)):
+            for x in range(max(0, columns[i] - reach), min(width, columns[i] + reach + 1)):
+                if grid[y, x] >= 0:
+                    a, b = _root(parent, grid[y, x]), _root(parent, i)
+                    parent[max(a, b)] = min(a, b)  # so that a root is its blob's first pixel
+    n = 0
+    for i in range(rows.size):
+        grid[rows[i], columns[i]] = -1
+        root = _root(parent, i)
+        if root == i:
+            part[i] = n
+            n += 1
+        else:
+            part[i] = part[root]
+    return n
+
+
+@compiled(allocates=True)
+def measure(part, n, rows, columns, weight):
+    """Sums of n blobs over their pixels: float64 (n, 4), weight, its roots, and roots times column and row; and int64 (n, 5),
+    pixels, lowest and highest column, lowest and highest row."""
+    sums = np.zeros((n, 4))
+    counts = np.zeros((n, 5), np.int64)
+    for i in range(part.size):
+        k, root = part[i], np.sqrt(weight[i])
+        sums[k, 0] += weight[i]
+        sums[k, 1] += root
+        sums[k, 2] += root * columns[i]
+        sums[k, 3] += root * rows[i]
+        if not counts[k, 0]:
+            counts[k, 1:3], counts[k, 3:5] = columns[i], rows[i]
+        counts[k, 0] += 1
+        counts[k, 1], counts[k, 2] = min(counts[k, 1], columns[i]), max(counts[k, 2], columns[i])
+        counts[k, 3], counts[k, 4] = min(counts[k, 3], rows[i]), max(counts[k, 4], rows[i])
+    return sums, counts
+
+
+@compiled(allocates=True)
+def find(pixel, weight, reach, least, class_id, grid, kind):
+    """Blobs of lit pixels as objects.
+
+    Args:
+        pixel, weight: int (n,), rising indices into the frame, and float64 (n,).
+        reach, grid: see `connect`.
+        least: blobs of fewer pixels are dropped.
+        kind: any array of OBJECT_DTYPE.
+
+    Returns:
+        objects, OBJECT_DTYPE, in order of falling score; int32 (m,), the pixels that belong to one; int32 (m,), its index + 1.
+    """
+    n, width = pixel.size, grid.shape[1]
+    rows, columns, part = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    for i in range(n):
+        rows[i], columns[i] = pixel[i] // width, pixel[i] % width
+    blobs = connect(rows, columns, reach, grid, np.empty(n, np.int64), part)
+    sums, counts = measure(part, blobs, rows, columns, weight)
+    kept = np.flatnonzero(counts[:, 0] >= least)
+    kept = kept[np.argsort(-sums[kept, 0], kind="mergesort")]
+    objects, number = np.zeros(kept.size, kind.dtype), np.zeros(blobs, np.int32)
+    for i in range(kept.size):
+        k, one = kept[i], objects[i]
+        one.x, one.y = sums[k, 2] / sums[k, 1], sums[k, 3] / sums[k, 1]
+        one.width, one.height = counts[k, 2] - counts[k, 1] + 1, counts[k, 4] - counts[k, 3] + 1
+        one.score, one.pixels, one.class_id = sums[k, 0], counts[k, 0], class_id
+        number[k] = i + 1
+    lit, belongs, m = np.empty(n, np.int32), np.empty(n, np.int32), 0
+    for i in range(n):
+        if number[part[i]]:
+            lit[m], belongs[m] = pixel[i], number[part[i]]
+            m += 1
+    return objects, lit[:m].copy(), belongs[:m].copy()

@@ -1,0 +1,284 @@
+"""Windows of a recording that comes bit by bit, for `detect --follow`.
+
+The same network and the same tracker as `detect`, but nothing that looks ahead: hot pixels are told by what they did so far, and
+tracks by the last MEMORY_S seconds. Memory does not grow with the recording.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+from array import array
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+    from spikeseg.models import SpikeSEG
+    from spikeseg.pipelines.stages.detect import Reading
+    from spikeseg.tracking.scene import ObjectTrack
+
+    from .objects import Slice
+
+log = logging.getLogger(__name__)
+
+MEMORY_S = 10.0
+"""Tracks are those of so much time, s; a longer silence is passed over."""
+FORGET_S = 10.0
+"""The rate of a pixel is that of about so much time, s."""
+
+
+@dataclass(frozen=True)
+class FollowedWindow:
+    """A window when its time had passed.
+
+    Attributes:
+        start_us, end_us: µs.
+        events: in it, and how many of them passed the transforms.
+        objects: tracks that move differently from the stars and were seen since the window before; each with its lasting id.
+        tracks: of the last MEMORY_S, stars included.
+        star_field: common motion of the stars at its end, px/s.
+        arrived: when the events that closed it had come, s of `time.monotonic`.
+    """
+
+    start_us: int
+    end_us: int
+    events: tuple[int, int]
+    objects: list[tuple[int, ObjectTrack]]
+    tracks: int
+    star_field: tuple[float, float]
+    arrived: float
+
+    def row(self, follower: Follower) -> dict[str, Any]:
+        """A line of detections.jsonl."""
+        return {
+            "t_start_us": self.start_us,
+            "t_end_us": self.end_us,
+            "events": self.events[0],
+            "events_kept": self.events[1],
+            "late_so_far": follower.late,
+            "tracks": self.tracks,
+            "star_field": list(self.star_field),
+            "objects": [_object_row(number, track) for number, track in self.objects],
+        }
+
+    def told(self, latency_ms: float) -> str:
+        """One line for the screen."""
+        found = "  ".join(f"#{n} at ({t.states[-1][0]:.1f}, {t.states[-1][1]:.1f})" for n, t in self.objects)
+        return f"{self.end_us / 1e6:10.2f} s {self.events[0]:7d} events {latency_ms:6.0f} ms {self.tracks:4d} tracks  {found}"
+
+
+def _object_row(number: int, track: ObjectTrack) -> dict[str, Any]:
+    (x, y, vx, vy), (vx_rel, vy_rel) = track.states[-1].tolist(), track.relative[-1].tolist()
+    return {
+        "track_id": number,
+        "t_us": round(float(track.t_us[-1])),
+        "x": x, "y": y, "vx": vx, "vy": vy, "vx_rel": vx_rel, "vy_rel": vy_rel,
+        "object_score": track.score,
+        "seen": len(track.t_us),
+    }  # fmt: skip
+
+
+class Follower:
+    """Windows of a recording that comes bit by bit.
+
+    Attributes:
+        late: events that came when their time had passed: left out.
+        latencies_ms: of every window, from the arrival of what closed it to its line: 4 bytes each.
+    """
+
+    def __init__(self, cfg: Config, model: SpikeSEG, reading: Reading, sensor_size: tuple[int, int]) -> None:
+        from spikeseg.data.frames.background import Background
+        from spikeseg.data.recording import EVENT_DTYPE
+        from spikeseg.pipelines.stages.prepare import frame_spec
+
+        self.cfg, self.model, self.reading, self.sensor_size = cfg, model, reading, sensor_size
+        self.spec = frame_spec(cfg)
+        self.late, self.windows, self.silent, self.events = 0, 0, 0, 0
+        self.latencies_ms = array("f")
+        self.ids = Identities()
+        self._filter = CausalFilter(cfg.data.transforms, sensor_size)
+        self._background = Background()
+        self._waiting = np.zeros(0, EVENT_DTYPE)
+        self._start: int | None = None
+        self._passed: int | None = None
+        self._slices: deque[tuple[int, Slice]] = deque()
+        self._made = 0
+        self._ids_given: set[int] = set()
+
+    def take(self, events: np.ndarray, arrived: float) -> Iterator[FollowedWindow]:
+        """New events, in the order in which they came; the windows whose time has passed with them."""
+        if not len(events):
+            return
+        if self._start is None:
+            self._start = int(events["t"].min())
+        if self._passed is not None:
+            on_time = events["t"] >= self._passed
+            if not on_time.all() and not self.late:
+                log.warning("events come late, after windows that were finished; they are left out and counted")
+            self.late += int(np.count_nonzero(~on_time))
+            events = events[on_time]
+        self.events += len(events)
+        waiting = np.concatenate([self._waiting, events])
+        self._waiting = waiting[np.argsort(waiting["t"], kind="stable")]
+        while len(self._waiting) and int(self._waiting["t"][-1]) >= self._start + self.spec.window_us:
+            if self._pass_silence():
+                continue
+            yield self._window(self._start + self.spec.window_us, arrived)
+
+    def finish(self, arrived: float) -> Iterator[FollowedWindow]:
+        """What is left, at the end of the input."""
+        if self._start is not None and len(self._waiting) and (self._passed is None or self._waiting["t"][-1] >= self._passed):
+            yield self._window(min(self._start + self.spec.window_us, int(self._waiting["t"][-1]) + 1), arrived)
+
+    def _pass_silence(self) -> bool:
+        """Go to the window that holds the next event, when that is further away than tracks are remembered."""
+        assert self._start is not None
+        ahead = int(self._waiting["t"][0]) - (self._start + self.spec.window_us)
+        if ahead < MEMORY_S * 1e6:
+            return False
+        strides = -(-ahead // self.spec.stride_us)
+        self.silent += strides
+        self._start += strides * self.spec.stride_us
+        return True
+
+    def _window(self, end: int, arrived: float) -> FollowedWindow:
+        from spikeseg.data.frames.framing import frame
+        from spikeseg.models.decoder import decode_sparse
+
+        from .objects import lit_in_slices
+
+        assert self._start is not None
+        start, spec = self._start, self.spec
+        inside = self._waiting[: int(np.searchsorted(self._waiting["t"], end))]
+        kept = self._filter(inside, start, end, self._passed)
+        frames = frame(kept, self.sensor_size, spec, origin_us=start).frames
+        if not len(frames):
+            frames = np.zeros((1, spec.n_timesteps, 2, *spec.size(self.sensor_size)), np.uint8)
+        rates = self._background.update(frames)
+        spikes = self.model.infer(frames, rates)
+        lit = decode_sparse(self.model.encoder, frames, spikes, self.reading.classes)[0]
+        bright = lit.value >= self.reading.threshold
+        parts = lit_in_slices(
+            lit.index[bright], lit.value[bright], lit.shape,
+            start_us=start, end_us=end, step_us=spec.timestep_us, from_us=self._passed,
+        )  # fmt: skip
+        for part in parts:
+            self._slices.append((self._made, part))
+            self._made += 1
+        while self._slices and self._slices[0][1].end_us < end - MEMORY_S * 1e6:
+            self._slices.popleft()
+        found = self._tracked(end - sum(part.end_us - part.start_us for part in parts))
+        self._passed, self._start = end, start + spec.stride_us
+        self._waiting = self._waiting[int(np.searchsorted(self._waiting["t"], self._start)) :].copy()
+        self.windows += 1
+        field, tracks, objects = found
+        self._ids_given |= {number for number, _ in objects}
+        return FollowedWindow(start, end, (len(inside), len(kept)), objects, tracks, field, arrived)
+
+    def _tracked(self, since_us: int) -> tuple[tuple[float, float], int, list[tuple[int, ObjectTrack]]]:
+        """Of what is remembered: the star field's velocity, the number of tracks, and the objects seen since then."""
+        from spikeseg.tracking.scene import find_tracks
+
+        from .tracked import in_sensor
+
+        numbers, parts = [k for k, _ in self._slices], [part for _, part in self._slices]
+        tracks = find_tracks(in_sensor(parts, self.spec.size(self.sensor_size), self.sensor_size), self.cfg.tracking)
+        hits = [
+            [(numbers[k], int(j)) for k, j in zip(one.slices, one.detections, strict=True)] for one in tracks.tracks
+        ]
+        ids = self.ids.carry_over(hits)
+        objects = [
+            (number, one)
+            for number, one in zip(ids, tracks.tracks, strict=True)
+            if one.score >= self.reading.object_threshold and one.t_us[-1] >= since_us
+        ]
+        last = float(parts[-1].end_us) if parts else 0.0
+        vx, vy = tracks.field.velocity(np.array([last]))[0].tolist()
+        return (vx, vy), len(tracks.tracks), objects
+
+    def summary(self, name: str, ended: str, left_out: Counter[str]) -> dict[str, Any]:
+        """What follow.json holds."""
+        taken = np.frombuffer(self.latencies_ms, np.float32) if len(self.latencies_ms) else np.zeros(1, np.float32)
+        return {
+            "name": name,
+            "ended": ended,
+            "sensor_size": list(self.sensor_size),
+            "windows": self.windows,
+            "silent_windows_passed_over": self.silent,
+            "events": self.events,
+            "left_out": {**left_out, "late": self.late},
+            "objects": len(self._ids_given),
+            "latency_ms": {
+                "median": float(np.median(taken)), "p95": float(np.percentile(taken, 95)), "worst": float(taken.max())
+            },
+            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }  # fmt: skip
+
+
+@dataclass
+class Identities:
+    """Lasting numbers for tracks that are found anew for every window: a track is that which shares most of its detections."""
+
+    _owner: dict[tuple[int, int], int] = field(default_factory=dict)
+    _last: int = 0
+
+    def carry_over(self, tracks: Sequence[Sequence[tuple[int, int]]]) -> list[int]:
+        """The number of each track, from 1.
+
+        Args:
+            tracks: of each its detections (number of the slice, index in it); no detection belongs to two.
+        """
+        votes = [Counter(self._owner[hit] for hit in hits if hit in self._owner) for hits in tracks]
+        wishes = sorted((-count, number, k) for k, vote in enumerate(votes) for number, count in vote.items())
+        given: dict[int, int] = {}
+        for _, number, k in wishes:
+            if k not in given and number not in given.values():
+                given[k] = number
+        for k in range(len(tracks)):
+            if k not in given:
+                self._last += 1
+                given[k] = self._last
+        self._owner = {hit: given[k] for k, hits in enumerate(tracks) for hit in hits}
+        return [given[k] for k in range(len(tracks))]
+
+
+class CausalFilter:
+    """The configuration's transforms for events that come window by window.
+
+    DropPixel's hot pixels are those whose rate over about the last FORGET_S is too high: tonic's look at the whole recording,
+    which is not there yet. All other transforms see a window by itself.
+    """
+
+    def __init__(self, specs: Sequence[dict[str, Any]], sensor_size: tuple[int, int]) -> None:
+        from spikeseg.data import transforms
+
+        hot = [spec for spec in specs if spec.get("name") == "DropPixel" and "hot_pixel_frequency" in spec]
+        transforms.build(specs, sensor_size)  # complains about what does not hold
+        self._limits = [float(spec["hot_pixel_frequency"]) for spec in hot]
+        self._rest = transforms.build([spec for spec in specs if spec not in hot], sensor_size)
+        self._width = sensor_size[0]
+        self._counts = np.zeros(sensor_size[0] * sensor_size[1])
+        self._seconds = 0.0
+
+    def __call__(self, events: np.ndarray, start_us: int, end_us: int, counted_us: int | None) -> np.ndarray:
+        """The events of a window (sorted) that pass; `counted_us`: up to where earlier windows have counted."""
+        from spikeseg.data import transforms
+
+        since = start_us if counted_us is None else max(counted_us, start_us)
+        seconds = (end_us - (since if counted_us is None else counted_us)) * 1e-6
+        new = events[int(np.searchsorted(events["t"], since)) :]
+        forget = float(np.exp(-seconds / FORGET_S))
+        self._counts *= forget
+        self._counts += np.bincount(self._flat(new), minlength=len(self._counts))
+        self._seconds = self._seconds * forget + seconds
+        for limit in self._limits:
+            events = events[self._counts[self._flat(events)] <= limit * self._seconds]
+        return transforms.apply(events, self._rest)[0]
+
+    def _flat(self, events: np.ndarray) -> np.ndarray:
+        return events["y"].astype(np.int64) * self._width + events["x"]

@@ -1,0 +1,1 @@
+"""Detectors side by side, held against labels."""

@@ -1,0 +1,183 @@
+"""The detectors that `evaluate` sets side by side: raw events, filters, classical detectors on frames, the network untrained and
+trained; the graded filter and the networks also tracked.
+
+Each turns a `View` into a `Response`; none sees a label.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spikeseg.detection.views import EventLists, Response, Sparse, View, Windows, from_maps, from_scores
+from spikeseg.metrics.event import ANY_RESPONSE
+
+if TYPE_CHECKING:
+    import torch
+
+    from spikeseg.config.sections import Config, EvaluationConfig, TrackingConfig
+    from spikeseg.models import SpikeSEG
+    from spikeseg.ops.types import PooledSpikes
+
+AT_ONCE = 16
+"""Windows that the network takes together."""
+
+PASSED = 0.5
+"""Threshold of a detector whose scores are 0 or 1."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Something that responds to a recording.
+
+    Attributes:
+        name: in metrics.json.
+        title: in the table.
+        respond: View -> Response.
+        threshold: from which an event counts as seen; None: to be calibrated on the training split.
+        is_network: whether it has pixels to score.
+        object_threshold: of a detector that tracks, the score from which a track is an object.
+    """
+
+    name: str
+    title: str
+    respond: Callable[[View], Response]
+    threshold: float | None = None
+    is_network: bool = False
+    object_threshold: float = 0.5
+
+
+def filters(settings: EvaluationConfig) -> list[Detector]:
+    """The detectors without a network: raw events, tonic's Denoise, and the graded activity filter."""
+    from spikeseg.detection import activity
+
+    def raw(view: View) -> Response:
+        return from_scores(view, np.ones(len(view.events)))
+
+    def denoise(view: View) -> Response:
+        scores = np.zeros(len(view.events))
+        scores[view.kept] = activity.denoise(view.events[view.kept], settings.denoise_filter_time_us)
+        return from_scores(view, scores)
+
+    def graded(view: View) -> Response:
+        scores = np.zeros(len(view.events))
+        scores[view.kept] = activity.graded(
+            view.events[view.kept], view.sensor_size, settings.graded_radius_px, settings.graded_tau_ms * 1000
+        )
+        return from_scores(view, scores)
+
+    return [
+        Detector("raw_events", "raw events", raw, PASSED),
+        Detector("denoise", "denoise filter", denoise, PASSED),
+        Detector("graded", "graded filter", graded),
+    ]
+
+
+def classical() -> list[Detector]:
+    """The two detectors on accumulated frames, as Afshar et al. 2020 compares: connected blobs and Hough lines."""
+    from spikeseg.detection import classical as of_frames
+
+    def on_frames(find: Callable[[np.ndarray], of_frames.Found]) -> Callable[[View], Response]:
+        def respond(view: View) -> Response:
+            scores = np.zeros(len(view.events))
+            places = []
+            for start in view.start_us.tolist():
+                events, _ = view.located(start)
+                part = view.events[events]
+                found = find(of_frames.accumulate(part, view.sensor_size))
+                scores[events] = np.maximum(scores[events], found.strength[part["y"], part["x"]])
+                places.append(np.stack([found.objects["x"], found.objects["y"]], 1))
+            response = from_scores(view, scores)
+            return Response(scores, response.maps, places=places)
+
+        return respond
+
+    return [
+        Detector("blobs", "blobs of frames", on_frames(of_frames.blobs)),
+        Detector("lines", "Hough lines of frames", on_frames(of_frames.lines)),
+    ]
+
+
+def tracked(name: str, title: str, detector: Detector, lit: float, object_threshold: float, settings: TrackingConfig) -> Detector:
+    """A detector whose pixels are tracked: those that reach `lit` make objects, and tracks give the scores."""
+
+    def respond(view: View) -> Response:
+        from spikeseg.detection.tracked import answer
+
+        found = detector.respond(view)
+        return answer(view, found.maps, lit, settings, found.slices)
+
+    return Detector(name, title, respond, is_network=detector.is_network, object_threshold=object_threshold)
+
+
+def network(
+    name: str,
+    title: str,
+    model: SpikeSEG,
+    classes: Sequence[int] | None = None,
+    hulk: TrackingConfig | None = None,
+    lit: float = ANY_RESPONSE,
+) -> Detector:
+    """A network's saliency as a detector.
+
+    Args:
+        name, title: see `Detector`.
+        model: the network.
+        classes: those that count as object, None for all.
+        hulk: where its `hulk` is set, objects are unravelled spike by spike, grouped as it says.
+        lit: the saliency from which a pixel belongs to them.
+    """
+
+    def respond(view: View) -> Response:
+        from spikeseg.detection.tracked import unravelled
+
+        maps, slices = [], []
+        for k, (frames, spikes, (seen,)) in enumerate(decoded(model, view.windows(), [classes])):
+            maps.append(seen)
+            if hulk is not None and hulk.hulk:
+                slices.append(unravelled(view, k, model, frames, spikes, seen.dense(), (lit, classes), hulk))
+        response = from_maps(view, maps)
+        return dataclasses.replace(response, slices=slices) if slices else response
+
+    return Detector(name, title, respond, is_network=True)
+
+
+def decoded(
+    model: SpikeSEG, windows: Windows, readings: Sequence[Sequence[int] | None]
+) -> Iterator[tuple[EventLists, dict[str, PooledSpikes], list[Sparse]]]:
+    """Windows as the network sees them, AT_ONCE encoded and traced together: which changes no result.
+
+    Args:
+        model: on any device.
+        windows: see `View.windows`.
+        readings: the classes whose spikes are traced back; None: all.
+
+    Yields:
+        frames of a window; its spikes, as `Encoder.infer` gives those of one sample; its saliency, once per reading.
+    """
+    from spikeseg.models.decoder import decode_sparse
+
+    while part := list(itertools.islice(windows, AT_ONCE)):
+        frames, rates = EventLists.joined([one for _, one, _ in part]), np.stack([one for _, _, one in part])
+        spikes = model.infer(frames, rates)
+        seen = [decode_sparse(model.encoder, frames, spikes, classes) for classes in readings]
+        for n, (_, own, _) in enumerate(part):
+            yield own, {level: one.part(n, n + 1) for level, one in spikes.items()}, [lit[n] for lit in seen]
+
+
+def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:
+    """The network of a checkpoint, as the configuration runs it, on a device.
+
+    Raises InputError when the file is no checkpoint or its tensors have another shape than the configuration asks for."""
+    from spikeseg.learning import checkpoint
+
+    saved, _ = checkpoint.load(path)
+    model = checkpoint.build(cfg)
+    checkpoint.restore(model, saved.encoder.state_dict(), path)
+    model.encoder.backend = cfg.backend
+    return model.to(device)

@@ -1,0 +1,100 @@
+"""Cached spikes in the order in which a layer learns from them, in bounded memory.
+
+The cache is cut into blocks of about BLOCK_SPIKES spikes. An epoch goes through the blocks in random order, and through the
+samples of a block in random order, so that a block is read once, in bulk, and never more than two are in memory: the one in use
+and the next one, read meanwhile. The order depends on the seed and the samples alone, not on the memory of the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from spikeseg.core.sparse import SpikeLists
+    from spikeseg.data.store.frames import Spikes
+
+BLOCK_SPIKES = 2**25
+"""Spikes in a block, at least: 128 MiB in memory, some 8,000 samples of the demo."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive samples of the cache.
+
+    Attributes:
+        lists: their spikes, one list per shape.
+        shape: int64 (n,), which list each sample is in.
+        row: int64 (n,), and where.
+    """
+
+    lists: list[SpikeLists]
+    shape: np.ndarray
+    row: np.ndarray
+
+    @classmethod
+    def read(cls, spikes: Spikes, first: int, last: int) -> Block:
+        """Samples first to last - 1."""
+        from spikeseg.core.sparse import SpikeLists
+
+        parts = spikes.read(first, last)
+        shapes = list(dict.fromkeys(part.shape for part in parts))
+        shape = np.repeat([shapes.index(part.shape) for part in parts], [part.samples for part in parts])
+        row = np.zeros(len(shape), np.int64)
+        joined = []
+        for number, wanted in enumerate(shapes):
+            same = [part for part in parts if part.shape == wanted]
+            joined.append(same[0] if len(same) == 1 else SpikeLists.joined(same))
+            row[shape == number] = np.arange(joined[-1].samples)
+        return cls(joined, shape, row)
+
+    def stretches(self, order: np.ndarray, batch_size: int) -> Iterator[tuple[SpikeLists, np.ndarray]]:
+        """The samples of `order` (indices into the block) as lists and rows, whose batches hold one shape each."""
+        shape, row = self.shape[order], self.row[order]
+        changes = np.flatnonzero(np.diff(shape)) + 1
+        if len(changes) and batch_size > 1:  # a batch of several shapes falls apart, but none reaches beyond its end
+            changes = np.union1d(changes, np.arange(batch_size, len(order), batch_size))
+        for part in np.split(np.arange(len(order)), changes):
+            yield self.lists[shape[part[0]]], row[part]
+
+
+class Blocks:
+    """All samples of a cache, block by block."""
+
+    def __init__(self, spikes: Spikes) -> None:
+        self.spikes = spikes
+        self.ranges: Sequence[tuple[int, int]] = spikes.blocks(BLOCK_SPIKES)
+        self._kept: tuple[int, Block] | None = None
+
+    def epoch(self, seed: Sequence[int], position: int = 0) -> Iterator[tuple[Block, np.ndarray]]:
+        """Blocks in the order of an epoch, each with the order of its samples, from the given position on.
+
+        Args:
+            seed: of the order.
+            position: samples that have been learned already.
+        """
+        rng = np.random.default_rng(tuple(seed))
+        inside = [rng.permutation(last - first) for first, last in self.ranges]
+        ahead = []
+        for number in rng.permutation(len(self.ranges)).tolist():
+            if position < len(inside[number]):
+                ahead.append((number, inside[number][position:]))
+            position = max(0, position - len(inside[number]))
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self._read, ahead[0][0]) if ahead else None
+            for k, (_, order) in enumerate(ahead):
+                assert coming is not None
+                block = coming.result()
+                coming = reader.submit(self._read, ahead[k + 1][0]) if k + 1 < len(ahead) else None
+                yield block, order
+
+    def _read(self, number: int) -> Block:
+        """A block; the one read last is kept, so that a cache of one block is read once."""
+        if self._kept is None or self._kept[0] != number:
+            self._kept = None
+            self._kept = number, Block.read(self.spikes, *self.ranges[number])
+        return self._kept[1]

@@ -1,0 +1,177 @@
+"""Whole samples through a chain of layers on a CPU, spikes alone: batched inference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from spikeseg.core.sparse import EventLists, SpikeLists
+from spikeseg.ops.reference.layers import pooled_size
+from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
+
+from . import inference_kernels as cpu_inference
+from .memory import Membranes, aligned, as_array, in_units
+
+BLOCK = 8
+"""Samples that a thread takes at a time, at most: few enough to share out, many enough that compiled code runs nearly always."""
+BLOCKS = 2
+"""Blocks for each thread, at least, where there are as many samples: uneven ones share out."""
+_IDLE: dict[Hashable, list[Chain]] = {}
+"""Scratch of the last call, for the next one of the same geometry: new memory's first touch costs, and threads queue for it."""
+
+
+def encode(
+    frames: np.ndarray | EventLists, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
+) -> list[PooledSpikes]:
+    """See `reference.encode`; with several threads, each takes the next few samples when it is done with the last."""
+    samples = len(frames)
+    threads = max(1, min(threads, samples))
+    size = max(1, min(BLOCK, samples // (BLOCKS * threads)))
+    thresholds = None if first_threshold is None else in_units(first_threshold.values)
+    block = None if first_threshold is None else first_threshold.block
+    geometry = (frames.shape[1:], block, *((layer.weight.shape, *layer[2:]) for layer in layers))
+    idle = _IDLE.pop(geometry, [])
+    ready: list[Chain] = []  # with these layers' weights; a thread takes one out while it works
+
+    def work(first: int) -> list[PooledSpikes]:
+        chain = _last_of(ready) or (_last_of(idle) or Chain(layers, frames.shape[1:], block)).load(layers)
+        last = min(first + size, samples)
+        part = frames.part(first, last) if isinstance(frames, EventLists) else frames[first:last]
+        found = chain.run(part, None if thresholds is None else thresholds[first:last])
+        ready.append(chain)
+        return found
+
+    firsts = range(0, max(1, samples), size)
+    if threads == 1:
+        blocks = [work(first) for first in firsts]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            blocks = list(pool.map(work, firsts))
+    _IDLE.clear()
+    _IDLE[geometry] = ready
+    return [_joined(found) for found in zip(*blocks, strict=True)]
+
+
+def _last_of(chains: list[Chain]) -> Chain | None:
+    """Taken out; None where there is none. Threads may ask at once."""
+    try:
+        return chains.pop()
+    except IndexError:
+        return None
+
+
+def _joined(blocks: Sequence[PooledSpikes]) -> PooledSpikes:
+    kept = [one.kept for one in blocks if one.kept is not None]
+    return PooledSpikes(SpikeLists.joined([one.lists for one in blocks]), np.concatenate(kept) if kept else None)
+
+
+class Chain:
+    """The layers with the scratch that one thread needs; `load` gives it their weights.
+
+    Args:
+        shape: (T, P, H, W) of a sample.
+        block: of the first layer's thresholds, where they differ by sample and position.
+    """
+
+    def __init__(self, layers: Sequence[Layer], shape: tuple[int, ...], block: int | None = None) -> None:
+        steps, channels, height, width = shape
+        self.steps = steps
+        self._input = _Growing(steps * channels * height * width)
+        self._links: list[_Link] = []
+        for layer in layers:
+            self._links.append(_Link(layer, steps, (height, width), None if self._links else block))
+            height, width = self._links[-1].size
+
+    def load(self, layers: Sequence[Layer]) -> Chain:
+        """Take over the weights and thresholds of layers of the same shapes and dynamics."""
+        for link, layer in zip(self._links, layers, strict=True):
+            link.membranes.tabulate(as_array(layer.weight))
+            link.own = in_units(layer.threshold)[None, :, None, None]
+        return self
+
+    def run(self, frames: np.ndarray | EventLists, thresholds: np.ndarray | None = None) -> list[PooledSpikes]:
+        """Samples, with thresholds of the first layer int32 (N, maps, rows, columns) of blocks, or its own."""
+        if isinstance(frames, EventLists):
+            (offsets, sites, _), counts = frames.lists, frames.counts
+        else:
+            rows = np.ascontiguousarray(frames).reshape(len(frames) * self.steps, math.prod(frames.shape[2:]))
+            offsets = self._input.fill(len(rows), len(rows), lambda done, *room: cpu_inference.list_frames(rows, done, *room))
+            sites, counts = self._input.sites, self._input.numbers
+        found = []
+        for link in self._links:
+            found.append(link.run(offsets, sites, counts, thresholds))
+            (offsets, sites, _), counts, thresholds = found[-1].lists, _ONCE, None
+        return found
+
+
+_ONCE = np.empty(0, np.int32)
+
+
+class _Growing:
+    """Addresses with a number beside each, int32, in room that grows. entries: room at first."""
+
+    def __init__(self, entries: int) -> None:
+        self.sites, self.numbers = np.empty(entries, np.int32), np.empty(entries, np.int32)
+
+    def fill(self, rows: int, units: int, work: Callable[..., int]) -> np.ndarray:
+        """Have the room filled.
+
+        Args:
+            work: takes the units done, the offsets int64 (rows + 1,), sites and numbers; goes on and returns the units done,
+                fewer than all where it needs more room.
+
+        Returns:
+            the offsets.
+        """
+        offsets = np.zeros(rows + 1, np.int64)
+        done = work(0, offsets, self.sites, self.numbers)
+        while done < units:
+            self.sites, self.numbers = (_doubled(array, int(offsets.max())) for array in (self.sites, self.numbers))
+            done = work(done, offsets, self.sites, self.numbers)
+        return offsets
+
+
+def _doubled(array: np.ndarray, filled: int) -> np.ndarray:
+    """Twice the room; what was not filled takes no memory yet."""
+    room = np.empty(2 * len(array), array.dtype)
+    room[:filled] = array[:filled]
+    return room
+
+
+class _Link:
+    """One layer of a chain, with its pool. block: of thresholds that differ by sample and position; None: the layer's own."""
+
+    def __init__(self, layer: Layer, steps: int, size: tuple[int, int], block: int | None) -> None:
+        self.input_size, self.steps = size, steps
+        self.maps = len(layer.weight)
+        self.pool = layer.pool or (0, 1)
+        self.size = size if layer.pool is None else (pooled_size(size[0], *self.pool), pooled_size(size[1], *self.pool))
+        self.membranes = Membranes(layer.weight, size, layer.mode, layer.leak)
+        self.own = np.zeros((1, self.maps, 1, 1), np.int32)
+        self.block = max(1, *size) if block is None else block
+        self._theta = aligned(-(-size[0] // self.block), self.membranes.length)
+        self._patch = aligned(self.maps * layer.weight.shape[-1])
+        cells = self.maps * self.size[0] * self.size[1]
+        self._cells = (np.zeros((steps, cells // 64 + 1), np.uint64), *(np.zeros((steps, cells), np.int32) for _ in range(2)))
+        self._output = _Growing(2 * steps * cells)
+
+    def run(
+        self, offsets: np.ndarray, sites: np.ndarray, counts: np.ndarray, thresholds: np.ndarray | None = None
+    ) -> PooledSpikes:
+        """The spikes of several samples, address by address."""
+        m, steps = self.membranes, self.steps
+        most = int(np.diff(offsets[::steps]).max(initial=0))
+        theta = self.own if thresholds is None else thresholds
+        given = (
+            offsets, sites, counts, steps, *self.input_size, m.v, m.table, theta, self.block, self._theta, self._patch, *m.fine,
+            *m.whole, m.sparse_rate * steps, m.stamps, m.opened, *m.dynamics, *m.sorting(steps, most),
+            *self.pool, *self.size, *self._cells,
+        )  # fmt: skip
+        rows = len(offsets) - 1
+        out = self._output.fill(rows, rows // steps, lambda done, *room: cpu_inference.run_layer(done, *given, *room))
+        found = slice(0, int(out[-1]))
+        lists = SpikeLists(out, self._output.sites[found].copy(), (steps, self.maps, *self.size))
+        return PooledSpikes(lists, self._output.numbers[found].copy() if self.pool[0] else None)

@@ -1,0 +1,279 @@
+"""Cones of spikes: which spikes and events below each spike the trace reaches, as lists of links, event-driven.
+
+`reference_trace.trace` defines what is reached. Links are found once per sample; what asks for single spikes or groups of them
+follows them: upwards, unions over cones (`unite`), and downwards, sums of weights (`spread`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from spikeseg.core.bits import lowest
+from spikeseg.core.compiled import compiled
+from spikeseg.core.grid import snap
+from spikeseg.core.sparse import EventLists, SpikeLists
+from spikeseg.ops.types import Layer, PooledSpikes
+
+from . import inference_kernels as cpu_inference
+from . import tracing as cpu_trace
+from .memory import as_array
+
+Array = np.ndarray
+FAR = np.int32(1 << 30)
+"""Left and top edge of an empty box."""
+
+
+class Links(NamedTuple):
+    """From each of n nodes to those below that it reaches; of nodes at one site only to the last, which leads on to the others.
+
+    Attributes:
+        offsets: int64 (n + 1,) into targets and weights.
+        targets: int32, node below.
+        weights: float32 > 0, of the synapse.
+        earlier: int32, for each node below the one before it at the same site that is reached as well; -1 where there is none.
+    """
+
+    offsets: Array
+    targets: Array
+    weights: Array
+    earlier: Array
+
+
+class Nodes(NamedTuple):
+    """Spikes of a layer, or events, as the trace meets them.
+
+    Attributes:
+        sites: int32 (n,), flat index (c*H + y)*W + x, behind the pool.
+        steps: int32 (n,), the step of the trace.
+        fired: int32 (n,), the step of the spike: without delay connections, the last up to the step of the trace.
+        shape: (C, H, W) of the sites.
+    """
+
+    sites: Array
+    steps: Array
+    fired: Array
+    shape: tuple[int, int, int]
+
+
+class Cones(NamedTuple):
+    """The cones of all spikes of one sample.
+
+    Attributes:
+        nodes: of the events, then of each layer from the first to the last.
+        links: from each layer to the one before it.
+        reach: float64 (T,), what is left of a weight by the number of steps back; 0 is out of reach.
+    """
+
+    nodes: list[Nodes]
+    links: list[Links]
+    reach: Array
+
+
+def cones(
+    frames: Array | EventLists, layers: Sequence[Layer], found: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
+) -> Cones:
+    """The cones of all spikes of one sample.
+
+    Args:
+        frames: (1, T, P, H, W), or as lists.
+        layers, found, delay_connections, decay: see `reference_trace.trace`; found holds one sample. A decay above 0 reaches all
+            earlier steps, however weakly.
+    """
+    steps = frames.shape[1]
+    reach = np.zeros(steps + 1)
+    reach[0] = 1.0
+    if delay_connections:
+        reach[1:] = np.cumprod(np.full(steps, decay))
+    nodes, links = [_nodes(cpu_inference.listed(frames).lists, so_far=not delay_connections)[0]], []
+    for i, layer in enumerate(layers):
+        below = nodes[i]
+        up, source = _nodes(found[i].lists, so_far=not delay_connections and i < len(layers) - 1)
+        neurons, kept, size = up.sites, found[i].kept, below.shape[1] * below.shape[2]
+        if kept is not None:
+            neurons = up.sites // np.int32(up.shape[1] * up.shape[2]) * np.int32(size) + kept[source]
+        weight = as_array(snap(layer.weight.detach()).clamp(min=0))
+        taps = np.ascontiguousarray(weight.transpose(0, 2, 3, 1))
+        links.append(Links(*link(neurons, up.steps, taps, *below.shape, below.sites, below.steps, bool(reach[1]))))
+        nodes.append(up)
+    return Cones(nodes, links, reach)
+
+
+def _nodes(lists: SpikeLists, *, so_far: bool) -> tuple[Nodes, Array]:
+    """The nodes, and the spike that each stands for; so_far: at each step, the last spike of every site up to it."""
+    fired = np.repeat(np.arange(lists.shape[0], dtype=np.int32), np.diff(lists.offsets))
+    if not so_far:
+        return Nodes(lists.sites, fired, fired, lists.shape[1:]), np.arange(len(fired), dtype=np.int32)
+    numbers = np.arange(len(lists.sites), dtype=np.int32)
+    seen, source = cpu_trace.so_far(lists, numbers)
+    assert source is not None
+    steps = np.repeat(np.arange(seen.shape[0], dtype=np.int32), np.diff(seen.offsets))
+    return Nodes(seen.sites, steps, fired[source], seen.shape[1:]), source
+
+
+@compiled(allocates=True)
+def link(
+    neurons: Array, steps: Array, taps: Array, channels: int, height: int, width: int, low_sites: Array, low_steps: Array,
+    carry: bool,
+) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+    """Links from the neurons that fired to the nodes below.
+
+    Args:
+        neurons, steps: int32 (n,), flat addresses (m*H + y)*W + x before the pool, and when; steps rise.
+        taps: float32 (C_out, K, K, C), excitatory weights, 0 where a synapse is not.
+        channels, height, width: C, H, W of the nodes below.
+        low_sites, low_steps: int32, the nodes below; steps rise.
+        carry: whether nodes of earlier steps are reached, or only those of the same step.
+
+    Returns:
+        as `Links`.
+    """
+    kernel, size, per = taps.shape[1], height * width, (channels + 63) // 64
+    half, n, first, last, now = kernel // 2, 0, 0, 0, -1
+    open_taps = np.zeros((taps.shape[0], kernel, kernel, per), np.uint64)
+    for m in range(taps.shape[0]):
+        for ky in range(kernel):
+            for kx in range(kernel):
+                for c in range(channels):
+                    if taps[m, ky, kx, c] > 0:
+                        open_taps[m, ky, kx, c // 64] |= np.uint64(1) << np.uint64(c % 64)
+    active, latest = np.zeros((size, per), np.uint64), np.empty((size, channels), np.int32)
+    earlier = np.full(low_sites.size, -1, np.int32)
+    offsets, room = np.zeros(neurons.size + 1, np.int64), 32 * neurons.size + kernel * kernel * channels
+    targets, weights = np.empty(room, np.int32), np.empty(room, np.float32)
+    for k in range(neurons.size):
+        if steps[k] != now:
+            now = steps[k]
+            if not carry:
+                for i in range(first, last):
+                    active[low_sites[i] % size] = 0
+                while last < low_sites.size and low_steps[last] < now:
+                    last += 1
+                first = last
+            while last < low_sites.size and low_steps[last] <= now:
+                c, place = low_sites[last] // size, low_sites[last] % size
+                bit = np.uint64(1) << np.uint64(c % 64)
+                if active[place, c // 64] & bit:
+                    earlier[last] = latest[place, c]
+                active[place, c // 64] |= bit
+                latest[place, c] = last
+                last += 1
+        if n + kernel * kernel * channels > targets.size:
+            targets = np.concatenate((targets, np.empty_like(targets)))
+            weights = np.concatenate((weights, np.empty_like(weights)))
+        m, y, x = neurons[k] // size, neurons[k] // width % height, neurons[k] % width
+        for ky in range(max(0, half - y), min(kernel, height + half - y)):
+            row = (y + ky - half) * width + x - half
+            for kx in range(max(0, half - x), min(kernel, width + half - x)):
+                for w in range(per):
+                    left = active[row + kx, w] & open_taps[m, ky, kx, w]
+                    while left:
+                        c = 64 * w + lowest(left)
+                        left &= left - np.uint64(1)
+                        targets[n], weights[n] = latest[row + kx, c], taps[m, ky, kx, c]
+                        n += 1
+        offsets[k + 1] = n
+    return offsets, targets[:n], weights[:n], earlier
+
+
+@compiled()
+def unite(
+    offsets: Array, targets: Array, earlier: Array, low_boxes: Array, low_words: Array, boxes: Array, words: Array
+) -> None:
+    """Unions over cones, into boxes int32 (n, 4) (left, top, right, bottom, the last two not part of it) and words uint64 (n, W).
+
+    Nodes below may have fewer words. Their boxes and words are overwritten by unions over all the nodes that each leads on to.
+    """
+    for k in range(earlier.size):
+        if earlier[k] >= 0:
+            for edge in range(4):
+                smaller = low_boxes[earlier[k], edge] < low_boxes[k, edge]
+                if smaller == (edge < 2):
+                    low_boxes[k, edge] = low_boxes[earlier[k], edge]
+            for w in range(low_words.shape[1]):
+                low_words[k, w] |= low_words[earlier[k], w]
+    for k in range(boxes.shape[0]):
+        left, top, right, bottom = boxes[k]
+        for j in range(offsets[k], offsets[k + 1]):
+            low = targets[j]
+            left, top = min(left, low_boxes[low, 0]), min(top, low_boxes[low, 1])
+            right, bottom = max(right, low_boxes[low, 2]), max(bottom, low_boxes[low, 3])
+            for w in range(low_words.shape[1]):
+                words[k, w] |= low_words[low, w]
+        boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3] = left, top, right, bottom
+
+
+@compiled(allocates=True)
+def spread(
+    starts: Array, nodes: Array, values: Array, steps: Array, offsets: Array, targets: Array, weights: Array, earlier: Array,
+    low_steps: Array, reach: Array,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """What arrives below from the nodes of each group.
+
+    Args:
+        starts: int64 (groups + 1,) into nodes int32 and values float64.
+        steps, low_steps: of all nodes, and of all below.
+        offsets, targets, weights, earlier: their links.
+        reach: see `Cones`.
+
+    Returns:
+        the same three for the nodes below: each once per group, rising.
+    """
+    arrived, seen, n = np.zeros(low_steps.size), np.zeros(low_steps.size, np.bool_), 0
+    out_starts = np.zeros(starts.size, np.int64)
+    out_nodes, out_values = np.empty(low_steps.size + 64, np.int32), np.empty(low_steps.size + 64, np.float64)
+    for g in range(starts.size - 1):
+        if n + low_steps.size > out_nodes.size:
+            out_nodes = np.concatenate((out_nodes, np.empty_like(out_nodes)))
+            out_values = np.concatenate((out_values, np.empty_like(out_values)))
+        for i in range(starts[g], starts[g + 1]):
+            for j in range(offsets[nodes[i]], offsets[nodes[i] + 1]):
+                low = targets[j]
+                arrived[low] += values[i] * weights[j] * reach[steps[nodes[i]] - low_steps[low]]
+                while low >= 0 and not seen[low]:
+                    seen[low] = True
+                    out_nodes[n] = low
+                    low = earlier[low]
+                    n += 1
+        out_nodes[out_starts[g] : n].sort()
+        for i in range(n - 1, out_starts[g] - 1, -1):
+            low = out_nodes[i]
+            before = earlier[low]
+            if before >= 0:
+                arrived[before] += arrived[low] * reach[low_steps[low] - low_steps[before]]
+            out_values[i] = arrived[low]
+            arrived[low], seen[low] = 0.0, False
+        out_starts[g + 1] = n
+    return out_starts, out_nodes[:n], out_values[:n]
+
+
+@compiled(allocates=True)
+def gather(starts: Array, nodes: Array, values: Array, cells: Array, n_cells: int) -> tuple[Array, Array, Array]:
+    """Sums over the nodes of each group that lie in one cell.
+
+    Args:
+        starts, nodes, values: as in `spread`.
+        cells: int32, of every node; -1 is left out.
+        n_cells: above all of them.
+
+    Returns:
+        the same three for the cells whose sum is above 0: each once per group.
+    """
+    total, n = np.zeros(n_cells), 0
+    out_starts = np.zeros(starts.size, np.int64)
+    out_cells, out_values = np.empty(nodes.size, np.int32), np.empty(nodes.size, np.float64)
+    for g in range(starts.size - 1):
+        for i in range(starts[g], starts[g + 1]):
+            cell = cells[nodes[i]]
+            if cell >= 0 and values[i] > 0.0:
+                if total[cell] == 0.0:
+                    out_cells[n] = cell
+                    n += 1
+                total[cell] += values[i]
+        for i in range(out_starts[g], n):
+            out_values[i] = total[out_cells[i]]
+            total[out_cells[i]] = 0.0
+        out_starts[g + 1] = n
+    return out_starts, out_cells[:n], out_values[:n]

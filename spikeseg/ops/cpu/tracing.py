@@ -1,0 +1,229 @@
+"""Spikes traced back to the pixels that caused them, event-driven: only where spikes are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from spikeseg.core.compiled import compiled
+from spikeseg.core.sparse import EventLists, Sparse, SpikeLists
+from spikeseg.ops.types import Layer, PooledSpikes
+
+from . import inference_kernels as cpu_inference
+from . import neuron_kernels as cpu_kernels
+from .memory import as_array
+from .vectors import DOUBLES, TAPS, add_scaled, dot
+
+FEW = 4
+"""A layer of this many times fewer maps than the one below is descended by `descend_few`."""
+
+
+@compiled()
+def descend(offsets, neurons, values, table, channels, height, width, traced, gate_offsets, gate_sites, decay, out):
+    """Through one convolution, from the last step to the first: what arrives at each spike of the layer below.
+
+    Args:
+        offsets: int64 (T + 1,) into neurons, flat addresses (m*H + y)*W + x, and values, float64.
+        table: float64 (C_out, K, at least K * C_in, beyond which it is 0), weights as one traced neuron spreads them.
+        channels: C_in. traced: float64 (H, at least (W + K - 1) * C_in), scratch: a line of the table fits in from any column on.
+        gate_offsets, gate_sites: the spikes below.
+        decay: what a step passes on to the one before.
+        out: float64, one entry per spike below, filled.
+    """
+    kernel, wide = table.shape[1], table.shape[2]
+    half, size = kernel // 2, height * width
+    traced[:] = 0.0
+    flat = traced.reshape(-1)
+    for t in range(offsets.size - 2, -1, -1):
+        if decay != 1.0:
+            for i in range(flat.size):
+                flat[i] *= decay
+        for k in range(offsets[t], offsets[t + 1]):
+            if values[k] == 0.0:
+                continue
+            m = neurons[k] // size
+            y = neurons[k] // width % height
+            start = neurons[k] % width * channels
+            for j in range(max(0, half - y), min(kernel, height + half - y)):
+                add_scaled(flat, (y - half + j) * traced.shape[1] + start, table, m * kernel + j, wide, values[k])
+        start, end, c, y = 0, 0, 0, 0  # the row of the gate in hand: neighbours mostly share it
+        for k in range(gate_offsets[t], gate_offsets[t + 1]):
+            if gate_sites[k] < start or gate_sites[k] >= end:
+                c, y = gate_sites[k] // size, gate_sites[k] // width % height
+                start = (c * height + y) * width
+                end = start + width
+            out[k] = traced[y, (gate_sites[k] - start + half) * channels + c]
+
+
+@compiled()
+def descend_few(offsets, neurons, values, weight, kernel, height, width, above, gate_offsets, gate_sites, decay, out):
+    """`descend` where few maps lead to many: what arrives is fetched where it is asked for, not laid out everywhere.
+
+    Args:
+        weight: float64 (C_in, C_out, K, at least K, beyond which it is 0), of maps below and above, mirrored in both axes.
+        kernel: K. above: float64 (C_out, H + K - 1, at least W + K - 1), scratch: a line of weights fits in from any column on.
+    """
+    wide, before = weight.shape[3], kernel - 1 - kernel // 2
+    size, stride = height * width, above.shape[2]
+    above[:] = 0.0
+    flat, rows = above.reshape(-1), above.shape[1]
+    for t in range(offsets.size - 2, -1, -1):
+        if decay != 1.0:
+            for i in range(flat.size):
+                flat[i] *= decay
+        for k in range(offsets[t], offsets[t + 1]):
+            above[neurons[k] // size, neurons[k] // width % height + before, neurons[k] % width + before] += values[k]
+        for k in range(gate_offsets[t], gate_offsets[t + 1]):
+            y, x = gate_sites[k] // width % height, gate_sites[k] % width
+            line, arrived = gate_sites[k] // size * above.shape[0] * kernel, 0.0
+            for m in range(above.shape[0]):
+                for j in range(kernel):
+                    for i in range(0, wide, TAPS):
+                        arrived += dot(weight, (line + m * kernel + j) * wide + i, flat, (m * rows + y + j) * stride + x + i)
+            out[k] = arrived
+
+
+@compiled()
+def reached(offsets, sites, kept, latest, found, out_offsets, out_sites, out_kept):
+    """Every site that has spiked up to each step, with the pooling index of its last spike; fills out only if it has room.
+
+    Args:
+        latest: int32 (sites of the layer,), -1 everywhere; scratch. found: int32 of the same size, scratch.
+    """
+    count, n = 0, 0
+    for t in range(offsets.size - 1):
+        for k in range(offsets[t], offsets[t + 1]):
+            if latest[sites[k]] < 0:
+                found[n] = sites[k]
+                n += 1
+            latest[sites[k]] = kept[k] if kept.size else 0
+        for k in range(n):
+            if out_sites.size:
+                out_sites[count] = found[k]
+                out_kept[count] = latest[found[k]]
+            count += 1
+        out_offsets[t + 1] = count
+    return count
+
+
+@compiled()
+def light_up(offsets, pixels, values, sums, marks, out_index, out_value):
+    """Sum what arrived at each pixel in each step, and list what is lit; -> how many.
+
+    Args:
+        offsets: int64 (T + 1,) into pixels, int32 flat addresses of a frame or of several channels of it, and values, float64.
+        sums: float64 (H * W,) of 0; marks: uint64, a bit per pixel, of 0; both left so.
+        out_index: int64, flat indices (t*H + y)*W + x, rising; out_value: float32. Room for every entry.
+    """
+    found, size = 0, sums.size
+    for t in range(offsets.size - 1):
+        for k in range(offsets[t], offsets[t + 1]):
+            if values[k] > 0.0:
+                pixel = pixels[k] % size
+                sums[pixel] += values[k]
+                marks[pixel >> 6] |= np.uint64(1) << np.uint64(pixel & 63)
+        for word in range(marks.size):
+            if marks[word] == 0:
+                continue
+            marks[word] = 0
+            for pixel in range(word << 6, min(size, (word + 1) << 6)):
+                value = np.float32(sums[pixel])
+                sums[pixel] = 0.0
+                if value > 0:
+                    out_index[found] = t * size + pixel
+                    out_value[found] = value
+                    found += 1
+    return found
+
+
+def trace(
+    frames: np.ndarray | EventLists,
+    layers: Sequence[Layer],
+    found: Sequence[PooledSpikes],
+    *,
+    delay_connections: bool,
+    decay: float,
+) -> list[Sparse]:
+    """See `reference_trace.trace`: equal bit for bit where decay is 0 or 1, to float32 rounding between."""
+    gates = [PooledSpikes(cpu_inference.listed(frames).lists, None), *found[:-1]]
+    steps_down = [_Descent(layer, gate.lists) for layer, gate in zip(layers, gates, strict=True)]
+    samples, steps, _, height, width = frames.shape
+    sums, marks = np.zeros(height * width), np.zeros(height * width // 64 + 1, np.uint64)
+    lit = []
+    for n in range(samples):
+        last = found[-1].lists.part(n, n + 1)
+        offsets, neurons, values = last.offsets, last.sites, np.ones(len(last.sites))
+        for i in range(len(layers) - 1, -1, -1):
+            lists, kept = gates[i].part(n, n + 1)
+            if not delay_connections:
+                lists, kept = so_far(lists, kept)
+            shape = lists.shape
+            arrived = np.zeros(len(lists.sites))
+            left = decay if delay_connections else 0.0
+            steps_down[i].run(offsets, neurons, values, lists, left, arrived)
+            offsets, neurons, values = lists.offsets, lists.sites, arrived
+            if i and kept is not None:
+                below = gates[i - 1].lists.shape
+                neurons = lists.sites // (shape[2] * shape[3]) * (below[2] * below[3]) + kept
+        index, value = np.empty(len(neurons), np.int64), np.empty(len(neurons), np.float32)
+        count = light_up(offsets, neurons, values, sums, marks, index, value)
+        lit.append(Sparse((steps, height, width), index[:count].copy(), value[:count].copy()))
+    return lit
+
+
+class _Descent:
+    """A convolution as traces go down through it, with its scratch. gates: the spikes below."""
+
+    def __init__(self, layer: Layer, gates: SpikeLists) -> None:
+        maps, channels, kernel = layer.weight.shape[:3]
+        _, _, height, width = gates.shape
+        self._few = maps * FEW <= channels
+        if self._few:
+            weight = _padded(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
+            self._scratch = np.zeros((maps, height + kernel - 1, width + kernel - 1 + weight.shape[-1]))
+            self._given = weight, kernel, height, width
+        else:
+            lines = _excitatory(layer.weight).transpose(0, 2, 3, 1).reshape(maps, kernel, kernel * channels)
+            weight = _padded(lines, DOUBLES)
+            self._scratch = np.zeros((height, (width + kernel - 1) * channels + weight.shape[-1]))
+            self._given = weight, channels, height, width
+
+    def run(
+        self, offsets: np.ndarray, neurons: np.ndarray, values: np.ndarray, gates: SpikeLists, decay: float, out: np.ndarray
+    ) -> None:
+        """See `descend`."""
+        way = descend_few if self._few else descend
+        way(offsets, neurons, values, *self._given, self._scratch, gates.offsets, gates.sites, decay, out)
+
+
+def _padded(lines: np.ndarray, lanes: int) -> np.ndarray:
+    """The last axis lengthened with 0 to a multiple of `lanes`."""
+    beyond = -lines.shape[-1] % lanes
+    return np.ascontiguousarray(np.pad(lines, [(0, 0)] * (lines.ndim - 1) + [(0, beyond)]))
+
+
+def _excitatory(weight: Tensor) -> np.ndarray:
+    """float64 (C_out, C_in, K, K), rounded as the network rounds; 0 for what inhibits."""
+    return np.maximum(np.rint(as_array(weight) * cpu_kernels.UNITS), 0.0).astype(np.float64) / 4096.0
+
+
+_NONE = np.empty(0, np.int32)
+
+
+def so_far(lists: SpikeLists, kept: np.ndarray | None) -> tuple[SpikeLists, np.ndarray | None]:
+    """Spikes up to each step, and the pooling index of the last of each site."""
+    cells = int(np.prod(lists.shape[1:]))
+    indices = _NONE if kept is None else kept
+    offsets = np.zeros(lists.shape[0] + 1, np.int64)
+
+    def fill(sites: np.ndarray, out: np.ndarray) -> int:
+        scratch = np.full(cells, -1, np.int32), np.zeros(cells, np.int32)
+        count: int = reached(lists.offsets, lists.sites, indices, *scratch, offsets, sites, out)
+        return count
+
+    count = fill(_NONE, _NONE)
+    sites, out = np.zeros(count, np.int32), np.zeros(count, np.int32)
+    fill(sites, out)
+    return SpikeLists(offsets, sites, lists.shape), None if kept is None else out

@@ -1,0 +1,146 @@
+"""Potentials and weights as whole vectors.
+
+What one spike adds is short, and begins at any number. A loop over a slice spends more time on finding out where the slice ends,
+and whether the two overlap, than on adding; here neither is asked. Nor does a loop give the bits of a comparison.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from spikeseg.core.compiled import compiled
+
+LANES = 32
+"""int32 added together: two cache lines. Lines of weights are padded with 0 to a multiple of it ..."""
+NARROW = 8
+"""... or, if they are as short as that, to this: what one spike changes is not needed by the next one so soon."""
+DOUBLES = 16
+"""float64 added together: two cache lines."""
+TAPS = 8
+"""float64 multiplied and summed together."""
+WORD = 64
+"""int32 compared together: the bits of a word."""
+
+_INT, _DOUBLE = ir.IntType(32), ir.DoubleType()
+
+
+def _load(context: Any, builder: Any, array: Any, given: Any, start: Any, kind: Any, lanes: int) -> tuple[Any, Any]:
+    """Where these numbers of a flat array lie, and the vector that they hold."""
+    memory = context.make_array(array)(context, builder, given).data
+    place = builder.bitcast(builder.gep(memory, [start]), ir.VectorType(kind, lanes).as_pointer())
+    return place, builder.load(place, align=array.dtype.bitwidth // 8)
+
+
+def _everywhere(builder: Any, number: Any, lanes: int) -> Any:
+    """A vector that holds this number in every place."""
+    nothing = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
+    first = builder.insert_element(nothing, number, ir.Constant(_INT, 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INT, lanes), [0] * lanes))
+
+
+def _adding(kind: Any, lanes: int) -> Any:
+    """v[start : start + lanes] += times * line[at : at + lanes], of flat memory of int32 or float64."""
+
+    def typed(typing: Any, v: Any, start: Any, line: Any, at: Any, times: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            place, old = _load(context, builder, signature.args[0], given[0], given[1], kind, lanes)
+            _, weights = _load(context, builder, signature.args[2], given[2], given[3], kind, lanes)
+            times = _everywhere(builder, given[4], lanes)
+            if kind is _INT:
+                new = builder.add(old, builder.mul(weights, times))
+            else:
+                new = builder.fadd(old, builder.fmul(weights, times))
+            builder.store(new, place, align=v.dtype.bitwidth // 8)
+            return context.get_dummy_value()
+
+        return types.void(v, types.intp, line, types.intp, v.dtype), generate
+
+    return intrinsic(typed)
+
+
+_add_lanes, _add_narrow, _add_doubles = _adding(_INT, LANES), _adding(_INT, NARROW), _adding(_DOUBLE, DOUBLES)
+
+
+@intrinsic
+def dot(typing: Any, a: Any, start: Any, b: Any, at: Any) -> Any:
+    """Sum of the products of TAPS float64, a from `start` and b from `at` on, of flat memory; in pairs."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        _, first = _load(context, builder, signature.args[0], given[0], given[1], _DOUBLE, TAPS)
+        _, second = _load(context, builder, signature.args[2], given[2], given[3], _DOUBLE, TAPS)
+        products, lanes = builder.fmul(first, second), TAPS
+        while lanes > 1:
+            lanes //= 2
+            low, high = (
+                builder.shuffle_vector(products, products, ir.Constant(ir.VectorType(_INT, lanes), list(range(n, n + lanes))))
+                for n in (0, lanes)
+            )
+            products = builder.fadd(low, high)
+        return builder.extract_element(products, ir.Constant(_INT, 0))
+
+    return types.float64(a, types.intp, b, types.intp), generate
+
+
+@intrinsic
+def _reach_mask(typing: Any, v: Any, theta: Any, start: Any, level: Any) -> Any:
+    """Of WORD int32 from `start` on, which are at their thresholds: a bit each."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        _, potentials = _load(context, builder, signature.args[0], given[0], given[2], _INT, WORD)
+        _, thresholds = _load(context, builder, signature.args[1], given[1], given[2], _INT, WORD)
+        lifted = builder.sub(potentials, _everywhere(builder, given[3], WORD))
+        return builder.bitcast(builder.icmp_signed(">=", lifted, thresholds), ir.IntType(WORD))
+
+    return types.uint64(v, theta, types.intp, types.int32), generate
+
+
+@compiled()
+def reach_mask(v, theta, start, level):
+    """Which of the next WORD potentials are at their thresholds, the first in the lowest bit; fewer where v ends.
+
+    Args:
+        v, theta: int32 (n,), contiguous; potentials and thresholds are `level` apart.
+    """
+    if start + WORD <= v.size:
+        return _reach_mask(v, theta, start, level)
+    mask = np.uint64(0)
+    for i in range(start, v.size):
+        mask |= np.uint64(np.int32(v[i] - level) >= theta[i]) << np.uint64(i - start)
+    return mask
+
+
+def padded(numbers: int) -> int:
+    """How long a line of so many weights is made."""
+    return NARROW if numbers <= NARROW else -(-numbers // LANES) * LANES
+
+
+@compiled()
+def add_line(v, start, table, line, wide, times):
+    """Add `times` as often what one spike brings.
+
+    Args:
+        v: int32 (n,), contiguous; v[start : start + wide] changes.
+        table: int32 (..., wide), contiguous, and the number of its line; wide: see `padded`.
+        times: int32.
+    """
+    i, at = 0, line * wide
+    if wide == NARROW:
+        _add_narrow(v, start, table, at, times)
+        return
+    while i < wide:
+        _add_lanes(v, start + i, table, at + i, times)
+        i += LANES
+
+
+@compiled()
+def add_scaled(v, start, table, line, wide, factor):
+    """`add_line` in float64; wide: a multiple of DOUBLES."""
+    i, at = 0, line * wide
+    while i < wide:
+        _add_doubles(v, start + i, table, at + i, factor)
+        i += DOUBLES

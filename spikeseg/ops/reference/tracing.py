@@ -1,0 +1,113 @@
+"""Spikes traced back to the pixels that caused them, in plain torch: the meaning of `trace`.
+
+Each convolution is undone by its transpose (the same rounded weights), each pool by the index it kept at the same step, and every
+level is gated by the network's own spikes, so only input that took part can light up [Kirkland 2020].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikeseg.core.grid import snap
+from spikeseg.core.sparse import EventLists, Sparse
+from spikeseg.core.sparse import dense as as_dense
+from spikeseg.ops.types import Layer, PooledSpikes
+
+from .convolution import convolve
+
+
+def trace(
+    frames: np.ndarray | EventLists,
+    layers: Sequence[Layer],
+    found: Sequence[PooledSpikes],
+    *,
+    delay_connections: bool,
+    decay: float,
+) -> list[Sparse]:
+    """Saliency of every pixel at every step.
+
+    With delay connections the activity traced at a step reaches spikes of that and of earlier steps of the same sample, weakened
+    by `decay` per step; it lands at exactly the steps and pixels at which events fell. Without them, what is traced at a step
+    stays at that step, and gates and pooling indices are those of the last spike up to it. Inhibiting synapses (the negative
+    surround of a filter) did not cause a spike, so nothing is traced through them.
+
+    Args:
+        frames: (N, T, P, H, W), what the spikes came from, or as lists.
+        layers: the chain that gave them.
+        found: its spikes, as `encode` returns them; the last entry's are traced, and may be a part of what the layer said.
+        delay_connections: see above.
+        decay: factor per step, 0 to 1.
+
+    Returns:
+        of each sample what is lit, (T, H, W) float32, > 0; summed in float64.
+    """
+    frames, device = as_dense(frames), layers[0].weight.device
+    traced, _ = _dense(found[-1], device)
+    for i in range(len(layers) - 1, -1, -1):
+        if i:
+            gate, indices = _dense(found[i - 1], device)
+        else:
+            gate, indices = torch.from_numpy(frames > 0).to(device).transpose(0, 1).double(), None
+        traced = _transpose(traced, layers[i].weight.double())
+        if delay_connections:
+            traced = _reach_back(traced, decay)
+        else:
+            gate, indices = _so_far(gate, indices)
+        traced = traced * gate
+        if indices is not None:
+            below = frames.shape[-2:] if i == 1 else found[i - 2].lists.shape[-2:]
+            traced = _unpool(traced, indices, (int(below[0]), int(below[1])))
+    return [Sparse.of(one) for one in traced.sum(2).transpose(0, 1).float().cpu().numpy()]
+
+
+def _dense(spikes: PooledSpikes, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Spikes (T, N, C, H, W) float64 and pooling indices, -1 where silent."""
+    lists = spikes.lists
+    dense = lists.dense()
+    values = torch.from_numpy(dense).to(device).transpose(0, 1).double()
+    if spikes.kept is None:
+        return values, None
+    kept = np.full(dense.size, -1, np.int64)
+    kept[np.flatnonzero(dense)] = spikes.kept
+    return values, torch.from_numpy(kept.reshape(dense.shape)).to(device).transpose(0, 1)
+
+
+def _transpose(values: Tensor, weight: Tensor) -> Tensor:
+    """Transposed 'same' convolution, (T, N, C_out, H, W) -> (T, N, C_in, H, W): one with turned kernels. Silence is skipped."""
+    steps, batch, _, height, width = values.shape
+    flat = values.flatten(0, 1)
+    out = flat.new_zeros((steps * batch, weight.shape[1], height, width))
+    busy = flat.flatten(1).any(1).nonzero()[:, 0]
+    if len(busy):
+        out[busy] = convolve(flat[busy], snap(weight).clamp(min=0).flip(-2, -1).transpose(0, 1))
+    return out.reshape(steps, batch, *out.shape[1:])
+
+
+def _reach_back(values: Tensor, decay: float) -> Tensor:
+    """What each step receives from itself and all later steps: out[s] = sum over t >= s of decay**(t - s) * values[t]."""
+    out = values.clone()
+    for t in range(len(out) - 2, -1, -1):
+        out[t] += decay * out[t + 1]
+    return out
+
+
+def _so_far(gate: Tensor, indices: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Gates of all spikes up to each step, and the pooling index of the last of them."""
+    reached = gate.cummax(0).values
+    if indices is None:
+        return reached, None
+    kept = indices.clone()
+    for t in range(1, len(kept)):
+        kept[t] = torch.where(kept[t] < 0, kept[t - 1], kept[t])
+    return reached, kept
+
+
+def _unpool(values: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Put every pooled value back where it came from; (T, N, C, H', W') -> (T, N, C, *size)."""
+    out = values.new_zeros((*values.shape[:3], size[0] * size[1]))
+    out.scatter_add_(3, indices.clamp(min=0).flatten(3), values.flatten(3))
+    return out.unflatten(3, size)

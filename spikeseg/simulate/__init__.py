@@ -1,0 +1,1 @@
+"""Labelled recordings of the night sky, simulated."""

@@ -1,0 +1,61 @@
+"""Events that nothing in the sky causes: background activity and hot pixels; and the pixels' refractory period."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikeseg.data.recording import SOURCE_HOT, SOURCE_NOISE
+
+from .pixels import EVENT_TRUTH_DTYPE, US_PER_S, Sensor
+from .scene import Scene, log_uniform, smooth_field
+
+
+def background_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
+    """Poisson background activity with rates that differ from pixel to pixel: EVENT_TRUTH_DTYPE, in no order.
+
+    A pixel's rate is log-normal around a smooth gradient; the mean over the sensor is ``scene.noise_hz``.
+    """
+    width, height = scene.sensor_size
+    rate = smooth_field(rng, scene.sensor_size, sensor.noise_gradient)
+    rate *= np.exp(sensor.noise_spread * rng.standard_normal((height, width)))
+    rate *= scene.noise_hz / rate.mean()
+    return _poisson(rate, scene, rng.uniform(*sensor.noise_on), SOURCE_NOISE, rng)
+
+
+def hot_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
+    """Events of hot pixels: EVENT_TRUTH_DTYPE, in no order."""
+    width, height = scene.sensor_size
+    rate = np.zeros(width * height)
+    hot = rng.choice(rate.size, rng.poisson(sensor.hot_share * rate.size), replace=False)
+    rate[hot] = [log_uniform(rng, sensor.hot_hz) for _ in hot]
+    return _poisson(rate.reshape(height, width), scene, sensor.hot_on, SOURCE_HOT, rng)
+
+
+def refractory(events: np.ndarray, period_us: int) -> np.ndarray:
+    """Bool (n,): the events that remain when a pixel is blind for ``period_us`` after each that it sends.
+
+    events: structured with t (µs), x, y, in any order.
+    """
+    order = np.lexsort((events["t"], events["x"], events["y"]))
+    keep = np.ones(len(events), bool)
+    while period_us > 0:
+        e = events[order]
+        same = (np.diff(e["x"]) == 0) & (np.diff(e["y"]) == 0)
+        late = np.r_[False, same & (np.diff(e["t"]) < period_us)]
+        drop = late & ~np.r_[False, late[:-1]]  # the first of a run: the one before it is certain to remain
+        if not drop.any():
+            break
+        keep[order[drop]] = False
+        order = order[~drop]
+    return keep
+
+
+def _poisson(rate: np.ndarray, scene: Scene, on_share: float, source: int, rng: np.random.Generator) -> np.ndarray:
+    """Independent Poisson events of rate (H, W), events/s."""
+    pixel = np.repeat(np.arange(rate.size), rng.poisson(rate.ravel() * scene.duration_s))
+    events = np.zeros(len(pixel), EVENT_TRUTH_DTYPE)
+    events["t"] = rng.integers(0, int(scene.duration_s * US_PER_S), len(pixel))
+    events["y"], events["x"] = np.divmod(pixel, rate.shape[1])
+    events["p"] = rng.random(len(pixel)) < on_share
+    events["source"] = source
+    return events

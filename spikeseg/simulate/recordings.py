@@ -1,0 +1,143 @@
+"""Simulated night-sky recordings, labelled, with the cause of every event.
+
+``simulate_recording(SimulationConfig(), 0)`` gives the first one, in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikeseg.config.sections import Config, SimulateConfig
+from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, SOURCE_OBJECT, TRUTH_DTYPE, Recording
+from spikeseg.data.sensors import EBSSA_SIZES
+from spikeseg.errors import InputError
+
+from .noise import background_events, hot_events, refractory
+from .pixels import US_PER_S, Sensor, source_events
+from .scene import DIFFICULTIES, MODES, Scene, draw_scene, positions, time_step
+
+SENSORS = (*EBSSA_SIZES, "both")
+LABEL_INTERVAL_US = 100_000
+"""Time between two label points of a satellite in view, µs."""
+SATELLITES_PER_BLOCK = (0, 1, 1, 1, 1, 2)
+"""Of six recordings in a row one holds no satellite, one holds two."""
+GOLDEN = (np.sqrt(5) - 1) / 2
+"""Multiples of it fill the unit interval evenly, so that few recordings suffice to span the noise rates."""
+STREAMS = ("kinds", "noise rates", "scene", "sources", "background", "hot")
+"""Independent random streams of a seed: a change to one leaves the others as they were."""
+
+
+@dataclass(frozen=True)
+class SimulationConfig:
+    """What to simulate.
+
+    recordings: how many. duration_s: length of each, s. difficulty: a key of DIFFICULTIES.
+    sensor: "DAVIS", "ATIS" or "both" (in turn). seed: 0 or more; same seed, same bytes.
+
+    Raises InputError for anything else.
+    """
+
+    recordings: int = SimulateConfig.recordings
+    duration_s: float = SimulateConfig.duration_s
+    difficulty: str = SimulateConfig.difficulty
+    sensor: str = SimulateConfig.sensor
+    seed: int = Config.seed
+
+    def __post_init__(self) -> None:
+        if self.difficulty not in DIFFICULTIES:
+            raise InputError(f"simulate.difficulty: {self.difficulty!r}; allowed: {', '.join(DIFFICULTIES)}")
+        if self.sensor not in SENSORS:
+            raise InputError(f"simulate.sensor: {self.sensor!r}; allowed: {', '.join(SENSORS)}")
+        if self.recordings < 1:
+            raise InputError(f"simulate.recordings: {self.recordings}; allowed: 1 or more")
+        if not 0.1 <= self.duration_s <= 600:
+            raise InputError(f"simulate.duration_s: {self.duration_s}; allowed: 0.1 to 600 s")
+        if self.seed < 0:
+            raise InputError(f"simulate.seed: {self.seed}; allowed: 0 or more")
+
+
+def recording_name(config: SimulationConfig, index: int) -> str:
+    """Sensor and number, as in ``DAVIS_0003``."""
+    return f"{_sensor(config, index)}_{index:04d}"
+
+
+def simulate_scene(config: SimulationConfig, index: int) -> Scene:
+    """The sky of recording ``index``; depends on the configuration's seed and the index alone."""
+    block, place = divmod(index, len(SATELLITES_PER_BLOCK))
+    shuffle = _random(config, "kinds", block)
+    satellites = shuffle.permutation(SATELLITES_PER_BLOCK)[place]
+    mode = MODES[shuffle.permutation(len(SATELLITES_PER_BLOCK))[place] % len(MODES)]
+    difficulty = DIFFICULTIES[config.difficulty]
+    first = _random(config, "noise rates").random()
+    low, high = difficulty.noise_hz
+    noise_hz = low * (high / low) ** ((first + GOLDEN * index) % 1)
+    rng, size = _random(config, "scene", index), EBSSA_SIZES[_sensor(config, index)]
+    return draw_scene(rng, mode, int(satellites), noise_hz, difficulty, size, config.duration_s)
+
+
+def simulate_recording(config: SimulationConfig, index: int, sensor: Sensor | None = None) -> Recording:
+    """Recording ``index`` of the set, with labels and truth.
+
+    Labels are the centres of the satellites' point-spread functions, at least every LABEL_INTERVAL_US
+    while they are in view; stars have none. ``sensor`` replaces the constants of the pixels.
+    """
+    scene = simulate_scene(config, index)
+    sensor = Sensor() if sensor is None else sensor
+    makers = {"sources": source_events, "background": background_events, "hot": hot_events}
+    found = np.concatenate([make(scene, sensor, _random(config, what, index)) for what, make in makers.items()])
+    found = found[refractory(found, sensor.refractory_us)]
+    found = found[np.argsort(found["t"], kind="stable")]
+    events, truth = np.empty(len(found), EVENT_DTYPE), np.empty(len(found), TRUTH_DTYPE)
+    for name in EVENT_DTYPE.names or ():
+        events[name] = found[name]
+    for name in TRUTH_DTYPE.names or ():
+        truth[name] = found[name]
+    return Recording(
+        events=events,
+        sensor_size=scene.sensor_size,
+        labels=label_points(scene),
+        name=recording_name(config, index),
+        source=f"simulated, {config.difficulty}, {scene.mode}, seed {config.seed}",
+        sensor=_sensor(config, index),
+        truth=truth,
+    )
+
+
+def simulate(config: SimulationConfig) -> Iterator[Recording]:
+    """All recordings of the set, one at a time."""
+    for index in range(config.recordings):
+        yield simulate_recording(config, index)
+
+
+def label_points(scene: Scene) -> np.ndarray:
+    """Where the satellites are: LABEL_DTYPE sorted by time; empty if none comes into view.
+
+    Points lie on a grid of LABEL_INTERVAL_US, and on the first and last time step in view.
+    """
+    end = int(scene.duration_s * US_PER_S)
+    fine = np.arange(0, end, max(1, int(time_step(scene) * US_PER_S)))
+    times = np.unique(np.r_[fine, np.arange(0, end, LABEL_INTERVAL_US)])
+    satellites = np.flatnonzero(scene.source == SOURCE_OBJECT)
+    where = positions(scene, times / US_PER_S, satellites)
+    inside = np.all((where >= -0.5) & (where < np.array(scene.sensor_size) - 0.5), axis=2)
+    points = []
+    for satellite, path, seen in zip(satellites, where.swapaxes(0, 1), inside.T, strict=True):
+        edge = seen & ~(np.r_[False, seen[:-1]] & np.r_[seen[1:], False])
+        take = edge | (seen & (times % LABEL_INTERVAL_US == 0))
+        part = np.zeros(np.count_nonzero(take), LABEL_DTYPE)
+        part["t"], part["id"] = times[take], scene.object_id[satellite]
+        part["x"], part["y"] = path[take, 0], path[take, 1]
+        points.append(part)
+    labels = np.concatenate(points) if points else np.zeros(0, LABEL_DTYPE)
+    return labels[np.lexsort((labels["id"], labels["t"]))]
+
+
+def _random(config: SimulationConfig, stream: str, *index: int) -> np.random.Generator:
+    return np.random.default_rng([config.seed, STREAMS.index(stream), *index])
+
+
+def _sensor(config: SimulationConfig, index: int) -> str:
+    return config.sensor if config.sensor != "both" else tuple(EBSSA_SIZES)[index % 2]

@@ -1,0 +1,435 @@
+"""Images with classes: idx files, folders, digits; how they are read, refused and dealt."""
+
+import gzip
+import struct
+import tracemalloc
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from skimage.io import imsave
+
+from spikeseg.data.datasets.images import SUFFIXES, load_digits, load_folders, load_mnist, read_idx
+from spikeseg.errors import InputError
+
+PACK = partial(gzip.compress, mtime=0)
+"""Without the time, which would stand in the tests' names and differ between processes."""
+
+
+def idx(array, kind=8, zeros=0):
+    return struct.pack(f">HBB{array.ndim}I", zeros, kind, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+def made(n=5, size=(3, 4), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, *size)).astype(np.uint8)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a-idx3-ubyte"
+
+
+@pytest.mark.parametrize("pack", [bytes, PACK], ids=["bytes", "gzip"])
+def test_idx_comes_back(path, pack):
+    for array in (made(), made()[:, 0, 0], made()[..., None], np.zeros((0, 28, 28), np.uint8)):
+        path.write_bytes(pack(idx(array)))
+        np.testing.assert_array_equal(read_idx(path), array)
+
+
+@pytest.mark.parametrize("pack", [bytes, PACK], ids=["bytes", "gzip"])
+def test_every_truncation_of_an_idx_file_is_noticed(path, pack):
+    content = pack(idx(made()))
+    for size in range(len(content)):
+        path.write_bytes(content[:size])
+        with pytest.raises(InputError) as caught:
+            read_idx(path)
+        assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (idx(made()) + b"\0", r"holds 61 bytes of data, declares \(5, 3, 4\)"),
+        (idx(made(), kind=13), "no idx file of unsigned bytes"),
+        (idx(made(), zeros=1), "no idx file of unsigned bytes"),
+        (struct.pack(">HBB3I", 0, 8, 3, 2**31, 2**31, 2**31), r"holds 0 bytes of data, declares \(2147483648, 2147483648, 214"),
+        (struct.pack(">HBB3I", 0, 8, 3, 0, 2**32 - 1, 2**32 - 1), "holds 0 bytes of data, declares"),
+        (struct.pack(">HBB4I", 0, 8, 4, 2**32 - 1, 0, 2**32 - 1, 1), "holds 0 bytes of data, declares"),
+        (struct.pack(">HBB", 0, 8, 0) + b"\0", "no idx file of unsigned bytes"),
+        (struct.pack(">HBB5I", 0, 8, 5, 1, 1, 1, 1, 1) + b"\0", "no idx file of unsigned bytes"),
+        (b"\x1f\x8b nonsense", "truncated, damaged or unreadable"),
+        (PACK(idx(made())) + b"beyond", "truncated, damaged or unreadable"),
+        (PACK(idx(made()) + b"\0"), "holds 61 bytes of data, declares"),
+        (PACK(b""), "truncated, damaged or unreadable"),
+    ],
+)
+def test_other_files_are_refused(path, content, message):
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_idx(path)
+    with pytest.raises(InputError, match="unreadable"):
+        read_idx(path.with_name("none"))
+
+
+def test_a_declared_size_is_not_taken_from_memory(path):
+    path.write_bytes(struct.pack(">HBB2I", 0, 8, 2, 2**31, 2**31) + bytes(100))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="holds 100 bytes of data, declares"):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("pack", [bytes, PACK], ids=["bytes", "gzip"])
+def test_damaged_idx_files_are_errors_or_arrays_of_the_declared_shape(path, pack):
+    content, rng, errors = pack(idx(made())), np.random.default_rng(0), 0
+    for _ in range(1000):
+        damaged = bytearray(content)
+        for at in rng.integers(0, len(content), rng.integers(1, 4)):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            found = read_idx(path)
+        except InputError as error:
+            assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
+            errors += 1
+        else:
+            inside = gzip.decompress(damaged) if damaged[:2] == b"\x1f\x8b" else damaged
+            declared = struct.unpack_from(f">{inside[3]}I", inside, 4)
+            assert found.dtype == np.uint8 and found.shape == declared
+            assert found.tobytes() == inside[4 + 4 * len(declared) :]
+    assert 100 < errors < 1000
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from([0, 1, 2, 3, 2**16, 2**31, 2**32 - 1]), min_size=1, max_size=4), st.binary(max_size=24))
+def test_any_head_over_any_bytes_is_an_error_or_the_array(tmp_path_factory, shape, rest):
+    path = tmp_path_factory.getbasetemp() / "any-idx"
+    path.write_bytes(struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + rest)
+    try:
+        found = read_idx(path)
+    except InputError:
+        assert int(np.prod(shape, dtype=object)) != len(rest) or max(shape) > 2**15
+    else:
+        assert found.shape == tuple(shape) and found.tobytes() == rest
+
+
+@pytest.fixture
+def mnist(tmp_path):
+    for name, n, seed in (("train", 6, 0), ("t10k", 4, 1)):
+        (tmp_path / f"{name}-images-idx3-ubyte").write_bytes(idx(made(n, seed=seed)))
+        labels = np.arange(n, dtype=np.uint8)
+        (tmp_path / f"{name}-labels-idx1-ubyte.gz").write_bytes(PACK(idx(labels)))
+    (tmp_path / "README.txt").write_text("digits")
+    return tmp_path
+
+
+def test_the_four_files_of_mnist(mnist):
+    found = load_mnist(mnist)
+    np.testing.assert_array_equal(found.train.pixels, made(6))
+    np.testing.assert_array_equal(found.test.pixels, made(4, seed=1))
+    assert found.train.labels.tolist() == list(range(6)) and found.test.labels.dtype == np.int64
+    assert found.classes == tuple("012345")
+    before = found.fingerprint
+    assert load_mnist(mnist).fingerprint == before
+    (mnist / "t10k-images-idx3-ubyte").write_bytes(idx(made(4, seed=9)))
+    assert load_mnist(mnist).fingerprint != before
+
+
+def test_files_of_mnist_in_folders_below(mnist):
+    before = load_mnist(mnist).fingerprint
+    (mnist / "raw").mkdir()
+    (mnist / ".old").mkdir()
+    (mnist / ".old" / "train-images-idx3-ubyte").write_bytes(b"hidden")
+    for name in ("train-images-idx3-ubyte", "t10k-labels-idx1-ubyte.gz"):
+        (mnist / name).rename(mnist / "raw" / name)
+    assert load_mnist(mnist).fingerprint == before
+    (mnist / "train-images-idx3-ubyte").write_bytes(idx(made()))
+    with pytest.raises(InputError, match=r"found train-images-idx3-ubyte, raw/train-images-idx3-ubyte$"):
+        load_mnist(mnist)
+
+
+def test_files_of_mnist_without_images_are_refused(mnist):
+    (mnist / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((0, 3, 4))))
+    (mnist / "t10k-labels-idx1-ubyte.gz").write_bytes(PACK(idx(np.zeros(0))))
+    with pytest.raises(InputError, match=r"t10k-images-idx3-ubyte: \(0, 3, 4\)"):
+        load_mnist(mnist)
+
+
+def test_files_of_mnist_that_are_missing_doubled_or_disagree(mnist):
+    (mnist / "train10k-images-idx3-ubyte").write_bytes(idx(made()))
+    with pytest.raises(InputError, match=r"one train file named like train-...-idx3.*found train-images.*, train10k"):
+        load_mnist(mnist)
+    (mnist / "train10k-images-idx3-ubyte").unlink()
+    (mnist / "t10k-labels-idx1-ubyte.gz").rename(mnist / "x.gz")
+    with pytest.raises(InputError, match=r"one test file named like t10k-...-idx1.*found none"):
+        load_mnist(mnist)
+    (mnist / "x.gz").rename(mnist / "t10k-labels-idx1-ubyte.gz")
+    (mnist / "t10k-images-idx3-ubyte").write_bytes(idx(made(3)))
+    with pytest.raises(InputError, match=r"\(3, 3, 4\).*\(4,\); expected images"):
+        load_mnist(mnist)
+    (mnist / "t10k-images-idx3-ubyte").write_bytes(idx(made(4, (5, 5))))
+    with pytest.raises(InputError, match="differ in size"):
+        load_mnist(mnist)
+
+
+def pictures(root, classes="ab", n=5, size=(6, 8)):
+    for label, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for k, image in enumerate(made(n, size, seed=label)):
+            imsave(root / name / f"{k}.png", image, check_contrast=False)
+    return root
+
+
+def test_a_folder_per_class_is_dealt_by_seed(tmp_path):
+    root = pictures(tmp_path / "p", "abc")
+    (root / "a" / "notes.txt").write_text("no image")
+    (root / ".hidden").mkdir()
+    found = load_folders(root, (None, None), 42, 0.4)
+    assert found.classes == ("a", "b", "c")
+    assert np.bincount(found.train.labels).tolist() == [3, 3, 3] and np.bincount(found.test.labels).tolist() == [2, 2, 2]
+    everything = {bytes(image) for part in (found.train, found.test) for image in part.pixels}
+    assert everything == {bytes(image) for label in range(3) for image in made(5, (6, 8), seed=label)}
+    for part in (found.train, found.test):
+        for image, label in zip(part.pixels, part.labels, strict=True):
+            assert any((image == one).all() for one in made(5, (6, 8), seed=int(label)))
+    again, other = load_folders(root, (None, None), 42, 0.4), load_folders(root, (None, None), 43, 0.4)
+    np.testing.assert_array_equal(again.test.pixels, found.test.pixels)
+    assert again.fingerprint == found.fingerprint != other.fingerprint
+
+
+def by_value(root, classes, names, start=0):
+    """Images of one grey value each, so that every file can be told."""
+    values = {}
+    for name in classes:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for k in range(names):
+            values[start + len(values)] = name
+            imsave(root / name / f"{k}.png", np.full((2, 3), start + len(values) - 1, np.uint8), check_contrast=False)
+    return values
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_every_image_is_dealt_once_with_its_class(the_values, seed, ratio):
+    root, values = the_values
+    found = load_folders(root, (None, None), seed, ratio)
+    parts = [{int(image[0, 0]): int(label) for image, label in zip(part.pixels, part.labels, strict=True)}
+             for part in (found.train, found.test)]  # fmt: skip
+    assert not parts[0].keys() & parts[1].keys()
+    assert {value: found.classes[label] for part in parts for value, label in part.items()} == values
+    counts = np.bincount(found.test.labels)
+    assert counts.tolist() == [min(6, max(1, round(ratio * 7)))] * 3
+
+
+@pytest.fixture(scope="module")
+def the_values(tmp_path_factory):
+    root = tmp_path_factory.mktemp("values")
+    return root, by_value(root, "abc", 7)
+
+
+def test_folders_train_and_test_are_the_parts(tmp_path):
+    root = tmp_path / "p"
+    known = [by_value(root / "train", "ab", 4), by_value(root / "test", "ab", 2, 100)]
+    found = load_folders(root, (None, None), 42, 0.9)
+    for part, values in zip((found.train, found.test), known, strict=True):
+        told = {int(image[0, 0]): found.classes[label] for image, label in zip(part.pixels, part.labels, strict=True)}
+        assert told == values
+    assert load_folders(root, (None, None), 1, 0.1).fingerprint == found.fingerprint
+
+
+def test_folders_train_and_test_have_to_hold_images_of_one_size(tmp_path):
+    root = pictures(tmp_path / "p" / "train", n=2).parent
+    pictures(root / "test", n=2, size=(12, 16))
+    with pytest.raises(InputError, match=r"several sizes.*set images.height and images.width"):
+        load_folders(root, (None, None), 0, 0.2)
+    assert load_folders(root, (6, None), 0, 0.2).test.pixels.shape == (4, 6, 8)
+    pictures(root / "test", "z")
+    with pytest.raises(InputError, match="no images in train/z"):
+        load_folders(root, (6, None), 0, 0.2)
+    (root / "other").mkdir()
+    (root / "test").rename(root / "other" / "test")
+    (root / "test").mkdir()
+    with pytest.raises(InputError, match="no images in test"):
+        load_folders(root, (6, None), 0, 0.2)
+
+
+def test_the_fingerprint_tells_content_class_part_size_and_seed_of_the_split(tmp_path):
+    root, parts = tmp_path / "p", tmp_path / "q"
+    by_value(root, "ab", 3)
+    by_value(parts / "train", "ab", 3)
+    by_value(parts / "test", "ab", 3, 50)
+
+    def marks(root):
+        ways = (None, 1, 0.4), (4, 1, 0.4), (None, 2, 0.4), (None, 1, 0.3)
+        return [load_folders(root, (height, None), seed, ratio).fingerprint for height, seed, ratio in ways]
+
+    assert len(set(marks(root))) == 4 and len(set(marks(parts))) == 2
+    before = marks(root)[0], marks(parts)[0]
+    (root / "a" / "2.png").rename(root / "b" / "-1.png")  # the order of all images stays
+    (parts / "train" / "b" / "2.png").rename(parts / "test" / "a" / "-1.png")
+    moved = marks(root)[0], marks(parts)[0]
+    assert moved[0] != before[0] and moved[1] != before[1]
+    imsave(root / "b" / "0.png", np.full((2, 3), 77, np.uint8), check_contrast=False)
+    assert marks(root)[0] != moved[0]
+
+
+def test_hidden_files_folders_and_other_files_are_left_out(tmp_path):
+    root = pictures(tmp_path / "p")
+    before = load_folders(root, (None, None), 0, 0.4)
+    for name in ("._0.png", ".png", "notes.txt", "image"):
+        (root / "a" / name).write_bytes(b"no image")
+    (root / "a" / "folder.png").mkdir()
+    (root / "empty").mkdir()
+    (root / "top.png").write_bytes(b"no image")
+    pictures(root / ".hidden")
+    after = load_folders(root, (None, None), 0, 0.4)
+    assert after.fingerprint == before.fingerprint and after.classes == ("a", "b") and len(after.train.labels) == 6
+
+
+def read(tmp_path, array, suffix=".png", size=(None, None)):
+    """What becomes of an image in a file of this kind."""
+    for name in "ab":
+        (tmp_path / name).mkdir(exist_ok=True)
+        for k in range(2):
+            imsave(tmp_path / name / f"{k}{suffix}", array, check_contrast=False)
+    return load_folders(tmp_path, size, 0, 0.5).train.pixels[0]
+
+
+@pytest.mark.parametrize(
+    "suffix, array, wanted",
+    [
+        (".png", np.array([[0, 255], [128, 7]], np.uint8), [[0, 255], [128, 7]]),
+        (".png", np.array([[0, 1], [1, 0]], np.uint8), [[0, 1], [1, 0]]),
+        (".png", np.array([[0, 65535], [32768, 257]], np.uint16), [[0, 255], [128, 1]]),
+        (".png", np.array([[0, 1], [1, 0]], np.uint16), [[0, 0], [0, 0]]),
+        (".png", np.zeros((2, 2), np.uint16), [[0, 0], [0, 0]]),
+        (".png", np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8), [[54, 182], [18, 255]]),
+        (".png", np.array([[[255] * 4, [0, 0, 0, 255]], [[0] * 4, [9, 9, 9, 255]]], np.uint8), [[255, 0], [255, 9]]),
+        (".tif", np.array([[0.0, 1.0], [0.5, 0.1]], np.float32), [[0, 255], [128, 26]]),
+        (".tif", np.array([[-3.0, 10.0], [5.0, 1.0]], np.float64), [[0, 255], [128, 26]]),
+        (".tif", np.array([[0, 4000], [2000, 400]], np.int32), [[0, 255], [128, 26]]),
+        (".tif", np.array([[0, 65535], [32768, 257]], np.uint16), [[0, 255], [128, 1]]),
+    ],
+)  # fmt: skip
+def test_grey_values(tmp_path, suffix, array, wanted):
+    found = read(tmp_path, array, suffix)
+    assert found.dtype == np.uint8 and found.tolist() == wanted
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_kind_of_file_is_read(tmp_path, suffix):
+    image = np.repeat(np.array([[0, 60], [120, 240]], np.uint8), 8, 0).repeat(8, 1)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for k in range(2):
+            Image.fromarray(image).save(tmp_path / name / f"{k}{suffix}")
+    found = load_folders(tmp_path, (None, None), 0, 0.5).train.pixels
+    assert found.shape == (2, 16, 16) and np.abs(found.astype(int) - image).max() <= (4 if "jp" in suffix else 0)
+
+
+def test_resizing_keeps_proportions_and_grey_values(tmp_path):
+    image = np.zeros((20, 40), np.uint8)
+    image[:, 20:] = 200
+    assert read(tmp_path, image, size=(20, None)).tolist() == image.tolist()
+    half = read(tmp_path, image, size=(10, None))
+    assert half.shape == (10, 20) and half[0, 0] == 0 and abs(int(half[0, -1]) - 200) <= 1
+    assert read(tmp_path, image, size=(None, 10)).shape == (5, 10)
+    assert read(tmp_path, image, size=(None, 1)).shape == (1, 1)
+    assert read(tmp_path, image, size=(3, 7)).shape == (3, 7)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".tif", ".pgm"])
+def test_damaged_images_are_errors_or_images(tmp_path, suffix):
+    """Cut at every byte: an error, or everything was there; single bytes changed: an error or an image."""
+    read(tmp_path, made(1, (4, 5))[0], ".png")
+    path, rng = tmp_path / "a" / f"0{suffix}", np.random.default_rng(0)
+    (tmp_path / "a" / "0.png").unlink()
+    Image.fromarray(np.arange(0, 200, 10, dtype=np.uint8).reshape(4, 5)).save(path)
+    content, whole, errors = path.read_bytes(), load_folders(tmp_path, (4, 5), 0, 0.5), 0
+    cuts = [content[:size] for size in range(0, len(content), max(1, len(content) // 40))]
+    changed = []
+    for _ in range(60):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(content))] = rng.integers(256)
+        changed.append(bytes(damaged))
+    for number, damaged in enumerate(cuts + changed):
+        path.write_bytes(damaged)
+        try:
+            found = load_folders(tmp_path, (4, 5), 0, 0.5)
+        except InputError as error:
+            assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
+            errors += 1
+        else:
+            assert found.train.pixels.dtype == np.uint8
+            if number < len(cuts):
+                np.testing.assert_array_equal(found.train.pixels, whole.train.pixels)
+                np.testing.assert_array_equal(found.test.pixels, whole.test.pixels)
+    assert errors >= 0.8 * len(cuts)
+
+
+def test_several_pictures_in_one_file_and_values_that_are_not_finite_are_refused(tmp_path):
+    root = pictures(tmp_path / "p")
+    first, second = (Image.fromarray(image) for image in made(2, (6, 8)))
+    first.save(root / "a" / "x.gif", save_all=True, append_images=[second])
+    with pytest.raises(InputError, match=r"x.gif: an image of shape \(2, 6, 8\)"):
+        load_folders(root, (None, None), 0, 0.2)
+    (root / "a" / "x.gif").unlink()
+    for value in (np.nan, np.inf):
+        imsave(root / "a" / "x.tif", np.full((6, 8), value, np.float32), check_contrast=False)
+        with pytest.raises(InputError, match=r"x.tif: .*not finite"):
+            load_folders(root, (None, None), 0, 0.2)
+
+
+def test_images_become_grey_and_of_one_size(tmp_path):
+    root = pictures(tmp_path / "p", n=2)
+    imsave(root / "a" / "rgb.png", np.full((6, 8, 3), (255, 0, 0), np.uint8), check_contrast=False)
+    imsave(root / "b" / "deep.png", np.full((6, 8), 2**15, np.uint16), check_contrast=False)
+    found = load_folders(root, (None, None), 0, 0.34)
+    values = {int(image[0, 0]) for part in (found.train, found.test) for image in part.pixels if (image == image[0, 0]).all()}
+    assert values == {54, 128}  # luminance of red; half of 65535
+    imsave(root / "a" / "large.png", made(1, (12, 16))[0], check_contrast=False)
+    with pytest.raises(InputError, match=r"several sizes \(\[\(6, 8\), \(12, 16\)\]\); set images.height and images.width"):
+        load_folders(root, (None, None), 0, 0.34)
+    assert load_folders(root, (3, None), 0, 0.34).train.pixels.shape[1:] == (3, 4)
+    assert load_folders(root, (3, 7), 0, 0.34).train.pixels.shape[1:] == (3, 7)
+
+
+def test_folders_that_are_refused(tmp_path):
+    with pytest.raises(InputError, match="not found"):
+        load_folders(tmp_path / "none", (None, None), 0, 0.2)
+    (tmp_path / "file.png").write_bytes(b"no folder")
+    with pytest.raises(InputError, match=r"file.png: a file; expected a folder"):
+        load_folders(tmp_path / "file.png", (None, None), 0, 0.2)
+    with pytest.raises(InputError, match="holds 1 folders of images"):
+        load_folders(pictures(tmp_path / "one", "a"), (None, None), 0, 0.2)
+    with pytest.raises(InputError, match="class a has 1 image; expected two"):
+        load_folders(pictures(tmp_path / "single", n=1), (None, None), 0, 0.2)
+    root = pictures(tmp_path / "p")
+    content = (root / "a" / "0.png").read_bytes()
+    (root / "a" / "0.png").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"0.png: cannot be read as an image"):
+        load_folders(root, (None, None), 0, 0.2)
+    (root / "a" / "0.png").write_bytes(b"no image at all")
+    with pytest.raises(InputError, match=r"0.png: cannot be read as an image"):
+        load_folders(root, (None, None), 0, 0.2)
+
+
+def test_digits_are_there_and_dealt_by_seed():
+    found, same, other, more = load_digits(1, 0.2), load_digits(1, 0.2), load_digits(2, 0.2), load_digits(1, 0.3)
+    assert found.train.pixels.shape[1:] == (8, 8) and len(found.train.labels) + len(found.test.labels) == 1797
+    assert found.train.pixels.max() == 255 and found.classes == tuple("0123456789")
+    assert {int(value) for value in np.unique(found.train.pixels)} <= {round(k * 255 / 16) for k in range(17)}
+    share = np.bincount(found.test.labels) / (np.bincount(found.test.labels) + np.bincount(found.train.labels))
+    assert (abs(share - 0.2) < 0.01).all()
+    for one, again in ((found.train, same.train), (found.test, same.test)):
+        np.testing.assert_array_equal(one.pixels, again.pixels)
+        np.testing.assert_array_equal(one.labels, again.labels)
+    assert found.fingerprint == same.fingerprint and len({found.fingerprint, other.fingerprint, more.fingerprint}) == 3
+    assert (found.test.labels != other.test.labels).any()

@@ -1,0 +1,93 @@
+"""What detectors see and answer."""
+
+import numpy as np
+import pytest
+
+from spikeseg.config.load import load_config
+from spikeseg.data.frames.background import estimate
+from spikeseg.data.frames.framing import FrameSpec, frame, starts
+from spikeseg.data.recording import EVENT_DTYPE, Recording
+from spikeseg.data.store.frames import Frames, FramesWriter
+from spikeseg.data.transforms import apply, build
+from spikeseg.detection.views import Sparse, View, from_maps, from_scores, stored_view
+from spikeseg.pipelines.stages.detect import view_of
+
+SPEC = FrameSpec(n_timesteps=2, timestep_us=10, height=2, width=3, overlap=0.5)
+SENSOR = (6, 4)
+
+
+def view(rows: list[tuple[int, int, int, int]], kept: list[bool] | None = None) -> View:
+    """A view of a few events (t, x, y, p)."""
+    events = np.array(rows, EVENT_DTYPE)
+    mask = np.ones(len(rows), bool) if kept is None else np.array(kept)
+    start_us = starts(events[mask], SPEC, int(events["t"][0]) if len(events) else None)
+    return View("r", events, mask, SENSOR, SPEC, start_us, lambda: iter(()))
+
+
+def test_sparse_maps_give_back_what_they_were_made_of():
+    dense = np.zeros((2, 3, 4), np.float32)
+    dense[0, 1, 2], dense[1, 2, 3] = 0.25, 7.0
+    sparse = Sparse.of(dense)
+    assert np.array_equal(sparse.dense(), dense) and sparse.index.tolist() == [6, 23]
+    empty = Sparse.of(np.zeros((1, 2, 2), np.float32))
+    assert not len(empty.index) and not empty.dense().any()
+
+
+def test_scores_become_maps_with_the_highest_of_each_pixel_and_step():
+    v = view([(0, 0, 0, 0), (1, 1, 1, 1), (12, 5, 3, 0)])  # the first two share a pixel of the frame and a step
+    response = from_scores(v, np.array([1.0, 3.0, 2.0]))
+    assert v.start_us.tolist() == [0] and v.shape == (2, 2, 3)
+    assert response.maps[0].dense().tolist() == [[[3, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 2]]]
+    assert response.scores.tolist() == [1.0, 3.0, 2.0]
+
+
+def test_maps_become_scores_of_kept_events_alone_and_the_highest_where_windows_overlap():
+    v = view([(0, 0, 0, 0), (15, 0, 0, 1), (16, 0, 0, 1), (25, 5, 3, 0)], [True, True, False, True])
+    assert v.start_us.tolist() == [0, 10]
+    first, second = np.zeros((2, 2, 2, 3), np.float32)
+    first[0, 0, 0], first[1, 0, 0] = 1.0, 2.0
+    second[0, 0, 0], second[1, 1, 2] = 5.0, 4.0
+    response = from_maps(v, [Sparse.of(first), Sparse.of(second)])
+    assert response.scores.tolist() == [1.0, 5.0, 0.0, 4.0]
+
+
+def test_a_window_ends_with_its_recording():
+    v = view([(100, 0, 0, 0), (112, 0, 0, 0)])
+    assert v.start_us.tolist() == [100] and v.end_us.tolist() == [113]
+
+
+@pytest.mark.parametrize("rows", [[], [(5, 1, 1, 1)]])
+def test_few_or_no_events_have_a_response(rows):
+    v = view(rows)
+    response = from_scores(v, np.ones(len(rows)))
+    assert len(response.maps) == len(rows) == len(response.scores) == len(v.end_us)
+    assert from_maps(v, response.maps).scores.tolist() == [1.0] * len(rows)
+
+
+def test_a_stored_view_is_the_recording_as_it_was_framed(tmp_path):
+    rng = np.random.default_rng(3)
+    events = np.zeros(300, EVENT_DTYPE)
+    events["t"] = 1_000 + np.sort(rng.integers(0, 1_000, 300))
+    events["x"], events["y"], events["p"] = rng.integers(0, 6, 300), rng.integers(0, 4, 300), rng.integers(0, 2, 300)
+    recording = Recording(events, SENSOR, None, "r", "made up")
+    chain = [{"name": "RefractoryPeriod", "delta": 20}]
+    kept, stored = apply(events, build(chain, SENSOR))
+    windows = frame(kept, SENSOR, SPEC, origin_us=int(events["t"][0]))
+    with FramesWriter(tmp_path / "frames.zarr", SPEC) as writer:
+        writer.add(recording, windows, stored, estimate(windows.frames), "test")
+    v = stored_view(Frames.open(tmp_path / "frames.zarr"), 0)
+    assert np.array_equal(v.events, events) and np.array_equal(v.kept, stored) and not v.kept.all()
+    seen = list(v.windows())
+    assert [start for start, _, _ in seen] == v.start_us.tolist() == windows.start_us.tolist()
+    for (start, frames, _), dense in zip(seen, windows.frames, strict=True):
+        index, flat = v.located(start)
+        assert v.kept[index].all() and np.array_equal(frames.dense()[0], dense)
+        assert np.array_equal(np.unique(flat), np.flatnonzero(frames.dense()[0].any(1).reshape(-1)))
+
+    changes = {"data.n_timesteps": 2, "data.timestep_ms": 0.01, "data.input_height": 2, "data.input_width": 3}
+    cfg = load_config("demo", {**changes, "data.window_overlap": 0.5, "data.normalize": True, "data.transforms": chain})
+    own = view_of(cfg, recording)
+    assert own.spec == SPEC and np.array_equal(own.kept, v.kept) and np.array_equal(own.start_us, v.start_us)
+    for (start, frames, rates), (was, stored_frames, stored_rates) in zip(own.windows(), seen, strict=True):
+        assert start == was and np.array_equal(rates, stored_rates)
+        assert np.array_equal(frames.dense(), stored_frames.dense())

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from spikeseg.models.filters import dog_bank, dog_kernel, gabor_bank
+
+
+@pytest.mark.parametrize("bank", [dog_bank, gabor_bank])
+@pytest.mark.parametrize(("maps", "channels", "size"), [(4, 2, 5), (4, 1, 7), (6, 2, 7)])
+def test_filters_have_zero_mean_and_a_positive_part_of_one(bank, maps, channels, size):
+    kernels = bank(maps, channels, size).flatten(0, 1)
+    used = kernels[kernels.abs().flatten(1).any(1)]
+    assert torch.allclose(used.sum((1, 2)), torch.zeros(len(used)), atol=1e-6)
+    assert torch.allclose(used.clamp(min=0).sum((1, 2)), torch.ones(len(used)), atol=1e-6)
+
+
+@pytest.mark.parametrize("bank", [dog_bank, gabor_bank])
+def test_no_filter_comes_twice(bank):
+    flat = bank(4, 2, 5).flatten(1)
+    distances = torch.cdist(flat, flat) + torch.eye(4)
+    assert distances.min() > 0.1
+
+
+def test_dog_centres_look_at_their_own_polarity():
+    bank = dog_bank(4, 2, 5)
+    assert bank[0, 1].abs().sum() == 0 and bank[0, 0, 2, 2] > 0  # OFF centre on the OFF channel
+    assert bank[1, 0].abs().sum() == 0 and bank[1, 1, 2, 2] > 0
+    assert bank[0, 0, 2, 2] > bank[2, 0, 2, 2] > 0  # the larger scale is flatter
+
+
+def test_one_channel_dog_has_opposite_signs():
+    bank = dog_bank(2, 1, 7)
+    assert bank[1, 0, 3, 3] > 0 > bank[0, 0, 3, 3]
+
+
+def test_dog_is_round():
+    kernel = dog_kernel(7, 0.7)
+    assert torch.allclose(kernel, kernel.T) and torch.allclose(kernel, kernel.flip(0))
+
+
+def test_gabor_orientations_are_0_45_90_135_degrees():
+    bank = gabor_bank(4, 1, 5)[:, 0]
+    assert bank[0][2].sum() > 0 > bank[0][:, 2].sum() - bank[0][2, 2] * 1.5  # 0: a horizontal bar
+    assert torch.allclose(bank[2], bank[0].T, atol=1e-6)  # 90: a vertical one
+    assert torch.allclose(bank[3], bank[1].flip(1), atol=1e-6)
+    assert bank[1][0, 0] > bank[1][0, 4]  # 45 in image coordinates: down to the right

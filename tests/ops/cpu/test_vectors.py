@@ -1,0 +1,59 @@
+"""Whole vectors against the loops that they stand for."""
+
+import numpy as np
+import pytest
+
+from spikeseg.core.compiled import compiled
+from spikeseg.ops.cpu import vectors
+from spikeseg.ops.cpu.vectors import DOUBLES, LANES, NARROW, TAPS, WORD
+
+
+@compiled()
+def summed(a, start, b, at, out):
+    out[0] = vectors.dot(a, start, b, at)
+
+
+@pytest.mark.parametrize("numbers", [1, NARROW, NARROW + 1, LANES, LANES + 1, 5 * LANES])
+def test_a_line_is_added_from_any_number_on(numbers):
+    rng = np.random.default_rng(numbers)
+    wide = vectors.padded(numbers)
+    assert numbers <= wide and (wide == NARROW or wide % LANES == 0)
+    table = np.zeros((2, 3, wide), np.int32)
+    table[..., :numbers] = rng.integers(-4096, 4096, (2, 3, numbers))
+    for start, line, times in ((0, 0, 1), (7, 4, 9), (33, 5, 65_535), (1, 2, 0)):
+        v = rng.integers(-(2**20), 2**20, start + wide + 5).astype(np.int32)
+        want = v.copy()
+        want[start : start + wide] += np.int32(times) * table.reshape(6, wide)[line]
+        vectors.add_line(v, start, table, line, wide, np.int32(times))
+        assert np.array_equal(v, want)
+
+
+def test_a_line_of_float64_is_added_scaled():
+    rng = np.random.default_rng(0)
+    table = rng.random((4, 2 * DOUBLES))
+    v = rng.random(50)
+    want = v.copy()
+    want[11 : 11 + 2 * DOUBLES] += table[3] * 0.25
+    vectors.add_scaled(v, 11, table, 3, 2 * DOUBLES, 0.25)
+    assert np.array_equal(v, want)
+
+
+def test_a_dot_product_is_summed_in_pairs():
+    rng = np.random.default_rng(1)
+    a, b, out = rng.random(20), rng.random((3, TAPS)), np.zeros(1)
+    summed(a, 5, b, 2 * TAPS, out)
+    products = a[5 : 5 + TAPS] * b[2]
+    while len(products) > 1:
+        products = products[: len(products) // 2] + products[len(products) // 2 :]
+    assert out[0] == products[0]
+
+
+@pytest.mark.parametrize("size", [1, WORD - 1, WORD, WORD + 1, 3 * WORD + 5])
+def test_the_mask_says_who_is_at_the_threshold(size):
+    rng = np.random.default_rng(size)
+    v, theta = rng.integers(-3, 4, size).astype(np.int32), rng.integers(-3, 4, size).astype(np.int32)
+    for level in (0, 2):
+        for start in range(0, size, WORD):
+            mask = int(vectors.reach_mask(v, theta, start, np.int32(level)))
+            want = [bool(v[i] - level >= theta[i]) for i in range(start, min(start + WORD, size))]
+            assert [bool(mask >> i & 1) for i in range(WORD)] == want + [False] * (WORD - len(want))

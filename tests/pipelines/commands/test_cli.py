@@ -1,0 +1,105 @@
+"""The command line itself: help, options, usage errors."""
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from spikeseg.pipelines.cli import main
+
+COMMANDS = (
+    "simulate", "prepare", "train-layer", "train", "evaluate", "sweep", "cross-validate", "detect", "info", "status", "demo",
+)  # fmt: skip
+COMMON = ("--config", "--set", "--paper", "--output", "--device", "--seed", "--jobs", "--log-level", "--force", "--debug")
+
+
+def run(*words: str):
+    return CliRunner().invoke(main, list(words))
+
+
+def test_the_commands_are_there_and_the_help_shows_the_chain():
+    assert set(COMMANDS) <= set(main.commands)
+    said = run("--help").output
+    assert all(f"spikeseg {command}" in said for command in ("prepare", "train-layer conv2", "train-layer conv3", "evaluate"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_by_an_example_and_takes_the_common_options(command):
+    said = run(command, "--help").output
+    assert "Example" in said and f"spikeseg {command}" in said.partition("Example")[2]
+    assert all(f"{option} " in said for option in COMMON)
+
+
+def test_common_options_mean_the_same_everywhere():
+    names = [option.lstrip("-").replace("-", "_") for option in COMMON if option not in ("--output", "--set")]
+    for name in [*names, "pairs"]:
+        options = [next(p for p in main.commands[command].params if p.name == name) for command in COMMANDS]
+        assert len({(tuple(o.opts), o.help, str(o.type), o.multiple, o.is_flag) for o in options}) == 1, name
+
+
+def test_train_takes_its_flags():
+    flags = {flag for param in main.commands["train"].params for flag in param.opts}
+    assert {"-c", "-o", "-n", "-r", "--name", "--resume", "--epochs", "--n-classes", "--no-tensorboard", "--data-root"} <= flags
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["no-such-command"],
+        ["prepare", "--no-such-option"],
+        ["train", "--epochs", "many"],
+        ["train", "--epochs", "0"],
+        ["train-layer"],
+        ["detect"],
+        ["evaluate", "--mode", "nonsense"],
+        ["simulate"],
+        ["simulate", "a", "--output", "b"],
+    ],
+)
+def test_wrong_usage_ends_with_2(words):
+    assert run(*words).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--set", "data.n_timestep=3"], "data.n_timestep: unknown key; the nearest is data.n_timesteps"),
+        (["--set", "data.n_timesteps"], "must be KEY=VALUE"),
+        (["--set", "data.n_timesteps=0"], "data.n_timesteps: found 0, must be at least 1"),
+        (["-c", "nowhere.yaml"], "nowhere.yaml: no such configuration file"),
+        (["--paper", "nobody1999"], "paper: 'nobody1999', must be one of igarss2023, kheradpisheh2018"),
+        (["--dataset", "unheard-of"], "data.dataset: found 'unheard-of', must be one of"),
+        (["--device", "gpu"], "device: 'gpu'; allowed: cpu, cuda"),
+    ],
+)
+def test_wrong_configuration_is_one_line_and_3(place, words, told):
+    assert told in place.refused("prepare", *words, config="-c" not in words)
+    assert [path.name for path in place.folder.iterdir()] == ["tiny.yaml"]
+
+
+def test_cuda_is_an_error_when_asked_for_by_hand(place, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for words in (["--device", "cuda"], ["--set", "device=cuda"]):
+        assert "no such GPU here" in place.refused("train", *words)
+
+
+def test_debug_shows_where(place):
+    result = place("prepare", "--debug", "--set", "nonsense=1")
+    assert result.exit_code == 3 and "Traceback" in result.stderr
+
+
+def test_interrupted_is_130_and_leaves_nothing(place, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spikeseg.simulate.recordings.simulate_recording", interrupt)
+    result = place("prepare")
+    assert result.exit_code == 130 and result.stderr.splitlines()[-1] == "interrupted"
+    left = [path.name for path in (place.folder / "data_cache").rglob("*") if not path.name.endswith(".lock")]
+    assert sorted(left) == ["frames", "simulated"]
+
+
+def test_module_runs_as_the_command():
+    done = subprocess.run([sys.executable, "-m", "spikeseg", "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: spikeseg [OPTIONS] COMMAND")

@@ -1,0 +1,66 @@
+"""Log lines, bars, errors in one line, exit codes."""
+
+import io
+import logging
+import os
+import signal
+import sys
+import warnings
+
+import pytest
+
+from spikeseg.errors import InputError
+from spikeseg.pipelines.runtime.console import logging_to_stderr, one_line_errors, progress
+
+LOG = logging.getLogger("spikeseg.somewhere")
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "line"),
+    [
+        (InputError("a.npz: broken"), 3, "error: a.npz: broken"),
+        (PermissionError(13, "Permission denied", "/x/y"), 3, "error: /x/y: permission denied"),
+        (OSError(28, "No space left on device"), 3, "error: no space left on device"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (TypeError("two\nlines"), 1, "--debug: TypeError: two lines"),
+    ],
+)
+def test_every_end_is_one_line_and_its_own_exit_code(capsys, raised, code, line):
+    with pytest.raises(SystemExit) as ended, one_line_errors(debug=False):
+        raise raised
+    said = capsys.readouterr().err
+    assert ended.value.code == code and said.endswith(line + "\n") and said.count("\n") == 1
+
+
+def test_debug_adds_the_traceback(capsys):
+    with pytest.raises(SystemExit), one_line_errors(debug=True):
+        raise InputError("no")
+    said = capsys.readouterr().err
+    assert "Traceback" in said and said.endswith("error: no\n")
+
+
+def test_sigterm_interrupts(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended, one_line_errors(debug=False):
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    assert ended.value.code == 130 and signal.getsignal(signal.SIGTERM) is before
+
+
+def test_warnings_are_lines_told_once_and_levels_count(capsys):
+    with logging_to_stderr("INFO"):
+        LOG.info("hello")
+        LOG.debug("not shown")
+        for _ in range(2):
+            warnings.warn("look out", stacklevel=1)
+    LOG.warning("after the block")
+    assert capsys.readouterr().err == "hello\nwarning: look out\n"
+
+
+def test_bar_tells_rate_and_stays_silent_below_info(monkeypatch):
+    for level, silent in (("INFO", False), ("WARNING", True)):
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        with logging_to_stderr(level):
+            assert list(progress(range(5), "counting", "thing")) == [0, 1, 2, 3, 4]
+        said = sys.stderr.getvalue()
+        assert (said == "") if silent else ("counting: 100%" in said and "thing/s]" in said)

@@ -1,0 +1,206 @@
+"""Keys, manifests, locks and writes that happen whole or not at all."""
+
+import json
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from spikeseg.errors import InputError
+from spikeseg.pipelines.runtime import stage as run
+from spikeseg.pipelines.runtime.stage import MANIFEST, atomic_write, read_manifest, run_stage, stage_key, write_manifest
+
+
+def build_one(folder: Path) -> dict:
+    (folder / "data").mkdir()
+    (folder / "data" / "a.txt").write_text("one")
+    return {"seed": 3}
+
+
+def stage(root: Path, build=build_one, force: bool = False, **config) -> run.Done:
+    return run_stage(root, "frames", 1, config, {"raw": "abc"}, build, force)
+
+
+def visible(root: Path) -> list[str]:
+    return sorted(p.name for p in root.iterdir() if not p.name.endswith(".lock"))
+
+
+def test_key_depends_on_every_ingredient_and_on_no_order():
+    key = stage_key("a", 1, {"x": 1, "y": (1, 2)}, {"r": "f", "s": "g"})
+    assert key == stage_key("a", 1, {"y": [1, 2], "x": 1}, {"s": "g", "r": "f"})
+    others = [
+        stage_key("b", 1, {"x": 1, "y": (1, 2)}, {"r": "f", "s": "g"}),
+        stage_key("a", 2, {"x": 1, "y": (1, 2)}, {"r": "f", "s": "g"}),
+        stage_key("a", 1, {"x": 2, "y": (1, 2)}, {"r": "f", "s": "g"}),
+        stage_key("a", 1, {"x": 1, "y": (1, 2)}, {"r": "h", "s": "g"}),
+        stage_key("a", 1, {"x": True, "y": (1, 2)}, {"r": "f", "s": "g"}),
+    ]
+    assert len({key, *others}) == 6
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object()])
+def test_key_refuses_what_has_no_canonical_form(value):
+    with pytest.raises(TypeError, match="key"):
+        stage_key("a", 1, {"x": value}, {})
+
+
+def test_stage_runs_once_and_is_then_up_to_date(tmp_path):
+    first = stage(tmp_path, x=1)
+    second = stage(tmp_path, build=lambda folder: pytest.fail("must not run"), x=1)
+    assert first.ran and not second.ran and first.path == second.path == tmp_path / first.key
+    manifest = read_manifest(first.path / MANIFEST)
+    assert manifest["outputs"]["data/a.txt"] == {
+        "sha256": "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed",
+        "bytes": 3,
+    }
+    assert (manifest["key"], manifest["stage"], manifest["config"], manifest["inputs"], manifest["seed"]) == (
+        first.key, "frames", {"x": 1}, {"raw": "abc"}, 3,
+    )  # fmt: skip
+    assert manifest["versions"]["numpy"] and manifest["platform"] and manifest["seconds"] >= 0
+    assert visible(tmp_path) == [first.key]
+
+
+def test_force_builds_again_and_replaces(tmp_path):
+    first = stage(tmp_path)
+
+    def other(folder: Path) -> dict:
+        (folder / "b.txt").write_text("two")
+        return {}
+
+    again = stage(tmp_path, build=other, force=True)
+    assert again.ran and again.path == first.path
+    assert visible(again.path) == ["b.txt", MANIFEST]
+    assert visible(tmp_path) == [first.key]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_failing_build_leaves_nothing(tmp_path, error):
+    def fails(folder: Path) -> dict:
+        (folder / "half").write_text("x")
+        raise error
+
+    with pytest.raises(type(error)):
+        stage(tmp_path, build=fails)
+    assert visible(tmp_path) == []
+
+
+def test_failing_forced_build_keeps_the_old_result(tmp_path):
+    first = stage(tmp_path)
+
+    def fails(folder: Path) -> dict:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        stage(tmp_path, build=fails, force=True)
+    assert run.finished(first.path)
+
+
+def test_folder_without_manifest_is_not_an_artefact(tmp_path):
+    first = stage(tmp_path)
+    (first.path / MANIFEST).unlink()
+    assert stage(tmp_path).ran
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_damaged_output_does_not_count_as_finished(tmp_path, damage):
+    file = stage(tmp_path).path / "data" / "a.txt"
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_text("on")
+    assert stage(tmp_path).ran
+    assert file.read_text() == "one"
+
+
+def test_damaged_manifest_is_one_clear_line(tmp_path):
+    path = stage(tmp_path).path / MANIFEST
+    path.write_text(path.read_text()[:40])
+    with pytest.raises(InputError, match=r"manifest\.json: not a manifest") as caught:
+        stage(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_stale_partials_go_and_live_ones_stay(tmp_path):
+    mine = stage_key("frames", 1, {}, {"raw": "abc"})
+    for name in (f".{mine}.partial-1", ".dead.partial-2", ".live.partial-3"):
+        (tmp_path / name).mkdir()
+    with run.locked(tmp_path / "live"):
+        # a lock is held per process and path by a separate object, as another process would hold it
+        stage(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir() if ".partial-" in p.name) == [".live.partial-3"]
+
+
+def _slow_stage(root: Path, queue: "multiprocessing.Queue[bool]") -> None:
+    def slow(folder: Path) -> dict:
+        time.sleep(0.2)
+        return build_one(folder)
+
+    queue.put(stage(root, build=slow).ran)
+
+
+def test_two_processes_build_a_key_once(tmp_path):
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    workers = [context.Process(target=_slow_stage, args=(tmp_path, queue)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    ran = [queue.get(timeout=30) for _ in workers]
+    for worker in workers:
+        worker.join()
+    assert sorted(ran) == [False, True]
+
+
+@pytest.mark.parametrize("root", ["file/frames", "file"])
+def test_folder_that_cannot_be_written_is_one_clear_line(tmp_path, root):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"cannot write .*choose a folder you can write to") as caught:
+        stage(tmp_path / root)
+    assert "\n" not in str(caught.value)
+
+
+def test_read_only_folder_is_one_clear_line(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(InputError, match="permission denied"):
+        stage(tmp_path / "new")
+
+
+def test_atomic_write_is_whole_or_nothing(tmp_path):
+    path = tmp_path / "sub" / "m.json"
+    assert atomic_write(path, "ä").read_bytes() == "ä".encode()
+    atomic_write(path, lambda file: file.write(b"new"))
+    assert path.read_bytes() == b"new"
+
+    def fails(file):
+        file.write(b"half")
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        atomic_write(path, fails)
+    assert path.read_bytes() == b"new" and os.listdir(path.parent) == ["m.json"]
+
+
+def test_extra_entries_cannot_replace_fixed_ones(tmp_path):
+    with pytest.raises(ValueError, match="'inputs' is an entry of every manifest"):
+        write_manifest(
+            tmp_path / MANIFEST, stage="s", version=1, config={}, inputs={}, outputs={}, seconds=0.0, extra={"inputs": 1}
+        )
+    assert not (tmp_path / MANIFEST).exists()
+
+
+def test_manifest_of_a_run_stands_beside_its_files(tmp_path):
+    file = tmp_path / "checkpoint.pt"
+    file.write_bytes(b"abc")
+    path = tmp_path / "conv2.manifest.json"
+    written = write_manifest(
+        path, stage="train-layer", version=1, config={"lr": 0.04}, inputs={"frames": "k"},
+        outputs={"checkpoint.pt": run.describe_file(file)}, seconds=1.5, extra={"device": "cpu"},
+    )  # fmt: skip
+    assert read_manifest(path) == json.loads(json.dumps(written))
+    assert written["key"] == stage_key("train-layer", 1, {"lr": 0.04}, {"frames": "k"})
+    assert run.damaged(written, tmp_path) is None
+    assert read_manifest(tmp_path / "absent.json") is None

@@ -1,0 +1,184 @@
+"""A network on any recording."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from spikeseg.detection.objects import find_objects
+from spikeseg.detection.schema import TRACK_COLUMNS
+from spikeseg.pipelines.stages.detect import strongest_class
+
+
+@pytest.fixture(scope="module")
+def recording(chain) -> str:
+    """One of the simulated recordings, as `detect` takes it."""
+    (path,) = (chain.folder / "data_cache" / "simulated").glob("*/EBSSA/labelled_ebssa.h5")
+    return f"{path}::DAVIS_0003"
+
+
+@pytest.fixture(scope="module")
+def found(chain, recording, tmp_path_factory):
+    """The folder that a detection wrote."""
+    out = tmp_path_factory.mktemp("detect") / "found"
+    said = chain.ok("detect", recording, "-o", out)
+    assert said.splitlines()[-1].startswith("wrote detections.json, tracks.csv")
+    return out
+
+
+def test_files_have_their_schema(found):
+    assert sorted(p.name for p in found.iterdir()) == [
+        "DAVIS_0003.events.npz", "detect.manifest.json", "detections.json", "tracks.csv",
+    ]  # fmt: skip
+    content = json.loads((found / "detections.json").read_text())
+    (told,) = content["recordings"]
+    assert content["version"] == 2 and told["name"] == "DAVIS_0003" and told["sensor_size"] == [240, 180]
+    assert told["object_threshold"] == 0.5 and 0 < told["threshold"] < 1e-37 and len(told["star_field"]) == 2
+    starts = [window["t_start_us"] for window in told["windows"]]
+    assert np.diff(starts).tolist() == [100_000] * (len(starts) - 1)
+    objects = [o for window in told["windows"] for o in window["objects"]]
+    assert objects
+    for o in objects:
+        assert list(o) == ["t_start_us", "t_end_us", "x", "y", "width", "height", "class_id", "score", "track_id"]
+        assert -0.5 <= o["x"] <= 239.5 and -0.5 <= o["y"] <= 179.5 and o["score"] > 0 and o["class_id"] == 0
+
+
+def test_tracks_are_those_of_the_objects(found):
+    with open(found / "tracks.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == TRACK_COLUMNS
+    told = json.loads((found / "detections.json").read_text())["recordings"][0]
+    ids = [o["track_id"] for window in told["windows"] for o in window["objects"] if o["track_id"]]
+    assert sorted(int(row["track_id"]) for row in rows) == sorted(ids)
+    assert min(ids.count(i) for i in set(ids)) >= 2  # tracking.min_hits
+    scores = {int(row["track_id"]): float(row["object_score"]) for row in rows}
+    assert len(scores) == told["tracks"] and all(0 <= score <= 1 for score in scores.values())
+    assert told["objects"] == [i for i, score in scores.items() if score >= told["object_threshold"]]
+
+
+def test_every_event_has_its_score_and_its_track(found):
+    with np.load(found / "DAVIS_0003.events.npz") as events:
+        columns = dict(events)
+    assert [(k, v.dtype.str) for k, v in columns.items()] == [
+        ("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "|b1"), ("score", "<f4"), ("object_id", "<i4"),
+        ("object_score", "<f4"),
+    ]  # fmt: skip
+    assert len({len(v) for v in columns.values()}) == 1 and (np.diff(columns["t"]) >= 0).all()
+    owned = columns["object_id"] > 0
+    windows = json.loads((found / "detections.json").read_text())["recordings"][0]["windows"]
+    assert set(columns["object_id"][owned]) <= {o["track_id"] for w in windows for o in w["objects"]} and owned.any()
+    assert (columns["score"][owned] > 0).all()
+    for window in windows:
+        for o in window["objects"]:
+            if not o["track_id"]:
+                continue
+            during = (columns["t"] >= o["t_start_us"]) & (columns["t"] < o["t_end_us"])
+            inside = during & (columns["object_id"] == o["track_id"])
+            assert inside.any()
+            assert (np.abs(columns["x"][inside] - o["x"]) <= o["width"]).all()
+
+
+def test_the_same_again_is_up_to_date_and_forced_gives_the_same_bytes(chain, recording, found):
+    before = {p.name: p.read_bytes() for p in found.iterdir() if "manifest" not in p.name}
+    assert chain.ok("detect", recording, "-o", found).splitlines()[-1].startswith("up to date")
+    assert chain.ok("detect", recording, "-o", found, "--force").splitlines()[-1].startswith("wrote")
+    assert {p.name: p.read_bytes() for p in found.iterdir() if "manifest" not in p.name} == before
+
+
+def test_a_lower_object_threshold_makes_more_tracks_objects_and_changes_nothing_else(chain, recording, found, tmp_path):
+    chain.ok("detect", recording, "-o", tmp_path / "out", "--set", "tracking.object_threshold=0.0")
+    one, other = (json.loads((folder / "detections.json").read_text())["recordings"][0] for folder in (found, tmp_path / "out"))
+    assert set(other.pop("objects")) > set(one.pop("objects"))
+    assert (one.pop("object_threshold"), other.pop("object_threshold")) == (0.5, 0.0) and one == other
+    for name in ("tracks.csv", "DAVIS_0003.events.npz"):
+        assert (found / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+
+def test_bare_detect_writes_into_the_newest_run(copied, recording):
+    said = copied.ok("detect", recording, config=False)
+    assert "/detect/" in said.splitlines()[-1] and "DAVIS_0003: " in said
+
+
+def test_labels_are_not_read(chain, recording, found, tmp_path):
+    """The same recording without labels gives the same objects."""
+    with np.load(found / "DAVIS_0003.events.npz") as events:
+        np.savez(tmp_path / "DAVIS_0003.npz", **{name: events[name] for name in ("t", "x", "y", "p")})
+    chain.ok("detect", tmp_path / "DAVIS_0003.npz", "-o", tmp_path / "out")
+    one, other = (json.loads((folder / "detections.json").read_text()) for folder in (found, tmp_path / "out"))
+    assert one["recordings"][0]["windows"] == other["recordings"][0]["windows"]
+
+
+def test_classes_are_told_apart(place):
+    place.ok("train", "--n-classes", "2")
+    (path,) = (place.folder / "data_cache" / "simulated").glob("*/EBSSA/labelled_ebssa.h5")
+    place.ok("detect", f"{path}::DAVIS_0000", "-o", "found", config=False)
+    windows = json.loads((place.folder / "found" / "detections.json").read_text())["recordings"][0]["windows"]
+    assert {o["class_id"] for window in windows for o in window["objects"]} <= {0, 1}
+
+
+def test_an_object_has_the_class_that_lit_it_up_most():
+    saliency = np.zeros((2, 6, 9), np.float32)
+    saliency[0, 1:3, 1:3], saliency[1, 4:6, 6:9] = 1.0, 2.0
+    blobs = find_objects(saliency, 0.5)
+    weak, strong = saliency * 0.4, saliency * 0.6
+    strong[:, :, :4], weak[:, :, :4] = weak[:, :, :4].copy(), strong[:, :, :4].copy()
+    by_x = dict(zip(np.rint(blobs.objects["x"]).tolist(), strongest_class(blobs, [weak, strong]).tolist(), strict=True))
+    assert by_x == {2: 0, 7: 1}
+    assert strongest_class(find_objects(saliency * 0, 0.5), [weak, strong]).tolist() == []
+
+
+def npz(path, **changes) -> None:
+    columns = {"t": [0, 10, 20], "x": [1, 2, 3], "y": [1, 2, 3], "p": [0, 1, 0], **changes}
+    np.savez(path, **{name: np.array(values) for name, values in columns.items()})
+
+
+def test_two_recordings_share_the_files_but_no_name(chain, tmp_path):
+    npz(tmp_path / "a.npz")
+    npz(tmp_path / "b.npz", t=[5, 6, 90_000])
+    chain.ok("detect", tmp_path / "a.npz", tmp_path / "b.npz", "-o", tmp_path / "out")
+    told = json.loads((tmp_path / "out" / "detections.json").read_text())["recordings"]
+    assert [r["name"] for r in told] == ["a", "b"]
+    assert "two recordings of this name" in chain.refused("detect", tmp_path / "a.npz", tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("cut.npz", "cut", "cut.npz"),
+        ("other.db3", b"SQLite format 3\x00" + bytes(64), "not supported"),
+        ("empty.npz", b"", "empty.npz"),
+        ("gone.npz", None, "gone.npz"),
+        ("folder", "folder", "a folder"),
+    ],
+)
+def test_what_is_no_recording_is_one_line_and_leaves_nothing(chain, tmp_path, name, content, told):
+    path = tmp_path / name
+    if content == "folder":
+        path.mkdir()
+    elif content == "cut":
+        npz(path)
+        path.write_bytes(path.read_bytes()[:90])
+    elif content is not None:
+        path.write_bytes(content)
+    assert told in chain.refused("detect", path, "-o", tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_picture_without_matplotlib_is_refused_before_anything_is_done(chain, recording, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    assert "spikeseg[plots]" in chain.refused("detect", recording, "--plot", "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_cannot_be_written_is_one_line(chain, tmp_path):
+    npz(tmp_path / "a.npz")
+    (tmp_path / "in_the_way").write_text("mine")
+    assert "cannot write" in chain.refused("detect", tmp_path / "a.npz", "-o", tmp_path / "in_the_way")
+    assert (tmp_path / "in_the_way").read_text() == "mine"
+
+
+def test_lenient_takes_what_is_refused_otherwise(chain, tmp_path):
+    npz(tmp_path / "late.npz", t=[0, 20, 10])
+    assert "--lenient" in chain.refused("detect", tmp_path / "late.npz", "-o", tmp_path / "out", config=False)
+    chain.ok("detect", tmp_path / "late.npz", "--lenient", "-o", tmp_path / "out", config=False)

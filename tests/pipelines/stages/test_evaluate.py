@@ -1,0 +1,195 @@
+"""A network beside its baselines."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spikeseg.config.load import load_config
+from spikeseg.data.store.frames import Frames
+from spikeseg.detection import views
+from spikeseg.evaluation import detectors
+from spikeseg.evaluation.tables import table
+from spikeseg.pipelines.runtime.stage import Done
+from spikeseg.pipelines.stages import evaluate, runs
+
+DETECTORS = [
+    "raw_events", "denoise", "graded", "blobs", "lines", "graded_tracks", "saliency", "untrained", "network", "shuffled_labels",
+]  # fmt: skip
+TRACKING = ["graded_tracks", "untrained", "network"]
+
+
+@pytest.fixture(scope="module")
+def metrics(chain) -> dict:
+    (path,) = (chain.folder / "runs").glob("*/evaluate/*/metrics.json")
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def own(chain):
+    """Configuration, network and frames of the chain, with absolute paths."""
+    folder = chain.folder
+    cfg = load_config(
+        folder / "tiny.yaml", {"cache_dir": str(folder / "data_cache"), "output_dir": str(folder / "runs")}
+    )
+    (frames,) = (folder / "data_cache" / "frames").glob("*/manifest.json")
+    return cfg, runs.network_of(cfg), Done(frames.parent, frames.parent.name, False)
+
+
+def test_every_mode_has_every_detector_with_values_and_intervals(metrics):
+    modes = ["event", "event_exact", "event_stars", "pixel", "object", "object_1px", "volume", "track"]
+    assert metrics["version"] == 2 and list(metrics["modes"]) == modes
+    without = {"event_exact": DETECTORS[:-1], "event_stars": DETECTORS[:-1]}
+    expected = {"pixel": DETECTORS[6:], "track": [*TRACKING, DETECTORS[-1]], **without}
+    for mode, rows in metrics["modes"].items():
+        assert list(rows) == expected.get(mode, DETECTORS), mode
+        for values in rows.values():
+            assert len(values["recordings"]) == len(metrics["recordings"]) == 2 and values["intervals"]
+    assert set(metrics["thresholds"]) == set(DETECTORS[:-1]) and metrics["settings"]["scope"] == "recording"
+
+
+def test_raw_events_are_at_chance_and_the_filters_are_not(metrics):
+    by_event = metrics["modes"]["event"]
+    assert by_event["raw_events"]["roc_auc"] == 0.5 and by_event["raw_events"]["informedness"] == 0.0
+    assert by_event["graded"]["roc_auc"] > 0.75
+
+
+def test_the_table_shows_every_detector_in_every_mode(metrics):
+    text = table(metrics)
+    for mode in metrics["modes"]:
+        block = text.partition(f"{mode}: ")[2].partition("\n\n")[0]
+        assert all(metrics["detectors"][name] in block for name in metrics["modes"][mode])
+    assert "95% intervals" in text and "[" in text and max(map(len, text.splitlines())) <= 100
+
+
+def test_the_table_has_errors_of_tracks(metrics):
+    changed = json.loads(json.dumps(metrics))
+    found = changed["modes"]["track"]["network"]
+    found["position_error_px"], found["velocity_error"], found["intervals"]["velocity_error"] = 0.34, 0.012, [0.01, 0.02]
+    errors = table(changed).partition("position error, px      velocity error\n")[2].partition("\n\n")[0]
+    assert f"  trained network         {'0.340':<24}0.012 [0.010, 0.020]" in errors.splitlines()
+    assert all(metrics["detectors"][name] in errors for name in metrics["modes"]["track"])
+
+
+def test_the_table_names_a_limited_scope_and_says_where_nothing_counts(metrics):
+    changed = json.loads(json.dumps(metrics))
+    changed["settings"]["scope"] = "labelled_span"
+    changed["modes"]["event"]["network"]["roc_auc"] = None
+    assert "evaluation.scope" in table(changed) and "trained network         -" in table(changed)
+
+
+def test_labels_of_the_test_split_change_no_threshold(own, monkeypatch):
+    cfg, network, frames = own
+    before = evaluate.measure(cfg, network, frames, "test", ["event"])
+    true_labels = Frames.labels
+
+    def moved(self: Frames, r: int):
+        labels = true_labels(self, r)
+        if self.recordings[r].split == "test":
+            labels["x"] = 239 - labels["x"]
+        return labels
+
+    monkeypatch.setattr(Frames, "labels", moved)
+    after = evaluate.measure(cfg, network, frames, "test", ["event"])
+    assert after["thresholds"] == before["thresholds"]
+    assert after["modes"]["event"]["network"]["roc_auc"] != before["modes"]["event"]["network"]["roc_auc"]
+
+
+def test_detectors_see_no_labels(own, monkeypatch):
+    """What they answer is the same when labels and truth cannot be read."""
+    cfg, network, frames = own
+    store = Frames.open(frames.path / "frames.zarr")
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("a detector asked for labels")
+
+    monkeypatch.setattr(Frames, "labels", forbidden)
+    monkeypatch.setattr(Frames, "truth", forbidden)
+    compared, marks = evaluate.compared(cfg, network, store, [])
+    view = views.stored_view(store, 0)
+    for detector in compared:
+        response = detector.respond(view)
+        assert response.scores.shape == (len(view.events),) and (response.scores >= 0).all()
+        assert len(response.maps) == len(view.start_us)
+        assert (response.found is not None) is (detector.name in TRACKING)
+        assert (response.places is not None) is (detector.name in ("blobs", "lines"))
+        seen = response.scores if response.saliency is None else response.saliency
+        assert detector.name == "raw_events" or not seen[~view.kept].any()
+    assert [d.name for d in compared] == DETECTORS[:-1] == sorted(marks, key=DETECTORS.index)
+    assert marks["raw_events"] == marks["denoise"] == 0.5
+
+
+def test_choosing_every_class_is_choosing_none(own):
+    cfg, network, frames = own
+    store = Frames.open(frames.path / "frames.zarr")
+    model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
+    lit = 0
+    for _, _, (whole, one) in detectors.decoded(model, views.stored_view(store, 0).windows(), [None, [0]]):
+        assert whole.shape == (4, 45, 60) and np.array_equal(whole.dense(), one.dense())
+        lit += len(whole.index)
+    assert lit
+
+
+def test_one_mode_and_a_copy_where_asked_for(copied, tmp_path):
+    said = copied.ok("evaluate", "--mode", "volume", "--split", "train", "-o", tmp_path / "sub" / "m.json")
+    assert said.splitlines()[-1].startswith(f"wrote {tmp_path}/sub/m.json")
+    metrics = json.loads((tmp_path / "sub" / "m.json").read_text())
+    assert list(metrics["modes"]) == ["volume"] and metrics["split"] == "train" and len(metrics["recordings"]) == 3
+    assert any("trained on 3 of these 3 recordings" in note for note in metrics["notes"])
+
+
+def test_a_network_from_elsewhere_is_noted(own, metrics, tmp_path):
+    cfg, network, frames = own
+    assert metrics["notes"] == []
+    names = ["DAVIS_0000"]
+    unknown = runs.Network(network.checkpoint, tmp_path, None)
+    assert "not known" in evaluate.warnings_about(cfg, unknown, frames, names)[0]
+    gone = runs.Network(network.checkpoint, tmp_path, "0" * 16)
+    assert "are gone" in evaluate.warnings_about(cfg, gone, frames, names)[0]
+
+
+def test_a_checkpoint_of_another_shape_is_one_line(chain, tmp_path):
+    (path,) = (chain.folder / "runs").glob("*/checkpoints/checkpoint_best.pt")
+    (tmp_path / "x.npz").write_bytes(b"never read")
+    for words in (["evaluate"], ["detect", tmp_path / "x.npz"]):
+        said = chain.refused(*words, "--checkpoint", path, "--set", "model.conv2_channels=5")
+        assert "checkpoint_best.pt: conv2.threshold is (4,) in the checkpoint" in said and "asks for (5,)" in said
+    assert not [path for path in chain.folder.rglob("*.partial-*")]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other", "missing"])
+def test_a_damaged_checkpoint_is_one_line(chain, tmp_path, damage):
+    (path,) = (chain.folder / "runs").glob("*/checkpoints/checkpoint_best.pt")
+    mine = tmp_path / "mine.pt"
+    if damage == "truncated":
+        mine.write_bytes(path.read_bytes()[:1000])
+    elif damage == "other":
+        torch.save({"weights": torch.zeros(3)}, mine)
+    for config in (True, False):
+        assert "mine.pt" in chain.refused("evaluate", "--checkpoint", mine, config=config)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ([] if damage == "missing" else ["mine.pt"])
+
+
+def test_a_checkpoint_alone_brings_its_configuration(chain, tmp_path):
+    (path,) = (chain.folder / "runs").glob("*/checkpoints/checkpoint_best.pt")
+    shutil.copy(path, tmp_path / "mine.pt")
+    said = chain.ok("evaluate", "--checkpoint", tmp_path / "mine.pt", "--mode", "event", config=False)
+    assert said.splitlines()[-1].startswith(f"wrote {tmp_path}/evaluate/")
+
+
+def test_unlabelled_recordings_have_nothing_to_score(place):
+    root = place.folder / "rec"
+    root.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        t = np.sort(rng.integers(0, 300_000, 500))
+        np.savez(root / f"r{i}.npz", t=t, x=rng.integers(0, 60, 500), y=rng.integers(0, 45, 500), p=rng.integers(0, 2, 500))
+    words = ["--dataset", "files", "--data-root", "rec"]
+    place.ok("train", *words)
+    said = place.refused("evaluate", *words)
+    assert "none of the 1 recordings of the test split is labelled" in said and "spikeseg detect" in said
+    assert "holds no recordings" in place.refused("evaluate", "--split", "val", *words)
+    assert not [path for path in Path(place.folder).rglob("metrics.json")]

@@ -1,0 +1,238 @@
+"""`detect --follow`: a recording that grows or is piped in."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from spikeseg.config.load import load_config
+from spikeseg.data.readers import read_raw
+from spikeseg.data.recording import EVENT_DTYPE
+from spikeseg.detection import online as follower
+from spikeseg.detection.online import CausalFilter, Follower, Identities
+from spikeseg.evaluation.detectors import load_network
+from spikeseg.pipelines.stages.detect import Reading, detect_recording
+from spikeseg.pipelines.stages.runs import network_of
+
+SIZE = ["--sensor-size", "240x180"]
+
+
+@pytest.fixture(scope="module")
+def night(chain, tmp_path_factory):
+    """One of the simulated recordings as text: (path, its events (n, 4))."""
+    (path,) = (chain.folder / "data_cache" / "simulated").glob("*/EBSSA/labelled_ebssa.h5")
+    raw = read_raw(f"{path}::DAVIS_0003")
+    table = np.stack([np.asarray(c).astype(np.int64) for c in (raw.t, raw.x, raw.y, raw.p)], 1)
+    place = tmp_path_factory.mktemp("text") / "night.csv"
+    np.savetxt(place, table, fmt="%d", delimiter=",", header="t_us,x,y,p", comments="")
+    return place, table
+
+
+@pytest.fixture(scope="module")
+def own(chain):
+    """Configuration without transforms, and the network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(chain.folder)
+        cfg = load_config("tiny.yaml")
+        network = network_of(cfg)
+        model = load_network(cfg, str(network.checkpoint.absolute()), "cpu")
+        return load_config(str((chain.folder / "tiny.yaml").absolute()), {"data.transforms": []}), model, network
+
+
+def events_of(table):
+    events = np.zeros(len(table), EVENT_DTYPE)
+    for k, name in enumerate("txyp"):
+        events[name] = table[:, k]
+    return events
+
+
+def windows_of(own, table, step):
+    cfg, model, _ = own
+    one = Follower(cfg, model, Reading(cfg.tracking.object_threshold), (240, 180))
+    events, found = events_of(table), []
+    for at in range(0, len(events), step):
+        found += one.take(events[at : at + step], 0.0)
+    return one, [*found, *one.finish(0.0)]
+
+
+@pytest.mark.parametrize("step", [1000, 10**6])
+def test_its_windows_and_tracks_are_those_of_detect(own, night, step):
+    """Of a recording shorter than the tracker's memory, without a filter that looks ahead, the last window knows all."""
+    from spikeseg.data.recording import checked
+
+    cfg, model, _ = own
+    t, x, y, p = night[1].T
+    whole = detect_recording(cfg, model, checked("r", "r", t, x, y, p, (240, 180)), Reading(cfg.tracking.object_threshold))
+    one, found = windows_of(own, night[1], step)
+    told = whole.summary["windows"]
+    assert [(w.start_us, w.end_us) for w in found] == [(w["t_start_us"], w["t_end_us"]) for w in told]
+    assert sum(len(part.blobs.objects) for _, part in one._slices) == sum(len(w["objects"]) for w in told) > 0
+    assert found[-1].tracks == whole.summary["tracks"] > 0
+    last = {row[1]: row for row in whole.track_rows}  # of each track its last place
+    assert one.events == len(t) and not one.late
+    wanted = {k: row for k, row in last.items() if k in whole.summary["objects"]}
+    seen = {round(float(track.t_us[-1])): track for _, track in found[-1].objects}
+    for row in wanted.values():
+        if row[2] in seen:
+            assert seen[row[2]].states[-1].tolist() == list(row[3:7]) and seen[row[2]].score == row[-1]
+    assert (len(wanted) > 0) == any(w.objects for w in found)
+
+
+def test_the_size_of_the_pieces_changes_nothing(own, night):
+    rows = []
+    for step in (37, 4096):
+        one, found = windows_of(own, night[1], step)
+        rows.append([w.row(one) for w in found])
+    assert rows[0] == rows[1] and len(rows[0]) > 2
+
+
+def test_late_events_are_left_out_and_counted_and_early_disorder_is_not_late(own, night):
+    _, want = windows_of(own, night[1], 4096)
+    table = night[1].copy()
+    swapped = np.concatenate([table[:50][::-1], table[50:]])
+    assert [w.tracks for w in windows_of(own, swapped, 10**6)[1]] == [w.tracks for w in want]
+    late = np.concatenate([table[5:], table[:5]])
+    one, found = windows_of(own, late, 4096)
+    assert one.late == 5 and len(found) == len(want)
+
+
+def test_a_long_silence_is_passed_over_and_a_short_one_is_not(own, night):
+    cfg, _, _ = own
+    window = round(cfg.data.n_timesteps * cfg.data.timestep_ms * 1000)
+    for seconds in (1, 3600):
+        later = night[1] + np.array([seconds * 1_000_000, 0, 0, 0])
+        one, found = windows_of(own, np.concatenate([night[1], later]), 4096)
+        first, last = night[1][0, 0], later[-1, 0]
+        assert one.windows == len(found) and found[-1].end_us == last + 1
+        assert one.windows + one.silent == 1 + -(-(last + 1 - first - window) // window)
+        assert bool(one.silent) is (seconds > 60) and one.windows < 40
+
+
+def test_memory_stays_bounded(own, night, monkeypatch):
+    monkeypatch.setattr(follower, "MEMORY_S", 0.2)
+    span = int(night[1][-1, 0] - night[1][0, 0]) + 1
+    one, _ = windows_of(own, np.concatenate([night[1] + np.array([k * span, 0, 0, 0]) for k in range(4)]), 500)
+    assert len(one._slices) <= 4 and one.windows > 15
+    assert len(one._waiting) < len(night[1]) / 2
+    assert {k for k, _ in one.ids._owner} <= {number for number, _ in one._slices}
+
+
+def test_numbers_last():
+    ids = Identities()
+    assert ids.carry_over([[(0, 0), (1, 0)], [(0, 1), (1, 1)]]) == [1, 2]
+    assert ids.carry_over([[(1, 1), (2, 0)], [(1, 0), (2, 1)]]) == [2, 1]
+    assert ids.carry_over([[(2, 5)], [(1, 0), (2, 0), (2, 1)]]) == [3, 1]  # 1 and 2 in one: one of them is gone
+    assert ids.carry_over([[(3, 0)], [(2, 5), (3, 1)], [(2, 1)]]) == [4, 3, 1]
+    assert ids.carry_over([]) == [] and ids.carry_over([[(3, 1)]]) == [5]  # forgotten with its detections
+
+
+def test_hot_pixels_are_told_by_the_past_alone():
+    chosen = CausalFilter([{"name": "DropPixel", "hot_pixel_frequency": 20}], (8, 6))
+    rng = np.random.default_rng(0)
+
+    def second(k, hot_hz, quiet_hz):
+        events = np.zeros(hot_hz + quiet_hz, EVENT_DTYPE)
+        events["t"] = np.sort(rng.integers(0, 10**6, len(events))) + k * 10**6
+        events["x"][rng.permutation(len(events))[:hot_hz]] = 5
+        return events
+
+    for k in range(6):
+        events = second(k, 40, 10)
+        kept = chosen(events, k * 10**6, (k + 1) * 10**6, k * 10**6 if k else None)
+        assert (kept["x"] == 0).sum() == 10 and not (kept["x"] == 5).any()
+    for k in range(6, 30):  # it cooled down
+        events = second(k, 2, 10)
+        kept = chosen(events, k * 10**6, (k + 1) * 10**6, k * 10**6)
+    assert len(kept) == 12
+    counted_once = CausalFilter([{"name": "DropPixel", "hot_pixel_frequency": 20}], (8, 6))
+    events = second(0, 15, 0)
+    assert len(counted_once(events, 0, 10**6, None)) == 15
+    assert len(counted_once(events[events["t"] >= 500_000], 500_000, 1_500_000, 10**6)) > 0  # what is seen twice is counted once
+
+
+def test_other_transforms_hold_as_they_are(own):
+    chosen = CausalFilter([{"name": "DropPixel", "coordinates": [[5, 0]]}], (8, 6))
+    events = np.zeros(4, EVENT_DTYPE)
+    events["x"] = [5, 4, 5, 3]
+    assert chosen(events, 0, 10, None)["x"].tolist() == [4, 3]
+
+
+def test_a_file_that_is_still_written(chain, night, tmp_path):
+    data = night[0].read_bytes()
+    growing = tmp_path / "growing.csv"
+    growing.write_bytes(data[:1000])
+
+    def write():
+        with growing.open("ab", buffering=0) as file:
+            for at in range(1000, len(data), 8000):
+                file.write(data[at : at + 8000])
+                time.sleep(0.02)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    said = chain.ok("detect", "--follow", *SIZE, "--idle", "1", "-o", tmp_path / "grown", growing)
+    writer.join()
+    whole = chain.ok("detect", "--follow", *SIZE, "--idle", "0", "-o", tmp_path / "whole", night[0])
+    lines = (tmp_path / "grown" / "detections.jsonl").read_text()
+    assert lines == (tmp_path / "whole" / "detections.jsonl").read_text()
+    rows = [json.loads(line) for line in lines.splitlines()]
+    told = json.loads((tmp_path / "grown" / "follow.json").read_text())
+    assert len(rows) == told["windows"] == said.count(" events ") and told["events"] == len(night[1])
+    assert told["ended"] == "end of input" and told["left_out"] == {"late": 0}
+    slow = told["latency_ms"]
+    assert 0 < slow["median"] <= slow["p95"] <= slow["worst"] and told["peak_memory_mib"] > 10
+    assert whole.splitlines()[-1].startswith("wrote detections.jsonl and follow.json in ")
+
+
+def test_a_pipe(chain, night, tmp_path):
+    code = "from spikeseg.pipelines.cli import main; main()"
+    command = [sys.executable, "-c", code, "detect", "-c", "tiny.yaml", "--follow", *SIZE, "-o", str(tmp_path / "out"), "-"]
+    done = subprocess.run(command, input=night[0].read_bytes(), cwd=chain.folder, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
+    told = json.loads((tmp_path / "out" / "follow.json").read_text())
+    assert told["name"] == "stdin" and told["events"] == len(night[1])
+
+
+def test_ctrl_c_keeps_what_was_found(chain, night, tmp_path):
+    code = "from spikeseg.pipelines.cli import main; main()"
+    command = [sys.executable, "-c", code, "detect", "-c", "tiny.yaml", "--follow", *SIZE, "-o", str(tmp_path / "out"), "-"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=chain.folder) as run:
+        run.stdin.write(night[0].read_bytes())
+        run.stdin.flush()
+        assert b" events " in run.stdout.readline()
+        run.send_signal(signal.SIGINT)
+        _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 130 and b"interrupted" in stderr and b"Traceback" not in stderr
+    rows = (tmp_path / "out" / "detections.jsonl").read_text().splitlines()
+    told = json.loads((tmp_path / "out" / "follow.json").read_text())
+    assert told["ended"] == "interrupted" and told["windows"] >= len(rows) >= 1
+    assert all(json.loads(row)["t_end_us"] for row in rows)
+
+
+def test_what_is_refused(chain, night, tmp_path):
+    assert "no-hulk" in chain.refused("detect", "--follow", *SIZE, "--hulk", "-o", tmp_path / "a", night[0])
+    assert "nothing.csv" in chain.refused("detect", "--follow", *SIZE, "-o", tmp_path / "b", tmp_path / "nothing.csv")
+    assert "folder" in chain.refused("detect", "--follow", *SIZE, "-o", tmp_path / "c", tmp_path)
+    assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
+    chain.ok("detect", "--follow", *SIZE, "--idle", "0", "-o", tmp_path / "d", night[0])
+    assert "--force" in chain.refused("detect", "--follow", *SIZE, "--idle", "0", "-o", tmp_path / "d", night[0])
+    chain.ok("detect", "--follow", *SIZE, "--idle", "0", "--force", "-o", tmp_path / "d", night[0])
+    for words in (["--follow"], ["--follow", "--sensor-size", "240"], ["--follow", "--sensor-size", "0x5"], SIZE,
+                  ["--follow", *SIZE, "--plot"], ["--follow", *SIZE, night[0]]):  # fmt: skip
+        result = chain("detect", *words, night[0])
+        assert result.exit_code == 2, (words, result.output)
+
+
+def test_an_empty_input_gives_an_empty_result(chain, tmp_path):
+    (tmp_path / "empty.csv").touch()
+    chain.ok("detect", "--follow", *SIZE, "--idle", "0", "-o", tmp_path / "out", tmp_path / "empty.csv")
+    told = json.loads((tmp_path / "out" / "follow.json").read_text())
+    assert told["windows"] == told["events"] == 0 and (tmp_path / "out" / "detections.jsonl").read_text() == ""
+
+

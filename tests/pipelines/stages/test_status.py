@@ -1,0 +1,49 @@
+"""What is done, what is stale and why."""
+
+from spikeseg.pipelines.stages.status import differences
+
+
+def states(said: str) -> dict[str, str]:
+    """Stage -> state, as printed."""
+    lines = [line for line in said.splitlines() if not line.startswith("next: ")]
+    return {line[13:26].strip(): line[:13].strip() for line in lines}
+
+
+def test_everything_is_up_to_date_after_the_chain(chain):
+    said = chain.ok("status")
+    assert states(said) == dict.fromkeys(["simulate", "prepare", "conv2", "conv3", "evaluate"], "up to date")
+    assert said.splitlines()[-1] == "next: nothing to do"
+
+
+def test_a_changed_value_makes_stale_what_depends_on_it_and_says_which(chain):
+    said = chain.ok("status", "--set", "stdp.lr_plus=0.004")
+    assert states(said) == {
+        "simulate": "up to date", "prepare": "up to date", "conv2": "stale", "conv3": "stale", "evaluate": "missing",
+    }  # fmt: skip
+    assert "stdp.lr_plus was 0.04, is 0.004" in said
+    assert said.splitlines()[-1] == "next: spikeseg train-layer conv2 -c tiny.yaml --set stdp.lr_plus=0.004"
+    said = chain.ok("status", "--set", "evaluation.radius_px=3")
+    assert states(said)["conv3"] == "up to date" and "evaluation.radius_px was 5.0, is 3.0" in said
+
+
+def test_nothing_is_there_in_an_empty_folder(place):
+    said = place.ok("status")
+    assert states(said) == dict.fromkeys(["simulate", "prepare", "conv2", "conv3", "evaluate"], "missing")
+    assert said.splitlines()[-1] == "next: spikeseg prepare -c tiny.yaml"
+    assert [path.name for path in place.folder.iterdir()] == ["tiny.yaml"]
+
+
+def test_a_damaged_folder_is_stale(place):
+    place.ok("prepare")
+    (store,) = (place.folder / "data_cache" / "frames").glob("*/frames.zarr")
+    (store / "zarr.json").write_text("{}")
+    result = place("status")
+    assert states(result.stdout)["prepare"] == "stale" and "damaged" in result.stdout
+
+
+def test_differences_name_values_and_inputs():
+    manifest = {"config": {"a": {"b": 1, "c": [1, 2]}, "d": True}, "inputs": {"x": "1", "y": "2", "z": "3"}}
+    told = differences(manifest, {"a": {"b": 2, "c": (1, 2)}, "d": True}, {"x": "1", "y": "9", "w": "4"})
+    assert told == ["a.b was 1, is 2", "w added", "z gone", "y changed"]
+    assert differences(manifest, manifest["config"], manifest["inputs"]) == []
+    assert differences(manifest, manifest["config"], {"x": "1"}) == ["2 inputs gone (y, ...)"]
