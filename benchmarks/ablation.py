@@ -24,7 +24,7 @@ import torch
 from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config
 from spikeseg.data.store.frames import Frames
-from spikeseg.detection.views import stored_view
+from spikeseg.data.windows import stored
 from spikeseg.evaluation import detectors
 from spikeseg.evaluation.results import Results
 from spikeseg.evaluation.score import subject
@@ -108,7 +108,7 @@ def measured(cfg: Config, variant: Variant, test: Config) -> dict[str, Any]:
     for r in labelled(store, ALL, test):
         labels = store.labels(r)
         assert labels is not None
-        results.add(results.count(one, subject(stored_view(store, r), labels, store.truth(r), cfg.evaluation)))
+        results.add(results.count(one, subject(stored(store, r), labels, store.truth(r), cfg.evaluation)))
     return {mode: rows["network"] for mode, rows in results.scores().items()}
 
 

@@ -26,7 +26,7 @@ from prepare import Clock
 
 from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config
-from spikeseg.data import readers
+from spikeseg.data import readers, windows
 from spikeseg.detection import tracked
 from spikeseg.evaluation import detectors
 from spikeseg.pipelines.stages import detect, runs
@@ -71,7 +71,7 @@ def trained(folder: Path, quick: bool) -> Path:
 
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
-    ("read and check", readers, "read"), ("filter", detect, "view_of"),
+    ("read and check", readers, "read"), ("filter", windows, "windowed"),
     ("encode and trace", detectors, "decoded"), ("blobs", tracked, "slices_of"), ("tracks", tracked, "track"),
     ("scores of events", tracked, "event_scores"), ("write", detect, "_write_npz"),
 )  # fmt: skip
@@ -89,7 +89,7 @@ def once(cfg: Config, checkpoint: Path, recording: Path, out: Path) -> tuple[flo
             patches.enter_context(mock.patch.object(where, function, clock.timed(name, getattr(where, function))))
         start = time.perf_counter()
         with clock.part("all else"):
-            detect.write_detections(cfg, network, [str(recording)], detect.reading_of(cfg, network), out)
+            detect.write_detections(cfg, network, [str(recording)], detect.readout_of(cfg, network), out)
         return time.perf_counter() - start, clock.seconds
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from spikeseg.core.grid import HALF_STEP, snap
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops.types import Layer, LearningState, Rule
+from spikeseg.ops.types import Layer, LearningState, TrainingRule
 
 # -- training ---------------------------------------------------------------------------------------
 
@@ -37,7 +37,7 @@ class DenseLearner:
             early stop of our own kernels, lent to torch).
     """
 
-    def __init__(self, state: LearningState, rule: Rule, *, norse: bool = False, batched: bool = True) -> None:
+    def __init__(self, state: LearningState, rule: TrainingRule, *, norse: bool = False, batched: bool = True) -> None:
         known = rule.mode in (LeakMode.NONE, LeakMode.SUBTRACTIVE) and rule.wta == "both" and rule.max_winners is None
         if not known or rule.competition or rule.maps is None or rule.batch_size != 1:
             raise ValueError("this learner knows the demo's rule alone")

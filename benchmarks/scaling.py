@@ -177,9 +177,7 @@ def main() -> None:
             )
         )
     print(f"line: {fit['fixed_us']:.3g} us + {fit['ns_per_spike']:.3g} ns per spike, off by {fit['largest_error']:.0%} at most")
-    write_json(
-        chosen.json, "scaling", {"repetitions": repetitions, "samples": samples, "spikes": spikes, "start_bytes": start}
-    )
+    write_json(chosen.json, "scaling", {"repetitions": repetitions, "samples": samples, "spikes": spikes, "start_bytes": start})
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from workloads import CONV2_INPUT, DENSITIES, demo_rule, night, percent, quick_n
 
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops import backend
-from spikeseg.ops.types import LearningState, Rule
+from spikeseg.ops.types import LearningState, TrainingRule
 
 MAPS, KERNEL = 36, 5
 QUICK_INPUT = (4, 4, 12, 15)
@@ -55,7 +55,7 @@ BATCHED = ("dense", "dense, Norse cells")
 """Those that convolve all steps at once."""
 
 
-def fresh(rule: Rule, channels: int, device: str = "cpu") -> LearningState:
+def fresh(rule: TrainingRule, channels: int, device: str = "cpu") -> LearningState:
     """Untrained weights N(0.8, 0.01), thresholds at rest."""
     generator = torch.Generator().manual_seed(0)
     weight = (torch.randn(MAPS, channels, KERNEL, KERNEL, generator=generator) * 0.01 + 0.8).clamp(0, 1)
@@ -67,7 +67,9 @@ def fresh(rule: Rule, channels: int, device: str = "cpu") -> LearningState:
 class Side:
     """Learns the first samples of a workload, again and again from the same state."""
 
-    def __init__(self, name: str, start: LearningState, rule: Rule, lists: SpikeLists, samples: int, threads: int = 1) -> None:
+    def __init__(
+        self, name: str, start: LearningState, rule: TrainingRule, lists: SpikeLists, samples: int, threads: int = 1
+    ) -> None:
         self.samples, self.threads = min(samples, lists.samples), threads
         self.start, self.state = start, copy.deepcopy(start)
         if name in DENSE:
@@ -89,7 +91,7 @@ class Side:
             torch.cuda.synchronize()
 
 
-def warmed_up(rule: Rule, lists: SpikeLists, samples: int) -> LearningState:
+def warmed_up(rule: TrainingRule, lists: SpikeLists, samples: int) -> LearningState:
     """The state after this many samples, the lists gone through as often as it takes."""
     state = fresh(rule, lists.shape[1])
     backend("cpu").Training(state, rule).run(lists, np.arange(samples) % lists.samples)
@@ -107,7 +109,7 @@ def check_equal(sides: dict[str, Side], count: int) -> None:
                 sys.exit(f"{name}: {part} differs from the cpu backend's after {count} samples")
 
 
-def measured(name: str, lists: SpikeLists, rule: Rule, repetitions: int, quick: bool) -> dict[str, Any]:
+def measured(name: str, lists: SpikeLists, rule: TrainingRule, repetitions: int, quick: bool) -> dict[str, Any]:
     """One workload on every side."""
     start = warmed_up(rule, lists, 20 if quick else WARM_UP)
     sides = {side: Side(side, start, rule, lists, SAMPLES[side]) for side in ("cpu", "reference")}
@@ -160,7 +162,7 @@ def peaks(density: float, quick: bool) -> dict[str, int]:
     return {side: max(0, found[side] - found["input"]) for side in sides[1:]}
 
 
-def workloads(quick: bool) -> list[tuple[str, SpikeLists, Rule]]:
+def workloads(quick: bool) -> list[tuple[str, SpikeLists, TrainingRule]]:
     """(name, input, rule) of everything that is measured."""
     rule = demo_rule()
     shape, count = (QUICK_INPUT, 8) if quick else (CONV2_INPUT, SAMPLES["cpu"])

@@ -19,8 +19,8 @@ from spikeseg.data.store.frames import Frames, Spikes
 from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.models import SpikeSEG
 from spikeseg.models.adaptive_threshold import adaptive_threshold
-from spikeseg.ops.cpu import layers as cpu
-from spikeseg.ops.types import BlockThreshold, Layer, Rule
+from spikeseg.ops import cpu
+from spikeseg.ops.types import BlockThreshold, Layer, TrainingRule
 
 DENSITIES = (0.001, 0.01, 0.05)
 """Share of input sites that spike in a step."""
@@ -79,7 +79,7 @@ def streaks(density: float, samples: int, shape: tuple[int, int, int, int] = CON
 # -- the demo ---------------------------------------------------------------------------------------
 
 
-def demo_rule() -> Rule:
+def demo_rule() -> TrainingRule:
     """How the demo trains conv2, but without perturbing dead maps: that is the caller's work, not a kernel's."""
     cfg = load_config(DEMO)
     net = SpikeSEG.from_config(cfg.model, stdp=cfg.stdp, homeostasis=cfg.homeostasis)

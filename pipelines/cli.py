@@ -16,7 +16,7 @@ from spikeseg.pipelines.commands.common import CHECKPOINT, network_for, say
 from spikeseg.pipelines.commands.detect import detect_command
 from spikeseg.pipelines.commands.info import info_command
 from spikeseg.pipelines.commands.options import Request, shared
-from spikeseg.pipelines.runtime.stage import MANIFEST, Done, read_manifest
+from spikeseg.pipelines.runtime.stage import MANIFEST, StageResult, read_manifest
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -151,9 +151,7 @@ def train_layer_command(
 
     request = request.also("output_dir", output)
     cfg = request.load(stored=_stored(resume))
-    done = train_layer(
-        cfg, layer, name=name, force=request.force, resume=resume, tensorboard=False if no_tensorboard else None
-    )
+    done = train_layer(cfg, layer, name=name, force=request.force, resume=resume, tensorboard=False if no_tensorboard else None)
     _report(done.path, [layer])
     later = [other for other in learned_layers(cfg) if other > layer]
     named = f" --name {name}" if name != "auto" else ""
@@ -358,4 +356,8 @@ def demo_command(request: Request, output: str | None) -> None:
     click.echo(f"metrics     {made.metrics.path / METRICS}")
     if made.detections:
         click.echo(f"detections  {made.detections.path}")
-    say(Done(made.network.path, made.network.key, made.ran), f"the demo in {made.network.path}", "spikeseg detect RECORDING")
+    say(
+        StageResult(made.network.path, made.network.key, made.ran),
+        f"the demo in {made.network.path}",
+        "spikeseg detect RECORDING",
+    )

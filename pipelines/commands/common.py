@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..runtime.stage import Done
+from ..runtime.stage import StageResult
 from .options import Request
 
 if TYPE_CHECKING:
@@ -38,6 +38,6 @@ def network_for(request: Request, checkpoint: Path | None) -> tuple[Config, Netw
     return cfg, as_read(cfg, network)
 
 
-def say(done: Done, what: str, following: str) -> None:
+def say(done: StageResult, what: str, following: str) -> None:
     """The last line of every command: what was written, and what to run next."""
     click.echo(f"{'wrote' if done.ran else 'up to date:'} {what}; next: {following}")

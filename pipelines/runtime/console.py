@@ -85,7 +85,13 @@ def progress(items: Iterable[Item], what: str, unit: str, total: int | None = No
     seconds = TERMINAL_SECONDS if sys.stderr.isatty() else FILE_SECONDS
     quiet = not LOGGER.isEnabledFor(logging.INFO)
     yield from tqdm(
-        items, desc=what, unit=f" {unit}", total=total, file=sys.stderr, mininterval=seconds, disable=quiet,
+        items,
+        desc=what,
+        unit=f" {unit}",
+        total=total,
+        file=sys.stderr,
+        mininterval=seconds,
+        disable=quiet,
         leave=not sys.stderr.isatty(),
     )
 
@@ -95,7 +101,13 @@ def bar(what: str, unit: str, total: int, initial: int = 0) -> tqdm[NoReturn]:
     seconds = TERMINAL_SECONDS if sys.stderr.isatty() else FILE_SECONDS
     quiet = not LOGGER.isEnabledFor(logging.INFO)
     return tqdm(
-        desc=what, unit=f" {unit}", total=total, initial=initial, file=sys.stderr, mininterval=seconds, disable=quiet,
+        desc=what,
+        unit=f" {unit}",
+        total=total,
+        initial=initial,
+        file=sys.stderr,
+        mininterval=seconds,
+        disable=quiet,
         leave=not sys.stderr.isatty(),
     )
 

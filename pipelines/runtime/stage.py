@@ -37,7 +37,7 @@ from .remote import send
 
 __all__ = [
     "MANIFEST",
-    "Done",
+    "StageResult",
     "atomic_write",
     "damaged",
     "describe_file",
@@ -59,7 +59,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Done:
+class StageResult:
     """A finished stage: its folder, its key, and whether this call ran it (False: it was up to date)."""
 
     path: Path
@@ -75,7 +75,7 @@ def run_stage(
     inputs: Mapping[str, str],
     build: Callable[[Path], Mapping[str, Any]],
     force: bool = False,
-) -> Done:
+) -> StageResult:
     """Make ``root/<key>``, unless it is there already, by calling ``build(partial_folder)``.
 
     root is the folder of this stage's artefacts (``data_cache/frames``). build writes its files into
@@ -87,11 +87,11 @@ def run_stage(
     key = stage_key(stage, version, config, inputs)
     folder = Path(root) / key
     if not force and finished(folder):
-        return Done(folder, key, ran=False)
+        return StageResult(folder, key, ran=False)
     make_folder(folder.parent)
     with locked(folder):
         if not force and finished(folder):
-            return Done(folder, key, ran=False)
+            return StageResult(folder, key, ran=False)
         remove_stale(folder.parent, held=key)
         partial = folder.parent / f".{key}.partial-{os.getpid()}"
         started = time.monotonic()
@@ -109,7 +109,7 @@ def run_stage(
             send(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return Done(folder, key, ran=True)
+    return StageResult(folder, key, ran=True)
 
 
 def run_in_folder(
@@ -120,7 +120,7 @@ def run_in_folder(
     inputs: Mapping[str, str],
     build: Callable[[Path], Mapping[str, Any]],
     force: bool = False,
-) -> Done:
+) -> StageResult:
     """As `run_stage`, but into a folder of the user's, beside whatever else it holds; the manifest is ``<stage>.manifest.json``.
 
     Files appear once all of them are written. Those of an earlier run of the stage are replaced; any other file is not.
@@ -130,7 +130,7 @@ def run_in_folder(
     key, path = stage_key(stage, version, config, inputs), out / f"{stage}.manifest.json"
     before = read_manifest(path)
     if before and before["key"] == key and not damaged(before, out) and not force:
-        return Done(out, key, ran=False)
+        return StageResult(out, key, ran=False)
     partial = make_folder(out) / f".{stage}.partial-{os.getpid()}"
     started = time.monotonic()
     try:
@@ -157,7 +157,7 @@ def run_in_folder(
         )  # fmt: skip
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Done(out, key, ran=True)
+    return StageResult(out, key, ran=True)
 
 
 def _outputs(manifest: Path) -> set[str]:

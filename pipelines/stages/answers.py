@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.store.frames import Frames
     from spikeseg.evaluation.detectors import Detector
-    from spikeseg.evaluation.score import Subject
+    from spikeseg.evaluation.score import LabelledRecording
 
     from .runs import Network
 
@@ -60,14 +60,14 @@ def labelled(store: Frames, split: str, cfg: Config, needed: bool = True, sensor
     return found
 
 
-def subject_of(store: Frames, r: int, cfg: Config) -> Subject:
+def labelled_recording_of(store: Frames, r: int, cfg: Config) -> LabelledRecording:
     """A labelled recording of the cache."""
-    from spikeseg.detection.views import stored_view
+    from spikeseg.data.windows import stored
     from spikeseg.evaluation.score import subject
 
     labels = store.labels(r)
     assert labels is not None
-    return subject(stored_view(store, r), labels, store.truth(r), cfg.evaluation)
+    return subject(stored(store, r), labels, store.truth(r), cfg.evaluation)
 
 
 def answers(
@@ -76,7 +76,7 @@ def answers(
     store: Frames,
     recordings: Sequence[int],
     what: str,
-    ask: Callable[[Detector, Subject], Answer],
+    ask: Callable[[Detector, LabelledRecording], Answer],
 ) -> Iterator[Answer]:
     """What `ask` makes of every recording with every detector, in order, under a progress bar."""
     from ..runtime.console import progress
@@ -86,20 +86,20 @@ def answers(
 
     def one(pair: tuple[Detector, int]) -> Answer:
         detector, r = pair
-        return ask(detector, subject_of(store, r, cfg))
+        return ask(detector, labelled_recording_of(store, r, cfg))
 
     yield from progress(ordered(one, pairs, Workers.of(cfg), threads=True), what, "answer", total=len(pairs))
 
 
 def of_each(
-    cfg: Config, store: Frames, recordings: Sequence[int], what: str, ask: Callable[[Subject], Answer]
+    cfg: Config, store: Frames, recordings: Sequence[int], what: str, ask: Callable[[LabelledRecording], Answer]
 ) -> Iterator[Answer]:
     """What `ask` makes of every recording, in order, under a progress bar."""
     from ..runtime.console import progress
     from ..runtime.parallel import Workers, ordered
 
     def one(r: int) -> Answer:
-        return ask(subject_of(store, r, cfg))
+        return ask(labelled_recording_of(store, r, cfg))
 
     found = ordered(one, recordings, Workers.of(cfg), threads=True)
     yield from progress(found, what, "recording", total=len(recordings))

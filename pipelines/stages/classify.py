@@ -19,13 +19,13 @@ import numpy as np
 from spikeseg.errors import InputError
 
 from ..runtime.console import bar
-from ..runtime.stage import Done, atomic_write, run_stage
+from ..runtime.stage import StageResult, atomic_write, run_stage
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.core.sparse import SpikeLists
     from spikeseg.data.datasets.images import Images, ImageSet
-    from spikeseg.learning.image_training import Learned
+    from spikeseg.learning.image_training import LayerResult
     from spikeseg.models.image_network import ImageNetwork
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def settings_for(dataset: str) -> str:
 
 def classify(
     cfg: Config, *, controls: bool = False, repeat: int = 1, output: Path | None = None, force: bool = False
-) -> Done:
+) -> StageResult:
     """Train on the training images, read out and score on the test images: ``classify/<key>/`` in the runs' folder.
 
     Args:
@@ -59,7 +59,7 @@ def classify(
 
     Raises InputError when images cannot be read, or do not fit the settings."""
     settings_for(cfg.data.dataset)
-    held = _Held(cfg)
+    held = ImageData(cfg)
     parts = ("images", "stdp", "convergence")
     config: dict[str, Any] = {part: dataclasses.asdict(getattr(cfg, part)) for part in parts}
     config |= {"wta": cfg.wta.mode.value, "n_timesteps": cfg.data.n_timesteps, "timestep_ms": cfg.data.timestep_ms}
@@ -80,7 +80,7 @@ def classify(
     return done
 
 
-class _Held:
+class ImageData:
     """The images of a configuration, read when they are asked for.
 
     Attributes:
@@ -172,7 +172,7 @@ def _root(cfg: Config) -> str:
     return cfg.data.data_root
 
 
-def measure(cfg: Config, held: _Held, controls: bool, repeat: int) -> tuple[dict[str, Any], ImageNetwork]:
+def measure(cfg: Config, held: ImageData, controls: bool, repeat: int) -> tuple[dict[str, Any], ImageNetwork]:
     """The content of metrics.json, and the (first) network."""
     from .classify_controls import scored_controls
 
@@ -224,7 +224,7 @@ def _unchanged(lists: SpikeLists) -> SpikeLists:
 
 def trained(
     cfg: Config, lists: SpikeLists, *, mode: str | None = None, change: Callable[[SpikeLists], SpikeLists] = _unchanged
-) -> tuple[ImageNetwork, list[Learned]]:
+) -> tuple[ImageNetwork, list[LayerResult]]:
     """A network that has learned from these images, layer by layer.
 
     Args:
@@ -274,11 +274,11 @@ def read_out(
     return score_linear(features[0], labels, features[1], truth, cfg.images.svm_c), spent
 
 
-def _told(learned: Learned) -> dict[str, Any]:
+def _told(learned: LayerResult) -> dict[str, Any]:
     return {**learned._asdict(), "milliseconds_per_image": 1000 * learned.seconds / learned.images}
 
 
-def _learning(learned: Sequence[Learned]) -> float:
+def _learning(learned: Sequence[LayerResult]) -> float:
     """ms that an image takes in learning, all layers together."""
     return sum(1000 * one.seconds / one.images for one in learned)
 

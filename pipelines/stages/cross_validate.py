@@ -19,7 +19,7 @@ from spikeseg.errors import InputError
 from spikeseg.evaluation.folds import csv_of, over_folds
 
 from ..runtime.manifest import MANIFEST, read_manifest
-from ..runtime.stage import Done, atomic_write, run_stage, sha256_file
+from ..runtime.stage import StageResult, atomic_write, run_stage, sha256_file
 from .answers import labelled
 from .evaluate import METRICS, evaluate
 from .prepare import STORE, prepare, prepare_split
@@ -77,7 +77,7 @@ def cross_validate(
     tensorboard: bool | None = None,
     output: Path | None = None,
     force: bool = False,
-) -> Done:
+) -> StageResult:
     """Train and score every fold; ``<output_dir>/cross-validate/<key>/cross_validation.json`` and ``.csv``.
 
     Args:
@@ -119,7 +119,7 @@ def cross_validate(
     return done
 
 
-def _prepared(part: Part, frames: Done) -> Done:
+def _prepared(part: Part, frames: StageResult) -> StageResult:
     """The part's frames; before anything is trained, it is known that what it is scored on is labelled."""
     from spikeseg.data.store.frames import Frames
 
@@ -131,7 +131,7 @@ def _prepared(part: Part, frames: Done) -> Done:
     return own
 
 
-def _scored(part: Part, frames: Done, tensorboard: bool | None, force: bool) -> tuple[Path, Done]:
+def _scored(part: Part, frames: StageResult, tensorboard: bool | None, force: bool) -> tuple[Path, StageResult]:
     """Train and score one part. -> its run, and its metrics."""
     cfg = part.cfg
     run = run_folder(cfg, frames.key)
@@ -144,7 +144,7 @@ def _scored(part: Part, frames: Done, tensorboard: bool | None, force: bool) -> 
     return run, dataclasses.replace(done, ran=done.ran or trained.ran)
 
 
-def _result(work: list[Part], found: list[tuple[Path, Done, Done]], folds: int, seed: int) -> dict[str, Any]:
+def _result(work: list[Part], found: list[tuple[Path, StageResult, StageResult]], folds: int, seed: int) -> dict[str, Any]:
     """The content of cross_validation.json."""
     metrics = [json.loads((done.path / METRICS).read_text(encoding="utf-8")) for _, _, done in found]
     runs = []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.manifest import MANIFEST, read_manifest
-from ..runtime.stage import Done
+from ..runtime.stage import StageResult
 from . import simulate
 from .detect import detect
 from .evaluate import evaluate
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class Demo:
     """What the demo made: frames, a trained network, metrics and, of one simulated test recording, detections."""
 
-    frames: Done
-    network: Done
-    metrics: Done
-    detections: Done | None
+    frames: StageResult
+    network: StageResult
+    metrics: StageResult
+    detections: StageResult | None
 
     @property
     def ran(self) -> bool:
@@ -47,7 +47,7 @@ def demo(cfg: Config, *, force: bool = False) -> Demo:
     return Demo(frames, trained, metrics, found)
 
 
-def _test_recording(cfg: Config, frames: Done) -> str | None:
+def _test_recording(cfg: Config, frames: StageResult) -> str | None:
     """A simulated recording of the test split, as `detect` takes it; None where the recordings are not simulated."""
     from spikeseg.data.readers import MEMBER
     from spikeseg.simulate.write import H5_PATH

@@ -15,8 +15,7 @@ import numpy as np
 from spikeseg.errors import InputError
 
 from ..runtime.console import progress
-from ..runtime.stage import Done, atomic_write, run_in_folder, run_stage, sha256_file
-from .prepare import frame_spec
+from ..runtime.stage import StageResult, atomic_write, run_in_folder, run_stage, sha256_file
 from .runs import Network
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from spikeseg.data.recording import Recording
     from spikeseg.detection.objects import Blobs
     from spikeseg.detection.schema import RecordingDetections
-    from spikeseg.detection.views import View
     from spikeseg.models import SpikeSEG
 
 STAGE, VERSION = "detect", 2
@@ -41,7 +39,7 @@ def detect(
     output: Path | None = None,
     force: bool = False,
     plot: bool = False,
-) -> Done:
+) -> StageResult:
     """Run a network over recordings and write detections.json, tracks.csv and <recording>.events.npz.
 
     Args:
@@ -68,10 +66,12 @@ def detect(
     for place in recordings:
         if Path(place).is_dir():
             raise InputError(f"{place}: a folder; name the recordings in it ({place.rstrip('/')}/*)")
-    reading = reading_of(cfg, network)
+    from spikeseg.data.windows import frame_spec
+
+    reading = readout_of(cfg, network)
     config = {
         "model": dataclasses.asdict(cfg.model),
-        "frames": dataclasses.asdict(frame_spec(cfg)),
+        "frames": dataclasses.asdict(frame_spec(cfg.data)),
         "transforms": cfg.data.transforms,
         "lenient": cfg.data.lenient,
         "tracking": dataclasses.asdict(cfg.tracking),
@@ -91,7 +91,7 @@ def detect(
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
+class Readout:
     """How a network's output is read: the score from which a track is an object,
     the saliency from which a pixel counts as lit, and the classes that count (None: all)."""
 
@@ -100,12 +100,12 @@ class Reading:
     classes: Sequence[int] | None = None
 
 
-def reading_of(cfg: Config, network: Network) -> Reading:
+def readout_of(cfg: Config, network: Network) -> Readout:
     """As the configuration says; under `evaluation.readout: calibrated`, as the training split did (`spikeseg sweep`).
 
     Raises InputError where that is asked for and the checkpoint holds no calibration."""
     if cfg.evaluation.readout == "all":
-        return Reading(cfg.tracking.object_threshold)
+        return Readout(cfg.tracking.object_threshold)
     from spikeseg.learning import checkpoint
 
     readout = checkpoint.load(network.checkpoint)[1].get("readout")
@@ -114,11 +114,11 @@ def reading_of(cfg: Config, network: Network) -> Reading:
             f"{network.checkpoint}: holds no calibrated readout; run `spikeseg sweep` on the training split first, or "
             "--set evaluation.readout=all"
         )
-    return Reading(float(readout["object_threshold"]), classes=readout["classes"])
+    return Readout(float(readout["object_threshold"]), classes=readout["classes"])
 
 
 def write_detections(
-    cfg: Config, network: Network, recordings: Sequence[str], reading: Reading, folder: Path, plot: bool = False
+    cfg: Config, network: Network, recordings: Sequence[str], reading: Readout, folder: Path, plot: bool = False
 ) -> dict[str, Any]:
     """Fill the output folder. -> what the manifest tells: counts by recording, device."""
     from spikeseg.data.readers import read
@@ -132,7 +132,7 @@ def write_detections(
     model = load_network(cfg, str(network.checkpoint), device)
     found, rows = [], []
 
-    def one(place: str) -> tuple[Recording, Detected]:
+    def one(place: str) -> tuple[Recording, DetectedRecording]:
         recording = read(place if cfg.data.dask is None else Path(place).absolute(), lenient=cfg.data.lenient)
         return recording, detect_recording(cfg, model, recording, reading)
 
@@ -149,7 +149,7 @@ def write_detections(
 
 
 @dataclasses.dataclass(frozen=True)
-class Detected:
+class DetectedRecording:
     """What one recording came to: its part of detections.json, its rows of tracks.csv, the columns of its events' file."""
 
     summary: RecordingDetections
@@ -157,13 +157,14 @@ class Detected:
     events: dict[str, np.ndarray]
 
 
-def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading: Reading) -> Detected:
+def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading: Readout) -> DetectedRecording:
     """Saliency, objects of every slice of every window, tracks, and each event's score and track."""
+    from spikeseg.data.windows import windowed
     from spikeseg.detection.schema import detection_rows, event_columns, recording_detections, track_rows
     from spikeseg.detection.tracked import answer, unravelled
     from spikeseg.evaluation.detectors import decoded
 
-    view = view_of(cfg, recording)
+    view = windowed(recording, cfg.data)
     hulk = cfg.tracking.hulk  # which tells an object's class by its spikes
     single = range(model.config.n_classes) if model.config.n_classes > 1 and not hulk else ()
     maps, slices, by_class = [], [], []
@@ -191,7 +192,7 @@ def detect_recording(cfg: Config, model: SpikeSEG, recording: Recording, reading
     thresholds = reading.threshold, reading.object_threshold
     summary = recording_detections(recording.name, recording.sensor_size, thresholds, windows, found.tracks)
     rows = track_rows(recording.name, found.tracks.tracks, [s.blobs.objects for parts in found.slices for s in parts], scale)
-    return Detected(summary, rows, event_columns(recording.events, response.saliency, found.ids, response.scores))
+    return DetectedRecording(summary, rows, event_columns(recording.events, response.saliency, found.ids, response.scores))
 
 
 def strongest_class(blobs: Blobs, by_class: Sequence[np.ndarray]) -> np.ndarray:
@@ -201,29 +202,7 @@ def strongest_class(blobs: Blobs, by_class: Sequence[np.ndarray]) -> np.ndarray:
     return np.argmax(sums, 0).astype(np.int32)
 
 
-def view_of(cfg: Config, recording: Recording) -> View:
-    """A recording framed as `prepare` would, seen as a detector sees it; it can be gone through again and again.
-
-    Windows count from the recording's first event, whether or not the transforms keep it."""
-    from spikeseg.data import transforms
-    from spikeseg.data.frames import background
-    from spikeseg.data.frames import framing as frames
-    from spikeseg.detection.views import View, Windows
-    from spikeseg.evaluation.detectors import AT_ONCE
-
-    spec, size = frame_spec(cfg), recording.sensor_size
-    events, kept = transforms.apply(recording.events, transforms.build(list(cfg.data.transforms), size))
-    origin = int(recording.events["t"][0]) if len(recording.events) else None
-
-    def windows() -> Windows:
-        estimator = background.Background()
-        for start_us, part in frames.listed_blocks(events, size, spec, count=AT_ONCE, origin_us=origin):
-            yield from zip(start_us.tolist(), part.each(), estimator.update_listed(part), strict=True)
-
-    return View(recording.name, recording.events, kept, size, spec, frames.starts(events, spec, origin), windows)
-
-
-def _picture(recording: Recording, result: Detected) -> bytes:
+def _picture(recording: Recording, result: DetectedRecording) -> bytes:
     from spikeseg.detection.schema import TRACK_COLUMNS
     from spikeseg.plots.saliency import saliency_figure
 

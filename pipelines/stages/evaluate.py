@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from spikeseg.evaluation.tables import csv_of
 
-from ..runtime.stage import MANIFEST, Done, atomic_write, read_manifest, run_stage, sha256_file, stage_key
+from ..runtime.stage import MANIFEST, StageResult, atomic_write, read_manifest, run_stage, sha256_file, stage_key
 from .answers import ALL, answers, labelled, learned_from, learned_key
-from .detect import Reading, reading_of
+from .detect import Readout, readout_of
 from .prepare import STORE, find_frames
 from .runs import Network
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.store.frames import Frames
     from spikeseg.evaluation.detectors import Detector
-    from spikeseg.evaluation.score import Subject
+    from spikeseg.evaluation.score import LabelledRecording
     from spikeseg.metrics import event
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def evaluate(
     threshold: float | None = None,
     output: Path | None = None,
     force: bool = False,
-) -> Done:
+) -> StageResult:
     """Score a network and its baselines; ``evaluate/<key>/metrics.json`` and ``metrics.csv`` in the run's folder.
 
     Args:
@@ -119,7 +119,7 @@ def evaluate(
 def measure(
     cfg: Config,
     network: Network,
-    frames: Done,
+    frames: StageResult,
     split: str,
     modes: Sequence[str],
     sensor: str = ALL,
@@ -131,7 +131,7 @@ def measure(
 
     store = Frames.open(frames.path / STORE)
     tested = labelled(store, split, cfg, sensor=sensor)
-    reading = reading_of(cfg, network)
+    reading = readout_of(cfg, network)
     if threshold is not None:
         reading = dataclasses.replace(reading, object_threshold=threshold)
     own = learned_from(cfg, network) or store
@@ -166,7 +166,7 @@ def measure(
 
 
 def compared(
-    cfg: Config, network: Network, store: Frames, train: Sequence[int], reading: Reading | None = None
+    cfg: Config, network: Network, store: Frames, train: Sequence[int], reading: Readout | None = None
 ) -> tuple[list[Detector], dict[str, float]]:
     """The detectors, in the order of the table, and the threshold of each for events. reading: else as the configuration says."""
     from spikeseg.evaluation import detectors
@@ -178,14 +178,10 @@ def compared(
     model = detectors.load_network(cfg, str(network.checkpoint), device)
     untrained = checkpoint.untrained(model.to("cpu"), cfg).to(device)
     model.to(device)
-    reading = reading or reading_of(cfg, network)
+    reading = reading or readout_of(cfg, network)
     raw, denoise, graded = detectors.filters(cfg.evaluation)
-    saliency = detectors.network(
-        "saliency", "network, not tracked", model, reading.classes, cfg.tracking, reading.threshold
-    )
-    without = detectors.network(
-        "untrained", "untrained network", untrained, reading.classes, cfg.tracking, reading.threshold
-    )
+    saliency = detectors.network("saliency", "network, not tracked", model, reading.classes, cfg.tracking, reading.threshold)
+    without = detectors.network("untrained", "untrained network", untrained, reading.classes, cfg.tracking, reading.threshold)
     marks = calibrated(cfg, [raw, denoise, graded, *detectors.classical(), saliency], store, train)
 
     def tracks_of(name: str, title: str, one: Detector, lit: float) -> Detector:
@@ -211,7 +207,7 @@ def calibrated(cfg: Config, detectors: Sequence[Detector], store: Frames, train:
     return {d.name: event.calibrate(scores[d.name]) if d.threshold is None else d.threshold for d in detectors}
 
 
-def _event_scores(cfg: Config, detector: Detector, s: Subject) -> tuple[str, event.EventScores]:
+def _event_scores(cfg: Config, detector: Detector, s: LabelledRecording) -> tuple[str, event.EventScores]:
     from spikeseg.evaluation.score import event_scores
 
     return detector.name, event_scores(s, detector.respond(s.view), cfg.evaluation)
@@ -220,7 +216,7 @@ def _event_scores(cfg: Config, detector: Detector, s: Subject) -> tuple[str, eve
 # -- honesty -----------------------------------------------------------------------------------------
 
 
-def warnings_about(cfg: Config, network: Network, frames: Done, names: Sequence[str]) -> list[str]:
+def warnings_about(cfg: Config, network: Network, frames: StageResult, names: Sequence[str]) -> list[str]:
     """What a reader must know before believing the numbers: recordings that the network has learned from."""
     if network.frames_key is None:
         return ["it is not known which recordings the network was trained on; these may have been among them"]

@@ -68,7 +68,7 @@ def follow(
     from spikeseg.evaluation.detectors import load_network
 
     from ..runtime.device import network_device
-    from .detect import reading_of
+    from .detect import readout_of
 
     if cfg.tracking.hulk:
         raise InputError("tracking.hulk: objects of single spikes cannot be followed; use --no-hulk")
@@ -77,7 +77,7 @@ def follow(
     if (folder / LINES).exists() and not force:
         raise InputError(f"{folder / LINES}: is there already; --force writes over it, -o FOLDER goes elsewhere")
     device = network_device(cfg.device, cfg.backend)
-    model, reading = load_network(cfg, str(network.checkpoint), device), reading_of(cfg, network)
+    model, reading = load_network(cfg, str(network.checkpoint), device), readout_of(cfg, network)
     text = GrowingText(sensor_size)
     with _opened(place) as source:
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,14 +15,14 @@ from spikeseg.errors import InputError
 
 from ..runtime.console import progress
 from ..runtime.parallel import Workers, ordered
-from ..runtime.stage import MANIFEST, Done, finished, read_manifest, run_stage, stage_key
+from ..runtime.stage import MANIFEST, StageResult, finished, read_manifest, run_stage, stage_key
 from . import simulate
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.datasets import Entry
     from spikeseg.data.frames.framing import FrameSpec
-    from spikeseg.data.store.frames import FilePlan, Staged
+    from spikeseg.data.store.frames import FilePlan, StagedRecording
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +51,15 @@ class Plan:
 
 def plan(cfg: Config) -> Plan:
     """What `prepare` would do. Raises InputError for a folder that is missing or empty, or an unknown dataset."""
+    from spikeseg.data.windows import frame_spec
+
     data = cfg.data
     config = {
         "dataset": data.dataset,
         "sensor": data.sensor,
         "lenient": data.lenient,
         "transforms": data.transforms,
-        "frames": dataclasses.asdict(frame_spec(cfg)),
+        "frames": dataclasses.asdict(frame_spec(cfg.data)),
         "train_ratio": data.train_ratio,
         "test_ratio": data.test_ratio,
         "seed": cfg.seed,
@@ -70,22 +72,7 @@ def plan(cfg: Config) -> Plan:
     return Plan(config, {entry.name: entry.fingerprint for entry in found}, found)
 
 
-def frame_spec(cfg: Config) -> FrameSpec:
-    """How the configuration cuts events into frames."""
-    from spikeseg.data.frames.framing import FrameSpec
-
-    data = cfg.data
-    return FrameSpec(
-        n_timesteps=data.n_timesteps,
-        timestep_us=round(data.timestep_ms * 1000),
-        height=data.input_height,
-        width=data.input_width,
-        overlap=data.window_overlap,
-        normalize=data.normalize,
-    )
-
-
-def find_frames(cfg: Config) -> Done:
+def find_frames(cfg: Config) -> StageResult:
     """The frames of this configuration, already prepared. Raises InputError naming the command that makes them."""
     key = plan(cfg).key
     folder = Path(cfg.cache_dir) / "frames" / key
@@ -94,10 +81,10 @@ def find_frames(cfg: Config) -> Done:
             f"no prepared frames of this configuration ({folder / MANIFEST} is missing); run `spikeseg prepare` "
             "with the same options first"
         )
-    return Done(folder, key, ran=False)
+    return StageResult(folder, key, ran=False)
 
 
-def prepare(cfg: Config, *, force: bool = False) -> Done:
+def prepare(cfg: Config, *, force: bool = False) -> StageResult:
     """Frames of every recording in ``cache_dir/frames/<key>/frames.zarr``, made now unless they are there.
 
     With the dataset "synthetic" and no data_root the recordings are simulated first, into the cache.
@@ -111,7 +98,7 @@ def prepare(cfg: Config, *, force: bool = False) -> Done:
     )  # fmt: skip
 
 
-def prepare_split(cfg: Config, frames: Done) -> Done:
+def prepare_split(cfg: Config, frames: StageResult) -> StageResult:
     """Frames of this configuration, made from those of one that differs in nothing but how recordings are split: nothing is read
     or framed again, and the files of the arrays are shared.
 
@@ -154,6 +141,7 @@ def _entries(cfg: Config, root: str | Path | None) -> list[Entry]:
 
 def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
     from spikeseg.data.store.frames import FramesWriter
+    from spikeseg.data.windows import frame_spec
 
     entries = planned.entries
     if _simulated(cfg):
@@ -169,7 +157,7 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
         raise InputError(f"data.data_root: the {len(staged)} recordings hold no events")
     parts = splits_of(cfg, [one.name for one in staged])
     attrs = {"dataset": cfg.data.dataset, "transforms": list(cfg.data.transforms), "seed": cfg.seed}
-    with FramesWriter(folder / STORE, frame_spec(cfg), attrs, functools.partial(_write, Workers.of(cfg))) as writer:
+    with FramesWriter(folder / STORE, frame_spec(cfg.data), attrs, functools.partial(_write, Workers.of(cfg))) as writer:
         for one in staged:
             writer.add_staged(one, parts[one.name])
     shutil.rmtree(scratch)
@@ -199,10 +187,12 @@ def _identified(cfg: Config, entries: list[Entry]) -> dict[str, str]:
 
 def _staged(
     cfg: Config, entries: list[Entry], scratch: Path
-) -> tuple[list[Staged], dict[str, str], dict[str, dict[str, int]]]:
+) -> tuple[list[StagedRecording], dict[str, str], dict[str, dict[str, int]]]:
     """The recordings that can be read, laid down in scratch; the others with the reason; what was dropped of each."""
+    from spikeseg.data.windows import frame_spec
+
     task = functools.partial(
-        _stage, spec=frame_spec(cfg), transforms=list(cfg.data.transforms), lenient=cfg.data.lenient, scratch=scratch
+        _stage, spec=frame_spec(cfg.data), transforms=list(cfg.data.transforms), lenient=cfg.data.lenient, scratch=scratch
     )
     staged, skipped, dropped = [], {}, {}
     found = progress(ordered(task, list(enumerate(entries)), Workers.of(cfg)), "framing", "recording", total=len(entries))
@@ -221,7 +211,7 @@ def _staged(
 
 def _stage(
     numbered: tuple[int, Entry], spec: FrameSpec, transforms: list[dict[str, Any]], lenient: bool, scratch: Path
-) -> tuple[Staged | None, int | str]:
+) -> tuple[StagedRecording | None, int | str]:
     """A recording laid down, and how many of its events passed the transforms; or None, and why it cannot be read."""
     from spikeseg.data.readers import streamed
     from spikeseg.data.store.staging import stage, stage_long, streams

@@ -12,7 +12,7 @@ from spikeseg.errors import InputError
 
 from ..runtime.console import progress
 from ..runtime.parallel import Workers, ordered
-from ..runtime.stage import Done, run_in_folder, run_stage, stage_key
+from ..runtime.stage import StageResult, run_in_folder, run_stage, stage_key
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -46,7 +46,7 @@ def key_in_cache(cfg: Config) -> str:
     return stage_key(STAGE, VERSION, config_values(cfg), {})
 
 
-def into_cache(cfg: Config, *, force: bool = False) -> Done:
+def into_cache(cfg: Config, *, force: bool = False) -> StageResult:
     """Simulated recordings (HDF5) in ``cache_dir/simulated/<key>/``, made now unless they are there."""
     from spikeseg.simulate.write import write
 
@@ -57,7 +57,7 @@ def into_cache(cfg: Config, *, force: bool = False) -> Done:
     return run_stage(Path(cfg.cache_dir) / "simulated", STAGE, VERSION, config_values(cfg), {}, build, force)
 
 
-def into_folder(cfg: Config, out: Path, *, format: str = "h5", force: bool = False) -> Done:
+def into_folder(cfg: Config, out: Path, *, format: str = "h5", force: bool = False) -> StageResult:
     """Simulated recordings in a folder of the user's, beside a manifest ``simulate-<format>.manifest.json``.
 
     Both formats may share a folder if they hold the same recordings.

@@ -74,9 +74,7 @@ def _evaluation(cfg: Config, frames_key: str) -> Stage:
     return _folder("evaluate", run / "evaluate" / planned.key, planned.config, planned.inputs, "evaluate")
 
 
-def _undone(
-    name: str, config: Mapping[str, Any], inputs: Mapping[str, str], manifests: Iterator[Path], command: str
-) -> Stage:
+def _undone(name: str, config: Mapping[str, Any], inputs: Mapping[str, str], manifests: Iterator[Path], command: str) -> Stage:
     """Stale, with what sets it apart from the nearest thing that is there; missing when nothing is."""
     others = [(path, manifest) for path in sorted(manifests) if (manifest := read_manifest(path))]
     if not others:

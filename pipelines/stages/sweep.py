@@ -19,7 +19,7 @@ import numpy as np
 from spikeseg.errors import InputError
 from spikeseg.evaluation.thresholds import COLUMNS, chosen_point, csv_of, rows_at, thresholds_of
 
-from ..runtime.stage import Done, atomic_write, run_stage, sha256_file
+from ..runtime.stage import StageResult, atomic_write, run_stage, sha256_file
 from .answers import labelled, learned_from, learned_key, of_each
 from .prepare import STORE, find_frames
 from .training_loop import CALIBRATED
@@ -27,8 +27,8 @@ from .training_loop import CALIBRATED
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.store.frames import Frames
-    from spikeseg.evaluation.score import Subject
-    from spikeseg.evaluation.thresholds import Tracked
+    from spikeseg.evaluation.score import LabelledRecording
+    from spikeseg.evaluation.thresholds import TrackedRecording
     from spikeseg.metrics import event
     from spikeseg.models import SpikeSEG
 
@@ -43,7 +43,7 @@ SPLITS = ("train", "val")
 __all__ = ["COLUMNS", "SWEEP", "TABLE", "sweep"]
 
 
-def sweep(cfg: Config, network: Network, *, split: str = "train", output: Path | None = None, force: bool = False) -> Done:
+def sweep(cfg: Config, network: Network, *, split: str = "train", output: Path | None = None, force: bool = False) -> StageResult:
     """Try thresholds on a split; ``sweep/<key>/sweep.json`` and ``sweep.csv`` in the run's folder.
 
     On the training split the chosen one, and the chosen classes, also go into ``checkpoint_calibrated.pt`` beside the network's
@@ -106,16 +106,16 @@ def measure(cfg: Config, network: Network, frames_key: str, split: str) -> dict[
     classes, areas = chosen_classes(cfg, model, store)
     detector = detectors.network("saliency", "network", model, classes)
 
-    def tracks(s: Subject) -> Tracked:
+    def tracks(s: LabelledRecording) -> TrackedRecording:
         from spikeseg.detection.tracked import answer
         from spikeseg.evaluation.score import event_scores
-        from spikeseg.evaluation.thresholds import Tracked
+        from spikeseg.evaluation.thresholds import TrackedRecording
 
         from .detect import ANY_RESPONSE
 
         response = answer(s.view, detector.respond(s.view).maps, ANY_RESPONSE, cfg.tracking)
         assert response.found is not None
-        return Tracked(s, response.found.tracks, event_scores(s, response, cfg.evaluation))
+        return TrackedRecording(s, response.found.tracks, event_scores(s, response, cfg.evaluation))
 
     found = list(of_each(cfg, store, swept, "tracking", tracks))
     thresholds = thresholds_of(found, cfg.tracking.object_threshold)
@@ -153,9 +153,9 @@ def chosen_classes(cfg: Config, model: SpikeSEG, store: Frames) -> tuple[list[in
     return kept if 0 < len(kept) < cfg.model.n_classes else None, areas
 
 
-def class_scores(cfg: Config, model: SpikeSEG, s: Subject) -> list[event.EventScores]:
+def class_scores(cfg: Config, model: SpikeSEG, s: LabelledRecording) -> list[event.EventScores]:
     """Of every class alone, its events' scores, untracked; a window is encoded once."""
-    from spikeseg.detection.views import from_maps
+    from spikeseg.detection.response import from_maps
     from spikeseg.evaluation.detectors import decoded
     from spikeseg.evaluation.score import event_scores
 

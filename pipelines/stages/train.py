@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from spikeseg.errors import InputError
 
-from ..runtime.stage import Done, read_manifest
+from ..runtime.stage import StageResult, read_manifest
 from .prepare import prepare
 from .train_layer import going_on, layer_key, learned_layers, manifest_path, run_folder, train_layer
 from .training_loop import saved_progress
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def train(
     cfg: Config, *, name: str = "auto", force: bool = False, resume: str | Path | None = None, tensorboard: bool | None = None
-) -> Done:
+) -> StageResult:
     """Run `prepare` and train every learned layer that is not up to date.
 
     Args:
@@ -43,7 +43,7 @@ def train(
         _refuse_others(cfg, run_folder(cfg, frames.key, name), frames.key)
     if checkpoint is not None and stopped is not None:
         saved_progress(checkpoint, stopped, layer_key(cfg, stopped, frames.key))  # refused before anything is trained anew
-    done: Done | None = None
+    done: StageResult | None = None
     ran = False
     for layer in learned_layers(cfg):
         this = checkpoint if stopped == layer else None
@@ -51,7 +51,7 @@ def train(
         ran |= done.ran
     if done is None:
         raise InputError("train_conv1, train_conv2, train_conv3: all false; set at least one to true to train")
-    return Done(done.path, done.key, ran)
+    return StageResult(done.path, done.key, ran)
 
 
 def _refuse_others(cfg: Config, run: Path, frames_key: str) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from spikeseg.errors import InputError
 
 from ..runtime.console import bar
-from ..runtime.stage import Done, damaged, read_manifest, run_stage, stage_key
+from ..runtime.stage import StageResult, damaged, read_manifest, run_stage, stage_key
 from . import prepare
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def layer_checkpoint(cfg: Config, run_dir: Path, layer: str) -> Path:
 # -- spikes of the frozen layers ---------------------------------------------------------------------
 
 
-def frozen_spikes(cfg: Config, layer: str, frames: Done, model: SpikeSEG, inputs: Mapping[str, str]) -> Done:
+def frozen_spikes(cfg: Config, layer: str, frames: StageResult, model: SpikeSEG, inputs: Mapping[str, str]) -> StageResult:
     """Output spikes of the layers below `layer` for every training window, in order, cached on disk."""
     config = {
         "layer": layer,
@@ -249,7 +249,7 @@ def train_layer(
     force: bool = False,
     resume: str | Path | None = None,
     tensorboard: bool | None = None,
-) -> Done:
+) -> StageResult:
     """Train one layer, unless the run holds it already.
 
     Args:
@@ -281,7 +281,7 @@ def train_layer(
     run_dir = run_folder(cfg, frames.key, name)
     key = layer_key(cfg, layer, frames.key)
     if not force and trained(cfg, run_dir, layer, frames.key):
-        return Done(run_dir, key, ran=False)
+        return StageResult(run_dir, key, ran=False)
     if checkpoint is not None:
         saved_progress(checkpoint, layer, key)  # before any work is done
     model = starting_model(cfg, layer, run_dir, frames.key).to(network_device(cfg.device, cfg.backend))
@@ -296,5 +296,4 @@ def train_layer(
     loop.finish(inputs, {**training_config(cfg), "layer": layer}, time.monotonic() - started)
     if loop.interrupted:
         raise KeyboardInterrupt
-    return Done(run_dir, key, ran=True)
-
+    return StageResult(run_dir, key, ran=True)

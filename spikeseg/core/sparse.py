@@ -64,7 +64,7 @@ class SpikeLists(NamedTuple):
 
 
 @dataclass(frozen=True)
-class EventLists:
+class SparseFrames:
     """Frames (N, T, P, H, W), as lists.
 
     Attributes:
@@ -76,12 +76,12 @@ class EventLists:
     counts: np.ndarray
 
     @classmethod
-    def of(cls, frames: np.ndarray) -> EventLists:
+    def of(cls, frames: np.ndarray) -> SparseFrames:
         """From whole numbers (N, T, P, H, W)."""
         return cls(SpikeLists.of(frames), frames.reshape(-1)[np.flatnonzero(frames > 0)].astype(np.int32))
 
     @classmethod
-    def joined(cls, parts: list[EventLists]) -> EventLists:
+    def joined(cls, parts: list[SparseFrames]) -> SparseFrames:
         """See `SpikeLists.joined`."""
         return cls(SpikeLists.joined([part.lists for part in parts]), np.concatenate([part.counts for part in parts]))
 
@@ -93,13 +93,13 @@ class EventLists:
         """(N, T, P, H, W)."""
         return (len(self), *self.lists.shape)
 
-    def part(self, first: int, last: int) -> EventLists:
+    def part(self, first: int, last: int) -> SparseFrames:
         """Samples first to last - 1; nothing is copied."""
         steps, offsets = self.lists.shape[0], self.lists.offsets
         inside = slice(int(offsets[first * steps] - offsets[0]), int(offsets[last * steps] - offsets[0]))
-        return EventLists(self.lists.part(first, last), self.counts[inside])
+        return SparseFrames(self.lists.part(first, last), self.counts[inside])
 
-    def each(self) -> Iterator[EventLists]:
+    def each(self) -> Iterator[SparseFrames]:
         """One sample after the other."""
         return (self.part(n, n + 1) for n in range(len(self)))
 
@@ -111,13 +111,13 @@ class EventLists:
         return rows.reshape(self.shape)
 
 
-def dense(frames: np.ndarray | EventLists) -> np.ndarray:
+def dense(frames: np.ndarray | SparseFrames) -> np.ndarray:
     """Frames as an array, however they are given."""
-    return frames.dense() if isinstance(frames, EventLists) else frames
+    return frames.dense() if isinstance(frames, SparseFrames) else frames
 
 
 @dataclass(frozen=True)
-class Sparse:
+class SparseMap:
     """A map (T, H, W) that is 0 nearly everywhere.
 
     Attributes:
@@ -131,7 +131,7 @@ class Sparse:
     value: np.ndarray
 
     @classmethod
-    def of(cls, dense: np.ndarray) -> Sparse:
+    def of(cls, dense: np.ndarray) -> SparseMap:
         """From (T, H, W)."""
         flat = dense.reshape(-1)
         index = np.flatnonzero(flat)

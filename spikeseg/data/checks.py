@@ -78,9 +78,7 @@ def whole(source: str, field: str, values: np.ndarray, index: np.ndarray) -> np.
         if fraction.any():
             first = int(np.argmax(fraction))
             unit = "µs (multiply seconds by 1e6)" if field == "t" else "pixels"
-            raise InputError(
-                f"{source}: events.{field}: {values[first]} at index {index[first]}; expected whole {unit}"
-            )
+            raise InputError(f"{source}: events.{field}: {values[first]} at index {index[first]}; expected whole {unit}")
         values = np.clip(values, -float(bound), float(bound))
     elif values.dtype.itemsize == 8:
         values = np.clip(values, max(-bound, np.iinfo(values.dtype).min), bound)
@@ -109,9 +107,7 @@ def on_value(source: str, seen: np.ndarray) -> float:
     raise InputError(f"{source}: events.p: values {few}; expected {allowed}")
 
 
-def time_order(
-    source: str, t: np.ndarray, index: np.ndarray, lenient: bool
-) -> tuple[np.ndarray | None, int]:
+def time_order(source: str, t: np.ndarray, index: np.ndarray, lenient: bool) -> tuple[np.ndarray | None, int]:
     """The stable order that sorts t (None when it is sorted), and how many events come late."""
     if not len(t):
         return None, 0

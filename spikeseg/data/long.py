@@ -58,9 +58,7 @@ class LongEvents:
     sensor: str = ""
     dropped: dict[str, int] = field(default_factory=dict)
 
-    def __init__(
-        self, source: str, opened: Callable[[], Stream], sensor_size: tuple[int, int] | None, lenient: bool
-    ) -> None:
+    def __init__(self, source: str, opened: Callable[[], Stream], sensor_size: tuple[int, int] | None, lenient: bool) -> None:
         self.source, self.opened, self.lenient = source, opened, lenient
         stream = opened()
         given, fit = sensor_size or stream.sensor_size, Fit()

@@ -28,9 +28,7 @@ FIT_SHARE = 0.99
 """A sensor that holds this share of the events will do when none holds all; the checks drop the rest."""
 
 
-def fitting_sensor(
-    source: str, x: np.ndarray, y: np.ndarray, sizes: Mapping[str, tuple[int, int]] = SENSOR_SIZES
-) -> str:
+def fitting_sensor(source: str, x: np.ndarray, y: np.ndarray, sizes: Mapping[str, tuple[int, int]] = SENSOR_SIZES) -> str:
     """The name of the smallest sensor in ``sizes`` that holds the coordinates (0-based, (N,) each).
 
     Coordinates below 0 and non-finite ones count for no sensor: the checks drop them. Raises InputError,

@@ -83,9 +83,7 @@ def _compiled() -> tuple[Any, Any]:
     return loops(_denoise_loop), loops(_graded_loop)
 
 
-def _denoise_loop(
-    t: np.ndarray, x: np.ndarray, y: np.ndarray, width: int, height: int, filter_time: int
-) -> np.ndarray:
+def _denoise_loop(t: np.ndarray, x: np.ndarray, y: np.ndarray, width: int, height: int, filter_time: int) -> np.ndarray:
     until = np.full((width + 2, height + 2), filter_time, np.int64)  # a border that no event extends
     until[0, :] = until[-1, :] = until[:, 0] = until[:, -1] = np.iinfo(np.int64).min
     kept = np.zeros(len(t), np.bool_)

@@ -48,7 +48,7 @@ APART_PX = 5.0
 """A segment whose middle or end is this near to a stronger one is the same object: a wide streak gives several side by side."""
 
 
-class Found(NamedTuple):
+class FrameDetections(NamedTuple):
     """Objects of a window, OBJECT_DTYPE (n,), by falling score; for every pixel which of them it belongs to: index + 1, 0 for
     none, int32 (H, W); and for every pixel how strongly it is an object's, float64 (H, W), 0 where nothing is found. What is
     too weak to be listed as an object has its strength all the same."""
@@ -100,7 +100,7 @@ def blobs(
     smoothing_px: float = SMOOTHING_PX,
     min_pixels: int = MIN_PIXELS,
     class_id: int = 0,
-) -> Found:
+) -> FrameDetections:
     """Connected blobs (8 neighbours) of pixels above `sigmas`.
 
     Args:
@@ -112,7 +112,7 @@ def blobs(
         class_id: given to every object.
 
     Returns:
-        Found: strength is the peak z of the pixel's blob, and so is an object's score; x, y its centroid weighted by z.
+        FrameDetections: strength is the peak z of the pixel's blob, and so is an object's score; x, y its centroid weighted by z.
     """
     from skimage.measure import regionprops
 
@@ -132,7 +132,7 @@ def blobs(
         (one["y"], one["x"]), one["width"], one["height"] = region.centroid_weighted, right - left, bottom - top
         one["pixels"] = region.area
     objects["score"], objects["class_id"] = peak[listed], class_id
-    return Found(objects, labels, strength)
+    return FrameDetections(objects, labels, strength)
 
 
 def _parts(z: np.ndarray, sigmas: float, min_pixels: int) -> tuple[np.ndarray, np.ndarray]:
@@ -160,7 +160,7 @@ def lines(
     max_gap_px: int = MAX_GAP_PX,
     class_id: int = 0,
     seed: int = 0,
-) -> Found:
+) -> FrameDetections:
     """Segments in the binary frame of pixels above `sigmas`, by the probabilistic Hough transform [Galambos et al. 1999].
 
     Args:
@@ -173,7 +173,8 @@ def lines(
         seed: of the order in which the transform draws pixels.
 
     Returns:
-        Found: strength is the highest peak z of the segments within REACH_PX of the pixel, a segment's that of the pixels on it:
+        FrameDetections: strength is the highest peak z of the segments within REACH_PX of the pixel, a segment's that of the
+        pixels on it:
         it ranks events better than the mean z, the sum of z, or the length of the segment. An object's score is the strength
         of its segment, x, y its midpoint, width and height those of the box around it; its pixels lie within REACH_PX.
     """
@@ -193,7 +194,7 @@ def lines(
         own[drawn[k]] = number
     labels = _nearest(own)
     objects["pixels"] = np.bincount(labels.ravel(), minlength=len(listed) + 1)[1:]
-    return Found(objects, labels, _grown(ridge))
+    return FrameDetections(objects, labels, _grown(ridge))
 
 
 def _segments(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from spikeseg.core.sparse import EventLists
+from spikeseg.core.sparse import SparseFrames
 from spikeseg.models.decoder import LEVELS
 from spikeseg.ops.cpu import cone_links as cpu_cones
 from spikeseg.ops.types import PooledSpikes
@@ -186,7 +186,7 @@ class Instances:
 
 def instances(
     encoder: Encoder,
-    frames: np.ndarray | EventLists,
+    frames: np.ndarray | SparseFrames,
     found: Mapping[str, PooledSpikes],
     classes: Collection[int] | None = None,
 ) -> Instances:
@@ -202,11 +202,11 @@ def instances(
         ValueError: frames or spikes of another number of samples than one.
     """
     said = [found[level] for level in LEVELS]
-    shape = frames.shape[1:] if isinstance(frames, EventLists) and frames.shape[0] == 1 else frames.shape
+    shape = frames.shape[1:] if isinstance(frames, SparseFrames) and frames.shape[0] == 1 else frames.shape
     if len(shape) != 4 or any(one.lists.samples != 1 for one in said):
         raise ValueError(f"frames {frames.shape} and spikes of {said[-1].lists.samples} samples: must be (T, P, H, W) and one")
     settings = encoder.config
-    events = frames if isinstance(frames, EventLists) else frames[None]
+    events = frames if isinstance(frames, SparseFrames) else frames[None]
     cones = cpu_cones.cones(
         events, encoder.chain(), said, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
     )

@@ -19,7 +19,7 @@ import numpy as np
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.models import SpikeSEG
-    from spikeseg.pipelines.stages.detect import Reading
+    from spikeseg.pipelines.stages.detect import Readout
     from spikeseg.tracking.scene import ObjectTrack
 
     from .objects import Slice
@@ -91,16 +91,16 @@ class Follower:
         latencies_ms: of every window, from the arrival of what closed it to its line: 4 bytes each.
     """
 
-    def __init__(self, cfg: Config, model: SpikeSEG, reading: Reading, sensor_size: tuple[int, int]) -> None:
+    def __init__(self, cfg: Config, model: SpikeSEG, reading: Readout, sensor_size: tuple[int, int]) -> None:
         from spikeseg.data.frames.background import Background
         from spikeseg.data.recording import EVENT_DTYPE
-        from spikeseg.pipelines.stages.prepare import frame_spec
+        from spikeseg.data.windows import frame_spec
 
         self.cfg, self.model, self.reading, self.sensor_size = cfg, model, reading, sensor_size
-        self.spec = frame_spec(cfg)
+        self.spec = frame_spec(cfg.data)
         self.late, self.windows, self.silent, self.events = 0, 0, 0, 0
         self.latencies_ms = array("f")
-        self.ids = Identities()
+        self.ids = TrackIds()
         self._filter = CausalFilter(cfg.data.transforms, sensor_size)
         self._background = Background()
         self._waiting = np.zeros(0, EVENT_DTYPE)
@@ -188,9 +188,7 @@ class Follower:
 
         numbers, parts = [k for k, _ in self._slices], [part for _, part in self._slices]
         tracks = find_tracks(in_sensor(parts, self.spec.size(self.sensor_size), self.sensor_size), self.cfg.tracking)
-        hits = [
-            [(numbers[k], int(j)) for k, j in zip(one.slices, one.detections, strict=True)] for one in tracks.tracks
-        ]
+        hits = [[(numbers[k], int(j)) for k, j in zip(one.slices, one.detections, strict=True)] for one in tracks.tracks]
         ids = self.ids.carry_over(hits)
         objects = [
             (number, one)
@@ -221,7 +219,7 @@ class Follower:
 
 
 @dataclass
-class Identities:
+class TrackIds:
     """Lasting numbers for tracks that are found anew for every window: a track is that which shares most of its detections."""
 
     _owner: dict[tuple[int, int], int] = field(default_factory=dict)

@@ -310,8 +310,9 @@ def event_columns(
     """
     lengths = [len(events), len(scores), len(object_ids), len(object_scores)]
     if len(set(lengths)) > 1:
-        raise ValueError(f"{lengths[0]} events, {lengths[1]} scores, {lengths[2]} object ids, {lengths[3]} object scores: "
-                         "must be equally many")
+        raise ValueError(
+            f"{lengths[0]} events, {lengths[1]} scores, {lengths[2]} object ids, {lengths[3]} object scores: must be equally many"
+        )
     columns: dict[str, Any] = {name: events[name] for name in ("t", "x", "y", "p")}
     columns |= {"score": scores, "object_id": object_ids, "object_score": object_scores}
     return {name: np.ascontiguousarray(columns[name], dtype) for name, dtype in EVENT_COLUMNS.items()}

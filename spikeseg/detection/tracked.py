@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikeseg.core.sparse import SparseFrames, SparseMap
+from spikeseg.data.windows import WindowedRecording
+from spikeseg.detection.response import Response, from_maps
 from spikeseg.tracking.scene import Slices, Tracks, find_tracks
 
 from .event_scores import event_scores
 from .objects import Slice, lit_in_slices, together
 from .schema import to_sensor
-from .views import EventLists, Response, Sparse, View, from_maps
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import TrackingConfig
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Found:
+class TrackedObjects:
     """The objects of a recording.
 
     Attributes:
@@ -39,7 +41,7 @@ class Found:
     ids: np.ndarray
 
 
-def slices_of(view: View, maps: Iterator[Sparse] | Sequence[Sparse], threshold: float) -> list[list[Slice]]:
+def slices_of(view: WindowedRecording, maps: Iterator[SparseMap] | Sequence[SparseMap], threshold: float) -> list[list[Slice]]:
     """Connected blobs of what reaches the threshold, slice by slice, of every window; time that two windows share belongs to the
     earlier one."""
     found = []
@@ -53,8 +55,10 @@ def slices_of(view: View, maps: Iterator[Sparse] | Sequence[Sparse], threshold: 
     return found
 
 
-def track(view: View, slices: Sequence[Sequence[Slice]], settings: TrackingConfig) -> tuple[Tracks, list[np.ndarray]]:
-    """The tracks of all objects, in sensor pixels, and `Found.owners`."""
+def track(
+    view: WindowedRecording, slices: Sequence[Sequence[Slice]], settings: TrackingConfig
+) -> tuple[Tracks, list[np.ndarray]]:
+    """The tracks of all objects, in sensor pixels, and `TrackedObjects.owners`."""
     _, height, width = view.shape
     flat = [part for window in slices for part in window]
     detections = in_sensor(flat, (height, width), view.sensor_size)
@@ -76,10 +80,10 @@ def in_sensor(parts: Sequence[Slice], size: tuple[int, int], sensor_size: tuple[
 
 
 def unravelled(
-    view: View,
+    view: WindowedRecording,
     k: int,
     network: SpikeSEG,
-    frames: EventLists,
+    frames: SparseFrames,
     spikes: Mapping[str, PooledSpikes],
     lit: np.ndarray,
     reading: tuple[float, Sequence[int] | None],
@@ -112,8 +116,8 @@ def unravelled(
 
 
 def answer(
-    view: View,
-    maps: Sequence[Sparse],
+    view: WindowedRecording,
+    maps: Sequence[SparseMap],
     threshold: float,
     settings: TrackingConfig,
     slices: Sequence[Sequence[Slice]] | None = None,
@@ -125,11 +129,11 @@ def answer(
     tracks, owners = track(view, slices, settings)
     ids = event_ids(view, lit.scores >= threshold, slices, owners)
     scores = event_scores(view.events, tracks.tracks, lit.scores, ids)
-    return Response(scores, maps, Found(slices, tracks, owners, ids), lit.scores)
+    return Response(scores, maps, TrackedObjects(slices, tracks, owners, ids), lit.scores)
 
 
 def event_ids(
-    view: View, reached: np.ndarray, slices: Sequence[Sequence[Slice]], owners: Sequence[np.ndarray]
+    view: WindowedRecording, reached: np.ndarray, slices: Sequence[Sequence[Slice]], owners: Sequence[np.ndarray]
 ) -> np.ndarray:
     """int32 (n,): the track of each event that lies in one of its objects and reaches the threshold; 0 for the others.
 
@@ -137,7 +141,7 @@ def event_ids(
         view: what the network saw.
         reached: bool (n,), events whose saliency reaches the threshold.
         slices: of every window.
-        owners: see `Found`.
+        owners: see `TrackedObjects`.
     """
     ids, chosen = np.zeros(len(view.events), np.int32), view.kept & reached
     owner, cells = iter(owners), np.zeros(view.shape, np.int32)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikeseg.detection.views import EventLists, Response, Sparse, View, Windows, from_maps, from_scores
+from spikeseg.core.sparse import SparseFrames, SparseMap
+from spikeseg.data.windows import AT_ONCE, WindowedRecording, Windows
+from spikeseg.detection.response import Response, from_maps, from_scores
 from spikeseg.metrics.event import ANY_RESPONSE
 
 if TYPE_CHECKING:
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config, EvaluationConfig, TrackingConfig
     from spikeseg.models import SpikeSEG
     from spikeseg.ops.types import PooledSpikes
-
-AT_ONCE = 16
-"""Windows that the network takes together."""
 
 PASSED = 0.5
 """Threshold of a detector whose scores are 0 or 1."""
@@ -38,7 +37,7 @@ class Detector:
     Attributes:
         name: in metrics.json.
         title: in the table.
-        respond: View -> Response.
+        respond: WindowedRecording -> Response.
         threshold: from which an event counts as seen; None: to be calibrated on the training split.
         is_network: whether it has pixels to score.
         object_threshold: of a detector that tracks, the score from which a track is an object.
@@ -46,7 +45,7 @@ class Detector:
 
     name: str
     title: str
-    respond: Callable[[View], Response]
+    respond: Callable[[WindowedRecording], Response]
     threshold: float | None = None
     is_network: bool = False
     object_threshold: float = 0.5
@@ -56,15 +55,15 @@ def filters(settings: EvaluationConfig) -> list[Detector]:
     """The detectors without a network: raw events, tonic's Denoise, and the graded activity filter."""
     from spikeseg.detection import activity
 
-    def raw(view: View) -> Response:
+    def raw(view: WindowedRecording) -> Response:
         return from_scores(view, np.ones(len(view.events)))
 
-    def denoise(view: View) -> Response:
+    def denoise(view: WindowedRecording) -> Response:
         scores = np.zeros(len(view.events))
         scores[view.kept] = activity.denoise(view.events[view.kept], settings.denoise_filter_time_us)
         return from_scores(view, scores)
 
-    def graded(view: View) -> Response:
+    def graded(view: WindowedRecording) -> Response:
         scores = np.zeros(len(view.events))
         scores[view.kept] = activity.graded(
             view.events[view.kept], view.sensor_size, settings.graded_radius_px, settings.graded_tau_ms * 1000
@@ -82,8 +81,8 @@ def classical() -> list[Detector]:
     """The two detectors on accumulated frames, as Afshar et al. 2020 compares: connected blobs and Hough lines."""
     from spikeseg.detection import classical as of_frames
 
-    def on_frames(find: Callable[[np.ndarray], of_frames.Found]) -> Callable[[View], Response]:
-        def respond(view: View) -> Response:
+    def on_frames(find: Callable[[np.ndarray], of_frames.FrameDetections]) -> Callable[[WindowedRecording], Response]:
+        def respond(view: WindowedRecording) -> Response:
             scores = np.zeros(len(view.events))
             places = []
             for start in view.start_us.tolist():
@@ -106,7 +105,7 @@ def classical() -> list[Detector]:
 def tracked(name: str, title: str, detector: Detector, lit: float, object_threshold: float, settings: TrackingConfig) -> Detector:
     """A detector whose pixels are tracked: those that reach `lit` make objects, and tracks give the scores."""
 
-    def respond(view: View) -> Response:
+    def respond(view: WindowedRecording) -> Response:
         from spikeseg.detection.tracked import answer
 
         found = detector.respond(view)
@@ -133,7 +132,7 @@ def network(
         lit: the saliency from which a pixel belongs to them.
     """
 
-    def respond(view: View) -> Response:
+    def respond(view: WindowedRecording) -> Response:
         from spikeseg.detection.tracked import unravelled
 
         maps, slices = [], []
@@ -149,7 +148,7 @@ def network(
 
 def decoded(
     model: SpikeSEG, windows: Windows, readings: Sequence[Sequence[int] | None]
-) -> Iterator[tuple[EventLists, dict[str, PooledSpikes], list[Sparse]]]:
+) -> Iterator[tuple[SparseFrames, dict[str, PooledSpikes], list[SparseMap]]]:
     """Windows as the network sees them, AT_ONCE encoded and traced together: which changes no result.
 
     Args:
@@ -163,7 +162,7 @@ def decoded(
     from spikeseg.models.decoder import decode_sparse
 
     while part := list(itertools.islice(windows, AT_ONCE)):
-        frames, rates = EventLists.joined([one for _, one, _ in part]), np.stack([one for _, _, one in part])
+        frames, rates = SparseFrames.joined([one for _, one, _ in part]), np.stack([one for _, _, one in part])
         spikes = model.infer(frames, rates)
         seen = [decode_sparse(model.encoder, frames, spikes, classes) for classes in readings]
         for n, (_, own, _) in enumerate(part):

@@ -11,11 +11,11 @@ import numpy as np
 from spikeseg.metrics import event, objects, pixel, track, volume
 
 from . import score
-from .score import Subject
+from .score import LabelledRecording
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
-    from spikeseg.detection.views import Response
+    from spikeseg.detection.response import Response
 
     from .detectors import Detector
 
@@ -26,7 +26,7 @@ FIRST_TOLERANCE_PX = 1.0
 
 
 @dataclass(frozen=True)
-class Counted:
+class DetectorCounts:
     """What one detector's answer to one recording came to.
 
     Attributes:
@@ -37,7 +37,7 @@ class Counted:
 
     name: str
     rows: dict[str, Any]
-    kept: tuple[Subject, Response, Detector] | None
+    kept: tuple[LabelledRecording, Response, Detector] | None
 
 
 @dataclass
@@ -50,9 +50,9 @@ class Results:
 
     def __post_init__(self) -> None:
         self._rows: dict[str, dict[str, list[Any]]] = {}
-        self._kept: list[tuple[Subject, Response, Detector]] = []
+        self._kept: list[tuple[LabelledRecording, Response, Detector]] = []
 
-    def count(self, detector: Detector, s: Subject) -> Counted:
+    def count(self, detector: Detector, s: LabelledRecording) -> DetectorCounts:
         """Let a detector answer, then hold the answer against the labels. Changes nothing, so that threads may do it."""
         response = detector.respond(s.view)
         rows: dict[str, Any] = {}
@@ -64,9 +64,9 @@ class Results:
             }
             rows |= {mode: scores for mode, scores in known.items() if scores is not None}
         rows |= self._places(s, response, detector)
-        return Counted(detector.name, rows, (s, response, detector) if detector.name == "network" else None)
+        return DetectorCounts(detector.name, rows, (s, response, detector) if detector.name == "network" else None)
 
-    def add(self, counted: Counted) -> None:
+    def add(self, counted: DetectorCounts) -> None:
         """Take in what was counted."""
         self._put(counted.name, counted.rows)
         if counted.kept is not None:
@@ -76,7 +76,7 @@ class Results:
         for mode, row in rows.items():
             self._rows.setdefault(mode, {}).setdefault(name, []).append(row)
 
-    def _places(self, s: Subject, response: Response, detector: Detector) -> dict[str, Any]:
+    def _places(self, s: LabelledRecording, response: Response, detector: Detector) -> dict[str, Any]:
         """Rows of the modes that look at places rather than events."""
         settings, threshold, of_objects = self.cfg.evaluation, self.thresholds[detector.name], detector.object_threshold
         rows: dict[str, Any] = {}

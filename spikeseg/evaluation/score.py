@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikeseg.data.recording import SOURCE_OBJECT, SOURCE_STAR
+from spikeseg.data.windows import WindowedRecording
 from spikeseg.detection.event_scores import places, reach_us
 from spikeseg.detection.objects import find_objects
-from spikeseg.detection.views import Response, View
+from spikeseg.detection.response import Response
 from spikeseg.metrics import event, objects, pixel, track, truth, volume
 from spikeseg.metrics.event import ANY_RESPONSE
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import EvaluationConfig
-    from spikeseg.detection.tracked import Found
+    from spikeseg.detection.tracked import TrackedObjects
 
 
 @dataclass(frozen=True)
-class Subject:
+class LabelledRecording:
     """A recording with its labels: what a response is held against.
 
     Attributes:
@@ -31,7 +32,7 @@ class Subject:
         start_us, end_us: what is scored, both included.
     """
 
-    view: View
+    view: WindowedRecording
     labels: np.ndarray
     truth: np.ndarray | None
     start_us: int
@@ -44,25 +45,27 @@ class Subject:
         return np.asarray((t >= self.start_us) & (t <= self.end_us))
 
 
-def subject(view: View, labels: np.ndarray, of_event: np.ndarray | None, settings: EvaluationConfig) -> Subject:
+def subject(
+    view: WindowedRecording, labels: np.ndarray, of_event: np.ndarray | None, settings: EvaluationConfig
+) -> LabelledRecording:
     """The subject under evaluation.scope: all of the recording, or from its first to its last label, where it has any."""
     t = view.events["t"]
     span = truth.span(labels) if settings.scope == "labelled_span" else None
     start, end = span or ((int(t[0]), int(t[-1])) if len(t) else (0, 0))
-    return Subject(view, labels, of_event, start, end)
+    return LabelledRecording(view, labels, of_event, start, end)
 
 
-def near_objects(s: Subject, settings: EvaluationConfig) -> np.ndarray:
+def near_objects(s: LabelledRecording, settings: EvaluationConfig) -> np.ndarray:
     """bool (n,): the events near a labelled object."""
     return truth.event_truth(s.view.events, s.labels, settings.radius_px, settings.max_label_gap_ms * 1000)
 
 
-def event_scores(s: Subject, response: Response, settings: EvaluationConfig) -> event.EventScores:
+def event_scores(s: LabelledRecording, response: Response, settings: EvaluationConfig) -> event.EventScores:
     """Mode `event`: an event is true near a labelled object."""
     return event.EventScores(s.view.name, response.scores[s.scored], near_objects(s, settings)[s.scored])
 
 
-def exact_scores(s: Subject, response: Response) -> event.EventScores | None:
+def exact_scores(s: LabelledRecording, response: Response) -> event.EventScores | None:
     """Mode `event` by the truth of a simulation: an event is true if an object caused it. None without that truth."""
     if s.truth is None:
         return None
@@ -70,7 +73,7 @@ def exact_scores(s: Subject, response: Response) -> event.EventScores | None:
     return event.EventScores(s.view.name, response.scores[s.scored], caused[s.scored])
 
 
-def star_scores(s: Subject, response: Response, settings: EvaluationConfig) -> event.EventScores | None:
+def star_scores(s: LabelledRecording, response: Response, settings: EvaluationConfig) -> event.EventScores | None:
     """Mode `event` against stars alone: the events near an object, and those that a star caused. None without that truth."""
     if s.truth is None:
         return None
@@ -80,7 +83,7 @@ def star_scores(s: Subject, response: Response, settings: EvaluationConfig) -> e
 
 
 def pixel_counts(
-    s: Subject, response: Response, threshold: float, object_threshold: float, settings: EvaluationConfig
+    s: LabelledRecording, response: Response, threshold: float, object_threshold: float, settings: EvaluationConfig
 ) -> dict[str, Any]:
     """Mode `pixel`: the steps whose middle is scored, each once (time that two windows share belongs to the earlier one). A
     detector that tracks lights up the pixels of its objects alone."""
@@ -108,7 +111,7 @@ def pixel_counts(
     return {"name": s.view.name, **total}
 
 
-def object_pixels(found: Found, maps: Iterable[np.ndarray], threshold: float) -> Iterator[np.ndarray]:
+def object_pixels(found: TrackedObjects, maps: Iterable[np.ndarray], threshold: float) -> Iterator[np.ndarray]:
     """Maps (T, H, W) with nothing left but the pixels of the tracks that reach the threshold."""
     chosen = [False, *(one.score >= threshold for one in found.tracks.tracks)]  # by id
     owner = iter(found.owners)
@@ -121,7 +124,7 @@ def object_pixels(found: Found, maps: Iterable[np.ndarray], threshold: float) ->
 
 
 def object_counts(
-    s: Subject,
+    s: LabelledRecording,
     response: Response,
     threshold: float,
     object_threshold: float,
@@ -149,7 +152,9 @@ def object_counts(
     return {"name": s.view.name, **objects.counts(windows, tolerance_px)}
 
 
-def volume_counts(s: Subject, response: Response, object_threshold: float, settings: EvaluationConfig) -> dict[str, Any]:
+def volume_counts(
+    s: LabelledRecording, response: Response, object_threshold: float, settings: EvaluationConfig
+) -> dict[str, Any]:
     """Mode `volume`: a detector's output is every event, weighted by its score; that of one that tracks is, in the middle of
     every slice, the place of each of its objects, whether or not events fell there just then."""
     slice_us = round(settings.slice_ms * 1000)
@@ -174,7 +179,7 @@ def volume_counts(s: Subject, response: Response, object_threshold: float, setti
     return {"name": s.view.name, **found}
 
 
-def _paths(s: Subject, found: Found, threshold: float, slice_us: int) -> np.ndarray:
+def _paths(s: LabelledRecording, found: TrackedObjects, threshold: float, slice_us: int) -> np.ndarray:
     """Objects' places in the middle of every slice, as far as they are on the sensor: volume.OUTPUT_DTYPE."""
     times = np.arange(s.start_us, s.end_us + 1, slice_us) + slice_us // 2
     times = times[times <= s.end_us]
@@ -190,7 +195,7 @@ def _paths(s: Subject, found: Found, threshold: float, slice_us: int) -> np.ndar
     return np.concatenate(parts)
 
 
-def track_counts(s: Subject, response: Response, object_threshold: float, settings: EvaluationConfig) -> dict[str, Any]:
+def track_counts(s: LabelledRecording, response: Response, object_threshold: float, settings: EvaluationConfig) -> dict[str, Any]:
     """Mode `track`: the tracks that reach the threshold against the labelled objects."""
     assert response.found is not None
     tracks = [
@@ -210,7 +215,7 @@ def track_counts(s: Subject, response: Response, object_threshold: float, settin
     return {"name": s.view.name, **found}
 
 
-def in_frame(s: Subject) -> np.ndarray:
+def in_frame(s: LabelledRecording) -> np.ndarray:
     """The labels in pixels of the frame, which may be another size than the sensor."""
     height, width = s.view.shape[1:]
     labels = s.labels.copy()
@@ -219,7 +224,7 @@ def in_frame(s: Subject) -> np.ndarray:
     return labels
 
 
-def with_labels_of(s: Subject, other: Subject, settings: EvaluationConfig) -> Subject:
+def with_labels_of(s: LabelledRecording, other: LabelledRecording, settings: EvaluationConfig) -> LabelledRecording:
     """The subject with another recording's labels, on its own clock: a control that must come out at chance."""
     labels = other.labels.copy()
     events, others = s.view.events["t"], other.view.events["t"]

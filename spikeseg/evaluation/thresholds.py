@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spikeseg.metrics.event import EventScores
     from spikeseg.tracking.scene import Tracks
 
-    from .score import Subject
+    from .score import LabelledRecording
 
 STEPS = 48
 """Thresholds tried, at most; the configuration's and the chosen one may come on top."""
@@ -28,10 +28,10 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Tracked:
+class TrackedRecording:
     """A labelled recording with its tracks, stars' included, and its events' scores."""
 
-    subject: Subject
+    subject: LabelledRecording
     tracks: Tracks
     scores: EventScores
 
@@ -53,7 +53,7 @@ class Point:
     notes: list[str]
 
 
-def thresholds_of(found: Sequence[Tracked], configured: float) -> list[float]:
+def thresholds_of(found: Sequence[TrackedRecording], configured: float) -> list[float]:
     """The distinct scores of all tracks, thinned to STEPS evenly by rank, first and last kept; and the configured threshold."""
     levels = levels_of(found)
     if len(levels) > STEPS:
@@ -61,12 +61,12 @@ def thresholds_of(found: Sequence[Tracked], configured: float) -> list[float]:
     return sorted({*levels.tolist(), configured})
 
 
-def levels_of(found: Sequence[Tracked]) -> np.ndarray:
+def levels_of(found: Sequence[TrackedRecording]) -> np.ndarray:
     """Distinct scores of all tracks, rising: float64 (n,)."""
     return np.unique(np.array([track.score for one in found for track in one.tracks.tracks], np.float64))
 
 
-def rows_at(cfg: Config, found: Sequence[Tracked], thresholds: Sequence[float]) -> list[dict[str, Any]]:
+def rows_at(cfg: Config, found: Sequence[TrackedRecording], thresholds: Sequence[float]) -> list[dict[str, Any]]:
     """What each threshold comes to, by COLUMNS, over all recordings.
 
     An event counts as seen if its score reaches the threshold, too; "informedness" is that of mode `event`, "f1", "precision",
@@ -77,9 +77,9 @@ def rows_at(cfg: Config, found: Sequence[Tracked], thresholds: Sequence[float]) 
     return [_row(cfg, found, threshold) for threshold in work]
 
 
-def _row(cfg: Config, found: Sequence[Tracked], threshold: float) -> dict[str, Any]:
-    from spikeseg.detection.tracked import Found
-    from spikeseg.detection.views import Response
+def _row(cfg: Config, found: Sequence[TrackedRecording], threshold: float) -> dict[str, Any]:
+    from spikeseg.detection.response import Response
+    from spikeseg.detection.tracked import TrackedObjects
     from spikeseg.metrics import event, objects, track
     from spikeseg.metrics.rates import rates
 
@@ -88,7 +88,7 @@ def _row(cfg: Config, found: Sequence[Tracked], threshold: float) -> dict[str, A
     settings = cfg.evaluation
     of_events, of_objects, of_tracks = np.zeros(4, np.int64), [], []
     for one in found:
-        response = Response(np.zeros(0), [], Found([], one.tracks, [], np.zeros(0, np.int32)))
+        response = Response(np.zeros(0), [], TrackedObjects([], one.tracks, [], np.zeros(0, np.int32)))
         counted = event.counts(one.scores.scores, one.scores.truth, max(threshold, ANY_RESPONSE))
         of_events += [counted[name] for name in event.COUNTED]
         of_objects.append(object_counts(one.subject, response, threshold, threshold, settings.spatial_tolerance_px, settings))
@@ -104,7 +104,7 @@ def _row(cfg: Config, found: Sequence[Tracked], threshold: float) -> dict[str, A
     return {name: values[name] for name in COLUMNS}
 
 
-def chosen_point(cfg: Config, found: Sequence[Tracked], rows: Sequence[dict[str, Any]], configured: float) -> Point:
+def chosen_point(cfg: Config, found: Sequence[TrackedRecording], rows: Sequence[dict[str, Any]], configured: float) -> Point:
     """The threshold of highest object F1; on a plateau, where several neighbours share it, its middle.
 
     Between two successive scores of tracks nothing changes, so a plateau begins just above the last score below it. Of several
@@ -133,7 +133,7 @@ def _plateaus(same: Sequence[bool]) -> list[tuple[int, int]]:
     return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)]
 
 
-def _below(found: Sequence[Tracked], threshold: float) -> float:
+def _below(found: Sequence[TrackedRecording], threshold: float) -> float:
     """The highest score of a track below the threshold; 0 without one."""
     levels = levels_of(found)
     return float(levels[levels < threshold].max(initial=0.0))

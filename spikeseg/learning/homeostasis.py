@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import torch
 
-from spikeseg.ops.types import LearningState, Rule
+from spikeseg.ops.types import LearningState, TrainingRule
 
 
-def recover(state: LearningState, rule: Rule, boost: float, generator: torch.Generator) -> int:
+def recover(state: LearningState, rule: TrainingRule, boost: float, generator: torch.Generator) -> int:
     """Shake the weights of dead maps by N(0, boost), bring their thresholds to rest and start their counts anew.
 
     Args:

@@ -15,12 +15,12 @@ from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.ops import backend as ops_backend
-from spikeseg.ops.types import LearningState, Rule
+from spikeseg.ops.types import LearningState, TrainingRule
 
 from .convergence import convergence_index, near_duplicates
 
 
-class Learned(NamedTuple):
+class LayerResult(NamedTuple):
     """Images shown to a layer, C_l at the end, why it stopped, seconds it took, maps that never won, maps like an earlier one."""
 
     images: int
@@ -40,7 +40,7 @@ def learn(
     mode: str | None = None,
     winners: int | None = None,
     shown: Callable[[int], object] = lambda n: None,
-) -> Learned:
+) -> LayerResult:
     """Train one layer's weights in place, until C_l falls below convergence.c_l_threshold.
 
     Images come in an order drawn anew for every pass. lr_plus and lr_minus double every `growth_every` images until lr_plus is at
@@ -94,11 +94,11 @@ def learn(
         if done == c.max_images and not stopped:
             stopped = f"max_images = {c.max_images} reached"
     dead = int((state.wins == 0).sum())
-    return Learned(done, index, stopped, time.perf_counter() - started, dead, int(near_duplicates(weight).sum()))
+    return LayerResult(done, index, stopped, time.perf_counter() - started, dead, int(near_duplicates(weight).sum()))
 
 
-def _rule(cfg: Config, layer: int, rate: float, mode: str, winners: int) -> Rule:
-    return Rule(
+def _rule(cfg: Config, layer: int, rate: float, mode: str, winners: int) -> TrainingRule:
+    return TrainingRule(
         mode=LeakMode.NONE,
         leak=0.0,
         base=cfg.images.thresholds[layer],

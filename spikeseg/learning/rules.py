@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from spikeseg.config.sections import HomeostasisConfig, WTAConfig
-from spikeseg.ops.types import Competition, MapRule
+from spikeseg.ops.types import MapHomeostasis, NeuronHomeostasis
 
 
-def map_rule(config: HomeostasisConfig) -> MapRule | None:
+def map_rule(config: HomeostasisConfig) -> MapHomeostasis | None:
     """The section `homeostasis` in numbers; None where it is off."""
     if not config.enabled:
         return None
-    return MapRule(rest=config.theta_rest, plus=config.theta_plus, tau=config.tau_theta, top=config.theta_max)
+    return MapHomeostasis(rest=config.theta_rest, plus=config.theta_plus, tau=config.tau_theta, top=config.theta_max)
 
 
-def competition_rule(config: WTAConfig) -> Competition | None:
+def competition_rule(config: WTAConfig) -> NeuronHomeostasis | None:
     """The homeostasis of the section `wta` in numbers; None where it is off."""
     if not config.enable_homeostasis:
         return None
-    return Competition(
+    return NeuronHomeostasis(
         target_rate=config.target_rate, lr=config.homeostasis_lr, low=config.threshold_min, high=config.threshold_max
     )

@@ -18,7 +18,7 @@ from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
 from spikeseg.models.encoder import LAYERS
 from spikeseg.ops import backend as ops_backend
-from spikeseg.ops.types import LearningState, Rule
+from spikeseg.ops.types import LearningState, TrainingRule
 
 from .convergence import Convergence, convergence_index, near_duplicates
 from .homeostasis import recover
@@ -53,7 +53,7 @@ class LayerTrainer:
         self.layer = model.encoder.layer(layer)
         self.name = layer
         n_maps = len(self.layer.weight)
-        self.rule = Rule(
+        self.rule = TrainingRule(
             mode=self.layer.mode,
             leak=self.layer.leak,
             base=model.config.thresholds[LAYERS.index(layer)],

@@ -44,9 +44,7 @@ def positions(labels: np.ndarray, times_us: np.ndarray, max_gap_us: float = MAX_
     return np.concatenate(found) if found else np.zeros(0, POSITION_DTYPE)
 
 
-def event_truth(
-    events: np.ndarray, labels: np.ndarray, radius_px: float, max_gap_us: float = MAX_GAP_US
-) -> np.ndarray:
+def event_truth(events: np.ndarray, labels: np.ndarray, radius_px: float, max_gap_us: float = MAX_GAP_US) -> np.ndarray:
     """Whether each event lies within `radius_px` of a labelled object at its time. -> bool (n,).
 
     Args:

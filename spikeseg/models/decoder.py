@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from spikeseg.core.sparse import EventLists, Sparse, SpikeLists
+from spikeseg.core.sparse import SparseFrames, SparseMap, SpikeLists
 from spikeseg.ops import backend as ops_backend
 from spikeseg.ops.types import PooledSpikes
 
@@ -32,10 +32,10 @@ def decode(
 
 def decode_sparse(
     encoder: Encoder,
-    frames: np.ndarray | EventLists,
+    frames: np.ndarray | SparseFrames,
     found: Mapping[str, PooledSpikes],
     classes: Collection[int] | None = None,
-) -> list[Sparse]:
+) -> list[SparseMap]:
     """What is lit at every step, by the settings of the encoder's configuration.
 
     Args:
@@ -53,7 +53,7 @@ def decode_sparse(
     ops = ops_backend(encoder.backend, encoder.conv1.weight.device)
     settings = encoder.config
     with torch.no_grad():
-        lit: list[Sparse] = ops.trace(
+        lit: list[SparseMap] = ops.trace(
             frames, encoder.chain(), said, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
         )
     return lit

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from spikeseg.config.sections import HomeostasisConfig, ModelConfig
 from spikeseg.core.grid import LIMIT, check_range
 from spikeseg.core.neurons import LeakMode
-from spikeseg.core.sparse import EventLists
+from spikeseg.core.sparse import SparseFrames
 from spikeseg.errors import InputError
 from spikeseg.ops import backend as ops_backend
 from spikeseg.ops.reference.layers import first_spike_steps
@@ -183,7 +183,7 @@ class Encoder(nn.Module):
         return EncoderOutput(spikes, layer_spikes, membranes, times, indices)
 
     def infer(
-        self, frames: np.ndarray | EventLists, background: np.ndarray | None = None, upto: str = "conv3", threads: int = 1
+        self, frames: np.ndarray | SparseFrames, background: np.ndarray | None = None, upto: str = "conv3", threads: int = 1
     ) -> dict[str, PooledSpikes]:
         """Spikes alone, of whole samples from rest; batched, and without touching the present state.
 
@@ -205,7 +205,7 @@ class Encoder(nn.Module):
         layers = self.chain(upto)
         known = None if background is None else torch.from_numpy(background)
         adapted = self._adapted(known, (frames.shape[-2], frames.shape[-1]))
-        counts = frames.counts if isinstance(frames, EventLists) else frames
+        counts = frames.counts if isinstance(frames, SparseFrames) else frames
         _check_counts(float(counts.max(initial=0)), self.conv1, adapted)
         found = ops_backend(self.backend, self.conv1.weight.device).encode(frames, layers, adapted, threads=threads)
         return dict(zip((POOLS.get(name, name) for name in LAYERS), found, strict=False))

@@ -15,7 +15,7 @@ from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.ops.cpu import images as cpu_images
 from spikeseg.ops.reference import images as reference_images
-from spikeseg.ops.types import OnceLayer
+from spikeseg.ops.types import SingleSpikeLayer
 
 BACKENDS = {"reference": reference_images, "cpu": cpu_images}
 
@@ -54,11 +54,11 @@ class ImageNetwork:
                 raise InputError(str(error)) from None
             channels = maps
 
-    def layer(self, number: int) -> OnceLayer:
+    def layer(self, number: int) -> SingleSpikeLayer:
         """One of the layers, counted from 0."""
         c = self.config
         threshold = torch.full((c.maps[number],), c.thresholds[number])
-        return OnceLayer(self.weights[number], threshold, (c.pools[number], c.strides[number]), True)
+        return SingleSpikeLayer(self.weights[number], threshold, (c.pools[number], c.strides[number]), True)
 
     def inputs(self, lists: SpikeLists, change: Change = _unchanged) -> Iterator[SpikeLists]:
         """What each layer is given, one after the other: ``lists`` for the first. A layer runs when the next one's input is asked

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeseg.config.sections import HomeostasisConfig, ModelConfig, STDPConfig
-from spikeseg.core.sparse import EventLists
+from spikeseg.core.sparse import SparseFrames
 from spikeseg.ops.types import PooledSpikes
 
 from .decoder import decode, spikes_of
@@ -98,7 +98,7 @@ class SpikeSEG(nn.Module):
             return self.encoder(frames, background, upto)
 
     def infer(
-        self, frames: np.ndarray | EventLists, background: np.ndarray | None = None, upto: str = "conv3", threads: int = 1
+        self, frames: np.ndarray | SparseFrames, background: np.ndarray | None = None, upto: str = "conv3", threads: int = 1
     ) -> dict[str, PooledSpikes]:
         """Spikes of whole samples, batched and as lists; see `Encoder.infer`."""
         with torch.no_grad():

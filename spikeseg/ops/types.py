@@ -65,7 +65,7 @@ class Layer(NamedTuple):
     pool: tuple[int, int] | None
 
 
-class OnceLayer(NamedTuple):
+class SingleSpikeLayer(NamedTuple):
     """A convolution of IF neurons that fire at most once in a sample, with the pool behind it.
 
     Attributes:
@@ -98,7 +98,7 @@ class BlockThreshold(NamedTuple):
         return full[..., : size[0], : size[1]]
 
 
-class Competition(NamedTuple):
+class NeuronHomeostasis(NamedTuple):
     """Homeostasis of the competition: a threshold per neuron that its potential must reach to take part."""
 
     target_rate: float
@@ -107,7 +107,7 @@ class Competition(NamedTuple):
     high: float
 
 
-class MapRule(NamedTuple):
+class MapHomeostasis(NamedTuple):
     """Homeostasis per feature map: theta, added to the layer's threshold.
 
     theta += plus per win, then decays by (theta - rest) / tau, within rest..top."""
@@ -118,7 +118,7 @@ class MapRule(NamedTuple):
     top: float
 
 
-class Rule(NamedTuple):
+class TrainingRule(NamedTuple):
     """Everything that decides how a layer learns, in plain numbers.
 
     Attributes:
@@ -144,8 +144,8 @@ class Rule(NamedTuple):
     wta: str
     radius: int
     max_winners: int | None
-    competition: Competition | None
-    maps: MapRule | None
+    competition: NeuronHomeostasis | None
+    maps: MapHomeostasis | None
     dead_recovery: bool
     dead_threshold: float
     dead_warmup: int
@@ -173,11 +173,11 @@ class LearningState:
     seen: Tensor
     competition: Tensor | None = None
 
-    def dead(self, rule: Rule) -> Tensor:
+    def dead(self, rule: TrainingRule) -> Tensor:
         """(C_out,) bool: maps past the warm-up whose share of samples won stays under the rule's."""
         return (self.seen >= rule.dead_warmup) & (self.recent_wins < rule.dead_threshold * self.seen)
 
-    def competing(self, rule: Rule, size: tuple[int, int]) -> Tensor | None:
+    def competing(self, rule: TrainingRule, size: tuple[int, int]) -> Tensor | None:
         """Thresholds of the competition for neurons of size (H, W), made at the first call; None where the rule has none.
 
         Raises:

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops.cpu import layers as cpu
-from spikeseg.ops.reference import layers as reference
+from spikeseg.ops import cpu, reference
 from spikeseg.ops.types import BlockThreshold, Layer
 
 

@@ -8,14 +8,14 @@ import torch
 
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.reference import layers as reference
-from spikeseg.ops.types import LearningState, MapRule, Rule
+from spikeseg.ops import reference
+from spikeseg.ops.types import LearningState, MapHomeostasis, TrainingRule
 
 
 def rule(**changes):
-    plain = Rule(
+    plain = TrainingRule(
         mode=LeakMode.SUBTRACTIVE, leak=819 / 4096, base=1.0, lr_plus=0.04, lr_minus=0.03, weight_min=0.0, weight_max=1.0,
-        soft_bounds=True, wta="both", radius=1, max_winners=None, competition=None, maps=MapRule(1.0, 0.1, 20.0, 50.0),
+        soft_bounds=True, wta="both", radius=1, max_winners=None, competition=None, maps=MapHomeostasis(1.0, 0.1, 20.0, 50.0),
         dead_recovery=False, dead_threshold=0.01, dead_warmup=10, batch_size=1,
     )  # fmt: skip
     return plain._replace(**changes)

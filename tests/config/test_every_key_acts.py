@@ -284,8 +284,6 @@ def threads(n_jobs: int, **options: Any) -> joblib.Parallel:
     return PARALLEL(n_jobs=n_jobs, backend="threading", **options)
 
 
-
-
 def cases(key: str) -> list[Case]:
     found = ACTS.get(key, [])
     return found if isinstance(found, list) else [found]

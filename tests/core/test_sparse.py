@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.core.sparse import EventLists, SpikeLists, dense
+from spikeseg.core.sparse import SparseFrames, SpikeLists, dense
 from spikeseg.ops.cpu.inference_kernels import listed
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(1, 6))
@@ -34,9 +34,7 @@ def test_every_spike_is_at_its_step_and_address(samples, shape, density, seed):
     assert len(lists.offsets) == samples * steps + 1 and lists.offsets[0] == 0 and lists.offsets[-1] == len(lists.sites)
     for n in range(samples):
         for t in range(steps):
-            there = [
-                (c * height + y) * width + x for c, y, x in np.ndindex(channels, height, width) if dense[n, t, c, y, x] > 0
-            ]
+            there = [(c * height + y) * width + x for c, y, x in np.ndindex(channels, height, width) if dense[n, t, c, y, x] > 0]
             row = n * steps + t
             assert lists.sites[lists.offsets[row] : lists.offsets[row + 1]].tolist() == there  # rising
     back = lists.dense()
@@ -75,12 +73,12 @@ def test_lists_of_several_shapes_or_none_cannot_be_joined():
 def test_events_come_back_from_lists(samples, shape, density, wide, seed):
     frames = samples_of(seed, samples, shape, density)
     frames = frames if wide else (frames % 256).astype(np.uint8)
-    events = EventLists.of(frames)
+    events = SparseFrames.of(frames)
     assert events.shape == frames.shape and len(events) == len(frames) and events.counts.dtype == np.int32
     assert_same(events.lists, SpikeLists.of(frames))
     assert np.array_equal(dense(events), frames) and dense(frames) is frames
     assert (events.counts > 0).all()
-    for same in (listed(frames), listed(events), *([EventLists.joined(list(events.each()))] if samples else [])):
+    for same in (listed(frames), listed(events), *([SparseFrames.joined(list(events.each()))] if samples else [])):
         assert_same(same.lists, events.lists)
         assert np.array_equal(same.counts, events.counts)
     for n, one in enumerate(events.each()):

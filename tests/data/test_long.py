@@ -63,9 +63,7 @@ outcomes = {"refused": 0, "mended": 0, "read": 0}
     outside=st.sampled_from([0, 0, 1, 30]), odd=st.sampled_from(["", "", "", "nan", "half", "gap", "inf"]),
     kind=st.sampled_from([np.int64, np.float64, np.uint64]),
 )  # fmt: skip
-def test_the_outcome_is_that_of_the_checks_at_once(
-    seed, n, step, disorder, late, coding, known, lenient, outside, odd, kind
-):
+def test_the_outcome_is_that_of_the_checks_at_once(seed, n, step, disorder, late, coding, known, lenient, outside, odd, kind):
     rng = np.random.default_rng(seed)
     t = np.sort(rng.integers(5_000_000, 9_000_000, n)).astype(kind)
     moved = rng.random(n) < late

@@ -43,9 +43,7 @@ def test_good_columns_pass_unchanged():
     assert recording.sensor_size == SIZE
 
 
-@pytest.mark.parametrize(
-    "dtype", [np.uint8, np.int16, np.uint16, np.int32, np.uint64, np.float32, np.float64]
-)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.uint64, np.float32, np.float64])
 def test_every_real_dtype_means_the_same(dtype):
     data = columns(seed=3)
     other = {field: values.astype(np.uint64 if field == "t" else dtype) for field, values in data.items()}
@@ -98,9 +96,7 @@ def test_lengths_differ():
     assert "y 199" in refused(data) and "t 200" in refused(data)
 
 
-@pytest.mark.parametrize(
-    "bad", [np.array(["a"] * 200), np.array([None] * 200), np.zeros((200, 1)), np.zeros(200, complex)]
-)
+@pytest.mark.parametrize("bad", [np.array(["a"] * 200), np.array([None] * 200), np.zeros((200, 1)), np.zeros(200, complex)])
 def test_only_columns_of_real_numbers(bad):
     assert "events.x" in refused(columns() | {"x": bad})
 

@@ -55,9 +55,7 @@ def test_counts(n, train, test, expected):
 
 
 def test_seed_draws_another_test_split():
-    drawn = {
-        frozenset(n for n, part in split(names(20), 0.9, 0.2, s).items() if part == "test") for s in range(8)
-    }
+    drawn = {frozenset(n for n, part in split(names(20), 0.9, 0.2, s).items() if part == "test") for s in range(8)}
     assert len(drawn) > 4
 
 

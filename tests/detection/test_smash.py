@@ -21,9 +21,7 @@ def prints(seed, n, features=5, steps=16):
 def by_definition(i, j):
     """SMASH of one pair of (box, ash)."""
     (box, ash), (other_box, other_ash) = i, j
-    cells, other = (
-        {(y, x) for y in range(b[1], b[3]) for x in range(b[0], b[2])} for b in (box.tolist(), other_box.tolist())
-    )
+    cells, other = ({(y, x) for y in range(b[1], b[3]) for x in range(b[0], b[2])} for b in (box.tolist(), other_box.tolist()))
     return np.sum(ash & other_ash) / np.sum(ash | other_ash) * len(cells & other) / len(cells | other)
 
 

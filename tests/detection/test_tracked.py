@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from spikeseg.config.sections import TrackingConfig
+from spikeseg.core.sparse import SparseMap
 from spikeseg.data.frames.framing import FrameSpec, starts
 from spikeseg.data.recording import EVENT_DTYPE
+from spikeseg.data.windows import WindowedRecording
 from spikeseg.detection import tracked
-from spikeseg.detection.views import Sparse, View, from_maps
+from spikeseg.detection.response import from_maps
 
 STEP_US = 50_000
 SENSOR = (120, 60)
@@ -19,7 +21,7 @@ def view_of(rows, *, kept=None, overlap=0.0, size=None, steps=4):
     events = np.array([(t, x, y, 1) for t, x, y in rows], EVENT_DTYPE)
     mask = np.ones(len(rows), bool) if kept is None else np.array(kept)
     spec = FrameSpec(steps, STEP_US, height=size and size[1], width=size and size[0], overlap=overlap)
-    return View("r", events, mask, SENSOR, spec, starts(events[mask], spec, 0), lambda: iter(()))
+    return WindowedRecording("r", events, mask, SENSOR, spec, starts(events[mask], spec, 0), lambda: iter(()))
 
 
 def moving(n=12, speed=4):
@@ -33,7 +35,7 @@ def maps_of(view, value=1.0):
     for start in view.start_us.tolist():
         flat = np.zeros(int(np.prod(view.shape)), np.float32)
         flat[view.located(start)[1]] = value
-        maps.append(Sparse.of(flat.reshape(view.shape)))
+        maps.append(SparseMap.of(flat.reshape(view.shape)))
     return maps
 
 
@@ -55,7 +57,7 @@ def test_what_two_windows_share_belongs_to_the_earlier():
     view = view_of(moving(6), overlap=0.5)
     first, second = np.zeros((2, *view.shape), np.float32)
     first[:, 5, 5:9], second[:, 50, 50:54] = 1.0, 1.0
-    early, late = tracked.slices_of(view, [Sparse.of(first), Sparse.of(second)], 0.5)
+    early, late = tracked.slices_of(view, [SparseMap.of(first), SparseMap.of(second)], 0.5)
     assert [(part.start_us, part.blobs.objects["y"].tolist()) for part in early] == [(0, [5]), (100_000, [5])]
     assert [(part.start_us, part.blobs.objects["y"].tolist()) for part in late] == [(200_000, [50])]
 

@@ -6,7 +6,7 @@ import pytest
 from spikeseg.config.sections import EvaluationConfig, TrackingConfig
 from spikeseg.data.frames.framing import FrameSpec, starts
 from spikeseg.data.recording import EVENT_DTYPE
-from spikeseg.detection.views import View
+from spikeseg.data.windows import WindowedRecording
 from spikeseg.evaluation import detectors
 
 SPEC = FrameSpec(n_timesteps=10, timestep_us=100_000)
@@ -23,7 +23,7 @@ def view():
     events["y"] = np.r_[rng.integers(0, 180, len(t_noise)), np.rint(30 + rng.normal(0, 0.7, len(t_dot)))]
     events["p"] = np.r_[np.zeros(len(t_noise), bool), np.ones(len(t_dot), bool)]  # so that tests can tell them apart
     events = events[np.argsort(events["t"], kind="stable")]
-    return View("r", events, np.ones(len(events), bool), (240, 180), SPEC, starts(events, SPEC, 0), lambda: iter(()))
+    return WindowedRecording("r", events, np.ones(len(events), bool), (240, 180), SPEC, starts(events, SPEC, 0), lambda: iter(()))
 
 
 @pytest.mark.parametrize("name", ["blobs", "lines"])

@@ -6,8 +6,9 @@ import pytest
 from spikeseg.config.sections import EvaluationConfig, TrackingConfig
 from spikeseg.data.frames.framing import FrameSpec, starts
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, SOURCE_OBJECT, SOURCE_STAR, TRUTH_DTYPE
+from spikeseg.data.windows import WindowedRecording
+from spikeseg.detection.response import Response, from_scores
 from spikeseg.detection.tracked import answer
-from spikeseg.detection.views import Response, View, from_scores
 from spikeseg.evaluation import score
 from spikeseg.metrics.event import EventScores, roc_auc
 
@@ -16,7 +17,7 @@ SENSOR = (60, 40)
 SETTINGS = EvaluationConfig()
 
 
-def scene(seed: int = 0, spec: FrameSpec = SPEC) -> tuple[View, np.ndarray, np.ndarray]:
+def scene(seed: int = 0, spec: FrameSpec = SPEC) -> tuple[WindowedRecording, np.ndarray, np.ndarray]:
     """An object that moves along y = 20 from x = 10 by 50 px/s for 0.4 s, in noise. -> view, labels, what caused each event."""
     rng = np.random.default_rng(seed)
     t_object, t_noise = np.arange(0, 400_000, 500), np.sort(rng.integers(0, 400_000, 300))
@@ -32,10 +33,10 @@ def scene(seed: int = 0, spec: FrameSpec = SPEC) -> tuple[View, np.ndarray, np.n
     labels["t"] = np.arange(0, 500_000, 100_000)
     labels["x"], labels["y"], labels["id"] = 10 + 50e-6 * labels["t"], 20, 1
     start_us = starts(events, spec, 0)
-    return View("scene", events, np.ones(len(events), bool), SENSOR, spec, start_us, lambda: iter(())), labels, truth
+    return WindowedRecording("scene", events, np.ones(len(events), bool), SENSOR, spec, start_us, lambda: iter(())), labels, truth
 
 
-def perfect(view: View, truth: np.ndarray):
+def perfect(view: WindowedRecording, truth: np.ndarray):
     return from_scores(view, (truth["source"] == SOURCE_OBJECT).astype(float))
 
 
@@ -197,7 +198,7 @@ def test_truth_on_other_events_is_at_chance_for_perfect_detectors_of_unlike_reco
 @pytest.mark.parametrize("labelled", [True, False])
 def test_an_empty_recording_has_counts(labelled):
     view, labels, _ = scene()
-    empty = View("none", view.events[:0], view.kept[:0], SENSOR, SPEC, view.start_us[:0], lambda: iter(()))
+    empty = WindowedRecording("none", view.events[:0], view.kept[:0], SENSOR, SPEC, view.start_us[:0], lambda: iter(()))
     s = score.subject(empty, labels if labelled else labels[:0], None, SETTINGS)
     response = from_scores(empty, np.zeros(0))
     assert len(score.event_scores(s, response, SETTINGS).scores) == 0

@@ -5,9 +5,9 @@ from spikeseg.config.sections import HomeostasisConfig
 from spikeseg.learning import recover
 from spikeseg.learning.rules import map_rule
 from spikeseg.ops.reference.layers import map_homeostasis
-from spikeseg.ops.types import LearningState, MapRule, Rule
+from spikeseg.ops.types import LearningState, MapHomeostasis, TrainingRule
 
-RULE = MapRule(rest=1.0, plus=0.5, tau=10.0, top=2.0)
+RULE = MapHomeostasis(rest=1.0, plus=0.5, tau=10.0, top=2.0)
 
 
 def after(theta, *samples):
@@ -33,8 +33,8 @@ def test_the_section_in_numbers():
 
 
 def rule(**changes):
-    numbers = dict.fromkeys(Rule._fields, 0.0) | {"maps": RULE, "weight_max": 1.0}
-    return Rule(**numbers | {"dead_recovery": True, "dead_threshold": 0.3, "dead_warmup": 5} | changes)
+    numbers = dict.fromkeys(TrainingRule._fields, 0.0) | {"maps": RULE, "weight_max": 1.0}
+    return TrainingRule(**numbers | {"dead_recovery": True, "dead_threshold": 0.3, "dead_warmup": 5} | changes)
 
 
 def state(wins, seen):

@@ -13,8 +13,8 @@ from spikeseg.errors import InputError
 from spikeseg.learning import image_training
 from spikeseg.learning.image_training import learn
 from spikeseg.models.image_network import ImageNetwork
-from spikeseg.ops.reference import layers as reference
-from spikeseg.ops.types import LearningState, Rule
+from spikeseg.ops import reference
+from spikeseg.ops.types import LearningState, TrainingRule
 
 
 def lists(samples=12, size=(9, 8), steps=5):
@@ -50,7 +50,7 @@ def test_the_same_weights_as_a_loop_by_hand():
     state = LearningState(other, torch.full((6,), 2.5), torch.zeros(6), *zeros)
     for n, image in enumerate(order):
         rate = min(0.03, 0.004 * 2 ** (n // 7))
-        rule = Rule(
+        rule = TrainingRule(
             mode=LeakMode.NONE, leak=0.0, base=2.5, lr_plus=rate, lr_minus=rate * 0.003 / 0.004, weight_min=0.0, weight_max=1.0,
             soft_bounds=True, wta="both", radius=1, max_winners=3, competition=None, maps=None, dead_recovery=False,
             dead_threshold=0.0, dead_warmup=1, batch_size=1,

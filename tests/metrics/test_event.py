@@ -65,9 +65,7 @@ def test_interval_of_the_pooled_auc_is_that_of_resampled_events():
     areas, means = [], []
     for weights in draws(5, 40, seed=9):
         chosen = [r for r, w in zip(recordings, weights, strict=True) for _ in range(w)]
-        areas.append(
-            roc_auc_score(np.concatenate([r.truth for r in chosen]), np.concatenate([r.scores for r in chosen]))
-        )
+        areas.append(roc_auc_score(np.concatenate([r.truth for r in chosen]), np.concatenate([r.scores for r in chosen])))
         means.append(np.mean([roc_auc_score(r.truth, r.scores) for r in chosen]))
     found = score(recordings, 1.0, resamples=40, seed=9)["intervals"]
     assert found["roc_auc"] == pytest.approx(np.percentile(areas, [2.5, 97.5]), abs=1e-12)

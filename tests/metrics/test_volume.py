@@ -23,9 +23,7 @@ def still(x, y, end=10_000, name=1):
 
 
 def counted(out, labels, size=(9, 9), end=SLICE - 1, radius=1.0, **changes):
-    found = counts(
-        out, labels, sensor_size=size, start_us=0, end_us=end, radius_px=radius, slice_us=SLICE, **changes
-    )
+    found = counts(out, labels, sensor_size=size, start_us=0, end_us=end, radius_px=radius, slice_us=SLICE, **changes)
     return tuple(found[name] for name in ("tp", "fp", "fn", "tn"))
 
 

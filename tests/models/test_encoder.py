@@ -6,7 +6,7 @@ from spikeseg.core.grid import SCALE
 from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
 from spikeseg.models.adaptive_threshold import adaptive_threshold
-from spikeseg.ops.reference import layers as ops
+from spikeseg.ops import reference as ops
 
 
 def network(**changes):

@@ -21,7 +21,7 @@ def device() -> torch.device:
 def triton_ops() -> ModuleType:
     """`spikeseg.ops.cuda`."""
     pytest.importorskip("triton", reason="the cuda backend needs triton")
-    from spikeseg.ops.cuda import layers as cuda
+    from spikeseg.ops import cuda
     from spikeseg.ops.cuda import neuron_kernels as cuda_kernels
 
     if not torch.cuda.is_available() and type(cuda_kernels.look).__name__ != "InterpretedFunction":
@@ -34,7 +34,7 @@ def meaning(monkeypatch) -> ModuleType:
     """`spikeseg.ops.reference`; on a bare GPU machine without Norse, on the recurrence that Norse is tested against."""
     from spikeseg.core.grid import snap
     from spikeseg.core.neurons import LeakMode, NeuronStep
-    from spikeseg.ops.reference import layers as reference
+    from spikeseg.ops import reference
 
     def step(current, state, threshold, mode, leak):
         if mode is LeakMode.SUBTRACTIVE:
@@ -47,5 +47,5 @@ def meaning(monkeypatch) -> ModuleType:
         return NeuronStep(fired.to(u.dtype), u, torch.where(fired, 0.0, u))
 
     if importlib.util.find_spec("norse") is None:
-        monkeypatch.setattr(reference, "step", step)
+        monkeypatch.setattr("spikeseg.ops.reference.layers.step", step)
     return reference

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode
-from spikeseg.core.sparse import EventLists
+from spikeseg.core.sparse import SparseFrames
+from spikeseg.ops import cpu, reference
 from spikeseg.ops.cpu import chain as cpu_chain
-from spikeseg.ops.cpu import layers as cpu
 from spikeseg.ops.cpu import memory as cpu_memory
-from spikeseg.ops.reference import layers as reference
 from spikeseg.ops.types import WTA_MODES, BlockThreshold, Layer
 
 MEMBRANES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 819 / 4096), (LeakMode.MULTIPLICATIVE, 3001 / 4096)]
@@ -204,7 +203,7 @@ def test_room_grows_with_the_spikes_and_no_further(threads, monkeypatch):
 @pytest.mark.parametrize("counts", [False, True])
 def test_frames_may_come_as_lists(ops, counts):
     frames, layers, thresholds = uneven(11, counts=counts)
-    given = EventLists.of(frames)
+    given = SparseFrames.of(frames)
     want = ops.encode(frames, layers, thresholds)
     assert_same_spikes(want, ops.encode(given, layers, thresholds, threads=2))
     how = {"delay_connections": True, "decay": 1.0}
@@ -269,7 +268,7 @@ def test_near_the_end_of_the_exact_range(backend):
 @settings(max_examples=6, deadline=None, derandomize=True)
 @chains
 def test_chains_of_the_cuda_kernels(**given_):
-    from spikeseg.ops.cuda import layers as cuda
+    from spikeseg.ops import cuda
 
     if torch.cuda.is_available():
         pytest.skip("with a GPU, test_cuda_full.py compares")

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.cpu import layers as cpu
+from spikeseg.ops import cpu, reference
 from spikeseg.ops.cpu import memory as cpu_memory
-from spikeseg.ops.reference import layers as reference
-from spikeseg.ops.types import WTA_MODES, Competition, LearningState, MapRule, Rule
+from spikeseg.ops.types import WTA_MODES, LearningState, MapHomeostasis, NeuronHomeostasis, TrainingRule
 
 MEMBRANES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 819 / 4096), (LeakMode.MULTIPLICATIVE, 3001 / 4096)]
 
@@ -23,10 +22,10 @@ def rule(**changes):
     numbers = {
         "mode": LeakMode.SUBTRACTIVE, "leak": 819 / 4096, "base": 1.0,
         "lr_plus": 0.04, "lr_minus": 0.03, "weight_min": 0.0, "weight_max": 1.0, "soft_bounds": True,
-        "wta": "both", "radius": 1, "max_winners": None, "competition": None, "maps": MapRule(0.5, 0.1, 50.0, 20.0),
+        "wta": "both", "radius": 1, "max_winners": None, "competition": None, "maps": MapHomeostasis(0.5, 0.1, 50.0, 20.0),
         "dead_recovery": False, "dead_threshold": 0.3, "dead_warmup": 8, "batch_size": 1,
     }  # fmt: skip
-    return Rule(**numbers | changes)
+    return TrainingRule(**numbers | changes)
 
 
 def state(channels, maps, kernel, how, negative=False, ties=False):
@@ -77,8 +76,8 @@ rules = st.builds(
     wta=st.sampled_from(WTA_MODES),
     radius=st.integers(0, 3),
     max_winners=st.sampled_from([None, None, 1, 3]),
-    competition=st.sampled_from([None, Competition(0.1, 0.05, 1.0, 9.0), Competition(0.1, 0.5, 1.0, 1.25)]),
-    maps=st.sampled_from([None, MapRule(0.5, 0.1, 50.0, 20.0), MapRule(0.1, 0.3, 7.0, 0.5)]),
+    competition=st.sampled_from([None, NeuronHomeostasis(0.1, 0.05, 1.0, 9.0), NeuronHomeostasis(0.1, 0.5, 1.0, 1.25)]),
+    maps=st.sampled_from([None, MapHomeostasis(0.5, 0.1, 50.0, 20.0), MapHomeostasis(0.1, 0.3, 7.0, 0.5)]),
     dead_recovery=st.booleans(),
     batch_size=st.sampled_from([1, 1, 3]),
     weight_min=st.sampled_from([0.0, -0.5]),
@@ -122,7 +121,7 @@ def test_both_equal_the_oracle(shape, maps, kernel, how, ties, density):
 @pytest.mark.parametrize("wta", WTA_MODES)
 @pytest.mark.parametrize(("mode", "leak"), MEMBRANES)
 def test_weights_and_thresholds_after_two_hundred_samples(mode, leak, wta):
-    how = rule(mode=mode, leak=leak, wta=wta, base=1.5, maps=MapRule(1.0, 0.05, 100.0, 30.0), dead_recovery=True)
+    how = rule(mode=mode, leak=leak, wta=wta, base=1.5, maps=MapHomeostasis(1.0, 0.05, 100.0, 30.0), dead_recovery=True)
     lists = SpikeLists.of(spikes(60, (8, 3, 11, 13), 0.08))
     order = np.random.default_rng(1).integers(0, 60, 200)
     found = [learned(backend, state(3, 7, 5, how), how, lists, order) for backend in (reference, cpu)]
@@ -135,7 +134,7 @@ def test_weights_and_thresholds_after_two_hundred_samples(mode, leak, wta):
        maps=st.integers(1, 3),
        membrane=st.sampled_from([(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 0.25), (LeakMode.SUBTRACTIVE, 1 / 64)]),
        base=st.integers(1, 8), wta=st.sampled_from(WTA_MODES), density=st.sampled_from([0.01, 0.03]), negative=st.booleans(),
-       competition=st.sampled_from([None, Competition(0.5, 1.0, 1.0, 1.25)]), plus=st.sampled_from([0.25, 0.5]),
+       competition=st.sampled_from([None, NeuronHomeostasis(0.5, 1.0, 1.0, 1.25)]), plus=st.sampled_from([0.25, 0.5]),
        tile=st.sampled_from([1, 256]), seed=st.integers(0, 9))  # fmt: skip
 def test_rare_spikes_that_just_reach_the_threshold_and_saturated_weights(
     shape, maps, membrane, base, wta, density, negative, competition, plus, tile, seed
@@ -161,8 +160,8 @@ def test_rare_spikes_that_just_reach_the_threshold_and_saturated_weights(
 
 @pytest.mark.parametrize(("mode", "leak"), MEMBRANES)
 def test_layers_run_in_float64_teach_the_same_in_two_hundred_samples(monkeypatch, mode, leak):
-    how = rule(mode=mode, leak=leak, base=1.5, maps=MapRule(1.0, 0.05, 100.0, 30.0), dead_recovery=True, batch_size=3,
-               competition=Competition(0.1, 0.05, 1.0, 9.0))  # fmt: skip
+    how = rule(mode=mode, leak=leak, base=1.5, maps=MapHomeostasis(1.0, 0.05, 100.0, 30.0), dead_recovery=True, batch_size=3,
+               competition=NeuronHomeostasis(0.1, 0.05, 1.0, 9.0))  # fmt: skip
     lists = SpikeLists.of(spikes(60, (8, 2, 9, 11), 0.08))
     order = np.random.default_rng(1).integers(0, 60, 200)
     fast = learned(cpu, state(2, 5, 3, how), how, lists, order)
@@ -173,7 +172,7 @@ def test_layers_run_in_float64_teach_the_same_in_two_hundred_samples(monkeypatch
         kinds.add(run.potentials.dtype)
         return run
 
-    monkeypatch.setattr(reference, "layer_forward", double)
+    monkeypatch.setattr("spikeseg.ops.reference.layers.layer_forward", double)
     assert_equal(learned(reference, state(2, 5, 3, how), how, lists, order), fast)
     assert kinds == {torch.float64} and fast["wins"].sum() > 200
 
@@ -227,8 +226,8 @@ def assert_every_way_equals_reference(start, how, dense):
        membrane=st.sampled_from([(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 0.25), (LeakMode.SUBTRACTIVE, 1 / 64)]),
        base=st.sampled_from([0.25, 0.75, 1.5, 3.0, 7.0]), wta=st.sampled_from(WTA_MODES), radius=st.integers(0, 2),
        max_winners=st.sampled_from([None, None, 1, 2, 4]),
-       competition=st.sampled_from([None, None, Competition(0.1, 0.05, 1.0, 9.0), Competition(0.5, 1.0, 1.0, 1.25)]),
-       homeostasis=st.sampled_from([None, MapRule(0.5, 0.25, 50.0, 20.0)]), ties=st.booleans(),
+       competition=st.sampled_from([None, None, NeuronHomeostasis(0.1, 0.05, 1.0, 9.0), NeuronHomeostasis(0.5, 1.0, 1.0, 1.25)]),
+       homeostasis=st.sampled_from([None, MapHomeostasis(0.5, 0.25, 50.0, 20.0)]), ties=st.booleans(),
        density=st.sampled_from([0.01, 0.03, 0.1, 0.3]), seed=st.integers(0, 9))  # fmt: skip
 def test_how_far_rows_are_run_ahead_changes_nothing(
     shape, maps, kernel, membrane, base, wta, radius, max_winners, competition, homeostasis, ties, density, seed
@@ -238,7 +237,7 @@ def test_how_far_rows_are_run_ahead_changes_nothing(
     assert_every_way_equals_reference(lambda: state(shape[1], maps, kernel, how, ties=ties), how, spikes(5, shape, density, seed))
 
 
-@pytest.mark.parametrize("competition", [None, Competition(0.1, 0.05, 1.0, 9.0)])
+@pytest.mark.parametrize("competition", [None, NeuronHomeostasis(0.1, 0.05, 1.0, 9.0)])
 @pytest.mark.parametrize("max_winners", [None, 3])
 @pytest.mark.parametrize("wta", WTA_MODES)
 def test_winners_in_many_steps_of_rows_run_ahead(wta, max_winners, competition):
@@ -284,7 +283,7 @@ def test_neurons_that_fire_in_every_step_leave_no_room():
 
 @pytest.mark.parametrize("backend", [reference, cpu])
 def test_pieces_give_what_one_call_gives(backend):
-    how = rule(competition=Competition(0.1, 0.05, 1.0, 9.0))
+    how = rule(competition=NeuronHomeostasis(0.1, 0.05, 1.0, 9.0))
     lists, order = SpikeLists.of(spikes(30, (6, 2, 7, 9), 0.1)), np.arange(30)
     whole = learned(backend, state(2, 4, 3, how), how, lists, order, piece=30)
     for piece in (1, 7):
@@ -316,7 +315,7 @@ def test_samples_of_two_sizes_in_turn():
 
 @pytest.mark.parametrize("backend", [reference, cpu])
 def test_a_second_size_is_refused_where_every_neuron_has_a_threshold(backend):
-    how = rule(competition=Competition(0.1, 0.05, 1.0, 9.0))
+    how = rule(competition=NeuronHomeostasis(0.1, 0.05, 1.0, 9.0))
     training = backend.Training(state(2, 4, 3, how), how)
     training.run(SpikeLists.of(spikes(1, (5, 2, 7, 9), 0.1)), np.arange(1))
     with pytest.raises(ValueError, match="enable_homeostasis"):
@@ -326,7 +325,7 @@ def test_a_second_size_is_refused_where_every_neuron_has_a_threshold(backend):
 @pytest.mark.parametrize("backend", [reference, cpu])
 @pytest.mark.parametrize(("level", "wins"), [(1.0, 1), (1.0 + 1 / 4096, 0)])
 def test_a_potential_at_its_threshold_of_the_competition_takes_part(backend, level, wins):
-    how = rule(mode=LeakMode.NONE, leak=0.0, base=0.5, maps=None, competition=Competition(0.1, 0.05, level, 9.0))
+    how = rule(mode=LeakMode.NONE, leak=0.0, base=0.5, maps=None, competition=NeuronHomeostasis(0.1, 0.05, level, 9.0))
     s = state(1, 1, 1, how)
     s.weight.fill_(1.0)
     assert backend.Training(s, how).run(SpikeLists.of(np.ones((1, 1, 1, 1, 1))), np.arange(1)) == 1

@@ -10,7 +10,7 @@ from spikeseg.core.sparse import SpikeLists
 from spikeseg.models.filters import dog_kernel
 from spikeseg.ops.cpu import images as cpu_images
 from spikeseg.ops.reference import images as reference_images
-from spikeseg.ops.types import OnceLayer
+from spikeseg.ops.types import SingleSpikeLayer
 
 BOTH = pytest.mark.parametrize("ops", [reference_images, cpu_images], ids=["reference", "cpu"])
 
@@ -68,7 +68,7 @@ def test_layers_that_fire_once_are_the_same(seed):
         weight = torch.from_numpy(rng.normal(0.5, 0.4, (maps, shape[1], kernel, kernel)).astype(np.float32))
     theta = torch.from_numpy(rng.choice([0.5, 1.0, 2.0, 3.0], maps).astype(np.float32))
     pool = [(1, 1), (2, 2), (3, 2), (7, 6)][rng.integers(4)]
-    layer = OnceLayer(weight, theta, pool, bool(rng.random() < 0.5))
+    layer = SingleSpikeLayer(weight, theta, pool, bool(rng.random() < 0.5))
     same(cpu_images.fire_once(lists, layer), reference_images.fire_once(lists, layer))
     grid = (int(rng.integers(1, shape[2] + 1)), int(rng.integers(1, shape[3] + 1)))
     one, other = (ops.final_potentials(lists, weight, grid) for ops in (cpu_images, reference_images))
@@ -82,16 +82,16 @@ def test_a_layer_by_hand(ops):
     dense[0, 0, 0, 0, 0] = dense[0, 1, 0, 0, 1] = dense[0, 2, 0, 0, 3] = 1
     lists = SpikeLists.of(dense)
     weight = torch.tensor([1.0, 1.5]).reshape(2, 1, 1, 1)
-    inhibited = ops.fire_once(lists, OnceLayer(weight, torch.ones(2), (1, 1), True)).dense()[0]
+    inhibited = ops.fire_once(lists, SingleSpikeLayer(weight, torch.ones(2), (1, 1), True)).dense()[0]
     assert np.argwhere(inhibited).tolist() == [[0, 1, 0, 0], [1, 1, 0, 1], [2, 1, 0, 3]]
-    free = ops.fire_once(lists, OnceLayer(weight, torch.ones(2), (1, 1), False)).dense()[0]
+    free = ops.fire_once(lists, SingleSpikeLayer(weight, torch.ones(2), (1, 1), False)).dense()[0]
     assert np.argwhere(free).tolist() == [[t, m, 0, x] for t, x in ((0, 0), (1, 1), (2, 3)) for m in (0, 1)]
-    equal = ops.fire_once(lists, OnceLayer(torch.ones(2, 1, 1, 1), torch.ones(2), (1, 1), True)).dense()[0]
+    equal = ops.fire_once(lists, SingleSpikeLayer(torch.ones(2, 1, 1, 1), torch.ones(2), (1, 1), True)).dense()[0]
     assert equal[:, 0].sum() == 3 and not equal[:, 1].any()
-    pooled = ops.fire_once(lists, OnceLayer(weight, torch.ones(2), (2, 2), True)).dense()[0]
+    pooled = ops.fire_once(lists, SingleSpikeLayer(weight, torch.ones(2), (2, 2), True)).dense()[0]
     assert np.argwhere(pooled).tolist() == [[0, 1, 0, 0], [2, 1, 0, 1]]
     wide = torch.full((1, 1, 3, 3), 0.5)  # potentials add up over steps
-    late = ops.fire_once(lists, OnceLayer(wide, torch.tensor([1.0]), (1, 1), True)).dense()[0]
+    late = ops.fire_once(lists, SingleSpikeLayer(wide, torch.tensor([1.0]), (1, 1), True)).dense()[0]
     assert np.argwhere(late).tolist() == [[1, 0, 0, 0], [1, 0, 0, 1], [2, 0, 0, 2]]
 
 

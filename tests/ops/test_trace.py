@@ -7,8 +7,7 @@ import torch
 from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.cpu import layers as cpu
-from spikeseg.ops.reference import layers as reference
+from spikeseg.ops import cpu, reference
 from spikeseg.ops.types import Layer, PooledSpikes
 
 SIZES = [(5, 7, 9), (3, 1, 1), (4, 12, 5), (2, 17, 16)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops.types import BlockThreshold, Competition, LearningState, Rule
+from spikeseg.ops.types import BlockThreshold, LearningState, NeuronHomeostasis, TrainingRule
 
 
 def rule(**changes):
@@ -13,7 +13,7 @@ def rule(**changes):
         "soft_bounds": True, "wta": "both", "radius": 1, "max_winners": None, "competition": None, "maps": None,
         "dead_recovery": True, "dead_threshold": 0.25, "dead_warmup": 8, "batch_size": 1,
     }  # fmt: skip
-    return Rule(**numbers | changes)
+    return TrainingRule(**numbers | changes)
 
 
 def state(maps, recent_wins, seen):
@@ -39,7 +39,7 @@ def test_a_map_is_dead_past_its_warm_up_and_under_its_share():
 
 
 def test_thresholds_of_the_competition_start_at_their_lowest_and_stay():
-    how = rule(competition=Competition(0.1, 0.05, 1.5, 9.0))
+    how = rule(competition=NeuronHomeostasis(0.1, 0.05, 1.5, 9.0))
     s = state(2, [0, 0], [0, 0])
     first = s.competing(how, (3, 4))
     assert first.shape == (2, 3, 4) and (first == 1.5).all() and s.competition is first

@@ -16,7 +16,7 @@ from spikeseg.data.store.frames import Frames
 from spikeseg.evaluation import detectors
 from spikeseg.evaluation.results import CONTROL, Results
 from spikeseg.pipelines.stages import answers, evaluate, runs, train
-from spikeseg.pipelines.stages.detect import detect_recording, reading_of
+from spikeseg.pipelines.stages.detect import detect_recording, readout_of
 from spikeseg.pipelines.stages.prepare import STORE, find_frames, prepare
 from spikeseg.simulate.noise import background_events, hot_events, refractory
 from spikeseg.simulate.pixels import Sensor
@@ -96,7 +96,9 @@ def test_swapped_labels_of_the_test_split_change_no_prediction_of_any_detector(n
     for frames in (store, swapped(cfg, store)):
         compared, calibrated = evaluate.compared(cfg, network, frames, trained_on)
         marks.append(calibrated)
-        said.append({(d.name, r): told(d.respond(answers.subject_of(frames, r, cfg).view)) for d in compared for r in tested})
+        said.append(
+            {(d.name, r): told(d.respond(answers.labelled_recording_of(frames, r, cfg).view)) for d in compared for r in tested}
+        )
     assert len(said[0]) == 9
     assert said[0] == said[1] and marks[0] == marks[1]
 
@@ -107,7 +109,7 @@ def test_swapped_labels_of_the_test_split_change_no_prediction_of_any_detector(n
 def test_labels_of_other_recordings_find_nothing(night):
     """Event informedness lies around 0; modes that look at places may fall below, never rise above."""
     cfg, network, store = night
-    reading = reading_of(cfg, network)
+    reading = readout_of(cfg, network)
     model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     plain = detectors.network("saliency", "", model)
     tracked = detectors.tracked("network", "", plain, reading.threshold, reading.object_threshold, cfg.tracking)
@@ -147,7 +149,7 @@ def noise_only(k):
 
 def test_noise_alone_makes_no_more_than_a_tenth_of_an_object_a_minute(night):
     cfg, network, _ = night
-    reading = reading_of(cfg, network)
+    reading = readout_of(cfg, network)
     assert reading.object_threshold == 0.5
     model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     recordings = [noise_only(k) for k in range(NIGHTS)]

@@ -58,9 +58,7 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
         )
     found = _archive_entries(archives[0]) if archives else _mat_entries(root, mats)
     if not found:
-        raise InputError(
-            f"{root}: no recordings: expected {H5_NAME} or .mat files below it; check data.data_root"
-        )
+        raise InputError(f"{root}: no recordings: expected {H5_NAME} or .mat files below it; check data.data_root")
     if sensor != "all":
         found = [(entry, its or _sensor_of(entry)) for entry, its in found]
         total = len(found)
@@ -118,9 +116,7 @@ def read_truth(path: Path, raw: Raw) -> np.ndarray:
     columns = read_npz_arrays(path, ("t", "x", "y", "p", "source", "object_id"))
     same = all(np.array_equal(columns[field], getattr(raw, field)) for field in "txyp")
     if not same or columns["source"].shape != columns["t"].shape != columns["object_id"].shape:
-        raise InputError(
-            f"{path}: events differ from those of the recording beside it; simulate again or remove it"
-        )
+        raise InputError(f"{path}: events differ from those of the recording beside it; simulate again or remove it")
     truth = np.empty(len(columns["t"]), TRUTH_DTYPE)
     truth["source"], truth["object_id"] = columns["source"], columns["object_id"]
     return truth

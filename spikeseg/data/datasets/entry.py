@@ -64,9 +64,7 @@ def checked_root(root: str | Path, dataset: str) -> Path:
     """The root as a Path. Raises InputError if there is no such folder or file."""
     path = Path(root).expanduser()
     if not path.exists():
-        raise InputError(
-            f"{path}: not found; set data.data_root (--data-root) to the folder of {dataset} recordings"
-        )
+        raise InputError(f"{path}: not found; set data.data_root (--data-root) to the folder of {dataset} recordings")
     return path
 
 

@@ -26,14 +26,8 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
     if sensor != "all":
         raise InputError(f"data.sensor: {sensor!r} with dataset nmnist; only all is possible here")
     root = checked_root(root, "N-MNIST")
-    paths = [
-        path for path in files_below(root) if path.suffix.lower() == ".bin" and path.parent.name in DIGITS
-    ]
+    paths = [path for path in files_below(root) if path.suffix.lower() == ".bin" and path.parent.name in DIGITS]
     if not paths:
-        raise InputError(
-            f"{root}: no .bin files in folders named 0 to 9; unpack N-MNIST's Train.zip or Test.zip"
-        )
+        raise InputError(f"{root}: no .bin files in folders named 0 to 9; unpack N-MNIST's Train.zip or Test.zip")
     names = unique_names(root, paths, full=True)
-    return [
-        Entry(names[path], path, fingerprint(path), partial(load, str(path), names[path])) for path in paths
-    ]
+    return [Entry(names[path], path, fingerprint(path), partial(load, str(path), names[path])) for path in paths]

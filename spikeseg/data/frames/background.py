@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from spikeseg.core.sparse import EventLists
+    from spikeseg.core.sparse import SparseFrames
 
 BLOCK = 16
 """Side of a block, pixels: large enough for some events of a quiet sky, small beside the noise gradient."""
@@ -43,11 +43,9 @@ class Background:
         from . import background_kernels as loops
 
         kind = frames.dtype if frames.dtype in (np.uint8, np.uint16) else np.float64
-        return self._update(
-            frames.shape, lambda k, fired: loops.count(np.ascontiguousarray(frames[k], kind), fired)
-        )
+        return self._update(frames.shape, lambda k, fired: loops.count(np.ascontiguousarray(frames[k], kind), fired))
 
-    def update_listed(self, events: EventLists) -> np.ndarray:
+    def update_listed(self, events: SparseFrames) -> np.ndarray:
         """`update` of windows that are given as lists."""
         from . import background_kernels as loops
 

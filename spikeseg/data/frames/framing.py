@@ -19,7 +19,7 @@ from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.errors import InputError
 
 if TYPE_CHECKING:
-    from spikeseg.core.sparse import EventLists
+    from spikeseg.core.sparse import SparseFrames
 
 POLARITIES = 2
 """Layers of a frame: 0 is OFF, 1 is ON."""
@@ -31,7 +31,6 @@ _COUNT = np.uint16
 
 BLOCK_BYTES = 4 * 2**20
 """Frames made at a time: what stays in the cache of one core is filled, read and cleared several times faster."""
-
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,7 @@ def blocks(
 
 def listed_blocks(
     events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, count: int, origin_us: int | None = None
-) -> Iterator[tuple[np.ndarray, EventLists]]:
+) -> Iterator[tuple[np.ndarray, SparseFrames]]:
     """The windows of ``frame`` as lists, `count` at a time: their start_us, and what is in them. No frame, 0 nearly everywhere,
     is made on the way."""
     filler = _Filler(events, sensor_size, spec)
@@ -277,9 +276,9 @@ class _Filler:
             raise self._too_many(start_us, places, full)
         return places
 
-    def listed(self, start_us: np.ndarray) -> EventLists:
+    def listed(self, start_us: np.ndarray) -> SparseFrames:
         """The windows as lists. Raises InputError when there are too many events to count."""
-        from spikeseg.core.sparse import EventLists, SpikeLists
+        from spikeseg.core.sparse import SparseFrames, SpikeLists
 
         places = self._places(start_us)
         rows, cells = len(start_us) * self._shape[0], math.prod(self._shape[1:])
@@ -290,7 +289,7 @@ class _Filler:
         if full >= 0:
             raise self._too_many(start_us, places, full)
         lists = SpikeLists(offsets, sites[: offsets[-1]], self._shape)
-        return EventLists(lists, np.ones_like(lists.sites) if self._spec.normalize else counts[: offsets[-1]])
+        return SparseFrames(lists, np.ones_like(lists.sites) if self._spec.normalize else counts[: offsets[-1]])
 
     def _places(self, start_us: np.ndarray) -> np.ndarray:
         """Where the events of the windows fall, as flat indices, window by window and step by step."""

@@ -121,9 +121,7 @@ def count(frames: Array, places: Array) -> int:
 @compiled(
     types.int64(_PLACES, types.int64, types.int32[::1], types.uint64[::1], types.int64[::1], types.int32[::1], types.int32[::1])
 )
-def listed(
-    places: Array, most: int, tally: Array, marks: Array, offsets: Array, sites: Array, counts: Array
-) -> int:
+def listed(places: Array, most: int, tally: Array, marks: Array, offsets: Array, sites: Array, counts: Array) -> int:
     """Frames (rows, cells) as lists, from where events fall, row by row. Returns the first place of more than `most`, or -1.
 
     Args:

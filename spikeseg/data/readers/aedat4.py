@@ -36,9 +36,7 @@ def stream_aedat4(path: str | Path) -> Stream:
     try:
         import aedat
     except ImportError as error:
-        raise InputError(
-            f"{path}: AEDAT 4 needs the package aedat: pip install 'spikeseg[formats]'"
-        ) from error
+        raise InputError(f"{path}: AEDAT 4 needs the package aedat: pip install 'spikeseg[formats]'") from error
     _complete(Path(path))
     with _panics(path):
         streams: dict[int, dict[str, Any]] = aedat.Decoder(str(path)).id_to_stream()

@@ -34,9 +34,7 @@ def read_mat5(path: str | Path, sensor: str = "") -> Raw:
     """
     content = load_mat5(path)
     if "TD" not in content:
-        raise InputError(
-            f"{path}: has no variable TD, so it is no EBSSA recording; expected TD.ts, .x, .y, .p"
-        )
+        raise InputError(f"{path}: has no variable TD, so it is no EBSSA recording; expected TD.ts, .x, .y, .p")
     events = _mat5_columns(content["TD"], EVENT_FIELDS, f"{path}: TD")
     obj, count = content.get("Obj"), content.get("nObj")
     labels = None
@@ -68,9 +66,7 @@ def read_hdf5(path: str | Path, member: str = "", sensor: str = "") -> Raw:
                 f"{path}: HDF5 without a group TD (EBSSA), events (DSEC, E2VID) or CD (Metavision): no layout known here"
             )
         if not member and len(names) > 1:
-            raise InputError(
-                f"{path}: holds {len(names)} recordings; name one, as in {Path(path).name}::{names[0]}"
-            )
+            raise InputError(f"{path}: holds {len(names)} recordings; name one, as in {Path(path).name}::{names[0]}")
         member = member or names[0]
         if member not in names:
             near = get_close_matches(member, names, n=3) or names[:3]
@@ -81,11 +77,7 @@ def read_hdf5(path: str | Path, member: str = "", sensor: str = "") -> Raw:
 def recording_names(file: h5py.File) -> list[str]:
     """Names of the groups that hold a TD, sorted. Links to elsewhere are refused."""
     groups = {name: child(file, name, file.filename) for name in sorted(map(str, file))}
-    return [
-        name
-        for name, group in groups.items()
-        if isinstance(group, h5py.Group) and group.id.links.exists(b"TD")
-    ]
+    return [name for name, group in groups.items() if isinstance(group, h5py.Group) and group.id.links.exists(b"TD")]
 
 
 def read_group(group: h5py.Group, where: str, sensor: str = "") -> Raw:
@@ -108,19 +100,14 @@ def read_group(group: h5py.Group, where: str, sensor: str = "") -> Raw:
     return zero_based(where, events, labels, sensor)
 
 
-def zero_based(
-    where: str, events: dict[str, np.ndarray], labels: dict[str, np.ndarray] | None, sensor: str = ""
-) -> Raw:
+def zero_based(where: str, events: dict[str, np.ndarray], labels: dict[str, np.ndarray] | None, sensor: str = "") -> Raw:
     """Columns with 1-based x and y as Raw; the sensor from ``sensor`` or from the coordinates."""
     x, y = _minus_one(events["x"]), _minus_one(events["y"])
     name = sensor or fitting_sensor(where, x, y, EBSSA_SIZES)
     points = None
     if labels is not None:
         shift: dict[str, Callable[[np.ndarray], np.ndarray]] = {"x": _minus_one, "y": _minus_one}
-        points = {
-            "t" if field == "ts" else field: shift.get(field, np.asarray)(values)
-            for field, values in labels.items()
-        }
+        points = {"t" if field == "ts" else field: shift.get(field, np.asarray)(values) for field, values in labels.items()}
     return Raw(events["ts"], x, y, events["p"], EBSSA_SIZES[name], points, name)
 
 

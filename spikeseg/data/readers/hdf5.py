@@ -116,9 +116,7 @@ def column(group: h5py.Group, name: str, where: str) -> np.ndarray:
         raise InputError(f"{where}: {name}: holds {item.dtype}; expected numbers")
     if item.nbytes > MAX_RATIO * item.id.get_storage_size():
         stored = item.id.get_storage_size()
-        raise InputError(
-            f"{where}: {name}: declares {item.nbytes} bytes but stores {stored}; damaged or unfinished"
-        )
+        raise InputError(f"{where}: {name}: declares {item.nbytes} bytes but stores {stored}; damaged or unfinished")
     return np.asarray(item[()]).reshape(-1)
 
 

@@ -26,9 +26,7 @@ def read_nmnist(path: str | Path) -> Raw:
     path = Path(path)
     size = path.stat().st_size
     if size % EVENT_BYTES:
-        raise InputError(
-            f"{path}: {size} bytes is no whole number of {EVENT_BYTES}-byte N-MNIST events; truncated?"
-        )
+        raise InputError(f"{path}: {size} bytes is no whole number of {EVENT_BYTES}-byte N-MNIST events; truncated?")
     data = np.fromfile(path, np.uint8).reshape(-1, EVENT_BYTES).astype(np.int64)
     x, y, high = data[:, 0], data[:, 1], data[:, 2]
     overflow = y == OVERFLOW_Y

@@ -66,9 +66,7 @@ def stream_npz(path: str | Path) -> Stream:
     if "sensor_size" in members:
         sides = read_npz_arrays(path, ["sensor_size"])["sensor_size"]
         if sides.shape != (2,) or sides.dtype.kind not in "ui":
-            raise InputError(
-                f"{where}: sensor_size: {sides.shape} of {sides.dtype}; expected 2 whole numbers"
-            )
+            raise InputError(f"{where}: sensor_size: {sides.shape} of {sides.dtype}; expected 2 whole numbers")
         size = (int(sides[0]), int(sides[1]))
     fields = find_fields(list(members))
     if fields is not None:
@@ -85,8 +83,7 @@ def _npz_columns(where: str, names: list[str]) -> Iterator[Columns]:
         members = {item.filename.removesuffix(".npy"): item for item in archive.infolist()}
         streams = [stack.enter_context(archive.open(members[name])) for name in names]
         heads = [
-            _header(stream, members[name].file_size, f"{where}: {name}")
-            for stream, name in zip(streams, names, strict=True)
+            _header(stream, members[name].file_size, f"{where}: {name}") for stream, name in zip(streams, names, strict=True)
         ]
         shapes = {head[0] for head in heads}
         if len(shapes) > 1 or len(heads[0][0]) != 1:
@@ -179,9 +176,7 @@ def _header(stream: IO[bytes], size: int, where: str) -> tuple[tuple[int, ...], 
         count = int(np.prod([int(side) for side in shape], dtype=object)) if shape else 1
         declared = start + count * dtype.itemsize
         if declared != size:
-            raise InputError(
-                f"{where}: {size} bytes, but its header declares {declared}; truncated or damaged"
-            )
+            raise InputError(f"{where}: {size} bytes, but its header declares {declared}; truncated or damaged")
     except (ValueError, SyntaxError, tokenize.TokenError) as error:
         if isinstance(error, InputError):
             raise

@@ -71,9 +71,7 @@ def _layout(where: str, head: list[str]) -> tuple[int, list[int], str]:
         elif line and not line.startswith("#"):
             if columns is None and not all(_is_number(word) for word in words):
                 wanted = "; ".join(f"{field}: {', '.join(names)}" for field, names in FIELD_ALIASES.items())
-                raise InputError(
-                    f"{where}: line {number + 1} holds {line[:60]!r}; expected numbers, or names ({wanted})"
-                )
+                raise InputError(f"{where}: line {number + 1} holds {line[:60]!r}; expected numbers, or names ({wanted})")
             if columns is None and len(words) != 4:
                 found = f"{len(words)} columns and no names"
                 raise InputError(f"{where}: line {number + 1} has {found}; expected t, x, y, p")

@@ -264,7 +264,7 @@ def _share(old: Path, new: Path) -> None:
         shutil.copyfile(old, new)
 
 
-class Finished:
+class Writer:
     """Base of writers used in a ``with`` block: ``_finish`` runs only when the block succeeds."""
 
     def __enter__(self) -> Self:

@@ -24,11 +24,11 @@ from spikeseg.data.frames.framing import FrameSpec, Windows
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recording
 from spikeseg.errors import InputError
 
-from .arrays import COLUMNS, SAMPLES, SMALL, ArrayReader, Finished, rewritten
-from .plan import FilePlan, Held, PlannedArrays, Rows
+from .arrays import COLUMNS, SAMPLES, SMALL, ArrayReader, Writer, rewritten
+from .plan import ArrayRows, FilePlan, PlannedArrays, RowSource
 from .spikes import Spikes, SpikeWriter
 
-__all__ = ["SPLITS", "FilePlan", "Frames", "FramesWriter", "RecordingInfo", "SpikeWriter", "Spikes", "Staged", "resplit"]
+__all__ = ["SPLITS", "FilePlan", "Frames", "FramesWriter", "RecordingInfo", "SpikeWriter", "Spikes", "StagedRecording", "resplit"]
 
 KIND = "spikeseg frames, version 1"
 SPLITS = ("train", "val", "test")
@@ -77,7 +77,7 @@ def group_of(spec: FrameSpec, sensor_size: tuple[int, int]) -> str:
     return "frames_{}x{}".format(*spec.size(sensor_size))
 
 
-class FramesWriter(Finished):
+class FramesWriter(Writer):
     """Writes the cache: recordings are added one by one, and written at the end, file by file.
 
         with FramesWriter(path, spec, attrs) as writer:
@@ -131,7 +131,7 @@ class FramesWriter(Finished):
         t = recording.events["t"]
         frames = windows.frames.astype(bool if self.spec.normalize else np.uint16, copy=False)
         self.add_staged(
-            Staged(
+            StagedRecording(
                 name=recording.name,
                 source=recording.source,
                 sensor=recording.sensor,
@@ -139,17 +139,17 @@ class FramesWriter(Finished):
                 dropped=recording.dropped,
                 t_start=int(t[0]) if len(t) else None,
                 t_end=int(t[-1]) if len(t) else None,
-                frames=Held(frames),
-                background=Held(background.astype(np.float32)),
-                start_us=Held(windows.start_us.astype(np.int64)),
-                events={**_held(recording.events.astype(EVENT_DTYPE)), "kept": Held(np.asarray(kept, bool))},
+                frames=ArrayRows(frames),
+                background=ArrayRows(background.astype(np.float32)),
+                start_us=ArrayRows(windows.start_us.astype(np.int64)),
+                events={**_held(recording.events.astype(EVENT_DTYPE)), "kept": ArrayRows(np.asarray(kept, bool))},
                 labels=None if recording.labels is None else recording.labels.astype(LABEL_DTYPE),
                 truth=None if recording.truth is None else _held(recording.truth.astype(TRUTH_DTYPE)),
             ),
             split,
         )
 
-    def add_staged(self, staged: Staged, split: str) -> None:
+    def add_staged(self, staged: StagedRecording, split: str) -> None:
         """Append a recording whose rows are made when they are written. Raises as `add` does."""
         if split not in SPLITS:
             raise InputError(f"{staged.name}: split {split!r}, must be one of {', '.join(SPLITS)}")
@@ -162,7 +162,7 @@ class FramesWriter(Finished):
             units="events per pixel and step")  # fmt: skip
         put(f"{group}/frames", staged.frames, SAMPLES, "sample step polarity y x",
             units="1" if self.spec.normalize else "events")  # fmt: skip
-        put(f"{group}/recording", Held(index), COLUMNS, "sample")
+        put(f"{group}/recording", ArrayRows(index), COLUMNS, "sample")
         put(f"{group}/start_us", staged.start_us, COLUMNS, "sample", units="µs")
         self._names.add(staged.name)
         self._recordings.append(
@@ -182,7 +182,7 @@ class FramesWriter(Finished):
             )
         )
 
-    def _add_table(self, table: str, columns: Mapping[str, Rows]) -> tuple[int, int]:
+    def _add_table(self, table: str, columns: Mapping[str, RowSource]) -> tuple[int, int]:
         """Append columns to a table; rows [first, last + 1)."""
         first = self._out.rows(f"{table}/{next(iter(columns))}")
         for name, values in columns.items():
@@ -197,7 +197,7 @@ class FramesWriter(Finished):
 
 
 @dataclass(frozen=True)
-class Staged:
+class StagedRecording:
     """A recording ready to be written.
 
     Attributes:
@@ -216,17 +216,17 @@ class Staged:
     dropped: Mapping[str, int]
     t_start: int | None
     t_end: int | None
-    frames: Rows
-    background: Rows
-    start_us: Rows
-    events: Mapping[str, Rows]
+    frames: RowSource
+    background: RowSource
+    start_us: RowSource
+    events: Mapping[str, RowSource]
     labels: np.ndarray | None
-    truth: Mapping[str, Rows] | None
+    truth: Mapping[str, RowSource] | None
 
 
-def _held(table: np.ndarray) -> dict[str, Rows]:
+def _held(table: np.ndarray) -> dict[str, RowSource]:
     """The columns of a structured array."""
-    return {name: Held(np.ascontiguousarray(table[name])) for name in table.dtype.names or ()}
+    return {name: ArrayRows(np.ascontiguousarray(table[name])) for name in table.dtype.names or ()}
 
 
 def _write_here(files: Sequence[FilePlan]) -> None:

@@ -13,7 +13,7 @@ import zarr
 from .arrays import Layout, new_array, new_folder, seal
 
 
-class Rows(Protocol):
+class RowSource(Protocol):
     """Rows of an array that are made when they are written, perhaps in another process: can be pickled."""
 
     def __len__(self) -> int: ...
@@ -24,7 +24,7 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
-class Held(Rows):
+class ArrayRows(RowSource):
     """Rows in memory."""
 
     array: np.ndarray
@@ -50,7 +50,7 @@ class FilePlan:
     store: Path
     name: str
     first: int
-    sources: tuple[tuple[Rows, int, int], ...]
+    sources: tuple[tuple[RowSource, int, int], ...]
 
     def write(self) -> None:
         """Write it; again does no harm."""
@@ -69,20 +69,18 @@ class PlannedArrays:
     def __init__(self, path: str | Path, kind: str) -> None:
         self.path, self.kind = Path(path).absolute(), kind
         self._root = new_folder(self.path)
-        self._parts: dict[str, list[Rows]] = {}
+        self._parts: dict[str, list[RowSource]] = {}
         self._rows: dict[str, int] = {}
         self._made: dict[str, tuple[np.ndarray, Layout, str, dict[str, str]]] = {}
 
-    def append(self, name: str, rows: Rows, layout: Layout, axes: str, **attrs: str) -> None:
+    def append(self, name: str, rows: RowSource, layout: Layout, axes: str, **attrs: str) -> None:
         """Append rows to the array ``name``; see `ArrayWriter.append`."""
         empty = rows.take(0, 0)
         if name not in self._made:
             self._made[name] = np.zeros(empty.shape[1:], empty.dtype), layout, axes, attrs
         row = self._made[name][0]
         if (empty.shape[1:], empty.dtype) != (row.shape, row.dtype):
-            raise ValueError(
-                f"{name}: rows {empty.dtype} {empty.shape[1:]}, must be {row.dtype} {row.shape} as before"
-            )
+            raise ValueError(f"{name}: rows {empty.dtype} {empty.shape[1:]}, must be {row.dtype} {row.shape} as before")
         self._parts.setdefault(name, []).append(rows)
         self._rows[name] = self.rows(name) + len(rows)
 

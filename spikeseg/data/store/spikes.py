@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .arrays import COLUMNS, ArrayReader, ArrayWriter, Finished
+from .arrays import COLUMNS, ArrayReader, ArrayWriter, Writer
 
 if TYPE_CHECKING:
     from spikeseg.core.sparse import SpikeLists
@@ -30,7 +30,7 @@ def group_of(shape: tuple[int, int, int, int]) -> str:
     return "spikes_" + "x".join(map(str, shape))
 
 
-class SpikeWriter(Finished):
+class SpikeWriter(Writer):
     """Writes the cache in bounded memory.
 
         with SpikeWriter(path, attrs) as writer:

@@ -21,15 +21,15 @@ from spikeseg.data.long import LongEvents
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, Recording, checked_labels
 from spikeseg.data.transforms import Chain, DropPixel, apply, drops_pixels_alone
 
-from .frames import Staged
-from .plan import Rows
+from .frames import StagedRecording
+from .plan import RowSource
 
 BLOCK = 2**20
 """Events that are passed on at a time."""
 
 
 @dataclass(frozen=True)
-class FileRows(Rows):
+class FileRows(RowSource):
     """Rows of a file of nothing else; `like`, empty, tells what they are; of one field if named."""
 
     path: Path
@@ -52,7 +52,7 @@ class FileRows(Rows):
 
 
 @dataclass(frozen=True)
-class StartRows(Rows):
+class StartRows(RowSource):
     """Starts of windows, µs: every `stride_us` from `origin_us`."""
 
     origin_us: int
@@ -67,7 +67,7 @@ class StartRows(Rows):
 
 
 @dataclass(frozen=True)
-class FrameRows(Rows):
+class FrameRows(RowSource):
     """Frames of windows, cut from events (EVENT_DTYPE, sorted)."""
 
     events: FileRows
@@ -92,7 +92,7 @@ class FrameRows(Rows):
         return frames.fill(np.array(events[inside]), self.sensor_size, self.spec, start_us)
 
 
-def stage(recording: Recording, spec: FrameSpec, chain: Chain, folder: Path) -> tuple[Staged, int]:
+def stage(recording: Recording, spec: FrameSpec, chain: Chain, folder: Path) -> tuple[StagedRecording, int]:
     """Lay a recording down in a new folder; -> how its rows are made, and how many of its events passed the chain.
 
     Windows count from the recording's first event, whether or not the transforms keep it.
@@ -114,7 +114,7 @@ def stage(recording: Recording, spec: FrameSpec, chain: Chain, folder: Path) -> 
 
 def stage_long(
     events: LongEvents, name: str, spec: FrameSpec, chain: Chain, folder: Path, *, lenient: bool = False
-) -> tuple[Staged, int]:
+) -> tuple[StagedRecording, int]:
     """`stage` in bounded memory, of a recording too long for it; the chain must be one that `streams`.
 
     Raises:
@@ -155,9 +155,9 @@ def _staged(
     spec: FrameSpec,
     folder: Path,
     written: list[FileRows],
-    truth: dict[str, Rows] | None,
+    truth: dict[str, RowSource] | None,
     windows: Iterable[np.ndarray] | None = None,
-) -> tuple[Staged, int]:
+) -> tuple[StagedRecording, int]:
     """written: events, those that passed, and which did; windows: all of them, where they are at hand. The recording's own events
     are left alone."""
     events, passed, kept = written
@@ -165,7 +165,7 @@ def _staged(
     origin = int(ends["all"]["t"][0]) if len(events) else 0
     starts = StartRows(origin, spec.stride_us, len(frames.starts(ends["passed"], spec, origin)))
     cut = FrameRows(passed, starts, recording.sensor_size, spec)
-    return Staged(
+    return StagedRecording(
         name=recording.name,
         source=recording.source,
         sensor=recording.sensor,
@@ -215,5 +215,5 @@ def _written(
     return [FileRows(one, empty, count) for one, empty, count in zip(paths, like, counts, strict=True)]
 
 
-def _fields(rows: FileRows) -> dict[str, Rows]:
+def _fields(rows: FileRows) -> dict[str, RowSource]:
     return {name: dataclasses.replace(rows, field=name) for name in rows.like.dtype.names or ()}

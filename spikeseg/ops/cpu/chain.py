@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from spikeseg.core.sparse import EventLists, SpikeLists
+from spikeseg.core.sparse import SparseFrames, SpikeLists
 from spikeseg.ops.reference.layers import pooled_size
 from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 
@@ -24,7 +24,7 @@ _IDLE: dict[Hashable, list[Chain]] = {}
 
 
 def encode(
-    frames: np.ndarray | EventLists, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
+    frames: np.ndarray | SparseFrames, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
 ) -> list[PooledSpikes]:
     """See `reference.encode`; with several threads, each takes the next few samples when it is done with the last."""
     samples = len(frames)
@@ -39,7 +39,7 @@ def encode(
     def work(first: int) -> list[PooledSpikes]:
         chain = _last_of(ready) or (_last_of(idle) or Chain(layers, frames.shape[1:], block)).load(layers)
         last = min(first + size, samples)
-        part = frames.part(first, last) if isinstance(frames, EventLists) else frames[first:last]
+        part = frames.part(first, last) if isinstance(frames, SparseFrames) else frames[first:last]
         found = chain.run(part, None if thresholds is None else thresholds[first:last])
         ready.append(chain)
         return found
@@ -92,9 +92,9 @@ class Chain:
             link.own = in_units(layer.threshold)[None, :, None, None]
         return self
 
-    def run(self, frames: np.ndarray | EventLists, thresholds: np.ndarray | None = None) -> list[PooledSpikes]:
+    def run(self, frames: np.ndarray | SparseFrames, thresholds: np.ndarray | None = None) -> list[PooledSpikes]:
         """Samples, with thresholds of the first layer int32 (N, maps, rows, columns) of blocks, or its own."""
-        if isinstance(frames, EventLists):
+        if isinstance(frames, SparseFrames):
             (offsets, sites, _), counts = frames.lists, frames.counts
         else:
             rows = np.ascontiguousarray(frames).reshape(len(frames) * self.steps, math.prod(frames.shape[2:]))

@@ -14,7 +14,7 @@ import numpy as np
 from spikeseg.core.bits import lowest
 from spikeseg.core.compiled import compiled
 from spikeseg.core.grid import snap
-from spikeseg.core.sparse import EventLists, SpikeLists
+from spikeseg.core.sparse import SparseFrames, SpikeLists
 from spikeseg.ops.types import Layer, PooledSpikes
 
 from . import inference_kernels as cpu_inference
@@ -73,7 +73,7 @@ class Cones(NamedTuple):
 
 
 def cones(
-    frames: Array | EventLists, layers: Sequence[Layer], found: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
+    frames: Array | SparseFrames, layers: Sequence[Layer], found: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
 ) -> Cones:
     """The cones of all spikes of one sample.
 
@@ -179,9 +179,7 @@ def link(
 
 
 @compiled()
-def unite(
-    offsets: Array, targets: Array, earlier: Array, low_boxes: Array, low_words: Array, boxes: Array, words: Array
-) -> None:
+def unite(offsets: Array, targets: Array, earlier: Array, low_boxes: Array, low_words: Array, boxes: Array, words: Array) -> None:
     """Unions over cones, into boxes int32 (n, 4) (left, top, right, bottom, the last two not part of it) and words uint64 (n, W).
 
     Nodes below may have fewer words. Their boxes and words are overwritten by unions over all the nodes that each leads on to.

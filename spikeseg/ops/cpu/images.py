@@ -17,7 +17,7 @@ from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops.reference.images import check_grid
 from spikeseg.ops.reference.layers import pooled_size
-from spikeseg.ops.types import OnceLayer
+from spikeseg.ops.types import SingleSpikeLayer
 
 from .memory import Membranes, as_array, in_units
 from .neuron_kernels import LOWEST, NEVER, add
@@ -42,7 +42,7 @@ def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> 
     return SpikeLists.joined(parts)
 
 
-def fire_once(lists: SpikeLists, layer: OnceLayer) -> SpikeLists:
+def fire_once(lists: SpikeLists, layer: SingleSpikeLayer) -> SpikeLists:
     """See `reference_images.fire_once`."""
     steps, _, height, width = lists.shape
     maps, (kernel, stride) = len(layer.weight), layer.pool

@@ -8,7 +8,7 @@ import numpy as np
 
 from spikeseg.core.bits import lowest
 from spikeseg.core.compiled import compiled
-from spikeseg.core.sparse import EventLists, SpikeLists
+from spikeseg.core.sparse import SparseFrames, SpikeLists
 
 from .neuron_kernels import NEVER, ZERO, advance, excites, pour, restless, sort_by_row
 from .vectors import WORD, reach_mask
@@ -60,18 +60,18 @@ def list_frames(rows, done, offsets, sites, counts):
     return done
 
 
-def listed(frames: np.ndarray | EventLists) -> EventLists:
+def listed(frames: np.ndarray | SparseFrames) -> SparseFrames:
     """Frames (N, T, P, H, W) of whole numbers as lists, where they are not given as such."""
-    if isinstance(frames, EventLists):
+    if isinstance(frames, SparseFrames):
         return frames
     if frames.dtype not in (np.uint8, np.uint16):
-        return EventLists.of(frames)
+        return SparseFrames.of(frames)
     samples, steps, *site = frames.shape
     rows = np.ascontiguousarray(frames).reshape(samples * steps, math.prod(site))
     offsets = np.zeros(len(rows) + 1, np.int64)
     sites, counts = (np.empty(int(np.count_nonzero(rows)) + rows.shape[1], np.int32) for _ in range(2))
     list_frames(rows, 0, offsets, sites, counts)
-    return EventLists(SpikeLists(offsets, sites[: offsets[-1]], (steps, site[0], site[1], site[2])), counts[: offsets[-1]])
+    return SparseFrames(SpikeLists(offsets, sites[: offsets[-1]], (steps, site[0], site[1], site[2])), counts[: offsets[-1]])
 
 
 @compiled()

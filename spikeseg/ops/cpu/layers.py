@@ -15,7 +15,7 @@ from spikeseg.core.grid import SCALE
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops.reference.layers import SILENT, pooled_size
-from spikeseg.ops.types import WTA_MODES, LayerRun, LearningState, PoolRun, Rule
+from spikeseg.ops.types import WTA_MODES, LayerRun, LearningState, PoolRun, TrainingRule
 
 from . import inference_kernels as cpu_inference
 from . import neuron_kernels as cpu_kernels
@@ -115,7 +115,7 @@ def stdp_update(
 class Training:
     """The training step, sample after sample; see `reference.Training`. The network lies on the CPU."""
 
-    def __init__(self, state: LearningState, rule: Rule) -> None:
+    def __init__(self, state: LearningState, rule: TrainingRule) -> None:
         self.state, self.rule = state, rule
         if state.weight.device.type != "cpu" or state.weight.dtype != torch.float32 or not state.weight.is_contiguous():
             raise ValueError("the cpu backend learns float32 weights on the CPU, in one piece")
@@ -165,7 +165,7 @@ class Training:
 
 
 class _TrainingScratch:
-    def __init__(self, weight: Tensor, size: tuple[int, int], rule: Rule) -> None:
+    def __init__(self, weight: Tensor, size: tuple[int, int], rule: TrainingRule) -> None:
         maps, channels = weight.shape[:2]
         self.membranes = Membranes(weight, size, rule.mode, rule.leak)
         self.theta = aligned(self.membranes.length)

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from spikeseg.core.compiled import compiled
-from spikeseg.core.sparse import EventLists, Sparse, SpikeLists
+from spikeseg.core.sparse import SparseFrames, SparseMap, SpikeLists
 from spikeseg.ops.types import Layer, PooledSpikes
 
 from . import inference_kernels as cpu_inference
@@ -139,13 +139,13 @@ def light_up(offsets, pixels, values, sums, marks, out_index, out_value):
 
 
 def trace(
-    frames: np.ndarray | EventLists,
+    frames: np.ndarray | SparseFrames,
     layers: Sequence[Layer],
     found: Sequence[PooledSpikes],
     *,
     delay_connections: bool,
     decay: float,
-) -> list[Sparse]:
+) -> list[SparseMap]:
     """See `reference_trace.trace`: equal bit for bit where decay is 0 or 1, to float32 rounding between."""
     gates = [PooledSpikes(cpu_inference.listed(frames).lists, None), *found[:-1]]
     steps_down = [_Descent(layer, gate.lists) for layer, gate in zip(layers, gates, strict=True)]
@@ -169,7 +169,7 @@ def trace(
                 neurons = lists.sites // (shape[2] * shape[3]) * (below[2] * below[3]) + kept
         index, value = np.empty(len(neurons), np.int64), np.empty(len(neurons), np.float32)
         count = light_up(offsets, neurons, values, sums, marks, index, value)
-        lit.append(Sparse((steps, height, width), index[:count].copy(), value[:count].copy()))
+        lit.append(SparseMap((steps, height, width), index[:count].copy(), value[:count].copy()))
     return lit
 
 

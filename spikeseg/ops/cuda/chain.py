@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeseg.core.sparse import EventLists, SpikeLists, dense
+from spikeseg.core.sparse import SparseFrames, SpikeLists, dense
 from spikeseg.ops.reference.layers import pooled_size
 from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 
@@ -37,7 +37,7 @@ LARGEST_WINDOW = 8
 
 
 def encode(
-    frames: np.ndarray | EventLists, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
+    frames: np.ndarray | SparseFrames, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
 ) -> list[PooledSpikes]:
     """See `reference.encode`; `threads` is without effect.
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.types import LearningState, Rule
+from spikeseg.ops.types import LearningState, TrainingRule
 
 from . import neuron_kernels as cuda_kernels
 from . import training_kernels as cuda_training
@@ -64,7 +64,7 @@ class Training:
     into words of step bits: a sample in whole words would take 4 bytes a site, a list takes 4 bytes a spike.
     """
 
-    def __init__(self, state: LearningState, rule: Rule) -> None:
+    def __init__(self, state: LearningState, rule: TrainingRule) -> None:
         self.state, self.rule = state, rule
         weight = state.weight
         if weight.dtype != torch.float32 or not weight.is_contiguous() or not state.threshold.is_contiguous():

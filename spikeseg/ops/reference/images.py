@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spikeseg.core.grid import SCALE, snap
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.types import OnceLayer
+from spikeseg.ops.types import SingleSpikeLayer
 
 from .convolution import convolve
 from .layers import pooled_size
@@ -54,7 +54,7 @@ def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> 
     return SpikeLists.of(dense)
 
 
-def fire_once(lists: SpikeLists, layer: OnceLayer) -> SpikeLists:
+def fire_once(lists: SpikeLists, layer: SingleSpikeLayer) -> SpikeLists:
     """Spikes of a layer of IF neurons, each of which fires at most once, after its pool.
 
     A neuron fires in the step in which its potential, the sum of the weights of all spikes so far, reaches its threshold. With

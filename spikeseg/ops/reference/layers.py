@@ -15,19 +15,19 @@ from torch import Tensor
 
 from spikeseg.core.grid import SCALE, snap
 from spikeseg.core.neurons import LeakMode, step
-from spikeseg.core.sparse import EventLists, SpikeLists
+from spikeseg.core.sparse import SparseFrames, SpikeLists
 from spikeseg.core.sparse import dense as as_dense
 from spikeseg.ops.types import (
     WTA_MODES,
     BlockThreshold,
-    Competition,
     Layer,
     LayerRun,
     LearningState,
-    MapRule,
+    MapHomeostasis,
+    NeuronHomeostasis,
     PooledSpikes,
     PoolRun,
-    Rule,
+    TrainingRule,
 )
 
 from .convolution import convolve
@@ -228,7 +228,7 @@ def stdp_update(
             weight[m] = (w + change).clamp(weight_min, weight_max)
 
 
-def map_homeostasis(theta: Tensor, won: Tensor, rule: MapRule) -> None:
+def map_homeostasis(theta: Tensor, won: Tensor, rule: MapHomeostasis) -> None:
     """Homeostasis per map after one sample, in place: theta += plus * wins, then a step of decay to rest, within rest..top.
 
     Args:
@@ -240,7 +240,7 @@ def map_homeostasis(theta: Tensor, won: Tensor, rule: MapRule) -> None:
     theta.copy_(decayed.clamp(rule.rest, rule.top))
 
 
-def competition_homeostasis(thresholds: Tensor, winners: Tensor, rule: Competition) -> None:
+def competition_homeostasis(thresholds: Tensor, winners: Tensor, rule: NeuronHomeostasis) -> None:
     """Homeostasis of the competition after one sample, in place: threshold += lr * (rate - target_rate), within low..high.
 
     Args:
@@ -260,7 +260,7 @@ class Training:
         rule: how to learn.
     """
 
-    def __init__(self, state: LearningState, rule: Rule) -> None:
+    def __init__(self, state: LearningState, rule: TrainingRule) -> None:
         self.state, self.rule = state, rule
         self._waiting: deque[tuple[Tensor, Tensor, Tensor]] = deque()  # first spikes, potentials and input of a batch cut short
 
@@ -305,9 +305,7 @@ class Training:
         competing = state.competing(rule, (height, width))
         if competing is not None:
             first = torch.where(potential >= competing.to(potential), first, n_steps)
-        winners = select_winners(
-            first, potential, n_steps, mode=rule.wta, radius=rule.radius, max_winners=rule.max_winners
-        )
+        winners = select_winners(first, potential, n_steps, mode=rule.wta, radius=rule.radius, max_winners=rule.max_winners)
         stdp_update(
             state.weight,
             pre,
@@ -330,7 +328,7 @@ class Training:
 
 
 def encode(
-    frames: np.ndarray | EventLists, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
+    frames: np.ndarray | SparseFrames, layers: Sequence[Layer], first_threshold: BlockThreshold | None = None, *, threads: int = 1
 ) -> list[PooledSpikes]:
     """Whole samples through a chain of layers, from rest.
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spikeseg.core.grid import snap
-from spikeseg.core.sparse import EventLists, Sparse
+from spikeseg.core.sparse import SparseFrames, SparseMap
 from spikeseg.core.sparse import dense as as_dense
 from spikeseg.ops.types import Layer, PooledSpikes
 
@@ -21,13 +21,13 @@ from .convolution import convolve
 
 
 def trace(
-    frames: np.ndarray | EventLists,
+    frames: np.ndarray | SparseFrames,
     layers: Sequence[Layer],
     found: Sequence[PooledSpikes],
     *,
     delay_connections: bool,
     decay: float,
-) -> list[Sparse]:
+) -> list[SparseMap]:
     """Saliency of every pixel at every step.
 
     With delay connections the activity traced at a step reaches spikes of that and of earlier steps of the same sample, weakened
@@ -61,7 +61,7 @@ def trace(
         if indices is not None:
             below = frames.shape[-2:] if i == 1 else found[i - 2].lists.shape[-2:]
             traced = _unpool(traced, indices, (int(below[0]), int(below[1])))
-    return [Sparse.of(one) for one in traced.sum(2).transpose(0, 1).float().cpu().numpy()]
+    return [SparseMap.of(one) for one in traced.sum(2).transpose(0, 1).float().cpu().numpy()]
 
 
 def _dense(spikes: PooledSpikes, device: torch.device) -> tuple[Tensor, Tensor | None]:

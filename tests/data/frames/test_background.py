@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.ndimage import maximum_filter, median_filter
 
-from spikeseg.core.sparse import EventLists
+from spikeseg.core.sparse import SparseFrames
 from spikeseg.data.frames.background import Background, block_side, estimate
 from spikeseg.models.adaptive_threshold import adaptive_threshold
 
@@ -118,7 +118,7 @@ def test_windows_can_come_in_parts():
 
 def test_windows_can_come_as_lists():
     frames = with_blob(noise(0.01, windows=7)).astype(np.uint16) * np.uint16(3)
-    estimator, events = Background(), EventLists.of(frames)
+    estimator, events = Background(), SparseFrames.of(frames)
     first, last = events.part(0, 3), events.part(4, 7)
     parts = [estimator.update_listed(first), estimator.update(frames[3:4]), estimator.update_listed(last)]
     assert np.array_equal(np.concatenate(parts), estimate(frames)) and parts[0].any()

@@ -7,7 +7,7 @@ import tonic.transforms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.core.sparse import EventLists
+from spikeseg.core.sparse import SparseFrames
 from spikeseg.data.frames.framing import MAX_WINDOWS, FrameSpec, blocks, frame, listed_blocks, locate, starts
 from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.errors import InputError
@@ -198,7 +198,7 @@ def test_listed_blocks_are_the_windows_as_lists(count, normalize):
     parts = list(listed_blocks(events, SENSOR, spec, count=count, origin_us=-50))
     assert max(len(start_us) for start_us, _ in parts) == min(count, len(whole.start_us))
     assert np.array_equal(np.concatenate([start_us for start_us, _ in parts]), whole.start_us)
-    found, want = EventLists.joined([part for _, part in parts]), EventLists.of(whole.frames)
+    found, want = SparseFrames.joined([part for _, part in parts]), SparseFrames.of(whole.frames)
     assert found.shape == want.shape and np.array_equal(found.counts, want.counts)
     assert np.array_equal(found.lists.offsets, want.lists.offsets) and np.array_equal(found.lists.sites, want.lists.sites)
 

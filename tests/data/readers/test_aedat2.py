@@ -136,7 +136,7 @@ def test_data_that_begin_as_a_header_line_does(path):
 
 
 def test_long_settings_in_the_header(path):
-    header = AEDAT2 + b"# <entry key=\"a\" value=\"" + b"x" * 100_000 + b"\"/>\r\n# recorded in Z\xfcrich\r\n" + chip("DAVIS240C")
+    header = AEDAT2 + b'# <entry key="a" value="' + b"x" * 100_000 + b'"/>\r\n# recorded in Z\xfcrich\r\n' + chip("DAVIS240C")
     path.write_bytes(header + davis2(5, 1, 2, 1))
     assert rows_of(stream_aedat2(path)).tolist() == [[5, 1, 2, 1]]
 

@@ -37,9 +37,7 @@ def save73(path, **content):
     """As MATLAB writes v7.3: a text block of 512 bytes, columns as (1, n), empty arrays marked as such."""
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, value in content.items():
-            fields = (
-                {f"{name}/{k}": v for k, v in value.items()} if isinstance(value, dict) else {name: value}
-            )
+            fields = {f"{name}/{k}": v for k, v in value.items()} if isinstance(value, dict) else {name: value}
             for field, values in fields.items():
                 values = np.asarray(values)
                 if values.size:
@@ -80,9 +78,7 @@ def test_zero_in_an_unsigned_array_does_not_wrap(tmp_path, save):
     assert len(recording.events) == 199
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "sensor"), [(240, 180, "DAVIS"), (304, 240, "ATIS"), (240, 181, "ATIS")]
-)
+@pytest.mark.parametrize(("width", "height", "sensor"), [(240, 180, "DAVIS"), (304, 240, "ATIS"), (240, 181, "ATIS")])
 def test_sensor_by_coordinates(tmp_path, save, width, height, sensor):
     assert read(save(tmp_path / "rec.mat", TD=structs(width, height)[0])).sensor == sensor
 

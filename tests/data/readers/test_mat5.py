@@ -27,9 +27,7 @@ CLASSES = [
 def test_arrays_equal_scipys(tmp_path, dtype, shape, compressed):
     value = np.random.default_rng(0).integers(0, 100, shape).astype(dtype)
     path = tmp_path / "a.mat"
-    scipy.io.savemat(
-        path, {"a": value, "s": {"b": value, "longer_name": value[:1]}}, do_compression=compressed
-    )
+    scipy.io.savemat(path, {"a": value, "s": {"b": value, "longer_name": value[:1]}}, do_compression=compressed)
     ours, theirs = load_mat5(path), scipy.io.loadmat(path)
     np.testing.assert_array_equal(ours["a"], theirs["a"], strict=True)
     np.testing.assert_array_equal(ours["s"]["b"], theirs["s"]["b"][0, 0], strict=True)
@@ -81,9 +79,7 @@ def test_every_truncation_is_noticed(tmp_path, compressed):
 def test_damage_never_escapes_as_another_error(tmp_path, compressed):
     """scipy's loadmat kills the process on some of these."""
     path = tmp_path / "a.mat"
-    scipy.io.savemat(
-        path, {"TD": {"x": np.arange(9), "y": np.arange(9.0)}, "n": 1.0}, do_compression=compressed
-    )
+    scipy.io.savemat(path, {"TD": {"x": np.arange(9), "y": np.arange(9.0)}, "n": 1.0}, do_compression=compressed)
     whole = bytearray(path.read_bytes())
     rng = np.random.default_rng(0)
     refused = 0

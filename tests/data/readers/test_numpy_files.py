@@ -82,9 +82,7 @@ def test_format_goes_by_content_before_name(tmp_path):
     assert_same(read(tmp_path / "a.dat"))
 
 
-@pytest.mark.parametrize(
-    "array", [np.ones(5), np.ones((5, 3)), np.zeros(5, [("t", int), ("x", int)]), np.array("s")]
-)
+@pytest.mark.parametrize("array", [np.ones(5), np.ones((5, 3)), np.zeros(5, [("t", int), ("x", int)]), np.array("s")])
 def test_other_arrays_are_refused(tmp_path, array):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(InputError, match="columns t, x, y, p"):
@@ -126,9 +124,7 @@ def test_nothing_is_unpickled(tmp_path):
 
 def test_terabytes_in_a_small_file(tmp_path):
     stream = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        stream, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 4)}
-    )
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 4)})
     (tmp_path / "a.npy").write_bytes(stream.getvalue() + bytes(64))
     with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
         archive.writestr("events.npy", stream.getvalue() + bytes(64))

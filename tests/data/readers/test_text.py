@@ -29,9 +29,7 @@ def test_without_names_the_order_is_t_x_y_p(tmp_path, separator, header):
     assert events(tmp_path, text(separator=separator, header=header)) == EXPECTED
 
 
-@pytest.mark.parametrize(
-    "header", ["x,y,t,p", "X, Y, Timestamp, Polarity", '"x","y","ts","on"', "# x,y,t,p", "# a\nx,y,t,p"]
-)
+@pytest.mark.parametrize("header", ["x,y,t,p", "X, Y, Timestamp, Polarity", '"x","y","ts","on"', "# x,y,t,p", "# a\nx,y,t,p"])
 def test_names_give_the_order(tmp_path, header):
     rows = [(x, y, t, p) for t, x, y, p in ROWS]
     assert events(tmp_path, text(rows, header=header + "\n")) == EXPECTED

@@ -63,16 +63,7 @@ def header4(streams, table_position):
     root = 8 + len(vtable) + 2
     table = struct.pack("<iqI", root - 8, table_position, 8)
     table += struct.pack("<I", 0)
-    body = (
-        struct.pack("<I", root)
-        + b"IOHE"
-        + vtable
-        + b"\0\0"
-        + table
-        + struct.pack("<I", len(text))
-        + text
-        + b"\0"
-    )
+    body = struct.pack("<I", root) + b"IOHE" + vtable + b"\0\0" + table + struct.pack("<I", len(text)) + text + b"\0"
     return struct.pack("<I", len(body)) + body
 
 
@@ -104,9 +95,7 @@ def write4(path, packets, streams=None, position=None):
     streams = streams or [{"id": 0, "kind": "EVTS", "width": 60, "height": 40}]
     length = len(header4(streams, 0))
     end = len(MAGIC4) + length + sum(map(len, packets))
-    path.write_bytes(
-        MAGIC4 + header4(streams, end if position is None else position) + b"".join(packets) + TABLE4
-    )
+    path.write_bytes(MAGIC4 + header4(streams, end if position is None else position) + b"".join(packets) + TABLE4)
     return path
 
 

@@ -31,18 +31,20 @@ def recorded():
     JITFunction.__getitem__ = record
     from spikeseg.core.neurons import LeakMode
     from spikeseg.core.sparse import SpikeLists
-    from spikeseg.ops.cuda import layers as cuda
-    from spikeseg.ops.types import BlockThreshold, Competition, Layer, LearningState, MapRule, Rule
+    from spikeseg.ops import cuda
+    from spikeseg.ops.types import BlockThreshold, Layer, LearningState, MapHomeostasis, NeuronHomeostasis, TrainingRule
 
     wins, thresholds = torch.zeros(MAPS, dtype=torch.int64), torch.ones(MAPS)
     weight = torch.rand(MAPS, CHANNELS, KERNEL, KERNEL)
     lists = SpikeLists(np.zeros(STEPS + 1, np.int64), np.zeros(0, np.int32), (STEPS, CHANNELS, *SIZE))
     for wta, mode, maps, competition, most in (
-        ("both", LeakMode.SUBTRACTIVE, MapRule(0.1, 0.02, 500.0, 10.0), Competition(0.1, 0.001, 0.1, 10.0), None),
+        ("both", LeakMode.SUBTRACTIVE, MapHomeostasis(0.1, 0.02, 500.0, 10.0), NeuronHomeostasis(0.1, 0.001, 0.1, 10.0), None),
         ("global", LeakMode.MULTIPLICATIVE, None, None, 5),
         ("local", LeakMode.NONE, None, None, None),
     ):
-        rule = Rule(mode, 0.5, 0.1, 0.04, 0.03, 0.0, 1.0, wta != "local", wta, 2, most, competition, maps, True, 0.01, 100, 1)
+        rule = TrainingRule(
+            mode, 0.5, 0.1, 0.04, 0.03, 0.0, 1.0, wta != "local", wta, 2, most, competition, maps, True, 0.01, 100, 1
+        )
         state = LearningState(weight.clone(), thresholds.clone(), thresholds.clone(), wins, wins, wins)
         cuda.Training(state, rule).run(lists, np.array([0]))
     first = Layer(torch.rand(4, 2, 7, 7) - 0.5, torch.ones(4), LeakMode.SUBTRACTIVE, 0.25, (2, 2))

@@ -7,7 +7,7 @@ import torch
 from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.types import BlockThreshold, Competition, Layer, LearningState, MapRule, Rule
+from spikeseg.ops.types import BlockThreshold, Layer, LearningState, MapHomeostasis, NeuronHomeostasis, TrainingRule
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 CONV2, CONV3 = (10, 4, 90, 120), (10, 36, 45, 60)
@@ -16,7 +16,7 @@ CONV2, CONV3 = (10, 4, 90, 120), (10, 36, 45, 60)
 @pytest.fixture(scope="module")
 def cpu():
     pytest.importorskip("numba", reason="compared with the cpu backend, which needs numba")
-    from spikeseg.ops.cpu import layers as cpu
+    from spikeseg.ops import cpu
 
     return cpu
 
@@ -47,18 +47,18 @@ def assert_same(got, want):
 
 
 RULES = {
-    "both": ("both", LeakMode.SUBTRACTIVE, MapRule(0.0, 0.05, 100.0, 20.0), None, 1),
-    "global": ("global", LeakMode.NONE, MapRule(0.0, 0.05, 100.0, 20.0), None, 1),
+    "both": ("both", LeakMode.SUBTRACTIVE, MapHomeostasis(0.0, 0.05, 100.0, 20.0), None, 1),
+    "global": ("global", LeakMode.NONE, MapHomeostasis(0.0, 0.05, 100.0, 20.0), None, 1),
     "local": ("local", LeakMode.MULTIPLICATIVE, None, None, 1),
-    "competition": ("both", LeakMode.SUBTRACTIVE, None, Competition(0.1, 0.05, 1.0, 10.0), 1),
-    "batches": ("both", LeakMode.SUBTRACTIVE, MapRule(0.0, 0.05, 100.0, 20.0), None, 7),
+    "competition": ("both", LeakMode.SUBTRACTIVE, None, NeuronHomeostasis(0.1, 0.05, 1.0, 10.0), 1),
+    "batches": ("both", LeakMode.SUBTRACTIVE, MapHomeostasis(0.0, 0.05, 100.0, 20.0), None, 7),
 }
 
 
 def train_both(triton_ops, cpu, device, shape, maps, kernel, base, samples, name):
     """500 samples in calls of uneven length; dead maps are shaken as they are found."""
     wta, mode, map_rule, competition, batch = RULES[name]
-    rule = Rule(
+    rule = TrainingRule(
         mode, 0.25, base, 0.04, 0.03, 0.0, 1.0, True, wta, 2, None, competition, map_rule, True, 0.05, 40, batch
     )  # fmt: skip
     lists = clustered(1, min(samples, 60), shape, 0.004)

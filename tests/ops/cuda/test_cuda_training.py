@@ -8,7 +8,7 @@ import torch
 
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.types import Competition, LearningState, MapRule, Rule
+from spikeseg.ops.types import LearningState, MapHomeostasis, NeuronHomeostasis, TrainingRule
 
 pytestmark = [pytest.mark.gpu] if torch.cuda.is_available() else []
 MODES = ["global", "local", "both"]
@@ -20,9 +20,10 @@ def a_rule(**changes):
     usual = {
         "mode": LeakMode.NONE, "leak": 0.0, "base": 1.0, "lr_plus": 0.04, "lr_minus": 0.03, "weight_min": 0.0, "weight_max": 1.0,
         "soft_bounds": True, "wta": "both", "radius": 1, "max_winners": None, "competition": None,
-        "maps": MapRule(0.0, 0.02, 50.0, 10.0), "dead_recovery": False, "dead_threshold": 0.3, "dead_warmup": 3, "batch_size": 1,
+        "maps": MapHomeostasis(0.0, 0.02, 50.0, 10.0), "dead_recovery": False, "dead_threshold": 0.3, "dead_warmup": 3,
+        "batch_size": 1,
     }  # fmt: skip
-    return Rule(**(usual | changes))
+    return TrainingRule(**(usual | changes))
 
 
 def a_state(maps, channels, kernel, base, device="cpu"):
@@ -67,7 +68,7 @@ def test_every_membrane_under_every_competition(triton_ops, meaning, device, wta
     "changes",
     [
         {"max_winners": 2, "soft_bounds": False, "weight_min": 0.2, "weight_max": 0.8},
-        {"competition": Competition(0.1, 0.05, 0.5, 1.5), "radius": 2},
+        {"competition": NeuronHomeostasis(0.1, 0.05, 0.5, 1.5), "radius": 2},
         {"maps": None, "base": 0.0},  # saturation: everything fires, spikes or not
         {"batch_size": 3, "base": 2 / 4096, "weight_max": 5.0, "lr_plus": 0.4, "radius": 0},
     ],
@@ -78,7 +79,7 @@ def test_every_rule_under_every_competition(triton_ops, meaning, device, wta, ch
 
 
 def test_a_potential_at_the_threshold_of_the_competition_takes_part(triton_ops, meaning, device):
-    rule = a_rule(base=0.25, competition=Competition(0.0, 0.0, 0.5, 1.5))
+    rule = a_rule(base=0.25, competition=NeuronHomeostasis(0.0, 0.0, 0.5, 1.5))
     states = [a_state(2, 1, 3, rule.base, where) for where in (device, "cpu")]
     for state, ops in zip(states, (triton_ops, meaning), strict=True):
         state.weight.fill_(0.5)
@@ -105,7 +106,7 @@ def test_odd_shapes(triton_ops, meaning, device, shape, maps, kernel):
 
 
 def test_two_hundred_samples_of_two_sizes(triton_ops, meaning, device):
-    rule = a_rule(wta="both", maps=MapRule(0.0, 0.05, 20.0, 10.0))
+    rule = a_rule(wta="both", maps=MapHomeostasis(0.0, 0.05, 20.0, 10.0))
     wide, tall = some_lists(5, 40, 2, 1, 3, 4), some_lists(6, 10, 2, 1, 5, 2)
     rng = np.random.default_rng(7)
     states = [a_state(2, 1, 3, rule.base, where) for where in (device, "cpu")]
@@ -134,7 +135,7 @@ def shaken(state, rule, rng):
 def test_training_stops_for_dead_maps_and_goes_on(triton_ops, meaning, device, batch_size, wta, dead_recovery=True):
     rule = a_rule(
         wta=wta, base=2.0, radius=9, maps=None, max_winners=1, dead_recovery=dead_recovery, batch_size=batch_size,
-        competition=Competition(0.1, 0.05, 0.5, 1.5),
+        competition=NeuronHomeostasis(0.1, 0.05, 0.5, 1.5),
     )  # fmt: skip
     lists, order = some_lists(8, 6, 2, 1, 3, 4), np.random.default_rng(9).integers(0, 6, 19)
     states = [a_state(3, 1, 3, rule.base, where) for where in (device, "cpu")]
@@ -240,7 +241,7 @@ def test_silence_teaches_nothing(triton_ops, meaning, device):
 
 def test_what_does_not_fit_is_refused(triton_ops, device):
     state = a_state(2, 1, 3, 1.0, device)
-    training = triton_ops.Training(state, a_rule(competition=Competition(0.1, 0.05, 0.5, 1.5)))
+    training = triton_ops.Training(state, a_rule(competition=NeuronHomeostasis(0.1, 0.05, 0.5, 1.5)))
     with pytest.raises(ValueError, match="samples of 33 steps"):
         training.run(some_lists(0, 1, 33, 1, 2, 2), np.array([0]))
     training.run(some_lists(0, 1, 2, 1, 2, 2), np.array([0]))

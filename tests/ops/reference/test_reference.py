@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spikeseg.core.grid import SCALE, snap
 from spikeseg.core.neurons import LeakMode
 from spikeseg.ops import backend
-from spikeseg.ops.reference import layers as ops
+from spikeseg.ops import reference as ops
 
 
 def random_spikes(seed, *shape, density=0.2):

@@ -19,7 +19,7 @@ def build_one(folder: Path) -> dict:
     return {"seed": 3}
 
 
-def stage(root: Path, build=build_one, force: bool = False, **config) -> run.Done:
+def stage(root: Path, build=build_one, force: bool = False, **config) -> run.StageResult:
     return run_stage(root, "frames", 1, config, {"raw": "abc"}, build, force)
 
 

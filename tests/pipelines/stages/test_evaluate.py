@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from spikeseg.config.load import load_config
+from spikeseg.data import windows
 from spikeseg.data.store.frames import Frames
-from spikeseg.detection import views
 from spikeseg.evaluation import detectors
 from spikeseg.evaluation.tables import table
-from spikeseg.pipelines.runtime.stage import Done
+from spikeseg.pipelines.runtime.stage import StageResult
 from spikeseg.pipelines.stages import evaluate, runs
 
 DETECTORS = [
@@ -32,11 +32,9 @@ def metrics(chain) -> dict:
 def own(chain):
     """Configuration, network and frames of the chain, with absolute paths."""
     folder = chain.folder
-    cfg = load_config(
-        folder / "tiny.yaml", {"cache_dir": str(folder / "data_cache"), "output_dir": str(folder / "runs")}
-    )
+    cfg = load_config(folder / "tiny.yaml", {"cache_dir": str(folder / "data_cache"), "output_dir": str(folder / "runs")})
     (frames,) = (folder / "data_cache" / "frames").glob("*/manifest.json")
-    return cfg, runs.network_of(cfg), Done(frames.parent, frames.parent.name, False)
+    return cfg, runs.network_of(cfg), StageResult(frames.parent, frames.parent.name, False)
 
 
 def test_every_mode_has_every_detector_with_values_and_intervals(metrics):
@@ -109,7 +107,7 @@ def test_detectors_see_no_labels(own, monkeypatch):
     monkeypatch.setattr(Frames, "labels", forbidden)
     monkeypatch.setattr(Frames, "truth", forbidden)
     compared, marks = evaluate.compared(cfg, network, store, [])
-    view = views.stored_view(store, 0)
+    view = windows.stored(store, 0)
     for detector in compared:
         response = detector.respond(view)
         assert response.scores.shape == (len(view.events),) and (response.scores >= 0).all()
@@ -127,7 +125,7 @@ def test_choosing_every_class_is_choosing_none(own):
     store = Frames.open(frames.path / "frames.zarr")
     model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     lit = 0
-    for _, _, (whole, one) in detectors.decoded(model, views.stored_view(store, 0).windows(), [None, [0]]):
+    for _, _, (whole, one) in detectors.decoded(model, windows.stored(store, 0).windows(), [None, [0]]):
         assert whole.shape == (4, 45, 60) and np.array_equal(whole.dense(), one.dense())
         lit += len(whole.index)
     assert lit

@@ -14,9 +14,9 @@ from spikeseg.config.load import load_config
 from spikeseg.data.readers import read_raw
 from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.detection import online as follower
-from spikeseg.detection.online import CausalFilter, Follower, Identities
+from spikeseg.detection.online import CausalFilter, Follower, TrackIds
 from spikeseg.evaluation.detectors import load_network
-from spikeseg.pipelines.stages.detect import Reading, detect_recording
+from spikeseg.pipelines.stages.detect import Readout, detect_recording
 from spikeseg.pipelines.stages.runs import network_of
 
 SIZE = ["--sensor-size", "240x180"]
@@ -53,7 +53,7 @@ def events_of(table):
 
 def windows_of(own, table, step):
     cfg, model, _ = own
-    one = Follower(cfg, model, Reading(cfg.tracking.object_threshold), (240, 180))
+    one = Follower(cfg, model, Readout(cfg.tracking.object_threshold), (240, 180))
     events, found = events_of(table), []
     for at in range(0, len(events), step):
         found += one.take(events[at : at + step], 0.0)
@@ -67,7 +67,7 @@ def test_its_windows_and_tracks_are_those_of_detect(own, night, step):
 
     cfg, model, _ = own
     t, x, y, p = night[1].T
-    whole = detect_recording(cfg, model, checked("r", "r", t, x, y, p, (240, 180)), Reading(cfg.tracking.object_threshold))
+    whole = detect_recording(cfg, model, checked("r", "r", t, x, y, p, (240, 180)), Readout(cfg.tracking.object_threshold))
     one, found = windows_of(own, night[1], step)
     told = whole.summary["windows"]
     assert [(w.start_us, w.end_us) for w in found] == [(w["t_start_us"], w["t_end_us"]) for w in told]
@@ -123,7 +123,7 @@ def test_memory_stays_bounded(own, night, monkeypatch):
 
 
 def test_numbers_last():
-    ids = Identities()
+    ids = TrackIds()
     assert ids.carry_over([[(0, 0), (1, 0)], [(0, 1), (1, 1)]]) == [1, 2]
     assert ids.carry_over([[(1, 1), (2, 0)], [(1, 0), (2, 1)]]) == [2, 1]
     assert ids.carry_over([[(2, 5)], [(1, 0), (2, 0), (2, 1)]]) == [3, 1]  # 1 and 2 in one: one of them is gone
@@ -234,5 +234,3 @@ def test_an_empty_input_gives_an_empty_result(chain, tmp_path):
     chain.ok("detect", "--follow", *SIZE, "--idle", "0", "-o", tmp_path / "out", tmp_path / "empty.csv")
     told = json.loads((tmp_path / "out" / "follow.json").read_text())
     assert told["windows"] == told["events"] == 0 and (tmp_path / "out" / "detections.jsonl").read_text() == ""
-
-

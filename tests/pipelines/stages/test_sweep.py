@@ -13,9 +13,9 @@ from spikeseg.config.sections import Config
 from spikeseg.data.frames.framing import FrameSpec
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE
 from spikeseg.data.store.frames import Frames
-from spikeseg.detection.views import View
+from spikeseg.data.windows import WindowedRecording
 from spikeseg.evaluation import thresholds as sweep_points
-from spikeseg.evaluation.score import Subject
+from spikeseg.evaluation.score import LabelledRecording
 from spikeseg.learning import checkpoint
 from spikeseg.metrics.event import EventScores
 from spikeseg.models import SpikeSEG
@@ -219,20 +219,26 @@ def track(number: int, x: float, y: float, score: float) -> ObjectTrack:
     return ObjectTrack(number, t, np.arange(len(t)), none, states, np.zeros((len(t), 2)), score)
 
 
-def scene(*tracks: tuple[float, float, float]) -> list[sweep_points.Tracked]:
+def scene(*tracks: tuple[float, float, float]) -> list[sweep_points.TrackedRecording]:
     """A second of a recording with an object at (20, 20), and tracks at x, y with a score."""
     events = np.zeros(11, EVENT_DTYPE)
     events["t"] = np.arange(0, 1_000_001, 100_000)
     spec = FrameSpec(n_timesteps=10, timestep_us=10_000)
-    view = View("scene", events, np.ones(11, bool), (60, 40), spec, np.arange(0, 1_000_000, 100_000), lambda: iter(()))
+    view = WindowedRecording(
+        "scene", events, np.ones(11, bool), (60, 40), spec, np.arange(0, 1_000_000, 100_000), lambda: iter(())
+    )
     labels = np.zeros(2, LABEL_DTYPE)
     labels["t"], labels["x"], labels["y"], labels["id"] = [0, 1_000_000], 20, 20, 1
     found = [track(k, *one) for k, one in enumerate(tracks, 1)]
     scores = EventScores("scene", np.linspace(0, 1, 11), np.arange(11) > 5)
-    return [sweep_points.Tracked(Subject(view, labels, None, 0, 1_000_000), Tracks(found, StarField.still()), scores)]
+    return [
+        sweep_points.TrackedRecording(
+            LabelledRecording(view, labels, None, 0, 1_000_000), Tracks(found, StarField.still()), scores
+        )
+    ]
 
 
-def point(found: list[sweep_points.Tracked], configured: float = 0.5) -> sweep_points.Point:
+def point(found: list[sweep_points.TrackedRecording], configured: float = 0.5) -> sweep_points.Point:
     cfg = Config()
     rows = sweep_points.rows_at(cfg, found, sweep_points.thresholds_of(found, configured))
     return sweep_points.chosen_point(cfg, found, rows, configured)

@@ -16,7 +16,6 @@ BOTH = ("conv2", "conv3")
 LATEST = "checkpoints/checkpoint_latest.pt"
 
 
-
 # What resuming must bring back: dead maps and their noise, thresholds per neuron; the weights of the last check; C_l so far.
 LIVELY = {
     "max_epochs": 3,

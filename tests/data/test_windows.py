@@ -4,32 +4,33 @@ import numpy as np
 import pytest
 
 from spikeseg.config.load import load_config
+from spikeseg.core.sparse import SparseMap
 from spikeseg.data.frames.background import estimate
 from spikeseg.data.frames.framing import FrameSpec, frame, starts
 from spikeseg.data.recording import EVENT_DTYPE, Recording
 from spikeseg.data.store.frames import Frames, FramesWriter
 from spikeseg.data.transforms import apply, build
-from spikeseg.detection.views import Sparse, View, from_maps, from_scores, stored_view
-from spikeseg.pipelines.stages.detect import view_of
+from spikeseg.data.windows import WindowedRecording, windowed
+from spikeseg.detection.response import from_maps, from_scores
 
 SPEC = FrameSpec(n_timesteps=2, timestep_us=10, height=2, width=3, overlap=0.5)
 SENSOR = (6, 4)
 
 
-def view(rows: list[tuple[int, int, int, int]], kept: list[bool] | None = None) -> View:
+def view(rows: list[tuple[int, int, int, int]], kept: list[bool] | None = None) -> WindowedRecording:
     """A view of a few events (t, x, y, p)."""
     events = np.array(rows, EVENT_DTYPE)
     mask = np.ones(len(rows), bool) if kept is None else np.array(kept)
     start_us = starts(events[mask], SPEC, int(events["t"][0]) if len(events) else None)
-    return View("r", events, mask, SENSOR, SPEC, start_us, lambda: iter(()))
+    return WindowedRecording("r", events, mask, SENSOR, SPEC, start_us, lambda: iter(()))
 
 
 def test_sparse_maps_give_back_what_they_were_made_of():
     dense = np.zeros((2, 3, 4), np.float32)
     dense[0, 1, 2], dense[1, 2, 3] = 0.25, 7.0
-    sparse = Sparse.of(dense)
+    sparse = SparseMap.of(dense)
     assert np.array_equal(sparse.dense(), dense) and sparse.index.tolist() == [6, 23]
-    empty = Sparse.of(np.zeros((1, 2, 2), np.float32))
+    empty = SparseMap.of(np.zeros((1, 2, 2), np.float32))
     assert not len(empty.index) and not empty.dense().any()
 
 
@@ -47,7 +48,7 @@ def test_maps_become_scores_of_kept_events_alone_and_the_highest_where_windows_o
     first, second = np.zeros((2, 2, 2, 3), np.float32)
     first[0, 0, 0], first[1, 0, 0] = 1.0, 2.0
     second[0, 0, 0], second[1, 1, 2] = 5.0, 4.0
-    response = from_maps(v, [Sparse.of(first), Sparse.of(second)])
+    response = from_maps(v, [SparseMap.of(first), SparseMap.of(second)])
     assert response.scores.tolist() == [1.0, 5.0, 0.0, 4.0]
 
 
@@ -71,12 +72,12 @@ def test_a_stored_view_is_the_recording_as_it_was_framed(tmp_path):
     events["x"], events["y"], events["p"] = rng.integers(0, 6, 300), rng.integers(0, 4, 300), rng.integers(0, 2, 300)
     recording = Recording(events, SENSOR, None, "r", "made up")
     chain = [{"name": "RefractoryPeriod", "delta": 20}]
-    kept, stored = apply(events, build(chain, SENSOR))
+    kept, passed = apply(events, build(chain, SENSOR))
     windows = frame(kept, SENSOR, SPEC, origin_us=int(events["t"][0]))
     with FramesWriter(tmp_path / "frames.zarr", SPEC) as writer:
-        writer.add(recording, windows, stored, estimate(windows.frames), "test")
-    v = stored_view(Frames.open(tmp_path / "frames.zarr"), 0)
-    assert np.array_equal(v.events, events) and np.array_equal(v.kept, stored) and not v.kept.all()
+        writer.add(recording, windows, passed, estimate(windows.frames), "test")
+    v = stored(Frames.open(tmp_path / "frames.zarr"), 0)
+    assert np.array_equal(v.events, events) and np.array_equal(v.kept, passed) and not v.kept.all()
     seen = list(v.windows())
     assert [start for start, _, _ in seen] == v.start_us.tolist() == windows.start_us.tolist()
     for (start, frames, _), dense in zip(seen, windows.frames, strict=True):
@@ -86,7 +87,7 @@ def test_a_stored_view_is_the_recording_as_it_was_framed(tmp_path):
 
     changes = {"data.n_timesteps": 2, "data.timestep_ms": 0.01, "data.input_height": 2, "data.input_width": 3}
     cfg = load_config("demo", {**changes, "data.window_overlap": 0.5, "data.normalize": True, "data.transforms": chain})
-    own = view_of(cfg, recording)
+    own = windowed(recording, cfg.data)
     assert own.spec == SPEC and np.array_equal(own.kept, v.kept) and np.array_equal(own.start_us, v.start_us)
     for (start, frames, rates), (was, stored_frames, stored_rates) in zip(own.windows(), seen, strict=True):
         assert start == was and np.array_equal(rates, stored_rates)

@@ -1,33 +1,36 @@
-"""What a detector may see of a recording, and what it answers. Labels are in neither."""
+"""From a recording to framed windows, without its labels: the one place in which recordings are cut."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikeseg.core.sparse import EventLists, Sparse
-from spikeseg.data.frames.framing import FrameSpec, pixels, starts
+from spikeseg.core.sparse import SparseFrames
+
+from . import transforms
+from .frames.background import Background
+from .frames.framing import FrameSpec, listed_blocks, pixels, starts
 
 if TYPE_CHECKING:
-    from spikeseg.data.store.frames import Frames
+    from spikeseg.config.sections import DataConfig
 
-    from .objects import Slice
-    from .tracked import Found
+    from .recording import Recording
+    from .store.frames import Frames
 
-BLOCK = 16
-"""Windows read from the cache at a time."""
+AT_ONCE = 16
+"""Windows cut, read from the cache, or encoded together: which changes no result."""
 
-Windows = Iterator[tuple[int, EventLists, np.ndarray]]
+Windows = Iterator[tuple[int, SparseFrames, np.ndarray]]
 """Start in µs, frames (one sample) and background rates (2, hb, wb) of one window after the other."""
 
 
 @dataclass(frozen=True)
-class View:
-    """A recording as a detector sees it.
+class WindowedRecording:
+    """A recording as a detector sees it: its events, and its windows of frames.
 
     Attributes:
         name: of the recording.
@@ -61,7 +64,7 @@ class View:
     def look_up(self, start_us: int, cells: np.ndarray, chosen: np.ndarray, out: np.ndarray) -> None:
         """Raise `out` (n,), at the chosen events of a window (bool (n,)), to what cells (T * H * W,) hold at their steps and
         pixels, where that is higher."""
-        from .event_scores_kernels import look_up
+        from .windows_kernels import look_up
 
         t, pixel = self._placed
         first, last = np.searchsorted(t, (start_us, start_us + self.spec.window_us))
@@ -81,60 +84,45 @@ class View:
         return np.ascontiguousarray(self.events["t"]), pixels(self.events, self.sensor_size, self.spec)
 
 
-def stored_view(frames: Frames, r: int) -> View:
+def frame_spec(data: DataConfig) -> FrameSpec:
+    """How the configuration cuts events into frames."""
+    return FrameSpec(
+        n_timesteps=data.n_timesteps,
+        timestep_us=round(data.timestep_ms * 1000),
+        height=data.input_height,
+        width=data.input_width,
+        overlap=data.window_overlap,
+        normalize=data.normalize,
+    )
+
+
+def windowed(recording: Recording, data: DataConfig) -> WindowedRecording:
+    """A recording as the configuration transforms and frames it; its windows can be gone through again and again.
+
+    Windows count from the recording's first event, whether or not the transforms keep it."""
+    spec, size = frame_spec(data), recording.sensor_size
+    events, kept = transforms.apply(recording.events, transforms.build(list(data.transforms), size))
+    origin = int(recording.events["t"][0]) if len(recording.events) else None
+
+    def windows() -> Windows:
+        estimator = Background()
+        for start_us, part in listed_blocks(events, size, spec, count=AT_ONCE, origin_us=origin):
+            yield from zip(start_us.tolist(), part.each(), estimator.update_listed(part), strict=True)
+
+    start_us = starts(events, spec, origin)
+    return WindowedRecording(recording.name, recording.events, kept, size, spec, start_us, windows)
+
+
+def stored(frames: Frames, r: int) -> WindowedRecording:
     """Recording r of the cache; its windows are read in blocks."""
     from spikeseg.ops.cpu.inference_kernels import listed
 
     info, events, kept = frames.recordings[r], frames.events(r), frames.kept(r)
 
     def windows() -> Windows:
-        for first in range(0, info.n_windows, BLOCK):
-            start_us, block, rates = frames.read(r, range(first, min(first + BLOCK, info.n_windows)))
+        for first in range(0, info.n_windows, AT_ONCE):
+            start_us, block, rates = frames.read(r, range(first, min(first + AT_ONCE, info.n_windows)))
             yield from zip(start_us.tolist(), listed(block).each(), rates, strict=True)
 
     start_us = starts(events[kept], frames.spec, info.t_start)
-    return View(info.name, events, kept, info.sensor_size, frames.spec, start_us, windows)
-
-
-@dataclass(frozen=True)
-class Response:
-    """A detector's answer to one recording.
-
-    Attributes:
-        scores: float64 (n,) >= 0, one per event; 0 for those that the detector did not get to see or did not react to.
-        maps: one per window, of what lights up by step and pixel of the frame.
-        found: its tracked objects, where it tracks; the scores are then theirs.
-        saliency: float64 (n,), the maps' value at each event, where the scores are something else.
-        slices: per window its objects in slices of time, where they are more than connected blobs of the maps.
-        places: per window float64 (m, 2), x, y of its objects in sensor pixels, where the detector lists them itself.
-    """
-
-    scores: np.ndarray
-    maps: Sequence[Sparse]
-    found: Found | None = None
-    saliency: np.ndarray | None = None
-    slices: Sequence[Sequence[Slice]] | None = None
-    places: Sequence[np.ndarray] | None = None
-
-
-def from_scores(view: View, scores: np.ndarray) -> Response:
-    """The response of a detector that scores events: its maps hold the highest score of each step and pixel."""
-    maps = []
-    for start in view.start_us.tolist():
-        events, flat = view.located(start)
-        index, inverse = np.unique(flat, return_inverse=True)
-        value = np.zeros(len(index), np.float32)
-        np.maximum.at(value, inverse, scores[events])
-        maps.append(Sparse(view.shape, index, value))
-    return Response(scores, maps)
-
-
-def from_maps(view: View, maps: Sequence[Sparse]) -> Response:
-    """The response of a detector that lights up pixels: an event's score is the value at its step and pixel, the highest
-    where windows overlap."""
-    scores, dense = np.zeros(len(view.events)), np.zeros(int(np.prod(view.shape)), np.float32)
-    for start, lit in zip(view.start_us.tolist(), maps, strict=True):
-        dense[lit.index] = lit.value
-        view.look_up(start, dense, view.kept, scores)
-        dense[lit.index] = 0.0
-    return Response(scores, maps)
+    return WindowedRecording(info.name, events, kept, info.sensor_size, frames.spec, start_us, windows)
