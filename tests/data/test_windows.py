@@ -10,7 +10,7 @@ from spikeseg.data.frames.framing import FrameSpec, frame, starts
 from spikeseg.data.recording import EVENT_DTYPE, Recording
 from spikeseg.data.store.frames import Frames, FramesWriter
 from spikeseg.data.transforms import apply, build
-from spikeseg.data.windows import WindowedRecording, windowed
+from spikeseg.data.windows import WindowedRecording, stored, windowed
 from spikeseg.detection.response import from_maps, from_scores
 
 SPEC = FrameSpec(n_timesteps=2, timestep_us=10, height=2, width=3, overlap=0.5)
