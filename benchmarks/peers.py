@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from spikeseg.core.grid import HALF_STEP, snap
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops.types import Layer, LearningState, TrainingRule
+from spikeseg.ops.types import Layer, LearningState, PlasticityForm, TrainingRule
 
 # -- training ---------------------------------------------------------------------------------------
 
@@ -39,7 +39,13 @@ class DenseLearner:
 
     def __init__(self, state: LearningState, rule: TrainingRule, *, norse: bool = False, batched: bool = True) -> None:
         known = rule.mode in (LeakMode.NONE, LeakMode.SUBTRACTIVE) and rule.wta == "both" and rule.max_winners is None
-        if not known or rule.competition or rule.maps is None or rule.batch_size != 1:
+        if (
+            not known
+            or rule.plasticity.form is PlasticityForm.CUSTOM
+            or rule.competition
+            or rule.maps is None
+            or rule.batch_size != 1
+        ):
             raise ValueError("this learner knows the demo's rule alone")
         self.state, self.rule, self.norse, self.batched = state, rule, norse, batched
 
@@ -47,7 +53,7 @@ class DenseLearner:
         """Learn from one sample (T, C, H, W) float32; -> its winners (step, map, row, column)."""
         with torch.inference_mode():
             winners = self._winners(spikes)
-            self._strengthen(spikes, winners)
+            self._apply_stdp(spikes, winners)
             self._adapt(winners)
         return winners
 
@@ -91,10 +97,10 @@ class DenseLearner:
 
         return step
 
-    def _strengthen(self, spikes: Tensor, winners: list[tuple[int, int, int, int]]) -> None:
+    def _apply_stdp(self, spikes: Tensor, winners: list[tuple[int, int, int, int]]) -> None:
         if not winners:
             return
-        rule, steps = self.rule, len(spikes)
+        steps = len(spikes)
         kernel = self.state.weight.shape[-1]
         at = torch.arange(steps, dtype=spikes.dtype)[:, None, None, None]
         first = torch.where(spikes > 0, at, float(steps)).amin(0)
@@ -103,9 +109,10 @@ class DenseLearner:
         t, maps, rows, columns = torch.tensor(winners).T
         fields = padded.unfold(1, kernel, 1).unfold(2, kernel, 1)[:, rows, columns].transpose(0, 1)  # (n, C, K, K)
         w = self.state.weight[maps]
-        rate = torch.where(fields <= t[:, None, None, None], rule.lr_plus, -rule.lr_minus)
-        w = w + (rate * (w * (1 - w)) if rule.soft_bounds else rate)
-        self.state.weight[maps] = w.clamp_(rule.weight_min, rule.weight_max)
+        stdp = self.rule.plasticity
+        rate = torch.where(fields <= t[:, None, None, None], stdp.lr_plus, -stdp.lr_minus)
+        w = w + (rate * (w * (1 - w)) if stdp.form is PlasticityForm.MULTIPLICATIVE else rate)
+        self.state.weight[maps] = w.clamp_(stdp.weight_min, stdp.weight_max)
 
     def _adapt(self, winners: list[tuple[int, int, int, int]]) -> None:
         maps, theta = self.rule.maps, self.state.theta

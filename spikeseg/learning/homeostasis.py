@@ -29,7 +29,9 @@ def recover(state: LearningState, rule: TrainingRule, boost: float, generator: t
     dead = state.dead(rule)
     for m in dead.nonzero()[:, 0].tolist():
         noise = torch.randn(state.weight[m].shape, generator=generator) * boost
-        state.weight[m] = (state.weight[m] + noise.to(state.weight.device)).clamp(rule.weight_min, rule.weight_max)
+        state.weight[m] = (state.weight[m] + noise.to(state.weight.device)).clamp(
+            rule.plasticity.weight_min, rule.plasticity.weight_max
+        )
         state.theta[m] = 0.0 if rule.maps is None else rule.maps.rest
         state.recent_wins[m] = state.seen[m] = 0
     return int(dead.sum())

@@ -18,6 +18,7 @@ from spikeseg.ops import backend as ops_backend
 from spikeseg.ops.types import LearningState, TrainingRule
 
 from .convergence import convergence_index, near_duplicates
+from .rules import plasticity
 
 
 class LayerResult(NamedTuple):
@@ -102,11 +103,7 @@ def _rule(cfg: Config, layer: int, rate: float, mode: str, winners: int) -> Trai
         mode=LeakMode.NONE,
         leak=0.0,
         base=cfg.images.thresholds[layer],
-        lr_plus=rate,
-        lr_minus=rate * cfg.stdp.lr_minus / cfg.stdp.lr_plus,
-        weight_min=cfg.stdp.weight_min,
-        weight_max=cfg.stdp.weight_max,
-        soft_bounds=cfg.stdp.use_soft_bounds,
+        plasticity=plasticity(cfg.stdp)._replace(lr_plus=rate, lr_minus=rate * cfg.stdp.lr_minus / cfg.stdp.lr_plus),
         wta=mode,
         radius=cfg.images.radii[layer],
         max_winners=winners,

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from spikeseg.config.sections import HomeostasisConfig, WTAConfig
-from spikeseg.ops.types import MapHomeostasis, NeuronHomeostasis
+from spikeseg.config.sections import HomeostasisConfig, STDPConfig, WTAConfig
+from spikeseg.ops.types import MapHomeostasis, NeuronHomeostasis, Plasticity, PlasticityForm
+
+
+def plasticity(config: STDPConfig) -> Plasticity:
+    """The section `stdp` in numbers."""
+    form = PlasticityForm.MULTIPLICATIVE if config.use_soft_bounds else PlasticityForm.ADDITIVE
+    return Plasticity(form, config.lr_plus, config.lr_minus, config.weight_min, config.weight_max)
 
 
 def map_rule(config: HomeostasisConfig) -> MapHomeostasis | None:

@@ -9,6 +9,7 @@ from spikeseg.config.sections import ConvergenceConfig, STDPConfig
 from spikeseg.ops.reference import layers as ops
 
 from .convergence import convergence_index
+from .rules import plasticity
 
 C_L_THRESHOLD = ConvergenceConfig().c_l_threshold
 
@@ -54,17 +55,7 @@ class STDPLearner:
                 where silent.
             winners: (n, 4) int64 rows (step, map, row, column), applied in order.
         """
-        c = self.config
-        ops.stdp_update(
-            weight,
-            pre_spike_times,
-            winners,
-            lr_plus=c.lr_plus,
-            lr_minus=c.lr_minus,
-            weight_min=c.weight_min,
-            weight_max=c.weight_max,
-            soft_bounds=c.use_soft_bounds,
-        )
+        ops.stdp_update(weight, pre_spike_times, winners, plasticity(self.config))
 
     def update_weights_for_winner(
         self,

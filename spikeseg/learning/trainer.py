@@ -22,7 +22,7 @@ from spikeseg.ops.types import LearningState, TrainingRule
 
 from .convergence import Convergence, convergence_index, near_duplicates
 from .homeostasis import recover
-from .rules import competition_rule, map_rule
+from .rules import competition_rule, map_rule, plasticity
 
 
 class LayerTrainer:
@@ -57,11 +57,7 @@ class LayerTrainer:
             mode=self.layer.mode,
             leak=self.layer.leak,
             base=model.config.thresholds[LAYERS.index(layer)],
-            lr_plus=stdp.lr_plus,
-            lr_minus=stdp.lr_minus,
-            weight_min=stdp.weight_min,
-            weight_max=stdp.weight_max,
-            soft_bounds=stdp.use_soft_bounds,
+            plasticity=plasticity(stdp),
             wta=wta.mode.value,
             radius=wta.local_radius,
             max_winners=wta.max_winners,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -118,13 +120,45 @@ class MapHomeostasis(NamedTuple):
     top: float
 
 
+class PlasticityForm(IntEnum):
+    """How a weight depends on itself when it changes."""
+
+    MULTIPLICATIVE = 0
+    """Soft bounds: ``w + rate * (w * (1 - w))``."""
+    ADDITIVE = 1
+    """``w + rate``."""
+    CUSTOM = 2
+    """As `Plasticity.update` says."""
+
+
+class Plasticity(NamedTuple):
+    """What STDP makes of the weights of a map that won; the result is clamped to weight_min..weight_max.
+
+    Attributes:
+        form: how the change depends on the weight.
+        lr_plus: rate of a synapse whose input fired at or before the winner.
+        lr_minus: rate, as a positive number, of every other synapse: its input fired later, never, or lies outside the frame.
+        weight_min, weight_max: bounds of the weights.
+        update: the rule of `PlasticityForm.CUSTOM`, and of that form alone. It takes the map's weights (C_in, K, K) float32 and
+            ``early``, bool of the same shape (whether each synapse's input fired at or before the winner), both on the network's
+            device, returns the new weights and changes neither argument.
+    """
+
+    form: PlasticityForm
+    lr_plus: float
+    lr_minus: float
+    weight_min: float
+    weight_max: float
+    update: Callable[[Tensor, Tensor], Tensor] | None = None
+
+
 class TrainingRule(NamedTuple):
     """Everything that decides how a layer learns, in plain numbers.
 
     Attributes:
         mode, leak: the membrane; leak on the grid.
         base: threshold to which theta is added.
-        lr_plus, lr_minus, weight_min, weight_max, soft_bounds: STDP.
+        plasticity: how winners' weights change.
         wta, radius, max_winners: winner-take-all, see `select_winners`.
         competition: homeostasis per neuron, or None.
         maps: homeostasis per map, or None.
@@ -136,11 +170,7 @@ class TrainingRule(NamedTuple):
     mode: LeakMode
     leak: float
     base: float
-    lr_plus: float
-    lr_minus: float
-    weight_min: float
-    weight_max: float
-    soft_bounds: bool
+    plasticity: Plasticity
     wta: str
     radius: int
     max_winners: int | None

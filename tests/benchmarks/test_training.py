@@ -9,13 +9,14 @@ import torch
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops import reference
-from spikeseg.ops.types import LearningState, MapHomeostasis, TrainingRule
+from spikeseg.ops.types import LearningState, MapHomeostasis, Plasticity, PlasticityForm, TrainingRule
 
 
 def rule(**changes):
     plain = TrainingRule(
-        mode=LeakMode.SUBTRACTIVE, leak=819 / 4096, base=1.0, lr_plus=0.04, lr_minus=0.03, weight_min=0.0, weight_max=1.0,
-        soft_bounds=True, wta="both", radius=1, max_winners=None, competition=None, maps=MapHomeostasis(1.0, 0.1, 20.0, 50.0),
+        mode=LeakMode.SUBTRACTIVE, leak=819 / 4096, base=1.0,
+        plasticity=Plasticity(PlasticityForm.MULTIPLICATIVE, 0.04, 0.03, 0.0, 1.0),
+        wta="both", radius=1, max_winners=None, competition=None, maps=MapHomeostasis(1.0, 0.1, 20.0, 50.0),
         dead_recovery=False, dead_threshold=0.01, dead_warmup=10, batch_size=1,
     )  # fmt: skip
     return plain._replace(**changes)
@@ -35,7 +36,12 @@ def spikes(samples=12, shape=(6, 2, 9, 7), density=0.05):
 @pytest.mark.parametrize("options", [{}, {"norse": True}, {"batched": False}, {"norse": True, "batched": False}])
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"mode": LeakMode.NONE, "leak": 0.0}, {"soft_bounds": False}, {"radius": 0}],
+    [
+        {},
+        {"mode": LeakMode.NONE, "leak": 0.0},
+        {"plasticity": Plasticity(PlasticityForm.ADDITIVE, 0.04, 0.03, 0.0, 1.0)},
+        {"radius": 0},
+    ],
     ids=["leak", "none", "additive", "radius 0"],
 )
 def test_dense_torch_learns_what_the_reference_does(script, options, changes):

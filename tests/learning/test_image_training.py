@@ -14,7 +14,7 @@ from spikeseg.learning import image_training
 from spikeseg.learning.image_training import learn
 from spikeseg.models.image_network import ImageNetwork
 from spikeseg.ops import reference
-from spikeseg.ops.types import LearningState, TrainingRule
+from spikeseg.ops.types import LearningState, Plasticity, PlasticityForm, TrainingRule
 
 
 def lists(samples=12, size=(9, 8), steps=5):
@@ -51,8 +51,9 @@ def test_the_same_weights_as_a_loop_by_hand():
     for n, image in enumerate(order):
         rate = min(0.03, 0.004 * 2 ** (n // 7))
         rule = TrainingRule(
-            mode=LeakMode.NONE, leak=0.0, base=2.5, lr_plus=rate, lr_minus=rate * 0.003 / 0.004, weight_min=0.0, weight_max=1.0,
-            soft_bounds=True, wta="both", radius=1, max_winners=3, competition=None, maps=None, dead_recovery=False,
+            mode=LeakMode.NONE, leak=0.0, base=2.5,
+            plasticity=Plasticity(PlasticityForm.MULTIPLICATIVE, rate, rate * 0.003 / 0.004, 0.0, 1.0),
+            wta="both", radius=1, max_winners=3, competition=None, maps=None, dead_recovery=False,
             dead_threshold=0.0, dead_warmup=1, batch_size=1,
         )  # fmt: skip
         reference.Training(state, rule).run(given, np.array([image]))
@@ -100,7 +101,7 @@ class Noted:
         return self
 
     def run(self, lists, order):
-        self.rates += [self.rule.lr_plus] * len(order)
+        self.rates += [self.rule.plasticity.lr_plus] * len(order)
         self.images += order.tolist()
         return len(order)
 
@@ -121,7 +122,7 @@ def test_rates_double_until_they_are_at_their_cap(noted, growth, check, most):
     cfg, shown = settings(growth_every=growth, max_images=most, lr_plus_max=0.05, convergence={"check_interval": check}), []
     told = learn(fresh(cfg), lists(), cfg, 0, shown=shown.append)
     assert noted.rates == [min(0.05, 0.004 * 2 ** (n // growth)) for n in range(most)]
-    assert all(rule.lr_minus == pytest.approx(0.75 * rule.lr_plus, rel=1e-12) for rule in noted.rules)
+    assert all(rule.plasticity.lr_minus == pytest.approx(0.75 * rule.plasticity.lr_plus, rel=1e-12) for rule in noted.rules)
     assert told.images == sum(shown) == most and all(shown) and told.stopped == f"max_images = {most} reached"
     passes = [noted.images[first : first + 12] for first in range(0, most, 12)]
     assert all(sorted(one) == list(range(12)) for one in passes if len(one) == 12)

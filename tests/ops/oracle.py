@@ -78,10 +78,10 @@ def learn(weight, spikes, winners, rule):
         half = weight.shape[-1] // 2
         padded = np.pad(silent_late, ((0, 0), (half, half), (half, half)), constant_values=10**6)
         early = padded[:, y : y + weight.shape[-1], x : x + weight.shape[-1]] <= t
-        rate = np.where(early, F(rule.lr_plus), F(-rule.lr_minus)).astype(F)
+        rate = np.where(early, F(rule.plasticity.lr_plus), F(-rule.plasticity.lr_minus)).astype(F)
         w = weight[m]
-        w = w + rate * (w * (F(1) - w)) if rule.soft_bounds else w + rate
-        weight[m] = np.minimum(np.maximum(w, F(rule.weight_min)), F(rule.weight_max))
+        w = w + rate * (w * (F(1) - w)) if rule.plasticity.form.name == "MULTIPLICATIVE" else w + rate
+        weight[m] = np.minimum(np.maximum(w, F(rule.plasticity.weight_min)), F(rule.plasticity.weight_max))
 
 
 def train(samples, weight, rule, theta):

@@ -13,7 +13,15 @@ from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops import cpu, reference
 from spikeseg.ops.cpu import memory as cpu_memory
-from spikeseg.ops.types import WTA_MODES, LearningState, MapHomeostasis, NeuronHomeostasis, TrainingRule
+from spikeseg.ops.types import (
+    WTA_MODES,
+    LearningState,
+    MapHomeostasis,
+    NeuronHomeostasis,
+    Plasticity,
+    PlasticityForm,
+    TrainingRule,
+)
 
 MEMBRANES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 819 / 4096), (LeakMode.MULTIPLICATIVE, 3001 / 4096)]
 
@@ -21,17 +29,28 @@ MEMBRANES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 819 / 4096), (LeakMode
 def rule(**changes):
     numbers = {
         "mode": LeakMode.SUBTRACTIVE, "leak": 819 / 4096, "base": 1.0,
-        "lr_plus": 0.04, "lr_minus": 0.03, "weight_min": 0.0, "weight_max": 1.0, "soft_bounds": True,
         "wta": "both", "radius": 1, "max_winners": None, "competition": None, "maps": MapHomeostasis(0.5, 0.1, 50.0, 20.0),
         "dead_recovery": False, "dead_threshold": 0.3, "dead_warmup": 8, "batch_size": 1,
     }  # fmt: skip
+    stdp = {name: changes.pop(name) for name in Plasticity._fields if name in changes}
+    numbers["plasticity"] = Plasticity(PlasticityForm.MULTIPLICATIVE, 0.04, 0.03, 0.0, 1.0)._replace(**stdp)
     return TrainingRule(**numbers | changes)
+
+
+def soft_bound(stdp):
+    """A custom rule that is the multiplicative one, and changes neither of its arguments."""
+
+    def update(weights, early):
+        rate = torch.where(early, stdp.lr_plus, -stdp.lr_minus).to(weights.dtype)
+        return weights + rate * (weights * (1 - weights))
+
+    return stdp._replace(form=PlasticityForm.CUSTOM, update=update)
 
 
 def state(channels, maps, kernel, how, negative=False, ties=False):
     g = torch.Generator().manual_seed(maps)
     weight = torch.randn(maps, channels, kernel, kernel, generator=g) * 0.2 + (0.0 if negative else 0.6)
-    weight = weight.clamp(how.weight_min, how.weight_max)
+    weight = weight.clamp(how.plasticity.weight_min, how.plasticity.weight_max)
     if ties:
         weight = (weight * 4).round() / 4
     theta = torch.full((maps,), how.maps.rest if how.maps else 0.0)
@@ -54,7 +73,7 @@ def learned(backend, s, how, lists, order, piece=None):
         stops.append(done)
         if how.dead_recovery:
             dead = s.dead(how)
-            s.weight[dead] = (s.weight[dead] + 0.1).clamp(how.weight_min, how.weight_max)
+            s.weight[dead] = (s.weight[dead] + 0.1).clamp(how.plasticity.weight_min, how.plasticity.weight_max)
             s.recent_wins[dead] = s.seen[dead] = 0
     found = {name: getattr(s, name) for name in ("weight", "threshold", "theta", "wins", "recent_wins", "seen", "competition")}
     return found | ({} if piece else {"stops": stops})
@@ -72,7 +91,7 @@ rules = st.builds(
     lambda membrane, **changes: rule(mode=membrane[0], leak=membrane[1], **changes),
     st.sampled_from(MEMBRANES),
     base=st.sampled_from([0.0, 0.5, 2.0, 6.0]),
-    soft_bounds=st.booleans(),
+    form=st.sampled_from([PlasticityForm.MULTIPLICATIVE, PlasticityForm.ADDITIVE]),
     wta=st.sampled_from(WTA_MODES),
     radius=st.integers(0, 3),
     max_winners=st.sampled_from([None, None, 1, 3]),
@@ -96,7 +115,7 @@ def test_cpu_equals_reference(shape, maps, kernel, how, ties, density, tile, see
         patch.setattr(cpu_memory, "TILE", tile)
         patch.setattr(cpu_memory, "SPARSE", 0.25 if seed % 2 else 1e9)
         found = [
-            learned(backend, state(shape[1], maps, kernel, how, how.weight_min < 0, ties), how, lists, order)
+            learned(backend, state(shape[1], maps, kernel, how, how.plasticity.weight_min < 0, ties), how, lists, order)
             for backend in (reference, cpu)
         ]
     assert_equal(*found)
@@ -108,10 +127,10 @@ def test_cpu_equals_reference(shape, maps, kernel, how, ties, density, tile, see
 def test_both_equal_the_oracle(shape, maps, kernel, how, ties, density):
     how = how._replace(dead_recovery=False, batch_size=1)
     dense = spikes(3, shape, density)
-    start = state(shape[1], maps, kernel, how, how.weight_min < 0, ties)
+    start = state(shape[1], maps, kernel, how, how.plasticity.weight_min < 0, ties)
     weight, threshold, theta, wins, competing = oracle.train(dense, start.weight.numpy(), how, start.theta.numpy())
     for backend in (reference, cpu):
-        s = state(shape[1], maps, kernel, how, how.weight_min < 0, ties)
+        s = state(shape[1], maps, kernel, how, how.plasticity.weight_min < 0, ties)
         got = learned(backend, s, how, SpikeLists.of(dense), np.arange(3))
         for name, want in (("weight", weight), ("threshold", threshold), ("theta", theta), ("wins", wins)):
             assert np.array_equal(got[name].numpy(), want), (backend.__name__, name)
@@ -139,7 +158,7 @@ def test_weights_and_thresholds_after_two_hundred_samples(mode, leak, wta):
 def test_rare_spikes_that_just_reach_the_threshold_and_saturated_weights(
     shape, maps, membrane, base, wta, density, negative, competition, plus, tile, seed
 ):
-    how = rule(mode=membrane[0], leak=membrane[1], base=base / 4, wta=wta, maps=None, soft_bounds=False, lr_plus=plus,
+    how = rule(mode=membrane[0], leak=membrane[1], base=base / 4, wta=wta, maps=None, form=PlasticityForm.ADDITIVE, lr_plus=plus,
                lr_minus=0.25, weight_min=-0.5 if negative else 0.0, competition=competition)  # fmt: skip
     dense = spikes(8, shape, density, seed)
     with pytest.MonkeyPatch.context() as patch:
@@ -281,6 +300,61 @@ def test_neurons_that_fire_in_every_step_leave_no_room():
     assert not any(fitted)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(shape=shapes, maps=st.integers(1, 5), kernel=st.sampled_from([1, 3]), how=rules, density=st.sampled_from([0.02, 0.1, 0.4]),
+       seed=st.integers(0, 9))  # fmt: skip
+def test_a_custom_rule_of_soft_bounds_learns_what_the_built_in_one_does(shape, maps, kernel, how, density, seed):
+    how = how._replace(plasticity=how.plasticity._replace(form=PlasticityForm.MULTIPLICATIVE))
+    custom = how._replace(plasticity=soft_bound(how.plasticity))
+    lists, order = SpikeLists.of(spikes(8, shape, density, seed)), np.random.default_rng(seed).integers(0, 8, 14)
+    built_in, *others = [
+        learned(backend, state(shape[1], maps, kernel, how, how.plasticity.weight_min < 0), used, lists, order)
+        for backend, used in ((cpu, how), (cpu, custom), (reference, custom))
+    ]
+    for other in others:
+        assert_equal(built_in, other)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("backend", [reference, cpu])
+def test_a_custom_rule_sees_every_winner_and_its_early_inputs(backend, batch_size):
+    calls = []
+
+    def halve(weights, early):
+        calls.append((weights.clone(), early.clone()))
+        return weights / 2 - 0.1 * early
+
+    how = rule(form=PlasticityForm.CUSTOM, update=halve, weight_min=0.2, base=0.5, batch_size=batch_size)
+    s = state(2, 4, 3, how)
+    before = s.weight.clone()
+    lists = SpikeLists.of(spikes(10, (6, 2, 7, 9), 0.1))
+    assert backend.Training(s, how).run(lists, np.arange(10)) == 10
+    assert len(calls) == int(s.wins.sum()) > 10
+    assert all(early.dtype == torch.bool and early.shape == weights.shape == (2, 3, 3) for weights, early in calls)
+    assert any(early.any() and not early.all() for _, early in calls)
+    assert torch.equal(calls[0][0], before[[torch.equal(calls[0][0], kernel) for kernel in before].index(True)])
+    assert s.weight.min() == np.float32(0.2) and (s.wins > 0).all()
+
+
+@pytest.mark.parametrize("backend", [reference, cpu])
+def test_a_custom_rule_without_its_function_is_refused(backend):
+    how = rule(form=PlasticityForm.CUSTOM, base=0.5)
+    with pytest.raises(ValueError, match=r"needs Plasticity.update"):
+        backend.Training(state(2, 4, 3, how), how).run(SpikeLists.of(spikes(1, (6, 2, 7, 9), 0.3)), np.arange(1))
+
+
+@pytest.mark.parametrize("backend", [reference, cpu])
+def test_stdp_by_a_custom_rule_of_soft_bounds_is_that_of_the_built_in_one(backend):
+    g = torch.Generator().manual_seed(3)
+    weight, pre = torch.rand(3, 2, 5, 5, generator=g), torch.randint(0, 6, (2, 6, 7), generator=g)
+    winners = torch.tensor([[1, 0, 0, 0], [2, 2, 5, 6], [4, 0, 3, 3]])
+    stdp = Plasticity(PlasticityForm.MULTIPLICATIVE, 0.3, 0.2, 0.1, 0.9)
+    built_in, custom = weight.clone(), weight.clone()
+    backend.stdp_update(built_in, pre, winners, stdp)
+    backend.stdp_update(custom, pre, winners, soft_bound(stdp))
+    assert torch.equal(built_in, custom) and not torch.equal(built_in, weight)
+
+
 @pytest.mark.parametrize("backend", [reference, cpu])
 def test_pieces_give_what_one_call_gives(backend):
     how = rule(competition=NeuronHomeostasis(0.1, 0.05, 1.0, 9.0))
@@ -347,7 +421,7 @@ def test_padding_and_silence_count_as_late(backend, silent):
     pre[0, 0, 0] = 1
     weight = torch.full((1, 1, 3, 3), 0.5)
     winners = torch.tensor([[1, 0, 0, 0]])
-    backend.stdp_update(weight, pre, winners, lr_plus=0.2, lr_minus=0.1, weight_min=0.0, weight_max=1.0, soft_bounds=False)
+    backend.stdp_update(weight, pre, winners, Plasticity(PlasticityForm.ADDITIVE, 0.2, 0.1, 0.0, 1.0))
     assert weight[0, 0, 1, 1] == np.float32(0.7)
     weight[0, 0, 1, 1] = 0.4
     assert (weight == 0.4).all()

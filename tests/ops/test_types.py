@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops.types import BlockThreshold, LearningState, NeuronHomeostasis, TrainingRule
+from spikeseg.ops.types import BlockThreshold, LearningState, NeuronHomeostasis, Plasticity, PlasticityForm, TrainingRule
 
 
 def rule(**changes):
     numbers = {
-        "mode": LeakMode.NONE, "leak": 0.0, "base": 1.0, "lr_plus": 0.04, "lr_minus": 0.03, "weight_min": 0.0, "weight_max": 1.0,
-        "soft_bounds": True, "wta": "both", "radius": 1, "max_winners": None, "competition": None, "maps": None,
+        "mode": LeakMode.NONE, "leak": 0.0, "base": 1.0,
+        "plasticity": Plasticity(PlasticityForm.MULTIPLICATIVE, 0.04, 0.03, 0.0, 1.0),
+        "wta": "both", "radius": 1, "max_winners": None, "competition": None, "maps": None,
         "dead_recovery": True, "dead_threshold": 0.25, "dead_warmup": 8, "batch_size": 1,
     }  # fmt: skip
     return TrainingRule(**numbers | changes)

@@ -14,8 +14,9 @@ from torch import Tensor
 from spikeseg.core.grid import SCALE
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
+from spikeseg.ops.reference import layers as reference
 from spikeseg.ops.reference.layers import SILENT, pooled_size
-from spikeseg.ops.types import WTA_MODES, LayerRun, LearningState, PoolRun, TrainingRule
+from spikeseg.ops.types import WTA_MODES, LayerRun, LearningState, Plasticity, PlasticityForm, PoolRun, TrainingRule
 
 from . import inference_kernels as cpu_inference
 from . import neuron_kernels as cpu_kernels
@@ -91,25 +92,24 @@ def _competition(mode: str, shape: Sequence[int], max_winners: int | None) -> tu
     return by_map, by_place, most if max_winners is None else min(most, max_winners)
 
 
-def stdp_update(
-    weight: Tensor,
-    pre_first: Tensor,
-    winners: Tensor,
-    *,
-    lr_plus: float,
-    lr_minus: float,
-    weight_min: float,
-    weight_max: float,
-    soft_bounds: bool,
-) -> None:
+def stdp_update(weight: Tensor, pre_first: Tensor, winners: Tensor, plasticity: Plasticity) -> None:
     """See `reference.stdp_update`; float32 weights."""
+    if plasticity.form is PlasticityForm.CUSTOM:
+        reference.stdp_update(weight, pre_first, winners, plasticity)
+        return
     changed = as_array(weight)
     first = pre_first if pre_first.is_floating_point() else pre_first.double()
     early = np.minimum(as_array(first, np.float64), SILENT).astype(np.int32)
-    rates, bounds = np.array([-lr_minus, lr_plus], np.float32), np.array([weight_min, weight_max], np.float32)
+    rates, bounds, form = _rates_and_bounds(plasticity)
     for t, m, row, column in winners.tolist():
-        cpu_training.strengthen(changed, m, row, column, min(t, SILENT - 1), early, rates, bounds, soft_bounds)
+        cpu_training.apply_stdp(changed, m, row, column, min(t, SILENT - 1), early, rates, bounds, form)
     weight.copy_(torch.from_numpy(changed))
+
+
+def _rates_and_bounds(plasticity: Plasticity) -> tuple[np.ndarray, np.ndarray, int]:
+    """As `training_kernels.apply_stdp` takes them."""
+    rates = np.array([-plasticity.lr_minus, plasticity.lr_plus], np.float32)
+    return rates, np.array([plasticity.weight_min, plasticity.weight_max], np.float32), int(plasticity.form)
 
 
 class Training:
@@ -124,10 +124,9 @@ class Training:
         self._stale = np.ones(maps, np.bool_)
         self._left = np.zeros(1, np.int64)
         self._wait, self._calm = np.zeros(1, np.int64), np.ones(1, np.bool_)
+        self._last = np.zeros(2, np.int64)
         self._numbers = (
-            np.array([-rule.lr_minus, rule.lr_plus], np.float32),
-            np.array([rule.weight_min, rule.weight_max], np.float32),
-            rule.soft_bounds,
+            *_rates_and_bounds(rule.plasticity),
             np.float32(rule.base),
             np.array([] if rule.maps is None else rule.maps, np.float32),
             np.array([] if rule.competition is None else rule.competition, np.float32),
@@ -151,7 +150,7 @@ class Training:
         most = int((lists.offsets[(order + 1) * steps] - lists.offsets[order * steps]).max(initial=0))
         m = scratch.membranes
         begin, columns, lines, _ = m.sorting(steps, most)
-        done: int = cpu_training.train(
+        given = (
             order, lists.offsets, lists.sites, steps,
             m.v, m.table, scratch.theta, scratch.patch, *m.fine, *m.whole, m.sparse_rate * steps, m.stamps, m.opened,
             *scratch.narrow, scratch.lifted, self._wait, self._calm, *m.dynamics,
@@ -159,8 +158,16 @@ class Training:
             scratch.won, scratch.inhibited, scratch.spent,
             thresholds, winners, limit, by_map, by_place, rule.radius,
             state.weight.numpy(), state.threshold.numpy(), state.theta.numpy(), state.wins.numpy(), state.recent_wins.numpy(),
-            state.seen.numpy(), self._stale, self._left, rule.batch_size, *self._numbers,
+            state.seen.numpy(), self._stale, self._left, self._last, rule.batch_size, *self._numbers,
         )  # fmt: skip
+        done = 0
+        while done < len(order):
+            done = cpu_training.train(done, *given)
+            if rule.plasticity.form is PlasticityForm.CUSTOM:
+                won = torch.from_numpy(winners[: self._last[cpu_training.WINNERS]])
+                reference.stdp_update(state.weight, torch.from_numpy(scratch.first_input), won, rule.plasticity)
+            if self._last[cpu_training.DEAD]:
+                break
         return done
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from spikeseg.core.compiled import compiled
+from spikeseg.ops.types import PlasticityForm
 
 from .neuron_kernels import (
     NEVER,
@@ -43,6 +44,9 @@ AGAIN = 16
 """Samples that are run in int32 after one that did not fit."""
 UNTOUCHED = -2
 """Where a row lies before its first input, see `run_row`."""
+WINNERS, DEAD = range(2)
+"""What `train` tells of the last sample: its winners, and whether a map was dead after it."""
+MULTIPLICATIVE_RULE, CUSTOM_RULE = int(PlasticityForm.MULTIPLICATIVE), int(PlasticityForm.CUSTOM)
 
 
 @compiled()
@@ -85,14 +89,15 @@ def candidates(v, theta, level, row, first, maps, half, keys, n_keys, later, cap
 
 
 @compiled()
-def strengthen(weight, m, row, column, t, first_input, rates, bounds, soft):
-    """STDP of one winner, in place: w + rate * (w * (1 - w)), clamped; float32 throughout.
+def apply_stdp(weight, m, row, column, t, first_input, rates, bounds, form):
+    """STDP of one winner, in place: w + rate * (w * (1 - w)), or w + rate, clamped; float32 throughout.
 
     Args:
         weight: float32 (C_out, C_in, K, K).
         first_input: int32 (C_in, H, W), step of each input's first spike, large where silent.
         rates: float32 (2,), of synapses that came late or never, and of those in time.
         bounds: float32 (2,).
+        form: `PlasticityForm` but CUSTOM.
     """
     channels, kernel = weight.shape[1], weight.shape[2]
     height, width = first_input.shape[1], first_input.shape[2]
@@ -107,7 +112,7 @@ def strengthen(weight, m, row, column, t, first_input, rates, bounds, soft):
                 if 0 <= y < height and 0 <= x < width and first_input[c, y, x] <= t:
                     rate = rates[1]
                 w = weight[m, c, ky, kx]
-                w = w + rate * (w * (one - w)) if soft else w + rate
+                w = w + rate * (w * (one - w)) if form == MULTIPLICATIVE_RULE else w + rate
                 weight[m, c, ky, kx] = min(max(w, bounds[0]), bounds[1])
 
 
@@ -310,24 +315,25 @@ def compete_capped(
 
 @compiled(allocates=True)
 def train(
-    order, offsets, sites, steps, v, table, theta, patch, fine, fine_of, whole, whole_of, sparse, stamps, opened,
+    begun, order, offsets, sites, steps, v, table, theta, patch, fine, fine_of, whole, whole_of, sparse, stamps, opened,
     narrow_v, narrow_table, below, patch_below, lifted, wait, calm,
     mode, leak, factor, begin, columns, lines, first_input, keys, n_keys, won, inhibited, spent, competing,
-    winners, limit, by_map, by_place, radius, weight, threshold, adaptive, wins, recent_wins, seen, stale, left, batch_size,
-    rates, bounds, soft, base, map_numbers, competition_numbers, dead_threshold, dead_warmup,
+    winners, limit, by_map, by_place, radius, weight, threshold, adaptive, wins, recent_wins, seen, stale, left, last, batch_size,
+    rates, bounds, form, base, map_numbers, competition_numbers, dead_threshold, dead_warmup,
 ):  # fmt: skip
-    """Learn from the samples of `order`; -> how many, fewer when a map is dead after the last of them (dead_warmup < 0: never).
+    """Learn from the samples of `order`, from number `begun` on; -> how many are learned then: all, or fewer when a map is dead
+    after the last of them (dead_warmup < 0: never), or one more, its weights left to the caller, where the rule is CUSTOM.
 
     fine, whole: tiles for samples of fewer and of more spikes than `sparse`.
     narrow_v, narrow_table, below, patch_below, lifted: see `compete_capped`. wait: int64 (1,), samples until it is tried again.
     calm: bool (1,), whether the sample before ended with places left for winners.
     stale: bool (maps,), whose weights have changed since they were tabulated. left: int64 (1,), samples of the batch in hand
-    still to come."""
+    still to come. last: int64 (2,), filled, see WINNERS."""
     maps = won.size
     half, width = table.shape[0] // 2, inhibited.shape[1]
     gains = np.empty(maps, np.int64)
     exciting = fitting = False
-    for n in range(order.size):
+    for n in range(begun, order.size):
         if left[0] == 0:
             for m in range(maps):
                 if stale[m]:
@@ -342,11 +348,11 @@ def train(
             left[0] = min(batch_size, order.size - n)
         at = order[n] * steps
         inside = offsets[at : at + steps + 1]
-        first, last = inside[0], inside[-1]
+        first, end = inside[0], inside[-1]
         n_winners = -1
         if fitting and wait[0] == 0:
             n_winners = compete_capped(
-                inside - first, sites[first:last], steps, AHEAD if calm[0] else 1, narrow_v, narrow_table, theta,
+                inside - first, sites[first:end], steps, AHEAD if calm[0] else 1, narrow_v, narrow_table, theta,
                 below, patch_below, lifted, leak, begin, columns, lines, first_input, keys, n_keys,
                 won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
             )  # fmt: skip
@@ -355,9 +361,9 @@ def train(
         else:
             wait[0] = max(0, wait[0] - 1)
         if n_winners < 0:
-            tiles, tile_of = (fine, fine_of) if last - first < sparse else (whole, whole_of)
+            tiles, tile_of = (fine, fine_of) if end - first < sparse else (whole, whole_of)
             n_winners = compete(
-                inside - first, sites[first:last], steps, v, table, theta, patch, exciting, tiles, tile_of, stamps, opened,
+                inside - first, sites[first:end], steps, v, table, theta, patch, exciting, tiles, tile_of, stamps, opened,
                 mode, leak, factor, restless(theta, mode, leak, factor), begin, columns, lines,
                 first_input, keys, n_keys, won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
             )  # fmt: skip
@@ -366,7 +372,8 @@ def train(
         gains[:] = 0
         for k in range(n_winners):
             m = winners[k, 1]
-            strengthen(weight, m, winners[k, 2], winners[k, 3], winners[k, 0], first_input, rates, bounds, soft)
+            if form != CUSTOM_RULE:
+                apply_stdp(weight, m, winners[k, 2], winners[k, 3], winners[k, 0], first_input, rates, bounds, form)
             stale[m] = True
             gains[m] += 1
         if competing.size:
@@ -379,6 +386,7 @@ def train(
             if 0 <= dead_warmup <= seen[m]:
                 dead = dead or np.float32(recent_wins[m]) < dead_threshold * np.float32(seen[m])
         adapt_maps(adaptive, threshold, base, gains, map_numbers)
-        if dead:
+        last[WINNERS], last[DEAD] = n_winners, dead
+        if dead or form == CUSTOM_RULE:
             return n + 1
     return order.size

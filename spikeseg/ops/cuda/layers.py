@@ -11,8 +11,9 @@ from torch import Tensor
 
 from spikeseg.core.grid import SCALE
 from spikeseg.core.neurons import LeakMode
+from spikeseg.ops.reference import layers as reference
 from spikeseg.ops.reference.layers import SILENT, pooled_size
-from spikeseg.ops.types import WTA_MODES, LayerRun, PoolRun
+from spikeseg.ops.types import WTA_MODES, LayerRun, Plasticity, PlasticityForm, PoolRun
 
 from . import neuron_kernels as cuda_kernels
 from . import training_kernels as cuda_training
@@ -32,7 +33,7 @@ from .memory import (
     tabulated,
     weight_parts,
 )
-from .training import SIDE, select_options, selection
+from .training import SIDE, select_options, selection, winner_rows
 
 ROWS = 64
 MOST_STEPS, MOST_NEURONS = 2**9, 2**28
@@ -113,38 +114,27 @@ def select_winners(
         cuda_training.select[(1,)](
             tiles, best, winners, found, cursor, 0, len(tiles), cols, height, width, radius, limit, **options
         )  # fmt: skip
-    taken = winners[: maps if options["BY_MAP"] else int(found)]
-    taken = taken[taken != cuda_kernels.NONE.value].sort().values
-    address = taken & cuda_kernels.ADDRESS_MASK.value
-    step = taken >> cuda_kernels.ADDRESS_BITS.value + cuda_kernels.HEIGHT_BITS.value
-    return torch.stack((step, address // (height * width), address // width % height, address % width), 1)
+    return winner_rows(winners[: maps if options["BY_MAP"] else int(found)], (height, width))
 
 
-def stdp_update(
-    weight: Tensor,
-    pre_first: Tensor,
-    winners: Tensor,
-    *,
-    lr_plus: float,
-    lr_minus: float,
-    weight_min: float,
-    weight_max: float,
-    soft_bounds: bool,
-) -> None:
+def stdp_update(weight: Tensor, pre_first: Tensor, winners: Tensor, plasticity: Plasticity) -> None:
     """See `reference.stdp_update`; float32 weights."""
     if weight.dtype != torch.float32:
         raise ValueError(f"this backend learns float32 weights, not {weight.dtype}")
     if not len(winners):
         return
+    if plasticity.form is PlasticityForm.CUSTOM:
+        reference.stdp_update(weight, pre_first, winners, plasticity)
+        return
     geometry = Geometry.of(weight, (pre_first.shape[-2], pre_first.shape[-1]))
     first = torch.ceil(pre_first.double()).clamp(max=SILENT).to(torch.int32)
     learned = weight.detach().contiguous()
     with launching_on(weight.device):
-        cuda_training.strengthen[(len(weight),)](
+        cuda_training.apply_stdp[(len(weight),)](
             learned, geometry.padded(first, NEVER), geometry.taps,
             winners.to(weight.device, torch.int32).contiguous(), len(winners),
-            torch.tensor([lr_plus, lr_minus, weight_min, weight_max], dtype=torch.float32, device=weight.device),
-            geometry.row, weight[0].numel(), SOFT=soft_bounds, BLOCK=min(1024, power_of_two(weight[0].numel())),
+            torch.tensor(plasticity[1:5], dtype=torch.float32, device=weight.device),
+            geometry.row, weight[0].numel(), FORM=int(plasticity.form), BLOCK=min(1024, power_of_two(weight[0].numel())),
             **EXACT,
         )  # fmt: skip
     weight.detach().copy_(learned)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.types import LearningState, TrainingRule
+from spikeseg.ops.reference.layers import updated
+from spikeseg.ops.types import LearningState, PlasticityForm, TrainingRule
 
 from . import neuron_kernels as cuda_kernels
 from . import training_kernels as cuda_training
@@ -57,6 +58,15 @@ def selection(device: torch.device, limit: int, maps: int) -> tuple[Tensor, Tens
     return winners, torch.zeros(1, dtype=torch.int32, device=device)
 
 
+def winner_rows(keys: Tensor, size: tuple[int, int]) -> Tensor:
+    """Keys of winners among neurons of size (H, W), or NONE, as rows (step, map, row, column) in the order in which they won."""
+    height, width = size
+    keys = keys[keys != NONE].sort().values
+    address = keys & cuda_kernels.ADDRESS_MASK.value
+    step = keys >> cuda_kernels.ADDRESS_BITS.value + cuda_kernels.HEIGHT_BITS.value
+    return torch.stack((step, address // (height * width), address // width % height, address % width), 1)
+
+
 class Training:
     """The training step, sample after sample; see `reference.Training`. float32 weights, up to 32 steps.
 
@@ -71,7 +81,7 @@ class Training:
             raise ValueError("the cuda backend learns float32 weights in one piece")
         maps, device = len(weight), weight.device
         none = (0.0,) * 4
-        numbers = (rule.lr_plus, rule.lr_minus, rule.weight_min, rule.weight_max, rule.base, rule.dead_threshold)
+        numbers = (*rule.plasticity[1:5], rule.base, rule.dead_threshold)
         self._numbers = torch.tensor(
             [*numbers, *(rule.maps or none), *(rule.competition or none)], dtype=torch.float32, device=device
         )
@@ -79,7 +89,7 @@ class Training:
         self._theta = torch.zeros(maps, dtype=torch.float32, device=device)
         self._wins, self._recent, self._seen = (torch.zeros(maps, dtype=torch.int64, device=device) for _ in range(3))
         self._levels = levels(state.threshold, maps)
-        self._weights = tabulated(weight, weight_parts(weight, rule.weight_min, rule.weight_max))
+        self._weights = tabulated(weight, self._parts())
         self._left = 0  # samples still to come of a batch that was cut short: they see the weights that it began with
         self._lists: _Lists | None = None
         self._scratch: dict[tuple[int, ...], _Scratch] = {}
@@ -129,15 +139,20 @@ class Training:
             self._cursor[0] = base
             now = min(SLOTS, count - base)
             scratch.unpack(lists, order, now)
-            scratch.learn(now)
+            scratch.learn(base, now)
             if self.rule.dead_recovery and int(self._cursor[2]) < count:
                 break
         return int(self._cursor[2])
 
+    def _parts(self) -> int:
+        """Parts that hold the weights, whatever is learned."""
+        plasticity = self.rule.plasticity
+        return weight_parts(self.state.weight, plasticity.weight_min, plasticity.weight_max)
+
     def _refresh(self) -> None:
         """Weights and thresholds as the caller left them, unless a batch is to go on under its own."""
-        state, rule = self.state, self.rule
-        parts = weight_parts(state.weight, rule.weight_min, rule.weight_max)
+        state = self.state
+        parts = self._parts()
         if parts > self._weights.shape[1]:
             if self._left:
                 raise ValueError("weights of 4 and more cannot come in within a batch that began with smaller ones")
@@ -216,8 +231,17 @@ class _Scratch:
             STEPS=self._steps, BLOCK=512, **EXACT,
         )  # fmt: skip
 
-    def learn(self, count: int) -> None:
-        """Learn from the first `count` slots; on a GPU all are launched, and those behind the end do nothing."""
+    def learn(self, base: int, count: int) -> None:
+        """Learn from the first `count` slots, of which the first is position `base` of the order; on a GPU all are launched, and
+        those behind the end do nothing. With a custom rule there is no graph: its update runs in torch after each sample.
+        """
+        if self._training.rule.plasticity.form is PlasticityForm.CUSTOM:
+            for slot in range(count):
+                self._launch(slot)
+                self._update(slot, base + slot)
+                if int(self._training._cursor[2]) <= base + slot:
+                    break
+            return
         if not self.graphs:
             for slot in range(count):
                 self._launch(slot)
@@ -240,6 +264,19 @@ class _Scratch:
             for slot in range(SLOTS):
                 self._launch(slot)
         return graph
+
+    def _update(self, slot: int, position: int) -> None:
+        """A custom rule's part of a sample, after its launches: new weights of the winners and, behind a batch, of the table."""
+        training, geometry = self._training, self._geometry
+        weight, rule = training.state.weight, training.rule
+        keys = self._winners[: len(weight) if self._options["BY_MAP"] else int(self._found)]
+        taps = geometry.taps[: weight[0].numel()].long()
+        for t, m, row, column in winner_rows(keys, (geometry.height, geometry.width)).tolist():
+            words = self._words[slot, row * geometry.row + column + taps].long()
+            early = (words & (2 << t) - 1) != 0  # any step up to t
+            weight[m] = updated(weight[m], early.reshape(weight[m].shape), rule.plasticity)
+        if (position + 1 + int(training._cursor[3])) % rule.batch_size == 0:
+            training._weights.copy_(tabulated(weight, training._weights.shape[1]))
 
     def _launch(self, slot: int) -> None:
         training, geometry = self._training, self._geometry
@@ -267,8 +304,8 @@ class _Scratch:
             training._numbers, state.threshold, training._theta, training._levels,
             training._wins, training._recent, training._seen, self.competing,
             geometry.sites, geometry.row, geometry.height, geometry.width, synapses, rule.dead_warmup, rule.batch_size,
-            BY_MAP=by_map, SOFT=rule.soft_bounds, MAP_RULE=rule.maps is not None, COMPETITION=rule.competition is not None,
-            RECOVERY=rule.dead_recovery, WEIGHT_PARTS=parts, MAPS=room, BLOCK=block,
+            BY_MAP=by_map, FORM=int(rule.plasticity.form), MAP_RULE=rule.maps is not None,
+            COMPETITION=rule.competition is not None, RECOVERY=rule.dead_recovery, WEIGHT_PARTS=parts, MAPS=room, BLOCK=block,
             **EXACT,
         )  # fmt: skip
 

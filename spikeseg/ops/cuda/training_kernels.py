@@ -3,7 +3,7 @@
 Everything stays on the device. A launch belongs to a slot; the cursor says which position in the order that is, and whether there
 is anything to do: behind the end, or behind a sample after which a map was dead, a launch does nothing.
 
-Floating point is float32 in the order of operations of `reference`; every launch of `learn` and `strengthen` needs
+Floating point is float32 in the order of operations of `reference`; every launch of `learn` and `apply_stdp` needs
 ``enable_fp_fusion=False``, or a multiplication and an addition would be contracted into one rounding.
 """
 
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import triton
 import triton.language as tl
+
+from spikeseg.ops.types import PlasticityForm
 
 from .neuron_kernels import (
     ADDRESS_BITS,
@@ -32,6 +34,8 @@ FIRST_BASE, DEAD = tl.constexpr(4), tl.constexpr(5)
 REST, PLUS, TAU, THETA_MAX = tl.constexpr(6), tl.constexpr(7), tl.constexpr(8), tl.constexpr(9)
 TARGET, LR, LOW, HIGH = tl.constexpr(10), tl.constexpr(11), tl.constexpr(12), tl.constexpr(13)
 """Fields of the rule's numbers, float32 on the device."""
+MULTIPLICATIVE_RULE = tl.constexpr(int(PlasticityForm.MULTIPLICATIVE))
+CUSTOM_RULE = tl.constexpr(int(PlasticityForm.CUSTOM))
 
 
 @triton.jit
@@ -136,10 +140,10 @@ def select(
 
 
 @triton.jit
-def changed(w, early, numbers, SOFT: tl.constexpr):
-    """A weight after STDP."""
+def changed(w, early, numbers, FORM: tl.constexpr):
+    """A weight after STDP; FORM: `PlasticityForm` but CUSTOM."""
     rate = tl.where(early, tl.load(numbers + LR_PLUS), -tl.load(numbers + LR_MINUS))
-    if SOFT:
+    if FORM == MULTIPLICATIVE_RULE:
         w = w + rate * (w * (1.0 - w))
     else:
         w = w + rate
@@ -150,7 +154,7 @@ def changed(w, early, numbers, SOFT: tl.constexpr):
 def learn(
     words, taps, weight, weights, winners, found, cursor, slot, numbers, threshold, theta, theta_units, wins, recent_wins, seen,
     competing, sample_size, width_padded, height, width, synapses, dead_warmup, batch_size,
-    BY_MAP: tl.constexpr, SOFT: tl.constexpr, MAP_RULE: tl.constexpr, COMPETITION: tl.constexpr, RECOVERY: tl.constexpr,
+    BY_MAP: tl.constexpr, FORM: tl.constexpr, MAP_RULE: tl.constexpr, COMPETITION: tl.constexpr, RECOVERY: tl.constexpr,
     WEIGHT_PARTS: tl.constexpr, MAPS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Training, third of three: STDP and homeostasis of map m, and what the next batch convolves with.
@@ -159,7 +163,8 @@ def learn(
     its thresholds of the competition.
 
     Args:
-        weight: float32 (maps, synapses), the master; weights: int8 (TAPS, WEIGHT_PARTS, MAPS), what convolves.
+        weight: float32 (maps, synapses), the master; weights: int8 (TAPS, WEIGHT_PARTS, MAPS), what convolves. Both are left to
+            the caller where FORM is CUSTOM.
         threshold, theta: float32 (maps,); theta_units: int32 (MAPS,), what is compared with.
         wins, recent_wins, seen: int64 (maps,).
     """
@@ -197,14 +202,15 @@ def learn(
         if (key != NONE) & (address // size == m):
             won += 1
             t = (key >> (ADDRESS_BITS + HEIGHT_BITS)).to(tl.int32)
-            place = address // width % height * width_padded + address % width
-            for i in range(0, synapses, BLOCK):
-                j = i + tl.arange(0, BLOCK)
-                bits = tl.load(source + place + tl.load(taps + j, mask=j < synapses, other=0))
-                early = (bits << (31 - t)) != 0  # any step up to t
-                w = tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0)
-                tl.store(weight + m * synapses + j, changed(w, early, numbers, SOFT), mask=j < synapses)
-            tl.debug_barrier()  # the next winner may read what another thread wrote
+            if FORM != CUSTOM_RULE:
+                place = address // width % height * width_padded + address % width
+                for i in range(0, synapses, BLOCK):
+                    j = i + tl.arange(0, BLOCK)
+                    bits = tl.load(source + place + tl.load(taps + j, mask=j < synapses, other=0))
+                    early = (bits << (31 - t)) != 0  # any step up to t
+                    w = tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0)
+                    tl.store(weight + m * synapses + j, changed(w, early, numbers, FORM), mask=j < synapses)
+                tl.debug_barrier()  # the next winner may read what another thread wrote
     total = tl.load(wins + m) + won
     recent = tl.load(recent_wins + m) + won
     samples = tl.load(seen + m) + 1
@@ -225,19 +231,20 @@ def learn(
             tl.store(cursor + HALT, position)  # the same from every map; this sample is learned to its end
     if (position + 1 + tl.load(cursor + PHASE)) % batch_size == 0:
         tl.store(theta_units + m, to_units(level))
-        for i in range(0, synapses, BLOCK):
-            j = i + tl.arange(0, BLOCK)
-            units = to_units(tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0))
-            for piece in tl.static_range(WEIGHT_PARTS):
-                cut = units >> (piece * PART_BITS)
-                if piece + 1 < WEIGHT_PARTS:
-                    cut = cut & PART_MASK
-                tl.store(weights + (j * WEIGHT_PARTS + piece) * MAPS + m, cut.to(tl.int8), mask=j < synapses)
+        if FORM != CUSTOM_RULE:
+            for i in range(0, synapses, BLOCK):
+                j = i + tl.arange(0, BLOCK)
+                units = to_units(tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0))
+                for piece in tl.static_range(WEIGHT_PARTS):
+                    cut = units >> (piece * PART_BITS)
+                    if piece + 1 < WEIGHT_PARTS:
+                        cut = cut & PART_MASK
+                    tl.store(weights + (j * WEIGHT_PARTS + piece) * MAPS + m, cut.to(tl.int8), mask=j < synapses)
 
 
 @triton.jit
-def strengthen(
-    weight, first_input, taps, winners, n_winners, numbers, width_padded, synapses, SOFT: tl.constexpr, BLOCK: tl.constexpr
+def apply_stdp(
+    weight, first_input, taps, winners, n_winners, numbers, width_padded, synapses, FORM: tl.constexpr, BLOCK: tl.constexpr
 ):
     """STDP of winners given one by one. Grid: (maps,).
 
@@ -254,5 +261,5 @@ def strengthen(
                 j = i + tl.arange(0, BLOCK)
                 early = tl.load(first_input + place + tl.load(taps + j, mask=j < synapses, other=0)) <= t
                 w = tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0)
-                tl.store(weight + m * synapses + j, changed(w, early, numbers, SOFT), mask=j < synapses)
+                tl.store(weight + m * synapses + j, changed(w, early, numbers, FORM), mask=j < synapses)
             tl.debug_barrier()  # the next winner may read what another thread wrote

@@ -25,6 +25,8 @@ from spikeseg.ops.types import (
     LearningState,
     MapHomeostasis,
     NeuronHomeostasis,
+    Plasticity,
+    PlasticityForm,
     PooledSpikes,
     PoolRun,
     TrainingRule,
@@ -195,37 +197,45 @@ def receptive_field(values: Tensor, row: int, column: int, kernel: int, fill: fl
     return padded[:, row : row + kernel, column : column + kernel]
 
 
-def stdp_update(
-    weight: Tensor,
-    pre_first: Tensor,
-    winners: Tensor,
-    *,
-    lr_plus: float,
-    lr_minus: float,
-    weight_min: float,
-    weight_max: float,
-    soft_bounds: bool,
-) -> None:
+def updated(weights: Tensor, early: Tensor, plasticity: Plasticity) -> Tensor:
+    """The weights of a winning map after STDP.
+
+    Args:
+        weights: (C_in, K, K).
+        early: bool, same shape, whether each synapse's input fired at or before the winner.
+        plasticity: the rule.
+
+    Raises:
+        ValueError: a custom rule without its function.
+    """
+    if plasticity.form is PlasticityForm.CUSTOM:
+        if plasticity.update is None:
+            raise ValueError("PlasticityForm.CUSTOM needs Plasticity.update, the function that returns the new weights")
+        changed = plasticity.update(weights, early)
+    else:
+        rate = torch.where(early, plasticity.lr_plus, -plasticity.lr_minus).to(weights.dtype)
+        changed = weights + (rate * (weights * (1 - weights)) if plasticity.form is PlasticityForm.MULTIPLICATIVE else rate)
+    return changed.clamp(plasticity.weight_min, plasticity.weight_max)
+
+
+def stdp_update(weight: Tensor, pre_first: Tensor, winners: Tensor, plasticity: Plasticity) -> None:
     """STDP on the winners' shared kernels, in place [Kheradpisheh 2018, eq. 3].
 
     A synapse whose input fired at or before the winner's step is strengthened; all others, those that never fired and the padding
-    included, are weakened: w += a * w(1-w) with soft bounds, w += a without, then clamped. Elementwise in the weight's own
-    precision, in this order of operations: ``w + a * (w * (1 - w))``.
+    included, are weakened: w += a * w(1-w) where the rule is multiplicative, w += a where it is additive, then clamped.
+    Elementwise in the weight's own precision, in this order of operations: ``w + a * (w * (1 - w))``.
 
     Args:
         weight: (C_out, C_in, K, K), changed in place.
         pre_first: first-spike steps of the layer's input (C_in, H, W); silent inputs hold n_steps (integers) or inf.
         winners: rows (step, map, row, column), applied in order.
+        plasticity: the rule.
     """
     kernel = weight.shape[-1]
     silent = torch.inf if pre_first.is_floating_point() else SILENT
     with torch.no_grad():
         for t, m, row, column in winners.tolist():
-            w = weight[m]
-            early = receptive_field(pre_first, row, column, kernel, silent) <= t
-            rate = torch.where(early, lr_plus, -lr_minus).to(w.dtype)
-            change = rate * (w * (1 - w)) if soft_bounds else rate
-            weight[m] = (w + change).clamp(weight_min, weight_max)
+            weight[m] = updated(weight[m], receptive_field(pre_first, row, column, kernel, silent) <= t, plasticity)
 
 
 def map_homeostasis(theta: Tensor, won: Tensor, rule: MapHomeostasis) -> None:
@@ -306,16 +316,7 @@ class Training:
         if competing is not None:
             first = torch.where(potential >= competing.to(potential), first, n_steps)
         winners = select_winners(first, potential, n_steps, mode=rule.wta, radius=rule.radius, max_winners=rule.max_winners)
-        stdp_update(
-            state.weight,
-            pre,
-            winners,
-            lr_plus=rule.lr_plus,
-            lr_minus=rule.lr_minus,
-            weight_min=rule.weight_min,
-            weight_max=rule.weight_max,
-            soft_bounds=rule.soft_bounds,
-        )
+        stdp_update(state.weight, pre, winners, rule.plasticity)
         if competing is not None and rule.competition is not None:
             competition_homeostasis(competing, winners.cpu(), rule.competition)
         won = torch.bincount(winners[:, 1].cpu(), minlength=len(state.wins))

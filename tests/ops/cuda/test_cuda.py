@@ -9,7 +9,7 @@ import torch
 
 from spikeseg.core.grid import SCALE, snap
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops.types import BlockThreshold, Layer
+from spikeseg.ops.types import BlockThreshold, Layer, Plasticity, PlasticityForm
 
 pytestmark = [pytest.mark.gpu] if torch.cuda.is_available() else []
 LEAKS = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 0.125), (LeakMode.MULTIPLICATIVE, 3001 / 4096)]
@@ -116,31 +116,45 @@ def test_winners_of_an_unknown_mode_and_of_too_many_steps_are_refused(triton_ops
         triton_ops.select_winners(first, first.float(), 513, mode="both", radius=1)
 
 
-@pytest.mark.parametrize("soft", [True, False])
+@pytest.mark.parametrize("form", [PlasticityForm.MULTIPLICATIVE, PlasticityForm.ADDITIVE])
 @pytest.mark.parametrize("late", ["inf", "steps"])
-def test_stdp_gives_the_same_weights(triton_ops, meaning, device, soft, late):
+def test_stdp_gives_the_same_weights(triton_ops, meaning, device, form, late):
     first = torch.randint(0, 5, (2, 4, 5), generator=seeded(7))
     if late == "inf":
         first = torch.where(first == 4, torch.inf, first.float())
     winners = torch.tensor([[1, 0, 0, 0], [3, 2, 3, 4], [2, 0, 1, 2], [0, 0, 3, 0], [3, 0, 2, 2]])  # borders; one map often
-    rule = {"lr_plus": 0.04, "lr_minus": 0.03, "weight_min": 0.1, "weight_max": 0.97, "soft_bounds": soft}
+    rule = Plasticity(form, 0.04, 0.03, 0.1, 0.97)
     weight = torch.rand(3, 2, 3, 3, generator=seeded(8))
     got = weight.to(device, copy=True)
-    triton_ops.stdp_update(got, first.to(device), winners.to(device), **rule)
+    triton_ops.stdp_update(got, first.to(device), winners.to(device), rule)
     want = weight.clone()
-    meaning.stdp_update(want, first, winners, **rule)
+    meaning.stdp_update(want, first, winners, rule)
     assert torch.equal(got.cpu(), want)
     assert not torch.equal(want[0], weight[0]) and torch.equal(want[1], weight[1])
 
 
+def test_stdp_by_a_custom_rule(triton_ops, meaning, device):
+    def update(weights, early):
+        return torch.where(early, weights * 0.5 + 0.5, weights * 0.25)
+
+    rule = Plasticity(PlasticityForm.CUSTOM, 0.0, 0.0, 0.1, 0.9, update)
+    first = torch.randint(0, 5, (2, 4, 5), generator=seeded(7))
+    winners = torch.tensor([[1, 0, 0, 0], [3, 2, 3, 4], [2, 0, 1, 2]])
+    weight = torch.rand(3, 2, 3, 3, generator=seeded(8))
+    got, want = weight.to(device, copy=True), weight.clone()
+    triton_ops.stdp_update(got, first.to(device), winners.to(device), rule)
+    meaning.stdp_update(want, first, winners, rule)
+    assert torch.equal(got.cpu(), want) and not torch.equal(want[2], weight[2]) and torch.equal(want[1], weight[1])
+
+
 def test_stdp_of_no_winner_changes_nothing_and_of_doubles_is_refused(triton_ops, device):
-    rule = {"lr_plus": 0.04, "lr_minus": 0.03, "weight_min": 0.0, "weight_max": 1.0, "soft_bounds": True}
+    rule = Plasticity(PlasticityForm.MULTIPLICATIVE, 0.04, 0.03, 0.0, 1.0)
     weight, first = torch.rand(1, 1, 3, 3).to(device), torch.zeros(1, 3, 3, dtype=torch.int64, device=device)
     before = weight.clone()
-    triton_ops.stdp_update(weight, first, torch.zeros(0, 4, dtype=torch.int64, device=device), **rule)
+    triton_ops.stdp_update(weight, first, torch.zeros(0, 4, dtype=torch.int64, device=device), rule)
     assert torch.equal(weight, before)
     with pytest.raises(ValueError, match="float32"):
-        triton_ops.stdp_update(weight.double(), first, torch.zeros(1, 4, dtype=torch.int64, device=device), **rule)
+        triton_ops.stdp_update(weight.double(), first, torch.zeros(1, 4, dtype=torch.int64, device=device), rule)
 
 
 def chain(device, pools):

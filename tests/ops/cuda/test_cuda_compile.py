@@ -32,7 +32,16 @@ def recorded():
     from spikeseg.core.neurons import LeakMode
     from spikeseg.core.sparse import SpikeLists
     from spikeseg.ops import cuda
-    from spikeseg.ops.types import BlockThreshold, Layer, LearningState, MapHomeostasis, NeuronHomeostasis, TrainingRule
+    from spikeseg.ops.types import (
+        BlockThreshold,
+        Layer,
+        LearningState,
+        MapHomeostasis,
+        NeuronHomeostasis,
+        Plasticity,
+        PlasticityForm,
+        TrainingRule,
+    )
 
     wins, thresholds = torch.zeros(MAPS, dtype=torch.int64), torch.ones(MAPS)
     weight = torch.rand(MAPS, CHANNELS, KERNEL, KERNEL)
@@ -43,7 +52,19 @@ def recorded():
         ("local", LeakMode.NONE, None, None, None),
     ):
         rule = TrainingRule(
-            mode, 0.5, 0.1, 0.04, 0.03, 0.0, 1.0, wta != "local", wta, 2, most, competition, maps, True, 0.01, 100, 1
+            mode,
+            0.5,
+            0.1,
+            Plasticity(PlasticityForm(wta == "local"), 0.04, 0.03, 0.0, 1.0),
+            wta,
+            2,
+            most,
+            competition,
+            maps,
+            True,
+            0.01,
+            100,
+            1,
         )
         state = LearningState(weight.clone(), thresholds.clone(), thresholds.clone(), wins, wins, wins)
         cuda.Training(state, rule).run(lists, np.array([0]))
@@ -57,8 +78,8 @@ def recorded():
     cuda.layer_forward(spikes, weight, thresholds, LeakMode.MULTIPLICATIVE, 0.5)
     cuda.pool(spikes, spikes, 2, 2)
     first_steps = torch.zeros(CHANNELS, *SIZE, dtype=torch.int64)
-    bounds = {"lr_plus": 0.04, "lr_minus": 0.03, "weight_min": 0.0, "weight_max": 1.0, "soft_bounds": True}
-    cuda.stdp_update(weight, first_steps, torch.zeros(2, 4, dtype=torch.int64), **bounds)
+    plasticity = Plasticity(PlasticityForm.MULTIPLICATIVE, 0.04, 0.03, 0.0, 1.0)
+    cuda.stdp_update(weight, first_steps, torch.zeros(2, 4, dtype=torch.int64), plasticity)
     return launches
 
 
@@ -101,13 +122,13 @@ def main():
     """One line of JSON per compiled launch: what it is, and how often what it may not hold, and must hold, occurs."""
     for (name, _), (kernel, named, options) in recorded().items():
         targets = [(90, False)]
-        if name in ("learn", "strengthen"):
+        if name in ("learn", "apply_stdp"):
             targets += [(80, False), (90, True)]
         for capability, fused in targets:
             ptx, cubin = compiled(kernel, named, options | {"enable_fp_fusion": fused or options["enable_fp_fusion"]}, capability)
             counts = {"fma": "fma.rn.f32", "div": "div.rn.f32", "products": "s32.s8.s8", "barriers": "bar.sync"}
             found = {what: ptx.count(text) for what, text in counts.items()}
-            if name == "strengthen":  # it does not divide: a division is made of such instructions
+            if name == "apply_stdp":  # it does not divide: a division is made of such instructions
                 found["machine"] = contractions(cubin)
             print(json.dumps({"kernel": name, "capability": capability, "fused": fused, **found}), flush=True)
 
@@ -124,7 +145,7 @@ def launches(tmp_path_factory):
 
 
 def test_every_kernel_compiles_for_full_frames(launches):
-    kernels = {"look", "select", "learn", "unpack", "infer", "forward", "pool_dense", "strengthen"}
+    kernels = {"look", "select", "learn", "unpack", "infer", "forward", "pool_dense", "apply_stdp"}
     assert {launch["kernel"] for launch in launches if launch["capability"] == 90} == kernels
 
 
@@ -134,7 +155,7 @@ def test_products_are_of_integers_on_tensor_cores(launches):
 
 
 def test_nothing_is_contracted_and_division_is_exact(launches):
-    learning = [launch for launch in launches if launch["kernel"] in ("learn", "strengthen")]
+    learning = [launch for launch in launches if launch["kernel"] in ("learn", "apply_stdp")]
     assert {launch["capability"] for launch in learning} == {80, 90}
     assert not any(launch["fma"] for launch in launches if not launch["fused"])
     assert any(launch["fma"] for launch in learning if launch["fused"]), "the count finds contractions where they are allowed"

@@ -8,7 +8,7 @@ import torch
 
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.types import LearningState, MapHomeostasis, NeuronHomeostasis, TrainingRule
+from spikeseg.ops.types import LearningState, MapHomeostasis, NeuronHomeostasis, Plasticity, PlasticityForm, TrainingRule
 
 pytestmark = [pytest.mark.gpu] if torch.cuda.is_available() else []
 MODES = ["global", "local", "both"]
@@ -18,12 +18,13 @@ LEARNED = ("weight", "threshold", "theta", "wins", "recent_wins", "seen", "compe
 
 def a_rule(**changes):
     usual = {
-        "mode": LeakMode.NONE, "leak": 0.0, "base": 1.0, "lr_plus": 0.04, "lr_minus": 0.03, "weight_min": 0.0, "weight_max": 1.0,
-        "soft_bounds": True, "wta": "both", "radius": 1, "max_winners": None, "competition": None,
+        "mode": LeakMode.NONE, "leak": 0.0, "base": 1.0, "wta": "both", "radius": 1, "max_winners": None, "competition": None,
         "maps": MapHomeostasis(0.0, 0.02, 50.0, 10.0), "dead_recovery": False, "dead_threshold": 0.3, "dead_warmup": 3,
         "batch_size": 1,
     }  # fmt: skip
-    return TrainingRule(**(usual | changes))
+    stdp = {name: changes.pop(name) for name in Plasticity._fields if name in changes}
+    usual["plasticity"] = Plasticity(PlasticityForm.MULTIPLICATIVE, 0.04, 0.03, 0.0, 1.0)._replace(**stdp)
+    return TrainingRule(**usual | changes)
 
 
 def a_state(maps, channels, kernel, base, device="cpu"):
@@ -31,6 +32,16 @@ def a_state(maps, channels, kernel, base, device="cpu"):
     wins, recent, seen = (torch.zeros(maps, dtype=torch.int64) for _ in range(3))
     threshold = torch.full((maps,), float(base))
     return LearningState(weight.to(device), threshold.to(device), torch.zeros(maps), wins, recent, seen)
+
+
+def soft_bound(stdp):
+    """A custom rule that is the multiplicative one, and changes neither of its arguments."""
+
+    def update(weights, early):
+        rate = torch.where(early, stdp.lr_plus, -stdp.lr_minus).to(weights.dtype)
+        return weights + rate * (weights * (1 - weights))
+
+    return stdp._replace(form=PlasticityForm.CUSTOM, update=update)
 
 
 def assert_same(got, want):
@@ -67,7 +78,7 @@ def test_every_membrane_under_every_competition(triton_ops, meaning, device, wta
 @pytest.mark.parametrize(
     "changes",
     [
-        {"max_winners": 2, "soft_bounds": False, "weight_min": 0.2, "weight_max": 0.8},
+        {"max_winners": 2, "form": PlasticityForm.ADDITIVE, "weight_min": 0.2, "weight_max": 0.8},
         {"competition": NeuronHomeostasis(0.1, 0.05, 0.5, 1.5), "radius": 2},
         {"maps": None, "base": 0.0},  # saturation: everything fires, spikes or not
         {"batch_size": 3, "base": 2 / 4096, "weight_max": 5.0, "lr_plus": 0.4, "radius": 0},
@@ -153,6 +164,41 @@ def test_training_stops_for_dead_maps_and_goes_on(triton_ops, meaning, device, b
     assert_same(*states)
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "wta", "mode"), [(1, "both", "none"), (4, "global", "subtractive"), (3, "local", "multiplicative")]
+)
+def test_a_custom_rule_of_soft_bounds_learns_what_the_built_in_one_does(triton_ops, meaning, device, batch_size, wta, mode):
+    rule = a_rule(
+        wta=wta, mode=LeakMode(mode), leak=0.125, base=2.0, radius=9, maps=None, max_winners=1, dead_recovery=True,
+        batch_size=batch_size, competition=NeuronHomeostasis(0.1, 0.05, 0.5, 1.5),
+    )  # fmt: skip
+    custom = rule._replace(plasticity=soft_bound(rule.plasticity))
+    lists, order = some_lists(8, 6, 2, 1, 3, 4), np.random.default_rng(9).integers(0, 6, 19)
+    states = [a_state(3, 1, 3, rule.base, where) for where in (device, "cpu")]
+    stops: list[list[int]] = []
+    for state, ops, how in zip(states, (triton_ops, meaning), (custom, rule), strict=True):
+        training, rng, done = ops.Training(state, how), np.random.default_rng(10), 0
+        stops.append([])
+        while done < len(order):
+            done += training.run(lists, order[done:])
+            stops[-1].append(done)
+            shaken(state, how, rng)
+    assert stops[0] == stops[1] and len(stops[0]) > 1
+    assert_same(*states)
+    assert states[1].wins.sum() + states[1].seen.sum() > 0
+
+
+def test_a_custom_rule_sees_all_of_thirty_two_steps(triton_ops, meaning, device):
+    rule = a_rule(base=0.5, mode=LeakMode.SUBTRACTIVE, leak=0.125, batch_size=2)
+    states = [a_state(2, 1, 5, rule.base, where) for where in (device, "cpu")]
+    lists = some_lists(4, 40, 32, 1, 2, 3, density=0.02)
+    for state, ops, how in zip(states, (triton_ops, meaning), (rule, rule), strict=True):
+        how = how._replace(plasticity=soft_bound(how.plasticity)) if ops is triton_ops else how
+        assert ops.Training(state, how).run(lists, np.arange(40)) == 40
+    assert_same(*states)
+    assert states[1].wins.sum() > 10
+
+
 class PretendGraph:
     """A CUDA graph as far as the host can tell: launches of a capture are kept, not run, and run at every replay."""
 
@@ -220,7 +266,9 @@ def test_weights_that_the_caller_changes_count(triton_ops, meaning, device):
 def test_what_convolves_next_is_the_master_rounded_half_to_even(triton_ops, device):
     from spikeseg.ops.cuda.memory import levels, tabulated
 
-    rule = a_rule(soft_bounds=False, lr_plus=1.5 / 4096, lr_minus=0.5 / 4096, weight_min=-1.0, wta="global", maps=None, base=0.0)
+    rule = a_rule(
+        form=PlasticityForm.ADDITIVE, lr_plus=1.5 / 4096, lr_minus=0.5 / 4096, weight_min=-1.0, wta="global", maps=None, base=0.0
+    )
     state = a_state(2, 1, 3, rule.base, device)
     state.weight.copy_(torch.arange(-9, 9).reshape(2, 1, 3, 3) / 4096)
     state.theta += 2.5 / 4096

@@ -11,6 +11,7 @@ from spikeseg.core.grid import SCALE, snap
 from spikeseg.core.neurons import LeakMode
 from spikeseg.ops import backend
 from spikeseg.ops import reference as ops
+from spikeseg.ops.types import Plasticity, PlasticityForm
 
 
 def random_spikes(seed, *shape, density=0.2):
@@ -147,7 +148,8 @@ def test_stdp_synapse_by_synapse(soft):
             w = w + (np.float32(0.25) if early else np.float32(-0.125)) * scale
             want[m, c, dy, dx] = min(max(w, np.float32(0.1)), np.float32(0.9))
     pre_times = torch.where(pre < 5, pre.float(), torch.inf)
-    ops.stdp_update(weight, pre_times, winners, lr_plus=0.25, lr_minus=0.125, weight_min=0.1, weight_max=0.9, soft_bounds=soft)
+    form = PlasticityForm.MULTIPLICATIVE if soft else PlasticityForm.ADDITIVE
+    ops.stdp_update(weight, pre_times, winners, Plasticity(form, 0.25, 0.125, 0.1, 0.9))
     assert np.array_equal(weight.numpy(), want)
     assert np.array_equal(want[1], torch.rand(3, 2, 3, 3, generator=torch.Generator().manual_seed(9)).numpy()[1])
 
@@ -156,7 +158,5 @@ def test_stdp_takes_integer_times_too():
     weight = torch.full((1, 1, 3, 3), 0.5)
     pre = torch.full((1, 3, 3), torch.iinfo(torch.int64).max)
     pre[0, 0, 0] = 1
-    ops.stdp_update(
-        weight, pre, torch.tensor([[1, 0, 1, 1]]), lr_plus=0.5, lr_minus=0.25, weight_min=0, weight_max=1, soft_bounds=False
-    )
+    ops.stdp_update(weight, pre, torch.tensor([[1, 0, 1, 1]]), Plasticity(PlasticityForm.ADDITIVE, 0.5, 0.25, 0, 1))
     assert weight[0, 0, 0, 0] == 1.0 and (weight.flatten()[1:] == 0.25).all()
