@@ -23,14 +23,13 @@ import torch
 
 from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config
+from spikeseg.core.sparse import ANY_RESPONSE
 from spikeseg.data.store.frames import Frames
-from spikeseg.data.windows import stored
 from spikeseg.evaluation import detectors
 from spikeseg.evaluation.results import Results
-from spikeseg.evaluation.score import subject
 from spikeseg.models import SpikeSEG
 from spikeseg.pipelines.stages import runs
-from spikeseg.pipelines.stages.evaluate import ALL, labelled
+from spikeseg.pipelines.stages.answers import ALL, labelled, labelled_recording_of
 from spikeseg.pipelines.stages.prepare import STORE, prepare
 from spikeseg.pipelines.stages.train import train
 
@@ -100,15 +99,13 @@ def measured(cfg: Config, variant: Variant, test: Config) -> dict[str, Any]:
         model = checkpoint.untrained(model, cfg)
     if variant.then == "shuffled":
         model = shuffled(model, cfg.seed)
-    one = detectors.network("network", "network", model, hulk=cfg.tracking)
+    detector = detectors.network("network", "network", model, hulk=cfg.tracking)
     if variant.then != "not tracked":
-        one = detectors.tracked("network", "network", one, float(np.finfo(np.float32).tiny), 0.5, cfg.tracking)
+        detector = detectors.tracked("network", "network", detector, ANY_RESPONSE, 0.5, cfg.tracking)
     store = Frames.open(prepare(test).path / STORE)
     results = Results(cfg, ("event", "object", "volume", "track"), {"network": SEEN_FROM})
     for r in labelled(store, ALL, test):
-        labels = store.labels(r)
-        assert labels is not None
-        results.add(results.count(one, subject(stored(store, r), labels, store.truth(r), cfg.evaluation)))
+        results.add(results.count(detector, labelled_recording_of(store, r, cfg)))
     return {mode: rows["network"] for mode, rows in results.scores().items()}
 
 
@@ -162,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     heads = [f"{mode} {figure}" for mode, figure in FIGURES] + [f"difference of {m} {f}" for m, f in DIFFERENCES.items()]
     print("| variant | " + " | ".join(heads).replace("_", " ") + " |")
     print("|---|" + "---:|" * len(heads))
-    found: dict[str, dict[str, Any]] = {}
+    scores: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         home = Path.cwd()
         os.chdir(folder)
@@ -171,13 +168,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 changes = {**common, **variant.changes}
                 cfg = load_config("demo", {**changes, "simulate.seed": given.seeds[0]})
                 test = load_config("demo", {**changes, "simulate.seed": given.seeds[1]})
-                found[variant.name] = measured(cfg, variant, test)
-                print(lines(variant.name, found[variant.name], found[chosen[0].name]), flush=True)
+                scores[variant.name] = measured(cfg, variant, test)
+                print(lines(variant.name, scores[variant.name], scores[chosen[0].name]), flush=True)
         finally:
             os.chdir(home)
     if given.json:
-        kept = {"variants": [asdict(v) for v in chosen], "recordings": given.recordings, "seeds": list(given.seeds)}
-        given.json.write_text(json.dumps(kept | {"scores": found}, indent=1) + "\n")
+        setting = {"variants": [asdict(v) for v in chosen], "recordings": given.recordings, "seeds": list(given.seeds)}
+        given.json.write_text(json.dumps(setting | {"scores": scores}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from spikeseg.pipelines.commands.detect import detect_command
 from spikeseg.pipelines.commands.info import info_command
 from spikeseg.pipelines.commands.options import Request, shared
 from spikeseg.pipelines.runtime.stage import MANIFEST, StageResult, read_manifest
+from spikeseg.registries import MODES
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -111,7 +112,6 @@ def prepare(request: Request, strict: bool, output: str | None) -> None:
 
 UNLABELLED = ("files", "nmnist")
 """Datasets of which nothing says that they are labelled."""
-MODES = click.Choice(["event", "pixel", "object", "volume", "track"])
 SPLITS = click.Choice(["test", "val", "train", "all"])
 SENSORS = click.Choice(["ATIS", "DAVIS", "all"])
 NAME = click.option("--name", "-n", metavar="NAME", default="auto", show_default=True, help="Name of the run.")
@@ -206,7 +206,7 @@ def _report(run: Path, layers: list[str]) -> None:
 
 @main.command("evaluate")
 @CHECKPOINT
-@click.option("--mode", "modes", multiple=True, type=MODES, help="What to score [all]; may be repeated.")
+@click.option("--mode", "modes", multiple=True, type=click.Choice(MODES), help="What to score [all]; may be repeated.")
 @click.option("--split", type=SPLITS, default="test", show_default=True, help="Recordings to score; all: of other data.")
 @click.option("--sensor", "camera", type=SENSORS, default="all", show_default=True, help="Score this camera's recordings alone.")
 @click.option("--threshold", type=click.FloatRange(0, 1), metavar="X", help="Score from which a track is an object.")
@@ -238,16 +238,13 @@ def evaluate_command(
       spikeseg evaluate --mode object --sensor DAVIS --spatial-tolerance 3 --per-recording
     """
     from spikeseg.evaluation.tables import table, table_by_recording
-    from spikeseg.pipelines.stages.evaluate import METRICS, TABLE, evaluate
+    from spikeseg.pipelines.stages.evaluate import METRICS, TABLE, Selection, evaluate
 
     request = request.also("tracking.object_threshold", threshold)
     request = request.also("evaluation.spatial_tolerance_px", spatial_tolerance)
     cfg, network = network_for(request, checkpoint)
     copy = Path(output) if output else None
-    done = evaluate(
-        cfg, network, split=split, modes=modes or MODES.choices, sensor=camera, threshold=threshold, output=copy,
-        force=request.force,
-    )  # fmt: skip
+    done = evaluate(cfg, network, Selection(split, modes or None, camera, threshold), output=copy, force=request.force)
     metrics = json.loads((done.path / METRICS).read_text())
     click.echo(table(metrics))
     if per_recording:

@@ -1,4 +1,4 @@
-"""Which recordings are scored, and what is asked of each: common to `evaluate` and `sweep`."""
+"""Which recordings of the cache are scored, and what is asked of each: common to `evaluate` and `sweep`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.store.frames import Frames
     from spikeseg.evaluation.detectors import Detector
-    from spikeseg.evaluation.score import LabelledRecording
+    from spikeseg.metrics.mode import LabelledRecording
 
     from .runs import Network
 
@@ -42,32 +42,32 @@ def learned_from(cfg: Config, network: Network) -> Frames | None:
 def labelled(store: Frames, split: str, cfg: Config, needed: bool = True, sensor: str = ALL) -> list[int]:
     """The recordings of a split ("all" for every one), and of a sensor, that somebody labelled. Raises InputError when there is
     none and some are needed."""
-    all_of_it = [r for r, info in enumerate(store.recordings) if split in (info.split, ALL)]
-    if needed and not all_of_it:
+    of_split = [r for r, info in enumerate(store.recordings) if split in (info.split, ALL)]
+    if needed and not of_split:
         raise InputError(f"the {split} split holds no recordings; raise data.test_ratio or prepare more recordings")
-    of_sensor = [r for r in all_of_it if sensor in (store.recordings[r].sensor, ALL)]
+    of_sensor = [r for r in of_split if sensor in (store.recordings[r].sensor, ALL)]
     if needed and not of_sensor:
-        known = sorted({store.recordings[r].sensor or "an unnamed sensor" for r in all_of_it})
+        known = sorted({store.recordings[r].sensor or "an unnamed sensor" for r in of_split})
         raise InputError(
-            f"--sensor {sensor}: none of the {len(all_of_it)} recordings of the {split} split; they are of {', '.join(known)}"
+            f"--sensor {sensor}: none of the {len(of_split)} recordings of the {split} split; they are of {', '.join(known)}"
         )
-    found = [r for r in of_sensor if store.recordings[r].labels is not None]
-    if needed and not found:
+    with_labels = [r for r in of_sensor if store.recordings[r].labels is not None]
+    if needed and not with_labels:
         raise InputError(
             f"none of the {len(of_sensor)} recordings of the {split} split is labelled, so there is nothing to score; "
             "`spikeseg detect RECORDING` runs the network without labels"
         )
-    return found
+    return with_labels
 
 
 def labelled_recording_of(store: Frames, r: int, cfg: Config) -> LabelledRecording:
     """A labelled recording of the cache."""
     from spikeseg.data.windows import stored
-    from spikeseg.evaluation.score import subject
+    from spikeseg.metrics.mode import LabelledRecording
 
     labels = store.labels(r)
     assert labels is not None
-    return subject(stored(store, r), labels, store.truth(r), cfg.evaluation)
+    return LabelledRecording.of(stored(store, r), labels, store.truth(r), cfg.evaluation)
 
 
 def answers(
@@ -84,11 +84,11 @@ def answers(
 
     pairs = [(detector, r) for r in recordings for detector in detectors]
 
-    def one(pair: tuple[Detector, int]) -> Answer:
+    def ask_pair(pair: tuple[Detector, int]) -> Answer:
         detector, r = pair
         return ask(detector, labelled_recording_of(store, r, cfg))
 
-    yield from progress(ordered(one, pairs, Workers.of(cfg), threads=True), what, "answer", total=len(pairs))
+    yield from progress(ordered(ask_pair, pairs, Workers.of(cfg), threads=True), what, "answer", total=len(pairs))
 
 
 def of_each(
@@ -98,8 +98,8 @@ def of_each(
     from ..runtime.console import progress
     from ..runtime.parallel import Workers, ordered
 
-    def one(r: int) -> Answer:
+    def ask_recording(r: int) -> Answer:
         return ask(labelled_recording_of(store, r, cfg))
 
-    found = ordered(one, recordings, Workers.of(cfg), threads=True)
-    yield from progress(found, what, "recording", total=len(recordings))
+    given = ordered(ask_recording, recordings, Workers.of(cfg), threads=True)
+    yield from progress(given, what, "recording", total=len(recordings))

@@ -21,7 +21,7 @@ from spikeseg.evaluation.folds import csv_of, over_folds
 from ..runtime.manifest import MANIFEST, read_manifest
 from ..runtime.stage import StageResult, atomic_write, run_stage, sha256_file
 from .answers import labelled
-from .evaluate import METRICS, evaluate
+from .evaluate import METRICS, Selection, evaluate
 from .prepare import STORE, prepare, prepare_split
 from .runs import network_in
 from .sweep import sweep
@@ -58,15 +58,15 @@ class Part:
 
 def parts(cfg: Config, folds: int, final: bool) -> list[Part]:
     """The folds, and at the end the training on all of them that the test split is opened for."""
-    place = str(Path(cfg.output_dir) / STAGE / RUNS)
+    runs_folder = str(Path(cfg.output_dir) / STAGE / RUNS)
 
     def part(title: str, name: str, scored: str, **data: Any) -> Part:
         section = dataclasses.replace(cfg.data, **data)
-        return Part(title, dataclasses.replace(cfg, data=section, experiment_name=name, output_dir=place), scored)
+        return Part(title, dataclasses.replace(cfg, data=section, experiment_name=name, output_dir=runs_folder), scored)
 
     numbers = range(1, folds + 1)
-    found = [part(f"fold {k} of {folds}", f"fold{k}of{folds}", "val", folds=folds, fold=k) for k in numbers]
-    return [*found, part("all folds", "final", "test", folds=0, fold=0, train_ratio=1.0)] if final else found
+    of_folds = [part(f"fold {k} of {folds}", f"fold{k}of{folds}", "val", folds=folds, fold=k) for k in numbers]
+    return [*of_folds, part("all folds", "final", "test", folds=0, fold=0, train_ratio=1.0)] if final else of_folds
 
 
 def cross_validate(
@@ -140,15 +140,15 @@ def _scored(part: Part, frames: StageResult, tensorboard: bool | None, force: bo
     trained = train(cfg, force=force, resume=resume, tensorboard=tensorboard)
     if cfg.evaluation.readout == "calibrated":
         sweep(cfg, network_in(cfg, run), force=force)
-    done = evaluate(cfg, network_in(cfg, run), split=part.scored, force=force)
+    done = evaluate(cfg, network_in(cfg, run), Selection(part.scored), force=force)
     return run, dataclasses.replace(done, ran=done.ran or trained.ran)
 
 
-def _result(work: list[Part], found: list[tuple[Path, StageResult, StageResult]], folds: int, seed: int) -> dict[str, Any]:
-    """The content of cross_validation.json."""
-    metrics = [json.loads((done.path / METRICS).read_text(encoding="utf-8")) for _, _, done in found]
+def _result(work: list[Part], scored: list[tuple[Path, StageResult, StageResult]], folds: int, seed: int) -> dict[str, Any]:
+    """The content of cross_validation.json. scored: of each part its run, its frames and its metrics."""
+    metrics = [json.loads((done.path / METRICS).read_text(encoding="utf-8")) for _, _, done in scored]
     runs = []
-    for part, (run, frames, done), own in zip(work, found, metrics, strict=True):
+    for part, (run, frames, done), own in zip(work, scored, metrics, strict=True):
         splits = (read_manifest(frames.path / MANIFEST) or {})["splits"]
         runs.append(
             {

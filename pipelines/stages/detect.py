@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from spikeseg.core.sparse import ANY_RESPONSE
 from spikeseg.errors import InputError
 
 from ..runtime.console import progress
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 STAGE, VERSION = "detect", 2
 DETECTIONS, TRACKS = "detections.json", "tracks.csv"
-ANY_RESPONSE = float(np.finfo(np.float32).tiny)
-"""Threshold of a network that nobody calibrated: whatever lights up."""
 
 
 def detect(

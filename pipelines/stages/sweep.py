@@ -27,9 +27,9 @@ from .training_loop import CALIBRATED
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.store.frames import Frames
-    from spikeseg.evaluation.score import LabelledRecording
     from spikeseg.evaluation.thresholds import TrackedRecording
-    from spikeseg.metrics import event
+    from spikeseg.metrics.event import EventScores
+    from spikeseg.metrics.mode import LabelledRecording
     from spikeseg.models import SpikeSEG
 
     from .runs import Network
@@ -73,9 +73,9 @@ def sweep(cfg: Config, network: Network, *, split: str = "train", output: Path |
     inputs = {"frames": key, "checkpoint": sha256_file(network.checkpoint)}
 
     def build(folder: Path) -> Mapping[str, Any]:
-        found = {**measure(cfg, network, key, split), "settings": config}
-        atomic_write(folder / SWEEP, json.dumps(found, indent=1, allow_nan=False) + "\n")
-        atomic_write(folder / TABLE, csv_of(found))
+        result = {**measure(cfg, network, key, split), "settings": config}
+        atomic_write(folder / SWEEP, json.dumps(result, indent=1, allow_nan=False) + "\n")
+        atomic_write(folder / TABLE, csv_of(result))
         return {"seed": cfg.seed, "device": cfg.device}
 
     done = run_stage(network.folder / STAGE, STAGE, VERSION, config, inputs, build, force)
@@ -98,6 +98,7 @@ def measure(cfg: Config, network: Network, frames_key: str, split: str) -> dict[
     from spikeseg.data.store.frames import Frames
     from spikeseg.evaluation import detectors
 
+    from ..runtime.console import progress
     from ..runtime.device import network_device
 
     store = learned_from(cfg, network) or Frames.open(find_frames(cfg).path / STORE)
@@ -106,26 +107,25 @@ def measure(cfg: Config, network: Network, frames_key: str, split: str) -> dict[
     classes, areas = chosen_classes(cfg, model, store)
     detector = detectors.network("saliency", "network", model, classes)
 
-    def tracks(s: LabelledRecording) -> TrackedRecording:
+    def tracks(labelled: LabelledRecording) -> TrackedRecording:
+        from spikeseg.core.sparse import ANY_RESPONSE
         from spikeseg.detection.tracked import answer
-        from spikeseg.evaluation.score import event_scores
         from spikeseg.evaluation.thresholds import TrackedRecording
+        from spikeseg.metrics.event import event_scores
 
-        from .detect import ANY_RESPONSE
-
-        response = answer(s.view, detector.respond(s.view).maps, ANY_RESPONSE, cfg.tracking)
+        response = answer(labelled.recording, detector.respond(labelled.recording).maps, ANY_RESPONSE, cfg.tracking)
         assert response.found is not None
-        return TrackedRecording(s, response.found.tracks, event_scores(s, response, cfg.evaluation))
+        return TrackedRecording(labelled, response.found.tracks, event_scores(labelled, response, cfg.evaluation))
 
-    found = list(of_each(cfg, store, swept, "tracking", tracks))
-    thresholds = thresholds_of(found, cfg.tracking.object_threshold)
-    rows = rows_at(cfg, found, thresholds)
+    recordings = list(of_each(cfg, store, swept, "tracking", tracks))
+    thresholds = thresholds_of(recordings, cfg.tracking.object_threshold)
+    rows = rows_at(cfg.evaluation, recordings, progress(thresholds, "trying thresholds", "threshold"))
     if not any(row["tp"] + row["fn"] for row in rows):
         raise InputError(
             f"no labelled object is in any window of the {len(swept)} labelled recordings of the {split} split, so there is "
             "nothing to choose a threshold by; prepare recordings with labelled objects, or set evaluation.readout to all"
         )
-    point = chosen_point(cfg, found, rows, cfg.tracking.object_threshold)
+    point = chosen_point(cfg.evaluation, recordings, rows, cfg.tracking.object_threshold)
     for note in point.notes:
         log.warning("%s", note)
     return {
@@ -147,29 +147,30 @@ def chosen_classes(cfg: Config, model: SpikeSEG, store: Frames) -> tuple[list[in
     if cfg.model.n_classes == 1:
         return None, None
     train = labelled(store, "train", cfg, needed=False)
-    each = list(of_each(cfg, store, train, "choosing classes", lambda s: class_scores(cfg, model, s)))
-    areas = [_area([found[c] for found in each]) for c in range(cfg.model.n_classes)]
+    each = list(of_each(cfg, store, train, "choosing classes", lambda labelled: class_scores(cfg, model, labelled)))
+    areas = [_area([scores[c] for scores in each]) for c in range(cfg.model.n_classes)]
     kept = [c for c, area in enumerate(areas) if area is not None and area > 0.5]
     return kept if 0 < len(kept) < cfg.model.n_classes else None, areas
 
 
-def class_scores(cfg: Config, model: SpikeSEG, s: LabelledRecording) -> list[event.EventScores]:
+def class_scores(cfg: Config, model: SpikeSEG, labelled: LabelledRecording) -> list[EventScores]:
     """Of every class alone, its events' scores, untracked; a window is encoded once."""
     from spikeseg.detection.response import from_maps
     from spikeseg.evaluation.detectors import decoded
-    from spikeseg.evaluation.score import event_scores
+    from spikeseg.metrics.event import event_scores
 
-    single = [[c] for c in range(cfg.model.n_classes)]
-    maps = list(zip(*(lit for _, _, lit in decoded(model, s.view.windows(), single)), strict=True)) or [() for _ in single]
-    return [event_scores(s, from_maps(s.view, mine), cfg.evaluation) for mine in maps]
+    single, recording = [[c] for c in range(cfg.model.n_classes)], labelled.recording
+    by_window = (by_class for _, _, by_class in decoded(model, recording.windows(), single))
+    maps = list(zip(*by_window, strict=True)) or [() for _ in single]
+    return [event_scores(labelled, from_maps(recording, of_class), cfg.evaluation) for of_class in maps]
 
 
-def _area(found: Sequence[event.EventScores]) -> float | None:
+def _area(recordings: Sequence[EventScores]) -> float | None:
     from spikeseg.metrics import event
 
-    if not found:
+    if not recordings:
         return None
-    return event.roc_auc(np.concatenate([one.scores for one in found]), np.concatenate([one.truth for one in found]))
+    return event.roc_auc(np.concatenate([r.scores for r in recordings]), np.concatenate([r.truth for r in recordings]))
 
 
 # -- the calibrated checkpoint -----------------------------------------------------------------------
@@ -193,21 +194,21 @@ def uncalibrated(network: Network) -> Network:
     )
 
 
-def write_calibrated(network: Network, found: Mapping[str, Any]) -> bool:
+def write_calibrated(network: Network, swept: Mapping[str, Any]) -> bool:
     """Write the network with the readout of sweep.json beside its checkpoint, unless it is there. -> whether it was not."""
     from spikeseg.learning import checkpoint
 
     path = network.checkpoint.parent / CALIBRATED
-    readout = {"object_threshold": found["chosen"]["object_threshold"], "classes": found["classes"]["chosen"]}
+    readout = {"object_threshold": swept["chosen"]["object_threshold"], "classes": swept["classes"]["chosen"]}
     source = sha256_file(network.checkpoint)
     try:
-        _, there = checkpoint.load(path)
+        _, stored = checkpoint.load(path)
     except InputError:  # none there, or a damaged one
-        there = {}
-    if there.get("readout") == readout and there.get("calibrated_from") == source:
+        stored = {}
+    if stored.get("readout") == readout and stored.get("calibrated_from") == source:
         return False
     model, meta = checkpoint.load(network.checkpoint)
-    kept = {name: value for name, value in meta.items() if name not in ("config", "progress")}
-    kept |= {"readout": readout, "calibrated_from": source}
-    atomic_write(path, lambda file: checkpoint.save(file, model, meta["config"], **kept))
+    rest = {name: value for name, value in meta.items() if name not in ("config", "progress")}
+    rest |= {"readout": readout, "calibrated_from": source}
+    atomic_write(path, lambda file: checkpoint.save(file, model, meta["config"], **rest))
     return True

@@ -9,6 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+ANY_RESPONSE = float(np.finfo(np.float32).tiny)
+"""The least threshold of saliency: any response reaches it, and silence does not. A smaller one would be 0 in float32, as which
+saliency is kept, and every pixel would reach it."""
+
 
 class SpikeLists(NamedTuple):
     """The spikes of N samples of T steps, address by address.

@@ -1,4 +1,4 @@
-"""What tracks say of single events, and of places at given times (ours)."""
+"""What tracks say of single events (ours)."""
 
 from __future__ import annotations
 
@@ -43,13 +43,6 @@ def event_scores(events: np.ndarray, tracks: Sequence[ObjectTrack], saliency: np
         near = np.flatnonzero(squared < REACH_PX**2)
         scores[first + near] = np.maximum(scores[first + near], track.score * (1 - squared[near] / REACH_PX**2))
     return scores
-
-
-def places(tracks: Sequence[ObjectTrack], t_us: float, threshold: float) -> np.ndarray:
-    """Where the objects are at a time, µs: (m, 2) px, of the tracks that reach the threshold."""
-    found = [track.at(np.array([t_us]), reach_us(track))[0] for track in tracks if track.score >= threshold]
-    at = np.array(found).reshape(-1, 2)
-    return at[~np.isnan(at[:, 0])]
 
 
 def reach_us(track: ObjectTrack) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,13 @@ import numpy as np
 from spikeseg.core.sparse import SparseMap
 from spikeseg.data.windows import WindowedRecording
 
+from .event_scores import reach_us
+from .objects import find_objects
+from .schema import to_sensor
+
 if TYPE_CHECKING:
+    from spikeseg.tracking.scene import ObjectTrack
+
     from .objects import Slice
     from .tracked import TrackedObjects
 
@@ -35,6 +41,38 @@ class Response:
     saliency: np.ndarray | None = None
     slices: Sequence[Sequence[Slice]] | None = None
     places: Sequence[np.ndarray] | None = None
+
+    def tracks_above(self, threshold: float) -> list[ObjectTrack] | None:
+        """The tracks whose score reaches the threshold; None without tracking."""
+        return None if self.found is None else [track for track in self.found.tracks.tracks if track.score >= threshold]
+
+    def paths_at(self, times_us: np.ndarray, threshold: float) -> Iterator[np.ndarray] | None:
+        """Of each of these tracks, where it is at times (n,), µs: float64 (n, 2), x, y in sensor pixels, nan where it is not."""
+        tracks = self.tracks_above(threshold)
+        return None if tracks is None else (track.at(times_us, reach_us(track)) for track in tracks)
+
+    def object_maps(self, threshold: float) -> Iterator[np.ndarray] | None:
+        """Per window float32 (T, H, W), the maps with nothing left but the pixels of these tracks' objects."""
+        return None if self.found is None else self._object_maps(self.found, threshold)
+
+    def _object_maps(self, objects: TrackedObjects, threshold: float) -> Iterator[np.ndarray]:
+        is_object = np.array([False, *(track.score >= threshold for track in objects.tracks.tracks)])  # by id
+        owners = iter(objects.owners)
+        for slices, saliency in zip(objects.slices, (part.dense() for part in self.maps), strict=True):
+            kept = np.zeros_like(saliency)
+            for part in slices:
+                of_blob = is_object[np.concatenate([np.zeros(1, np.int32), next(owners)])]
+                kept[part.steps] = np.where(of_blob[part.blobs.labels.dense()], saliency[part.steps], 0)
+            yield kept
+
+    def window_objects(self, recording: WindowedRecording, window: int, threshold: float) -> np.ndarray:
+        """float64 (m, 2), x, y in sensor pixels of the objects of a window, tracks aside: those that the detector lists, or the
+        blobs of pixels that reach the threshold."""
+        if self.places is not None:
+            return self.places[window]
+        blobs = find_objects(self.maps[window].dense(), threshold).objects
+        scales = zip("xy", recording.sensor_size, recording.shape[:0:-1], strict=True)
+        return np.stack([to_sensor(blobs[axis], pixels / size) for axis, pixels, size in scales], 1)
 
 
 def from_scores(view: WindowedRecording, scores: np.ndarray) -> Response:

@@ -1,7 +1,7 @@
 """The detectors that `evaluate` sets side by side: raw events, filters, classical detectors on frames, the network untrained and
 trained; the graded filter and the networks also tracked.
 
-Each turns a `View` into a `Response`; none sees a label.
+Each turns a `WindowedRecording` into a `Response`; none sees a label.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikeseg.core.sparse import SparseFrames, SparseMap
+from spikeseg.core.sparse import ANY_RESPONSE, SparseFrames, SparseMap
 from spikeseg.data.windows import AT_ONCE, WindowedRecording, Windows
 from spikeseg.detection.response import Response, from_maps, from_scores
-from spikeseg.metrics.event import ANY_RESPONSE
 
 if TYPE_CHECKING:
     import torch
@@ -84,15 +83,14 @@ def classical() -> list[Detector]:
     def on_frames(find: Callable[[np.ndarray], of_frames.FrameDetections]) -> Callable[[WindowedRecording], Response]:
         def respond(view: WindowedRecording) -> Response:
             scores = np.zeros(len(view.events))
-            places = []
+            positions = []
             for start in view.start_us.tolist():
-                events, _ = view.located(start)
-                part = view.events[events]
-                found = find(of_frames.accumulate(part, view.sensor_size))
-                scores[events] = np.maximum(scores[events], found.strength[part["y"], part["x"]])
-                places.append(np.stack([found.objects["x"], found.objects["y"]], 1))
-            response = from_scores(view, scores)
-            return Response(scores, response.maps, places=places)
+                index, _ = view.located(start)
+                events = view.events[index]
+                detections = find(of_frames.accumulate(events, view.sensor_size))
+                scores[index] = np.maximum(scores[index], detections.strength[events["y"], events["x"]])
+                positions.append(np.stack([detections.objects["x"], detections.objects["y"]], 1))
+            return Response(scores, from_scores(view, scores).maps, places=positions)
 
         return respond
 
@@ -102,14 +100,16 @@ def classical() -> list[Detector]:
     ]
 
 
-def tracked(name: str, title: str, detector: Detector, lit: float, object_threshold: float, settings: TrackingConfig) -> Detector:
-    """A detector whose pixels are tracked: those that reach `lit` make objects, and tracks give the scores."""
+def tracked(
+    name: str, title: str, detector: Detector, pixel_threshold: float, object_threshold: float, settings: TrackingConfig
+) -> Detector:
+    """A detector whose pixels are tracked: those that reach the threshold make objects, and tracks give the scores."""
 
     def respond(view: WindowedRecording) -> Response:
         from spikeseg.detection.tracked import answer
 
-        found = detector.respond(view)
-        return answer(view, found.maps, lit, settings, found.slices)
+        untracked = detector.respond(view)
+        return answer(view, untracked.maps, pixel_threshold, settings, untracked.slices)
 
     return Detector(name, title, respond, is_network=detector.is_network, object_threshold=object_threshold)
 
@@ -120,7 +120,7 @@ def network(
     model: SpikeSEG,
     classes: Sequence[int] | None = None,
     hulk: TrackingConfig | None = None,
-    lit: float = ANY_RESPONSE,
+    pixel_threshold: float = ANY_RESPONSE,
 ) -> Detector:
     """A network's saliency as a detector.
 
@@ -129,17 +129,18 @@ def network(
         model: the network.
         classes: those that count as object, None for all.
         hulk: where its `hulk` is set, objects are unravelled spike by spike, grouped as it says.
-        lit: the saliency from which a pixel belongs to them.
+        pixel_threshold: the saliency from which a pixel belongs to them.
     """
 
     def respond(view: WindowedRecording) -> Response:
         from spikeseg.detection.tracked import unravelled
 
         maps, slices = [], []
-        for k, (frames, spikes, (seen,)) in enumerate(decoded(model, view.windows(), [classes])):
-            maps.append(seen)
+        for k, (frames, spikes, (saliency,)) in enumerate(decoded(model, view.windows(), [classes])):
+            maps.append(saliency)
             if hulk is not None and hulk.hulk:
-                slices.append(unravelled(view, k, model, frames, spikes, seen.dense(), (lit, classes), hulk))
+                read = (pixel_threshold, classes)
+                slices.append(unravelled(view, k, model, frames, spikes, saliency.dense(), read, hulk))
         response = from_maps(view, maps)
         return dataclasses.replace(response, slices=slices) if slices else response
 
@@ -147,26 +148,27 @@ def network(
 
 
 def decoded(
-    model: SpikeSEG, windows: Windows, readings: Sequence[Sequence[int] | None]
+    model: SpikeSEG, windows: Windows, readouts: Sequence[Sequence[int] | None]
 ) -> Iterator[tuple[SparseFrames, dict[str, PooledSpikes], list[SparseMap]]]:
     """Windows as the network sees them, AT_ONCE encoded and traced together: which changes no result.
 
     Args:
         model: on any device.
-        windows: see `View.windows`.
-        readings: the classes whose spikes are traced back; None: all.
+        windows: see `WindowedRecording.windows`.
+        readouts: the classes whose spikes are traced back; None: all.
 
     Yields:
-        frames of a window; its spikes, as `Encoder.infer` gives those of one sample; its saliency, once per reading.
+        frames of a window; its spikes, as `Encoder.infer` gives those of one sample; its saliency, once per readout.
     """
     from spikeseg.models.decoder import decode_sparse
 
     while part := list(itertools.islice(windows, AT_ONCE)):
-        frames, rates = SparseFrames.joined([one for _, one, _ in part]), np.stack([one for _, _, one in part])
+        frames = SparseFrames.joined([window_frames for _, window_frames, _ in part])
+        rates = np.stack([window_rates for _, _, window_rates in part])
         spikes = model.infer(frames, rates)
-        seen = [decode_sparse(model.encoder, frames, spikes, classes) for classes in readings]
+        saliency = [decode_sparse(model.encoder, frames, spikes, classes) for classes in readouts]
         for n, (_, own, _) in enumerate(part):
-            yield own, {level: one.part(n, n + 1) for level, one in spikes.items()}, [lit[n] for lit in seen]
+            yield own, {level: pooled.part(n, n + 1) for level, pooled in spikes.items()}, [maps[n] for maps in saliency]
 
 
 def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:

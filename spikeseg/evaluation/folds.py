@@ -6,23 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .tables import csv_text
+from spikeseg.metrics.mode import mode_named, modes_of
 
-FIGURES = {
-    "event": ("roc_auc", "informedness"),
-    "event_stars": ("roc_auc",),
-    "object": ("f1", "recall", "precision"),
-    "volume": ("informedness",),
-    "track": ("coverage", "false_tracks_per_minute"),
-}
-"""The main figures of every mode."""
+from .text import cell, csv_text, text_table
 
-TITLES = {
-    "roc_auc": "ROC-AUC", "f1": "F1", "false_tracks_per_minute": "false tracks per minute",
-}  # fmt: skip
 OVER = ("mean", "std", "min", "max")
 CSV_COLUMNS = ("mode", "detector", "figure", "fold", "value")
-FIRST = 26
 
 
 def over_folds(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -31,14 +20,15 @@ def over_folds(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict
     Args:
         metrics: the metrics.json of every fold. A figure that a fold has not, for want of anything to count, is None there.
     """
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for mode, figures in FIGURES.items():
-        detectors = dict.fromkeys(name for one in metrics for name in one["modes"].get(mode, {}))
-        for detector in detectors:
-            rows = [one["modes"].get(mode, {}).get(detector, {}) for one in metrics]
-            values = {figure: [row.get(figure) for row in rows] for figure in figures}
-            found.setdefault(mode, {})[detector] = {figure: spread(of) for figure, of in values.items()}
-    return found
+    result: dict[str, dict[str, dict[str, Any]]] = {}
+    for mode in modes_of():
+        by_fold = [of_fold["modes"].get(mode.name, {}) for of_fold in metrics]
+        detectors = dict.fromkeys(name for rows in by_fold for name in rows)
+        for detector in detectors if mode.folds else ():
+            rows = [rows.get(detector, {}) for rows in by_fold]
+            figures = {figure: spread([row.get(figure) for row in rows]) for figure in mode.folds}
+            result.setdefault(mode.name, {})[detector] = figures
+    return result
 
 
 def spread(values: Sequence[float | None]) -> dict[str, Any]:
@@ -66,8 +56,8 @@ def csv_of(result: Mapping[str, Any]) -> str:
 
 def _rows(result: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     final = result["final"]["metrics"]["modes"] if result["final"] else {}
-    for mode, detector, figure, of in _each(result):
-        values = [*enumerate(of["values"], 1), *((name, of[name]) for name in OVER)]
+    for mode, detector, figure, spread_of in _each(result):
+        values = [*enumerate(spread_of["values"], 1), *((name, spread_of[name]) for name in OVER)]
         if final:
             values.append(("test", final.get(mode, {}).get(detector, {}).get(figure)))
         for fold, value in values:
@@ -77,24 +67,22 @@ def _rows(result: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
 def _each(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
     for mode, detectors in result["figures"].items():
         for detector, figures in detectors.items():
-            for figure, of in figures.items():
-                yield mode, detector, figure, of
+            for figure, spread_of in figures.items():
+                yield mode, detector, figure, spread_of
 
 
 def table(result: Mapping[str, Any]) -> str:
     """A block per figure, a line per detector: mean and standard deviation, range, and every fold."""
-    blocks: dict[tuple[str, str], list[str]] = {}
+    heads = ["", "mean ± std", "min .. max", f"folds 1 to {result['folds']}"]
+    blocks: dict[tuple[str, str], list[list[str]]] = {}
     for mode, detector, figure, of in _each(result):
-        head = f"{'':<{FIRST}}{'mean ± std':<18}{'min .. max':<18}folds 1 to {result['folds']}"
-        lines = blocks.setdefault((mode, figure), [f"{mode}: {TITLES.get(figure, figure)}", head])
-        mean = _cell(of["mean"]) + (f" ± {of['std']:.3f}" if of["std"] is not None else "")
-        between = f"{_cell(of['min'])} .. {_cell(of['max'])}" if of["folds"] else "-"
-        folds = " ".join(_cell(value) for value in of["values"])
-        lines.append(f"  {result['detectors'][detector]:<{FIRST - 2}}{mean:<18}{between:<18}{folds}")
-    held = ", ".join(str(len(run["held_out"])) for run in result["runs"])
-    told = f"{result['folds']} folds of {held} recordings, each scored by a network that has not seen it"
-    return "\n\n".join(["\n".join(lines) for lines in blocks.values()] + [told])
-
-
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+        mean = cell(of["mean"]) + (f" ± {of['std']:.3f}" if of["std"] is not None else "")
+        extent = f"{cell(of['min'])} .. {cell(of['max'])}" if of["folds"] else "-"
+        folds = " ".join(map(cell, of["values"]))
+        blocks.setdefault((mode, figure), []).append([result["detectors"][detector], mean, extent, folds])
+    tables = [
+        f"{mode}: {mode_named(mode).figure_title(figure)}\n{text_table(heads, rows)}" for (mode, figure), rows in blocks.items()
+    ]
+    sizes = ", ".join(str(len(run["held_out"])) for run in result["runs"])
+    summary = f"{result['folds']} folds of {sizes} recordings, each scored by a network that has not seen it"
+    return "\n\n".join([*tables, summary])

@@ -1,17 +1,15 @@
-"""The answers of all detectors, counted, scored and laid out as a table."""
+"""The answers of all detectors, counted by every mode, and scored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from spikeseg.metrics import event, objects, pixel, track, volume
-
-from . import score
-from .score import LabelledRecording
+from spikeseg.metrics.mode import CountSettings, LabelledRecording, Mode, modes_of
+from spikeseg.metrics.rates import Bootstrap
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -19,10 +17,17 @@ if TYPE_CHECKING:
 
     from .detectors import Detector
 
-ORDER = ("event", "event_exact", "event_stars", "pixel", "object", "object_1px", "volume", "track")
+CONTROLLED = "network"
+"""The detector whose answers the control holds against labels that are not theirs."""
 CONTROL = "shuffled_labels"
-FIRST_TOLERANCE_PX = 1.0
-"""The tolerance that Kirkland et al. 2023 report mode `object` at, always given beside the configured one."""
+
+
+class Answered(NamedTuple):
+    """A labelled recording, a detector, and its answer."""
+
+    labelled: LabelledRecording
+    detector: Detector
+    response: Response
 
 
 @dataclass(frozen=True)
@@ -32,99 +37,72 @@ class DetectorCounts:
     Attributes:
         name: of the detector.
         rows: by mode.
-        kept: the subject and the answer, where the control needs them.
+        answered: the answer itself, where the control needs it.
     """
 
     name: str
     rows: dict[str, Any]
-    kept: tuple[LabelledRecording, Response, Detector] | None
+    answered: Answered | None
 
 
-@dataclass
 class Results:
-    """Collects what every mode needs of each answer, and scores it at the end."""
+    """Collects what every mode counts of each answer, and scores it at the end.
 
-    cfg: Config
-    modes: Sequence[str]
-    thresholds: Mapping[str, float]
+    Args:
+        cfg: the configuration.
+        modes: names of registered modes; their variants come with them.
+        thresholds: by detector, see `CountSettings.threshold`.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self, cfg: Config, modes: Sequence[str], thresholds: Mapping[str, float]) -> None:
+        self.cfg, self.modes, self.thresholds = cfg, modes_of(modes), thresholds
         self._rows: dict[str, dict[str, list[Any]]] = {}
-        self._kept: list[tuple[LabelledRecording, Response, Detector]] = []
+        self._answered: list[Answered] = []
 
-    def count(self, detector: Detector, s: LabelledRecording) -> DetectorCounts:
+    def count(self, detector: Detector, labelled: LabelledRecording) -> DetectorCounts:
         """Let a detector answer, then hold the answer against the labels. Changes nothing, so that threads may do it."""
-        response = detector.respond(s.view)
-        rows: dict[str, Any] = {}
-        if "event" in self.modes:
-            rows["event"] = score.event_scores(s, response, self.cfg.evaluation)
-            known = {
-                "event_exact": score.exact_scores(s, response),
-                "event_stars": score.star_scores(s, response, self.cfg.evaluation),
-            }
-            rows |= {mode: scores for mode, scores in known.items() if scores is not None}
-        rows |= self._places(s, response, detector)
-        return DetectorCounts(detector.name, rows, (s, response, detector) if detector.name == "network" else None)
+        answered = Answered(labelled, detector, detector.respond(labelled.recording))
+        rows = {mode.name: self._row(mode, answered) for mode in self.modes}
+        present = {mode: row for mode, row in rows.items() if row is not None}
+        return DetectorCounts(detector.name, present, answered if detector.name == CONTROLLED else None)
+
+    def _row(self, mode: Mode, answered: Answered) -> Any:
+        labelled, detector, response = answered
+        threshold = self.thresholds[detector.name]
+        settings = CountSettings(self.cfg.evaluation, threshold, detector.object_threshold, detector.is_network)
+        return mode.count(labelled, response, settings)
 
     def add(self, counted: DetectorCounts) -> None:
         """Take in what was counted."""
-        self._put(counted.name, counted.rows)
-        if counted.kept is not None:
-            self._kept.append(counted.kept)
-
-    def _put(self, name: str, rows: Mapping[str, Any]) -> None:
-        for mode, row in rows.items():
-            self._rows.setdefault(mode, {}).setdefault(name, []).append(row)
-
-    def _places(self, s: LabelledRecording, response: Response, detector: Detector) -> dict[str, Any]:
-        """Rows of the modes that look at places rather than events."""
-        settings, threshold, of_objects = self.cfg.evaluation, self.thresholds[detector.name], detector.object_threshold
-        rows: dict[str, Any] = {}
-        if "pixel" in self.modes and detector.is_network:
-            rows["pixel"] = score.pixel_counts(s, response, threshold, of_objects, settings)
-        if "object" in self.modes:
-            for mode, tolerance in (("object", settings.spatial_tolerance_px), ("object_1px", FIRST_TOLERANCE_PX)):
-                rows[mode] = score.object_counts(s, response, threshold, of_objects, tolerance, settings)
-        if "volume" in self.modes:
-            rows["volume"] = score.volume_counts(s, response, of_objects, settings)
-        if "track" in self.modes and response.found is not None:
-            rows["track"] = score.track_counts(s, response, of_objects, settings)
-        return rows
+        for mode, row in counted.rows.items():
+            self._rows.setdefault(mode, {}).setdefault(counted.name, []).append(row)
+        if counted.answered is not None:
+            self._answered.append(counted.answered)
 
     def scores(self) -> dict[str, dict[str, Any]]:
-        """Mode -> detector -> values, intervals and rows per recording; the control included. `event_exact` and
-        `event_stars` cover the recordings whose events' causes are known, because they are simulated."""
-        self._control()
+        """Mode -> detector -> values, intervals and rows per recording; the control included."""
         settings = self.cfg.evaluation
-        draws: dict[str, Any] = {"resamples": settings.bootstrap, "confidence": settings.confidence, "seed": self.cfg.seed}
-        scorers = {
-            "pixel": pixel.score,
-            "object": objects.score,
-            "object_1px": objects.score,
-            "volume": volume.score,
-            "track": track.score,
-        }
+        bootstrap = Bootstrap(settings.bootstrap, settings.confidence, self.cfg.seed)
         result: dict[str, dict[str, Any]] = {}
-        for mode in (mode for mode in ORDER if mode in self._rows):
-            result[mode] = {}
-            for name, rows in self._rows[mode].items():
-                if mode.startswith("event"):
-                    threshold = self.thresholds["network" if name == CONTROL else name]
-                    result[mode][name] = event.score(rows, threshold, **draws)
-                else:
-                    result[mode][name] = scorers[mode](rows, **draws)
+        for mode in self.modes:
+            rows = {**self._rows.get(mode.name, {}), CONTROL: self._control(mode)}
+            scored = {detector: mode.score(own, bootstrap) for detector, own in rows.items() if len(own)}
+            if scored:
+                result[mode.name] = scored
         return result
 
-    def _control(self) -> None:
-        """The trained network's answers against labels that are not theirs, drawn by the seed: those of another recording, or, in
-        mode `event`, the truth of all events permuted."""
-        if len(self._kept) < 2:
-            return
-        if "event" in self.modes:
-            for row in score.on_other_events(self._rows["event"]["network"], self.cfg.seed):
-                self._put(CONTROL, {"event": row})
-        order = np.random.default_rng(self.cfg.seed).permutation(len(self._kept))
+    def _control(self, mode: Mode) -> Sequence[Any]:
+        """Rows of the network's answers against labels that are not theirs, drawn by the seed: as the mode permutes its rows, or
+        those of another recording."""
+        if len(self._answered) < 2:
+            return []
+        if mode.permuted is not None:
+            own_rows = self._rows.get(mode.name, {}).get(CONTROLLED, [])
+            return mode.permuted(own_rows, self.cfg.seed) if own_rows else []
+        rows = []
+        order = np.random.default_rng(self.cfg.seed).permutation(len(self._answered))
         for i, j in zip(order, np.roll(order, 1), strict=True):
-            (s, response, detector), (other, _, _) = self._kept[i], self._kept[j]
-            shuffled = score.with_labels_of(s, other, self.cfg.evaluation)
-            self._put(CONTROL, self._places(shuffled, response, detector))
+            own, other = self._answered[i], self._answered[j]
+            shuffled = own.labelled.with_labels_of(other.labelled, self.cfg.evaluation)
+            rows.append(self._row(mode, own._replace(labelled=shuffled)))
+        return [row for row in rows if row is not None]

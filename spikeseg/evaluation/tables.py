@@ -2,79 +2,54 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-SHOWN = {
-    "event": ("roc_auc", "informedness", "f1"),
-    "event_exact": ("roc_auc", "informedness", "f1"),
-    "event_stars": ("roc_auc", "informedness", "f1"),
-    "pixel": ("informedness", "sensitivity", "iou"),
-    "object": ("f1", "precision", "recall"),
-    "object_1px": ("f1", "precision", "recall"),
-    "volume": ("informedness", "sensitivity", "specificity"),
-    "track": ("coverage", "recall", "false_tracks_per_minute", "position_error_px", "velocity_error"),
-}
-NAMES = {
-    "roc_auc": "ROC-AUC",
-    "f1": "F1",
-    "iou": "IoU",
-    "false_tracks_per_minute": "false tracks per minute",
-    "position_error_px": "position error, px",
-    "velocity_error": "velocity error",
-}
-_NONE: dict[str, list[float]] = {}
-FIRST, OTHER, BESIDE = 26, 24, 3
-"""Widths of the first column and of the others, characters; how many of these fit beside each other."""
+from spikeseg.metrics.mode import Mode, mode_named
+
+from .text import cell, csv_text, text_table
+
+BESIDE = 3
+"""How many figures with their intervals fit beside each other."""
+
+Row = tuple[str, Mapping[str, Any], Mapping[str, Sequence[float] | None]]
+"""A title, figures and their intervals."""
 
 
 def table(metrics: Mapping[str, Any]) -> str:
     """One block per mode, one line per detector: values with their intervals, and "-" where there is nothing to count."""
-    settings = metrics["settings"]
-    meaning = {
-        "event": f"an event within {settings['radius_px']:g} px of a labelled object",
-        "event_exact": "an event caused by an object (known, because simulated)",
-        "event_stars": "the same against the events of stars alone (known, because simulated)",
-        "pixel": f"a pixel of a step, {settings['pixel_tolerance_px']:g} px tolerance",
-        "object": f"an object at the middle of a window, within {settings['spatial_tolerance_px']:g} px",
-        "object_1px": "the same within 1 px",
-        "track": f"tracks of objects, within {settings['spatial_tolerance_px']:g} px",
-        "volume": f"slices of {settings['slice_ms']:g} ms, discs of {settings['radius_px']:g} px",
-    }
-    lines = []
-    for mode, rows in metrics["modes"].items():
-        titled = [(metrics["detectors"][detector], values, values["intervals"]) for detector, values in rows.items()]
-        lines += [f"{mode}: {meaning[mode]}", *_lines(SHOWN[mode], titled), ""]
-    told = f"{len(metrics['recordings'])} recordings of the {metrics['split']} split"
+    settings, blocks = metrics["settings"], []
+    for name, detectors in metrics["modes"].items():
+        mode = mode_named(name)
+        rows = [(metrics["detectors"][detector], values, values["intervals"]) for detector, values in detectors.items()]
+        blocks.append("\n".join([f"{name}: {mode.title.format(**settings)}", *_tables(mode, rows)]))
+    summary = f"{len(metrics['recordings'])} recordings of the {metrics['split']} split"
     if settings.get("sensor", "all") != "all":
-        told += f", {settings['sensor']} alone"
-    lines.append(f"{told}; in brackets {settings['confidence']:.0%} intervals over recordings")
+        summary += f", {settings['sensor']} alone"
+    summary += f"; in brackets {settings['confidence']:.0%} intervals over recordings"
     if settings["scope"] != "recording":
-        lines.append("scored from the first to the last label of each recording only (evaluation.scope)")
-    return "\n".join(lines)
+        summary += "\nscored from the first to the last label of each recording only (evaluation.scope)"
+    return "\n\n".join([*blocks, summary])
 
 
 def table_by_recording(metrics: Mapping[str, Any], detector: str = "network") -> str:
     """The same figures of one detector, a line per recording: what the means of `table` hide."""
-    title, lines = metrics["detectors"][detector], []
-    for mode, rows in metrics["modes"].items():
-        if detector not in rows:
+    blocks = []
+    for name, detectors in metrics["modes"].items():
+        if detector not in detectors:
             continue
-        titled = [(row["name"], row, _NONE) for row in rows[detector]["recordings"]]
-        lines += [f"{mode}, by recording: {title}", *_lines(SHOWN[mode], titled), ""]
-    return "\n".join(lines).rstrip("\n")
+        rows: list[Row] = [(row["name"], row, {}) for row in detectors[detector]["recordings"]]
+        title = f"{name}, by recording: {metrics['detectors'][detector]}"
+        blocks.append("\n".join([title, *_tables(mode_named(name), rows)]))
+    return "\n\n".join(blocks)
 
 
-def _lines(shown: Sequence[str], rows: Sequence[tuple[str, Mapping[str, Any], Mapping[str, list[float]]]]) -> Iterator[str]:
-    """The figures `shown` of some rows, each a title, values and intervals; BESIDE of them at a time, under a head."""
-    for start in range(0, len(shown), BESIDE):
-        names = shown[start : start + BESIDE]
-        yield (" " * FIRST + "".join(f"{NAMES.get(name, name):<{OTHER}}" for name in names)).rstrip()
-        for title, values, intervals in rows:
-            cells = (_cell(values.get(name), intervals.get(name)) for name in names)
-            yield (f"  {title:<{FIRST - 2}}" + "".join(f"{cell:<{OTHER}}" for cell in cells)).rstrip()
+def _tables(mode: Mode, rows: Sequence[Row]) -> Iterator[str]:
+    """The figures that the mode shows, BESIDE of them at a time."""
+    for start in range(0, len(mode.shown), BESIDE):
+        figures = mode.shown[start : start + BESIDE]
+        heads = ["", *map(mode.figure_title, figures)]
+        yield text_table(heads, [[title, *(cell(of.get(f), low_high.get(f)) for f in figures)] for title, of, low_high in rows])
 
 
 CSV_COLUMNS = ("mode", "detector", "recording", "figure", "value", "low", "high")
@@ -88,8 +63,8 @@ def csv_of(metrics: Mapping[str, Any]) -> str:
 
 
 def _csv_rows(metrics: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    for mode, rows in metrics["modes"].items():
-        for detector, values in rows.items():
+    for mode, detectors in metrics["modes"].items():
+        for detector, values in detectors.items():
             for figure, value in _figures(values):
                 low, high = values["intervals"].get(figure) or (None, None)
                 yield mode, detector, "all", figure, value, low, high
@@ -102,18 +77,3 @@ def _figures(values: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
     for name, value in values.items():
         if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
             yield name, value
-
-
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Rows under their header; floats as they are, None as an empty field."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _cell(value: float | None, interval: list[float] | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")

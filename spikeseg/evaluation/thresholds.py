@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikeseg.metrics.event import ANY_RESPONSE
+from spikeseg.core.sparse import ANY_RESPONSE
 
-from .tables import csv_text
+from .text import cell, csv_text, text_table
 
 if TYPE_CHECKING:
-    from spikeseg.config.sections import Config
+    from spikeseg.config.sections import EvaluationConfig
     from spikeseg.metrics.event import EventScores
+    from spikeseg.metrics.mode import LabelledRecording
     from spikeseg.tracking.scene import Tracks
-
-    from .score import LabelledRecording
 
 STEPS = 48
 """Thresholds tried, at most; the configuration's and the chosen one may come on top."""
@@ -31,7 +30,7 @@ COLUMNS = (
 class TrackedRecording:
     """A labelled recording with its tracks, stars' included, and its events' scores."""
 
-    subject: LabelledRecording
+    labelled: LabelledRecording
     tracks: Tracks
     scores: EventScores
 
@@ -53,58 +52,58 @@ class Point:
     notes: list[str]
 
 
-def thresholds_of(found: Sequence[TrackedRecording], configured: float) -> list[float]:
+def thresholds_of(recordings: Sequence[TrackedRecording], configured: float) -> list[float]:
     """The distinct scores of all tracks, thinned to STEPS evenly by rank, first and last kept; and the configured threshold."""
-    levels = levels_of(found)
+    levels = levels_of(recordings)
     if len(levels) > STEPS:
         levels = levels[np.unique(np.rint(np.linspace(0, len(levels) - 1, STEPS)).astype(np.int64))]
     return sorted({*levels.tolist(), configured})
 
 
-def levels_of(found: Sequence[TrackedRecording]) -> np.ndarray:
+def levels_of(recordings: Sequence[TrackedRecording]) -> np.ndarray:
     """Distinct scores of all tracks, rising: float64 (n,)."""
-    return np.unique(np.array([track.score for one in found for track in one.tracks.tracks], np.float64))
+    return np.unique(np.array([track.score for tracked in recordings for track in tracked.tracks.tracks], np.float64))
 
 
-def rows_at(cfg: Config, found: Sequence[TrackedRecording], thresholds: Sequence[float]) -> list[dict[str, Any]]:
+def rows_at(
+    settings: EvaluationConfig, recordings: Sequence[TrackedRecording], thresholds: Iterable[float]
+) -> list[dict[str, Any]]:
     """What each threshold comes to, by COLUMNS, over all recordings.
 
     An event counts as seen if its score reaches the threshold, too; "informedness" is that of mode `event`, "f1", "precision",
     "recall" and the counts those of mode `object`, "false_tracks_per_minute" and "tracks" those of mode `track`."""
-    from spikeseg.pipelines.runtime.console import progress
-
-    work = progress(thresholds, "trying thresholds", "threshold")
-    return [_row(cfg, found, threshold) for threshold in work]
+    return [_row(settings, recordings, threshold) for threshold in thresholds]
 
 
-def _row(cfg: Config, found: Sequence[TrackedRecording], threshold: float) -> dict[str, Any]:
+def _row(settings: EvaluationConfig, recordings: Sequence[TrackedRecording], threshold: float) -> dict[str, Any]:
     from spikeseg.detection.response import Response
     from spikeseg.detection.tracked import TrackedObjects
     from spikeseg.metrics import event, objects, track
-    from spikeseg.metrics.rates import rates
+    from spikeseg.metrics.mode import CountSettings
+    from spikeseg.metrics.rates import COUNTED, Bootstrap, rates
 
-    from .score import object_counts, track_counts
-
-    settings = cfg.evaluation
-    of_events, of_objects, of_tracks = np.zeros(4, np.int64), [], []
-    for one in found:
-        response = Response(np.zeros(0), [], TrackedObjects([], one.tracks, [], np.zeros(0, np.int32)))
-        counted = event.counts(one.scores.scores, one.scores.truth, max(threshold, ANY_RESPONSE))
-        of_events += [counted[name] for name in event.COUNTED]
-        of_objects.append(object_counts(one.subject, response, threshold, threshold, settings.spatial_tolerance_px, settings))
-        of_tracks.append(track_counts(one.subject, response, threshold, settings))
-    by_event = float(rates(*of_events)["informedness"])
-    by_object, by_track = objects.score(of_objects, resamples=0), track.score(of_tracks, resamples=0)
+    how, without_intervals = CountSettings(settings, threshold, threshold), Bootstrap(resamples=0)
+    event_counts, object_rows, track_rows = np.zeros(4, np.int64), [], []
+    for tracked in recordings:
+        response = Response(np.zeros(0), [], TrackedObjects([], tracked.tracks, [], np.zeros(0, np.int32)))
+        counts = event.event_counts(tracked.scores.scores, tracked.scores.truth, max(threshold, ANY_RESPONSE))
+        event_counts += [counts[name] for name in COUNTED]
+        object_rows.append(objects.MODE.count(tracked.labelled, response, how))
+        track_rows.append(track.MODE.count(tracked.labelled, response, how))
+    informedness = float(rates(*event_counts)["informedness"])
+    of_objects, of_tracks = objects.score(object_rows, without_intervals), track.score(track_rows, without_intervals)
     values = {
         "object_threshold": threshold,
-        "informedness": None if np.isnan(by_event) else by_event,
-        **{name: by_object[name] for name in ("f1", "precision", "recall", "tp", "fp", "fn")},
-        **{name: by_track[name] for name in ("false_tracks_per_minute", "tracks")},
+        "informedness": None if np.isnan(informedness) else informedness,
+        **{name: of_objects[name] for name in ("f1", "precision", "recall", "tp", "fp", "fn")},
+        **{name: of_tracks[name] for name in ("false_tracks_per_minute", "tracks")},
     }
     return {name: values[name] for name in COLUMNS}
 
 
-def chosen_point(cfg: Config, found: Sequence[TrackedRecording], rows: Sequence[dict[str, Any]], configured: float) -> Point:
+def chosen_point(
+    settings: EvaluationConfig, recordings: Sequence[TrackedRecording], rows: Sequence[dict[str, Any]], configured: float
+) -> Point:
     """The threshold of highest object F1; on a plateau, where several neighbours share it, its middle.
 
     Between two successive scores of tracks nothing changes, so a plateau begins just above the last score below it. Of several
@@ -116,15 +115,15 @@ def chosen_point(cfg: Config, found: Sequence[TrackedRecording], rows: Sequence[
         note = f"no threshold finds an object, so tracking.object_threshold = {configured:g} was kept"
         return Point(own, None, list(rows), [note])
     plateaus = _plateaus([row["f1"] == best for row in rows])
-    marks = [row["object_threshold"] for row in rows]
-    spans = [(_below(found, marks[first]), marks[last]) for first, last in plateaus]
+    thresholds = [row["object_threshold"] for row in rows]
+    spans = [(_below(recordings, thresholds[first]), thresholds[last]) for first, last in plateaus]
     k = max(range(len(spans)), key=lambda i: (spans[i][1] - spans[i][0], -i))
     low, high = spans[k]
-    row = rows_at(cfg, found, [(low + high) / 2])[0]
+    row = rows_at(settings, recordings, [(low + high) / 2])[0]
     if row["f1"] != best:  # a score that was thinned out lies between
         row = rows[sum(plateaus[k]) // 2]
     others = [other for other in rows if other["object_threshold"] != row["object_threshold"]]
-    return Point(row, [low, high], sorted([*others, row], key=lambda one: one["object_threshold"]), [])
+    return Point(row, [low, high], sorted([*others, row], key=lambda tried: tried["object_threshold"]), [])
 
 
 def _plateaus(same: Sequence[bool]) -> list[tuple[int, int]]:
@@ -133,17 +132,17 @@ def _plateaus(same: Sequence[bool]) -> list[tuple[int, int]]:
     return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)]
 
 
-def _below(found: Sequence[TrackedRecording], threshold: float) -> float:
+def _below(recordings: Sequence[TrackedRecording], threshold: float) -> float:
     """The highest score of a track below the threshold; 0 without one."""
-    levels = levels_of(found)
+    levels = levels_of(recordings)
     return float(levels[levels < threshold].max(initial=0.0))
 
 
-def csv_of(told: Mapping[str, Any]) -> str:
+def csv_of(sweep: Mapping[str, Any]) -> str:
     """sweep.csv: the rows of sweep.json, and whether each is the chosen one."""
-    chosen = told["chosen"]["object_threshold"]
-    lines = [[*(row[name] for name in COLUMNS), int(row["object_threshold"] == chosen)] for row in told["thresholds"]]
-    return csv_text((*COLUMNS, "chosen"), lines)
+    chosen = sweep["chosen"]["object_threshold"]
+    rows = [[*(row[name] for name in COLUMNS), int(row["object_threshold"] == chosen)] for row in sweep["thresholds"]]
+    return csv_text((*COLUMNS, "chosen"), rows)
 
 
 TITLES = {
@@ -152,23 +151,18 @@ TITLES = {
 }  # fmt: skip
 
 
-def table(told: Mapping[str, Any]) -> str:
+def table(sweep: Mapping[str, Any]) -> str:
     """sweep.json for people: a line per threshold, the chosen one marked."""
-    chosen, classes = told["chosen"], told["classes"]
-    lines = ["".join(f"{title:<{len(title) + 3}}" for title in TITLES.values()).rstrip()]
-    for row in told["thresholds"]:
-        cells = [f"{_cell(row[name]):<{len(title) + 3}}" for name, title in TITLES.items()]
-        mark = "<- chosen" if row["object_threshold"] == chosen["object_threshold"] else ""
-        lines.append(("".join(cells) + mark).rstrip())
-    lines.append("")
+    chosen, classes = sweep["chosen"], sweep["classes"]
+    rows = [
+        [*(cell(row[name]) for name in TITLES), "<- chosen" if row["object_threshold"] == chosen["object_threshold"] else ""]
+        for row in sweep["thresholds"]
+    ]
+    lines = [text_table([*TITLES.values(), ""], rows), ""]
     if classes["roc_auc"] is not None:
-        areas = ", ".join(f"{c}: {_cell(area)}" for c, area in enumerate(classes["roc_auc"]))
-        kept = "all" if classes["chosen"] is None else ", ".join(map(str, classes["chosen"]))
-        lines.append(f"classes that count: {kept} (event ROC-AUC of each alone: {areas})")
-    told_of = f"{len(told['recordings'])} recordings of the {told['split']} split"
-    lines.append(f"{told_of}; chosen: object_threshold {chosen['object_threshold']:.4g}, object F1 {_cell(chosen['f1'])}")
+        areas = ", ".join(f"{c}: {cell(area)}" for c, area in enumerate(classes["roc_auc"]))
+        counting = "all" if classes["chosen"] is None else ", ".join(map(str, classes["chosen"]))
+        lines.append(f"classes that count: {counting} (event ROC-AUC of each alone: {areas})")
+    summary = f"{len(sweep['recordings'])} recordings of the {sweep['split']} split"
+    lines.append(f"{summary}; chosen: object_threshold {chosen['object_threshold']:.4g}, object F1 {cell(chosen['f1'])}")
     return "\n".join(lines)
-
-
-def _cell(value: float | int | None) -> str:
-    return "-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"

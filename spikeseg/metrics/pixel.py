@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .rates import CONFIDENCE, RESAMPLES, columns, rates, summary
+from spikeseg.core.sparse import ANY_RESPONSE
+
+from .mode import Answer, CountSettings, LabelledRecording, Mode
+from .rates import COUNTED, DEFAULT, RATE_TITLES, Bootstrap, score_rates
 from .truth import MAX_GAP_US, disc_pixels, positions
 
-COUNTED = ("tp", "fp", "fn", "tn")
+FIGURES = {"sensitivity": "recall", "specificity": "specificity", "informedness": "informedness", "iou": "iou"}
 
 
 def discs(
@@ -37,7 +40,7 @@ def discs(
     return result
 
 
-def counts(
+def pixel_counts(
     saliency: np.ndarray,
     times_us: np.ndarray,
     labels: np.ndarray,
@@ -57,29 +60,54 @@ def counts(
         max_gap_us: see `truth.positions`.
     """
     truth = discs(labels, times_us, saliency.shape[1:], tolerance_px, max_gap_us)
-    said = saliency >= threshold
-    tp, n_said, n_true = (int(np.count_nonzero(mask)) for mask in (said & truth, said, truth))
-    return {"tp": tp, "fp": n_said - tp, "fn": n_true - tp, "tn": saliency.size - n_said - n_true + tp}
+    predicted = saliency >= threshold
+    tp, n_predicted, n_true = (int(np.count_nonzero(mask)) for mask in (predicted & truth, predicted, truth))
+    return {"tp": tp, "fp": n_predicted - tp, "fn": n_true - tp, "tn": saliency.size - n_predicted - n_true + tp}
 
 
-def score(
-    rows: Sequence[dict[str, Any]], *, resamples: int = RESAMPLES, confidence: float = CONFIDENCE, seed: int = 0
-) -> dict[str, Any]:
+def score(rows: Sequence[dict[str, Any]], bootstrap: Bootstrap = DEFAULT) -> dict[str, Any]:
     """Sensitivity, specificity, informedness and IoU.
 
     Args:
-        rows: per recording a "name" and its `counts`.
-        resamples, confidence, seed: of the intervals, see `rates.summary`, which says what is returned.
+        rows: per recording a "name" and its `pixel_counts`.
+        bootstrap: of the intervals; see `rates.summary`, which says what is returned.
     """
-    table = columns(rows, COUNTED)
+    return score_rates(rows, FIGURES, bootstrap)
 
-    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
-        found = rates(*(weights @ table).T)
-        return {
-            "sensitivity": found["recall"],
-            "specificity": found["specificity"],
-            "informedness": found["informedness"],
-            "iou": found["iou"],
-        }
 
-    return summary(statistic, rows, counted=COUNTED, resamples=resamples, confidence=confidence, seed=seed)
+def _count(labelled: LabelledRecording, answer: Answer, settings: CountSettings) -> dict[str, Any] | None:
+    """Of a network: the steps whose middle is scored, each once (time that two windows share belongs to the earlier one). Where
+    the detector tracks, only the pixels of its objects are detected."""
+    if not settings.is_network:
+        return None
+    recording, spec, labels = labelled.recording, labelled.recording.spec, labelled.frame_labels
+    maps, threshold = answer.object_maps(settings.object_threshold), ANY_RESPONSE
+    if maps is None:
+        maps, threshold = (saliency.dense() for saliency in answer.maps), settings.threshold
+    total = dict.fromkeys(COUNTED, 0)
+    from_us = labelled.start_us
+    for start, end, saliency in zip(recording.start_us.tolist(), recording.end_us.tolist(), maps, strict=True):
+        times = start + spec.timestep_us * np.arange(spec.n_timesteps) + spec.timestep_us // 2
+        scored = (times >= from_us) & (times <= labelled.end_us)
+        from_us = max(from_us, end)
+        counts = pixel_counts(
+            saliency[scored],
+            times[scored],
+            labels,
+            threshold=threshold,
+            tolerance_px=settings.evaluation.pixel_tolerance_px,
+            max_gap_us=settings.max_gap_us,
+        )
+        for name, count in counts.items():
+            total[name] += count
+    return {"name": labelled.name, **total}
+
+
+MODE = Mode(
+    name="pixel",
+    title="a pixel of a step, {pixel_tolerance_px:g} px tolerance",
+    shown=("informedness", "sensitivity", "iou"),
+    count=_count,
+    score=score,
+    figure_titles=RATE_TITLES,
+)

@@ -8,14 +8,28 @@ Within this module an undefined value (nothing to divide by) is nan; what leaves
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from spikeseg.config.sections import EvaluationConfig
 
-RESAMPLES: int = EvaluationConfig.bootstrap
-CONFIDENCE: float = EvaluationConfig.confidence
+
+class Bootstrap(NamedTuple):
+    """How intervals are drawn: the percentile bootstrap over recordings.
+
+    Attributes:
+        resamples: how many; 0: no intervals.
+        confidence: 0.95 gives the 2.5th and the 97.5th percentile of the resampled values.
+        seed: of the draws.
+    """
+
+    resamples: int = EvaluationConfig.bootstrap
+    confidence: float = EvaluationConfig.confidence
+    seed: int = 0
+
+
+DEFAULT = Bootstrap()
 
 Statistic = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Weights int64 (b, n), how often each of n recordings counts -> name -> float64 (b,), nan where undefined."""
@@ -48,6 +62,30 @@ def columns(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> np.ndarr
     return np.array([[row[name] for name in names] for row in rows], np.int64).reshape(len(rows), len(names))
 
 
+COUNTED = ("tp", "fp", "fn", "tn")
+"""What `rates` are made of, in the order of its arguments."""
+
+RATE_TITLES = {"f1": "F1", "iou": "IoU"}
+"""Of rates, for tables, where the name does not do."""
+
+
+def score_rates(rows: Sequence[Mapping[str, Any]], figures: Mapping[str, str], bootstrap: Bootstrap = DEFAULT) -> dict[str, Any]:
+    """The `summary` of a mode whose figures are rates.
+
+    Args:
+        rows: per recording a "name" and its tp, fp, fn, tn.
+        figures: name of a figure -> name of the rate, see `rates`.
+        bootstrap: of the intervals.
+    """
+    counts = columns(rows, COUNTED)
+
+    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
+        pooled = rates(*(weights @ counts).T)
+        return {figure: pooled[name] for figure, name in figures.items()}
+
+    return summary(statistic, rows, COUNTED, bootstrap)
+
+
 def draws(n: int, resamples: int, seed: int) -> np.ndarray:
     """How often each of n recordings occurs in each resample (n drawn with replacement). -> int64 (resamples, n).
 
@@ -59,13 +97,7 @@ def draws(n: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def summary(
-    statistic: Statistic,
-    rows: Sequence[Mapping[str, Any]],
-    *,
-    counted: Sequence[str],
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
+    statistic: Statistic, rows: Sequence[Mapping[str, Any]], counted: Sequence[str], bootstrap: Bootstrap = DEFAULT
 ) -> dict[str, Any]:
     """What every mode returns: pooled values, pooled counts, intervals, and the same per recording.
 
@@ -73,8 +105,7 @@ def summary(
         statistic: see `Statistic`.
         rows: per recording a "name" and the counts.
         counted: names of the counts.
-        resamples, confidence, seed: of the percentile bootstrap over recordings; 0.95 gives the 2.5th and the 97.5th
-            percentile of the resampled values.
+        bootstrap: of the intervals.
 
     Returns:
         name -> float or None for values, name -> int for counts; "intervals": name -> [low, high], or None with fewer
@@ -84,20 +115,19 @@ def summary(
     n = len(rows)
     pooled = statistic(np.ones((1, n), np.int64))
     own = statistic(np.eye(n, dtype=np.int64))
-    totals = columns(rows, counted).sum(0).tolist()
+    counts = columns(rows, counted).sum(0).tolist()
     return {
         **{name: _number(value[0]) for name, value in pooled.items()},
-        **dict(zip(counted, totals, strict=True)),
-        "intervals": _intervals(statistic, n, list(pooled), resamples, confidence, seed),
+        **dict(zip(counted, counts, strict=True)),
+        "intervals": _intervals(statistic, n, list(pooled), bootstrap),
         "recordings": [dict(row) | {name: _number(v[i]) for name, v in own.items()} for i, row in enumerate(rows)],
     }
 
 
-def _intervals(
-    statistic: Statistic, n: int, names: Sequence[str], resamples: int, confidence: float, seed: int
-) -> dict[str, list[float] | None]:
+def _intervals(statistic: Statistic, n: int, names: Sequence[str], bootstrap: Bootstrap) -> dict[str, list[float] | None]:
     if n < 2:
         return dict.fromkeys(names)
+    resamples, confidence, seed = bootstrap
     drawn = statistic(draws(n, resamples, seed))
     tails = (50 * (1 - confidence), 100 - 50 * (1 - confidence))
     result: dict[str, list[float] | None] = {}

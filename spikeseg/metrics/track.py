@@ -17,7 +17,8 @@ import numpy as np
 
 from spikeseg.config.sections import EvaluationConfig
 
-from .rates import CONFIDENCE, RESAMPLES, columns, ratio, summary
+from .mode import Answer, CountSettings, LabelledRecording, Mode
+from .rates import DEFAULT, Bootstrap, columns, ratio, summary
 from .truth import MAX_GAP_US, positions
 
 SLICE_US: int = round(1000 * EvaluationConfig.slice_ms)
@@ -46,7 +47,7 @@ class FoundTrack(NamedTuple):
     score: float = 0.0
 
 
-def counts(
+def track_counts(
     tracks: Sequence[FoundTrack],
     labels: np.ndarray,
     *,
@@ -84,7 +85,7 @@ def counts(
         _check(number, track)
     edges = np.arange(start_us, end_us + 1, slice_us)
     times = (edges + np.minimum(edges + slice_us, end_us + 1)) / 2  # as in mode `volume`: the last slice may be cut off
-    place = [_at(track.t_us, track.position, times) for track in tracks]
+    paths = [_at(track.t_us, track.position, times) for track in tracks]
     near_any = np.zeros((len(tracks), len(times)), bool)
     result: dict[str, Any] = dict.fromkeys(COUNTED, 0) | {name: [] for name in VALUES}
     for name in np.unique(labels["id"]):
@@ -93,25 +94,25 @@ def counts(
         if not len(at):
             continue
         index = at["index"]
-        distance = np.array([np.hypot(p[index, 0] - at["x"], p[index, 1] - at["y"]) for p in place]).reshape(-1, len(at))
+        distance = np.array([np.hypot(p[index, 0] - at["x"], p[index, 1] - at["y"]) for p in paths]).reshape(-1, len(at))
         near = distance <= tolerance_px  # nan, where the track does not live, is not
         near_any[:, index] |= near
         chosen = _chosen(distance, near)
         covered = np.flatnonzero(chosen >= 0)
-        held = chosen[covered]
+        owners = chosen[covered]
         result["objects"] += 1
         result["life"] += len(at)
         result["covered"] += len(covered)
         result["found"] += len(covered) >= ENOUGH * len(at)
-        result["switches"] += int((held[1:] != held[:-1]).sum())
-        result["position_errors_px"] += distance[held, covered].tolist()
+        result["switches"] += int((owners[1:] != owners[:-1]).sum())
+        result["position_errors_px"] += distance[owners, covered].tolist()
         if len(covered) >= 2:
             moved = _velocity(points, times[index[covered]])
-            said = _held(tracks, held, times[index[covered]])
-            error, speed = float(np.hypot(*(said - moved).mean(0))), float(np.hypot(*moved.mean(0)))
+            estimated = _velocity_of(tracks, owners, times[index[covered]])
+            error, speed = float(np.hypot(*(estimated - moved).mean(0))), float(np.hypot(*moved.mean(0)))
             result["velocity_errors_px_s"].append(error)
             result["velocity_errors"] += [error / speed] if speed > 0 else []
-    lived = np.array([int((~np.isnan(p[:, 0])).sum()) for p in place], np.int64)
+    lived = np.array([int((~np.isnan(p[:, 0])).sum()) for p in paths], np.int64)
     true = (near_any.sum(1) >= ENOUGH * lived)[lived > 0]
     result |= {"tracks": len(true), "true_tracks": int(true.sum()), "false_tracks": int((~true).sum())}
     return result | {"found": int(result["found"]), "duration_us": int(end_us - start_us + 1)}
@@ -122,8 +123,8 @@ def _check(number: int, track: FoundTrack) -> None:
     if not n or (np.diff(track.t_us) <= 0).any():
         raise ValueError(f"track {number}: {n} points; expected one or more, at rising times")
     if track.position.shape != (n, 2) or track.velocity.shape != (n, 2):
-        found = f"positions {track.position.shape}, velocities {track.velocity.shape}"
-        raise ValueError(f"track {number}: {found}; expected ({n}, 2), as it has times")
+        shapes = f"positions {track.position.shape}, velocities {track.velocity.shape}"
+        raise ValueError(f"track {number}: {shapes}; expected ({n}, 2), as it has times")
 
 
 def _at(t: np.ndarray, values: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -143,11 +144,11 @@ def _chosen(distance: np.ndarray, near: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def _held(tracks: Sequence[FoundTrack], held: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Velocity of the track held (n,) at each of n times, px/s. -> float64 (n, 2)."""
+def _velocity_of(tracks: Sequence[FoundTrack], owners: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Velocity, px/s, at each of n times of the track that owners (n,) name. -> float64 (n, 2)."""
     result = np.zeros((len(times), 2))
-    for k in np.unique(held):
-        result[held == k] = _at(tracks[k].t_us, tracks[k].velocity, times[held == k])
+    for k in np.unique(owners):
+        result[owners == k] = _at(tracks[k].t_us, tracks[k].velocity, times[owners == k])
     return result
 
 
@@ -162,14 +163,12 @@ def _velocity(points: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.asarray(1e6 * moved / (t[after] - t[after - 1])[:, None])
 
 
-def score(
-    rows: Sequence[dict[str, Any]], *, resamples: int = RESAMPLES, confidence: float = CONFIDENCE, seed: int = 0
-) -> dict[str, Any]:
+def score(rows: Sequence[dict[str, Any]], bootstrap: Bootstrap = DEFAULT) -> dict[str, Any]:
     """Coverage, recall of objects, precision of tracks, switches, false tracks per minute and median errors.
 
     Args:
-        rows: per recording a "name" and its `counts`.
-        resamples, confidence, seed: of the intervals, see `rates.summary`.
+        rows: per recording a "name" and its `track_counts`.
+        bootstrap: of the intervals.
 
     Returns:
         as `rates.summary`: "coverage", covered share of all objects' life; "recall", found of all objects; "precision", true
@@ -177,11 +176,11 @@ def score(
         "velocity_error" (share of the speed) and "velocity_error_px_s", medians over objects. A median of a resample counts
         a recording's values as often as it was drawn. The lists of VALUES are left out of what is returned.
     """
-    table = columns(rows, COUNTED)
+    counts = columns(rows, COUNTED)
     lists = {name: [np.asarray(row[name], np.float64) for row in rows] for name in VALUES}
 
     def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
-        total = dict(zip(COUNTED, (weights @ table).T, strict=True))
+        total = dict(zip(COUNTED, (weights @ counts).T, strict=True))
         return {
             "coverage": ratio(total["covered"], total["life"]),
             "recall": ratio(total["found"], total["objects"]),
@@ -194,7 +193,7 @@ def score(
         }
 
     plain = [{name: value for name, value in row.items() if name not in VALUES} for row in rows]
-    return summary(statistic, plain, counted=COUNTED, resamples=resamples, confidence=confidence, seed=seed)
+    return summary(statistic, plain, COUNTED, bootstrap)
 
 
 def medians(lists: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
@@ -219,3 +218,35 @@ def medians(lists: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
             low, high = np.searchsorted(upto, [(n - 1) // 2, n // 2], side="right")
             result[i] = (values[low] + values[high]) / 2
     return result
+
+
+def _count(labelled: LabelledRecording, answer: Answer, settings: CountSettings) -> dict[str, Any] | None:
+    """The tracks that reach the threshold against the labelled objects; None of a detector that does not track."""
+    tracks = answer.tracks_above(settings.object_threshold)
+    if tracks is None:
+        return None
+    counts = track_counts(
+        [FoundTrack(track.t_us, track.states[:, :2], track.states[:, 2:], track.score) for track in tracks],
+        labelled.labels,
+        start_us=labelled.start_us,
+        end_us=labelled.end_us,
+        tolerance_px=settings.evaluation.spatial_tolerance_px,
+        slice_us=settings.slice_us,
+        max_gap_us=settings.max_gap_us,
+    )
+    return {"name": labelled.name, **counts}
+
+
+MODE = Mode(
+    name="track",
+    title="tracks of objects, within {spatial_tolerance_px:g} px",
+    shown=("coverage", "recall", "false_tracks_per_minute", "position_error_px", "velocity_error"),
+    folds=("coverage", "false_tracks_per_minute"),
+    count=_count,
+    score=score,
+    figure_titles={
+        "false_tracks_per_minute": "false tracks per minute",
+        "position_error_px": "position error, px",
+        "velocity_error": "velocity error",
+    },
+)

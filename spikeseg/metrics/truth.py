@@ -26,7 +26,7 @@ def positions(labels: np.ndarray, times_us: np.ndarray, max_gap_us: float = MAX_
     Returns:
         POSITION_DTYPE (m,), by object, then in the order of the times.
     """
-    found = []
+    parts = [np.zeros(0, POSITION_DTYPE)]
     times = np.asarray(times_us, np.float64)
     for name in np.unique(labels["id"]):
         points = labels[labels["id"] == name]
@@ -40,8 +40,8 @@ def positions(labels: np.ndarray, times_us: np.ndarray, max_gap_us: float = MAX_
         at["index"], at["id"] = known, name
         at["x"] = np.interp(times[known], t, points["x"])
         at["y"] = np.interp(times[known], t, points["y"])
-        found.append(at)
-    return np.concatenate(found) if found else np.zeros(0, POSITION_DTYPE)
+        parts.append(at)
+    return np.concatenate(parts)
 
 
 def event_truth(events: np.ndarray, labels: np.ndarray, radius_px: float, max_gap_us: float = MAX_GAP_US) -> np.ndarray:

@@ -18,11 +18,12 @@ import numpy as np
 
 from spikeseg.config.sections import EvaluationConfig
 
-from .rates import CONFIDENCE, RESAMPLES, columns, rates, summary
+from .mode import Answer, CountSettings, LabelledRecording, Mode
+from .rates import DEFAULT, Bootstrap, score_rates
 from .truth import MAX_GAP_US, disc_pixels, positions
 
 SLICE_US: int = round(1000 * EvaluationConfig.slice_ms)
-COUNTED = ("tp", "fp", "fn", "tn")
+FIGURES = {"sensitivity": "recall", "specificity": "specificity", "informedness": "informedness"}
 ROUNDING = 1 + 1e-9
 """A sum of weights is above a density only if it is so by more than its own rounding."""
 TOGETHER = 4096
@@ -32,7 +33,7 @@ OUTPUT_DTYPE = np.dtype([("t", "<i8"), ("x", "<i4"), ("y", "<i4"), ("w", "<f8")]
 """A detector's output: weight w >= 0 at time t (µs) and pixel x, y. A raw event weighs 1."""
 
 
-def counts(
+def region_counts(
     output: np.ndarray,
     labels: np.ndarray,
     *,
@@ -96,8 +97,8 @@ def _check(output: np.ndarray, sensor_size: tuple[int, int], start_us: int, end_
         raise ValueError(f"scored from {start_us} to {end_us} µs; expected an end not before the start")
     for name, side in zip("xy", sensor_size, strict=True):
         if len(output) and not 0 <= output[name].min() <= output[name].max() < side:
-            found = f"{output[name].min()}..{output[name].max()}"
-            raise ValueError(f"output.{name}: {found}; expected 0..{side - 1}")
+            span = f"{output[name].min()}..{output[name].max()}"
+            raise ValueError(f"output.{name}: {span}; expected 0..{side - 1}")
     if not (np.isfinite(output["w"]) & (output["w"] >= 0)).all():
         raise ValueError("output.w: expected finite weights from 0")
 
@@ -112,8 +113,8 @@ def _looked_up(keys: np.ndarray, distinct: np.ndarray, values: np.ndarray) -> np
     """The value of each key, 0 where it is not among the distinct ones."""
     if not len(distinct):
         return np.zeros(keys.shape)
-    place = np.minimum(np.searchsorted(distinct, keys), len(distinct) - 1)
-    return np.where(distinct[place] == keys, values[place], 0)
+    index = np.minimum(np.searchsorted(distinct, keys), len(distinct) - 1)
+    return np.where(distinct[index] == keys, values[index], 0)
 
 
 def _lengths(size: int, side: int) -> np.ndarray:
@@ -121,23 +122,59 @@ def _lengths(size: int, side: int) -> np.ndarray:
     return np.minimum(side, size - np.arange(0, size, side))
 
 
-def score(
-    rows: Sequence[dict[str, Any]], *, resamples: int = RESAMPLES, confidence: float = CONFIDENCE, seed: int = 0
-) -> dict[str, Any]:
+def score(rows: Sequence[dict[str, Any]], bootstrap: Bootstrap = DEFAULT) -> dict[str, Any]:
     """Sensitivity, specificity and informedness, pooled and per recording.
 
     Args:
-        rows: per recording a "name" and its `counts`.
-        resamples, confidence, seed: of the intervals, see `rates.summary`, which says what is returned.
+        rows: per recording a "name" and its `region_counts`.
+        bootstrap: of the intervals; see `rates.summary`, which says what is returned.
     """
-    table = columns(rows, COUNTED)
+    return score_rates(rows, FIGURES, bootstrap)
 
-    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
-        found = rates(*(weights @ table).T)
-        return {
-            "sensitivity": found["recall"],
-            "specificity": found["specificity"],
-            "informedness": found["informedness"],
-        }
 
-    return summary(statistic, rows, counted=COUNTED, resamples=resamples, confidence=confidence, seed=seed)
+def _count(labelled: LabelledRecording, answer: Answer, settings: CountSettings) -> dict[str, Any]:
+    """A detector's output is every event, weighted by its score; that of one that tracks is, in the middle of every slice, the
+    position of each of its objects, whether or not events fell there just then."""
+    counts = region_counts(
+        _output(labelled, answer, settings),
+        labelled.labels,
+        sensor_size=labelled.recording.sensor_size,
+        start_us=labelled.start_us,
+        end_us=labelled.end_us,
+        radius_px=settings.evaluation.radius_px,
+        slice_us=settings.slice_us,
+        max_gap_us=settings.max_gap_us,
+    )
+    return {"name": labelled.name, **counts}
+
+
+def _output(labelled: LabelledRecording, answer: Answer, settings: CountSettings) -> np.ndarray:
+    """OUTPUT_DTYPE: of tracks, their positions as far as they are on the sensor; else the events with a score."""
+    times = np.arange(labelled.start_us, labelled.end_us + 1, settings.slice_us) + settings.slice_us // 2
+    times = times[times <= labelled.end_us]
+    paths = answer.paths_at(times, settings.object_threshold)
+    if paths is None:
+        scored = np.flatnonzero(answer.scores > 0)
+        output = np.zeros(len(scored), OUTPUT_DTYPE)
+        for name in "txy":
+            output[name] = labelled.recording.events[name][scored]
+        output["w"] = answer.scores[scored]
+        return output
+    parts = [np.zeros(0, OUTPUT_DTYPE)]
+    for path in paths:
+        pixel = np.rint(path)
+        inside = ((pixel >= 0) & (pixel < labelled.recording.sensor_size)).all(1)  # nan is not
+        part = np.zeros(int(inside.sum()), OUTPUT_DTYPE)
+        part["t"], part["x"], part["y"], part["w"] = times[inside], pixel[inside, 0], pixel[inside, 1], 1.0
+        parts.append(part)
+    return np.concatenate(parts)
+
+
+MODE = Mode(
+    name="volume",
+    title="slices of {slice_ms:g} ms, discs of {radius_px:g} px",
+    shown=("informedness", "sensitivity", "specificity"),
+    folds=("informedness",),
+    count=_count,
+    score=score,
+)

@@ -1,10 +1,10 @@
-"""Scores of events near tracks, and places, by hand."""
+"""Scores of events near tracks, by hand."""
 
 import numpy as np
 import pytest
 
 from spikeseg.data.recording import EVENT_DTYPE
-from spikeseg.detection.event_scores import REACH_PX, UNTRACKED, event_scores, places, reach_us
+from spikeseg.detection.event_scores import REACH_PX, UNTRACKED, event_scores, reach_us
 from spikeseg.tracking.scene import ObjectTrack
 
 
@@ -84,11 +84,3 @@ def test_the_highest_of_several_counts_in_any_order():
 def test_nothing_in_nothing_out():
     assert scored(events_at(), [track(1, 0.8)]).shape == (0,)
     assert scored(events_at((5, 1, 1)), []).tolist() == [0.0]
-
-
-def test_places_at_a_time():
-    tracks = [track(1, 0.8), track(2, 0.5, start=(90, 10)), track(3, 0.49, start=(5, 5)), track(4, 0.9, first_us=9e6)]
-    np.testing.assert_allclose(places(tracks, 1.2e6, 0.5), [[22, 30], [92, 10]])
-    np.testing.assert_allclose(places(tracks, 0.96e6, 0.8), [[19.6, 30]])  # half a slice before its first detection
-    assert places(tracks, 0.94e6, 0.5).shape == places([], 0.0, 0.5).shape == (0, 2)
-    np.testing.assert_allclose(places(tracks, 1.2e6, 0.0), [[22, 30], [92, 10], [7, 5]])

@@ -48,7 +48,7 @@ def of_volume(shift):
             output[name] = events[name]
         output["w"] = scores * (scores >= 0.6)
         labels = NIGHTS[(i + shift) % len(NIGHTS)][2]
-        found = volume.counts(output, labels, sensor_size=SIZE, start_us=0, end_us=DURATION, radius_px=3)
+        found = volume.region_counts(output, labels, sensor_size=SIZE, start_us=0, end_us=DURATION, radius_px=3)
         rows.append({"name": str(i), **found})
     return volume.score(rows)
 

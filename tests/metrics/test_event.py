@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from spikeseg.metrics import event
-from spikeseg.metrics.event import ANY_RESPONSE, EventScores, calibrate, roc_auc, score, wins
-from spikeseg.metrics.rates import draws
+from spikeseg.core.sparse import ANY_RESPONSE
+from spikeseg.metrics.event import EventScores, calibrate, event_counts, roc_auc, score, wins
+from spikeseg.metrics.rates import COUNTED, Bootstrap, draws
 
 
 def scored(scores, truth, name="r"):
@@ -51,7 +51,7 @@ def test_wins_of_nothing_is_nothing():
 
 def test_pooled_auc_is_that_of_all_events_and_the_mean_that_of_recordings():
     recordings = [drawn(300, 1), drawn(50, 2, shift=3), drawn(80, 3, share=0)]
-    found = score(recordings, 1.0, resamples=10)
+    found = score(recordings, 1.0, Bootstrap(10))
     scores, truth = (np.concatenate([getattr(r, part) for r in recordings]) for part in ("scores", "truth"))
     assert found["roc_auc"] == pytest.approx(roc_auc_score(truth, scores), abs=1e-12)
     own = [roc_auc_score(r.truth, r.scores) for r in recordings[:2]]
@@ -67,19 +67,19 @@ def test_interval_of_the_pooled_auc_is_that_of_resampled_events():
         chosen = [r for r, w in zip(recordings, weights, strict=True) for _ in range(w)]
         areas.append(roc_auc_score(np.concatenate([r.truth for r in chosen]), np.concatenate([r.scores for r in chosen])))
         means.append(np.mean([roc_auc_score(r.truth, r.scores) for r in chosen]))
-    found = score(recordings, 1.0, resamples=40, seed=9)["intervals"]
+    found = score(recordings, 1.0, Bootstrap(40, seed=9))["intervals"]
     assert found["roc_auc"] == pytest.approx(np.percentile(areas, [2.5, 97.5]), abs=1e-12)
     assert found["roc_auc_mean"] == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=1e-12)
 
 
 def test_counts_at_a_threshold_include_it():
     scores, truth = np.array([0.0, 1, 2, 3, 2]), np.array([True, False, True, True, False])
-    assert event.counts(scores, truth, 2) == {"tp": 2, "fp": 1, "fn": 1, "tn": 1}
+    assert event_counts(scores, truth, 2) == {"tp": 2, "fp": 1, "fn": 1, "tn": 1}
 
 
 def test_score_reports_rates_at_the_threshold_pooled_and_per_recording():
     found = score([scored([0, 1, 2, 3], [0, 0, 1, 1], "a"), scored([3, 0], [0, 1], "b")], 2)
-    assert {name: found[name] for name in event.COUNTED} == {"tp": 2, "fp": 1, "fn": 1, "tn": 2}
+    assert {name: found[name] for name in COUNTED} == {"tp": 2, "fp": 1, "fn": 1, "tn": 2}
     assert found["precision"] == found["recall"] == found["f1"] == pytest.approx(2 / 3)
     assert found["informedness"] == pytest.approx(2 / 3 + 2 / 3 - 1)
     assert (found["threshold"], found["events"], found["object_events"]) == (2, 6, 3)
@@ -98,7 +98,7 @@ def test_a_recording_without_objects_counts_through_its_false_alarms():
 
 @pytest.mark.parametrize("recordings", [[], [scored([], [])], [scored([], []), scored([], [])]])
 def test_nothing_to_score_gives_none(recordings):
-    found = score(recordings, 1.0, resamples=10)
+    found = score(recordings, 1.0, Bootstrap(10))
     for name in ("roc_auc", "roc_auc_mean", "precision", "recall", "specificity", "f1", "informedness"):
         assert found[name] is None and found["intervals"][name] is None
     assert found["events"] == 0 and len(found["recordings"]) == len(recordings)
@@ -145,7 +145,7 @@ def test_where_shares_of_object_events_differ_shuffling_leaves_the_mean_at_chanc
 def test_calibrate_takes_the_best_of_all_thresholds():
     recordings = [drawn(200, 1), drawn(100, 2, shift=2)]
     best = calibrate(recordings)
-    informedness = {t: score(recordings, t, resamples=1)["informedness"] for t in np.arange(0.25, 6, 0.25)}
+    informedness = {t: score(recordings, t, Bootstrap(1))["informedness"] for t in np.arange(0.25, 6, 0.25)}
     assert informedness[best] == max(informedness.values()) > 0.3
 
 
@@ -173,14 +173,14 @@ def test_the_least_threshold_lights_no_pixel_of_a_silent_map():
 def test_a_rising_change_of_scores_changes_no_area_and_no_rate(seed):
     recordings = [drawn(40, seed), drawn(40, seed + 1)]
     changed = [scored(np.expm1(r.scores), r.truth) for r in recordings]
-    before, after = (score(rs, calibrate(rs), resamples=5) for rs in (recordings, changed))
+    before, after = (score(rs, calibrate(rs), Bootstrap(5)) for rs in (recordings, changed))
     assert before["roc_auc"] == after["roc_auc"] and before["informedness"] == after["informedness"]
 
 
 def test_the_same_seed_gives_the_same_numbers():
     recordings = [drawn(50, i) for i in range(4)]
-    assert score(recordings, 1, seed=5) == score(recordings, 1, seed=5)
-    assert score(recordings, 1, seed=5)["intervals"] != score(recordings, 1, seed=6)["intervals"]
+    assert score(recordings, 1, Bootstrap(seed=5)) == score(recordings, 1, Bootstrap(seed=5))
+    assert score(recordings, 1, Bootstrap(seed=5))["intervals"] != score(recordings, 1, Bootstrap(seed=6))["intervals"]
 
 
 @pytest.mark.parametrize(

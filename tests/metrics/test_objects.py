@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.metrics.objects import counts, match, score
+from spikeseg.metrics.objects import match, object_counts, score
 
 
 def points(*pairs):
@@ -57,9 +57,9 @@ def test_counts_by_hand():
         (points((5, 5)), NONE),  # free, an alarm
         (NONE, points((5, 5))),  # a miss
     ]
-    assert counts(windows, 5) == {"tp": 1, "fp": 2, "fn": 2, "free": 2, "silent": 1}
-    assert counts(windows, 1) == {"tp": 0, "fp": 3, "fn": 3, "free": 2, "silent": 1}
-    assert counts([], 5) == {"tp": 0, "fp": 0, "fn": 0, "free": 0, "silent": 0}
+    assert object_counts(windows, 5) == {"tp": 1, "fp": 2, "fn": 2, "free": 2, "silent": 1}
+    assert object_counts(windows, 1) == {"tp": 0, "fp": 3, "fn": 3, "free": 2, "silent": 1}
+    assert object_counts([], 5) == {"tp": 0, "fp": 0, "fn": 0, "free": 0, "silent": 0}
 
 
 def test_score_by_hand():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from spikeseg.data.recording import LABEL_DTYPE
-from spikeseg.metrics.pixel import counts, discs, score
+from spikeseg.metrics.pixel import discs, pixel_counts, score
 
 STILL = np.array([(0, 2, 3, 1), (100, 2, 3, 1)], LABEL_DTYPE)
 NONE = np.zeros(0, LABEL_DTYPE)
@@ -36,27 +36,27 @@ def test_counts_by_hand():
     saliency = np.zeros((1, 6, 5), np.float32)
     saliency[0, 3, 1:4] = 0.5  # three of the five pixels of the cross
     saliency[0, 0, 0:2] = 0.5, 0.4  # one alarm at the threshold, one pixel below it
-    found = counts(saliency, np.array([50]), STILL, threshold=0.5, tolerance_px=1.0)
+    found = pixel_counts(saliency, np.array([50]), STILL, threshold=0.5, tolerance_px=1.0)
     assert found == {"tp": 3, "fp": 1, "fn": 2, "tn": 24}
 
 
 def test_without_objects_only_false_alarms_count():
     saliency = np.zeros((2, 3, 3), np.float32)
     saliency[1, 1, 1] = 1
-    assert counts(saliency, np.array([0, 1]), NONE, threshold=1, tolerance_px=1) == {"tp": 0, "fp": 1, "fn": 0, "tn": 17}
+    assert pixel_counts(saliency, np.array([0, 1]), NONE, threshold=1, tolerance_px=1) == {"tp": 0, "fp": 1, "fn": 0, "tn": 17}
 
 
 def test_silence_and_no_steps():
-    silent = counts(np.zeros((1, 6, 5), np.float32), np.array([50]), STILL, threshold=0.1, tolerance_px=1)
+    silent = pixel_counts(np.zeros((1, 6, 5), np.float32), np.array([50]), STILL, threshold=0.1, tolerance_px=1)
     assert silent == {"tp": 0, "fp": 0, "fn": 5, "tn": 25}
-    nothing = counts(np.zeros((0, 6, 5), np.float32), np.zeros(0), STILL, threshold=0.1, tolerance_px=1)
+    nothing = pixel_counts(np.zeros((0, 6, 5), np.float32), np.zeros(0), STILL, threshold=0.1, tolerance_px=1)
     assert nothing == {"tp": 0, "fp": 0, "fn": 0, "tn": 0}
 
 
 def test_a_perfect_map_scores_one():
     times = np.array([0, 50, 100])
     truth = discs(STILL, times, (6, 5), 1.0)
-    found = score([{"name": "a", **counts(truth.astype(np.float32), times, STILL, threshold=0.5, tolerance_px=1)}])
+    found = score([{"name": "a", **pixel_counts(truth.astype(np.float32), times, STILL, threshold=0.5, tolerance_px=1)}])
     assert [found[name] for name in ("sensitivity", "specificity", "informedness", "iou")] == [1, 1, 1, 1]
 
 

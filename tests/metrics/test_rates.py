@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeseg.metrics import pixel
-from spikeseg.metrics.rates import columns, draws, rates, ratio, summary
+from spikeseg.metrics.rates import Bootstrap, columns, draws, rates, ratio, summary
 
 COUNTS = ("tp", "fp", "fn", "tn")
 
@@ -69,14 +69,14 @@ def test_the_interval_is_the_percentile_of_resampled_recordings():
         tp, fn = sum(rows[i]["tp"] for i in picks), sum(rows[i]["fn"] for i in picks)
         if tp + fn:
             recalls.append(tp / (tp + fn))
-    found = pixel.score(rows, resamples=500, confidence=0.8, seed=7)
+    found = pixel.score(rows, Bootstrap(500, 0.8, 7))
     assert found["intervals"]["sensitivity"] == pytest.approx(np.percentile(recalls, [10, 90]))
 
 
 def test_confidence_widens_the_interval():
     rows = [row(i, 9 - i, 5, 60 + i) for i in range(10)]
-    narrow = pixel.score(rows, confidence=0.5)["intervals"]["iou"]
-    wide = pixel.score(rows, confidence=0.99)["intervals"]["iou"]
+    narrow = pixel.score(rows, Bootstrap(confidence=0.5))["intervals"]["iou"]
+    wide = pixel.score(rows, Bootstrap(confidence=0.99))["intervals"]["iou"]
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
@@ -94,19 +94,19 @@ def test_fewer_than_two_recordings_have_no_interval(n):
 
 
 def test_without_resamples_there_are_values_and_no_intervals():
-    found = pixel.score([row(3, 1, 1, 20)] * 3, resamples=0)
+    found = pixel.score([row(3, 1, 1, 20)] * 3, Bootstrap(0))
     assert found["sensitivity"] == 0.75 and set(found["intervals"].values()) == {None}
 
 
 def test_a_value_defined_in_few_resamples_has_no_interval():
     nothing, something = row(0, 1, 0, 9), row(1, 0, 1, 9)
-    found = pixel.score([something, *[nothing] * 9], resamples=400)  # drawn at all in 1 - 0.9^10 = 65 % of the cases
+    found = pixel.score([something, *[nothing] * 9], Bootstrap(400))  # drawn at all in 1 - 0.9^10 = 65 % of the cases
     assert found["intervals"]["sensitivity"] == [0.5, 0.5]
 
     def rare(weights):
         return {"rare": ratio(weights[:, 0], (weights[:, 0] > 2).astype(int))}  # more than 2 of 4: in 5 %
 
-    found = summary(rare, [row(1, 1, 1, 1)] * 4, counted=COUNTS)
+    found = summary(rare, [row(1, 1, 1, 1)] * 4, COUNTS)
     assert found["rare"] is None and found["intervals"] == {"rare": None}
 
 
@@ -114,8 +114,8 @@ def test_a_value_defined_in_few_resamples_has_no_interval():
 @given(st.lists(st.tuples(*[st.integers(0, 50)] * 4), min_size=1, max_size=6))
 def test_pooling_adds_counts_and_every_recording_keeps_its_own(counts):
     rows = [row(*c, name=str(i)) for i, c in enumerate(counts)]
-    found = pixel.score(rows, resamples=20)
-    alone = pixel.score([row(*np.sum(counts, 0).tolist())], resamples=20)
+    found = pixel.score(rows, Bootstrap(20))
+    alone = pixel.score([row(*np.sum(counts, 0).tolist())], Bootstrap(20))
     for name in ("sensitivity", "specificity", "informedness", "iou", *COUNTS):
         assert found[name] == pytest.approx(alone[name])
     for i, of_one in enumerate(found["recordings"]):
@@ -128,7 +128,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     covered = 0
     for seed in range(150):
         rows = [row(hits, 0, 20 - hits, 0) for hits in rng.binomial(20, 0.7, 30).tolist()]
-        low, high = pixel.score(rows, resamples=200, seed=seed)["intervals"]["sensitivity"]
+        low, high = pixel.score(rows, Bootstrap(200, seed=seed))["intervals"]["sensitivity"]
         covered += low <= 0.7 <= high
     assert 0.86 <= covered / 150 <= 0.99
 

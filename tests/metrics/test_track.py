@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeseg.data.recording import LABEL_DTYPE
-from spikeseg.metrics.track import COUNTED, VALUES, FoundTrack, counts, medians, score
+from spikeseg.metrics.rates import Bootstrap
+from spikeseg.metrics.track import COUNTED, VALUES, FoundTrack, medians, score, track_counts
 
 SECOND = 1_000_000
 NOTHING = np.zeros(0, LABEL_DTYPE)
@@ -24,7 +25,7 @@ def track(*points, velocity=(0.0, 0.0)):
 
 
 def counted(tracks, points=NOTHING, seconds=1.0, **options):
-    return counts(tracks, points, start_us=0, end_us=round(seconds * SECOND) - 1, **options)
+    return track_counts(tracks, points, start_us=0, end_us=round(seconds * SECOND) - 1, **options)
 
 
 STILL = labels((0, 50, 50, 1), (1, 50, 50, 1))
@@ -151,13 +152,13 @@ def test_no_life_in_a_gap_of_the_labels():
 
 def test_what_lies_beyond_the_scored_time_does_not_count():
     tracks = [track((0, 50, 50), (1, 50, 50)), track((0, 90, 90), (0.3, 90, 90))]
-    found = counts(tracks, STILL, start_us=SECOND // 2, end_us=2 * SECOND - 1)
+    found = track_counts(tracks, STILL, start_us=SECOND // 2, end_us=2 * SECOND - 1)
     assert (found["life"], found["covered"], found["tracks"], found["duration_us"]) == (50, 50, 1, 3 * SECOND // 2)
 
 
 def test_a_last_slice_that_is_cut_off_is_looked_at_in_its_own_middle():
-    assert counts([], STILL, start_us=0, end_us=10_003)["life"] == 2
-    assert counts([], labels((0.010002, 1, 1, 1)), start_us=0, end_us=10_003)["life"] == 1
+    assert track_counts([], STILL, start_us=0, end_us=10_003)["life"] == 2
+    assert track_counts([], labels((0.010002, 1, 1, 1)), start_us=0, end_us=10_003)["life"] == 1
 
 
 def test_false_tracks_count_without_objects_and_labels_without_tracks():
@@ -183,7 +184,7 @@ def test_what_is_no_track_is_refused():
     with pytest.raises(ValueError, match=r"velocities \(2, 2\); expected \(1, 2\)"):
         counted([FoundTrack(np.zeros(1), np.zeros((1, 2)), np.zeros((2, 2)))])
     with pytest.raises(ValueError, match="expected an end not before the start"):
-        counts([], NOTHING, start_us=5, end_us=4)
+        track_counts([], NOTHING, start_us=5, end_us=4)
 
 
 def row(name, **values):
@@ -212,9 +213,9 @@ def test_score_by_hand():
 def test_intervals_of_a_median_are_those_of_its_resamples():
     rng = np.random.default_rng(0)
     rows = [row(str(i), velocity_errors_px_s=rng.exponential(3, i).tolist(), duration_us=1) for i in range(6)]
-    low, high = score(rows, seed=3)["intervals"]["velocity_error_px_s"]
+    low, high = score(rows, Bootstrap(seed=3))["intervals"]["velocity_error_px_s"]
     assert low < score(rows)["velocity_error_px_s"] < high
-    assert score(rows, seed=3)["intervals"] == score(rows, seed=3)["intervals"]
+    assert score(rows, Bootstrap(seed=3))["intervals"] == score(rows, Bootstrap(seed=3))["intervals"]
 
 
 def test_no_recordings_and_silence():

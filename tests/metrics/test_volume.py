@@ -7,7 +7,7 @@ from scipy.stats import poisson
 from spikeseg.data.recording import LABEL_DTYPE
 from spikeseg.metrics import volume
 from spikeseg.metrics.truth import positions
-from spikeseg.metrics.volume import OUTPUT_DTYPE, counts, score
+from spikeseg.metrics.volume import OUTPUT_DTYPE, region_counts, score
 
 SLICE = 1000
 NONE = np.zeros(0, LABEL_DTYPE)
@@ -23,7 +23,7 @@ def still(x, y, end=10_000, name=1):
 
 
 def counted(out, labels, size=(9, 9), end=SLICE - 1, radius=1.0, **changes):
-    found = counts(out, labels, sensor_size=size, start_us=0, end_us=end, radius_px=radius, slice_us=SLICE, **changes)
+    found = region_counts(out, labels, sensor_size=size, start_us=0, end_us=end, radius_px=radius, slice_us=SLICE, **changes)
     return tuple(found[name] for name in ("tp", "fp", "fn", "tn"))
 
 

@@ -18,6 +18,7 @@ from spikeseg.evaluation.results import CONTROL, Results
 from spikeseg.pipelines.stages import answers, evaluate, runs, train
 from spikeseg.pipelines.stages.detect import detect_recording, readout_of
 from spikeseg.pipelines.stages.prepare import STORE, find_frames, prepare
+from spikeseg.registries import MODES
 from spikeseg.simulate.noise import background_events, hot_events, refractory
 from spikeseg.simulate.pixels import Sensor
 from spikeseg.simulate.scene import DIFFICULTIES, draw_scene
@@ -69,14 +70,14 @@ def test_labels_deleted_from_disk_leave_what_detect_writes_as_it_was(chain, tmp_
     assert written("after") == before and len(before) == 4 and b'"track_id": 1' in before["detections.json"]
 
 
-def told(response):
-    """Everything a detector said, as bytes."""
-    said = [response.scores, *(part for lit in response.maps for part in (lit.index, lit.value)), *(response.places or [])]
-    said += [] if response.saliency is None else [response.saliency]
+def content(response):
+    """Everything in a detector's answer, as bytes."""
+    parts = [response.scores, *(part for lit in response.maps for part in (lit.index, lit.value)), *(response.places or [])]
+    parts += [] if response.saliency is None else [response.saliency]
     if response.found is not None:
-        said += [response.found.ids, *response.found.owners, response.found.tracks.field.velocities]
-        said += [part for one in response.found.tracks.tracks for part in (one.t_us, one.states, np.array(one.score))]
-    return [np.ascontiguousarray(part).tobytes() for part in said]
+        parts += [response.found.ids, *response.found.owners, response.found.tracks.field.velocities]
+        parts += [part for track in response.found.tracks.tracks for part in (track.t_us, track.states, np.array(track.score))]
+    return [np.ascontiguousarray(part).tobytes() for part in parts]
 
 
 def swapped(cfg, store):
@@ -92,15 +93,14 @@ def swapped(cfg, store):
 def test_swapped_labels_of_the_test_split_change_no_prediction_of_any_detector(night):
     cfg, network, store = night
     trained_on, tested = answers.labelled(store, "train", cfg)[:1], answers.labelled(store, "test", cfg)[:1]
-    said, marks = [], []
+    predicted, thresholds = [], []
     for frames in (store, swapped(cfg, store)):
         compared, calibrated = evaluate.compared(cfg, network, frames, trained_on)
-        marks.append(calibrated)
-        said.append(
-            {(d.name, r): told(d.respond(answers.labelled_recording_of(frames, r, cfg).view)) for d in compared for r in tested}
-        )
-    assert len(said[0]) == 9
-    assert said[0] == said[1] and marks[0] == marks[1]
+        thresholds.append(calibrated)
+        recordings = {r: answers.labelled_recording_of(frames, r, cfg).recording for r in tested}
+        predicted.append({(d.name, r): content(d.respond(recording)) for d in compared for r, recording in recordings.items()})
+    assert len(predicted[0]) == 9
+    assert predicted[0] == predicted[1] and thresholds[0] == thresholds[1]
 
 
 # -- chance --------------------------------------------------------------------------------------------
@@ -109,12 +109,12 @@ def test_swapped_labels_of_the_test_split_change_no_prediction_of_any_detector(n
 def test_labels_of_other_recordings_find_nothing(night):
     """Event informedness lies around 0; modes that look at places may fall below, never rise above."""
     cfg, network, store = night
-    reading = readout_of(cfg, network)
+    readout = readout_of(cfg, network)
     model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     plain = detectors.network("saliency", "", model)
-    tracked = detectors.tracked("network", "", plain, reading.threshold, reading.object_threshold, cfg.tracking)
-    marks = evaluate.calibrated(cfg, [tracked], store, answers.labelled(store, "train", cfg))
-    results = Results(cfg, evaluate.MODES, marks)
+    tracked = detectors.tracked("network", "", plain, readout.threshold, readout.object_threshold, cfg.tracking)
+    thresholds = evaluate.calibrated(cfg, [tracked], store, answers.labelled(store, "train", cfg))
+    results = Results(cfg, list(MODES), thresholds)
     for counted in answers.answers(cfg, [tracked], store, answers.labelled(store, "test", cfg), "scoring", results.count):
         results.add(counted)
     modes = results.scores()
@@ -149,13 +149,13 @@ def noise_only(k):
 
 def test_noise_alone_makes_no_more_than_a_tenth_of_an_object_a_minute(night):
     cfg, network, _ = night
-    reading = readout_of(cfg, network)
-    assert reading.object_threshold == 0.5
+    readout = readout_of(cfg, network)
+    assert readout.object_threshold == 0.5
     model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     recordings = [noise_only(k) for k in range(NIGHTS)]
     rates = [len(one.events) / NOISE_S for one in recordings]
     assert min(rates) < 4_000 and max(rates) > 25_000
-    found = [detect_recording(cfg, model, one, reading) for one in recordings]
+    found = [detect_recording(cfg, model, one, readout) for one in recordings]
     assert sum(len(one.summary["objects"]) for one in found) / (NIGHTS * NOISE_S / 60) <= 0.1
     assert sum(bool(one.events["score"].any()) for one in found) > 0  # the network is not blind
     assert max(float(one.events["object_score"].max()) for one in found) < 0.5

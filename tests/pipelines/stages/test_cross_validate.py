@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from spikeseg.config.load import load_config
 from spikeseg.data.store.frames import Frames, resplit
 from spikeseg.errors import InputError
-from spikeseg.evaluation.folds import FIGURES, spread
+from spikeseg.evaluation.folds import spread
+from spikeseg.metrics.mode import modes_of
 from spikeseg.models import SpikeSEG
 from spikeseg.pipelines.stages import cross_validate, runs
 
@@ -79,8 +81,10 @@ def test_folds_share_the_frames_and_have_the_bytes_of_their_own(crossed, place):
 def test_figures_are_those_of_the_folds(crossed):
     told = found(crossed)
     own = [json.loads((crossed.folder / run["metrics"]).read_text())["modes"] for run in told["runs"]]
-    assert list(told["figures"]) == list(FIGURES) and "network" in told["figures"]["track"]
-    for mode, figures in FIGURES.items():
+    carried = {mode.name: mode.folds for mode in modes_of() if mode.folds}
+    assert list(told["figures"]) == list(carried) == ["event", "event_stars", "object", "volume", "track"]
+    assert "network" in told["figures"]["track"]
+    for mode, figures in carried.items():
         for detector, of_figure in told["figures"][mode].items():
             assert tuple(of_figure) == figures
             for figure, of in of_figure.items():
@@ -101,12 +105,12 @@ def test_figures_are_those_of_the_folds(crossed):
 def test_a_second_call_does_nothing_and_shows_the_same(crossed, monkeypatch):
     monkeypatch.setattr(SpikeSEG, "infer", None)
     monkeypatch.setattr("spikeseg.pipelines.stages.training_loop.TrainingLoop.run", None)
-    said = crossed.ok(*WORDS, "--final")
-    assert said.splitlines()[-1].startswith("up to date: runs/cross-validate/")
-    block = said.partition("event: ROC-AUC\n")[2].partition("\n\n")[0]
+    output = crossed.ok(*WORDS, "--final")
+    assert output.splitlines()[-1].startswith("up to date: runs/cross-validate/")
+    block = output.partition("event: ROC-AUC\n")[2].partition("\n\n")[0]
     of = found(crossed)["figures"]["event"]["network"]["roc_auc"]
-    assert f"  {'trained network':<24}{of['mean']:.3f} ± {of['std']:.3f}" in block
-    assert "2 folds of" in said and "of the test split" in said
+    assert re.search(f"trained network +{of['mean']:.3f} ± {of['std']:.3f}", block)
+    assert "2 folds of" in output and "of the test split" in output
 
 
 def test_the_folds_networks_are_no_ones_newest_run(crossed):
@@ -153,8 +157,8 @@ def test_a_calibrated_readout_is_calibrated_in_every_fold(copied, monkeypatch):
 
 
 def test_too_many_folds_are_one_line(chain):
-    said = chain.refused("cross-validate", "--folds", "4")
-    assert "data.folds: 4" in said and "(data.test_ratio) leaves 3 of 5 recordings" in said
+    output = chain.refused("cross-validate", "--folds", "4")
+    assert "data.folds: 4" in output and "(data.test_ratio) leaves 3 of 5 recordings" in output
     assert chain("cross-validate", "--folds", "1").exit_code == 2
     assert not (chain.folder / "runs" / "cross-validate").exists()
 
@@ -165,8 +169,8 @@ def test_what_is_not_labelled_is_said_before_training(place):
     for i in range(4):
         t = np.sort(rng.integers(0, 300_000, 300))
         np.savez(place.folder / "rec" / f"r{i}.npz", t=t, x=rng.integers(0, 60, 300), y=rng.integers(0, 45, 300), p=t % 2)
-    said = place.refused(*WORDS, "--dataset", "files", "--data-root", "rec")
-    assert "fold 1 of 2: none of the 1 recordings of the val split is labelled" in said
+    output = place.refused(*WORDS, "--dataset", "files", "--data-root", "rec")
+    assert "fold 1 of 2: none of the 1 recordings of the val split is labelled" in output
     assert not (place.folder / "runs").exists()
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from spikeseg.config.sections import Config
+from spikeseg.config.sections import Config, EvaluationConfig
 from spikeseg.data.frames.framing import FrameSpec
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE
 from spikeseg.data.store.frames import Frames
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.evaluation import thresholds as sweep_points
-from spikeseg.evaluation.score import LabelledRecording
 from spikeseg.learning import checkpoint
 from spikeseg.metrics.event import EventScores
+from spikeseg.metrics.mode import LabelledRecording
 from spikeseg.models import SpikeSEG
 from spikeseg.pipelines.runtime.files import sha256_file
 from spikeseg.pipelines.stages.sweep import chosen_classes
@@ -68,17 +68,17 @@ def mine(swept, tmp_path):
 
 def test_the_table_holds_every_score_of_a_track_and_the_configured_threshold(swept):
     told = result(swept)
-    marks = [row["object_threshold"] for row in told["thresholds"]]
-    assert marks == sorted(set(marks)) and {0.0, 0.5} < set(marks) and len(marks) > 4
+    tried = [row["object_threshold"] for row in told["thresholds"]]
+    assert tried == sorted(set(tried)) and {0.0, 0.5} < set(tried) and len(tried) > 4
     assert told["thresholds"][0]["tracks"] > told["thresholds"][-1]["tracks"] and told["split"] == "train"
     assert told["chosen"]["f1"] == max(row["f1"] for row in told["thresholds"]) > 0
     (path,) = (swept.folder / "runs").glob("*/sweep/*/sweep.csv")
     rows = list(csv.DictReader(path.open()))
     assert list(rows[0]) == [*sweep_points.COLUMNS, "chosen"]
-    assert [float(row["object_threshold"]) for row in rows] == marks
+    assert [float(row["object_threshold"]) for row in rows] == tried
     assert [float(r["object_threshold"]) for r in rows if r["chosen"] == "1"] == [told["chosen"]["object_threshold"]]
-    said = swept.ok("sweep")
-    assert said.splitlines()[-1].startswith("up to date: ") and said.count("<- chosen") == 1
+    output = swept.ok("sweep")
+    assert output.splitlines()[-1].startswith("up to date: ") and output.count("<- chosen") == 1
 
 
 def test_the_figures_are_those_of_evaluate_at_that_threshold(swept, tmp_path):
@@ -161,8 +161,8 @@ def test_a_calibrated_checkpoint_stands_for_its_source(swept, tmp_path):
     for words in (["--checkpoint", calibrated(swept)], CALIBRATED):
         assert swept.ok("sweep", *words).splitlines()[-1].startswith("up to date: ")
     shutil.copy(calibrated(swept), tmp_path)
-    said = swept.refused("sweep", "--checkpoint", tmp_path / "checkpoint_calibrated.pt")
-    assert "is calibrated already" in said and "--checkpoint" in said
+    output = swept.refused("sweep", "--checkpoint", tmp_path / "checkpoint_calibrated.pt")
+    assert "is calibrated already" in output and "--checkpoint" in output
 
 
 def test_only_training_and_validation_are_looked_at(mine, monkeypatch):
@@ -186,8 +186,8 @@ def test_only_training_and_validation_are_looked_at(mine, monkeypatch):
 def test_the_validation_split_calibrates_nothing(mine):
     words = ["--set", "data.train_ratio=0.5", "--seed", "3"]
     mine.ok("train", *words)
-    said = mine.ok("sweep", "--split", "val", *words)
-    assert "recordings of the val split" in said and len(list(mine.folder.glob("runs/*/checkpoints/*calibrated.pt"))) == 1
+    output = mine.ok("sweep", "--split", "val", *words)
+    assert "recordings of the val split" in output and len(list(mine.folder.glob("runs/*/checkpoints/*calibrated.pt"))) == 1
 
 
 def test_of_two_classes_the_one_that_tells_objects_counts(place):
@@ -197,9 +197,9 @@ def test_of_two_classes_the_one_that_tells_objects_counts(place):
     model, meta = checkpoint.load(best(place))
     model.encoder.conv3.threshold[1] = 3000.0
     checkpoint.save(best(place), model, meta["config"])
-    said = place.ok("sweep", *words)
+    output = place.ok("sweep", *words)
     told = result(place)["classes"]
-    assert told["chosen"] == [0] and told["roc_auc"][0] > 0.5 == told["roc_auc"][1] and "classes that count: 0 (" in said
+    assert told["chosen"] == [0] and told["roc_auc"][0] > 0.5 == told["roc_auc"][1] and "classes that count: 0 (" in output
     place.ok("evaluate", "--mode", "object", *words, *CALIBRATED, "-o", "m.json")
     assert json.loads((place.folder / "m.json").read_text())["settings"]["reading"]["classes"] == [0]
 
@@ -238,10 +238,10 @@ def scene(*tracks: tuple[float, float, float]) -> list[sweep_points.TrackedRecor
     ]
 
 
-def point(found: list[sweep_points.TrackedRecording], configured: float = 0.5) -> sweep_points.Point:
-    cfg = Config()
-    rows = sweep_points.rows_at(cfg, found, sweep_points.thresholds_of(found, configured))
-    return sweep_points.chosen_point(cfg, found, rows, configured)
+def point(recordings: list[sweep_points.TrackedRecording], configured: float = 0.5) -> sweep_points.Point:
+    settings = EvaluationConfig()
+    rows = sweep_points.rows_at(settings, recordings, sweep_points.thresholds_of(recordings, configured))
+    return sweep_points.chosen_point(settings, recordings, rows, configured)
 
 
 def test_the_middle_of_the_plateau_is_chosen():
@@ -249,8 +249,8 @@ def test_the_middle_of_the_plateau_is_chosen():
     chosen = point(found, configured=0.1)
     assert chosen.row["object_threshold"] == pytest.approx(0.6) and chosen.plateau == [0.4, 0.8]
     assert chosen.row["f1"] == 1.0 and chosen.row["tracks"] == 1 and chosen.row["false_tracks_per_minute"] == 0
-    marks = [row["object_threshold"] for row in chosen.rows]
-    assert marks == pytest.approx([0.1, 0.3, 0.4, 0.6, 0.8]) and [row["tracks"] for row in chosen.rows] == [3, 3, 2, 1, 1]
+    tried = [row["object_threshold"] for row in chosen.rows]
+    assert tried == pytest.approx([0.1, 0.3, 0.4, 0.6, 0.8]) and [row["tracks"] for row in chosen.rows] == [3, 3, 2, 1, 1]
     assert [row["precision"] for row in chosen.rows] == pytest.approx([1 / 3, 1 / 3, 1 / 2, 1, 1])
     by_event = [row["informedness"] for row in chosen.rows]
     assert by_event == pytest.approx([1 - 5 / 6, 1 - 3 / 6, 1 - 2 / 6, 1, 3 / 5])  # 6 false events up to 0.5, 5 true ones above
@@ -259,7 +259,7 @@ def test_the_middle_of_the_plateau_is_chosen():
 def test_of_two_plateaus_the_wider_one_is_chosen():
     found = scene((20, 20, 0.9), (50, 5, 0.1), (20.5, 20, 0.6), (50, 30, 0.5))
     rows = [{"object_threshold": m, "f1": f} for m, f in [(0.1, 1.0), (0.5, 0.5), (0.6, 1.0), (0.9, 1.0)]]
-    chosen = sweep_points.chosen_point(Config(), found, rows, 0.5)
+    chosen = sweep_points.chosen_point(EvaluationConfig(), found, rows, 0.5)
     assert chosen.plateau == [0.5, 0.9]
 
 
@@ -274,7 +274,7 @@ def test_where_nothing_is_found_the_configured_threshold_stays():
 def test_many_scores_are_thinned_evenly_with_both_ends():
     scores = np.linspace(0.001, 0.999, 500) ** 2
     found = scene(*((50, 5, float(score)) for score in scores))
-    marks = sweep_points.thresholds_of(found, 0.5)
-    assert len(marks) <= 50 and 0.5 in marks and marks[0] == scores[0] and marks[-1] == scores[-1]
-    ranks = np.searchsorted(scores, [mark for mark in marks if mark != 0.5])
+    tried = sweep_points.thresholds_of(found, 0.5)
+    assert len(tried) <= 50 and 0.5 in tried and tried[0] == scores[0] and tried[-1] == scores[-1]
+    ranks = np.searchsorted(scores, [threshold for threshold in tried if threshold != 0.5])
     assert np.ptp(np.diff(ranks)) <= 1 and set(np.diff(ranks)) <= {10, 11}

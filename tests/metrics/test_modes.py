@@ -1,20 +1,34 @@
-"""One response held against labels, in every mode."""
+"""One answer held against labels, in every mode."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
 from spikeseg.config.sections import EvaluationConfig, TrackingConfig
+from spikeseg.core.sparse import SparseMap
 from spikeseg.data.frames.framing import FrameSpec, starts
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, SOURCE_OBJECT, SOURCE_STAR, TRUTH_DTYPE
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.detection.response import Response, from_scores
 from spikeseg.detection.tracked import answer
-from spikeseg.evaluation import score
-from spikeseg.metrics.event import EventScores, roc_auc
+from spikeseg.metrics.event import EventScores, near_objects, permuted_truth, roc_auc
+from spikeseg.metrics.mode import CountSettings, LabelledRecording, mode_named
 
 SPEC = FrameSpec(n_timesteps=4, timestep_us=10_000)
 SENSOR = (60, 40)
 SETTINGS = EvaluationConfig()
+
+
+def counted(mode, labelled, answer, threshold=0.5, object_threshold=0.5, **settings):
+    """The row of a mode."""
+    return mode_named(mode).count(labelled, answer, CountSettings(EvaluationConfig(**settings), threshold, object_threshold))
+
+
+def events_of(mode, labelled, answer):
+    """The scored events of one of the event modes; None without a row."""
+    row = counted(mode, labelled, answer)
+    return row and row.events
 
 
 def scene(seed: int = 0, spec: FrameSpec = SPEC) -> tuple[WindowedRecording, np.ndarray, np.ndarray]:
@@ -44,51 +58,53 @@ def perfect(view: WindowedRecording, truth: np.ndarray):
 def test_a_perfect_answer_is_perfect_in_every_mode_at_any_frame_size(size):
     spec = FrameSpec(4, 10_000, height=size, width=size and 30)
     view, labels, truth = scene(spec=spec)
-    s, response = score.subject(view, labels, truth, SETTINGS), perfect(view, truth)
-    exact = score.exact_scores(s, response)
+    s, response = LabelledRecording.of(view, labels, truth, SETTINGS), perfect(view, truth)
+    exact = events_of("event_exact", s, response)
     assert np.array_equal(exact.scores > 0, exact.truth) and exact.truth.sum() == 800
-    near = score.event_scores(s, response, SETTINGS)
+    near = events_of("event", s, response)
     assert near.truth[exact.truth].all() and 0 < (near.truth & ~exact.truth).sum() < 30
-    objects = score.object_counts(s, response, 0.5, 0.5, 5.0, SETTINGS)
+    objects = counted("object", s, response, 0.5, 0.5, spatial_tolerance_px=5.0)
     assert (objects["tp"], objects["fp"], objects["fn"]) == (10, 0, 0)
-    volume = score.volume_counts(s, response, 0.5, SETTINGS)
+    volume = counted("volume", s, response, object_threshold=0.5)
     assert volume["fp"] == volume["fn"] == 0 and volume["tp"] == 40
-    pixel = score.pixel_counts(s, response, 0.5, 0.5, EvaluationConfig(pixel_tolerance_px=3.0))
+    pixel = counted("pixel", s, response, 0.5, 0.5, pixel_tolerance_px=3.0)
     assert pixel["fp"] == 0 and pixel["tp"] >= 40 and pixel["name"] == "scene"
 
 
 def test_a_blind_answer_finds_nothing_and_raises_no_alarm():
     view, labels, truth = scene()
-    s, response = score.subject(view, labels, truth, SETTINGS), from_scores(view, np.zeros(len(view.events)))
-    objects = score.object_counts(s, response, 0.5, 0.5, 5.0, SETTINGS)
+    s, response = LabelledRecording.of(view, labels, truth, SETTINGS), from_scores(view, np.zeros(len(view.events)))
+    objects = counted("object", s, response, 0.5, 0.5, spatial_tolerance_px=5.0)
     assert (objects["tp"], objects["fp"], objects["fn"]) == (0, 0, 10)
-    volume = score.volume_counts(s, response, 0.5, SETTINGS)
+    volume = counted("volume", s, response, object_threshold=0.5)
     assert volume["tp"] == volume["fp"] == 0 and volume["fn"] == 40
-    pixel = score.pixel_counts(s, response, 0.5, 0.5, SETTINGS)
+    pixel = counted("pixel", s, response, 0.5, 0.5)
     assert pixel["tp"] == pixel["fp"] == 0 and pixel["fn"] > 0
 
 
 def test_the_labelled_span_limits_what_is_scored_and_not_what_is_seen():
     view, labels, truth = scene()
     inner = labels[1:4]
-    s = score.subject(view, inner, truth, EvaluationConfig(scope="labelled_span"))
+    s = LabelledRecording.of(view, inner, truth, EvaluationConfig(scope="labelled_span"))
     assert (s.start_us, s.end_us) == (100_000, 300_000)
     response = perfect(view, truth)
-    assert len(score.event_scores(s, response, SETTINGS).scores) == s.scored.sum() < len(view.events)
+    assert len(events_of("event", s, response).scores) == s.scored.sum() < len(view.events)
     assert len(response.scores) == len(view.events)
-    counted = score.object_counts(s, response, 0.5, 0.5, 5.0, SETTINGS)
-    assert counted["tp"] == 6 and counted["fn"] == 0  # windows with their middle at 100, 140, ..., 300 ms
-    whole = score.subject(view, labels[:0], truth, EvaluationConfig(scope="labelled_span"))
+    row = counted("object", s, response, 0.5, 0.5, spatial_tolerance_px=5.0)
+    assert row["tp"] == 6 and row["fn"] == 0  # windows with their middle at 100, 140, ..., 300 ms
+    whole = LabelledRecording.of(view, labels[:0], truth, EvaluationConfig(scope="labelled_span"))
     assert whole.scored.all()
 
 
 def test_truth_tells_objects_from_stars():
     view, labels, truth = scene()
     truth["source"][::2] = SOURCE_STAR
-    s = score.subject(view, labels, truth, SETTINGS)
-    assert score.exact_scores(s, perfect(view, truth)).truth.sum() == (truth["source"] == SOURCE_OBJECT).sum()
-    without = score.subject(view, labels, None, SETTINGS)
-    assert score.exact_scores(without, perfect(view, truth)) is None is score.star_scores(without, perfect(view, truth), SETTINGS)
+    s = LabelledRecording.of(view, labels, truth, SETTINGS)
+    assert events_of("event_exact", s, perfect(view, truth)).truth.sum() == (truth["source"] == SOURCE_OBJECT).sum()
+    without = LabelledRecording.of(view, labels, None, SETTINGS)
+    assert (
+        events_of("event_exact", without, perfect(view, truth)) is None is events_of("event_stars", without, perfect(view, truth))
+    )
 
 
 def test_against_stars_alone_noise_does_not_count():
@@ -96,16 +112,16 @@ def test_against_stars_alone_noise_does_not_count():
     view, labels, truth = scene()
     noise = np.flatnonzero(truth["source"] != SOURCE_OBJECT)
     truth["source"][noise[::2]] = SOURCE_STAR
-    s, response = score.subject(view, labels, truth, SETTINGS), perfect(view, truth)
-    near = score.near_objects(s, SETTINGS)
-    found = score.star_scores(s, response, SETTINGS)
+    s, response = LabelledRecording.of(view, labels, truth, SETTINGS), perfect(view, truth)
+    near = near_objects(s, SETTINGS)
+    found = events_of("event_stars", s, response)
     assert len(found.scores) == (near | (truth["source"] == SOURCE_STAR)).sum() < len(view.events)
     assert found.truth.sum() == near.sum() and not found.truth.all()
     assert np.array_equal(found.scores, response.scores[near | (truth["source"] == SOURCE_STAR)])
-    inner = score.subject(view, labels[1:4], truth, EvaluationConfig(scope="labelled_span"))
-    kept = score.near_objects(inner, SETTINGS) | (truth["source"] == SOURCE_STAR)
+    inner = LabelledRecording.of(view, labels[1:4], truth, EvaluationConfig(scope="labelled_span"))
+    kept = near_objects(inner, SETTINGS) | (truth["source"] == SOURCE_STAR)
     within = (view.events["t"] >= 100_000) & (view.events["t"] <= 300_000)
-    assert len(score.star_scores(inner, response, SETTINGS).scores) == (kept & within).sum() < kept.sum()
+    assert len(events_of("event_stars", inner, response).scores) == (kept & within).sum() < kept.sum()
 
 
 # -- tracks ------------------------------------------------------------------------------------------
@@ -118,19 +134,19 @@ def tracked(request):
     response = answer(view, perfect(view, truth).maps, 0.5, TrackingConfig())
     (one,) = response.found.tracks.tracks
     assert 0.3 < one.score < 0.5 and len(one.slices) == 10
-    return score.subject(view, labels, truth, SETTINGS), response
+    return LabelledRecording.of(view, labels, truth, SETTINGS), response
 
 
 @pytest.mark.parametrize(("threshold", "found"), [(0.3, True), (0.5, False)])
 def test_tracks_count_from_the_object_threshold_on(tracked, threshold, found):
     s, response = tracked
-    objects = score.object_counts(s, response, 1e9, threshold, 2.0, SETTINGS)
+    objects = counted("object", s, response, 1e9, threshold, spatial_tolerance_px=2.0)
     assert (objects["tp"], objects["fp"], objects["fn"]) == ((10, 0, 0) if found else (0, 0, 10))
-    volume = score.volume_counts(s, response, threshold, SETTINGS)
+    volume = counted("volume", s, response, object_threshold=threshold)
     assert (volume["tp"], volume["fp"], volume["fn"]) == ((40, 0, 0) if found else (0, 0, 40))
-    pixel = score.pixel_counts(s, response, 1e9, threshold, EvaluationConfig(pixel_tolerance_px=3.0))
+    pixel = counted("pixel", s, response, 1e9, threshold, pixel_tolerance_px=3.0)
     assert (pixel["tp"] >= 40) is found and pixel["fp"] == 0
-    track = score.track_counts(s, response, threshold, SETTINGS)
+    track = counted("track", s, response, object_threshold=threshold)
     assert (track["found"], track["tracks"], track["false_tracks"]) == ((1, 1, 0) if found else (0, 0, 0))
     assert track["objects"] == 1 and track["name"] == "scene"
 
@@ -140,38 +156,39 @@ def test_a_track_is_looked_for_where_it_is_and_not_where_it_lit_up(tracked):
     s, response = tracked
     one = response.found.tracks.tracks[0]
     one.states[:, 1] += 6
-    assert score.object_counts(s, response, 0.5, 0.3, 5.0, SETTINGS)["fp"] == 10
-    assert score.track_counts(s, response, 0.3, SETTINGS)["false_tracks"] == 1
-    assert score.volume_counts(s, response, 0.3, SETTINGS)["tp"] == 0
+    assert counted("object", s, response, 0.5, 0.3, spatial_tolerance_px=5.0)["fp"] == 10
+    assert counted("track", s, response, object_threshold=0.3)["false_tracks"] == 1
+    assert counted("volume", s, response, object_threshold=0.3)["tp"] == 0
     one.states[:, 1] += 60
-    volume = score.volume_counts(s, response, 0.3, SETTINGS)
+    volume = counted("volume", s, response, object_threshold=0.3)
     assert volume["tp"] == volume["fp"] == 0
 
 
 def test_pixels_of_other_tracks_are_dark(tracked):
     _, response = tracked
-    lit = [part.dense() for part in response.maps]
-    lit[0][0, 0, 0] = 9.0  # a lone pixel, of no object
-    kept = list(score.object_pixels(response.found, lit, 0.3))
-    assert not kept[0][0, 0, 0] and all(np.array_equal(a, b) for a, b in zip(kept[1:], lit[1:], strict=True))
-    assert not any(part.any() for part in score.object_pixels(response.found, lit, 0.5))
+    saliency = [part.dense() for part in response.maps]
+    saliency[0][0, 0, 0] = 9.0  # a lone pixel, of no object
+    response = dataclasses.replace(response, maps=[SparseMap.of(part) for part in saliency])
+    kept = list(response.object_maps(0.3))
+    assert not kept[0][0, 0, 0] and all(np.array_equal(a, b) for a, b in zip(kept[1:], saliency[1:], strict=True))
+    assert kept[0].any() and not any(part.any() for part in response.object_maps(0.5))
 
 
 def test_the_labelled_span_holds_for_tracks(tracked):
     s, response = tracked
-    inner = score.subject(s.view, s.labels[1:4], s.truth, EvaluationConfig(scope="labelled_span"))
-    volume = score.volume_counts(inner, response, 0.3, SETTINGS)
+    inner = LabelledRecording.of(s.recording, s.labels[1:4], s.truth, EvaluationConfig(scope="labelled_span"))
+    volume = counted("volume", inner, response, object_threshold=0.3)
     assert (volume["tp"], volume["fp"], volume["fn"]) == (20, 0, 0)
-    assert score.track_counts(inner, response, 0.3, SETTINGS)["duration_us"] == 200_001
+    assert counted("track", inner, response, object_threshold=0.3)["duration_us"] == 200_001
 
 
 def test_a_detector_that_lists_places_is_held_to_them():
     view, labels, truth = scene()
-    s, blind = score.subject(view, labels, truth, SETTINGS), from_scores(view, np.zeros(len(view.events)))
+    s, blind = LabelledRecording.of(view, labels, truth, SETTINGS), from_scores(view, np.zeros(len(view.events)))
     middles = (view.start_us + view.end_us) / 2
     at = [np.array([[10 + 50e-6 * t, 20.0], [50.0, 5.0]]) for t in middles]
-    counted = score.object_counts(s, Response(blind.scores, blind.maps, places=at), 0.5, 0.5, 2.0, SETTINGS)
-    assert (counted["tp"], counted["fp"], counted["fn"]) == (10, 10, 0)
+    row = counted("object", s, Response(blind.scores, blind.maps, places=at), 0.5, 0.5, spatial_tolerance_px=2.0)
+    assert (row["tp"], row["fp"], row["fn"]) == (10, 10, 0)
 
 
 def test_another_recordings_labels_are_put_on_this_clock():
@@ -179,17 +196,17 @@ def test_another_recordings_labels_are_put_on_this_clock():
     late, other, _ = scene(1)
     late.events["t"] += 5_000_000
     other["t"] += 5_000_000
-    s, donor = score.subject(view, labels, truth, SETTINGS), score.subject(late, other, None, SETTINGS)
-    shuffled = score.with_labels_of(s, donor, SETTINGS)
+    s, donor = LabelledRecording.of(view, labels, truth, SETTINGS), LabelledRecording.of(late, other, None, SETTINGS)
+    shuffled = s.with_labels_of(donor, SETTINGS)
     assert shuffled.labels["t"].tolist() == labels["t"].tolist() and other["t"][0] == 5_000_000
-    assert score.exact_scores(shuffled, perfect(view, truth)) is None
+    assert events_of("event_exact", shuffled, perfect(view, truth)) is None
 
 
 def test_truth_on_other_events_is_at_chance_for_perfect_detectors_of_unlike_recordings():
     rng = np.random.default_rng(0)
     rich, poor = rng.random(20_000) < 0.3, rng.random(20_000) < 0.01
     own = [EventScores("rich", rich + 0.0, rich), EventScores("poor", poor + 5.0, poor)]
-    moved = score.on_other_events(own, 1)
+    moved = permuted_truth(own, 1)
     assert [m.name for m in moved] == ["rich", "poor"] and sum(m.truth.sum() for m in moved) == rich.sum() + poor.sum()
     pooled = roc_auc(np.concatenate([m.scores for m in moved]), np.concatenate([m.truth for m in moved]))
     assert pooled == pytest.approx(0.5, abs=0.02) and roc_auc(own[0].scores, own[0].truth) == 1.0
@@ -199,9 +216,9 @@ def test_truth_on_other_events_is_at_chance_for_perfect_detectors_of_unlike_reco
 def test_an_empty_recording_has_counts(labelled):
     view, labels, _ = scene()
     empty = WindowedRecording("none", view.events[:0], view.kept[:0], SENSOR, SPEC, view.start_us[:0], lambda: iter(()))
-    s = score.subject(empty, labels if labelled else labels[:0], None, SETTINGS)
+    s = LabelledRecording.of(empty, labels if labelled else labels[:0], None, SETTINGS)
     response = from_scores(empty, np.zeros(0))
-    assert len(score.event_scores(s, response, SETTINGS).scores) == 0
-    assert score.object_counts(s, response, 0.5, 0.5, 5.0, SETTINGS)["fp"] == 0
-    assert score.volume_counts(s, response, 0.5, SETTINGS)["fp"] == 0
-    assert score.pixel_counts(s, response, 0.5, 0.5, SETTINGS)["tn"] == 0
+    assert len(events_of("event", s, response).scores) == 0
+    assert counted("object", s, response, 0.5, 0.5, spatial_tolerance_px=5.0)["fp"] == 0
+    assert counted("volume", s, response, object_threshold=0.5)["fp"] == 0
+    assert counted("pixel", s, response, 0.5, 0.5)["tn"] == 0
