@@ -104,7 +104,7 @@ def measured(cfg: Config, variant: Variant, test: Config) -> dict[str, Any]:
         detector = detectors.tracked("network", "network", detector, ANY_RESPONSE, 0.5, cfg.tracking)
     store = Frames.open(prepare(test).path / STORE)
     results = Results(cfg, ("event", "object", "volume", "track"), {"network": SEEN_FROM})
-    for r in labelled(store, ALL, test):
+    for r in labelled(store, ALL):
         results.add(results.count(detector, labelled_recording_of(store, r, cfg)))
     return {mode: rows["network"] for mode, rows in results.scores().items()}
 

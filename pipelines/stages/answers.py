@@ -39,7 +39,7 @@ def learned_from(cfg: Config, network: Network) -> Frames | None:
     return Frames.open(Path(cfg.cache_dir) / "frames" / key / STORE) if key else None
 
 
-def labelled(store: Frames, split: str, cfg: Config, needed: bool = True, sensor: str = ALL) -> list[int]:
+def labelled(store: Frames, split: str, needed: bool = True, sensor: str = ALL) -> list[int]:
     """The recordings of a split ("all" for every one), and of a sensor, that somebody labelled. Raises InputError when there is
     none and some are needed."""
     of_split = [r for r, info in enumerate(store.recordings) if split in (info.split, ALL)]

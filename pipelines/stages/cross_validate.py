@@ -125,7 +125,7 @@ def _prepared(part: Part, frames: StageResult) -> StageResult:
 
     own = prepare_split(part.cfg, frames)
     try:
-        labelled(Frames.open(own.path / STORE), part.scored, part.cfg)
+        labelled(Frames.open(own.path / STORE), part.scored)
     except InputError as error:
         raise InputError(f"{part.title}: {error}") from error
     return own

@@ -134,12 +134,12 @@ def measure(cfg: Config, network: Network, frames: StageResult, selection: Selec
     from spikeseg.evaluation.results import CONTROL, Results
 
     store = Frames.open(frames.path / STORE)
-    tested = labelled(store, selection.split, cfg, sensor=selection.sensor)
+    tested = labelled(store, selection.split, sensor=selection.sensor)
     readout = readout_of(cfg, network)
     if selection.threshold is not None:
         readout = dataclasses.replace(readout, object_threshold=selection.threshold)
     own = learned_from(cfg, network) or store
-    trained_on = labelled(own, "train", cfg, needed=False)
+    trained_on = labelled(own, "train", needed=False)
     notes = warnings_about(cfg, network, frames, [store.recordings[r].name for r in tested])
     if not trained_on:
         notes.append("no recording of the training split is labelled: nothing was calibrated, any response counts as seen")

@@ -102,7 +102,7 @@ def measure(cfg: Config, network: Network, frames_key: str, split: str) -> dict[
     from ..runtime.device import network_device
 
     store = learned_from(cfg, network) or Frames.open(find_frames(cfg).path / STORE)
-    swept = labelled(store, split, cfg)
+    swept = labelled(store, split)
     model = detectors.load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
     classes, areas = chosen_classes(cfg, model, store)
     detector = detectors.network("saliency", "network", model, classes)
@@ -146,7 +146,7 @@ def chosen_classes(cfg: Config, model: SpikeSEG, store: Frames) -> tuple[list[in
     them, where no class or every one does, or there is but one. And the ROC-AUC of each."""
     if cfg.model.n_classes == 1:
         return None, None
-    train = labelled(store, "train", cfg, needed=False)
+    train = labelled(store, "train", needed=False)
     each = list(of_each(cfg, store, train, "choosing classes", lambda labelled: class_scores(cfg, model, labelled)))
     areas = [_area([scores[c] for scores in each]) for c in range(cfg.model.n_classes)]
     kept = [c for c, area in enumerate(areas) if area is not None and area > 0.5]

@@ -125,7 +125,8 @@ def network(
     """A network's saliency as a detector.
 
     Args:
-        name, title: see `Detector`.
+        name: see `Detector`.
+        title: see `Detector`.
         model: the network.
         classes: those that count as object, None for all.
         hulk: where its `hulk` is set, objects are unravelled spike by spike, grouped as it says.

@@ -49,7 +49,8 @@ def wins(positive: np.ndarray, negative: np.ndarray) -> float:
     """Mann-Whitney U: how many pairs of one score of each kind are in order, ties counted half.
 
     Args:
-        positive, negative: scores, float64, (n,), (m,), each in rising order.
+        positive: scores, float64 (n,), in rising order.
+        negative: scores, float64 (m,), in rising order.
     """
     below = np.searchsorted(negative, positive, side="left").sum(dtype=np.int64)
     not_above = np.searchsorted(negative, positive, side="right").sum(dtype=np.int64)

@@ -20,7 +20,8 @@ def match(detected: np.ndarray, true: np.ndarray, tolerance_px: float) -> list[t
     """Pairs (detection, object) within the tolerance: as many as possible, then the closest (Hungarian).
 
     Args:
-        detected, true: (n, 2), (m, 2) positions x, y in pixels.
+        detected: (n, 2) positions x, y in pixels.
+        true: (m, 2) positions.
         tolerance_px: the border included.
     """
     from scipy.optimize import linear_sum_assignment

@@ -62,7 +62,8 @@ def track_counts(
     Args:
         tracks: in any order.
         labels: LABEL_DTYPE, any order.
-        start_us, end_us: what is scored, both included; tracks and labels beyond are ignored there.
+        start_us: first time that is scored; tracks and labels are ignored before it ...
+        end_us: ... and after this last one.
         tolerance_px: largest distance at which a track covers an object.
         slice_us: step of the grid.
         max_gap_us: see `truth.positions`.

@@ -22,6 +22,7 @@ def positions(labels: np.ndarray, times_us: np.ndarray, max_gap_us: float = MAX_
     Args:
         labels: LABEL_DTYPE, any order.
         times_us: (n,) int64 or float64 µs, any order.
+        max_gap_us: longest time between two labels over which is interpolated, µs.
 
     Returns:
         POSITION_DTYPE (m,), by object, then in the order of the times.
@@ -67,8 +68,10 @@ def disc_pixels(
     """The pixels whose centre lies within `radius_px` of each of m points, the border included.
 
     Args:
-        x, y: (m,) float64, pixels.
+        x: float64 (m,), pixels.
+        y: float64 (m,), pixels.
         size: (height, width) of the sensor or frame.
+        radius_px: of the discs.
 
     Returns:
         row, column int64 (m, k): every pixel around each point; inside bool (m, k): those of the disc that are on the

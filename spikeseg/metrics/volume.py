@@ -50,7 +50,8 @@ def region_counts(
         output: OUTPUT_DTYPE, any order; what lies outside start_us..end_us is ignored.
         labels: LABEL_DTYPE.
         sensor_size: (W, H) pixels.
-        start_us, end_us: what is scored, both included.
+        start_us: first time that is scored.
+        end_us: last time that is scored.
         radius_px: of the discs.
         slice_us: length of a slice; the first begins at start_us.
         max_gap_us: see `truth.positions`.

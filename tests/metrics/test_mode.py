@@ -40,7 +40,8 @@ def test_an_unknown_mode_is_one_line():
             ask()
 
 
-def test_a_mode_that_cannot_be_loaded_stops_only_what_asks_for_it(broken):
+@pytest.mark.usefixtures("broken")
+def test_a_mode_that_cannot_be_loaded_stops_only_what_asks_for_it():
     assert [mode.name for mode in modes_of(["event"])] == OURS[:3] and mode_named("object_1px").name == "object_1px"
     with pytest.raises(InputError, match="mode 'broken': entry point no_such_package:MODE"):
         modes_of()
@@ -60,13 +61,13 @@ def test_every_figure_that_is_shown_or_carried_is_scored():
         scores = np.zeros(2)
         maps = ()
 
-        def tracks_above(self, threshold):
+        def tracks_above(self, _):
             return []
 
-        def paths_at(self, times_us, threshold):
+        def paths_at(self, *_):
             return iter(())
 
-        def object_maps(self, threshold):
+        def object_maps(self, _):
             return iter([np.zeros((2, 5, 6), np.float32)])
 
     settings = CountSettings(EvaluationConfig(), 0.5, 0.5)

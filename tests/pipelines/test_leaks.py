@@ -92,7 +92,7 @@ def swapped(cfg, store):
 
 def test_swapped_labels_of_the_test_split_change_no_prediction_of_any_detector(night):
     cfg, network, store = night
-    trained_on, tested = answers.labelled(store, "train", cfg)[:1], answers.labelled(store, "test", cfg)[:1]
+    trained_on, tested = answers.labelled(store, "train")[:1], answers.labelled(store, "test")[:1]
     predicted, thresholds = [], []
     for frames in (store, swapped(cfg, store)):
         compared, calibrated = evaluate.compared(cfg, network, frames, trained_on)
@@ -113,9 +113,9 @@ def test_labels_of_other_recordings_find_nothing(night):
     model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     plain = detectors.network("saliency", "", model)
     tracked = detectors.tracked("network", "", plain, readout.threshold, readout.object_threshold, cfg.tracking)
-    thresholds = evaluate.calibrated(cfg, [tracked], store, answers.labelled(store, "train", cfg))
+    thresholds = evaluate.calibrated(cfg, [tracked], store, answers.labelled(store, "train"))
     results = Results(cfg, list(MODES), thresholds)
-    for counted in answers.answers(cfg, [tracked], store, answers.labelled(store, "test", cfg), "scoring", results.count):
+    for counted in answers.answers(cfg, [tracked], store, answers.labelled(store, "test"), "scoring", results.count):
         results.add(counted)
     modes = results.scores()
     low, high = modes["event"][CONTROL]["intervals"]["informedness"]

@@ -93,7 +93,8 @@ def test_the_command_line_knows_it(copied, package):
     assert without.returncode == 2 and "'mine' is not one of" in without.stderr and "'track'" in without.stderr
 
 
-def test_it_is_scored_with_the_others_shown_and_carried_over_folds(chain, registered):
+@pytest.mark.usefixtures("registered")
+def test_it_is_scored_with_the_others_shown_and_carried_over_folds(chain):
     paths = {"cache_dir": str(chain.folder / "data_cache"), "output_dir": str(chain.folder / "runs")}
     cfg = load_config(chain.folder / "tiny.yaml", paths)
     (manifest,) = (chain.folder / "data_cache" / "frames").glob("*/manifest.json")
