@@ -237,7 +237,7 @@ def evaluate_command(
     Example: one camera's objects, found within 3 px, recording by recording
       spikeseg evaluate --mode object --sensor DAVIS --spatial-tolerance 3 --per-recording
     """
-    from spikeseg.evaluation.tables import table, table_by_recording
+    from spikeseg.evaluation.tables import metrics_table, table_by_recording
     from spikeseg.pipelines.stages.evaluate import METRICS, TABLE, Selection, evaluate
 
     request = request.also("tracking.object_threshold", threshold)
@@ -246,7 +246,7 @@ def evaluate_command(
     copy = Path(output) if output else None
     done = evaluate(cfg, network, Selection(split, modes or None, camera, threshold), output=copy, force=request.force)
     metrics = json.loads((done.path / METRICS).read_text())
-    click.echo(table(metrics))
+    click.echo(metrics_table(metrics))
     if per_recording:
         click.echo("\n" + table_by_recording(metrics))
     say(done, f"{copy or f'{done.path / METRICS} and {TABLE}'}", "spikeseg detect RECORDING")
@@ -267,13 +267,13 @@ def sweep_command(request: Request, checkpoint: Path | None, split: str, output:
       spikeseg sweep
       spikeseg evaluate --set evaluation.readout=calibrated
     """
-    from spikeseg.evaluation.thresholds import table
+    from spikeseg.evaluation.thresholds import sweep_table
     from spikeseg.pipelines.stages.sweep import SWEEP, TABLE, sweep
 
     cfg, network = network_for(request, checkpoint)
     copy = Path(output) if output else None
     done = sweep(cfg, network, split=split, output=copy, force=request.force)
-    click.echo(table(json.loads((done.path / SWEEP).read_text())))
+    click.echo(sweep_table(json.loads((done.path / SWEEP).read_text())))
     following = request.next("evaluate --set evaluation.readout=calibrated" if split == "train" else "sweep")
     say(done, f"{copy or f'{done.path / SWEEP} and {TABLE}'}", following)
 
@@ -293,8 +293,8 @@ def cross_validate_command(request: Request, folds: int, final: bool, no_tensorb
     Example: three folds of the built-in recordings, with a copy of the table
       spikeseg cross-validate --folds 3 -o folds.csv
     """
-    from spikeseg.evaluation.folds import table
-    from spikeseg.evaluation.tables import table as metrics_table
+    from spikeseg.evaluation.folds import folds_table
+    from spikeseg.evaluation.tables import metrics_table
     from spikeseg.pipelines.stages.cross_validate import RESULT, TABLE, cross_validate
 
     cfg = request.load()
@@ -302,7 +302,7 @@ def cross_validate_command(request: Request, folds: int, final: bool, no_tensorb
     tensorboard = False if no_tensorboard else None
     done = cross_validate(cfg, folds=folds, final=final, tensorboard=tensorboard, output=copy, force=request.force)
     result = json.loads((done.path / RESULT).read_text())
-    click.echo(table(result))
+    click.echo(folds_table(result))
     if result["final"]:
         click.echo("\n" + metrics_table(result["final"]["metrics"]))
     say(done, f"{copy or f'{done.path / RESULT} and {TABLE}'}", request.next("train"))
@@ -338,7 +338,7 @@ def demo_command(request: Request, output: str | None) -> None:
     Example: with brighter or dimmer satellites
       spikeseg demo --set simulate.difficulty=hard
     """
-    from spikeseg.evaluation.tables import table
+    from spikeseg.evaluation.tables import metrics_table
     from spikeseg.pipelines.stages.demo import demo
     from spikeseg.pipelines.stages.evaluate import METRICS
     from spikeseg.pipelines.stages.prepare import STORE
@@ -347,7 +347,7 @@ def demo_command(request: Request, output: str | None) -> None:
     cfg = request.also("output_dir", output).load()
     made = demo(cfg, force=request.force)
     _report(made.network.path, learned_layers(cfg))
-    click.echo(table(json.loads((made.metrics.path / METRICS).read_text())))
+    click.echo(metrics_table(json.loads((made.metrics.path / METRICS).read_text())))
     click.echo(f"frames      {made.frames.path / STORE}")
     click.echo(f"network     {made.network.path}")
     click.echo(f"metrics     {made.metrics.path / METRICS}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .runs import Network
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 ALL = "all"
 """Every recording, whatever its split: for data that the network has never seen. Of sensors: every one."""
@@ -76,15 +76,15 @@ def answers(
     store: Frames,
     recordings: Sequence[int],
     what: str,
-    ask: Callable[[Detector, LabelledRecording], Answer],
-) -> Iterator[Answer]:
+    ask: Callable[[Detector, LabelledRecording], Result],
+) -> Iterator[Result]:
     """What `ask` makes of every recording with every detector, in order, under a progress bar."""
     from ..runtime.console import progress
     from ..runtime.parallel import Workers, ordered
 
     pairs = [(detector, r) for r in recordings for detector in detectors]
 
-    def ask_pair(pair: tuple[Detector, int]) -> Answer:
+    def ask_pair(pair: tuple[Detector, int]) -> Result:
         detector, r = pair
         return ask(detector, labelled_recording_of(store, r, cfg))
 
@@ -92,13 +92,13 @@ def answers(
 
 
 def of_each(
-    cfg: Config, store: Frames, recordings: Sequence[int], what: str, ask: Callable[[LabelledRecording], Answer]
-) -> Iterator[Answer]:
+    cfg: Config, store: Frames, recordings: Sequence[int], what: str, ask: Callable[[LabelledRecording], Result]
+) -> Iterator[Result]:
     """What `ask` makes of every recording, in order, under a progress bar."""
     from ..runtime.console import progress
     from ..runtime.parallel import Workers, ordered
 
-    def ask_recording(r: int) -> Answer:
+    def ask_recording(r: int) -> Result:
         return ask(labelled_recording_of(store, r, cfg))
 
     given = ordered(ask_recording, recordings, Workers.of(cfg), threads=True)

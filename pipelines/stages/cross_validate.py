@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.errors import InputError
-from spikeseg.evaluation.folds import csv_of, over_folds
+from spikeseg.evaluation.folds import folds_csv, over_folds
 
 from ..runtime.manifest import MANIFEST, read_manifest
 from ..runtime.stage import StageResult, atomic_write, run_stage, sha256_file
@@ -109,7 +109,7 @@ def cross_validate(
     def build(folder: Path) -> Mapping[str, Any]:
         result = _result(work, [(run, own, done) for (run, done), own in zip(scored, prepared, strict=True)], folds, cfg.seed)
         atomic_write(folder / RESULT, json.dumps(result, indent=1, allow_nan=False) + "\n")
-        atomic_write(folder / TABLE, csv_of(result))
+        atomic_write(folder / TABLE, folds_csv(result))
         return {"seed": cfg.seed, "device": cfg.device}
 
     ran = any(done.ran for _, done in scored)

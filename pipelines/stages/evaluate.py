@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikeseg.evaluation.tables import csv_of
+from spikeseg.evaluation.tables import metrics_csv
 from spikeseg.registries import MODES
 
 from ..runtime.stage import MANIFEST, StageResult, atomic_write, read_manifest, run_stage, sha256_file, stage_key
@@ -119,7 +119,7 @@ def evaluate(
     def build(folder: Path) -> Mapping[str, Any]:
         metrics = measure(cfg, network, frames, selection)
         atomic_write(folder / METRICS, json.dumps(metrics, indent=1, allow_nan=False) + "\n")
-        atomic_write(folder / TABLE, csv_of(metrics))
+        atomic_write(folder / TABLE, metrics_csv(metrics))
         return {"seed": cfg.seed, "device": cfg.device}
 
     done = run_stage(network.folder / "evaluate", STAGE, VERSION, planned.config, planned.inputs, build, force)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikeseg.errors import InputError
-from spikeseg.evaluation.thresholds import COLUMNS, chosen_point, csv_of, rows_at, thresholds_of
+from spikeseg.evaluation.thresholds import COLUMNS, chosen_point, rows_at, sweep_csv, thresholds_of
 
 from ..runtime.stage import StageResult, atomic_write, run_stage, sha256_file
 from .answers import labelled, learned_from, learned_key, of_each
@@ -75,7 +75,7 @@ def sweep(cfg: Config, network: Network, *, split: str = "train", output: Path |
     def build(folder: Path) -> Mapping[str, Any]:
         result = {**measure(cfg, network, key, split), "settings": config}
         atomic_write(folder / SWEEP, json.dumps(result, indent=1, allow_nan=False) + "\n")
-        atomic_write(folder / TABLE, csv_of(result))
+        atomic_write(folder / TABLE, sweep_csv(result))
         return {"seed": cfg.seed, "device": cfg.device}
 
     done = run_stage(network.folder / STAGE, STAGE, VERSION, config, inputs, build, force)

@@ -54,20 +54,20 @@ def filters(settings: EvaluationConfig) -> list[Detector]:
     """The detectors without a network: raw events, tonic's Denoise, and the graded activity filter."""
     from spikeseg.detection import activity
 
-    def raw(view: WindowedRecording) -> Response:
-        return from_scores(view, np.ones(len(view.events)))
+    def raw(recording: WindowedRecording) -> Response:
+        return from_scores(recording, np.ones(len(recording.events)))
 
-    def denoise(view: WindowedRecording) -> Response:
-        scores = np.zeros(len(view.events))
-        scores[view.kept] = activity.denoise(view.events[view.kept], settings.denoise_filter_time_us)
-        return from_scores(view, scores)
+    def denoise(recording: WindowedRecording) -> Response:
+        scores = np.zeros(len(recording.events))
+        scores[recording.kept] = activity.denoise(recording.events[recording.kept], settings.denoise_filter_time_us)
+        return from_scores(recording, scores)
 
-    def graded(view: WindowedRecording) -> Response:
-        scores = np.zeros(len(view.events))
-        scores[view.kept] = activity.graded(
-            view.events[view.kept], view.sensor_size, settings.graded_radius_px, settings.graded_tau_ms * 1000
+    def graded(recording: WindowedRecording) -> Response:
+        scores = np.zeros(len(recording.events))
+        scores[recording.kept] = activity.graded(
+            recording.events[recording.kept], recording.sensor_size, settings.graded_radius_px, settings.graded_tau_ms * 1000
         )
-        return from_scores(view, scores)
+        return from_scores(recording, scores)
 
     return [
         Detector("raw_events", "raw events", raw, PASSED),
@@ -81,16 +81,16 @@ def classical() -> list[Detector]:
     from spikeseg.detection import classical as of_frames
 
     def on_frames(find: Callable[[np.ndarray], of_frames.FrameDetections]) -> Callable[[WindowedRecording], Response]:
-        def respond(view: WindowedRecording) -> Response:
-            scores = np.zeros(len(view.events))
+        def respond(recording: WindowedRecording) -> Response:
+            scores = np.zeros(len(recording.events))
             positions = []
-            for start in view.start_us.tolist():
-                index, _ = view.located(start)
-                events = view.events[index]
-                detections = find(of_frames.accumulate(events, view.sensor_size))
+            for start in recording.start_us.tolist():
+                index, _ = recording.located(start)
+                events = recording.events[index]
+                detections = find(of_frames.accumulate(events, recording.sensor_size))
                 scores[index] = np.maximum(scores[index], detections.strength[events["y"], events["x"]])
                 positions.append(np.stack([detections.objects["x"], detections.objects["y"]], 1))
-            return Response(scores, from_scores(view, scores).maps, places=positions)
+            return Response(scores, from_scores(recording, scores).maps, places=positions)
 
         return respond
 
@@ -105,11 +105,11 @@ def tracked(
 ) -> Detector:
     """A detector whose pixels are tracked: those that reach the threshold make objects, and tracks give the scores."""
 
-    def respond(view: WindowedRecording) -> Response:
+    def respond(recording: WindowedRecording) -> Response:
         from spikeseg.detection.tracked import answer
 
-        untracked = detector.respond(view)
-        return answer(view, untracked.maps, pixel_threshold, settings, untracked.slices)
+        untracked = detector.respond(recording)
+        return answer(recording, untracked.maps, pixel_threshold, settings, untracked.slices)
 
     return Detector(name, title, respond, is_network=detector.is_network, object_threshold=object_threshold)
 
@@ -133,16 +133,16 @@ def network(
         pixel_threshold: the saliency from which a pixel belongs to them.
     """
 
-    def respond(view: WindowedRecording) -> Response:
+    def respond(recording: WindowedRecording) -> Response:
         from spikeseg.detection.tracked import unravelled
 
         maps, slices = [], []
-        for k, (frames, spikes, (saliency,)) in enumerate(decoded(model, view.windows(), [classes])):
+        for k, (frames, spikes, (saliency,)) in enumerate(decoded(model, recording.windows(), [classes])):
             maps.append(saliency)
             if hulk is not None and hulk.hulk:
                 read = (pixel_threshold, classes)
-                slices.append(unravelled(view, k, model, frames, spikes, saliency.dense(), read, hulk))
-        response = from_maps(view, maps)
+                slices.append(unravelled(recording, k, model, frames, spikes, saliency.dense(), read, hulk))
+        response = from_maps(recording, maps)
         return dataclasses.replace(response, slices=slices) if slices else response
 
     return Detector(name, title, respond, is_network=True)

@@ -48,7 +48,7 @@ def spread(values: Sequence[float | None]) -> dict[str, Any]:
     }
 
 
-def csv_of(result: Mapping[str, Any]) -> str:
+def folds_csv(result: Mapping[str, Any]) -> str:
     """cross_validation.csv: a row per mode, detector, figure and fold (1 to K, then mean, std, min, max and, of the network
     trained on all folds, test)."""
     return csv_text(CSV_COLUMNS, _rows(result))
@@ -71,7 +71,7 @@ def _each(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Mapping[st
                 yield mode, detector, figure, spread_of
 
 
-def table(result: Mapping[str, Any]) -> str:
+def folds_table(result: Mapping[str, Any]) -> str:
     """A block per figure, a line per detector: mean and standard deviation, range, and every fold."""
     heads = ["", "mean ± std", "min .. max", f"folds 1 to {result['folds']}"]
     blocks: dict[tuple[str, str], list[list[str]]] = {}

@@ -16,7 +16,7 @@ Row = tuple[str, Mapping[str, Any], Mapping[str, Sequence[float] | None]]
 """A title, figures and their intervals."""
 
 
-def table(metrics: Mapping[str, Any]) -> str:
+def metrics_table(metrics: Mapping[str, Any]) -> str:
     """One block per mode, one line per detector: values with their intervals, and "-" where there is nothing to count."""
     settings, blocks = metrics["settings"], []
     for name, detectors in metrics["modes"].items():
@@ -33,7 +33,7 @@ def table(metrics: Mapping[str, Any]) -> str:
 
 
 def table_by_recording(metrics: Mapping[str, Any], detector: str = "network") -> str:
-    """The same figures of one detector, a line per recording: what the means of `table` hide."""
+    """The same figures of one detector, a line per recording: what the means of `metrics_table` hide."""
     blocks = []
     for name, detectors in metrics["modes"].items():
         if detector not in detectors:
@@ -55,7 +55,7 @@ def _tables(mode: Mode, rows: Sequence[Row]) -> Iterator[str]:
 CSV_COLUMNS = ("mode", "detector", "recording", "figure", "value", "low", "high")
 
 
-def csv_of(metrics: Mapping[str, Any]) -> str:
+def metrics_csv(metrics: Mapping[str, Any]) -> str:
     """metrics.csv: a row per mode, detector, recording ("all": all of them together) and figure.
 
     low and high are the interval, of figures over all recordings alone; an empty value is one with nothing to count."""

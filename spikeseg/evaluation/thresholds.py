@@ -138,7 +138,7 @@ def _below(recordings: Sequence[TrackedRecording], threshold: float) -> float:
     return float(levels[levels < threshold].max(initial=0.0))
 
 
-def csv_of(sweep: Mapping[str, Any]) -> str:
+def sweep_csv(sweep: Mapping[str, Any]) -> str:
     """sweep.csv: the rows of sweep.json, and whether each is the chosen one."""
     chosen = sweep["chosen"]["object_threshold"]
     rows = [[*(row[name] for name in COLUMNS), int(row["object_threshold"] == chosen)] for row in sweep["thresholds"]]
@@ -151,7 +151,7 @@ TITLES = {
 }  # fmt: skip
 
 
-def table(sweep: Mapping[str, Any]) -> str:
+def sweep_table(sweep: Mapping[str, Any]) -> str:
     """sweep.json for people: a line per threshold, the chosen one marked."""
     chosen, classes = sweep["chosen"], sweep["classes"]
     rows = [

@@ -60,8 +60,8 @@ def wins(positive: np.ndarray, negative: np.ndarray) -> float:
 def roc_auc(scores: np.ndarray, truth: np.ndarray) -> float | None:
     """Area under the ROC curve of scores (n,) against truth bool (n,), ties counted half.
 
-    None unless both kinds occur. Of ours rather than scikit-learn's, which adds up trapezoids: on 2,000 random draws the two
-    differ in the last bit in 773, and on a million scores this takes 0.13 s against 0.65 s.
+    None unless both kinds occur. Not scikit-learn's, which sums trapezoids: it differs in the last bit in 773 of 2,000 random
+    draws, and takes 0.65 s on a million scores where this takes 0.13 s.
     """
     positive, negative = np.sort(scores[truth]), np.sort(scores[~truth])
     pairs = len(positive) * len(negative)

@@ -192,7 +192,7 @@ def modes_of(names: Iterable[str] | None = None) -> list[Mode]:
 
     Raises InputError for a name that is not registered."""
     chosen = {name: MODES[name] for name in (MODES if names is None else names)}
-    return [one for name in MODES if name in chosen for one in (chosen[name], *chosen[name].variants)]
+    return [mode for name in MODES if name in chosen for mode in (chosen[name], *chosen[name].variants)]
 
 
 def mode_named(name: str) -> Mode:

@@ -12,7 +12,7 @@ import pytest
 from spikeseg import registry
 from spikeseg.config.load import load_config
 from spikeseg.evaluation import folds
-from spikeseg.evaluation.tables import csv_of, table, table_by_recording
+from spikeseg.evaluation.tables import metrics_csv, metrics_table, table_by_recording
 from spikeseg.pipelines.runtime.stage import StageResult
 from spikeseg.pipelines.stages import evaluate, runs
 from spikeseg.registries import MODES
@@ -105,10 +105,10 @@ def test_it_is_scored_with_the_others_shown_and_carried_over_folds(chain):
     assert list(metrics["modes"]) == ["track", "mine"] and list(metrics["modes"]["mine"]) == NETWORKS
     own = metrics["modes"]["mine"]["network"]
     assert own["share_above"] == own["above"] / own["events"] and len(own["recordings"]) == 2
-    assert f"{own['share_above']:.3f}" in table(metrics) and "mine, by recording" in table_by_recording(metrics)
-    assert f"mine,network,all,share_above,{own['share_above']!r}," in csv_of(metrics)
+    assert f"{own['share_above']:.3f}" in metrics_table(metrics) and "mine, by recording" in table_by_recording(metrics)
+    assert f"mine,network,all,share_above,{own['share_above']!r}," in metrics_csv(metrics)
     figures = folds.over_folds([metrics, metrics])
     assert figures["mine"]["network"]["share_above"]["values"] == [own["share_above"]] * 2
     runs_of_folds = [{"held_out": ["a"]}, {"held_out": ["b"]}]
     result = {"folds": 2, "figures": figures, "detectors": metrics["detectors"], "runs": runs_of_folds, "final": None}
-    assert "mine: share above\n" in folds.table(result) and "mine,network,share_above,mean," in folds.csv_of(result)
+    assert "mine: share above\n" in folds.folds_table(result) and "mine,network,share_above,mean," in folds.folds_csv(result)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from spikeseg.evaluation.tables import BESIDE, csv_of, table_by_recording
+from spikeseg.evaluation.tables import BESIDE, metrics_csv, table_by_recording
 from spikeseg.metrics.mode import mode_named
 
 OBJECTS = "evaluate", "--mode", "object", "--mode", "track"
@@ -97,7 +97,7 @@ def test_the_csv_holds_every_figure_of_the_json(chain, tmp_path):
                 assert row == {key: "" if value is None else str(value) for key, value in own.items() if key != "name"}
     chain.ok("evaluate", "-o", tmp_path / "copy.csv")
     assert (tmp_path / "copy.csv").read_bytes() == path.read_bytes()
-    assert csv_of({"modes": {}}) == "mode,detector,recording,figure,value,low,high\n"
+    assert metrics_csv({"modes": {}}) == "mode,detector,recording,figure,value,low,high\n"
 
 
 def test_recordings_one_by_one(chain):

@@ -13,7 +13,7 @@ from spikeseg.config.load import load_config
 from spikeseg.data import windows
 from spikeseg.data.store.frames import Frames
 from spikeseg.evaluation import detectors
-from spikeseg.evaluation.tables import table
+from spikeseg.evaluation.tables import metrics_table
 from spikeseg.pipelines.runtime.stage import StageResult
 from spikeseg.pipelines.stages import evaluate, runs
 
@@ -57,7 +57,7 @@ def test_raw_events_are_at_chance_and_the_filters_are_not(metrics):
 
 
 def test_the_table_shows_every_detector_in_every_mode(metrics):
-    text = table(metrics)
+    text = metrics_table(metrics)
     for mode in metrics["modes"]:
         block = text.partition(f"{mode}: ")[2].partition("\n\n")[0]
         assert all(metrics["detectors"][name] in block for name in metrics["modes"][mode])
@@ -68,7 +68,7 @@ def test_the_table_has_errors_of_tracks(metrics):
     changed = json.loads(json.dumps(metrics))
     found = changed["modes"]["track"]["network"]
     found["position_error_px"], found["velocity_error"], found["intervals"]["velocity_error"] = 0.34, 0.012, [0.01, 0.02]
-    errors = re.split(r"position error, px +velocity error\n", table(changed))[1].partition("\n\n")[0]
+    errors = re.split(r"position error, px +velocity error\n", metrics_table(changed))[1].partition("\n\n")[0]
     assert ["trained network", "0.340", "0.012 [0.010, 0.020]"] in [re.split("  +", line) for line in errors.splitlines()]
     assert all(metrics["detectors"][name] in errors for name in metrics["modes"]["track"])
 
@@ -77,7 +77,7 @@ def test_the_table_names_a_limited_scope_and_says_where_nothing_counts(metrics):
     changed = json.loads(json.dumps(metrics))
     changed["settings"]["scope"] = "labelled_span"
     changed["modes"]["event"]["network"]["roc_auc"] = None
-    assert "evaluation.scope" in table(changed) and re.search("trained network  +-", table(changed))
+    assert "evaluation.scope" in metrics_table(changed) and re.search("trained network  +-", metrics_table(changed))
 
 
 def test_labels_of_the_test_split_change_no_threshold(own, monkeypatch):
