@@ -20,7 +20,7 @@ from spikeseg.pipelines.stages import cross_validate, runs
 WORDS = "cross-validate", "--folds", "2"
 
 
-def found(place) -> dict:
+def newest_result(place) -> dict:
     """The newest result."""
     paths = place.folder.glob("runs/cross-validate/*/cross_validation.json")
     return json.loads(max(paths, key=lambda path: path.stat().st_mtime_ns).read_text())
@@ -43,22 +43,22 @@ def crossed(chain, tmp_path_factory):
 
 
 def test_every_recording_but_those_of_the_test_split_is_held_out_once(crossed):
-    told = found(crossed)
+    document = newest_result(crossed)
     (manifest,) = [json.loads((path.parent / "manifest.json").read_text()) for path in [stores(crossed)[ORIGINAL]]]
     test = {name for name, part in manifest["splits"].items() if part == "test"}
     rest = set(manifest["splits"]) - test
-    held = [run["held_out"] for run in told["runs"]]
+    held = [run["held_out"] for run in document["runs"]]
     assert sorted(name for names in held for name in names) == sorted(rest) and len(test) == 2
     assert sorted(map(len, held)) == [1, 2]
-    for run in told["runs"]:
+    for run in document["runs"]:
         assert set(run["trained_on"]) == rest - set(run["held_out"]) and run["scored"] == run["held_out"]
         network = json.loads((crossed.folder / run["run"] / "conv2.manifest.json").read_text())
         own = crossed.folder / "data_cache" / "frames" / network["inputs"]["frames"]
         parts = json.loads((own / "manifest.json").read_text())["splits"]
         assert {name for name, part in parts.items() if part == "train"} == set(run["trained_on"])
-    final = told["final"]
+    final = document["final"]
     assert set(final["trained_on"]) == rest and set(final["scored"]) == test and final["metrics"]["split"] == "test"
-    assert told["notes"] == []  # evaluate would say if a network had seen what it is scored on
+    assert document["notes"] == []  # evaluate would say if a network had seen what it is scored on
 
 
 ORIGINAL = ("train", "train", "test", "train", "test")
@@ -79,17 +79,17 @@ def test_folds_share_the_frames_and_have_the_bytes_of_their_own(crossed, place):
 
 
 def test_figures_are_those_of_the_folds(crossed):
-    told = found(crossed)
-    own = [json.loads((crossed.folder / run["metrics"]).read_text())["modes"] for run in told["runs"]]
+    document = newest_result(crossed)
+    own = [json.loads((crossed.folder / run["metrics"]).read_text())["modes"] for run in document["runs"]]
     carried = {mode.name: mode.folds for mode in modes_of() if mode.folds}
-    assert list(told["figures"]) == list(carried) == ["event", "event_stars", "object", "volume", "track"]
-    assert "network" in told["figures"]["track"]
+    assert list(document["figures"]) == list(carried) == ["event", "event_stars", "object", "volume", "track"]
+    assert "network" in document["figures"]["track"]
     for mode, figures in carried.items():
-        for detector, of_figure in told["figures"][mode].items():
+        for detector, of_figure in document["figures"][mode].items():
             assert tuple(of_figure) == figures
             for figure, of in of_figure.items():
                 assert of["values"] == [modes[mode].get(detector, {}).get(figure) for modes in own]
-    event = told["figures"]["event"]["graded"]["roc_auc"]
+    event = document["figures"]["event"]["graded"]["roc_auc"]
     assert event["values"][0] != event["values"][1] and event["folds"] == 2
     assert event["mean"] == pytest.approx(np.mean(event["values"]))
     assert event["std"] == pytest.approx(np.std(event["values"], ddof=1))
@@ -99,7 +99,7 @@ def test_figures_are_those_of_the_folds(crossed):
     rows = {(r["mode"], r["detector"], r["figure"], r["fold"]): r["value"] for r in lines}
     assert rows["event", "graded", "roc_auc", "2"] == repr(event["values"][1])
     assert rows["event", "graded", "roc_auc", "std"] == repr(event["std"])
-    assert rows["event", "graded", "roc_auc", "test"] == repr(told["final"]["metrics"]["modes"]["event"]["graded"]["roc_auc"])
+    assert rows["event", "graded", "roc_auc", "test"] == repr(document["final"]["metrics"]["modes"]["event"]["graded"]["roc_auc"])
 
 
 def test_a_second_call_does_nothing_and_shows_the_same(crossed, monkeypatch):
@@ -108,7 +108,7 @@ def test_a_second_call_does_nothing_and_shows_the_same(crossed, monkeypatch):
     output = crossed.ok(*WORDS, "--final")
     assert output.splitlines()[-1].startswith("up to date: runs/cross-validate/")
     block = output.partition("event: ROC-AUC\n")[2].partition("\n\n")[0]
-    of = found(crossed)["figures"]["event"]["network"]["roc_auc"]
+    of = newest_result(crossed)["figures"]["event"]["network"]["roc_auc"]
     assert re.search(f"trained network +{of['mean']:.3f} ± {of['std']:.3f}", block)
     assert "2 folds of" in output and "of the test split" in output
 
@@ -141,7 +141,7 @@ def test_interrupted_it_goes_on_and_ends_the_same_without_opening_the_test_split
     monkeypatch.setattr("spikeseg.pipelines.stages.training_loop.TrainingLoop.run", None)  # both networks are trained
     assert copied.ok(*WORDS).splitlines()[-1].startswith("wrote ")
     assert opened == {"train", "val"} and [path.stat().st_mtime_ns for path in first] == times and len(times) == 2
-    ours, theirs = found(copied), found(crossed)
+    ours, theirs = newest_result(copied), newest_result(crossed)
     assert ours["final"] is None and ours["figures"] == theirs["figures"]
     assert [run["metrics_sha256"] for run in ours["runs"]] == [run["metrics_sha256"] for run in theirs["runs"]]
 
@@ -152,7 +152,7 @@ def test_a_calibrated_readout_is_calibrated_in_every_fold(copied, monkeypatch):
     monkeypatch.setattr(cross_validate, "sweep", lambda cfg, *a, **k: swept.append(cfg.data.fold) or own(cfg, *a, **k))
     copied.ok(*WORDS, "--set", "evaluation.readout=calibrated", "--set", "evaluation.bootstrap=5")
     assert swept == [1, 2]
-    names = [run["checkpoint"]["file"] for run in found(copied)["runs"]]
+    names = [run["checkpoint"]["file"] for run in newest_result(copied)["runs"]]
     assert names == ["checkpoint_calibrated.pt"] * 2
 
 

@@ -67,16 +67,16 @@ def mine(swept, tmp_path):
 
 
 def test_the_table_holds_every_score_of_a_track_and_the_configured_threshold(swept):
-    told = result(swept)
-    tried = [row["object_threshold"] for row in told["thresholds"]]
+    document = result(swept)
+    tried = [row["object_threshold"] for row in document["thresholds"]]
     assert tried == sorted(set(tried)) and {0.0, 0.5} < set(tried) and len(tried) > 4
-    assert told["thresholds"][0]["tracks"] > told["thresholds"][-1]["tracks"] and told["split"] == "train"
-    assert told["chosen"]["f1"] == max(row["f1"] for row in told["thresholds"]) > 0
+    assert document["thresholds"][0]["tracks"] > document["thresholds"][-1]["tracks"] and document["split"] == "train"
+    assert document["chosen"]["f1"] == max(row["f1"] for row in document["thresholds"]) > 0
     (path,) = (swept.folder / "runs").glob("*/sweep/*/sweep.csv")
     rows = list(csv.DictReader(path.open()))
     assert list(rows[0]) == [*sweep_points.COLUMNS, "chosen"]
     assert [float(row["object_threshold"]) for row in rows] == tried
-    assert [float(r["object_threshold"]) for r in rows if r["chosen"] == "1"] == [told["chosen"]["object_threshold"]]
+    assert [float(r["object_threshold"]) for r in rows if r["chosen"] == "1"] == [document["chosen"]["object_threshold"]]
     output = swept.ok("sweep")
     assert output.splitlines()[-1].startswith("up to date: ") and output.count("<- chosen") == 1
 
@@ -115,8 +115,8 @@ def test_evaluate_and_detect_read_it_so_when_asked(swept, tmp_path):
     (sky,) = (swept.folder / "data_cache" / "simulated").glob("*/EBSSA/*.h5")
     swept.ok("detect", f"{sky}::DAVIS_0000", *CALIBRATED, "-o", tmp_path / "calibrated")
     swept.ok("detect", f"{sky}::DAVIS_0000", "-o", tmp_path / "all")
-    told = [json.loads((tmp_path / name / "detections.json").read_text()) for name in ("calibrated", "all")]
-    assert [one["recordings"][0]["object_threshold"] for one in told] == [chosen, 0.5]
+    document = [json.loads((tmp_path / name / "detections.json").read_text()) for name in ("calibrated", "all")]
+    assert [one["recordings"][0]["object_threshold"] for one in document] == [chosen, 0.5]
 
 
 def test_without_a_sweep_the_command_is_named(chain):
@@ -198,8 +198,12 @@ def test_of_two_classes_the_one_that_tells_objects_counts(place):
     model.encoder.conv3.threshold[1] = 3000.0
     checkpoint.save(best(place), model, meta["config"])
     output = place.ok("sweep", *words)
-    told = result(place)["classes"]
-    assert told["chosen"] == [0] and told["roc_auc"][0] > 0.5 == told["roc_auc"][1] and "classes that count: 0 (" in output
+    document = result(place)["classes"]
+    assert (
+        document["chosen"] == [0]
+        and document["roc_auc"][0] > 0.5 == document["roc_auc"][1]
+        and "classes that count: 0 (" in output
+    )
     place.ok("evaluate", "--mode", "object", *words, *CALIBRATED, "-o", "m.json")
     assert json.loads((place.folder / "m.json").read_text())["settings"]["reading"]["classes"] == [0]
 
