@@ -14,3 +14,13 @@ MODES = Registry(
     },
 )
 """Metric modes (`spikeseg.metrics.mode.Mode`), in the order of metrics.json."""
+
+RULES = Registry(
+    "learning rule",
+    "spikeseg.rules",
+    {
+        "multiplicative": "spikeseg.learning.rules:MULTIPLICATIVE",
+        "additive": "spikeseg.learning.rules:ADDITIVE",
+    },
+)
+"""Learning rules (`spikeseg.learning.rules.LearningRule`), the values of `stdp.rule`."""

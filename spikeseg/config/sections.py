@@ -5,24 +5,23 @@ The defaults are those of the reference configuration (configs/config.yaml). Thi
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from spikeseg.errors import InputError
+from spikeseg.registries import RULES
+
+from .checking import Checker
+from .files import Stack, read_paper
+from .keys import key
+from .layer_spec import LayerSpec, PoolSpec
 
 S = TypeVar("S", bound="_FromPaper")
 SEED_MAX = 2**32 - 1  # every generator takes 32 bits, with layers and recordings mixed in
-
-
-def key(
-    default: Any, *, low: float | None = None, high: float | None = None, above: float | None = None, choices: Any = None
-) -> Any:
-    """A field with its limits: low <= value <= high, value > above, or one of `choices`; lists are checked entry by entry."""
-    limits = {"low": low, "high": high, "above": above, "choices": choices}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=limits)
-    return field(default=default, metadata=limits)
+Fail = Callable[[str, Any, str], NoReturn]
 
 
 class WTAMode(str, Enum):
@@ -45,10 +44,10 @@ class _FromPaper:
         Raises:
             InputError: unknown paper, key or value.
         """
-        from .load import load_config
-
-        config = load_config(None, {f"{cls._name}.{name}": value for name, value in changes.items()}, paper=paper)
-        section: S = getattr(config, cls._name)
+        stack = Stack()
+        stack.add(read_paper(paper), paper)
+        stack.add({f"{cls._name}.{name}": value for name, value in changes.items()}, "overrides")
+        section: S = getattr(Config.checked(stack.content, "defaults", stack.origins), cls._name)
         return section
 
 
@@ -75,6 +74,29 @@ class ModelConfig(_FromPaper):
     use_delay_connections: bool = key(True)  # the decoder reaches spikes of earlier steps
     delay_decay: float = key(0.9, low=0.0, high=1.0)  # factor per step of that reach
 
+    def layers(self, learned: Collection[str] = ("conv2", "conv3")) -> tuple[LayerSpec, ...]:
+        """The convolutions, from the input to the classes.
+
+        Args:
+            learned: names of those that learn; `Config.layers` takes them from train_conv1, train_conv2, train_conv3.
+        """
+        names = ("conv1", "conv2", "conv3")
+        channels = (self.conv1_channels, self.conv2_channels, self.n_classes)
+        pools = (
+            PoolSpec("pool1", self.pool1_kernel, self.pool1_stride),
+            PoolSpec("pool2", self.pool2_kernel, self.pool2_stride),
+            None,
+        )
+        numbers = zip((1, 2, 3), channels, self.kernel_sizes, self.thresholds, self.leaks, pools, strict=True)
+        return tuple(LayerSpec(name, *values, name in learned) for name, values in zip(names, numbers, strict=True))
+
+    def layer(self, name: str) -> LayerSpec:
+        """The layer of this name. Raises InputError, naming those there are, where it is none."""
+        layers = {layer.name: layer for layer in self.layers()}
+        if name not in layers:
+            raise InputError(f"layer: {name!r}, must be one of {', '.join(layers)}")
+        return layers[name]
+
 
 @dataclass(frozen=True)
 class STDPConfig(_FromPaper):
@@ -89,6 +111,7 @@ class STDPConfig(_FromPaper):
     weight_init_mean: float = key(0.8)
     weight_init_std: float = key(0.01, low=0.0)
     use_soft_bounds: bool = key(True)  # changes scaled by w(1-w)
+    rule: str | None = key(None, choices=RULES, omit_default=True)  # null: multiplicative with soft bounds, additive without
 
 
 @dataclass(frozen=True)
@@ -306,3 +329,63 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     images: ImagesConfig = field(default_factory=ImagesConfig)
     simulate: SimulateConfig = field(default_factory=SimulateConfig)
+
+    @classmethod
+    def checked(cls, content: Mapping[str, Any], origin: str, origins: Mapping[str, str] | None = None) -> Config:
+        """The configuration that a nested dictionary holds; keys that are missing have their defaults.
+
+        Args:
+            content: sections and their keys.
+            origin: where it comes from, for errors.
+            origins: the same for single keys, by their dotted names.
+
+        Raises:
+            InputError: a key, type or value that is not allowed, or values that contradict each other.
+        """
+        checker = Checker(origins or {}, origin)
+        config: Config = checker.section(cls, content)
+        config._check_together(checker.fail)
+        return config
+
+    def layers(self) -> tuple[LayerSpec, ...]:
+        """The network's convolutions; `learned` as train_conv1, train_conv2, train_conv3 say."""
+        switches = {"conv1": self.train_conv1, "conv2": self.train_conv2, "conv3": self.train_conv3}
+        return self.model.layers([name for name, on in switches.items() if on])
+
+    def learned_layers(self) -> list[str]:
+        """The names of the layers that are trained, in order."""
+        return [layer.name for layer in self.layers() if layer.learned]
+
+    def _check_together(self, fail: Fail) -> None:
+        """What no key can say alone."""
+        model, stdp, wta, homeostasis = self.model, self.stdp, self.wta, self.homeostasis
+        for name in ("kernel_sizes", "thresholds", "leaks"):
+            if len(values := getattr(model, name)) != 3:
+                fail(f"model.{name}", list(values), "three values, one per layer")
+        if any(size % 2 == 0 for size in model.kernel_sizes):
+            fail("model.kernel_sizes", list(model.kernel_sizes), "odd numbers ('same' padding)")
+        for pool in ("pool1", "pool2"):
+            kernel, stride = getattr(model, f"{pool}_kernel"), getattr(model, f"{pool}_stride")
+            if stride > kernel:
+                fail(f"model.{pool}_stride", stride, f"at most model.{pool}_kernel = {kernel}, or inputs are lost")
+        if model.leak_mode == "multiplicative" and max(model.leaks) > 1:
+            fail("model.leaks", list(model.leaks), "at most 1 with the multiplicative leak (a share lost per step)")
+        if stdp.weight_min >= stdp.weight_max:
+            fail("stdp.weight_min", stdp.weight_min, f"below stdp.weight_max = {stdp.weight_max:g}")
+        if not stdp.weight_min <= stdp.weight_init_mean <= stdp.weight_max:
+            fail("stdp.weight_init_mean", stdp.weight_init_mean, f"within {stdp.weight_min:g} to {stdp.weight_max:g}")
+        if wta.threshold_min >= wta.threshold_max:
+            fail("wta.threshold_min", wta.threshold_min, f"below wta.threshold_max = {wta.threshold_max:g}")
+        if homeostasis.theta_rest > homeostasis.theta_max:
+            fail("homeostasis.theta_rest", homeostasis.theta_rest, f"at most theta_max = {homeostasis.theta_max:g}")
+        rest = homeostasis.theta_rest if homeostasis.enabled else 0.0
+        for layer in model.layers():
+            if layer.threshold + (rest if layer.learned else 0.0) <= 0:
+                fail("model.thresholds", list(model.thresholds), f"such that {layer.name} ends above 0")
+        lowest = min(layer.threshold for layer in model.layers() if layer.learned) + rest
+        if wta.enable_homeostasis and wta.threshold_min > lowest:
+            warnings.warn(
+                f"wta.threshold_min = {wta.threshold_min:g} exceeds the lowest threshold of a learned layer ({lowest:g}): with "
+                "wta.enable_homeostasis, neurons whose potential lies between the two fire but never learn",
+                stacklevel=2,
+            )

@@ -1,0 +1,97 @@
+"""From nested dictionaries to sections: unknown keys, wrong types and forbidden values are refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from spikeseg.errors import InputError
+
+
+class Checker:
+    """Turns nested dictionaries into sections, naming the source of what is wrong.
+
+    Args:
+        origins: where each key's value comes from, by its dotted name.
+        origin: of the keys that are not among them.
+    """
+
+    def __init__(self, origins: Mapping[str, str], origin: str) -> None:
+        self.origins, self.origin = origins, origin
+
+    def fail(self, name: str, value: Any, allowed: str) -> typing.NoReturn:
+        """Raise InputError for a key's value: where it comes from, what it is, what is allowed."""
+        raise InputError(f"{self.origins.get(name, self.origin)}: {name}: found {value!r}, must be {allowed}")
+
+    def section(self, kind: type[Any], content: Any, prefix: str = "") -> Any:
+        """A section of this dataclass; keys that are missing have their defaults. Raises InputError, see `fail`."""
+        if not isinstance(content, Mapping):
+            self.fail(prefix.rstrip("."), content, "a section of keys and values")
+        hints = typing.get_type_hints(kind)
+        fields = {f.name: f for f in dataclasses.fields(kind)}
+        for name in content:
+            if name not in fields:
+                near = difflib.get_close_matches(str(name), fields, 1, 0.0)[0]
+                key = f"{prefix}{name}"
+                raise InputError(f"{self.origins.get(key, self.origin)}: {key}: unknown key; the nearest is {prefix}{near}")
+        values = {}
+        for name, value in content.items():
+            if dataclasses.is_dataclass(hints[name]):
+                values[name] = self.section(hints[name], value, f"{prefix}{name}.")
+            else:
+                values[name] = self._value(hints[name], value, f"{prefix}{name}", fields[name].metadata)
+        return kind(**values)
+
+    def _value(self, hint: Any, value: Any, name: str, limits: Mapping[str, Any]) -> Any:
+        args = typing.get_args(hint)
+        if isinstance(hint, types.UnionType):
+            return None if value is None else self._value(args[0], value, name, limits)
+        if typing.get_origin(hint) is tuple:
+            if not isinstance(value, (list, tuple)):
+                self.fail(name, value, f"a list of {_kind(args[0])}")
+            return tuple(self._value(args[0], entry, name, limits) for entry in value)
+        if typing.get_origin(hint) is list:
+            if not isinstance(value, list) or not all(isinstance(v, Mapping) and isinstance(v.get("name"), str) for v in value):
+                self.fail(name, value, "a list of {name: ..., argument: ...}")
+            return [dict(entry) for entry in value]
+        if isinstance(hint, type) and issubclass(hint, Enum):
+            names = [member.value for member in hint]
+            if value not in names:
+                self.fail(name, value, f"one of {', '.join(names)}")
+            return hint(value)
+        if hint is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+            value = self._number(value, name)
+        if type(value) is not hint or (hint is float and not math.isfinite(value)):
+            self.fail(name, value, _kind(hint))
+        return self._limited(value, name, limits)
+
+    def _number(self, value: int | str, name: str) -> float:
+        """A whole number, or one such as 1e-4, which YAML 1.1 reads as text."""
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            self.fail(name, value, _kind(float))
+
+    def _limited(self, value: Any, name: str, limits: Mapping[str, Any]) -> Any:
+        low, high, above, choices = (limits.get(k) for k in ("low", "high", "above", "choices"))
+        if choices is not None and value not in choices:
+            allowed = list(map(str, choices))
+            self.fail(name, value, f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0])
+        if low is not None and value < low:
+            self.fail(name, value, f"at least {low:.15g}")
+        if above is not None and value <= above:
+            self.fail(name, value, f"above {above:.15g}")
+        if high is not None and value > high:
+            self.fail(name, value, f"at most {high:.15g}")
+        return value
+
+
+def _kind(hint: Any) -> str:
+    kinds: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    return kinds[hint]

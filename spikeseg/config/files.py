@@ -1,0 +1,133 @@
+"""Configurations as text: YAML files, the built-in ones, and nested dictionaries of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spikeseg.errors import InputError
+
+PAPERS = ("igarss2023", "kheradpisheh2018")
+
+
+def read(source: str | Path) -> dict[str, Any]:
+    """The content of a YAML file, or of a built-in configuration.
+
+    Raises:
+        InputError: no such file, not readable, not YAML, or no mapping of keys to values.
+    """
+    path = Path(source)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such configuration file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read as a configuration ({error})") from None
+    else:
+        built_in = resources.files("spikeseg.configs") / f"{source}.yaml"
+        if not built_in.is_file():
+            names = sorted(p.name[:-5] for p in resources.files("spikeseg.configs").iterdir() if p.name.endswith(".yaml"))
+            raise InputError(f"{source}: no such configuration; a YAML file, or one of {', '.join(names)}")
+        text = built_in.read_text(encoding="utf-8")
+    content = parse_yaml(text, str(source))
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise InputError(f"{source}: holds a {type(content).__name__}, must be a mapping of keys to values")
+    return content
+
+
+def read_paper(paper: str) -> dict[str, Any]:
+    """The content of a paper's preset. Raises InputError for a paper that has none."""
+    if paper not in PAPERS:
+        raise InputError(f"paper: {paper!r}, must be one of {', '.join(PAPERS)}")
+    return read(paper)
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which also refuses a key that stands twice in one mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names: set[str] = set()
+        for name, _ in node.value:
+            if isinstance(name, yaml.ScalarNode):
+                if name.value in names:
+                    raise yaml.constructor.ConstructorError(problem=f"{name.value} stands twice", problem_mark=name.start_mark)
+                names.add(name.value)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str, origin: str) -> Any:
+    """What YAML text holds; PyYAML also raises ValueError (a 13th month) and RecursionError (thousands of brackets).
+
+    Raises InputError, naming the origin and the line, where the text is not valid YAML."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        position, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f" at line {position.line + 1}" if position else ""
+        why = f" ({problem})" if problem else ""
+        raise InputError(f"{origin}: not valid YAML{where}{why}") from None
+
+
+def merge_configs(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """`override` over `base`, section by section; lists are replaced. Neither argument is changed."""
+    merged = {name: _copy(value) for name, value in base.items()}
+    for name, value in override.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(name), dict):
+            merged[name] = merge_configs(merged[name], value)
+        else:
+            merged[name] = _copy(value)
+    return merged
+
+
+def undotted(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """``{"stdp.lr_plus": 0.004}`` -> ``{"stdp": {"lr_plus": 0.004}}``. Raises InputError for a key that is not text."""
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        if not isinstance(name, str):
+            raise InputError(f"{origin}: key {name!r}, must be text")
+        for part in reversed(name.split(".")):
+            value = {part: value}
+        nested = merge_configs(nested, value)
+    return nested
+
+
+class Stack:
+    """Contents of configurations laid over each other, later over earlier, with the origin of every key.
+
+    Attributes:
+        content: the merged, nested dictionary.
+        origins: where each key's value comes from, by its dotted name; sections included.
+    """
+
+    def __init__(self) -> None:
+        self.content: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
+
+    def add(self, values: Mapping[str, Any], origin: str) -> None:
+        """Lay values, nested or dotted, over what there is."""
+        nested = undotted(values, origin)
+        self.origins.update(dict.fromkeys(_names(nested), origin))
+        self.content = merge_configs(self.content, nested)
+
+
+def _names(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The dotted names of all keys, sections included."""
+    names: list[str] = []
+    for name, value in values.items():
+        names.append(f"{prefix}{name}")
+        if isinstance(value, Mapping):
+            names += _names(value, f"{prefix}{name}.")
+    return names
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _copy(inner) for name, inner in value.items()}
+    return list(value) if isinstance(value, (list, tuple)) else value
