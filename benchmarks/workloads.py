@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import tempfile
@@ -83,9 +84,7 @@ def demo_rule() -> TrainingRule:
     """How the demo trains conv2, but without perturbing dead maps: that is the caller's work, not a kernel's."""
     cfg = load_config(DEMO)
     net = SpikeSEG.from_config(cfg.model, stdp=cfg.stdp, homeostasis=cfg.homeostasis)
-    trainer = LayerTrainer(
-        net, "conv2", stdp=cfg.stdp, wta=cfg.wta, homeostasis=cfg.homeostasis, convergence=cfg.convergence, backend="cpu"
-    )
+    trainer = LayerTrainer(net, "conv2", dataclasses.replace(cfg, backend="cpu"))
     return trainer.rule._replace(dead_recovery=False)
 
 

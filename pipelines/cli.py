@@ -147,13 +147,13 @@ def train_layer_command(
     Example: the second layer with another learning rate
       spikeseg train-layer conv2 --set stdp.lr_plus=0.004
     """
-    from spikeseg.pipelines.stages.train_layer import learned_layers, train_layer
+    from spikeseg.pipelines.stages.train_layer import train_layer
 
     request = request.also("output_dir", output)
     cfg = request.load(stored=_stored(resume))
     done = train_layer(cfg, layer, name=name, force=request.force, resume=resume, tensorboard=False if no_tensorboard else None)
     _report(done.path, [layer])
-    later = [other for other in learned_layers(cfg) if other > layer]
+    later = [spec.name for spec in cfg.layers() if spec.learned and spec.index > cfg.model.layer(layer).index]
     named = f" --name {name}" if name != "auto" else ""
     say(done, f"{layer} in {done.path}", request.next(f"train-layer {later[0]}{named}") if later else _after(cfg, request))
 
@@ -171,12 +171,11 @@ def train_command(request: Request, resume: str | None, name: str, no_tensorboar
       spikeseg train --resume runs/ebssa
     """
     from spikeseg.pipelines.stages.train import train
-    from spikeseg.pipelines.stages.train_layer import learned_layers
 
     request = request.also("output_dir", output)
     cfg = request.load(stored=_stored(resume))
     done = train(cfg, name=name, force=request.force, resume=resume, tensorboard=False if no_tensorboard else None)
-    _report(done.path, learned_layers(cfg))
+    _report(done.path, cfg.learned_layers())
     say(done, f"a trained network in {done.path}", _after(cfg, request))
 
 
@@ -342,11 +341,10 @@ def demo_command(request: Request, output: str | None) -> None:
     from spikeseg.pipelines.stages.demo import demo
     from spikeseg.pipelines.stages.evaluate import METRICS
     from spikeseg.pipelines.stages.prepare import STORE
-    from spikeseg.pipelines.stages.train_layer import learned_layers
 
     cfg = request.also("output_dir", output).load()
     made = demo(cfg, force=request.force)
-    _report(made.network.path, learned_layers(cfg))
+    _report(made.network.path, cfg.learned_layers())
     click.echo(metrics_table(json.loads((made.metrics.path / METRICS).read_text())))
     click.echo(f"frames      {made.frames.path / STORE}")
     click.echo(f"network     {made.network.path}")

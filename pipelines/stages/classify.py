@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikeseg.config import section_dict
 from spikeseg.errors import InputError
 
 from ..runtime.console import bar
@@ -61,7 +62,7 @@ def classify(
     settings_for(cfg.data.dataset)
     held = ImageData(cfg)
     parts = ("images", "stdp", "convergence")
-    config: dict[str, Any] = {part: dataclasses.asdict(getattr(cfg, part)) for part in parts}
+    config: dict[str, Any] = {part: section_dict(getattr(cfg, part)) for part in parts}
     config |= {"wta": cfg.wta.mode.value, "n_timesteps": cfg.data.n_timesteps, "timestep_ms": cfg.data.timestep_ms}
     config |= {"seed": cfg.seed, "controls": controls, "repeat": repeat, "dataset": cfg.data.dataset}
 

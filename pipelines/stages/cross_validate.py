@@ -23,11 +23,11 @@ from ..runtime.stage import StageResult, atomic_write, run_stage, sha256_file
 from .answers import labelled
 from .evaluate import METRICS, Selection, evaluate
 from .prepare import STORE, prepare, prepare_split
+from .run_files import LATEST, checkpoint_folder
 from .runs import network_in
 from .sweep import sweep
 from .train import train
-from .train_layer import checkpoint_folder, run_folder, training_config
-from .training_loop import LATEST
+from .train_layer import run_folder, training_config
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.config import section_dict
 from spikeseg.evaluation.tables import metrics_csv
 from spikeseg.registries import MODES
 
@@ -82,7 +83,7 @@ def plan(cfg: Config, network: Network, frames_key: str, selection: Selection = 
         "evaluation": dataclasses.asdict(cfg.evaluation),
         "tracking": dataclasses.asdict(cfg.tracking),
         "model": dataclasses.asdict(cfg.model),
-        "stdp": dataclasses.asdict(cfg.stdp),
+        "stdp": section_dict(cfg.stdp),
         "homeostasis": dataclasses.asdict(cfg.homeostasis),
         "split": selection.split,
         "sensor": selection.sensor,

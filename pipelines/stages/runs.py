@@ -11,13 +11,11 @@ from spikeseg.errors import InputError
 
 from ..runtime.stage import read_manifest, sha256_file
 from .prepare import find_frames
-from .train_layer import checkpoint_folder, layer_checkpoint, learned_layers, manifest_path, trained
-from .training_loop import BEST, CALIBRATED
+from .run_files import BEST, CALIBRATED, CONFIG, MANIFESTS, checkpoint_folder, layer_checkpoint, manifest_path
+from .train_layer import trained
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
-
-CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -34,25 +32,25 @@ class Network:
 
 def newest_run(output_dir: str | Path) -> Path | None:
     """The folder of the run whose last layer was finished last, None when no run is finished."""
-    found = [path for path in Path(output_dir).glob("*/*.manifest.json") if _last(path.parent) == path]
-    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name)).parent if found else None
+    manifests = [path for path in Path(output_dir).glob(f"*/{MANIFESTS}") if _last(path.parent) == path]
+    return max(manifests, key=lambda path: (path.stat().st_mtime_ns, path.name)).parent if manifests else None
 
 
 def _last(run: Path) -> Path | None:
     """The manifest of the last layer a run has to learn, as its configuration says; None without a configuration."""
     cfg = config_beside(run) if (run / CONFIG).is_file() else None
-    learned = learned_layers(cfg) if cfg else []
+    learned = cfg.learned_layers() if cfg else []
     return manifest_path(run, learned[-1]) if learned else None
 
 
 def network_in(cfg: Config, run: Path) -> Network:
     """The best checkpoint of a finished run (lowest C_l; without one, that of the last layer's end), calibrated where the
     configuration asks for it, see `as_read`."""
-    layer = learned_layers(cfg)[-1]
+    layer = cfg.learned_layers()[-1]
     best = checkpoint_folder(cfg, run) / BEST
     manifest = read_manifest(manifest_path(run, layer)) or {}
-    found = best if best.is_file() else layer_checkpoint(cfg, run, layer)
-    return as_read(cfg, Network(found, run, manifest.get("inputs", {}).get("frames")))
+    checkpoint = best if best.is_file() else layer_checkpoint(cfg, run, layer)
+    return as_read(cfg, Network(checkpoint, run, manifest.get("inputs", {}).get("frames")))
 
 
 def as_read(cfg: Config, network: Network) -> Network:
@@ -80,9 +78,9 @@ def network_at(path: Path) -> Network:
         return network_in(cfg, path)
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one")
-    place = _beside(path)
-    run = place.parent if place else path.parent
-    manifests = (read_manifest(manifest) for manifest in sorted(run.glob("*.manifest.json")))
+    config = _config_file(path)
+    run = config.parent if config else path.parent
+    manifests = (read_manifest(manifest) for manifest in sorted(run.glob(MANIFESTS)))
     keys = {manifest["inputs"].get("frames") for manifest in manifests if manifest}
     return Network(path, run, keys.pop() if len(keys) == 1 else None)
 
@@ -91,26 +89,27 @@ def config_beside(path: Path) -> Config | None:
     """The configuration of the run that a folder or a checkpoint belongs to, or None."""
     from spikeseg.config.load import load_config
 
-    place = _beside(path)
-    with warnings.catch_warnings(action="ignore"):  # told when it was trained
-        return load_config(place) if place else None
+    config = _config_file(path)
+    with warnings.catch_warnings(action="ignore"):  # shown when it was trained
+        return load_config(config) if config else None
 
 
-def _beside(path: Path) -> Path | None:
-    places = (path, path.parent, path.parent.parent)
-    return next((place / CONFIG for place in places if (place / CONFIG).is_file()), None)
+def _config_file(path: Path) -> Path | None:
+    """The configuration of the run that a folder or a checkpoint lies in, or None."""
+    folders = (path, path.parent, path.parent.parent)
+    return next((folder / CONFIG for folder in folders if (folder / CONFIG).is_file()), None)
 
 
 def own_config(network: Network) -> Config:
     """The configuration a network was trained with: its run's, or the one inside the checkpoint."""
-    beside = config_beside(network.checkpoint)
-    if beside is not None:
-        return beside
+    of_run = config_beside(network.checkpoint)
+    if of_run is not None:
+        return of_run
     from spikeseg.learning import checkpoint
 
     _, meta = checkpoint.load(network.checkpoint)
-    found: Config = meta["config"]
-    return found
+    saved: Config = meta["config"]
+    return saved
 
 
 def network_of(cfg: Config) -> Network:
@@ -118,15 +117,15 @@ def network_of(cfg: Config) -> Network:
 
     Raises InputError, naming the command to run, when frames or a layer are missing."""
     frames = find_frames(cfg)
-    layers = learned_layers(cfg)
+    layers = cfg.learned_layers()
     if not layers:
         raise InputError("train_conv1, train_conv2, train_conv3: all false, so no network is trained; name one with --checkpoint")
     runs = [path for path in Path(cfg.output_dir).glob("*") if path.is_dir()]
-    done = {layer: [run for run in runs if trained(cfg, run, layer, frames.key)] for layer in layers}
-    missing = next((layer for layer in layers if not done[layer]), None)
+    trained_runs = {layer: [run for run in runs if trained(cfg, run, layer, frames.key)] for layer in layers}
+    missing = next((layer for layer in layers if not trained_runs[layer]), None)
     if missing:
         raise InputError(
             f"no network of this configuration in {cfg.output_dir}; run `spikeseg train-layer {missing}` with the same "
             "options first, or name a network with --checkpoint"
         )
-    return network_in(cfg, max(done[layers[-1]], key=lambda run: manifest_path(run, layers[-1]).stat().st_mtime_ns))
+    return network_in(cfg, max(trained_runs[layers[-1]], key=lambda run: manifest_path(run, layers[-1]).stat().st_mtime_ns))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..runtime.manifest import MANIFEST, finished, plain, read_manifest
 from . import evaluate, prepare, simulate
+from .run_files import manifest_path
 from .runs import network_in
-from .train_layer import layer_inputs, learned_layers, manifest_path, run_folder, trained, training_config
+from .train_layer import layer_inputs, run_folder, trained, training_config
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -55,7 +56,7 @@ def _folder(name: str, folder: Path, config: Mapping[str, Any], inputs: Mapping[
 
 def _layers(cfg: Config, frames_key: str) -> Iterator[Stage]:
     runs = sorted(path for path in Path(cfg.output_dir).glob("*") if path.is_dir())
-    for layer in learned_layers(cfg):
+    for layer in cfg.learned_layers():
         found = [run for run in runs if trained(cfg, run, layer, frames_key)]
         if found:
             yield Stage(layer, DONE, ", ".join(map(str, found)), f"train-layer {layer}")
@@ -67,7 +68,7 @@ def _layers(cfg: Config, frames_key: str) -> Iterator[Stage]:
 
 def _evaluation(cfg: Config, frames_key: str) -> Stage:
     """The evaluation of the test split; of this configuration's own run, or of any that holds its network."""
-    layer = learned_layers(cfg)[-1]
+    layer = cfg.learned_layers()[-1]
     runs = [run_folder(cfg, frames_key), *sorted(Path(cfg.output_dir).glob("*"))]
     run = next(run for run in runs if trained(cfg, run, layer, frames_key))
     planned = evaluate.plan(cfg, network_in(cfg, run), frames_key)

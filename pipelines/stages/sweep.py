@@ -22,7 +22,7 @@ from spikeseg.evaluation.thresholds import COLUMNS, chosen_point, rows_at, sweep
 from ..runtime.stage import StageResult, atomic_write, run_stage, sha256_file
 from .answers import labelled, learned_from, learned_key, of_each
 from .prepare import STORE, find_frames
-from .training_loop import CALIBRATED
+from .run_files import CALIBRATED
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config

@@ -10,7 +10,8 @@ from spikeseg.errors import InputError
 
 from ..runtime.stage import StageResult, read_manifest
 from .prepare import prepare
-from .train_layer import going_on, layer_key, learned_layers, manifest_path, run_folder, train_layer
+from .run_files import manifest_path
+from .train_layer import going_on, layer_key, run_folder, train_layer
 from .training_loop import saved_progress
 
 if TYPE_CHECKING:
@@ -43,20 +44,20 @@ def train(
         _refuse_others(cfg, run_folder(cfg, frames.key, name), frames.key)
     if checkpoint is not None and stopped is not None:
         saved_progress(checkpoint, stopped, layer_key(cfg, stopped, frames.key))  # refused before anything is trained anew
-    done: StageResult | None = None
+    result: StageResult | None = None
     ran = False
-    for layer in learned_layers(cfg):
-        this = checkpoint if stopped == layer else None
-        done = train_layer(cfg, layer, name=name, force=force, resume=this, tensorboard=tensorboard)
-        ran |= done.ran
-    if done is None:
+    for layer in cfg.learned_layers():
+        saved = checkpoint if stopped == layer else None
+        result = train_layer(cfg, layer, name=name, force=force, resume=saved, tensorboard=tensorboard)
+        ran |= result.ran
+    if result is None:
         raise InputError("train_conv1, train_conv2, train_conv3: all false; set at least one to true to train")
-    return StageResult(done.path, done.key, ran)
+    return StageResult(result.path, result.key, ran)
 
 
 def _refuse_others(cfg: Config, run: Path, frames_key: str) -> None:
     """Raise InputError when the run to go on with holds a layer of another configuration or data."""
-    for layer in learned_layers(cfg):
+    for layer in cfg.learned_layers():
         manifest = read_manifest(manifest_path(run, layer))
         if manifest is not None and manifest["key"] != layer_key(cfg, layer, frames_key):
             raise InputError(

@@ -15,16 +15,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.config import section_dict
 from spikeseg.errors import InputError
 
 from ..runtime.console import bar
-from ..runtime.stage import StageResult, damaged, read_manifest, run_stage, stage_key
+from ..runtime.manifest import damaged, describe_file, read_manifest, stage_key, write_manifest
+from ..runtime.stage import StageResult, run_stage
 from . import prepare
+from .run_files import CONFIG, LATEST, layer_checkpoint, manifest_path
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from spikeseg.config.layer_spec import LayerSpec
     from spikeseg.config.sections import Config
     from spikeseg.data.store.frames import Frames
     from spikeseg.models import SpikeSEG
@@ -33,23 +37,21 @@ log = logging.getLogger(__name__)
 
 STAGE, VERSION = "train-layer", 2
 SPIKES_STAGE, SPIKES_VERSION = "spikes", 2
-LAYERS = ("conv1", "conv2", "conv3")
-FROZEN = {"conv1": None, "conv2": "conv1", "conv3": "conv2"}
-POOL = {"conv1": "pool1", "conv2": "pool2"}
 BLOCK = 16
 """Windows read and encoded at a time: bounds memory."""
 
 
-def learned_layers(cfg: Config) -> list[str]:
-    """The layers that this configuration trains, in order."""
-    wanted = {"conv1": cfg.train_conv1, "conv2": cfg.train_conv2, "conv3": cfg.train_conv3}
-    return [layer for layer in LAYERS if wanted[layer]]
-
-
 def layer_before(cfg: Config, layer: str) -> str | None:
     """The learned layer below this one, or None."""
-    below = [name for name in learned_layers(cfg) if LAYERS.index(name) < LAYERS.index(layer)]
+    index = cfg.model.layer(layer).index
+    below = [spec.name for spec in cfg.layers() if spec.learned and spec.index < index]
     return below[-1] if below else None
+
+
+def frozen_below(cfg: Config, layer: str) -> LayerSpec | None:
+    """The layer whose output a layer learns from, or None for the first, which learns from the frames."""
+    index = cfg.model.layer(layer).index
+    return next((spec for spec in cfg.layers() if spec.index == index - 1), None)
 
 
 # -- keys ------------------------------------------------------------------------------------------
@@ -57,17 +59,18 @@ def layer_before(cfg: Config, layer: str) -> str | None:
 
 def training_config(cfg: Config) -> dict[str, Any]:
     """The configuration values that decide what a layer learns."""
+
     return {
-        "model": dataclasses.asdict(cfg.model),
-        "stdp": dataclasses.asdict(cfg.stdp),
-        "wta": dataclasses.asdict(cfg.wta),
-        "homeostasis": dataclasses.asdict(cfg.homeostasis),
-        "convergence": dataclasses.asdict(cfg.convergence),
-        "augmentation": dataclasses.asdict(cfg.data.augmentation),
+        "model": section_dict(cfg.model),
+        "stdp": section_dict(cfg.stdp),
+        "wta": section_dict(cfg.wta),
+        "homeostasis": section_dict(cfg.homeostasis),
+        "convergence": section_dict(cfg.convergence),
+        "augmentation": section_dict(cfg.data.augmentation),
         "input_channels": cfg.data.input_channels,
         "batch_size": cfg.data.batch_size,
         "max_epochs": cfg.max_epochs,
-        "learned": learned_layers(cfg),
+        "learned": cfg.learned_layers(),
         "seed": cfg.seed,
     }
 
@@ -96,16 +99,6 @@ def run_folder(cfg: Config, frames_key: str, name: str = "auto") -> Path:
     return Path(cfg.output_dir) / name
 
 
-def checkpoint_folder(cfg: Config, run_dir: Path) -> Path:
-    """Where a run keeps its checkpoints."""
-    return run_dir / cfg.checkpoint.save_dir
-
-
-def manifest_path(run_dir: Path, layer: str) -> Path:
-    """The file that says a layer is finished."""
-    return run_dir / f"{layer}.manifest.json"
-
-
 def trained(cfg: Config, run_dir: Path, layer: str, frames_key: str) -> bool:
     """Whether the run holds this very layer, finished and whole."""
     manifest = read_manifest(manifest_path(run_dir, layer))
@@ -117,24 +110,19 @@ def trained(cfg: Config, run_dir: Path, layer: str, frames_key: str) -> bool:
     return not fault
 
 
-def layer_checkpoint(cfg: Config, run_dir: Path, layer: str) -> Path:
-    """The finished layer's checkpoint: it and all layers below; where its manifest says, or else where the configuration does."""
-    manifest = read_manifest(manifest_path(run_dir, layer))
-    if manifest is not None:
-        return run_dir / next(iter(manifest["outputs"]))
-    return checkpoint_folder(cfg, run_dir) / f"{layer}.pt"
-
-
 # -- spikes of the frozen layers ---------------------------------------------------------------------
 
 
 def frozen_spikes(cfg: Config, layer: str, frames: StageResult, model: SpikeSEG, inputs: Mapping[str, str]) -> StageResult:
     """Output spikes of the layers below `layer` for every training window, in order, cached on disk."""
+
+    below = frozen_below(cfg, layer)
+    random_below = below is not None and cfg.model.layer(below.name).learned and below.name not in inputs
     config = {
         "layer": layer,
-        "model": dataclasses.asdict(cfg.model),
-        "untrained": _drawn(cfg) if layer == "conv3" and "conv2" not in inputs else None,
-        "augmentation": dataclasses.asdict(cfg.data.augmentation),
+        "model": section_dict(cfg.model),
+        "untrained": _drawn(cfg) if random_below else None,
+        "augmentation": section_dict(cfg.data.augmentation),
         "seed": cfg.seed,
     }
     build = functools.partial(_encode, cfg, layer, frames.path / prepare.STORE, model)
@@ -143,7 +131,8 @@ def frozen_spikes(cfg: Config, layer: str, frames: StageResult, model: SpikeSEG,
 
 def _drawn(cfg: Config) -> dict[str, Any]:
     """What an untrained layer is made from, besides the model section and the seed."""
-    return {"stdp": dataclasses.asdict(cfg.stdp), "homeostasis": dataclasses.asdict(cfg.homeostasis)}
+
+    return {"stdp": section_dict(cfg.stdp), "homeostasis": section_dict(cfg.homeostasis)}
 
 
 def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path) -> Mapping[str, Any]:
@@ -152,7 +141,7 @@ def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path)
 
     frames = Frames.open(store)
     samples = frames.samples("train")
-    below = FROZEN[layer]
+    below = frozen_below(cfg, layer)
     with (
         SpikeWriter(folder / "spikes.zarr", {"layer": layer}) as writer,
         bar(f"encoding for {layer}", "window", len(samples)) as shown,
@@ -162,8 +151,8 @@ def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path)
             if below is None:
                 writer.add(SpikeLists.of(windows))
             else:
-                found = model.infer(windows, rates, upto=below, threads=max(1, cfg.data.num_workers))
-                writer.add(found[POOL[below]].lists)
+                encoded = model.infer(windows, rates, upto=below.name, threads=max(1, cfg.data.num_workers))
+                writer.add(encoded[below.output].lists)
             shown.update(len(ks))
     return {"samples": len(samples), "seed": cfg.seed, "device": str(_device(model))}
 
@@ -228,8 +217,6 @@ def going_on(cfg: Config, resume: str | Path, name: str) -> tuple[Config, str, P
     Returns:
         the configuration and the name of the run to write, and the checkpoint.
     """
-    from .training_loop import CONFIG, LATEST
-
     path, depth = Path(resume), len(Path(cfg.checkpoint.save_dir).parts)
     checkpoint = path / cfg.checkpoint.save_dir / LATEST if path.is_dir() else path
     above = checkpoint.absolute().parents
@@ -268,9 +255,8 @@ def train_layer(
     from ..runtime.device import network_device
     from .training_loop import TrainingLoop, saved_progress
 
-    if layer not in LAYERS:
-        raise InputError(f"layer: {layer!r}, must be one of {', '.join(LAYERS)}")
-    if layer not in learned_layers(cfg):
+    cfg.model.layer(layer)  # refuses a name that is none
+    if layer not in cfg.learned_layers():
         raise InputError(f"train_{layer}: false in the configuration; set it to true (--set train_{layer}=true) to train {layer}")
     if layer == "conv1" and not cfg.data.normalize:
         raise InputError("train_conv1: true, data.normalize: false; conv1 learns from binary frames; set data.normalize to true")
@@ -293,7 +279,18 @@ def train_layer(
     if checkpoint is not None:
         loop.resume(checkpoint)
     loop.run()
-    loop.finish(inputs, {**training_config(cfg), "layer": layer}, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    finished = loop.finish()
+    write_manifest(
+        manifest_path(run_dir, layer),
+        stage=STAGE,
+        version=VERSION,
+        config={**training_config(cfg), "layer": layer},
+        inputs=inputs,
+        outputs={str(finished.checkpoint.relative_to(run_dir)): describe_file(finished.checkpoint)},
+        seconds=seconds,
+        extra={"seed": cfg.seed, "device": finished.device, "backend": cfg.backend, "result": finished.report},
+    )
     if loop.interrupted:
         raise KeyboardInterrupt
     return StageResult(run_dir, key, ran=True)

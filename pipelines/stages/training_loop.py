@@ -7,10 +7,10 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -18,7 +18,20 @@ from tqdm import tqdm
 from spikeseg.errors import InputError
 
 from ..runtime.console import LOGGER, bar, logging_to_file
-from ..runtime.stage import atomic_write, describe_file, make_folder, read_manifest, write_manifest
+from ..runtime.files import atomic_write, make_folder
+from ..runtime.manifest import read_manifest
+from .run_files import (
+    BEST,
+    CALIBRATED,
+    CONFIG,
+    LATEST,
+    METRICS,
+    epoch_checkpoint,
+    epoch_of,
+    final_checkpoint,
+    folder_inside,
+    manifest_path,
+)  # fmt: skip
 from .summaries import Summaries
 
 if TYPE_CHECKING:
@@ -28,12 +41,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LATEST, BEST, EPOCH = "checkpoint_latest.pt", "checkpoint_best.pt", "checkpoint_epoch{}_{}.pt"
-CALIBRATED = "checkpoint_calibrated.pt"
-"""The best network with a calibrated readout, which `sweep` writes."""
 AT_A_TIME = 64
-"""Samples learned between two looks at the clock and at interrupts."""
-METRICS, CONFIG = "metrics_final.json", "config.yaml"
+"""Samples learned between two checks for interrupts, reports and convergence."""
+
+
+class FinishedLayer(NamedTuple):
+    """What a layer's training leaves: its checkpoint, the report for its manifest, and the device it was trained on."""
+
+    checkpoint: Path
+    report: dict[str, Any]
+    device: str
 
 
 class TrainingLoop:
@@ -56,20 +73,11 @@ class TrainingLoop:
         from spikeseg.learning.blocks import Blocks
 
         self.cfg, self.layer, self.model, self.run_dir, self.key = cfg, layer, model, run_dir, key
+        self.spec = cfg.model.layer(layer)
         self.spikes = Spikes.open(spikes)
         if not len(self.spikes):
             raise InputError("data.train_ratio: the training split holds no window; prepare more recordings")
-        self.trainer = LayerTrainer(
-            model,
-            layer,
-            stdp=cfg.stdp,
-            wta=cfg.wta,
-            homeostasis=cfg.homeostasis,
-            convergence=cfg.convergence,
-            seed=cfg.seed,
-            batch_size=cfg.data.batch_size,
-            backend=cfg.backend,
-        )
+        self.trainer = LayerTrainer(model, layer, cfg)
         self.blocks = Blocks(self.spikes)
         self.folder = folder_inside(run_dir, cfg.checkpoint.save_dir, "checkpoint.save_dir")
         self.logs = folder_inside(run_dir, cfg.logging.log_dir, "logging.log_dir")
@@ -100,18 +108,17 @@ class TrainingLoop:
 
     def _clear(self) -> None:
         """From now on the run holds neither this layer nor those on top; starting anew, no earlier attempt's checkpoints."""
-        from .train_layer import LAYERS, manifest_path
-
-        for layer in LAYERS[LAYERS.index(self.layer) :]:
-            manifest_path(self.run_dir, layer).unlink(missing_ok=True)
+        for spec in self.cfg.model.layers():
+            if spec.index >= self.spec.index:
+                manifest_path(self.run_dir, spec.name).unlink(missing_ok=True)
         if not self.resumed:
-            for old in (self.folder / BEST, self.folder / CALIBRATED, *self.folder.glob(EPOCH.format("*", self.layer))):
+            for old in (self.folder / BEST, self.folder / CALIBRATED, *self.folder.glob(epoch_checkpoint("*", self.layer))):
                 old.unlink(missing_ok=True)
 
     def _one_epoch(self, stop: threading.Event) -> None:
         title = f"{self.layer} epoch {self.epoch + 1}/{self.cfg.max_epochs}"
         with bar(title, "sample", len(self.spikes), self.position) as shown:
-            for block, order in self.blocks.epoch((self.cfg.seed, int(self.layer[-1]), self.epoch), self.position):
+            for block, order in self.blocks.epoch((self.cfg.seed, self.spec.index, self.epoch), self.position):
                 while len(order) and self.reason is None:
                     now, order = np.split(order, [self._reach(len(order))])
                     self._learn(block, now, shown)
@@ -169,9 +176,9 @@ class TrainingLoop:
             self.best = index
             self._save(BEST)
         if self.epoch % c.save_interval == 0:
-            self._save(EPOCH.format(self.epoch, self.layer))
+            self._save(epoch_checkpoint(self.epoch, self.layer))
         self._save(LATEST)
-        kept = sorted(self.folder.glob(EPOCH.format("*", self.layer)), key=_epoch_of)
+        kept = sorted(self.folder.glob(epoch_checkpoint("*", self.layer)), key=epoch_of)
         for old in kept[: -c.keep_last_n] if c.keep_last_n else kept:
             old.unlink()
 
@@ -208,35 +215,19 @@ class TrainingLoop:
 
     # -- the end ---------------------------------------------------------------------------------------
 
-    def finish(self, inputs: Mapping[str, str], config: Mapping[str, Any], seconds: float) -> None:
-        """Write the finished layer, its metrics, and last its manifest."""
+    def finish(self) -> FinishedLayer:
+        """Write the finished layer and the metrics of all layers; the manifest, written last, is the stage's."""
         from spikeseg.learning import checkpoint
 
-        from .train_layer import STAGE, VERSION, learned_layers, manifest_path
-
         report = {**self.trainer.report(), "epochs": self.epoch, "stopped": self.reason}
-        final = self.folder / f"{self.layer}.pt"
+        final = self.folder / final_checkpoint(self.layer)
         for path in (final, self.folder / LATEST):
             atomic_write(path, lambda file: checkpoint.save(file, self.model, self.cfg))
-        below = [layer for layer in learned_layers(self.cfg) if layer < self.layer]
+        below = [spec.name for spec in self.cfg.layers() if spec.learned and spec.index < self.spec.index]
         manifests = {layer: read_manifest(manifest_path(self.run_dir, layer)) for layer in below}
         metrics = {layer: manifest["result"] for layer, manifest in manifests.items() if manifest} | {self.layer: report}
         atomic_write(self.run_dir / METRICS, json.dumps(metrics, indent=2) + "\n")
-        write_manifest(
-            manifest_path(self.run_dir, self.layer),
-            stage=STAGE,
-            version=VERSION,
-            config=config,
-            inputs=inputs,
-            outputs={str(final.relative_to(self.run_dir)): describe_file(final)},
-            seconds=seconds,
-            extra={
-                "seed": self.cfg.seed,
-                "device": str(self.trainer.layer.weight.device),
-                "backend": self.cfg.backend,
-                "result": report,
-            },
-        )
+        return FinishedLayer(final, report, str(self.trainer.layer.weight.device))
 
 
 def saved_progress(path: Path, layer: str, key: str) -> tuple[SpikeSEG, dict[str, Any]]:
@@ -248,16 +239,9 @@ def saved_progress(path: Path, layer: str, key: str) -> tuple[SpikeSEG, dict[str
     model, meta = checkpoint.load(path)
     progress = meta.get("progress")
     if not progress or progress["key"] != key:
-        found = f"{progress['layer']} of another configuration or data" if progress else "a finished network"
-        raise InputError(f"{path}: holds {found}, not {layer} of this one; resume with the options it was started with")
+        content = f"{progress['layer']} of another configuration or data" if progress else "a finished network"
+        raise InputError(f"{path}: holds {content}, not {layer} of this one; resume with the options it was started with")
     return model, progress
-
-
-def folder_inside(run_dir: Path, name: str, key: str) -> Path:
-    """A folder of the run. Raises InputError when the name, the value of `key`, leads out of it."""
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise InputError(f"{key}: found {name!r}, must be a folder inside the run's, such as 'checkpoints'")
-    return run_dir / name
 
 
 @contextmanager
@@ -269,7 +253,3 @@ def _level(level: str) -> Iterator[None]:
         yield
     finally:
         LOGGER.setLevel(earlier)
-
-
-def _epoch_of(path: Path) -> int:
-    return int(path.stem.removeprefix("checkpoint_epoch").partition("_")[0])

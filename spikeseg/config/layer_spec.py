@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -13,7 +14,8 @@ class PoolSpec(NamedTuple):
     stride: int
 
 
-class LayerSpec(NamedTuple):
+@dataclass(frozen=True)
+class LayerSpec:
     """A spiking convolution of the network.
 
     Attributes:

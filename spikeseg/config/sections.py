@@ -80,15 +80,22 @@ class ModelConfig(_FromPaper):
         Args:
             learned: names of those that learn; `Config.layers` takes them from train_conv1, train_conv2, train_conv3.
         """
-        names = ("conv1", "conv2", "conv3")
         channels = (self.conv1_channels, self.conv2_channels, self.n_classes)
-        pools = (
-            PoolSpec("pool1", self.pool1_kernel, self.pool1_stride),
-            PoolSpec("pool2", self.pool2_kernel, self.pool2_stride),
-            None,
+        pool1 = PoolSpec("pool1", self.pool1_kernel, self.pool1_stride)
+        pool2 = PoolSpec("pool2", self.pool2_kernel, self.pool2_stride)
+        return tuple(
+            LayerSpec(
+                name=f"conv{i + 1}",
+                index=i + 1,
+                channels=channels[i],
+                kernel=self.kernel_sizes[i],
+                threshold=self.thresholds[i],
+                leak=self.leaks[i],
+                pool=(pool1, pool2, None)[i],
+                learned=f"conv{i + 1}" in learned,
+            )
+            for i in range(3)
         )
-        numbers = zip((1, 2, 3), channels, self.kernel_sizes, self.thresholds, self.leaks, pools, strict=True)
-        return tuple(LayerSpec(name, *values, name in learned) for name, values in zip(names, numbers, strict=True))
 
     def layer(self, name: str) -> LayerSpec:
         """The layer of this name. Raises InputError, naming those there are, where it is none."""

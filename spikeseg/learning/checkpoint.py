@@ -35,8 +35,8 @@ def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: A
         meta: what else to keep, such as ``trained=["conv2"]``, ``trainer=trainer.state_dict()``.
     """
     tensors = {name: value.detach().cpu().clone() for name, value in model.encoder.state_dict().items()}
-    kept = to_dict(dataclasses.replace(config, backend="auto"))  # no backend changes a result, so none shows in the file
-    torch.save({"format": FORMAT, "version": VERSION, "model": tensors, "config": kept, **meta}, file)
+    settings = to_dict(dataclasses.replace(config, backend="auto"))  # no backend changes a result, so none shows in the file
+    torch.save({"format": FORMAT, "version": VERSION, "model": tensors, "config": settings, **meta}, file)
 
 
 def load(path: str | Path) -> tuple[SpikeSEG, dict[str, Any]]:
@@ -111,6 +111,7 @@ def untrained(model: SpikeSEG, config: Config) -> SpikeSEG:
     control = build(config)
     control.encoder.backend = model.encoder.backend
     control.encoder.load_state_dict(model.encoder.state_dict())
-    for layer in ("conv2", "conv3"):
-        control.initialise(layer, config.seed, config.stdp)
+    for spec in control.encoder.specs:
+        if spec.learned:
+            control.initialise(spec.name, config.seed, config.stdp)
     return control

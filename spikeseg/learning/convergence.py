@@ -27,7 +27,7 @@ def near_duplicates(weight: Tensor, cosine: float = NEAR_DUPLICATE_COSINE) -> Te
 
 @dataclass
 class Convergence:
-    """Decides whether a layer has learned enough, from what it shows after every sample and every epoch.
+    """Decides whether a layer has learned enough, from its weights every `check_interval` samples and after every epoch.
 
     Attributes:
         config: thresholds and patience.
@@ -41,12 +41,6 @@ class Convergence:
     best: float = float("inf")
     stale: int = 0
     last_check: Tensor | None = field(default=None, repr=False)
-
-    def after_sample(self, samples: int, weight: Tensor) -> str | None:
-        """The reason to stop, or None; looks at the weights every `check_interval` samples."""
-        if samples % self.config.check_interval:
-            return None
-        return self.check(weight)
 
     def check(self, weight: Tensor) -> str | None:
         """The reason to stop: C_l reached, or enough maps have won often enough and their weights stand still; else None."""

@@ -1,28 +1,54 @@
-"""Sections of the configuration as the plain numbers that the training step takes."""
+"""Learning rules: how a winner's weights change, chosen by `stdp.rule`.
+
+A rule of another package is an object of the form of `LearningRule`, under an entry point of the group ``spikeseg.rules``. It
+gives a `Plasticity` of the form CUSTOM, whose `update` is a function from weights to weights; every backend calls it.
+"""
 
 from __future__ import annotations
 
-from spikeseg.config.sections import HomeostasisConfig, STDPConfig, WTAConfig
-from spikeseg.ops.types import MapHomeostasis, NeuronHomeostasis, Plasticity, PlasticityForm
+from typing import NamedTuple, Protocol
+
+from spikeseg.config.sections import STDPConfig
+from spikeseg.ops.types import Plasticity, PlasticityForm
+from spikeseg.registries import RULES
+
+
+class LearningRule(Protocol):
+    """What the registry `spikeseg.registries.RULES` holds."""
+
+    def plasticity(self, config: STDPConfig) -> Plasticity:
+        """The rule in numbers, as the training step takes it.
+
+        Args:
+            config: rates and bounds.
+        """
+
+
+class BuiltInRule(NamedTuple):
+    """STDP that is compiled into every backend [Kheradpisheh 2018, eq. 3].
+
+    A synapse whose input fired at or before the winner changes by a = lr_plus, every other one by a = -lr_minus; the result is
+    clamped to weight_min..weight_max.
+    """
+
+    form: PlasticityForm
+
+    def plasticity(self, config: STDPConfig) -> Plasticity:
+        """See `LearningRule`."""
+        return Plasticity(self.form, config.lr_plus, config.lr_minus, config.weight_min, config.weight_max)
+
+
+MULTIPLICATIVE = BuiltInRule(PlasticityForm.MULTIPLICATIVE)
+"""Soft bounds: w += a * w(1-w)."""
+ADDITIVE = BuiltInRule(PlasticityForm.ADDITIVE)
+"""Hard bounds: w += a."""
 
 
 def plasticity(config: STDPConfig) -> Plasticity:
-    """The section `stdp` in numbers."""
-    form = PlasticityForm.MULTIPLICATIVE if config.use_soft_bounds else PlasticityForm.ADDITIVE
-    return Plasticity(form, config.lr_plus, config.lr_minus, config.weight_min, config.weight_max)
+    """The rule of the section `stdp`: the one it names, or else the one that use_soft_bounds means.
 
-
-def map_rule(config: HomeostasisConfig) -> MapHomeostasis | None:
-    """The section `homeostasis` in numbers; None where it is off."""
-    if not config.enabled:
-        return None
-    return MapHomeostasis(rest=config.theta_rest, plus=config.theta_plus, tau=config.tau_theta, top=config.theta_max)
-
-
-def competition_rule(config: WTAConfig) -> NeuronHomeostasis | None:
-    """The homeostasis of the section `wta` in numbers; None where it is off."""
-    if not config.enable_homeostasis:
-        return None
-    return NeuronHomeostasis(
-        target_rate=config.target_rate, lr=config.homeostasis_lr, low=config.threshold_min, high=config.threshold_max
-    )
+    Raises:
+        InputError: no rule of this name, or one that cannot be loaded.
+    """
+    rule: LearningRule = RULES[config.rule or ("multiplicative" if config.use_soft_bounds else "additive")]
+    return rule.plasticity(config)

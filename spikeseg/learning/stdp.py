@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spikeseg.config.sections import ConvergenceConfig, STDPConfig
-from spikeseg.ops.reference import layers as ops
+from spikeseg.ops import backend as ops_backend
 
 from .convergence import convergence_index
 from .rules import plasticity
@@ -31,20 +31,24 @@ def winners_per_map(winner_mask: Tensor, step: int) -> tuple[Tensor, Tensor, Ten
     if int(mask.flatten(1).sum(1).max()) > 1:
         raise ValueError("a map has several winners; take mask.nonzero() and pass its columns with winner_map")
     won = mask.flatten(1).any(1)
-    place = mask.flatten(1).to(torch.uint8).argmax(1)
+    position = mask.flatten(1).to(torch.uint8).argmax(1)
     times = torch.where(won, float(step), torch.inf)
-    return times, place // mask.shape[-1], place % mask.shape[-1]
+    return times, position // mask.shape[-1], position % mask.shape[-1]
 
 
 class STDPLearner:
-    """Applies the rule to a layer's weights, in place.
+    """Applies the learning rule to a layer's weights, in place, by the operation that training uses on the weights' device.
 
-    A synapse whose input fired at or before the winner gets w += lr_plus * w(1-w), every other one w -= lr_minus * w(1-w)
-    (without soft bounds: the bare rates); clamped to [weight_min, weight_max].
+    Under the default rule a synapse whose input fired at or before the winner gets w += lr_plus * w(1-w), every other one
+    w -= lr_minus * w(1-w) (without soft bounds: the bare rates); clamped to [weight_min, weight_max]. `stdp.rule` names others.
+
+    Args:
+        config: the rule, its rates and bounds.
     """
 
     def __init__(self, config: STDPConfig) -> None:
         self.config = config
+        self._plasticity = plasticity(config)
 
     def update(self, weight: Tensor, pre_spike_times: Tensor, winners: Tensor) -> None:
         """Update for the winners of one sample.
@@ -55,7 +59,7 @@ class STDPLearner:
                 where silent.
             winners: (n, 4) int64 rows (step, map, row, column), applied in order.
         """
-        ops.stdp_update(weight, pre_spike_times, winners, plasticity(self.config))
+        ops_backend("auto", weight.device).stdp_update(weight, pre_spike_times, winners, self._plasticity)
 
     def update_weights_for_winner(
         self,
@@ -73,9 +77,10 @@ class STDPLearner:
             weight: a layer's kernels (C_out, C_in, K, K), or one map's (C_in, K, K); float32, changed in place.
             pre_spike_times: first-spike steps of the layer's input (C_in, H, W), inf where silent. For conv2 these are
                 `layer_spike_times["conv1"]`: conv1 after its pool.
-            post_spike_time, winner_y, winner_x: step, row and column of the winner. Numbers for one winner; tensors (C_out,)
-                for one winner per map, inf as the time of a map without one (`winners_per_map` makes them from a winner
-                mask); tensors (n,) together with `winner_map`.
+            post_spike_time: the winner's step. A number for one winner; a tensor (C_out,) for one winner per map, inf for a map
+                without one (`winners_per_map` makes it from a winner mask); a tensor (n,) together with `winner_map`.
+            winner_y: its row, in the same form.
+            winner_x: its column, in the same form.
             kernel_size: K, checked against the weight.
             winner_map: the winners' maps, a number or a tensor (n,); needed unless one of the other forms says it.
 

@@ -12,17 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeseg.config.sections import ConvergenceConfig, HomeostasisConfig, STDPConfig, WTAConfig
+from spikeseg.config.sections import Config
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
-from spikeseg.models.encoder import LAYERS
 from spikeseg.ops import backend as ops_backend
 from spikeseg.ops.types import LearningState, TrainingRule
 
 from .convergence import Convergence, convergence_index, near_duplicates
-from .homeostasis import recover
-from .rules import competition_rule, map_rule, plasticity
+from .homeostasis import homeostasis_of_maps, homeostasis_of_neurons, recover_dead_maps
+from .rules import plasticity
 
 
 class LayerTrainer:
@@ -31,42 +30,30 @@ class LayerTrainer:
     Args:
         model: the network; the layer's weights and thresholds change in place.
         layer: its name.
-        stdp, wta, homeostasis, convergence: the sections of the configuration.
-        seed: of the noise that dead maps receive.
-        batch_size: samples that see the same weights and thresholds; their updates are applied in order.
-        backend: of the training step, see `spikeseg.ops`; the result is the same with each.
+        config: read are the sections stdp, wta, homeostasis and convergence; data.batch_size, the samples that see the same
+            weights and thresholds and whose updates are applied in order; seed, of the noise that dead maps receive; and
+            backend, of the training step, see `spikeseg.ops`: the result is the same with each.
     """
 
-    def __init__(
-        self,
-        model: SpikeSEG,
-        layer: str,
-        *,
-        stdp: STDPConfig,
-        wta: WTAConfig,
-        homeostasis: HomeostasisConfig,
-        convergence: ConvergenceConfig,
-        seed: int = 42,
-        batch_size: int = 1,
-        backend: str = "auto",
-    ) -> None:
+    def __init__(self, model: SpikeSEG, layer: str, config: Config) -> None:
+        wta, homeostasis = config.wta, config.homeostasis
         self.layer = model.encoder.layer(layer)
         self.name = layer
         n_maps = len(self.layer.weight)
         self.rule = TrainingRule(
             mode=self.layer.mode,
             leak=self.layer.leak,
-            base=model.config.thresholds[LAYERS.index(layer)],
-            plasticity=plasticity(stdp),
+            base=model.config.layer(layer).threshold,
+            plasticity=plasticity(config.stdp),
             wta=wta.mode.value,
             radius=wta.local_radius,
             max_winners=wta.max_winners,
-            competition=competition_rule(wta),
-            maps=map_rule(homeostasis),
+            competition=homeostasis_of_neurons(wta),
+            maps=homeostasis_of_maps(homeostasis),
             dead_recovery=homeostasis.dead_neuron_recovery,
             dead_threshold=homeostasis.dead_threshold,
             dead_warmup=homeostasis.dead_warmup,
-            batch_size=batch_size,
+            batch_size=config.data.batch_size,
         )
         self.state = LearningState(
             weight=self.layer.weight,
@@ -76,11 +63,11 @@ class LayerTrainer:
             recent_wins=torch.zeros(n_maps, dtype=torch.int64),
             seen=torch.zeros(n_maps, dtype=torch.int64),
         )
-        self.training = ops_backend(backend, self.layer.weight.device).Training(self.state, self.rule)
-        self.boost = homeostasis.recovery_boost
-        self.generator = torch.Generator().manual_seed(seed)
+        self.training = ops_backend(config.backend, self.layer.weight.device).Training(self.state, self.rule)
+        self.recovery_noise = homeostasis.recovery_boost
+        self.generator = torch.Generator().manual_seed(config.seed)
         self.samples = self.recovered = 0
-        self.convergence = Convergence(convergence, self.state.wins)
+        self.convergence = Convergence(config.convergence, self.state.wins)
 
     def step(self, spikes: Tensor) -> int:
         """Learn from one sample.
@@ -101,15 +88,15 @@ class LayerTrainer:
         Raises:
             InputError: another size than before, where the competition has a threshold for every neuron.
         """
-        done = 0
-        while done < len(order):
+        n_learned = 0
+        while n_learned < len(order):
             try:
-                now = self.training.run(lists, order[done:])
+                n_new = self.training.run(lists, order[n_learned:])
             except ValueError as error:
                 raise InputError(str(error)) from None
-            done += now
-            self.samples += now
-            self.recovered += recover(self.state, self.rule, self.boost, self.generator)
+            n_learned += n_new
+            self.samples += n_new
+            self.recovered += recover_dead_maps(self.state, self.rule, self.recovery_noise, self.generator)
             self.layer.threshold.copy_(self.rule.base + self.state.theta)
 
     def report(self) -> dict[str, Any]:

@@ -6,20 +6,21 @@ import torch
 from torch import Tensor, nn
 
 from spikeseg.config.sections import WTAConfig
-from spikeseg.ops.reference import layers as ops
+from spikeseg.ops import backend as ops_backend
+from spikeseg.ops.reference import competition_homeostasis
 
-from .rules import competition_rule
+from .homeostasis import homeostasis_of_neurons
 
 
 class WTAInhibition(nn.Module):
     """Keeps the spikes that win their competition, and silences the rest [Kheradpisheh 2018, section 2.3].
 
     One call is one competition: of the neurons that fire in one step (call it step by step), or of first spikes of a whole sample
-    (`compete`). With `enable_homeostasis`, every neuron carries a threshold of its own that its potential must reach to take
-    part;
-    it starts at `threshold_min` and after each call moves by ``homeostasis_lr * (rate - target_rate)``, where rate is 1 for a
-    neuron that won and 0 for one that did not, within threshold_min..threshold_max. This acts on the competition alone, never on
-    the neurons' own spikes; the thresholds of the layer belong to the section `homeostasis`.
+    (`compete`), whose winners are selected by the operation that training uses on the spikes' device. With `enable_homeostasis`,
+    every neuron carries a threshold of its own that its potential must reach to take part; it starts at `threshold_min` and after
+    each call moves by ``homeostasis_lr * (rate - target_rate)``, where rate is 1 for a neuron that won and 0 for one that did
+    not, within threshold_min..threshold_max. This acts on the competition alone, never on the neurons' own spikes; the thresholds
+    of the layer belong to the section `homeostasis`.
 
     Args:
         config: mode, radius, homeostasis.
@@ -33,7 +34,7 @@ class WTAInhibition(nn.Module):
         super().__init__()
         self.config = config
         self.shape = (n_channels, *spatial_shape)
-        self._rule = competition_rule(config)
+        self._homeostasis = homeostasis_of_neurons(config)
         self.register_buffer("thresholds", torch.full(self.shape, float(config.threshold_min)))
 
     def forward(self, spikes: Tensor, membranes: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,11 +74,11 @@ class WTAInhibition(nn.Module):
             (n, 4) int64 rows (step, map, row, column) in the order in which they won.
         """
         c = self.config
-        if c.enable_homeostasis:
+        if self._homeostasis is not None:
             first = torch.where(potential >= self.thresholds, first, n_steps)
-        winners = ops.select_winners(
+        winners: Tensor = ops_backend("auto", first.device).select_winners(
             first, potential, n_steps, mode=c.mode.value, radius=c.local_radius, max_winners=c.max_winners
         )
-        if self._rule is not None:
-            ops.competition_homeostasis(self.thresholds, winners, self._rule)
+        if self._homeostasis is not None:
+            competition_homeostasis(self.thresholds, winners, self._homeostasis)
         return winners

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikeseg.config.layer_spec import LayerSpec
 from spikeseg.config.sections import HomeostasisConfig, ModelConfig
 from spikeseg.core.grid import LIMIT, check_range
 from spikeseg.core.neurons import LeakMode
@@ -21,9 +22,6 @@ from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 from .adaptive_threshold import adaptive_threshold
 from .filters import dog_bank, gabor_bank
 from .layers import SpikePool2d, SpikingConv2d
-
-LAYERS = ("conv1", "conv2", "conv3")
-POOLS = {"conv1": "pool1", "conv2": "pool2"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,7 @@ class Encoder(nn.Module):
     Attributes:
         conv1, conv2, conv3: (C1, P, K, K), (C2, C1, K, K) and (n_classes, C2, K, K) spiking convolutions.
         pool1, pool2: behind conv1 and conv2.
+        specs: the layers in order, as the configuration describes them.
         backend: which kernels run it, see `spikeseg.ops`; the result is the same with each.
     """
 
@@ -91,26 +90,21 @@ class Encoder(nn.Module):
         super().__init__()
         self.config, self.in_channels = config, in_channels
         self.backend = "auto"
-        kernels, leaks, mode = config.kernel_sizes, config.leaks, LeakMode(config.leak_mode)
-        maps = (in_channels, config.conv1_channels, config.conv2_channels, config.n_classes)
-        layers = [SpikingConv2d(maps[i], maps[i + 1], kernels[i], mode=mode, leak=leaks[i]) for i in range(3)]
-        self.conv1, self.conv2, self.conv3 = layers
-        for layer, threshold in zip(layers, config.thresholds, strict=True):
-            layer.threshold.fill_(threshold)
-        self.pool1 = SpikePool2d(config.pool1_kernel, config.pool1_stride)
-        self.pool2 = SpikePool2d(config.pool2_kernel, config.pool2_stride)
+        self.specs = config.layers()
+        self.conv1, self.conv2, self.conv3 = _convolutions(self.specs, in_channels, LeakMode(config.leak_mode))
+        self.pool1, self.pool2 = (SpikePool2d(spec.pool.kernel, spec.pool.stride) for spec in self.specs if spec.pool is not None)
         bank = dog_bank if config.use_dog_filters else gabor_bank
-        self.conv1.weight.copy_(bank(maps[1], in_channels, kernels[0]))
+        self.conv1.weight.copy_(bank(self.specs[0].channels, in_channels, self.specs[0].kernel))
         top = homeostasis.theta_max if homeostasis is not None and homeostasis.enabled else 0.0
-        for i, name in enumerate(LAYERS):
-            weight = self.layer(name).weight
+        for spec in self.specs:
+            weight = self.layer(spec.name).weight
             try:
                 check_range(
-                    name,
+                    spec.name,
                     fan_in=weight[0].numel(),
                     max_weight=max(1.0, float(weight.abs().max())),
-                    max_threshold=config.thresholds[i] + (top if name != "conv1" else 0.0),
-                    max_input=max_input if i == 0 else 1.0,
+                    max_threshold=spec.threshold + (top if spec.learned else 0.0),
+                    max_input=max_input if spec is self.specs[0] else 1.0,
                 )
             except ValueError as error:
                 raise InputError(f"model: {error}") from None
@@ -119,6 +113,10 @@ class Encoder(nn.Module):
     def layer(self, name: str) -> SpikingConv2d:
         """The convolution of this name."""
         return {"conv1": self.conv1, "conv2": self.conv2, "conv3": self.conv3}[name]
+
+    def upto(self, name: str) -> tuple[LayerSpec, ...]:
+        """The layers from the input to this one."""
+        return self.specs[: [spec.name for spec in self.specs].index(name) + 1]
 
     def pool_after(self, name: str) -> SpikePool2d | None:
         """The pool behind a layer; None behind conv3."""
@@ -160,9 +158,9 @@ class Encoder(nn.Module):
     def _run(self, spikes: Tensor, background: Tensor | None, upto: str) -> EncoderOutput:
         layer_spikes, membranes, times, indices = {"input": spikes}, {}, {}, {}
         ops = ops_backend(self.backend, spikes.device)
-        for name in LAYERS[: LAYERS.index(upto) + 1]:
-            layer, threshold = self.layer(name), None
-            if name == "conv1":
+        for spec in self.upto(upto):
+            name, layer, threshold = spec.name, self.layer(spec.name), None
+            if spec is self.specs[0]:
                 size = (spikes.shape[-2], spikes.shape[-1])
                 adapted = self._adapted(background, size)
                 _check_counts(float(spikes.max()) if spikes.numel() else 0.0, layer, adapted)
@@ -176,7 +174,7 @@ class Encoder(nn.Module):
             pool = self.pool_after(name)
             if pool is not None:
                 pooled = pool(run.spikes, run.potentials, ops)
-                layer_spikes[POOLS[name]], indices[POOLS[name]] = pooled
+                layer_spikes[spec.output], indices[spec.output] = pooled
                 spikes = pooled.spikes
             times[name] = self._first_times(name, spikes)
         self._steps += spikes.shape[0]
@@ -207,14 +205,14 @@ class Encoder(nn.Module):
         adapted = self._adapted(known, (frames.shape[-2], frames.shape[-1]))
         counts = frames.counts if isinstance(frames, SparseFrames) else frames
         _check_counts(float(counts.max(initial=0)), self.conv1, adapted)
-        found = ops_backend(self.backend, self.conv1.weight.device).encode(frames, layers, adapted, threads=threads)
-        return dict(zip((POOLS.get(name, name) for name in LAYERS), found, strict=False))
+        encoded = ops_backend(self.backend, self.conv1.weight.device).encode(frames, layers, adapted, threads=threads)
+        return {spec.output: spikes for spec, spikes in zip(self.upto(upto), encoded, strict=True)}
 
     def chain(self, upto: str = "conv3") -> list[Layer]:
         """The layers up to this one, as the batched operations take them."""
         layers = []
-        for name in LAYERS[: LAYERS.index(upto) + 1]:
-            layer, pool = self.layer(name), self.pool_after(name)
+        for spec in self.upto(upto):
+            layer, pool = self.layer(spec.name), self.pool_after(spec.name)
             behind = None if pool is None else (pool.kernel, pool.stride)
             layers.append(Layer(layer.weight, layer.threshold, layer.mode, layer.leak, behind))
         return layers
@@ -232,6 +230,16 @@ class Encoder(nn.Module):
         earlier = self._first.get(name)
         self._first[name] = now if earlier is None else torch.minimum(earlier, now)
         return self._first[name]
+
+
+def _convolutions(specs: tuple[LayerSpec, ...], in_channels: int, mode: LeakMode) -> list[SpikingConv2d]:
+    """The convolutions without weights, at their base thresholds."""
+    convolutions = []
+    for spec in specs:
+        convolutions.append(SpikingConv2d(in_channels, spec.channels, spec.kernel, mode=mode, leak=spec.leak))
+        convolutions[-1].threshold.fill_(spec.threshold)
+        in_channels = spec.channels
+    return convolutions
 
 
 def _check_counts(top: float, layer: SpikingConv2d, adapted: BlockThreshold | None) -> None:

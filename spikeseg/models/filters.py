@@ -7,6 +7,13 @@ import math
 import torch
 from torch import Tensor
 
+DOG_SIGMA = 0.15
+"""Sigma of the finest centre, in sides of the kernel."""
+SURROUND = 2.0
+"""Sigma of a surround, in sigmas of its centre [Kheradpisheh 2018, section 2.1]."""
+GABOR_ASPECT = 0.5
+"""Width of a Gabor's envelope across the bar over its length along it."""
+
 
 def normalised(kernel: Tensor) -> Tensor:
     """Zero mean over the support, positive part summing to 1. (K, K) -> (K, K).
@@ -34,7 +41,7 @@ def dog_kernel(size: int, sigma: float) -> Tensor:
     def gaussian(s: float) -> Tensor:
         return torch.exp(-squared / (2 * s**2)) / (2 * math.pi * s**2)
 
-    return normalised(gaussian(sigma) - gaussian(2 * sigma))
+    return normalised(gaussian(sigma) - gaussian(SURROUND * sigma))
 
 
 def gabor_kernel(size: int, orientation_deg: float) -> Tensor:
@@ -46,22 +53,21 @@ def gabor_kernel(size: int, orientation_deg: float) -> Tensor:
     angle = math.radians(orientation_deg)
     across = -x * math.sin(angle) + y * math.cos(angle)
     along = x * math.cos(angle) + y * math.sin(angle)
-    envelope = torch.exp(-(across**2 + (0.5 * along) ** 2) / (2 * (size / 4) ** 2))
+    envelope = torch.exp(-(across**2 + (GABOR_ASPECT * along) ** 2) / (2 * (size / 4) ** 2))
     return normalised(envelope * torch.cos(2 * math.pi * across / size))
 
 
 def dog_bank(n_maps: int, in_channels: int, size: int) -> Tensor:
     """DoG filters that are all different. -> (n_maps, in_channels, size, size) float32.
 
-    Map 2s is the OFF centre and map 2s+1 the ON centre of scale s, with centre sigma 0.1*size * 2**s and
-    a surround twice as wide: 0.5 and 1 px for the usual four maps of 5x5. With two input channels
-    (OFF first, ON second) a centre looks at its own polarity alone; with one channel the OFF centre
-    is the negative of the ON centre.
+    Map 2s is the OFF centre and map 2s+1 the ON centre of scale s, with centre sigma 0.15 * size * 2**s and a surround twice as
+    wide: centres of 0.75 and 1.5 px for the usual four maps of 5x5. With two input channels (OFF first, ON second) a centre looks
+    at its own polarity alone; with one channel the OFF centre is the negative of the ON centre.
     """
     bank = torch.zeros(n_maps, in_channels, size, size, dtype=torch.float64)
     for m in range(n_maps):
         scale, on_centre = divmod(m, 2)
-        kernel = dog_kernel(size, 0.15 * size * 2**scale)
+        kernel = dog_kernel(size, DOG_SIGMA * size * 2**scale)
         if in_channels == 2:
             bank[m, on_centre] = kernel
         else:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikeseg.config.load import load_config
 from spikeseg.config.sections import HomeostasisConfig, ModelConfig, STDPConfig
 from spikeseg.core.sparse import SparseFrames
 from spikeseg.ops.types import PooledSpikes
@@ -51,10 +52,12 @@ class SpikeSEG(nn.Module):
             InputError: sizes under which potentials could leave the exact range.
         """
         net = cls(Encoder(model, in_channels=in_channels, max_input=max_input, homeostasis=homeostasis))
-        for layer in ("conv2", "conv3"):
-            net.initialise(layer, seed, stdp or STDPConfig())
+        for spec in net.encoder.specs:
+            if not spec.learned:
+                continue
+            net.initialise(spec.name, seed, stdp or STDPConfig())
             if homeostasis is not None and homeostasis.enabled:
-                net.encoder.layer(layer).threshold += homeostasis.theta_rest
+                net.encoder.layer(spec.name).threshold += homeostasis.theta_rest
         return net
 
     @classmethod
@@ -65,8 +68,6 @@ class SpikeSEG(nn.Module):
             paper: name of the preset (configs/<paper>.yaml names its sources).
             changes: keys of the model section, such as ``n_classes=1``.
         """
-        from spikeseg.config.load import load_config
-
         config = load_config(None, {f"model.{key}": value for key, value in changes.items()}, paper=paper)
         return cls.from_config(
             config.model,
@@ -84,7 +85,7 @@ class SpikeSEG(nn.Module):
     def initialise(self, layer: str, seed: int, stdp: STDPConfig) -> None:
         """Draw a layer's weights anew from N(weight_init_mean, weight_init_std), clamped to the bounds, on the CPU."""
         weight = self.encoder.layer(layer).weight
-        generator = torch.Generator().manual_seed(seed * 1000 + int(layer[-1]))
+        generator = torch.Generator().manual_seed(seed * 1000 + self.config.layer(layer).index)
         drawn = torch.randn(weight.shape, generator=generator) * stdp.weight_init_std + stdp.weight_init_mean
         weight.copy_(drawn.clamp(stdp.weight_min, stdp.weight_max))
 
@@ -123,8 +124,8 @@ class SpikeSEG(nn.Module):
         self.reset_state()
         output = self.encode(batched, background)
         self.reset_state()
-        seen = batched.transpose(0, 1).cpu().numpy()
-        traced = torch.from_numpy(decode(self.encoder, seen, spikes_of(output)))
+        samples = batched.transpose(0, 1).cpu().numpy()
+        traced = torch.from_numpy(decode(self.encoder, samples, spikes_of(output)))
         saliency = traced.transpose(0, 1).to(output.classification_spikes.device)
         if frames.dim() == 5:
             return saliency, output

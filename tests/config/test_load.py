@@ -1,13 +1,14 @@
 """Loading, merging and refusing configurations."""
 
 import dataclasses
+import hashlib
 import typing
 
 import pytest
 import yaml
 
-from spikeseg.config.load import PAPERS, dump, from_dict, load_config, merge_configs, parse_overrides, to_dict
-from spikeseg.config.sections import Config, WTAMode
+from spikeseg.config import PAPERS, dump, from_dict, load_config, merge_configs, parse_overrides, section_dict, to_dict
+from spikeseg.config.sections import Config, ImagesConfig, ModelConfig, STDPConfig, WTAMode
 from spikeseg.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:wta.threshold_min")  # one test expects it
@@ -67,8 +68,8 @@ def test_a_dumped_configuration_reads_back_equal(tmp_path, name):
 
 
 def test_values_on_the_command_line_are_yaml():
-    found = parse_overrides(["stdp.lr_plus=0.004", "data.input_height=null", "model.kernel_sizes=[3, 3, 3]", "device=cpu"])
-    assert found == {"stdp.lr_plus": 0.004, "data.input_height": None, "model.kernel_sizes": [3, 3, 3], "device": "cpu"}
+    overrides = parse_overrides(["stdp.lr_plus=0.004", "data.input_height=null", "model.kernel_sizes=[3, 3, 3]", "device=cpu"])
+    assert overrides == {"stdp.lr_plus": 0.004, "data.input_height": None, "model.kernel_sizes": [3, 3, 3], "device": "cpu"}
     assert load_config(None, parse_overrides(["convergence.delta_threshold=1e-4"])).convergence.delta_threshold == 1e-4
     for bad in ("stdp.lr_plus", "=3", "a=[1", "a=2026-13-45", "a=0x_", "a=" + "[" * 5000, "a={b: 1, b: 2}"):
         with pytest.raises(InputError, match="--set"):
@@ -83,7 +84,7 @@ def test_every_key_refuses_another_type_by_name(key, hint):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         ({"stdp.lr_pluss": 1}, "overrides: stdp.lr_pluss: unknown key; the nearest is stdp.lr_plus"),
         ({"sedd": 1}, "overrides: sedd: unknown key; the nearest is seed"),
@@ -95,6 +96,8 @@ def test_every_key_refuses_another_type_by_name(key, hint):
         ({"train_conv2": 1}, "overrides: train_conv2: found 1, must be true or false"),
         ({"stdp.lr_plus": float("nan")}, "overrides: stdp.lr_plus: found nan, must be a number"),
         ({"stdp": 3}, "overrides: stdp: found 3, must be a section"),
+        ({"stdp.rule": "mine"}, "overrides: stdp.rule: found 'mine', must be one of multiplicative, additive"),
+        ({"stdp.rule": 3}, "overrides: stdp.rule: found 3, must be text"),
         ({"wta.mode": "all"}, "overrides: wta.mode: found 'all', must be one of global, local, both"),
         ({"model.n_classes": 0}, "overrides: model.n_classes: found 0, must be at least 1"),
         ({"data.train_ratio": 1.5}, "overrides: data.train_ratio: found 1.5, must be at most 1"),
@@ -112,15 +115,15 @@ def test_every_key_refuses_another_type_by_name(key, hint):
         ({"model.leak_mode": "multiplicative", "model.leaks": [2.0, 0.0, 0.0]}, "model.leaks: .* at most 1"),
     ],
 )
-def test_what_is_wrong_is_named_in_one_line(overrides, told):
-    with pytest.raises(InputError, match=told) as caught:
+def test_what_is_wrong_is_named_in_one_line(overrides, message):
+    with pytest.raises(InputError, match=message) as caught:
         load_config(None, overrides)
     assert "\n" not in str(caught.value)
 
 
 def test_the_file_is_named(tmp_path):
     file = tmp_path / "mine.yaml"
-    for text, told in (
+    for text, message in (
         ("stdp: {lr_plus: fast}", r"mine.yaml: stdp.lr_plus: found 'fast', must be a number"),
         ("stdp: {lr_plus: 0.1", r"mine.yaml: not valid YAML at line \d"),
         ("seed: 1\nseed: 2", r"mine.yaml: not valid YAML at line 2 \(seed stands twice\)"),
@@ -129,7 +132,7 @@ def test_the_file_is_named(tmp_path):
         ("!!python/object/apply:os.system ['true']", r"mine.yaml: not valid YAML"),
     ):
         file.write_text(text)
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             load_config(file)
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"mine.yaml"):
@@ -170,3 +173,64 @@ def test_a_folder_named_like_a_built_in_configuration_does_not_hide_it(tmp_path,
     (tmp_path / "demo").mkdir()
     monkeypatch.chdir(tmp_path)
     assert load_config("demo").experiment_name == "demo"
+
+
+DUMPS = {
+    "demo": "30f642dd1860d32d0328cc98ed38fc648f5c11b3748f4dbf3e28a88ee73710d2",
+    "config": "70179d9e5898c1615161e9c125805ce4ce3cdf4eb1f110e1152d46849cdee532",
+    "kheradpisheh2018_mnist": "6fa54c9575781043480f4f94e5f646bf940b487d51db522c5d460d86aad7b8a9",
+}
+"""SHA-256 of the dumps before stdp.rule came: a new key must not change what runs, manifests and checkpoints hold."""
+
+
+@pytest.mark.parametrize("name", DUMPS)
+def test_a_dump_is_byte_for_byte_what_it_was(name):
+    assert hashlib.sha256(dump(load_config(name)).encode()).hexdigest() == DUMPS[name]
+
+
+def test_a_key_that_is_omitted_at_its_default_shows_when_it_is_set():
+    assert "rule" not in section_dict(STDPConfig()) and "rule" not in to_dict(Config())["stdp"]
+    config = load_config(None, {"stdp.rule": "additive"})
+    assert section_dict(config.stdp)["rule"] == to_dict(config)["stdp"]["rule"] == "additive"
+    assert from_dict(to_dict(config), "test") == config
+
+
+def test_the_dictionary_of_a_section_is_its_own():
+    config = Config()
+    section_dict(config)["data"]["transforms"][0]["name"] = "changed"
+    assert config.data.transforms[0]["name"] == "DropPixel"
+    assert {**dataclasses.asdict(config.images)} == section_dict(config.images)
+    assert dataclasses.asdict(config.wta)["mode"] is section_dict(config.wta)["mode"] is WTAMode.BOTH
+
+
+def test_the_list_of_layers():
+    config = load_config(
+        None, {"model.conv2_channels": 7, "model.n_classes": 2, "model.pool2_kernel": 3, "model.leaks": [0.3, 0.2, 0.1]}
+    )
+    layers = config.model.layers()
+    assert [(s.name, s.index, s.channels, s.kernel, s.leak) for s in layers] == [
+        ("conv1", 1, 4, 5, 0.3), ("conv2", 2, 7, 5, 0.2), ("conv3", 3, 2, 7, 0.1),
+    ]  # fmt: skip
+    assert [s.pool and tuple(s.pool) for s in layers] == [("pool1", 2, 2), ("pool2", 3, 2), None]
+    assert [s.output for s in layers] == ["pool1", "pool2", "conv3"]
+    assert [s.learned for s in layers] == [False, True, True]
+    assert config.model.layer("conv2") == layers[1]
+    with pytest.raises(InputError, match="layer: 'conv4', must be one of conv1, conv2, conv3"):
+        config.model.layer("conv4")
+
+
+def test_what_is_trained_is_said_by_the_switches():
+    config = load_config(None, {"train_conv1": True, "train_conv2": False})
+    assert config.learned_layers() == ["conv1", "conv3"] and [s.learned for s in config.layers()] == [True, False, True]
+    assert Config().learned_layers() == ["conv2", "conv3"] and Config().layers() == Config().model.layers()
+
+
+def test_a_section_of_a_paper_with_changes():
+    assert ModelConfig.from_paper("igarss2023", n_classes=1) == load_config(None, {"model.n_classes": 1}, "igarss2023").model
+    assert ImagesConfig.from_paper("kheradpisheh2018") == load_config(None, paper="kheradpisheh2018").images
+    with pytest.raises(InputError, match=r"overrides: stdp.lr_pluss: unknown key; the nearest is stdp.lr_plus"):
+        STDPConfig.from_paper("igarss2023", lr_pluss=1)
+    with pytest.raises(InputError, match=r"overrides: model.kernel_sizes: found .* odd"):
+        ModelConfig.from_paper("igarss2023", kernel_sizes=(4, 5, 7))
+    with pytest.raises(InputError, match="paper: 'kirkland', must be one of"):
+        STDPConfig.from_paper("kirkland")

@@ -1,8 +1,12 @@
 """Samples come in an order that seed and samples alone decide, block by block."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from spikeseg import learning
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.data.store.frames import Spikes, SpikeWriter
 from spikeseg.learning import blocks
@@ -82,3 +86,14 @@ def test_batches_hold_one_shape_and_none_reaches_beyond_its_end(spikes):
     assert found == [(SIZES[0], 2), (SIZES[0], 1), (SIZES[2], 1), (SIZES[0], 2)]
     assert [len(rows) for _, rows in block.stretches(order, 1)] == [3, 1, 2]
     assert [len(rows) for _, rows in block.stretches(order[[0, 1, 2, 4, 5]], 2)] == [5]  # the kernel counts batches itself
+
+
+def test_blocks_of_spikes_need_no_torch():
+    program = "import sys, spikeseg.learning.blocks; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_names_of_the_package_are_imported_when_they_are_asked_for():
+    assert all(getattr(learning, name).__name__ == name for name in learning.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Learner'"):
+        _ = learning.Learner

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from spikeseg.config.sections import HomeostasisConfig
-from spikeseg.learning import recover
-from spikeseg.learning.rules import map_rule
+from spikeseg.config.sections import HomeostasisConfig, STDPConfig, WTAConfig
+from spikeseg.learning.homeostasis import homeostasis_of_maps, homeostasis_of_neurons, recover_dead_maps
+from spikeseg.learning.rules import plasticity
 from spikeseg.ops.reference.layers import map_homeostasis
-from spikeseg.ops.types import LearningState, MapHomeostasis, TrainingRule
+from spikeseg.ops.types import LearningState, MapHomeostasis, NeuronHomeostasis, TrainingRule
 
 RULE = MapHomeostasis(rest=1.0, plus=0.5, tau=10.0, top=2.0)
 
@@ -26,14 +26,17 @@ def test_theta_stays_between_rest_and_maximum():
     assert after([1.0, 1.0, 1.0], *[[3, 0, 1]] * 100).tolist() == [2.0, 1.0, 2.0]
 
 
-def test_the_section_in_numbers():
-    assert map_rule(HomeostasisConfig(enabled=False)) is None
+def test_the_sections_in_numbers():
+    assert homeostasis_of_maps(HomeostasisConfig(enabled=False)) is None
     section = HomeostasisConfig(theta_rest=1.0, theta_plus=0.5, tau_theta=10.0, theta_max=2.0)
-    assert map_rule(section) == RULE
+    assert homeostasis_of_maps(section) == RULE
+    assert homeostasis_of_neurons(WTAConfig(enable_homeostasis=False)) is None
+    neurons = WTAConfig(enable_homeostasis=True, target_rate=0.2, homeostasis_lr=0.5, threshold_min=1.0, threshold_max=3.0)
+    assert homeostasis_of_neurons(neurons) == NeuronHomeostasis(target_rate=0.2, lr=0.5, low=1.0, high=3.0)
 
 
 def rule(**changes):
-    numbers = dict.fromkeys(TrainingRule._fields, 0.0) | {"maps": RULE, "weight_max": 1.0}
+    numbers = dict.fromkeys(TrainingRule._fields, 0.0) | {"maps": RULE, "plasticity": plasticity(STDPConfig())}
     return TrainingRule(**numbers | {"dead_recovery": True, "dead_threshold": 0.3, "dead_warmup": 5} | changes)
 
 
@@ -48,11 +51,11 @@ def test_maps_that_hardly_win_are_dead_after_the_warm_up(seen, dead):
     assert state([4, 1, 0], [seen] * 3).dead(rule()).tolist() == dead  # 1 of 5 is under 30 %
 
 
-def test_recovery_shakes_dead_maps_alone_seeded_and_starts_them_anew():
+def test_recovery_adds_seeded_noise_to_dead_maps_alone_and_resets_their_counts():
     weights = []
     for _ in range(2):
         s = state([6, 6, 0], [6, 6, 6])
-        assert recover(s, rule(), 0.2, torch.Generator().manual_seed(3)) == 1
+        assert recover_dead_maps(s, rule(), 0.2, torch.Generator().manual_seed(3)) == 1
         weights.append(s.weight)
         assert (s.weight[:2] == 0.5).all() and (s.weight[2] != 0.5).all() and 0.1 < s.weight[2].std() < 0.35
         assert s.seen.tolist() == [6, 6, 0] and s.theta.tolist() == [1.5, 1.5, 1.0] and not s.dead(rule()).any()
@@ -62,4 +65,4 @@ def test_recovery_shakes_dead_maps_alone_seeded_and_starts_them_anew():
 
 def test_recovery_can_be_switched_off():
     s = state([0, 0], [6, 6])
-    assert recover(s, rule(dead_recovery=False), 0.2, torch.Generator()) == 0 and (s.weight == 0.5).all()
+    assert recover_dead_maps(s, rule(dead_recovery=False), 0.2, torch.Generator()) == 0 and (s.weight == 0.5).all()

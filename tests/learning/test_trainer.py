@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from spikeseg.config.sections import ConvergenceConfig, HomeostasisConfig, ModelConfig, STDPConfig, WTAConfig
+from spikeseg.config.sections import Config, ConvergenceConfig, DataConfig, HomeostasisConfig, ModelConfig, STDPConfig, WTAConfig
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.learning import LayerTrainer, WTAMode, convergence_index
+from spikeseg.learning import LayerTrainer, STDPLearner, WTAInhibition, WTAMode, convergence_index
 from spikeseg.models import SpikeSEG
+from spikeseg.ops import cpu
+from spikeseg.ops.reference import at_first_spike, first_spike_steps
 
 HOMEOSTASIS = HomeostasisConfig(theta_rest=1.0, theta_plus=0.1, tau_theta=200.0, theta_max=50.0)
 
 
-def network():
+def network(homeostasis=HOMEOSTASIS):
     config = ModelConfig(conv2_channels=8, n_classes=2, thresholds=(0.2, 1.0, 0.5), leaks=(0.18, 0.1, 0.0))
-    return SpikeSEG.from_config(config, seed=3, homeostasis=HOMEOSTASIS)
+    return SpikeSEG.from_config(config, seed=3, homeostasis=homeostasis)
 
 
 def trainer(model, layer="conv2", **changes):
@@ -25,7 +27,7 @@ def trainer(model, layer="conv2", **changes):
         "convergence": ConvergenceConfig(check_interval=20),
         "seed": 5,
     }
-    return LayerTrainer(model, layer, **{**settings, **changes})
+    return LayerTrainer(model, layer, Config(**{**settings, **changes}))
 
 
 def moving_bars(n, seed=0):
@@ -33,11 +35,11 @@ def moving_bars(n, seed=0):
     generator = torch.Generator().manual_seed(seed)
     samples = []
     for _ in range(n):
-        kind, place = torch.randint(0, 4, (2,), generator=generator).tolist()
+        kind, shift = torch.randint(0, 4, (2,), generator=generator).tolist()
         spikes = torch.zeros(6, 4, 12, 12)
         for t in range(6):
             for i in range(5):
-                y, x = ((3 + place, i + 3), (i + 3, 3 + place), (i + 3, i + 3), (8 - i, i + 3))[kind]
+                y, x = ((3 + shift, i + 3), (i + 3, 3 + shift), (i + 3, i + 3), (8 - i, i + 3))[kind]
                 spikes[t, kind, y, x] = 1
         samples.append(spikes)
     return samples
@@ -104,13 +106,12 @@ def test_resuming_keeps_the_noise_of_dead_maps_and_the_neurons_own_thresholds():
 def test_samples_of_a_batch_see_the_same_weights():
     a, b = moving_bars(2)
     model = network()
-    t = trainer(model, batch_size=2)
+    t = trainer(model, data=DataConfig(batch_size=2))
     untouched = model.encoder.conv2.weight.clone()
     t.learn(SpikeLists.of(torch.stack((a, b)).numpy()), np.arange(2))
     together = model.encoder.conv2.weight.clone()
     model.encoder.conv2.weight.copy_(untouched)
-    one = network()
-    u = trainer(one)
+    u = trainer(network())
     u.step(a)
     u.step(b)
     assert t.samples == u.samples == 2
@@ -150,3 +151,55 @@ def test_per_neuron_thresholds_refuse_a_second_frame_size():
     t.step(torch.zeros(6, 4, 12, 12))
     with pytest.raises(ValueError, match="enable_homeostasis"):
         t.step(torch.zeros(6, 4, 12, 14))
+
+
+def by_hand(model, samples, config):
+    """What the trainer does to conv2, written with the public modules: whole samples, first spikes."""
+    layer, device = model.encoder.conv2, model.encoder.conv2.weight.device
+    learner, wta = STDPLearner(STDPConfig()), None
+    for spikes in samples:
+        sample = spikes.to(device)
+        run = layer(sample[:, None])
+        first = first_spike_steps(run.spikes)
+        if wta is None:
+            wta = WTAInhibition(config, len(layer.weight), first.shape[2:]).to(device)
+        winners = wta.compete(first[0], at_first_spike(run.potentials, first)[0], len(sample))
+        before = first_spike_steps(sample)
+        learner.update(layer.weight, torch.where(before < len(sample), before.float(), torch.inf), winners)
+    return layer.weight, wta
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("mode", list(WTAMode))
+@pytest.mark.parametrize("per_neuron", [False, True])
+def test_a_loop_of_the_public_modules_learns_what_the_trainer_learns(backend, mode, per_neuron):
+    wta = WTAConfig(mode=mode, enable_homeostasis=per_neuron, threshold_min=1.5, threshold_max=9.0, homeostasis_lr=0.5)
+    samples = moving_bars(15)
+    off = HomeostasisConfig(enabled=False, dead_neuron_recovery=False)
+    weight, inhibition = by_hand(network(off), samples, wta)
+    t = trainer(network(off), wta=wta, homeostasis=off, backend=backend)
+    for s in samples:
+        t.step(s)
+    assert not torch.equal(weight, network(off).encoder.conv2.weight)
+    assert torch.equal(weight, t.layer.weight)
+    if per_neuron:
+        assert torch.equal(inhibition.thresholds, t.state.competition)
+
+
+@pytest.mark.parametrize("operation", ["stdp_update", "select_winners"])
+def test_the_public_modules_call_the_backend_of_their_tensors(operation, monkeypatch):
+    def refuse(*args, **options):
+        raise AssertionError(operation)
+
+    monkeypatch.setattr(cpu, operation, refuse)
+    with pytest.raises(AssertionError, match=operation):
+        by_hand(network(), moving_bars(3), WTAConfig(enable_homeostasis=False))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("per_neuron", [False, True])
+def test_on_a_gpu_the_same_loop_learns_the_same_weights(per_neuron):
+    wta = WTAConfig(enable_homeostasis=per_neuron, threshold_min=1.5, threshold_max=9.0, homeostasis_lr=0.5)
+    weight, _ = by_hand(network(), moving_bars(15), wta)
+    on_gpu, _ = by_hand(network().to("cuda"), moving_bars(15), wta)
+    assert on_gpu.is_cuda and torch.equal(on_gpu.cpu(), weight)

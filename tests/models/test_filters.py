@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
-from spikeseg.models.filters import dog_bank, dog_kernel, gabor_bank
+from spikeseg.models.filters import dog_bank, dog_kernel, gabor_bank, gabor_kernel
 
 
 @pytest.mark.parametrize("bank", [dog_bank, gabor_bank])
@@ -43,3 +44,34 @@ def test_gabor_orientations_are_0_45_90_135_degrees():
     assert torch.allclose(bank[2], bank[0].T, atol=1e-6)  # 90: a vertical one
     assert torch.allclose(bank[3], bank[1].flip(1), atol=1e-6)
     assert bank[1][0, 0] > bank[1][0, 4]  # 45 in image coordinates: down to the right
+
+
+def scaled(kernel):
+    """Zero mean, positive part of one."""
+    kernel = kernel - kernel.mean()
+    return kernel / kernel[kernel > 0].sum()
+
+
+AXIS = np.arange(-2, 3)
+
+
+@pytest.mark.parametrize(("scale", "sigma"), [(0, 0.75), (1, 1.5)])
+def test_a_dog_of_5x5_has_centres_of_075_and_15_px_and_surrounds_twice_as_wide(scale, sigma):
+    squared = AXIS[:, None] ** 2 + AXIS**2
+    centre, surround = (np.exp(-squared / (2 * s**2)) / s**2 for s in (sigma, 2 * sigma))
+    bank = dog_bank(4, 2, 5).double().numpy()
+    for polarity in (0, 1):
+        np.testing.assert_allclose(bank[2 * scale + polarity, polarity], scaled(centre - surround), atol=1e-7)
+
+
+def test_a_gabor_of_5x5_has_a_wavelength_of_5_px_an_envelope_of_125_px_and_an_aspect_of_a_half():
+    across = np.exp(-(AXIS**2) / (2 * 1.25**2)) * np.cos(2 * np.pi * AXIS / 5)
+    along = np.exp(-((0.5 * AXIS) ** 2) / (2 * 1.25**2))
+    np.testing.assert_allclose(gabor_kernel(5, 0.0).numpy(), scaled(across[:, None] * along), atol=1e-12)
+    np.testing.assert_allclose(gabor_bank(4, 2, 5)[2, 1].numpy(), scaled(along[:, None] * across), atol=1e-7)
+
+
+def test_the_filters_by_value():
+    dog, gabor = dog_bank(4, 2, 5), gabor_bank(4, 1, 5)
+    torch.testing.assert_close(dog[0, 0, 2], torch.tensor([-0.0666990, 0.1268262, 0.4926952, 0.1268262, -0.0666990]))
+    torch.testing.assert_close(gabor[0, 0, :, 2], torch.tensor([-0.1076040, 0.0142784, 0.2246650, 0.0142784, -0.1076040]))
