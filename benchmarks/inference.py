@@ -36,6 +36,7 @@ from peers import norse_box, norse_exact
 from workloads import DEMO, DENSITIES, FRAMES, Night, as_lively, densities, night, percent, quick_night, random_frames
 
 from spikeseg.config.load import load_config
+from spikeseg.config.sections import ModelConfig
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.models import SpikeSEG
 from spikeseg.ops import backend
@@ -49,7 +50,7 @@ GAIN_SECONDS = 2.2
 """About, of one thread, for what two bring."""
 LOOP_TURNS = 10**7
 """Of which one thread's time is measured, to know how many take GAIN_SECONDS."""
-LAYERS = ("conv1", "conv2", "conv3")
+LAYERS = tuple(spec.name for spec in ModelConfig().layers())
 NORSE = {"norse": norse_exact, "norse, LIFBox": norse_box}
 
 

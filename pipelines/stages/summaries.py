@@ -1,4 +1,4 @@
-"""What training reports while it runs: log lines, and TensorBoard where it is installed and wanted."""
+"""What training reports while it runs: log lines, and TensorBoard where it is installed and switched on."""
 
 from __future__ import annotations
 

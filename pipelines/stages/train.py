@@ -11,7 +11,7 @@ from spikeseg.errors import InputError
 from ..runtime.stage import StageResult, read_manifest
 from .prepare import prepare
 from .run_files import manifest_path
-from .train_layer import going_on, layer_key, run_folder, train_layer
+from .train_layer import layer_key, resumed_run, run_folder, train_layer
 from .training_loop import saved_progress
 
 if TYPE_CHECKING:
@@ -29,25 +29,27 @@ def train(
         cfg: the configuration.
         name: of the run, 'auto' to derive it from the configuration.
         force: train again what is up to date.
-        resume: a run's folder or checkpoint to go on from: finished layers are kept, the one that was stopped continues, in
-            that run's folder unless a name is given.
+        resume: a run's folder or checkpoint to continue: finished layers are kept and the interrupted one goes on, in that
+            run's folder unless a name is given.
         tensorboard: overrides logging.tensorboard.
 
     Raises:
         InputError: see `train_layer`.
     """
     frames = prepare(cfg)
-    checkpoint = stopped = None
+    checkpoint = interrupted = None
     if resume is not None:
-        cfg, name, checkpoint = going_on(cfg, resume, name)
-        stopped = _layer_of(checkpoint)
+        cfg, name, checkpoint = resumed_run(cfg, resume, name)
+        interrupted = _layer_of(checkpoint)
         _refuse_others(cfg, run_folder(cfg, frames.key, name), frames.key)
-    if checkpoint is not None and stopped is not None:
-        saved_progress(checkpoint, stopped, layer_key(cfg, stopped, frames.key))  # refused before anything is trained anew
+    if checkpoint is not None and interrupted is not None:
+        saved_progress(
+            checkpoint, interrupted, layer_key(cfg, interrupted, frames.key)
+        )  # refused before anything is trained anew
     result: StageResult | None = None
     ran = False
     for layer in cfg.learned_layers():
-        saved = checkpoint if stopped == layer else None
+        saved = checkpoint if interrupted == layer else None
         result = train_layer(cfg, layer, name=name, force=force, resume=saved, tensorboard=tensorboard)
         ran |= result.ran
     if result is None:
@@ -56,7 +58,7 @@ def train(
 
 
 def _refuse_others(cfg: Config, run: Path, frames_key: str) -> None:
-    """Raise InputError when the run to go on with holds a layer of another configuration or data."""
+    """Raise InputError when the run to continue holds a layer of another configuration or data."""
     for layer in cfg.learned_layers():
         manifest = read_manifest(manifest_path(run, layer))
         if manifest is not None and manifest["key"] != layer_key(cfg, layer, frames_key):
@@ -66,7 +68,7 @@ def _refuse_others(cfg: Config, run: Path, frames_key: str) -> None:
 
 
 def _layer_of(path: Path) -> str | None:
-    """The layer that a checkpoint was in the middle of, or None for a finished one."""
+    """The layer whose training a checkpoint continues, or None where it is finished."""
     from spikeseg.learning import checkpoint
 
     _, meta = checkpoint.load(path)

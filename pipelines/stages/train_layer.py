@@ -59,7 +59,6 @@ def frozen_below(cfg: Config, layer: str) -> LayerSpec | None:
 
 def training_config(cfg: Config) -> dict[str, Any]:
     """The configuration values that decide what a layer learns."""
-
     return {
         "model": section_dict(cfg.model),
         "stdp": section_dict(cfg.stdp),
@@ -115,13 +114,12 @@ def trained(cfg: Config, run_dir: Path, layer: str, frames_key: str) -> bool:
 
 def frozen_spikes(cfg: Config, layer: str, frames: StageResult, model: SpikeSEG, inputs: Mapping[str, str]) -> StageResult:
     """Output spikes of the layers below `layer` for every training window, in order, cached on disk."""
-
     below = frozen_below(cfg, layer)
     random_below = below is not None and cfg.model.layer(below.name).learned and below.name not in inputs
     config = {
         "layer": layer,
         "model": section_dict(cfg.model),
-        "untrained": _drawn(cfg) if random_below else None,
+        "untrained": _untrained_ingredients(cfg) if random_below else None,
         "augmentation": section_dict(cfg.data.augmentation),
         "seed": cfg.seed,
     }
@@ -129,9 +127,8 @@ def frozen_spikes(cfg: Config, layer: str, frames: StageResult, model: SpikeSEG,
     return run_stage(Path(cfg.cache_dir) / "spikes", SPIKES_STAGE, SPIKES_VERSION, config, inputs, build)
 
 
-def _drawn(cfg: Config) -> dict[str, Any]:
+def _untrained_ingredients(cfg: Config) -> dict[str, Any]:
     """What an untrained layer is made from, besides the model section and the seed."""
-
     return {"stdp": section_dict(cfg.stdp), "homeostasis": section_dict(cfg.homeostasis)}
 
 
@@ -144,20 +141,20 @@ def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path)
     below = frozen_below(cfg, layer)
     with (
         SpikeWriter(folder / "spikes.zarr", {"layer": layer}) as writer,
-        bar(f"encoding for {layer}", "window", len(samples)) as shown,
+        bar(f"encoding for {layer}", "window", len(samples)) as progress,
     ):
-        for r, ks in _pieces(samples):
+        for r, ks in _batches(samples):
             windows, rates = _augmented(cfg, frames, r, ks)
             if below is None:
                 writer.add(SpikeLists.of(windows))
             else:
                 encoded = model.infer(windows, rates, upto=below.name, threads=max(1, cfg.data.num_workers))
                 writer.add(encoded[below.output].lists)
-            shown.update(len(ks))
+            progress.update(len(ks))
     return {"samples": len(samples), "seed": cfg.seed, "device": str(_device(model))}
 
 
-def _pieces(samples: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+def _batches(samples: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
     """Windows of one recording, at most BLOCK at a time."""
     for r, group in itertools.groupby(samples, key=lambda sample: sample[0]):
         ks = [k for _, k in group]
@@ -206,12 +203,12 @@ def starting_model(cfg: Config, layer: str, run_dir: Path, frames_key: str) -> S
     return model
 
 
-def going_on(cfg: Config, resume: str | Path, name: str) -> tuple[Config, str, Path]:
-    """What to resume means: the run goes on in its own folder, unless a name is given.
+def resumed_run(cfg: Config, resume: str | Path, name: str) -> tuple[Config, str, Path]:
+    """Which run a checkpoint continues: its own, in its own folder, unless a name is given.
 
     Args:
         cfg: the configuration.
-        resume: a checkpoint, or a run's folder, which stands for its ``checkpoint_latest.pt``.
+        resume: a checkpoint, or a run's folder, which means its ``checkpoint_latest.pt``.
         name: of the run to write, or 'auto'.
 
     Returns:
@@ -219,10 +216,10 @@ def going_on(cfg: Config, resume: str | Path, name: str) -> tuple[Config, str, P
     """
     path, depth = Path(resume), len(Path(cfg.checkpoint.save_dir).parts)
     checkpoint = path / cfg.checkpoint.save_dir / LATEST if path.is_dir() else path
-    above = checkpoint.absolute().parents
-    if name != "auto" or len(above) <= depth or not (above[depth] / CONFIG).is_file():
+    parents = checkpoint.absolute().parents
+    if name != "auto" or len(parents) <= depth or not (parents[depth] / CONFIG).is_file():
         return cfg, name, checkpoint
-    run = above[depth]
+    run = parents[depth]
     if run.parent.resolve() != Path(cfg.output_dir).resolve():
         cfg = dataclasses.replace(cfg, output_dir=str(run.parent))
     return cfg, run.name, checkpoint
@@ -244,12 +241,12 @@ def train_layer(
         layer: 'conv1', 'conv2' or 'conv3'.
         name: of the run, 'auto' to derive it from the configuration.
         force: train again what is up to date.
-        resume: checkpoint, or folder of a run, to go on from (see `going_on`); None starts anew.
+        resume: checkpoint, or folder of a run, to continue (see `resumed_run`); None starts anew.
         tensorboard: overrides logging.tensorboard.
 
     Raises:
         InputError: frames or the layer below are missing, a checkpoint does not fit, a folder cannot be written.
-        KeyboardInterrupt: after the sample in hand, with a checkpoint saved (checkpoint.save_on_interrupt); or, if that
+        KeyboardInterrupt: after the current sample, with a checkpoint saved (checkpoint.save_on_interrupt); or, if that
             sample was the layer's last, with the layer finished.
     """
     from ..runtime.device import network_device
@@ -262,7 +259,7 @@ def train_layer(
         raise InputError("train_conv1: true, data.normalize: false; conv1 learns from binary frames; set data.normalize to true")
     checkpoint = None
     if resume is not None:
-        cfg, name, checkpoint = going_on(cfg, resume, name)
+        cfg, name, checkpoint = resumed_run(cfg, resume, name)
     frames = prepare.find_frames(cfg)
     run_dir = run_folder(cfg, frames.key, name)
     key = layer_key(cfg, layer, frames.key)

@@ -31,7 +31,7 @@ from .run_files import (
     final_checkpoint,
     folder_inside,
     manifest_path,
-)  # fmt: skip
+)
 from .summaries import Summaries
 
 if TYPE_CHECKING:
@@ -87,15 +87,15 @@ class TrainingLoop:
         self.best = float("inf")
         self.summaries = Summaries(cfg, run_dir, layer, tensorboard)
 
-    # -- one epoch after the other ---------------------------------------------------------------------
+    # -- epochs ---------------------------------------------------------------------
 
     def run(self) -> None:
-        """Train until the layer says why it stops."""
+        """Train until there is a reason to stop: convergence, or max_epochs reached."""
         from spikeseg.config.load import dump
 
         make_folder(self.folder)
         atomic_write(self.run_dir / CONFIG, dump(self.cfg))
-        self._clear()
+        self._remove_outdated()
         log_file = make_folder(self.logs) / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
         with _level(self.cfg.logging.log_level), logging_to_file(log_file), self._stoppable() as stop, self.summaries:
             log.info("training %s on %d windows, seed %d, %s", self.layer, len(self.spikes), self.cfg.seed, self.trainer.layer)
@@ -106,22 +106,23 @@ class TrainingLoop:
             log.info("%s stopped after %d samples: %s", self.layer, self.trainer.samples, self.reason)
             self.interrupted = stop.is_set()
 
-    def _clear(self) -> None:
-        """From now on the run holds neither this layer nor those on top; starting anew, no earlier attempt's checkpoints."""
+    def _remove_outdated(self) -> None:
+        """Remove the manifests of this layer and those above it and, unless resuming, checkpoints of an earlier attempt."""
         for spec in self.cfg.model.layers():
             if spec.index >= self.spec.index:
                 manifest_path(self.run_dir, spec.name).unlink(missing_ok=True)
         if not self.resumed:
-            for old in (self.folder / BEST, self.folder / CALIBRATED, *self.folder.glob(epoch_checkpoint("*", self.layer))):
-                old.unlink(missing_ok=True)
+            epochs = self.folder.glob(epoch_checkpoint("*", self.layer))
+            for path in (self.folder / BEST, self.folder / CALIBRATED, *epochs):
+                path.unlink(missing_ok=True)
 
     def _one_epoch(self, stop: threading.Event) -> None:
         title = f"{self.layer} epoch {self.epoch + 1}/{self.cfg.max_epochs}"
-        with bar(title, "sample", len(self.spikes), self.position) as shown:
+        with bar(title, "sample", len(self.spikes), self.position) as progress:
             for block, order in self.blocks.epoch((self.cfg.seed, self.spec.index, self.epoch), self.position):
                 while len(order) and self.reason is None:
-                    now, order = np.split(order, [self._reach(len(order))])
-                    self._learn(block, now, shown)
+                    samples, order = np.split(order, [self._samples_ahead(len(order))])
+                    self._learn(block, samples, progress)
                     if stop.is_set() and self.reason is None:
                         self._interrupted()
                 if self.reason is not None:
@@ -131,14 +132,14 @@ class TrainingLoop:
         self.reason = self.reason or self.trainer.convergence.after_epoch(self.trainer.layer.weight)
         self._save_epoch()
 
-    def _reach(self, left: int) -> int:
-        """Samples until somebody wants to look: whole batches, up to the next check or report, AT_A_TIME at most."""
+    def _samples_ahead(self, left: int) -> int:
+        """Samples to learn without a break: whole batches, up to the next check or report, AT_A_TIME at most."""
         size = self.cfg.data.batch_size
-        looks = (self.cfg.convergence.check_interval, self.cfg.logging.log_interval)
-        ahead = min(AT_A_TIME, *(look - self.trainer.samples % look for look in looks))
+        intervals = (self.cfg.convergence.check_interval, self.cfg.logging.log_interval)
+        ahead = min(AT_A_TIME, *(interval - self.trainer.samples % interval for interval in intervals))
         return min(left, -(-ahead // size) * size)
 
-    def _learn(self, block: Block, order: np.ndarray, shown: tqdm[Any]) -> None:
+    def _learn(self, block: Block, order: np.ndarray, progress: tqdm[Any]) -> None:
         before = self.trainer.samples
         for lists, indices in block.stretches(order, self.cfg.data.batch_size):
             self.trainer.learn(lists, indices)
@@ -146,18 +147,18 @@ class TrainingLoop:
         if self.trainer.samples // checks > before // checks:
             self.reason = self.trainer.convergence.check(self.trainer.layer.weight)
         self.position += len(order)
-        shown.update(len(order))
+        progress.update(len(order))
         if self.trainer.samples // reports > before // reports:
             report = self.trainer.report()
             self.summaries.write(report)
-            shown.set_postfix_str(f"C_l {report['convergence_index']:.4f}, threshold {report['threshold_mean']:.2f}")
+            progress.set_postfix_str(f"C_l {report['convergence_index']:.4f}, threshold {report['threshold_mean']:.2f}")
 
     # -- checkpoints -----------------------------------------------------------------------------------
 
     def _save(self, name: str) -> Path:
         from spikeseg.learning import checkpoint
 
-        progress = {
+        state = {
             "layer": self.layer,
             "key": self.key,
             "epoch": self.epoch,
@@ -167,7 +168,7 @@ class TrainingLoop:
             "trainer": self.trainer.state_dict(),
         }
         path = self.folder / name
-        return atomic_write(path, lambda file: checkpoint.save(file, self.model, self.cfg, progress=progress))
+        return atomic_write(path, lambda file: checkpoint.save(file, self.model, self.cfg, progress=state))
 
     def _save_epoch(self) -> None:
         c = self.cfg.checkpoint
@@ -178,9 +179,9 @@ class TrainingLoop:
         if self.epoch % c.save_interval == 0:
             self._save(epoch_checkpoint(self.epoch, self.layer))
         self._save(LATEST)
-        kept = sorted(self.folder.glob(epoch_checkpoint("*", self.layer)), key=epoch_of)
-        for old in kept[: -c.keep_last_n] if c.keep_last_n else kept:
-            old.unlink()
+        checkpoints = sorted(self.folder.glob(epoch_checkpoint("*", self.layer)), key=epoch_of)
+        for path in checkpoints[: -c.keep_last_n] if c.keep_last_n else checkpoints:
+            path.unlink()
 
     def resume(self, path: Path) -> None:
         """Go on bitwise from a checkpoint of this very layer, configuration and data; see `saved_progress`."""
@@ -195,7 +196,7 @@ class TrainingLoop:
 
     @contextmanager
     def _stoppable(self) -> Iterator[threading.Event]:
-        """SIGINT and SIGTERM set the event, so that the sample in hand is finished."""
+        """SIGINT and SIGTERM set the event, so that the current sample is finished."""
         stop = threading.Event()
         if threading.current_thread() is not threading.main_thread():
             yield stop

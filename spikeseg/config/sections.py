@@ -217,7 +217,7 @@ class CheckpointConfig:
 
 @dataclass(frozen=True)
 class LoggingConfig:
-    """What training tells."""
+    """What training logs."""
 
     log_dir: str = key("logs")  # inside the run's folder
     log_level: str = key("INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
@@ -247,7 +247,7 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class TrackingConfig:
-    """From lit pixels to objects and tracks."""
+    """From salient pixels to objects and tracks."""
 
     hulk: bool = key(False)  # objects from single spikes, unravelled one by one; false: connected blobs of all saliency
     smash: bool = key(True)  # under hulk: group instances by SMASH; false: each an object of its own

@@ -28,8 +28,8 @@ class Block:
 
     Attributes:
         lists: their spikes, one list per shape.
-        shape: int64 (n,), which list each sample is in.
-        row: int64 (n,), and where.
+        shape: int64 (n,), the list that each sample is in.
+        row: int64 (n,), its row in that list.
     """
 
     lists: list[SpikeLists]
@@ -46,9 +46,9 @@ class Block:
         shape = np.repeat([shapes.index(part.shape) for part in parts], [part.samples for part in parts])
         row = np.zeros(len(shape), np.int64)
         joined = []
-        for number, wanted in enumerate(shapes):
-            same = [part for part in parts if part.shape == wanted]
-            joined.append(same[0] if len(same) == 1 else SpikeLists.joined(same))
+        for number, common in enumerate(shapes):
+            alike = [part for part in parts if part.shape == common]
+            joined.append(alike[0] if len(alike) == 1 else SpikeLists.joined(alike))
             row[shape == number] = np.arange(joined[-1].samples)
         return cls(joined, shape, row)
 
@@ -68,7 +68,7 @@ class Blocks:
     def __init__(self, spikes: Spikes) -> None:
         self.spikes = spikes
         self.ranges: Sequence[tuple[int, int]] = spikes.blocks(BLOCK_SPIKES)
-        self._kept: tuple[int, Block] | None = None
+        self._last_read: tuple[int, Block] | None = None
 
     def epoch(self, seed: Sequence[int], position: int = 0) -> Iterator[tuple[Block, np.ndarray]]:
         """Blocks in the order of an epoch, each with the order of its samples, from the given position on.
@@ -85,16 +85,16 @@ class Blocks:
                 ahead.append((number, inside[number][position:]))
             position = max(0, position - len(inside[number]))
         with ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(self._read, ahead[0][0]) if ahead else None
+            upcoming = reader.submit(self._read, ahead[0][0]) if ahead else None
             for k, (_, order) in enumerate(ahead):
-                assert coming is not None
-                block = coming.result()
-                coming = reader.submit(self._read, ahead[k + 1][0]) if k + 1 < len(ahead) else None
+                assert upcoming is not None
+                block = upcoming.result()
+                upcoming = reader.submit(self._read, ahead[k + 1][0]) if k + 1 < len(ahead) else None
                 yield block, order
 
     def _read(self, number: int) -> Block:
-        """A block; the one read last is kept, so that a cache of one block is read once."""
-        if self._kept is None or self._kept[0] != number:
-            self._kept = None
-            self._kept = number, Block.read(self.spikes, *self.ranges[number])
-        return self._kept[1]
+        """A block; the last one is kept, so that a cache of a single block is read once."""
+        if self._last_read is None or self._last_read[0] != number:
+            self._last_read = None
+            self._last_read = number, Block.read(self.spikes, *self.ranges[number])
+        return self._last_read[1]

@@ -26,7 +26,7 @@ from .layers import SpikePool2d, SpikingConv2d
 
 @dataclass(frozen=True)
 class EncoderOutput:
-    """What one call of the encoder saw. Leading axes follow the input: a step (C, H, W) gives (C', H', W'), a sequence
+    """What one call of the encoder gives. Leading axes follow the input: a step (C, H, W) gives (C', H', W'), a sequence
     (T, C, H, W) gives (T, ...), a batch of sequences (T, B, C, H, W) gives (T, B, ...).
 
     Attributes:
@@ -91,6 +91,7 @@ class Encoder(nn.Module):
         self.config, self.in_channels = config, in_channels
         self.backend = "auto"
         self.specs = config.layers()
+        self._by_name = {spec.name: spec for spec in self.specs}
         self.conv1, self.conv2, self.conv3 = _convolutions(self.specs, in_channels, LeakMode(config.leak_mode))
         self.pool1, self.pool2 = (SpikePool2d(spec.pool.kernel, spec.pool.stride) for spec in self.specs if spec.pool is not None)
         bank = dog_bank if config.use_dog_filters else gabor_bank
@@ -112,15 +113,17 @@ class Encoder(nn.Module):
 
     def layer(self, name: str) -> SpikingConv2d:
         """The convolution of this name."""
-        return {"conv1": self.conv1, "conv2": self.conv2, "conv3": self.conv3}[name]
+        convolution: SpikingConv2d = getattr(self, self._by_name[name].name)
+        return convolution
 
     def upto(self, name: str) -> tuple[LayerSpec, ...]:
         """The layers from the input to this one."""
-        return self.specs[: [spec.name for spec in self.specs].index(name) + 1]
+        return self.specs[: self._by_name[name].index]
 
     def pool_after(self, name: str) -> SpikePool2d | None:
-        """The pool behind a layer; None behind conv3."""
-        return {"conv1": self.pool1, "conv2": self.pool2}.get(name)
+        """The pool behind a layer; None behind the last."""
+        pool = self._by_name[name].pool
+        return None if pool is None else getattr(self, pool.name)
 
     def reset_state(self) -> None:
         """Bring every neuron to rest and start counting steps at 0: the beginning of a sample."""

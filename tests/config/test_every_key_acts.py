@@ -39,13 +39,13 @@ class Case:
 
     Attributes:
         value: the key's other value.
-        seen: the effect, from the runs without and with the change.
+        effect: what it must do, from the runs without and with the change.
         given: other keys in both runs, that make the effect visible.
         layers: what both runs train; the second one trains `then` instead, if given.
     """
 
     value: Any
-    seen: Callable[[Any, Any], bool]
+    effect: Callable[[Any, Any], bool]
     given: Mapping[str, Any] = field(default_factory=dict)
     layers: Sequence[str] = ("conv2",)
     then: Sequence[str] | None = None
@@ -285,8 +285,8 @@ def threads(n_jobs: int, **options: Any) -> joblib.Parallel:
 
 
 def cases(key: str) -> list[Case]:
-    found = ACTS.get(key, [])
-    return found if isinstance(found, list) else [found]
+    entry = ACTS.get(key, [])
+    return entry if isinstance(entry, list) else [entry]
 
 
 CASES = [pytest.param(key, case, id=f"{key}={case.value}") for key in leaves(REFERENCE) for case in cases(key)]
@@ -302,4 +302,4 @@ def test_acts(world, key, case):
     changed = {**given, key: value, **({"data.data_root": None} if value == "synthetic" else {})}
     before = world.run(given, case.layers)
     after = world.run(changed, case.layers if case.then is None else case.then)
-    assert case.seen(before, after), (before, after)
+    assert case.effect(before, after), (before, after)

@@ -30,17 +30,17 @@ def spikes(samples, tmp_path):
 
 
 def heard(cut: Blocks, seed=(1, 2, 3), position=0, batch_size=1):
-    """What a layer gets to see in an epoch: dense samples, in order."""
-    found = []
+    """What a layer learns from in an epoch: dense samples, in order."""
+    dense = []
     for block, order in cut.epoch(seed, position):
         for lists, rows in block.stretches(order, batch_size):
-            found.extend(lists.chosen(rows).dense())
-    return found
+            dense.extend(lists.chosen(rows).dense())
+    return dense
 
 
-def places(found, samples):
-    """Indices of the samples found; each is another one."""
-    return [next(i for i, s in enumerate(samples) if s.shape == f.shape and np.array_equal(s, f)) for f in found]
+def indices(dense, samples):
+    """Indices of dense samples; no two are alike."""
+    return [next(i for i, s in enumerate(samples) if s.shape == f.shape and np.array_equal(s, f)) for f in dense]
 
 
 @pytest.mark.parametrize("block_spikes", [1, 70, 2**25])
@@ -48,9 +48,9 @@ def test_an_epoch_holds_every_sample_once_in_seeded_order(spikes, samples, monke
     monkeypatch.setattr(blocks, "BLOCK_SPIKES", block_spikes)
     cut = Blocks(spikes)
     assert len(cut.ranges) == {1: 7, 70: 3}.get(block_spikes, 1)
-    orders = [places(heard(cut, (42, 2, epoch)), samples) for epoch in range(6)]
+    orders = [indices(heard(cut, (42, 2, epoch)), samples) for epoch in range(6)]
     assert all(sorted(order) == list(range(7)) for order in orders) and len(set(map(tuple, orders))) > 3
-    assert orders[0] == places(heard(Blocks(spikes), (42, 2, 0)), samples)
+    assert orders[0] == indices(heard(Blocks(spikes), (42, 2, 0)), samples)
 
 
 def test_one_block_is_shuffled_whole_and_read_once(spikes, samples, monkeypatch):
@@ -58,7 +58,7 @@ def test_one_block_is_shuffled_whole_and_read_once(spikes, samples, monkeypatch)
     monkeypatch.setattr(Block, "read", lambda *given: reads.append(given) or read(*given))
     cut = Blocks(spikes)
     for epoch in range(3):
-        assert places(heard(cut, (42, 2, epoch)), samples) == np.random.default_rng((42, 2, epoch)).permutation(7).tolist()
+        assert indices(heard(cut, (42, 2, epoch)), samples) == np.random.default_rng((42, 2, epoch)).permutation(7).tolist()
     assert len(reads) == 1
 
 
@@ -66,14 +66,14 @@ def test_one_block_is_shuffled_whole_and_read_once(spikes, samples, monkeypatch)
 @pytest.mark.parametrize("position", [0, 1, 3, 6, 7])
 def test_going_on_skips_what_has_been_learned(spikes, samples, monkeypatch, block_spikes, position):
     monkeypatch.setattr(blocks, "BLOCK_SPIKES", block_spikes)
-    whole = places(heard(Blocks(spikes)), samples)
-    assert places(heard(Blocks(spikes), position=position), samples) == whole[position:]
+    whole = indices(heard(Blocks(spikes)), samples)
+    assert indices(heard(Blocks(spikes), position=position), samples) == whole[position:]
 
 
 def test_samples_of_a_block_stay_together(spikes, samples, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK_SPIKES", 70)
     cut = Blocks(spikes)
-    order = places(heard(cut, (5, 5, 5)), samples)
+    order = indices(heard(cut, (5, 5, 5)), samples)
     for first, last in cut.ranges:
         at = sorted(order.index(i) for i in range(first, last))
         assert at == list(range(at[0], at[0] + last - first))
@@ -82,8 +82,8 @@ def test_samples_of_a_block_stay_together(spikes, samples, monkeypatch):
 def test_batches_hold_one_shape_and_none_reaches_beyond_its_end(spikes):
     block = Block.read(spikes, 0, 7)
     order = np.array([0, 1, 3, 2, 5, 6])
-    found = [(lists.shape, len(rows)) for lists, rows in block.stretches(order, 2)]
-    assert found == [(SIZES[0], 2), (SIZES[0], 1), (SIZES[2], 1), (SIZES[0], 2)]
+    stretches = [(lists.shape, len(rows)) for lists, rows in block.stretches(order, 2)]
+    assert stretches == [(SIZES[0], 2), (SIZES[0], 1), (SIZES[2], 1), (SIZES[0], 2)]
     assert [len(rows) for _, rows in block.stretches(order, 1)] == [3, 1, 2]
     assert [len(rows) for _, rows in block.stretches(order[[0, 1, 2, 4, 5]], 2)] == [5]  # the kernel counts batches itself
 

@@ -87,16 +87,16 @@ def test_a_pickle_bomb_is_refused_and_does_not_go_off(tmp_path, zipped):
 
 def test_a_changed_byte_is_found_or_does_not_matter(saved):
     whole, original = saved.read_bytes(), trained()
-    found = 0
-    for place in range(0, len(whole), len(whole) // 150):
-        saved.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+    refusals = 0
+    for position in range(0, len(whole), len(whole) // 150):
+        saved.write_bytes(whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :])
         try:
             model, _ = checkpoint.load(saved)
         except InputError:
-            found += 1
+            refusals += 1
         else:
-            assert same(model, original), place
-    assert found > 100
+            assert same(model, original), position
+    assert refusals > 100
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
@@ -111,7 +111,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     assert "not a readable checkpoint" in refused(tmp_path)
     (tmp_path / "text.pt").write_text("weights")
     assert "not a readable checkpoint" in refused(tmp_path / "text.pt")
-    for content, told in (
+    for content, message in (
         ([1, 2], "not a spikeseg checkpoint"),
         ({"weight": torch.zeros(2)}, "not a spikeseg checkpoint"),
         ({"format": "spikeseg-checkpoint", "version": 99}, "version 99, this program reads 1"),
@@ -120,22 +120,22 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         ({"format": "spikeseg-checkpoint", "version": 1, "model": {}, "config": {"sedd": 1}}, "the nearest is seed"),
     ):
         torch.save(content, tmp_path / "other.pt")
-        assert told in refused(tmp_path / "other.pt")
+        assert message in refused(tmp_path / "other.pt")
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"conv2.weight": torch.zeros(6, 4, 5, 5)}, "(6, 4, 5, 5) in the checkpoint, but the configuration asks"),
         ({"conv9.weight": torch.zeros(1)}, "conv9.weight is missing in the configuration"),
         ({"conv3.threshold": None}, "conv3.threshold is a NoneType, must be a tensor"),
     ],
 )
-def test_tensors_of_another_network_are_named(saved, change, told):
+def test_tensors_of_another_network_are_named(saved, change, message):
     content = torch.load(saved, weights_only=True)
     content["model"].update(change)
     torch.save(content, saved)
-    assert told in refused(saved)
+    assert message in refused(saved)
 
 
 def test_a_missing_tensor_is_named(saved):

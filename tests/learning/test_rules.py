@@ -12,6 +12,8 @@ from spikeseg.learning.rules import ADDITIVE, MULTIPLICATIVE, plasticity
 from spikeseg.ops.types import Plasticity, PlasticityForm
 from spikeseg.registries import RULES
 
+pytestmark = pytest.mark.filterwarnings("ignore:wta.threshold_min")
+
 PACKAGE = """
 import torch
 from spikeseg.ops.types import Plasticity, PlasticityForm

@@ -43,7 +43,7 @@ def test_winners_that_never_fired_change_nothing(learner):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"kernel_size": 5}, "kernel_size is 5, but the weight is"),
         ({"winner_map": None}, "pass winner_map"),
@@ -51,10 +51,10 @@ def test_winners_that_never_fired_change_nothing(learner):
         ({"winner_map": 3}, "outside 3 maps of 6x6"),
     ],
 )
-def test_a_call_that_cannot_be_meant_is_refused(learner, change, told):
+def test_a_call_that_cannot_be_meant_is_refused(learner, change, message):
     call = {"post_spike_time": 1, "winner_y": 2, "winner_x": 2, "kernel_size": 3, "winner_map": 0, **change}
     weight = torch.full((3, 2, 3, 3), 0.6)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         learner.update_weights_for_winner(weight, times(), **call)
     assert (weight == 0.6).all()
 

@@ -197,6 +197,7 @@ def test_the_public_modules_call_the_backend_of_their_tensors(operation, monkeyp
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("per_neuron", [False, True])
 def test_on_a_gpu_the_same_loop_learns_the_same_weights(per_neuron):
     wta = WTAConfig(enable_homeostasis=per_neuron, threshold_min=1.5, threshold_max=9.0, homeostasis_lr=0.5)

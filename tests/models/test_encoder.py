@@ -23,12 +23,12 @@ def test_steps_one_by_one_equal_the_whole_sequence():
     whole = model.encode(frames)
     model.reset_state()
     for t in range(6):
-        one = model.encode(frames[t])
-        assert torch.equal(one.classification_spikes, whole.classification_spikes[t])
-        assert torch.equal(one.layer_membranes["conv2"], whole.layer_membranes["conv2"][t])
-        assert torch.equal(one.pooling_indices["pool1"], whole.pooling_indices["pool1"][t])
+        step = model.encode(frames[t])
+        assert torch.equal(step.classification_spikes, whole.classification_spikes[t])
+        assert torch.equal(step.layer_membranes["conv2"], whole.layer_membranes["conv2"][t])
+        assert torch.equal(step.pooling_indices["pool1"], whole.pooling_indices["pool1"][t])
     for name in ("conv1", "conv2", "conv3"):
-        assert torch.equal(one.layer_spike_times[name], whole.layer_spike_times[name])
+        assert torch.equal(step.layer_spike_times[name], whole.layer_spike_times[name])
     assert whole.has_spikes and whole.n_classification_spikes == whole.classification_spikes.sum()
 
 
@@ -104,11 +104,11 @@ def test_background_stops_noise_and_can_be_switched_off():
 
 
 @pytest.mark.parametrize(
-    ("shape", "told"),
+    ("shape", "message"),
     [((2, 8), "frames must be"), ((3, 8, 8), "3 channels, the network takes 2"), ((1, 1, 1, 2, 8, 8), "frames must be")],
 )
-def test_wrong_frames_are_refused(shape, told):
-    with pytest.raises(ValueError, match=told):
+def test_wrong_frames_are_refused(shape, message):
+    with pytest.raises(ValueError, match=message):
         network().encode(torch.zeros(shape))
 
 
@@ -144,11 +144,11 @@ def test_from_paper(paper):
 
 
 def test_initial_weights_are_seeded_and_layers_differ():
-    one, same = network(), network()
-    other = SpikeSEG.from_config(one.config, seed=2)
-    assert torch.equal(one.encoder.conv2.weight, same.encoder.conv2.weight)
-    assert not torch.equal(one.encoder.conv2.weight, other.encoder.conv2.weight)
-    assert abs(float(one.encoder.conv2.weight.mean()) - 0.8) < 0.01
+    model, same = network(), network()
+    other = SpikeSEG.from_config(model.config, seed=2)
+    assert torch.equal(model.encoder.conv2.weight, same.encoder.conv2.weight)
+    assert not torch.equal(model.encoder.conv2.weight, other.encoder.conv2.weight)
+    assert abs(float(model.encoder.conv2.weight.mean()) - 0.8) < 0.01
 
 
 def test_event_counts_drive_conv1_and_absurd_ones_are_refused():

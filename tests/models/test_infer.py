@@ -31,15 +31,15 @@ def windows(n=3, steps=6, size=(41, 38), density=0.05, counts=False):
 def test_infer_says_what_encode_says(backend, counts, background):
     model, frames = network(backend, background_sigmas=1.0), windows(counts=counts)
     rates = None if background is None else np.full((3, 2, 3, 3), background, np.float32)
-    found = model.infer(frames, rates, threads=2)
+    spikes = model.infer(frames, rates, threads=2)
     sequence = torch.from_numpy(frames.astype(np.float32)).transpose(0, 1)
     output = model.encode(sequence, None if rates is None else torch.from_numpy(rates))
     assert output.has_spikes
     for level, expected in spikes_of(output).items():
-        assert found[level].lists.shape == expected.lists.shape
-        assert np.array_equal(found[level].lists.dense(), expected.lists.dense()), level
-        assert (found[level].kept is None) == (expected.kept is None)
-        assert expected.kept is None or np.array_equal(found[level].kept, expected.kept)
+        assert spikes[level].lists.shape == expected.lists.shape
+        assert np.array_equal(spikes[level].lists.dense(), expected.lists.dense()), level
+        assert (spikes[level].kept is None) == (expected.kept is None)
+        assert expected.kept is None or np.array_equal(spikes[level].kept, expected.kept)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5, 40])
@@ -51,11 +51,11 @@ def test_many_windows_say_what_each_says_alone(threads):
     together = model.infer(frames, rates, threads=threads)
     for n in range(19):
         for level, alone in model.infer(frames[n : n + 1], rates[n : n + 1]).items():
-            found = together[level]
-            inside = slice(*found.lists.offsets[[n * 6, (n + 1) * 6]])
-            assert np.array_equal(found.lists.part(n, n + 1).offsets, alone.lists.offsets)
-            assert np.array_equal(found.lists.sites[inside], alone.lists.sites)
-            assert alone.kept is None or np.array_equal(found.kept[inside], alone.kept)
+            spikes = together[level]
+            inside = slice(*spikes.lists.offsets[[n * 6, (n + 1) * 6]])
+            assert np.array_equal(spikes.lists.part(n, n + 1).offsets, alone.lists.offsets)
+            assert np.array_equal(spikes.lists.sites[inside], alone.lists.sites)
+            assert alone.kept is None or np.array_equal(spikes.kept[inside], alone.kept)
 
 
 def test_infer_stops_where_told_and_leaves_the_present_state_alone():
@@ -69,8 +69,8 @@ def test_infer_stops_where_told_and_leaves_the_present_state_alone():
 
 
 def test_no_windows_give_no_spikes():
-    found = network().infer(windows()[:0])
-    assert [found[level].lists.samples for level in ("pool1", "pool2", "conv3")] == [0, 0, 0]
+    spikes = network().infer(windows()[:0])
+    assert [spikes[level].lists.samples for level in ("pool1", "pool2", "conv3")] == [0, 0, 0]
 
 
 def test_wrong_frames_are_refused():
@@ -83,18 +83,18 @@ def test_wrong_frames_are_refused():
 @pytest.mark.parametrize("delay", [True, False])
 def test_saliency_is_the_same_with_every_backend(delay):
     frames = torch.from_numpy(windows()[0].astype(np.float32))
-    one, other = (network(backend, use_delay_connections=delay, delay_decay=1.0)(frames)[0] for backend in BACKENDS)
-    assert one.any() and torch.equal(one, other)
+    first, second = (network(backend, use_delay_connections=delay, delay_decay=1.0)(frames)[0] for backend in BACKENDS)
+    assert first.any() and torch.equal(first, second)
 
 
 def test_classes_share_out_the_saliency():
     model, frames = network(delay_decay=1.0), windows()
-    found = model.infer(frames)
-    whole = decode(model.encoder, frames, found)
-    alone = [decode(model.encoder, frames, found, [c]) for c in range(3)]
+    spikes = model.infer(frames)
+    whole = decode(model.encoder, frames, spikes)
+    alone = [decode(model.encoder, frames, spikes, [c]) for c in range(3)]
     assert whole.any() and np.allclose(sum(alone), whole, rtol=1e-6)
-    assert np.array_equal(decode(model.encoder, frames, found, [0, 1, 2]), whole)
-    assert not decode(model.encoder, frames, found, []).any()
+    assert np.array_equal(decode(model.encoder, frames, spikes, [0, 1, 2]), whole)
+    assert not decode(model.encoder, frames, spikes, []).any()
 
 
 def test_an_unknown_backend_is_refused():

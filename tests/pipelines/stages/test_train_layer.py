@@ -58,14 +58,14 @@ def test_metrics_final_tells_of_every_layer(world):
     run = world.run({"max_epochs": 2}, BOTH)
     assert list(run.all_metrics) == ["conv2", "conv3"]
     for layer, maps in (("conv2", 6), ("conv3", 2)):
-        told = run.all_metrics[layer]
+        metrics = run.all_metrics[layer]
         weight = checkpoint.load(run.folder / f"checkpoints/{layer}.pt")[0].encoder.layer(layer).weight
-        assert told["maps"] == maps == len(told["wins_per_map"]) and told["wins"] == sum(told["wins_per_map"]) > 0
-        assert told["samples"] == 2 * len(run.frames.samples("train")) and told["epochs"] == 2
-        assert told["convergence_index"] == pytest.approx(float((weight * (1 - weight)).mean()), abs=1e-6)
-        assert told["weight_mean"] == pytest.approx(float(weight.mean()))
-        assert told["stopped"] == "max_epochs = 2 reached"
-        assert {"dead_share", "near_duplicate_share", "weight_std", "threshold_mean", "recovered_maps"} <= told.keys()
+        assert metrics["maps"] == maps == len(metrics["wins_per_map"]) and metrics["wins"] == sum(metrics["wins_per_map"]) > 0
+        assert metrics["samples"] == 2 * len(run.frames.samples("train")) and metrics["epochs"] == 2
+        assert metrics["convergence_index"] == pytest.approx(float((weight * (1 - weight)).mean()), abs=1e-6)
+        assert metrics["weight_mean"] == pytest.approx(float(weight.mean()))
+        assert metrics["stopped"] == "max_epochs = 2 reached"
+        assert {"dead_share", "near_duplicate_share", "weight_std", "threshold_mean", "recovered_maps"} <= metrics.keys()
 
 
 def test_manifests_tell_what_went_in_and_came_out(world):
@@ -109,8 +109,8 @@ def test_every_backend_gives_the_same_network(world, changes):
     """Spikes of the frozen layers, checkpoints and metrics; the key is one and the same."""
     runs = []
     for backend in ("cpu", "reference"):
-        place = {"cache_dir": str(world.root / f"{backend}-{len(changes)}"), "backend": backend}
-        runs.append(world.fresh({**changes, **place}, BOTH))
+        own = {"cache_dir": str(world.root / f"{backend}-{len(changes)}"), "backend": backend}
+        runs.append(world.fresh({**changes, **own}, BOTH))
         assert runs[-1].error is None and runs[-1].manifest("conv2")["backend"] == backend
     fast, slow = runs
     assert changes is not LIVELY or fast.metrics["recovered_maps"] > 0
@@ -152,21 +152,21 @@ def test_what_changes_no_result_does_not_train_again(world):
 
 
 def test_a_stale_layer_is_trained_again_and_the_one_above_no_longer_counts(world):
-    place = {"output_dir": str(world.root / "stale")}
-    old = world.fresh(place, BOTH, name="mine")
+    output = {"output_dir": str(world.root / "stale")}
+    old = world.fresh(output, BOTH, name="mine")
     assert old.error is None
-    new = world.fresh({**place, "stdp.lr_plus": 0.2}, name="mine")
+    new = world.fresh({**output, "stdp.lr_plus": 0.2}, name="mine")
     assert new.manifest("conv2")["config"]["stdp"]["lr_plus"] == 0.2 and list(new.all_metrics) == ["conv2"]
     assert not (new.folder / "conv3.manifest.json").exists()
-    again = world.fresh({**place, "stdp.lr_plus": 0.2}, ("conv3",), name="mine")
+    again = world.fresh({**output, "stdp.lr_plus": 0.2}, ("conv3",), name="mine")
     assert again.manifest("conv3")["inputs"]["conv2"] == new.manifest("conv2")["key"]
     assert load_config(again.folder / "config.yaml").stdp.lr_plus == 0.2
 
 
 def test_training_anew_leaves_no_checkpoints_of_the_longer_training_before(world):
-    place = {"output_dir": str(world.root / "anew")}
-    world.fresh({**place, "max_epochs": 4}, name="mine")
-    shorter = world.fresh({**place, "checkpoint.save_best": False}, name="mine")
+    output = {"output_dir": str(world.root / "anew")}
+    world.fresh({**output, "max_epochs": 4}, name="mine")
+    shorter = world.fresh({**output, "checkpoint.save_best": False}, name="mine")
     assert {name for name in shorter.files if name.endswith(".pt")} == {
         "checkpoints/checkpoint_epoch1_conv2.pt", LATEST, "checkpoints/conv2.pt",
     }  # fmt: skip

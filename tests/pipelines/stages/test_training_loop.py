@@ -67,12 +67,12 @@ def test_train_resumes_a_run_in_the_layer_that_was_stopped(world, interrupt, num
         train(cfg)
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
     (folder,) = Path(cfg.output_dir).iterdir()
-    seen, learn = [], LayerTrainer.learn
+    layers, learn = [], LayerTrainer.learn
     monkeypatch.setattr(
-        LayerTrainer, "learn", lambda trainer, *given: seen.extend([trainer.name] * len(given[1])) or learn(trainer, *given)
+        LayerTrainer, "learn", lambda trainer, *given: layers.extend([trainer.name] * len(given[1])) or learn(trainer, *given)
     )
     assert train(cfg, resume=folder).ran
-    assert seen == ["conv3"] * 9  # of 24
+    assert layers == ["conv3"] * 9  # of 24
     assert type(whole)(folder=folder).digest("checkpoints/conv3.pt") == whole.digest("checkpoints/conv3.pt")
 
 
