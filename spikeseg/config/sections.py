@@ -83,19 +83,8 @@ class ModelConfig(_FromPaper):
         channels = (self.conv1_channels, self.conv2_channels, self.n_classes)
         pool1 = PoolSpec("pool1", self.pool1_kernel, self.pool1_stride)
         pool2 = PoolSpec("pool2", self.pool2_kernel, self.pool2_stride)
-        return tuple(
-            LayerSpec(
-                name=f"conv{i + 1}",
-                index=i + 1,
-                channels=channels[i],
-                kernel=self.kernel_sizes[i],
-                threshold=self.thresholds[i],
-                leak=self.leaks[i],
-                pool=(pool1, pool2, None)[i],
-                learned=f"conv{i + 1}" in learned,
-            )
-            for i in range(3)
-        )
+        values = zip(channels, self.kernel_sizes, self.thresholds, self.leaks, (pool1, pool2, None), strict=True)
+        return tuple(LayerSpec(f"conv{i}", i, *of_layer, f"conv{i}" in learned) for i, of_layer in enumerate(values, 1))
 
     def layer(self, name: str) -> LayerSpec:
         """The layer of this name. Raises InputError, naming those there are, where it is none."""

@@ -188,19 +188,9 @@ def test_a_loop_of_the_public_modules_learns_what_the_trainer_learns(backend, mo
 
 @pytest.mark.parametrize("operation", ["stdp_update", "select_winners"])
 def test_the_public_modules_call_the_backend_of_their_tensors(operation, monkeypatch):
-    def refuse(*args, **options):
+    def refuse(*_args, **_options):
         raise AssertionError(operation)
 
     monkeypatch.setattr(cpu, operation, refuse)
     with pytest.raises(AssertionError, match=operation):
         by_hand(network(), moving_bars(3), WTAConfig(enable_homeostasis=False))
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("per_neuron", [False, True])
-def test_on_a_gpu_the_same_loop_learns_the_same_weights(per_neuron):
-    wta = WTAConfig(enable_homeostasis=per_neuron, threshold_min=1.5, threshold_max=9.0, homeostasis_lr=0.5)
-    weight, _ = by_hand(network(), moving_bars(15), wta)
-    on_gpu, _ = by_hand(network().to("cuda"), moving_bars(15), wta)
-    assert on_gpu.is_cuda and torch.equal(on_gpu.cpu(), weight)
