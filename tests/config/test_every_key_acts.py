@@ -106,9 +106,9 @@ SKY = {
 
 ACTS: dict[str, Case | list[Case]] = {
     "experiment_name": Case("mine", lambda a, b: [r.folder.name[:5] for r in (a, b)] == ["spike", "mine-"]),
-    "output_dir": Case("OTHER", lambda a, b: b.folder.parent.name == "OTHER" and has(b, "conv2.pt")),
+    "output_dir": Case("OTHER", lambda _, b: b.folder.parent.name == "OTHER" and has(b, "conv2.pt")),
     "seed": Case(7, lambda a, b: weights_differ(a, b) and b.manifest("conv2")["seed"] == 7),
-    "device": Case("cuda:0", lambda a, b: b.manifest("conv2")["device"] == "cuda:0" or any("cuda:0" in w for w in b.warned)),
+    "device": Case("cuda:0", lambda _, b: b.manifest("conv2")["device"] == "cuda:0" or any("cuda:0" in w for w in b.warned)),
     "max_epochs": Case(3, lambda a, b: (a.metrics["epochs"], b.metrics["epochs"]) == (1, 3)),
     "train_conv1": Case(
         True, lambda a, b: not torch.equal(a.encoder.conv1.weight, b.encoder.conv1.weight) and "conv1" in b.all_metrics,
@@ -124,7 +124,7 @@ ACTS: dict[str, Case | list[Case]] = {
     "model.conv1_channels": Case(2, lambda a, b: (a.weight.shape[1], b.weight.shape[1]) == (4, 2)),
     "model.conv2_channels": Case(5, lambda a, b: (len(a.weight), len(b.weight)) == (6, 5)),
     "model.kernel_sizes": Case(
-        [3, 7, 5], lambda a, b: [b.encoder.layer(f"conv{i}").weight.shape[-1] for i in (1, 2, 3)] == [3, 7, 5], layers=UNTRAINED
+        [3, 7, 5], lambda _, b: [b.encoder.layer(f"conv{i}").weight.shape[-1] for i in (1, 2, 3)] == [3, 7, 5], layers=UNTRAINED
     ),
     "model.pool1_kernel": Case(3, lambda a, b: spikes(a, "pool1") < spikes(b, "pool1"), layers=UNTRAINED),
     "model.pool1_stride": Case(1, lambda a, b: (size(a, "conv2"), size(b, "conv2")) == ((6, 8), (11, 15)), layers=UNTRAINED),
@@ -225,7 +225,7 @@ ACTS: dict[str, Case | list[Case]] = {
     "logging.log_interval": Case(5, lambda a, b: "samples, C_l" not in a.log and "conv2: 5 samples, C_l" in b.log),
     "logging.tensorboard": Case(True, lambda a, b: not has(a, "events/") and has(b, "events/")),
     "logging.wandb": Case(True, lambda a, b: not a.warned and any("logging.wandb is on" in line for line in b.warned)),
-    "logging.wandb_project": Case("mine", lambda a, b: "'mine' gets nothing" in b.warned[0], {"logging.wandb": True}),
+    "logging.wandb_project": Case("mine", lambda _, b: "'mine' gets nothing" in b.warned[0], {"logging.wandb": True}),
 }  # fmt: skip
 
 PROCESSES: list[int] = []

@@ -57,7 +57,8 @@ def test_an_unknown_rule_is_refused_with_the_names_there_are():
         plasticity(STDPConfig(rule="mine"))
 
 
-def test_a_rule_of_another_package_is_found_by_its_name(package):
+@pytest.mark.usefixtures("package")
+def test_a_rule_of_another_package_is_found_by_its_name():
     config = load_config(None, {"stdp.rule": "mine"})
     rule = plasticity(config.stdp)
     assert rule.form is PlasticityForm.CUSTOM and section_dict(config.stdp)["rule"] == "mine"
@@ -66,13 +67,15 @@ def test_a_rule_of_another_package_is_found_by_its_name(package):
         load_config(None, {"stdp.rule": "yours"})
 
 
-def test_a_built_in_name_cannot_be_taken_and_a_broken_rule_is_named(package):
+@pytest.mark.usefixtures("package")
+def test_a_built_in_name_cannot_be_taken_and_a_broken_rule_is_named():
     assert plasticity(STDPConfig(rule="additive")).form is PlasticityForm.ADDITIVE
     with pytest.raises(InputError, match=r"learning rule 'broken': entry point no_such_module:RULE of spikeseg.rules"):
         plasticity(STDPConfig(rule="broken"))
 
 
-def test_training_with_a_rule_of_another_package_gives_the_same_weights_on_every_backend(package, world):
+@pytest.mark.usefixtures("package")
+def test_training_with_a_rule_of_another_package_gives_the_same_weights_on_every_backend(world):
     runs = {name: world.run({"stdp.rule": "mine", "backend": name}) for name in ("reference", "cpu")}
     usual = world.run({"backend": "cpu"})
     assert [run.error for run in runs.values()] == [None, None]
