@@ -238,7 +238,7 @@ def interrupted_after(batches: int, number: int = signal.SIGINT) -> Iterator[Non
             signal.raise_signal(number)
         learn(trainer, lists, order)
 
-    with mock.patch.object(LayerTrainer, "learn", one), mock.patch("spikeseg.pipelines.stages.training_loop.AT_A_TIME", 1):
+    with mock.patch.object(LayerTrainer, "learn", one), mock.patch("spikeseg.learning.schedule.AT_A_TIME", 1):
         yield
 
 

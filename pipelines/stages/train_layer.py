@@ -25,20 +25,14 @@ from . import prepare
 from .run_files import CONFIG, LATEST, layer_checkpoint, manifest_path
 
 if TYPE_CHECKING:
-    import numpy as np
-    import torch
 
-    from spikeseg.config.layer_spec import LayerSpec
     from spikeseg.config.sections import Config
-    from spikeseg.data.store.frames import Frames
     from spikeseg.models import SpikeSEG
 
 log = logging.getLogger(__name__)
 
 STAGE, VERSION = "train-layer", 2
 SPIKES_STAGE, SPIKES_VERSION = "spikes", 2
-BLOCK = 16
-"""Windows read and encoded at a time: bounds memory."""
 
 
 def layer_before(cfg: Config, layer: str) -> str | None:
@@ -46,12 +40,6 @@ def layer_before(cfg: Config, layer: str) -> str | None:
     index = cfg.model.layer(layer).index
     below = [spec.name for spec in cfg.layers() if spec.learned and spec.index < index]
     return below[-1] if below else None
-
-
-def frozen_below(cfg: Config, layer: str) -> LayerSpec | None:
-    """The layer whose output a layer learns from, or None for the first, which learns from the frames."""
-    index = cfg.model.layer(layer).index
-    return next((spec for spec in cfg.layers() if spec.index == index - 1), None)
 
 
 # -- keys ------------------------------------------------------------------------------------------
@@ -114,6 +102,8 @@ def trained(cfg: Config, run_dir: Path, layer: str, frames_key: str) -> bool:
 
 def frozen_spikes(cfg: Config, layer: str, frames: StageResult, model: SpikeSEG, inputs: Mapping[str, str]) -> StageResult:
     """Output spikes of the layers below `layer` for every training window, in order, cached on disk."""
+    from spikeseg.learning.encoding import frozen_below
+
     below = frozen_below(cfg, layer)
     random_below = below is not None and cfg.model.layer(below.name).learned and below.name not in inputs
     config = {
@@ -133,51 +123,30 @@ def _untrained_ingredients(cfg: Config) -> dict[str, Any]:
 
 
 def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path) -> Mapping[str, Any]:
-    from spikeseg.core.sparse import SpikeLists
     from spikeseg.data.store.frames import Frames, SpikeWriter
+    from spikeseg.learning.encoding import training_spikes
 
     frames = Frames.open(store)
     samples = frames.samples("train")
-    below = frozen_below(cfg, layer)
     with (
         SpikeWriter(folder / "spikes.zarr", {"layer": layer}) as writer,
         bar(f"encoding for {layer}", "window", len(samples)) as progress,
     ):
         for r, ks in _batches(samples):
-            windows, rates = _augmented(cfg, frames, r, ks)
-            if below is None:
-                writer.add(SpikeLists.of(windows))
-            else:
-                encoded = model.infer(windows, rates, upto=below.name, threads=max(1, cfg.data.num_workers))
-                writer.add(encoded[below.output].lists)
+            _, windows, rates = frames.read(r, ks)
+            writer.add(training_spikes(model, cfg, layer, windows, rates, [(r, k) for k in ks]))
             progress.update(len(ks))
-    return {"samples": len(samples), "seed": cfg.seed, "device": str(_device(model))}
+    return {"samples": len(samples), "seed": cfg.seed, "device": str(model.encoder.conv1.weight.device)}
 
 
 def _batches(samples: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
-    """Windows of one recording, at most BLOCK at a time."""
+    """Windows of one recording, at most WINDOWS_AT_ONCE at a time."""
+    from spikeseg.learning.encoding import WINDOWS_AT_ONCE
+
     for r, group in itertools.groupby(samples, key=lambda sample: sample[0]):
         ks = [k for _, k in group]
-        for first in range(0, len(ks), BLOCK):
-            yield r, ks[first : first + BLOCK]
-
-
-def _augmented(cfg: Config, frames: Frames, r: int, ks: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Windows (N, T, P, H, W) of a recording and their background, each flipped by its own chance."""
-    import numpy as np
-
-    from spikeseg.data.frames.augmentation import augment
-
-    _, windows, background = frames.read(r, ks)
-    flipped = [
-        augment(window, rates, cfg.data.augmentation, seed=(cfg.seed, r, k))
-        for k, window, rates in zip(ks, windows, background, strict=True)
-    ]
-    return np.stack([window for window, _ in flipped]), np.stack([rates for _, rates in flipped])
-
-
-def _device(model: SpikeSEG) -> torch.device:
-    return model.encoder.conv1.weight.device
+        for first in range(0, len(ks), WINDOWS_AT_ONCE):
+            yield r, ks[first : first + WINDOWS_AT_ONCE]
 
 
 # -- the stage ---------------------------------------------------------------------------------------
@@ -186,6 +155,7 @@ def _device(model: SpikeSEG) -> torch.device:
 def starting_model(cfg: Config, layer: str, run_dir: Path, frames_key: str) -> SpikeSEG:
     """The network with all layers below `layer` as trained. Raises InputError naming the command that is missing."""
     from spikeseg.learning import checkpoint
+    from spikeseg.learning.encoding import prepare_first_layer
 
     below = layer_before(cfg, layer)
     if below is None:
@@ -198,8 +168,7 @@ def starting_model(cfg: Config, layer: str, run_dir: Path, frames_key: str) -> S
             )
         model, _ = checkpoint.load(layer_checkpoint(cfg, run_dir, below))
     if layer == "conv1":
-        model.initialise("conv1", cfg.seed, cfg.stdp)
-        model.encoder.conv1.threshold += cfg.homeostasis.theta_rest if cfg.homeostasis.enabled else 0.0
+        prepare_first_layer(model, cfg)
     return model
 
 

@@ -12,9 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from tqdm import tqdm
-
 from spikeseg.errors import InputError
 
 from ..runtime.console import LOGGER, bar, logging_to_file
@@ -36,13 +33,9 @@ from .summaries import Summaries
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
-    from spikeseg.learning.blocks import Block
     from spikeseg.models import SpikeSEG
 
 log = logging.getLogger(__name__)
-
-AT_A_TIME = 64
-"""Samples learned between two checks for interrupts, reports and convergence."""
 
 
 class FinishedLayer(NamedTuple):
@@ -61,7 +54,7 @@ class TrainingLoop:
     ``<layer>.pt``, the log, the configuration and, at the end, ``metrics_final.json`` and the layer's manifest.
 
     Attributes:
-        reason: why the layer has stopped learning, None before.
+        schedule: epochs, position, and the reason to stop.
         interrupted: whether a signal came that found the layer at its end, so that nothing was cut short.
     """
 
@@ -71,6 +64,7 @@ class TrainingLoop:
         from spikeseg.data.store.frames import Spikes
         from spikeseg.learning import LayerTrainer
         from spikeseg.learning.blocks import Blocks
+        from spikeseg.learning.schedule import Schedule
 
         self.cfg, self.layer, self.model, self.run_dir, self.key = cfg, layer, model, run_dir, key
         self.spec = cfg.model.layer(layer)
@@ -78,11 +72,9 @@ class TrainingLoop:
         if not len(self.spikes):
             raise InputError("data.train_ratio: the training split holds no window; prepare more recordings")
         self.trainer = LayerTrainer(model, layer, cfg)
-        self.blocks = Blocks(self.spikes)
         self.folder = folder_inside(run_dir, cfg.checkpoint.save_dir, "checkpoint.save_dir")
         self.logs = folder_inside(run_dir, cfg.logging.log_dir, "logging.log_dir")
-        self.epoch, self.position = 0, 0
-        self.reason: str | None = None
+        self.schedule = Schedule(self.trainer, Blocks(self.spikes), cfg)
         self.resumed = self.interrupted = False
         self.best = float("inf")
         self.summaries = Summaries(cfg, run_dir, layer, tensorboard)
@@ -99,11 +91,9 @@ class TrainingLoop:
         log_file = make_folder(self.logs) / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
         with _level(self.cfg.logging.log_level), logging_to_file(log_file), self._stoppable() as stop, self.summaries:
             log.info("training %s on %d windows, seed %d, %s", self.layer, len(self.spikes), self.cfg.seed, self.trainer.layer)
-            while self.reason is None and self.epoch < self.cfg.max_epochs:
+            while not self.schedule.finished:
                 self._one_epoch(stop)
-            if self.reason is None:
-                self.reason = f"max_epochs = {self.cfg.max_epochs} reached"
-            log.info("%s stopped after %d samples: %s", self.layer, self.trainer.samples, self.reason)
+            log.info("%s stopped after %d samples: %s", self.layer, self.trainer.samples, self.schedule.reason)
             self.interrupted = stop.is_set()
 
     def _remove_outdated(self) -> None:
@@ -117,41 +107,18 @@ class TrainingLoop:
                 path.unlink(missing_ok=True)
 
     def _one_epoch(self, stop: threading.Event) -> None:
-        title = f"{self.layer} epoch {self.epoch + 1}/{self.cfg.max_epochs}"
-        with bar(title, "sample", len(self.spikes), self.position) as progress:
-            for block, order in self.blocks.epoch((self.cfg.seed, self.spec.index, self.epoch), self.position):
-                while len(order) and self.reason is None:
-                    samples, order = np.split(order, [self._samples_ahead(len(order))])
-                    self._learn(block, samples, progress)
-                    if stop.is_set() and self.reason is None:
-                        self._interrupted()
-                if self.reason is not None:
-                    break
-        self.position = 0
-        self.epoch += 1
-        self.reason = self.reason or self.trainer.convergence.after_epoch(self.trainer.layer.weight)
+        schedule = self.schedule
+        title = f"{self.layer} epoch {schedule.epoch + 1}/{self.cfg.max_epochs}"
+        with bar(title, "sample", len(self.spikes), schedule.position) as progress:
+            for pause in schedule.one_epoch():
+                progress.update(pause.samples)
+                if pause.report_due:
+                    report = self.trainer.report()
+                    self.summaries.write(report)
+                    progress.set_postfix_str(f"C_l {report['convergence_index']:.4f}, threshold {report['threshold_mean']:.2f}")
+                if stop.is_set() and schedule.reason is None:
+                    self._interrupted()
         self._save_epoch()
-
-    def _samples_ahead(self, left: int) -> int:
-        """Samples to learn without a break: whole batches, up to the next check or report, AT_A_TIME at most."""
-        size = self.cfg.data.batch_size
-        intervals = (self.cfg.convergence.check_interval, self.cfg.logging.log_interval)
-        ahead = min(AT_A_TIME, *(interval - self.trainer.samples % interval for interval in intervals))
-        return min(left, -(-ahead // size) * size)
-
-    def _learn(self, block: Block, order: np.ndarray, progress: tqdm[Any]) -> None:
-        before = self.trainer.samples
-        for lists, indices in block.stretches(order, self.cfg.data.batch_size):
-            self.trainer.learn(lists, indices)
-        checks, reports = self.cfg.convergence.check_interval, self.cfg.logging.log_interval
-        if self.trainer.samples // checks > before // checks:
-            self.reason = self.trainer.convergence.check(self.trainer.layer.weight)
-        self.position += len(order)
-        progress.update(len(order))
-        if self.trainer.samples // reports > before // reports:
-            report = self.trainer.report()
-            self.summaries.write(report)
-            progress.set_postfix_str(f"C_l {report['convergence_index']:.4f}, threshold {report['threshold_mean']:.2f}")
 
     # -- checkpoints -----------------------------------------------------------------------------------
 
@@ -161,10 +128,10 @@ class TrainingLoop:
         state = {
             "layer": self.layer,
             "key": self.key,
-            "epoch": self.epoch,
-            "position": self.position,
+            "epoch": self.schedule.epoch,
+            "position": self.schedule.position,
             "best": self.best,
-            "reason": self.reason,
+            "reason": self.schedule.reason,
             "trainer": self.trainer.state_dict(),
         }
         path = self.folder / name
@@ -176,8 +143,8 @@ class TrainingLoop:
         if c.save_best and index < self.best:
             self.best = index
             self._save(BEST)
-        if self.epoch % c.save_interval == 0:
-            self._save(epoch_checkpoint(self.epoch, self.layer))
+        if self.schedule.epoch % c.save_interval == 0:
+            self._save(epoch_checkpoint(self.schedule.epoch, self.layer))
         self._save(LATEST)
         checkpoints = sorted(self.folder.glob(epoch_checkpoint("*", self.layer)), key=epoch_of)
         for path in checkpoints[: -c.keep_last_n] if c.keep_last_n else checkpoints:
@@ -190,9 +157,10 @@ class TrainingLoop:
         saved, progress = saved_progress(path, self.layer, self.key)
         checkpoint.restore(self.model, saved.encoder.state_dict(), str(path))
         self.trainer.load_state_dict(progress["trainer"])
-        self.epoch, self.position, self.best = progress["epoch"], progress["position"], progress["best"]
-        self.reason, self.resumed = progress["reason"], True
-        log.info("resuming %s at epoch %d, sample %d", self.layer, self.epoch + 1, self.position)
+        schedule = self.schedule
+        schedule.epoch, schedule.position, schedule.reason = progress["epoch"], progress["position"], progress["reason"]
+        self.best, self.resumed = progress["best"], True
+        log.info("resuming %s at epoch %d, sample %d", self.layer, schedule.epoch + 1, schedule.position)
 
     @contextmanager
     def _stoppable(self) -> Iterator[threading.Event]:
@@ -220,7 +188,7 @@ class TrainingLoop:
         """Write the finished layer and the metrics of all layers; the manifest, written last, is the stage's."""
         from spikeseg.learning import checkpoint
 
-        report = {**self.trainer.report(), "epochs": self.epoch, "stopped": self.reason}
+        report = {**self.trainer.report(), "epochs": self.schedule.epoch, "stopped": self.schedule.reason}
         final = self.folder / final_checkpoint(self.layer)
         for path in (final, self.folder / LATEST):
             atomic_write(path, lambda file: checkpoint.save(file, self.model, self.cfg))

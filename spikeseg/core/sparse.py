@@ -148,6 +148,27 @@ class SparseMap:
         return flat.reshape(self.shape)
 
 
+def block_ranges(spike_counts: np.ndarray, max_spikes: int) -> list[tuple[int, int]]:
+    """Cut samples into blocks (first, end): each is closed by the sample that brings it to `max_spikes` spikes or more, and the
+    last one by the end. So blocks depend on the samples alone.
+
+    Args:
+        spike_counts: int64 (N,), spikes of each sample.
+        max_spikes: see above.
+
+    Raises:
+        ValueError: max_spikes below 1.
+    """
+    if max_spikes < 1:
+        raise ValueError(f"blocks of {max_spikes} spikes, must be at least 1")
+    ends = np.cumsum(spike_counts)
+    ranges: list[tuple[int, int]] = []
+    while (first := ranges[-1][1] if ranges else 0) < len(ends):
+        before = ends[first - 1] if first else 0
+        ranges.append((first, min(int(np.searchsorted(ends, before + max_spikes)) + 1, len(ends))))
+    return ranges
+
+
 def _offsets(counts: np.ndarray) -> np.ndarray:
     offsets = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from spikeseg.core.sparse import SpikeLists
-    from spikeseg.data.store.frames import Spikes
 
 BLOCK_SPIKES = 2**25
 """Spikes in a block, at least: 128 MiB in memory, some 8,000 samples of the demo."""
@@ -37,7 +36,7 @@ class Block:
     row: np.ndarray
 
     @classmethod
-    def read(cls, spikes: Spikes, first: int, last: int) -> Block:
+    def read(cls, spikes: SpikeSource, first: int, last: int) -> Block:
         """Samples first to last - 1."""
         from spikeseg.core.sparse import SpikeLists
 
@@ -62,10 +61,54 @@ class Block:
             yield self.lists[shape[part[0]]], row[part]
 
 
-class Blocks:
-    """All samples of a cache, block by block."""
+class SpikeSource(Protocol):
+    """Samples in order; `spikeseg.data.store.spikes.Spikes` on disk, `SpikesInMemory`."""
 
-    def __init__(self, spikes: Spikes) -> None:
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    def blocks(self, max_spikes: int) -> list[tuple[int, int]]:
+        """Ranges (first, end) of samples, see `spikeseg.core.sparse.block_ranges`."""
+
+    def read(self, first: int, last: int) -> list[SpikeLists]:
+        """Samples first to last - 1, one list per stretch of equal shape."""
+
+
+class SpikesInMemory:
+    """Samples held in memory, in order.
+
+    Args:
+        parts: lists of samples, of one shape or of several.
+    """
+
+    def __init__(self, parts: Sequence[SpikeLists]) -> None:
+        self._parts = parts
+        self._ends = np.cumsum([part.samples for part in parts], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def blocks(self, max_spikes: int) -> list[tuple[int, int]]:
+        """See `SpikeSource`."""
+        from spikeseg.core.sparse import block_ranges
+
+        counts = [np.diff(part.offsets[:: part.shape[0]]) for part in self._parts]
+        return block_ranges(np.concatenate(counts) if counts else np.zeros(0, np.int64), max_spikes)
+
+    def read(self, first: int, last: int) -> list[SpikeLists]:
+        """See `SpikeSource`."""
+        lists = []
+        for part, end in zip(self._parts, self._ends.tolist(), strict=True):
+            begin = end - part.samples
+            if max(first, begin) < min(last, end):
+                lists.append(part.part(max(first, begin) - begin, min(last, end) - begin))
+        return lists
+
+
+class Blocks:
+    """All samples, block by block."""
+
+    def __init__(self, spikes: SpikeSource) -> None:
         self.spikes = spikes
         self.ranges: Sequence[tuple[int, int]] = spikes.blocks(BLOCK_SPIKES)
         self._last_read: tuple[int, Block] | None = None

@@ -135,14 +135,9 @@ class Spikes:
 
         Raises ValueError for max_spikes < 1.
         """
-        if max_spikes < 1:
-            raise ValueError(f"blocks of {max_spikes} spikes, must be at least 1")
-        ends = np.cumsum(self.spike_counts())
-        found: list[tuple[int, int]] = []
-        while (first := found[-1][1] if found else 0) < len(ends):
-            before = ends[first - 1] if first else 0
-            found.append((first, min(int(np.searchsorted(ends, before + max_spikes)) + 1, len(ends))))
-        return found
+        from spikeseg.core.sparse import block_ranges
+
+        return block_ranges(self.spike_counts(), max_spikes)
 
     def read(self, first: int, last: int) -> list[SpikeLists]:
         """Samples first to last - 1, in order: one list per stretch of equal shape, each in one read from disk.

@@ -1,0 +1,82 @@
+"""When a layer learns which samples: epochs in an order drawn from the seed, pauses between, and the reason to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+
+    from .blocks import Block, Blocks
+    from .trainer import LayerTrainer
+
+AT_A_TIME = 64
+"""Samples learned between two pauses, at most."""
+
+
+class Pause(NamedTuple):
+    """Where learning pauses, so that others may look: how many samples were learned since the last pause, and whether
+    `logging.log_interval` asks for a report."""
+
+    samples: int
+    report_due: bool
+
+
+class Schedule:
+    """Epochs of one layer's learning, with files around it or without.
+
+    Args:
+        trainer: of the layer.
+        blocks: its samples.
+        cfg: convergence, log interval, batch size, max_epochs and seed.
+
+    Attributes:
+        epoch: epochs that are over.
+        position: samples learned in the current one.
+        reason: why the layer has stopped learning; None before.
+    """
+
+    def __init__(self, trainer: LayerTrainer, blocks: Blocks, cfg: Config) -> None:
+        self.trainer, self.blocks, self.cfg = trainer, blocks, cfg
+        self.index = cfg.model.layer(trainer.name).index
+        self.epoch, self.position = 0, 0
+        self.reason: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is a reason to stop; having seen all epochs is one."""
+        if self.reason is None and self.epoch >= self.cfg.max_epochs:
+            self.reason = f"max_epochs = {self.cfg.max_epochs} reached"
+        return self.reason is not None
+
+    def one_epoch(self) -> Iterator[Pause]:
+        """Learn from every sample once, or until there is a reason to stop; the epoch is over when the iterator is."""
+        for block, order in self.blocks.epoch((self.cfg.seed, self.index, self.epoch), self.position):
+            while len(order) and self.reason is None:
+                samples, order = np.split(order, [self._samples_ahead(len(order))])
+                yield self._learn(block, samples)
+            if self.reason is not None:
+                break
+        self.position = 0
+        self.epoch += 1
+        self.reason = self.reason or self.trainer.convergence.after_epoch(self.trainer.layer.weight)
+
+    def _samples_ahead(self, left: int) -> int:
+        """Samples to learn without a pause: whole batches, up to the next check or report, AT_A_TIME at most."""
+        size = self.cfg.data.batch_size
+        intervals = (self.cfg.convergence.check_interval, self.cfg.logging.log_interval)
+        ahead = min(AT_A_TIME, *(interval - self.trainer.samples % interval for interval in intervals))
+        return min(left, -(-ahead // size) * size)
+
+    def _learn(self, block: Block, order: np.ndarray) -> Pause:
+        before = self.trainer.samples
+        for lists, indices in block.stretches(order, self.cfg.data.batch_size):
+            self.trainer.learn(lists, indices)
+        checks, reports = self.cfg.convergence.check_interval, self.cfg.logging.log_interval
+        if self.trainer.samples // checks > before // checks:
+            self.reason = self.trainer.convergence.check(self.trainer.layer.weight)
+        self.position += len(order)
+        return Pause(len(order), self.trainer.samples // reports > before // reports)
