@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.store.frames import Frames
     from spikeseg.evaluation.detectors import Detector
-    from spikeseg.metrics.event import EventScores
-    from spikeseg.metrics.mode import LabelledRecording
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +130,7 @@ def evaluate(
 def measure(cfg: Config, network: Network, frames: StageResult, selection: Selection = EVERYTHING) -> dict[str, Any]:
     """The content of metrics.json."""
     from spikeseg.data.store.frames import Frames
+    from spikeseg.evaluation.compare import titles
     from spikeseg.evaluation.results import CONTROL, Results
 
     store = Frames.open(frames.path / STORE)
@@ -164,7 +163,7 @@ def measure(cfg: Config, network: Network, frames: StageResult, selection: Selec
             "seed": cfg.seed,
         },
         "thresholds": thresholds,
-        "detectors": {**{d.name: d.title for d in detectors}, CONTROL: "shuffled-label control"},
+        "detectors": titles(detectors, CONTROL),
         "modes": results.scores(),
         "notes": notes,
     }
@@ -174,49 +173,23 @@ def compared(
     cfg: Config, network: Network, store: Frames, train: Sequence[int], readout: Readout | None = None
 ) -> tuple[list[Detector], dict[str, float]]:
     """The detectors, in the order of the table, and the threshold of each for events. readout: else as the configuration says."""
-    from spikeseg.evaluation import detectors
-    from spikeseg.learning import checkpoint
+    from spikeseg.evaluation import compare
+    from spikeseg.evaluation.detectors import load_network
 
     from ..runtime.device import network_device
 
-    device = network_device(cfg.device, cfg.backend)
-    model = detectors.load_network(cfg, str(network.checkpoint), device)
-    untrained = checkpoint.untrained(model.to("cpu"), cfg).to(device)
-    model.to(device)
-    readout = readout or readout_of(cfg, network)
-    raw, denoise, graded = detectors.filters(cfg.evaluation)
-    read = readout.classes, cfg.tracking, readout.threshold
-    saliency = detectors.network("saliency", "network, not tracked", model, *read)
-    of_untrained = detectors.network("untrained", "untrained network", untrained, *read)
-    thresholds = calibrated(cfg, [raw, denoise, graded, *detectors.classical(), saliency], store, train)
-
-    def tracks_of(name: str, title: str, detector: Detector, pixel_threshold: float) -> Detector:
-        return detectors.tracked(name, title, detector, pixel_threshold, readout.object_threshold, cfg.tracking)
-
-    tracked = [
-        tracks_of("graded_tracks", "graded filter, tracked", graded, thresholds["graded"]),
-        tracks_of("untrained", "untrained network", of_untrained, readout.threshold),
-        tracks_of("network", "trained network", saliency, readout.threshold),
-    ]
-    thresholds |= calibrated(cfg, tracked, store, train)
-    return [raw, denoise, graded, *detectors.classical(), tracked[0], saliency, *tracked[1:]], thresholds
+    model = load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
+    calibration = functools.partial(calibrated, cfg, store, train)
+    return compare.compared(model, cfg, readout or readout_of(cfg, network), calibration)
 
 
-def calibrated(cfg: Config, detectors: Sequence[Detector], store: Frames, train: Sequence[int]) -> dict[str, float]:
+def calibrated(cfg: Config, store: Frames, train: Sequence[int], detectors: Sequence[Detector]) -> dict[str, float]:
     """The threshold of each detector: its own, or the one of highest informedness on the training split."""
-    from spikeseg.metrics import event
+    from spikeseg.evaluation.compare import scored_events, thresholds_of
 
-    open_ = [d for d in detectors if d.threshold is None]
-    scores: dict[str, list[EventScores]] = {d.name: [] for d in open_}
-    for name, events in answers(cfg, open_, store, train, "calibrating", functools.partial(_event_scores, cfg)):
-        scores[name].append(events)
-    return {d.name: event.calibrate(scores[d.name]) if d.threshold is None else d.threshold for d in detectors}
-
-
-def _event_scores(cfg: Config, detector: Detector, labelled: LabelledRecording) -> tuple[str, EventScores]:
-    from spikeseg.metrics.event import event_scores
-
-    return detector.name, event_scores(labelled, detector.respond(labelled.recording), cfg.evaluation)
+    without = [detector for detector in detectors if detector.threshold is None]
+    ask = functools.partial(scored_events, settings=cfg.evaluation)
+    return thresholds_of(detectors, answers(cfg, without, store, train, "calibrating", ask))
 
 
 # -- honesty -----------------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ from . import prepare
 from .run_files import CONFIG, LATEST, layer_checkpoint, manifest_path
 
 if TYPE_CHECKING:
-
     from spikeseg.config.sections import Config
     from spikeseg.models import SpikeSEG
 

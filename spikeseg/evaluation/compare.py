@@ -1,0 +1,73 @@
+"""Which detectors are compared, and how each is calibrated: by every stage and by the front door in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from spikeseg.metrics.event import EventScores, calibrate, event_scores
+
+from . import detectors as kinds
+from .detectors import Detector
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config, EvaluationConfig
+    from spikeseg.metrics.mode import LabelledRecording
+    from spikeseg.models import SpikeSEG
+
+Calibration = Callable[[Sequence[Detector]], dict[str, float]]
+"""The threshold of each detector, by name, see `thresholds_of`."""
+
+
+def compared(model: SpikeSEG, cfg: Config, readout: Any, calibration: Calibration) -> tuple[list[Detector], dict[str, float]]:
+    """A network and what it is compared with: raw events, filters, classical detectors, the same network untrained.
+
+    Args:
+        model: the trained network, on any device.
+        cfg: its configuration.
+        readout: how it is read, a `spikeseg.detection.readout.Readout`.
+        calibration: gives the thresholds of detectors that have none of their own.
+
+    Returns:
+        the detectors, in the order of the table, and the threshold of each for events.
+    """
+    from spikeseg.learning import checkpoint
+
+    device = model.encoder.conv1.weight.device
+    untrained = checkpoint.untrained(model.to("cpu"), cfg).to(device)
+    model.to(device)
+    raw, denoise, graded = kinds.filters(cfg.evaluation)
+    read = readout.classes, cfg.tracking, readout.threshold
+    saliency = kinds.network("saliency", "network, not tracked", model, *read)
+    of_untrained = kinds.network("untrained", "untrained network", untrained, *read)
+    untracked = [raw, denoise, graded, *kinds.classical(), saliency]
+    thresholds = calibration(untracked)
+
+    def tracks_of(name: str, title: str, detector: Detector, pixel_threshold: float) -> Detector:
+        return kinds.tracked(name, title, detector, pixel_threshold, readout.object_threshold, cfg.tracking)
+
+    tracked = [
+        tracks_of("graded_tracks", "graded filter, tracked", graded, thresholds["graded"]),
+        tracks_of("untrained", "untrained network", of_untrained, readout.threshold),
+        tracks_of("network", "trained network", saliency, readout.threshold),
+    ]
+    thresholds |= calibration(tracked)
+    return [*untracked[:-1], tracked[0], saliency, *tracked[1:]], thresholds
+
+
+def scored_events(detector: Detector, labelled: LabelledRecording, settings: EvaluationConfig) -> tuple[str, EventScores]:
+    """The detector's name, and its score and the truth of every event: what calibration looks at."""
+    return detector.name, event_scores(labelled, detector.respond(labelled.recording), settings)
+
+
+def thresholds_of(detectors: Sequence[Detector], scores: Iterable[tuple[str, EventScores]]) -> dict[str, float]:
+    """The threshold of each detector: its own, or the one of highest informedness on these scores of labelled recordings."""
+    by_name: dict[str, list[EventScores]] = {d.name: [] for d in detectors if d.threshold is None}
+    for name, events in scores:
+        by_name[name].append(events)
+    return {d.name: calibrate(by_name[d.name]) if d.threshold is None else d.threshold for d in detectors}
+
+
+def titles(detectors: Sequence[Detector], control: str) -> Mapping[str, str]:
+    """What tables call each detector, the control last."""
+    return {**{d.name: d.title for d in detectors}, control: "shuffled-label control"}
