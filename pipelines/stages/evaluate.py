@@ -21,13 +21,13 @@ from spikeseg.registries import MODES
 
 from ..runtime.stage import MANIFEST, StageResult, atomic_write, read_manifest, run_stage, sha256_file, stage_key
 from .answers import ALL, answers, labelled, learned_from, learned_key
-from .detect import Readout, readout_of
 from .prepare import STORE, find_frames
 from .runs import Network
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.store.frames import Frames
+    from spikeseg.detection.readout import Readout
     from spikeseg.evaluation.detectors import Detector
     from spikeseg.metrics.event import EventScores
     from spikeseg.metrics.mode import LabelledRecording
@@ -132,11 +132,12 @@ def evaluate(
 def measure(cfg: Config, network: Network, frames: StageResult, selection: Selection = EVERYTHING) -> dict[str, Any]:
     """The content of metrics.json."""
     from spikeseg.data.store.frames import Frames
+    from spikeseg.detection.readout import readout_of
     from spikeseg.evaluation.results import CONTROL, Results
 
     store = Frames.open(frames.path / STORE)
     tested = labelled(store, selection.split, sensor=selection.sensor)
-    readout = readout_of(cfg, network)
+    readout = readout_of(cfg, network.checkpoint)
     if selection.threshold is not None:
         readout = dataclasses.replace(readout, object_threshold=selection.threshold)
     own = learned_from(cfg, network) or store
@@ -174,16 +175,18 @@ def compared(
     cfg: Config, network: Network, store: Frames, train: Sequence[int], readout: Readout | None = None
 ) -> tuple[list[Detector], dict[str, float]]:
     """The detectors, in the order of the table, and the threshold of each for events. readout: else as the configuration says."""
+    from spikeseg.detection.network import load_network
+    from spikeseg.detection.readout import readout_of
     from spikeseg.evaluation import detectors
     from spikeseg.learning import checkpoint
 
     from ..runtime.device import network_device
 
     device = network_device(cfg.device, cfg.backend)
-    model = detectors.load_network(cfg, str(network.checkpoint), device)
+    model = load_network(cfg, str(network.checkpoint), device)
     untrained = checkpoint.untrained(model.to("cpu"), cfg).to(device)
     model.to(device)
-    readout = readout or readout_of(cfg, network)
+    readout = readout or readout_of(cfg, network.checkpoint)
     raw, denoise, graded = detectors.filters(cfg.evaluation)
     read = readout.classes, cfg.tracking, readout.threshold
     saliency = detectors.network("saliency", "network, not tracked", model, *read)
