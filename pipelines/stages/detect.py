@@ -103,11 +103,11 @@ def write_detections(
 
     writer = DetectionWriter(folder)
     for detections in ordered(detect_path, recordings, Workers.of(cfg), threads=True):
-        writer.add(detections)
+        writer.add(detections.entry(), detections.tracks, detections.events)
         if plot:
             atomic_write(folder / f"{detections.recording}.png", _picture(detections))
     writer.finish()
-    counts = {d.recording: {"windows": len(d.windows), "tracks": len(d.track_ids)} for d in writer.recordings}
+    counts = {entry["name"]: {"windows": len(entry["windows"]), "tracks": entry["tracks"]} for entry in writer.entries}
     return {"recordings": counts, "device": str(device), "seed": cfg.seed}
 
 

@@ -24,7 +24,7 @@ def denoise_events(t, x, y, size, filter_time):
 
 @compiled(allocates=True)
 def grade_events(t, x, y, size, dy, dx, pad, tau):
-    """`activity.graded`; t, x, y, size: see `denoise_events`; dy, dx: int64 (m,), offsets of the pixels within reach, at most `pad`
+    """`activity.graded`; t, x, y, size: see `denoise_events`; dy, dx: int64 (m,), offsets of pixels within reach, at most `pad`
     each. -> float64 (n,)."""
     width, height = size
     count = np.zeros((height + 2 * pad, width + 2 * pad))

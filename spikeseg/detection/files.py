@@ -6,16 +6,22 @@ import functools
 import io
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from spikeseg.core.files import atomic_write
 
-from .schema import DETECTIONS, STORED_FIELDS, TRACKS, detections_document, detections_text, events_file, tracks_text
-
-if TYPE_CHECKING:
-    from .result import Detections
+from .schema import (
+    DETECTIONS,
+    STORED_FIELDS,
+    TRACKS,
+    RecordingDetections,
+    detections_document,
+    detections_text,
+    events_file,
+    tracks_text,
+)
 
 
 class DetectionWriter:
@@ -23,22 +29,28 @@ class DetectionWriter:
 
     Attributes:
         folder: where the files go; made where it is missing.
-        recordings: what was written, without its events.
+        entries: what detections.json will hold of each recording.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.recordings: list[Detections] = []
+        self.entries: list[RecordingDetections] = []
+        self._tracks: list[np.ndarray] = []
 
-    def add(self, detections: Detections) -> None:
+    def add(self, entry: RecordingDetections, tracks: np.ndarray, events: np.ndarray) -> None:
         """Write the events of one recording, and keep the rest for the end.
+
+        Args:
+            entry: its part of detections.json.
+            tracks: of TRACK_COLUMNS.
+            events: of EVENT_COLUMNS.
 
         Raises:
             InputError: the file cannot be written.
         """
-        write = functools.partial(_write_events, events=detections.events)
-        atomic_write(self.folder / events_file(detections.recording), write)
-        self.recordings.append(detections.without_events())
+        atomic_write(self.folder / events_file(entry["name"]), functools.partial(_write_events, events=events))
+        self.entries.append(entry)
+        self._tracks.append(tracks)
 
     def finish(self) -> Path:
         """Write detections.json and tracks.csv; -> the folder.
@@ -46,9 +58,8 @@ class DetectionWriter:
         Raises:
             InputError: they cannot be written.
         """
-        document = detections_document([detections.entry() for detections in self.recordings])
-        atomic_write(self.folder / DETECTIONS, detections_text(document))
-        atomic_write(self.folder / TRACKS, tracks_text(detections.tracks for detections in self.recordings))
+        atomic_write(self.folder / DETECTIONS, detections_text(detections_document(self.entries)))
+        atomic_write(self.folder / TRACKS, tracks_text(self._tracks))
         return self.folder
 
 

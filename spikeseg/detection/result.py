@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ from spikeseg.errors import InputError
 
 from .files import DetectionWriter
 from .readout import Readout
-from .schema import EVENT_COLUMNS, TABLES, RecordingDetections, table_dtype, units_of, window_detections
+from .schema import TABLES, RecordingDetections, table_dtype, units_of, window_detections
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -123,10 +122,6 @@ class Detections(_Tables):
             "windows": window_detections(self.windows, self.objects),
         }
 
-    def without_events(self) -> Detections:
-        """The same with no events, which take nearly all its memory."""
-        return dataclasses.replace(self, events=np.empty(0, table_dtype(EVENT_COLUMNS)))
-
     def plot(self) -> Figure:
         """A matplotlib figure: events by polarity, and their saliency with the tracks.
 
@@ -214,5 +209,5 @@ class DetectionResult(_Tables, Mapping[str, Detections]):
         """
         writer = DetectionWriter(folder)
         for detections in self.values():
-            writer.add(detections)
+            writer.add(detections.entry(), detections.tracks, detections.events)
         return writer.finish()

@@ -80,10 +80,11 @@ def test_several_recordings_in_the_order_given(tmp_path):
         DetectionResult([detections(), detections()])
 
 
-def test_the_writer_keeps_no_events(tmp_path):
+def test_the_writer_writes_events_at_once_and_the_rest_at_the_end(tmp_path):
     writer = DetectionWriter(tmp_path)
-    writer.add(detections())
-    assert [len(kept.events) for kept in writer.recordings] == [0] and len(writer.recordings[0].tracks) == 4
+    mine = detections()
+    writer.add(mine.entry(), mine.tracks, mine.events)
+    assert writer.entries == [mine.entry()]
     assert not (tmp_path / "detections.json").exists() and (tmp_path / "night.events.npz").exists()
 
 
