@@ -103,7 +103,7 @@ def write_detections(
 
     writer = DetectionWriter(folder)
     for detections in ordered(detect_path, recordings, Workers.of(cfg), threads=True):
-        writer.add(detections.entry(), detections.tracks, detections.events)
+        writer.add(detections.entry(), detections.tracks, detections.event_columns)
         if plot:
             atomic_write(folder / f"{detections.recording}.png", _picture(detections))
     writer.finish()

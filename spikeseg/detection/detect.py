@@ -13,7 +13,7 @@ from .network import decoded
 from .objects import Blobs
 from .readout import Readout
 from .result import Detections
-from .tables import Scale, event_table, object_table, track_table, window_table
+from .tables import Scale, event_columns, object_table, track_table, window_table
 from .tracked import answer, unravelled_slices
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def detect_recording(
         windows=listed,
         objects=object_table(recording.name, listed, tracked.slices, tracked.owners, scale),
         tracks=track_table(recording.name, tracked.tracks.tracks, objects, scale),
-        events=event_table(recording.events, response.saliency, tracked.ids, response.scores),
+        event_columns=event_columns(recording.events, response.saliency, tracked.ids, response.scores),
     )
 
 

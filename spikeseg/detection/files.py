@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,18 +38,18 @@ class DetectionWriter:
         self.entries: list[RecordingDetections] = []
         self._tracks: list[np.ndarray] = []
 
-    def add(self, entry: RecordingDetections, tracks: np.ndarray, events: np.ndarray) -> None:
+    def add(self, entry: RecordingDetections, tracks: np.ndarray, events: Mapping[str, np.ndarray]) -> None:
         """Write the events of one recording, and keep the rest for the end.
 
         Args:
             entry: its part of detections.json.
             tracks: of TRACK_COLUMNS.
-            events: of EVENT_COLUMNS.
+            events: the arrays of EVENT_COLUMNS.
 
         Raises:
             InputError: the file cannot be written.
         """
-        atomic_write(self.folder / events_file(entry["name"]), functools.partial(_write_events, events=events))
+        atomic_write(self.folder / events_file(entry["name"]), functools.partial(_write_events, columns=events))
         self.entries.append(entry)
         self._tracks.append(tracks)
 
@@ -63,12 +64,11 @@ class DetectionWriter:
         return self.folder
 
 
-def _write_events(file: BinaryIO, events: np.ndarray) -> None:
-    """A .npz of fixed bytes for equal events, an array per field. What the recording itself holds is stored as it is: compressing
+def _write_events(file: BinaryIO, columns: Mapping[str, np.ndarray]) -> None:
+    """A .npz of fixed bytes for equal columns. What the recording itself holds is stored as it is: compressing
     it would halve the file and take a fifth of all the time."""
     with zipfile.ZipFile(file, "w") as archive:
-        for name in events.dtype.names or ():
-            column = np.ascontiguousarray(events[name])
+        for name, column in columns.items():
             part, entry = io.BytesIO(), zipfile.ZipInfo(f"{name}.npy")
             np.lib.format.write_array_header_1_0(part, np.lib.format.header_data_from_array_1_0(column))
             if name not in STORED_FIELDS:

@@ -15,7 +15,7 @@ from spikeseg.errors import InputError
 
 from .files import DetectionWriter
 from .readout import Readout
-from .schema import TABLES, RecordingDetections, table_dtype, units_of, window_detections
+from .schema import EVENT_COLUMNS, TABLES, RecordingDetections, table_dtype, units_of, window_detections
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +82,8 @@ class Detections(_Tables):
         windows: schema.WINDOW_DTYPE (N,), all of the network's windows.
         objects: structured array, fields of schema.OBJECT_COLUMNS: objects and stars by window and slice.
         tracks: structured array, fields of schema.TRACK_COLUMNS: a row per detection of each track, stars included.
-        events: structured array, fields of schema.EVENT_COLUMNS: every event that passed the checks.
+        event_columns: the arrays of schema.EVENT_COLUMNS, (n,) each: every event that passed the checks; `events` is a
+            structured array of them.
 
     schema.units_of names the units.
     """
@@ -94,7 +95,15 @@ class Detections(_Tables):
     windows: np.ndarray
     objects: np.ndarray
     tracks: np.ndarray
-    events: np.ndarray
+    event_columns: Mapping[str, np.ndarray]
+
+    @cached_property
+    def events(self) -> np.ndarray:  # type: ignore[override]
+        """Structured array, fields of schema.EVENT_COLUMNS: a copy of `event_columns`, made when it is asked for."""
+        table = np.empty(len(self.event_columns["t"]), table_dtype(EVENT_COLUMNS))
+        for name, column in self.event_columns.items():
+            table[name] = column
+        return table
 
     @property
     def track_ids(self) -> list[int]:
@@ -143,7 +152,7 @@ class Detections(_Tables):
     def __repr__(self) -> str:
         return (
             f"Detections({self.recording!r}: {len(self.object_ids)} objects among {len(self.track_ids)} tracks, "
-            f"{len(self.windows)} windows, {len(self.events)} events)"
+            f"{len(self.windows)} windows, {len(self.event_columns['t'])} events)"
         )
 
 
@@ -209,5 +218,5 @@ class DetectionResult(_Tables, Mapping[str, Detections]):
         """
         writer = DetectionWriter(folder)
         for detections in self.values():
-            writer.add(detections.entry(), detections.tracks, detections.events)
+            writer.add(detections.entry(), detections.tracks, detections.event_columns)
         return writer.finish()

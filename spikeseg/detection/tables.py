@@ -100,8 +100,10 @@ def track_table(recording: str, tracks: Sequence[ObjectTrack], objects: Sequence
     return table
 
 
-def event_table(events: np.ndarray, scores: np.ndarray, object_ids: np.ndarray, object_scores: np.ndarray) -> np.ndarray:
-    """Events with their scores, of EVENT_COLUMNS.
+def event_columns(
+    events: np.ndarray, scores: np.ndarray, object_ids: np.ndarray, object_scores: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The arrays of EVENT_COLUMNS, each (n,): what <recording>.events.npz holds.
 
     Args:
         events: structured array with fields t, x, y, p (n,).
@@ -117,8 +119,6 @@ def event_table(events: np.ndarray, scores: np.ndarray, object_ids: np.ndarray, 
         raise ValueError(
             f"{lengths[0]} events, {lengths[1]} scores, {lengths[2]} object ids, {lengths[3]} object scores: must be equally many"
         )
-    table = np.empty(len(events), table_dtype(EVENT_COLUMNS))
-    for name in STORED_FIELDS:
-        table[name] = events[name]
-    table["score"], table["object_id"], table["object_score"] = scores, object_ids, object_scores
-    return table
+    columns = {name: events[name] for name in STORED_FIELDS}
+    columns |= {"score": scores, "object_id": object_ids, "object_score": object_scores}
+    return {name: np.ascontiguousarray(columns[name], column.dtype) for name, column in EVENT_COLUMNS.items()}

@@ -36,8 +36,9 @@ def detections(name="night", n=2):
     tracks["recording"], tracks["track_id"] = name, np.repeat([1, 2], n)
     tracks["t_us"] = np.tile(windows["t_start_us"] + 50_000, 2)
     tracks["x"], tracks["vx"], tracks["object_score"] = np.arange(2 * n) / 3, 30.0, np.repeat([0.9, 0.1], n)
-    events = np.zeros(5, table_dtype(EVENT_COLUMNS))
-    events["t"], events["x"], events["p"], events["score"] = np.arange(5) * 40_000, np.arange(5), True, np.arange(5) / 4
+    events = {n: np.zeros(5, column.dtype) for n, column in EVENT_COLUMNS.items()}
+    for column, values in (("t", np.arange(5) * 40_000), ("x", np.arange(5)), ("p", True), ("score", np.arange(5) / 4)):
+        events[column][:] = values
     return Detections(name, (240, 180), Readout(0.5, 0.25), (1.5, -2.0), windows, objects, tracks, events)
 
 
@@ -83,7 +84,7 @@ def test_several_recordings_in_the_order_given(tmp_path):
 def test_the_writer_writes_events_at_once_and_the_rest_at_the_end(tmp_path):
     writer = DetectionWriter(tmp_path)
     mine = detections()
-    writer.add(mine.entry(), mine.tracks, mine.events)
+    writer.add(mine.entry(), mine.tracks, mine.event_columns)
     assert writer.entries == [mine.entry()]
     assert not (tmp_path / "detections.json").exists() and (tmp_path / "night.events.npz").exists()
 

@@ -26,7 +26,7 @@ from spikeseg.detection.schema import (
     table_dtype,
     units_of,
 )
-from spikeseg.detection.tables import Scale, event_table, object_table, to_sensor, track_table
+from spikeseg.detection.tables import Scale, event_columns, object_table, to_sensor, track_table
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
@@ -58,7 +58,7 @@ def detections_of(tracks, objects, owners, times, scale=PLAIN, threshold=0.5):
         windows=windows,
         objects=object_table("a", windows, slices, owners, scale),
         tracks=track_table("a", tracks.tracks, objects, scale),
-        events=np.empty(0, table_dtype(EVENT_COLUMNS)),
+        event_columns={name: np.empty(0, column.dtype) for name, column in EVENT_COLUMNS.items()},
     )
 
 
@@ -238,22 +238,22 @@ def test_tracks_hold_plain_numbers(tracked):
 def test_event_columns(n):
     events = np.zeros(n, EVENT_DTYPE)
     events["t"], events["x"], events["p"] = np.arange(n), 7, True
-    table = event_table(events, np.arange(n) / 4, np.arange(n, dtype=np.int64), np.arange(n) / 8)
-    assert {name: table.dtype[name].str for name in table.dtype.names} == {
+    columns = event_columns(events, np.arange(n) / 4, np.arange(n, dtype=np.int64), np.arange(n) / 8)
+    assert {name: column.dtype.str for name, column in columns.items()} == {
         "t": "<i8", "x": "<i2", "y": "<i2", "p": "|b1", "score": "<f4", "object_id": "<i4", "object_score": "<f4",
     }  # fmt: skip
-    assert table.dtype.names == ("t", "x", "y", "p", "score", "object_id", "object_score")
-    assert table["score"].tolist() == [k / 4 for k in range(n)] and table["object_id"].tolist() == list(range(n))
-    assert table["object_score"].tolist() == [k / 8 for k in range(n)]
-    assert all(np.array_equal(table[name], events[name]) for name in "txyp")
-    assert not np.shares_memory(table, events)
+    assert list(columns) == ["t", "x", "y", "p", "score", "object_id", "object_score"]
+    assert columns["score"].tolist() == [k / 4 for k in range(n)] and columns["object_id"].tolist() == list(range(n))
+    assert columns["object_score"].tolist() == [k / 8 for k in range(n)]
+    assert all(np.array_equal(columns[name], events[name]) for name in "txyp")
+    assert all(column.flags.c_contiguous and not np.shares_memory(column, events) for column in columns.values())
 
 
 @pytest.mark.parametrize("lengths", [(2, 3, 3), (3, 2, 3), (3, 3, 2)])
 def test_event_columns_of_different_lengths_are_refused(lengths):
     message = "3 events, {} scores, {} object ids, {} object scores".format(*lengths)
     with pytest.raises(ValueError, match=message):
-        event_table(np.zeros(3, EVENT_DTYPE), *(np.zeros(n) for n in lengths))
+        event_columns(np.zeros(3, EVENT_DTYPE), *(np.zeros(n) for n in lengths))
 
 
 def test_the_page_on_output_files_describes_every_field_and_no_other():
