@@ -25,6 +25,7 @@ from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config
 from spikeseg.core.sparse import ANY_RESPONSE
 from spikeseg.data.store.frames import Frames
+from spikeseg.detection.network import load_network
 from spikeseg.evaluation import detectors
 from spikeseg.evaluation.results import Results
 from spikeseg.models import SpikeSEG
@@ -94,7 +95,7 @@ def measured(cfg: Config, variant: Variant, test: Config) -> dict[str, Any]:
 
     train(cfg)
     network = runs.network_of(cfg)
-    model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
+    model = load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     if variant.then == "untrained":
         model = checkpoint.untrained(model, cfg)
     if variant.then == "shuffled":

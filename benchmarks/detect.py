@@ -26,9 +26,10 @@ from prepare import Clock
 
 from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config
-from spikeseg.data import readers, windows
-from spikeseg.detection import tracked
-from spikeseg.evaluation import detectors
+from spikeseg.data import readers
+from spikeseg.detection import detect as detection
+from spikeseg.detection import files, network, tracked
+from spikeseg.detection.readout import readout_of
 from spikeseg.pipelines.stages import detect, runs
 from spikeseg.pipelines.stages.train import train
 from spikeseg.simulate.noise import background_events, hot_events, refractory
@@ -71,9 +72,9 @@ def trained(folder: Path, quick: bool) -> Path:
 
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
-    ("read and check", readers, "read"), ("filter", windows, "windowed"),
-    ("encode and trace", detectors, "decoded"), ("blobs", tracked, "slices_of"), ("tracks", tracked, "track"),
-    ("scores of events", tracked, "event_scores"), ("write", detect, "_write_npz"),
+    ("read and check", readers, "read"), ("filter", detection, "windowed"),
+    ("encode and trace", detection, "decoded"), ("blobs", tracked, "slices_of"), ("tracks", tracked, "track"),
+    ("scores of events", tracked, "event_scores"), ("write", files, "_write_events"),
 )  # fmt: skip
 """What is timed: name of the part, where its function is, and the function."""
 
@@ -81,15 +82,15 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
 def once(cfg: Config, checkpoint: Path, recording: Path, out: Path) -> tuple[float, dict[str, float]]:
     """Seconds in all, and of each part."""
     out.mkdir(exist_ok=True)
-    clock, network = Clock(), runs.Network(checkpoint, out, None)
-    model = detectors.load_network(cfg, str(checkpoint), torch.device("cpu"))
+    clock, trained_network = Clock(), runs.Network(checkpoint, out, None)
+    model = network.load_network(cfg, str(checkpoint), torch.device("cpu"))
     with ExitStack() as patches:
-        patches.enter_context(mock.patch.object(detectors, "load_network", lambda *_: model))
+        patches.enter_context(mock.patch.object(network, "load_network", lambda *_: model))
         for name, where, function in PARTS:
             patches.enter_context(mock.patch.object(where, function, clock.timed(name, getattr(where, function))))
         start = time.perf_counter()
         with clock.part("all else"):
-            detect.write_detections(cfg, network, [str(recording)], detect.readout_of(cfg, network), out)
+            detect.write_detections(cfg, trained_network, [str(recording)], readout_of(cfg, checkpoint), out)
         return time.perf_counter() - start, clock.seconds
 
 
@@ -109,9 +110,11 @@ def main() -> None:
         run = functools.partial(once, cfg, checkpoint, folder / "night.npz", folder / "out")
         run()  # compiles
         taken = [run() for _ in range(1 if chosen.quick else chosen.repetitions)]
-        found = json.loads((folder / "out" / "detections.json").read_text())["recordings"][0]
+        detected = json.loads((folder / "out" / "detections.json").read_text())["recordings"][0]
     factor = summary([seconds / total for total, _ in taken])
-    print(f"{seconds:g} s, {n / seconds:,.0f} events/s, {len(found['windows'])} windows, {found['tracks']} tracks; one thread")
+    print(
+        f"{seconds:g} s, {n / seconds:,.0f} events/s, {len(detected['windows'])} windows, {detected['tracks']} tracks; one thread"
+    )
     print(f"times real time: median (min..max) of {len(taken)}: {spread(factor)}\n")
     parts = {name: summary([part[name] for _, part in taken]) for name in taken[0][1]}
     slowest = sorted(parts, key=lambda name: -parts[name]["median"])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from spikeseg.data.summary import Summary
+    from spikeseg.detection.readout import Readout
     from spikeseg.detection.result import DetectionResult, Detections
     from spikeseg.models import SpikeSEG
 
@@ -198,7 +199,7 @@ class Network:
 
         return atomic_write(Path(path), lambda file: checkpoint.save(file, self.model, self.config))
 
-    def _readout(self) -> Any:
+    def _readout(self) -> Readout:
         from spikeseg.detection.readout import readout_of
 
         if self.checkpoint is None and self.config.evaluation.readout != "all":

@@ -82,7 +82,8 @@ def test_the_wheel_names_its_licence_command_and_pythons(installed):
     assert "GPL-3.0-or-later" in (metadata["License-Expression"] or metadata["License"])
     assert len(list(info.rglob("LICENSE"))) == 1
     assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
-    assert set(metadata.get_all("Provides-Extra")) == {"test", "formats", "plots", "tensorboard", "wandb", "dask", "docs"}
+    extras = {"test", "formats", "plots", "tables", "tensorboard", "wandb", "dask", "docs"}
+    assert set(metadata.get_all("Provides-Extra")) == extras
     assert "spikeseg = spikeseg.pipelines.cli:main" in (info / "entry_points.txt").read_text()
 
 
@@ -112,7 +113,9 @@ def test_it_works_in_another_folder(installed, tmp_path, statement):
 
 def test_everything_imported_is_declared():
     required = declared("options", "install_requires")
-    extras = {n for e in ("formats", "plots", "tensorboard", "wandb", "dask") for n in declared("options.extras_require", e)}
+    extras = {
+        n for e in ("formats", "plots", "tables", "tensorboard", "wandb", "dask") for n in declared("options.extras_require", e)
+    }
     at_once = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=False)}
     at_all = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=True)}
     assert "numpy" in at_once and "zarr" in at_all  # the walk finds something

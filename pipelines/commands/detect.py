@@ -46,7 +46,9 @@ def detect_command(
     Example: a camera whose driver writes lines of t_us,x,y,p
       camera | spikeseg detect --follow --sensor-size 240x180 -
     """
-    from ..stages.detect import DETECTIONS, detect
+    from spikeseg.detection.schema import DETECTIONS
+
+    from ..stages.detect import detect
 
     if follow:
         if len(places) != 1 or plot or sensor_size is None:

@@ -21,13 +21,13 @@ from spikeseg.registries import MODES
 
 from ..runtime.stage import MANIFEST, StageResult, atomic_write, read_manifest, run_stage, sha256_file, stage_key
 from .answers import ALL, answers, labelled, learned_from, learned_key
-from .detect import Readout, readout_of
 from .prepare import STORE, find_frames
 from .runs import Network
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.store.frames import Frames
+    from spikeseg.detection.readout import Readout
     from spikeseg.evaluation.detectors import Detector
 
 log = logging.getLogger(__name__)
@@ -130,12 +130,13 @@ def evaluate(
 def measure(cfg: Config, network: Network, frames: StageResult, selection: Selection = EVERYTHING) -> dict[str, Any]:
     """The content of metrics.json."""
     from spikeseg.data.store.frames import Frames
+    from spikeseg.detection.readout import readout_of
     from spikeseg.evaluation.compare import titles
     from spikeseg.evaluation.results import CONTROL, Results
 
     store = Frames.open(frames.path / STORE)
     tested = labelled(store, selection.split, sensor=selection.sensor)
-    readout = readout_of(cfg, network)
+    readout = readout_of(cfg, network.checkpoint)
     if selection.threshold is not None:
         readout = dataclasses.replace(readout, object_threshold=selection.threshold)
     own = learned_from(cfg, network) or store
@@ -173,14 +174,15 @@ def compared(
     cfg: Config, network: Network, store: Frames, train: Sequence[int], readout: Readout | None = None
 ) -> tuple[list[Detector], dict[str, float]]:
     """The detectors, in the order of the table, and the threshold of each for events. readout: else as the configuration says."""
+    from spikeseg.detection.network import load_network
+    from spikeseg.detection.readout import readout_of
     from spikeseg.evaluation import compare
-    from spikeseg.evaluation.detectors import load_network
 
     from ..runtime.device import network_device
 
     model = load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
     calibration = functools.partial(calibrated, cfg, store, train)
-    return compare.compared(model, cfg, readout or readout_of(cfg, network), calibration)
+    return compare.compared(model, cfg, readout or readout_of(cfg, network.checkpoint), calibration)
 
 
 def calibrated(cfg: Config, store: Frames, train: Sequence[int], detectors: Sequence[Detector]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """`detect --follow`: a recording that is still being written, or piped in, window by window as time passes.
 
-What happens to a window is in `follower`; here is how the events come and where the results go.
+`spikeseg.detection.online` holds what happens to a window; here is how the events come and where the results go.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ IDLE_S = 10.0
 def follow(
     cfg: Config,
     network: Network,
-    place: str,
+    path: str,
     sensor_size: tuple[int, int],
     *,
     output: Path | None = None,
@@ -50,12 +50,12 @@ def follow(
     Args:
         cfg: how to frame and track; of the network it must have the shape.
         network: the checkpoint.
-        place: a file, or "-".
+        path: a file, or "-".
         sensor_size: (width, height), px.
         output: the folder; by default ``follow/<name>/`` in the run's.
         idle_s: a file that does not grow for so long has ended, s.
         force: write over an earlier result.
-        say: told one line per window.
+        say: is called with one line per window.
 
     Returns:
         what follow.json holds.
@@ -64,49 +64,49 @@ def follow(
         InputError: no such file, an output that is there already, HULK asked for, a checkpoint that does not fit.
         KeyboardInterrupt: after the summary was written."""
     from spikeseg.data.growing import GrowingText
+    from spikeseg.detection.network import load_network
     from spikeseg.detection.online import Follower
-    from spikeseg.evaluation.detectors import load_network
+    from spikeseg.detection.readout import readout_of
 
     from ..runtime.device import network_device
-    from .detect import readout_of
 
     if cfg.tracking.hulk:
         raise InputError("tracking.hulk: objects of single spikes cannot be followed; use --no-hulk")
-    name = "stdin" if place == PIPE else Path(place).stem
+    name = "stdin" if path == PIPE else Path(path).stem
     folder = output or network.folder / "follow" / name
     if (folder / LINES).exists() and not force:
         raise InputError(f"{folder / LINES}: is there already; --force writes over it, -o FOLDER goes elsewhere")
     device = network_device(cfg.device, cfg.backend)
-    model, reading = load_network(cfg, str(network.checkpoint), device), readout_of(cfg, network)
+    model, readout = load_network(cfg, str(network.checkpoint), device), readout_of(cfg, network.checkpoint)
     text = GrowingText(sensor_size)
-    with _opened(place) as source:
+    with _opened(path) as source:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SUMMARY).unlink(missing_ok=True)
         with (folder / LINES).open("w", encoding="utf-8") as lines:
-            follower = Follower(cfg, model, reading, sensor_size)
+            follower = Follower(cfg, model, readout, sensor_size)
             ended = "interrupted"
             try:
-                for window in _windows(source, place != PIPE, idle_s, text, follower):
+                for window in _windows(source, path != PIPE, idle_s, text, follower):
                     lines.write(json.dumps(window.row(follower), allow_nan=False) + "\n")
                     lines.flush()
                     follower.latencies_ms.append((time.monotonic() - window.arrived) * 1e3)
-                    say(window.told(follower.latencies_ms[-1]))
+                    say(window.line(follower.latencies_ms[-1]))
                 ended = "end of input"
             finally:
-                told = follower.summary(name, ended, text.left_out)
-                atomic_write(folder / SUMMARY, json.dumps(told, indent=1, allow_nan=False) + "\n")
-    return {**told, "folder": str(folder)}
+                summary = follower.summary(name, ended, text.left_out)
+                atomic_write(folder / SUMMARY, json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    return {**summary, "folder": str(folder)}
 
 
-def _opened(place: str) -> BufferedReader:
-    if place == PIPE:
+def _opened(path: str) -> BufferedReader:
+    if path == PIPE:
         return sys.stdin.buffer  # type: ignore[return-value]
-    if Path(place).is_dir():
-        raise InputError(f"{place}: a folder; name a text file of events, or - for the standard input")
+    if Path(path).is_dir():
+        raise InputError(f"{path}: a folder; name a text file of events, or - for the standard input")
     try:
-        return Path(place).open("rb")
+        return Path(path).open("rb")
     except OSError as error:
-        raise InputError(f"{place}: cannot be read ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _chunks(source: BufferedReader, grows: bool, idle_s: float) -> Iterator[bytes]:

@@ -96,6 +96,7 @@ UNREAD = (
 def measure(cfg: Config, network: Network, frames_key: str, split: str) -> dict[str, Any]:
     """The content of sweep.json, without its settings."""
     from spikeseg.data.store.frames import Frames
+    from spikeseg.detection.network import load_network
     from spikeseg.evaluation import detectors
 
     from ..runtime.console import progress
@@ -103,7 +104,7 @@ def measure(cfg: Config, network: Network, frames_key: str, split: str) -> dict[
 
     store = learned_from(cfg, network) or Frames.open(find_frames(cfg).path / STORE)
     swept = labelled(store, split)
-    model = detectors.load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
+    model = load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
     classes, areas = chosen_classes(cfg, model, store)
     detector = detectors.network("saliency", "network", model, classes)
 
@@ -114,8 +115,8 @@ def measure(cfg: Config, network: Network, frames_key: str, split: str) -> dict[
         from spikeseg.metrics.event import event_scores
 
         response = answer(labelled.recording, detector.respond(labelled.recording).maps, ANY_RESPONSE, cfg.tracking)
-        assert response.found is not None
-        return TrackedRecording(labelled, response.found.tracks, event_scores(labelled, response, cfg.evaluation))
+        assert response.tracked is not None
+        return TrackedRecording(labelled, response.tracked.tracks, event_scores(labelled, response, cfg.evaluation))
 
     recordings = list(of_each(cfg, store, swept, "tracking", tracks))
     thresholds = thresholds_of(recordings, cfg.tracking.object_threshold)
@@ -155,8 +156,8 @@ def chosen_classes(cfg: Config, model: SpikeSEG, store: Frames) -> tuple[list[in
 
 def class_scores(cfg: Config, model: SpikeSEG, labelled: LabelledRecording) -> list[EventScores]:
     """Of every class alone, its events' scores, untracked; a window is encoded once."""
+    from spikeseg.detection.network import decoded
     from spikeseg.detection.response import from_maps
-    from spikeseg.evaluation.detectors import decoded
     from spikeseg.metrics.event import event_scores
 
     single, recording = [[c] for c in range(cfg.model.n_classes)], labelled.recording

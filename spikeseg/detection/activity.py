@@ -1,13 +1,16 @@
-"""Activity filters: the simple detectors that a network has to beat."""
+"""Activity filters: the simple detectors that a network has to beat.
+
+Our own code, because tonic's Denoise takes 0.5 M events/s and `denoise` 100 M, event for event the same (100,000 events on
+240×180, median on one core); a graded filter tonic does not have.
+"""
 
 from __future__ import annotations
-
-from functools import cache
-from typing import Any
 
 import numpy as np
 
 from spikeseg.config.sections import EvaluationConfig
+
+from .activity_kernels import denoise_events, grade_events
 
 DENOISE_US: int = EvaluationConfig.denoise_filter_time_us
 GRADED_RADIUS_PX: int = EvaluationConfig.graded_radius_px
@@ -15,7 +18,7 @@ GRADED_TAU_US: float = 1000 * EvaluationConfig.graded_tau_ms
 
 
 def denoise(events: np.ndarray, filter_time_us: int = DENOISE_US) -> np.ndarray:
-    """Events with company: one of the four neighbouring pixels fired less than `filter_time_us` before.
+    """Events with a recent neighbour: one of the four adjacent pixels fired less than `filter_time_us` before.
 
     Equal to `tonic.transforms.Denoise`, event for event, but compiled. As there, every pixel counts as having fired at
     time 0: what comes within `filter_time_us` of it is kept.
@@ -32,7 +35,7 @@ def denoise(events: np.ndarray, filter_time_us: int = DENOISE_US) -> np.ndarray:
     if not len(events):
         return np.zeros(0, bool)
     size = int(events["x"].max()) + 1, int(events["y"].max()) + 1
-    kept: np.ndarray = _compiled()[0](*_columns(events, size), *size, int(filter_time_us))
+    kept: np.ndarray = denoise_events(*_columns(events, size), size, int(filter_time_us))
     return kept
 
 
@@ -51,72 +54,22 @@ def graded(
         tau_us: time constant of the decay.
 
     Returns:
-        float64 (n,), the sum of exp(-age / tau) over those events: 0 for an event without company.
+        float64 (n,), the sum of exp(-age / tau) over those events: 0 for an event without any.
 
     Raises ValueError: events off the sensor.
     """
     if not len(events):
         return np.zeros(0)
-    width, height = sensor_size
     reach = np.arange(-radius_px, radius_px + 1)
-    dy, dx = np.nonzero(np.hypot(reach[:, None], reach[None, :]) <= radius_px)
-    scores: np.ndarray = _compiled()[1](
-        *_columns(events, sensor_size), width, height, dy - radius_px, dx - radius_px, radius_px, float(tau_us)
-    )
+    dy, dx = (axis - radius_px for axis in np.nonzero(np.hypot(reach[:, None], reach[None, :]) <= radius_px))
+    size = int(sensor_size[0]), int(sensor_size[1])
+    scores: np.ndarray = grade_events(*_columns(events, size), size, dy, dx, radius_px, float(tau_us))
     return scores
 
 
 def _columns(events: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, ...]:
-    """t, x, y as the loops take them; these do not look where they write, so it is checked here."""
+    """t, x, y as the kernels take them; these do not check where they write, so it is done here."""
     for name, side in zip("xy", size, strict=True):
         if not 0 <= events[name].min() <= events[name].max() < side:
             raise ValueError(f"events.{name}: {events[name].min()}..{events[name].max()}; expected 0..{side - 1}")
     return tuple(np.ascontiguousarray(events[name].astype(np.int64)) for name in "txy")
-
-
-@cache
-def _compiled() -> tuple[Any, Any]:
-    """The loops as machine code, compiled once per machine."""
-    from spikeseg.core.compiled import compiled
-
-    loops = compiled(allocates=True)
-    return loops(_denoise_loop), loops(_graded_loop)
-
-
-def _denoise_loop(t: np.ndarray, x: np.ndarray, y: np.ndarray, width: int, height: int, filter_time: int) -> np.ndarray:
-    until = np.full((width + 2, height + 2), filter_time, np.int64)  # a border that no event extends
-    until[0, :] = until[-1, :] = until[:, 0] = until[:, -1] = np.iinfo(np.int64).min
-    kept = np.zeros(len(t), np.bool_)
-    for i in range(len(t)):
-        c, r = x[i] + 1, y[i] + 1
-        until[c, r] = t[i] + filter_time
-        beside = max(until[c - 1, r], until[c + 1, r], until[c, r - 1], until[c, r + 1])
-        kept[i] = beside > t[i]
-    return kept
-
-
-def _graded_loop(
-    t: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-    width: int,
-    height: int,
-    dy: np.ndarray,
-    dx: np.ndarray,
-    pad: int,
-    tau: float,
-) -> np.ndarray:
-    count = np.zeros((height + 2 * pad, width + 2 * pad))
-    last = np.zeros((height + 2 * pad, width + 2 * pad))
-    scores = np.zeros(len(t))
-    for i in range(len(t)):
-        r, c = y[i] + pad, x[i] + pad
-        total = 0.0
-        for k in range(len(dy)):
-            rr, cc = r + dy[k], c + dx[k]
-            if count[rr, cc] > 0.0:
-                total += count[rr, cc] * np.exp((last[rr, cc] - t[i]) / tau)
-        scores[i] = total
-        count[r, c] = count[r, c] * np.exp((last[r, c] - t[i]) / tau) + 1.0
-        last[r, c] = t[i]
-    return scores

@@ -6,7 +6,8 @@ Blobs are connected pixels of high z. Lines are segments in the binary frame of 
 steps are the textbook's, the parameters ours: chosen on simulated recordings of seeds 101 and 102 alone, for the highest ROC-AUC
 over events (what counts for `strength`) and the highest F1 of objects, in windows of 1 s; in windows of 0.1 s both are lower.
 
-Pure functions: equal input, equal output.
+The Gaussian, the labelling and the Hough transform are those of scipy and scikit-image; ours are z, the choice among overlapping
+segments, and the strength of a pixel. Pure functions: equal input, equal output.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from scipy import ndimage
 from .objects import OBJECT_DTYPE
 
 SMOOTHING_PX = 1.5
-"""Standard deviation of the Gaussian, about that of a source. Narrower lets noise through, wider loses dim sources and place."""
+"""Standard deviation of the Gaussian, about that of a source. Narrower lets noise through, wider loses dim sources and
+positions."""
 
 SIGMAS = 1.0
-"""A pixel is lit above this z. Low, so that dim sources get a strength: what is not lit cannot be told from the background. From
+"""A pixel is lit above this z. Low, so that dim sources get a strength: what is not lit is background. From
 1 to 3 the ROC-AUC over events falls by 0.01 to 0.02."""
 
 OBJECT_SIGMAS = 14.0
@@ -35,11 +37,25 @@ half, sources that hardly move get shorter than a segment."""
 MIN_PIXELS = 3
 """Blobs of fewer pixels are noise; as `objects.MIN_PIXELS`."""
 
-MIN_VOTES = 5
-MIN_LENGTH_PX = 5
-MAX_GAP_PX = 2
-"""Of the Hough transform: lit pixels on a line with which a segment begins, its shortest length, its widest dark stretch. Slow
-satellites move a few pixels in a window: segments of 10 px or more miss them (ROC-AUC 0.91 instead of 0.96)."""
+
+class Hough(NamedTuple):
+    """Settings of the Hough transform. Slow satellites move a few pixels in a window: segments of 10 px or more miss them
+    (ROC-AUC 0.91 instead of 0.96).
+
+    Attributes:
+        min_votes: lit pixels on a line with which a segment begins.
+        min_length_px: of a segment, its shortest length.
+        max_gap_px: of a segment, its widest dark stretch.
+        seed: of the order in which the transform draws pixels.
+    """
+
+    min_votes: int = 5
+    min_length_px: int = 5
+    max_gap_px: int = 2
+    seed: int = 0
+
+
+HOUGH = Hough()
 
 REACH_PX = 2
 """A segment's strength holds within this distance: a source is a few pixels wide, its segment one."""
@@ -50,7 +66,7 @@ APART_PX = 5.0
 
 class FrameDetections(NamedTuple):
     """Objects of a window, OBJECT_DTYPE (n,), by falling score; for every pixel which of them it belongs to: index + 1, 0 for
-    none, int32 (H, W); and for every pixel how strongly it is an object's, float64 (H, W), 0 where nothing is found. What is
+    none, int32 (H, W); and for every pixel how strongly it is an object's, float64 (H, W), 0 where there is no object. What is
     too weak to be listed as an object has its strength all the same."""
 
     objects: np.ndarray
@@ -127,10 +143,10 @@ def blobs(
     number[listed] = np.arange(1, len(listed) + 1)
     labels = number[part]
     objects = np.zeros(len(listed), OBJECT_DTYPE)
-    for one, region in zip(objects, regionprops(labels, z) if len(listed) else [], strict=True):  # in order of their numbers
+    for blob, region in zip(objects, regionprops(labels, z) if len(listed) else [], strict=True):  # in order of their numbers
         top, left, bottom, right = region.bbox
-        (one["y"], one["x"]), one["width"], one["height"] = region.centroid_weighted, right - left, bottom - top
-        one["pixels"] = region.area
+        (blob["y"], blob["x"]), blob["width"], blob["height"] = region.centroid_weighted, right - left, bottom - top
+        blob["pixels"] = region.area
     objects["score"], objects["class_id"] = peak[listed], class_id
     return FrameDetections(objects, labels, strength)
 
@@ -139,8 +155,8 @@ def _parts(z: np.ndarray, sigmas: float, min_pixels: int) -> tuple[np.ndarray, n
     """The blob of each pixel, from 1, 0 for none, int (H, W), and the peak of each, 0 for none and where it is too small."""
     from skimage.measure import label
 
-    lit = z > sigmas
-    part = label(lit, connectivity=2) if lit.any() else np.zeros(z.shape, np.int64)
+    above = z > sigmas
+    part = label(above, connectivity=2) if above.any() else np.zeros(z.shape, np.int64)
     pixels = np.bincount(part.ravel(), minlength=1)
     peak = np.zeros(len(pixels))
     np.maximum.at(peak, part.ravel(), z.ravel())
@@ -155,11 +171,8 @@ def lines(
     sigmas: float = SIGMAS,
     object_sigmas: float = OBJECT_SIGMAS,
     smoothing_px: float = SMOOTHING_PX,
-    min_votes: int = MIN_VOTES,
-    min_length_px: int = MIN_LENGTH_PX,
-    max_gap_px: int = MAX_GAP_PX,
+    transform: Hough = HOUGH,
     class_id: int = 0,
-    seed: int = 0,
 ) -> FrameDetections:
     """Segments in the binary frame of pixels above `sigmas`, by the probabilistic Hough transform [Galambos et al. 1999].
 
@@ -168,22 +181,19 @@ def lines(
         sigmas: z above which a pixel is lit.
         object_sigmas: segments are objects from this peak z on; drawn through pixels above OUTLINE of it (or `sigmas`).
         smoothing_px: standard deviation of the Gaussian.
-        min_votes, min_length_px, max_gap_px: of the transform.
+        transform: see `Hough`.
         class_id: given to every object.
-        seed: of the order in which the transform draws pixels.
 
     Returns:
         FrameDetections: strength is the highest peak z of the segments within REACH_PX of the pixel, a segment's that of the
-        pixels on it:
-        it ranks events better than the mean z, the sum of z, or the length of the segment. An object's score is the strength
-        of its segment, x, y its midpoint, width and height those of the box around it; its pixels lie within REACH_PX.
+        pixels on it: it ranks events better than the mean z, the sum of z, or the length of the segment. An object's score is the
+        strength of its segment, x, y its midpoint, width and height those of the box around it; its pixels lie within REACH_PX.
     """
     z = contrast(frame, smoothing_px)
-    transform = (min_votes, min_length_px, max_gap_px, seed)
     ridge = np.zeros(z.shape)
-    for _, pixels, peak in zip(*_segments(z, sigmas, *transform), strict=True):
+    for _, pixels, peak in zip(*_segments(z, sigmas, transform), strict=True):
         ridge[pixels] = np.maximum(ridge[pixels], peak)
-    ends, drawn, peaks = _segments(z, max(sigmas, object_sigmas * OUTLINE), *transform)
+    ends, drawn, peaks = _segments(z, max(sigmas, object_sigmas * OUTLINE), transform)
     listed = _distinct(ends, peaks, object_sigmas)
     objects = np.zeros(len(listed), OBJECT_DTYPE)
     objects["x"], objects["y"] = ends[listed].mean(1).T
@@ -198,15 +208,15 @@ def lines(
 
 
 def _segments(
-    z: np.ndarray, sigmas: float, votes: int, length_px: int, gap_px: int, seed: int
+    z: np.ndarray, sigmas: float, transform: Hough
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
     """Ends of n segments through pixels above `sigmas`, int64 (n, 2 ends, x and y), their pixels, and the peak z of each (n,)."""
     from skimage.draw import line
     from skimage.transform import probabilistic_hough_line
 
-    lit = z > sigmas
-    found = probabilistic_hough_line(lit, votes, length_px, gap_px, rng=seed) if lit.any() else []
-    ends = np.array(found, np.int64).reshape(-1, 2, 2)
+    above, (votes, length_px, gap_px, seed) = z > sigmas, transform
+    segments = probabilistic_hough_line(above, votes, length_px, gap_px, rng=seed) if above.any() else []
+    ends = np.array(segments, np.int64).reshape(-1, 2, 2)
     drawn = [line(y0, x0, y1, x1) for (x0, y0), (x1, y1) in ends]
     return ends, drawn, np.array([z[pixels].max() for pixels in drawn], np.float64)
 

@@ -12,15 +12,15 @@ REACH_PX = 8.0
 """Further from a track's path no event is its object's, px; half of its score is reached at 5.7 px, where labels' discs end."""
 
 UNTRACKED = 0.1
-"""Highest score of an event that lit up, but near no track: less than that of any object worth a look."""
+"""Highest score of an event with saliency but near no track: less than that of any likely object."""
 
 
 def event_scores(events: np.ndarray, tracks: Sequence[ObjectTrack], saliency: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """How surely each event belongs to an object that moves differently from the stars.
 
     Near a track it is the track's score, less with the distance from its path: score * (1 - (distance / REACH_PX)²), the
-    highest of several. What a track explains is not put down to anything else, so an event of a star scores 0. Events without
-    a track keep a little of their saliency, so that they are told from silence.
+    highest of several. An event that belongs to a track gets no score but that of tracks, so an event of a star scores 0. Events
+    without a track keep a little of their saliency, so that they differ from those without any.
 
     Args:
         events: with t (µs, sorted), x, y (px).
@@ -38,8 +38,8 @@ def event_scores(events: np.ndarray, tracks: Sequence[ObjectTrack], saliency: np
         beyond = reach_us(track)
         first, last = np.searchsorted(events["t"], [track.t_us[0] - beyond, track.t_us[-1] + beyond])
         part = events[first:last]
-        place = track.at(part["t"], beyond)
-        squared = (part["x"] - place[:, 0]) ** 2 + (part["y"] - place[:, 1]) ** 2
+        path = track.at(part["t"], beyond)
+        squared = (part["x"] - path[:, 0]) ** 2 + (part["y"] - path[:, 1]) ** 2
         near = np.flatnonzero(squared < REACH_PX**2)
         scores[first + near] = np.maximum(scores[first + near], track.score * (1 - squared[near] / REACH_PX**2))
     return scores

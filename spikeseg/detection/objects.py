@@ -56,13 +56,6 @@ class Labels(NamedTuple):
     pixel: np.ndarray
     number: np.ndarray
 
-    def at(self, pixel: np.ndarray) -> np.ndarray:
-        """Index + 1 of the object at flat indices (n,), 0 for none: int32 (n,)."""
-        if not len(self.pixel):
-            return np.zeros(len(pixel), np.int32)
-        near = np.minimum(np.searchsorted(self.pixel, pixel), len(self.pixel) - 1)
-        return np.where(self.pixel[near] == pixel, self.number[near], np.int32(0))
-
     def dense(self) -> np.ndarray:
         """int32 (H, W), 0 for none."""
         flat = np.zeros(self.size[0] * self.size[1], np.int32)
@@ -77,14 +70,14 @@ class Blobs(NamedTuple):
     labels: Labels
 
 
-def together(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def joined(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Objects of several slices, OBJECT_DTYPE, one after the other; and int64 (slices + 1,), where those of each begin, and the
-    end of the last. np.concatenate asks anew for each slice whether its fields fit."""
-    before = np.concatenate([[0], np.cumsum([len(objects) for objects in parts], dtype=np.int64)])
-    found = np.empty(before[-1], OBJECT_DTYPE)
-    for objects, start in zip(parts, before.tolist(), strict=False):
-        found[start : start + len(objects)] = objects
-    return found, before
+    end of the last. np.concatenate compares the fields of every slice anew, which takes longer than all else here."""
+    offsets = np.concatenate([[0], np.cumsum([len(objects) for objects in parts], dtype=np.int64)])
+    everything = np.empty(offsets[-1], OBJECT_DTYPE)
+    for objects, start in zip(parts, offsets.tolist(), strict=False):
+        everything[start : start + len(objects)] = objects
+    return everything, offsets
 
 
 class Slice(NamedTuple):
@@ -96,58 +89,54 @@ class Slice(NamedTuple):
     blobs: Blobs
 
 
-def find_in_slices(
-    saliency: np.ndarray, threshold: float, *, start_us: int, end_us: int, step_us: int, from_us: int | None = None
-) -> list[Slice]:
+class WindowTime(NamedTuple):
+    """The time of a window.
+
+    Attributes:
+        start_us, end_us: µs; where the recording ends within the window, its end is the recording's.
+        step_us: length of a step, µs.
+        from_us: what comes earlier is left out: where windows overlap, the end of the window before. None: nothing.
+    """
+
+    start_us: int
+    end_us: int
+    step_us: int
+    from_us: int | None = None
+
+    def slices(self, n_steps: int) -> list[slice]:
+        """The steps of the window's slices; n_steps: of the window, silent ones after the recording's end included."""
+        first = 0 if self.from_us is None else max(0, -(-(self.from_us - self.start_us) // self.step_us))
+        within = min(n_steps, -(-(self.end_us - self.start_us) // self.step_us))
+        return slices(within, self.step_us, min(first, within))
+
+    def of(self, steps: slice) -> tuple[int, int]:
+        """Start and end of some of its steps, µs."""
+        start, end = self.start_us + steps.start * self.step_us, self.start_us + steps.stop * self.step_us
+        return start, min(end, self.end_us)
+
+
+def objects_in_slices(index: np.ndarray, value: np.ndarray, shape: tuple[int, int, int], time: WindowTime) -> list[Slice]:
     """Objects of a window, slice by slice.
 
     Args:
-        saliency: (T, H, W), see `find_objects`.
-        threshold: > 0.
-        start_us, end_us: the window, µs; where the recording ends within it, its end is the recording's.
-        step_us: length of a step, µs.
-        from_us: what comes earlier is left out: where windows overlap, the end of the window before. None: nothing.
+        index: (n,), flat indices into (T, H, W) of the steps and pixels that reach the threshold, rising.
+        value: (n,), their saliency.
+        shape: (T, H, W).
+        time: of the window.
 
     Returns:
-        in order of time; none where nothing is left.
-
-    Raises:
-        ValueError: see `find_objects`.
+        in order of time; none where no step is left.
     """
-    if saliency.ndim != 3:
-        raise ValueError(f"saliency must be (T, H, W), not {saliency.shape}")
-    index = np.flatnonzero(saliency >= _checked(threshold))
-    value = saliency.reshape(-1)[index]
-    shape = (saliency.shape[0], saliency.shape[1], saliency.shape[2])
-    return lit_in_slices(index, value, shape, start_us=start_us, end_us=end_us, step_us=step_us, from_us=from_us)
-
-
-def lit_in_slices(
-    index: np.ndarray,
-    value: np.ndarray,
-    shape: tuple[int, int, int],
-    *,
-    start_us: int,
-    end_us: int,
-    step_us: int,
-    from_us: int | None = None,
-) -> list[Slice]:
-    """`find_in_slices` of a map that is 0 nearly everywhere: flat indices (n,) into (T, H, W) of what is lit, rising, and values.
-
-    The other arguments are those of `find_in_slices`."""
-    first = 0 if from_us is None else max(0, -(-(from_us - start_us) // step_us))
-    within = min(shape[0], -(-(end_us - start_us) // step_us))
     n_pixels = shape[1] * shape[2]
-    found = []
-    for steps in slices(within, step_us, min(first, within)):
+    parts = []
+    for steps in time.slices(shape[0]):
         low, high = np.searchsorted(index, [steps.start * n_pixels, steps.stop * n_pixels])
-        start, end = start_us + steps.start * step_us, start_us + steps.stop * step_us
         pixel, weight = index[low:high] % n_pixels, value[low:high].astype(np.float64)
         if steps.stop - steps.start > 1:
             pixel, of = np.unique(pixel, return_inverse=True)
             weight = np.asarray(np.bincount(of, weight, len(pixel)), np.float64)
-        found.append(Slice(steps, start, min(end, end_us), blobs_of(pixel, weight, (shape[1], shape[2]))))
-    return found
+        parts.append(Slice(steps, *time.of(steps), blobs_of(pixel, weight, (shape[1], shape[2]))))
+    return parts
 
 
 def slices(n_steps: int, step_us: int, first: int = 0) -> list[slice]:
@@ -190,17 +179,13 @@ def find_objects(
     if saliency.ndim not in (2, 3):
         raise ValueError(f"saliency must be (T, H, W) or (H, W), not {saliency.shape}")
     steps = saliency if saliency.ndim == 3 else saliency[None]
-    reached = steps >= _checked(threshold)
+    if not threshold > 0:
+        raise ValueError(f"threshold must be above 0, not {threshold}")
+    reached = steps >= threshold
     pixel = np.flatnonzero(reached.any(0))
     weight = np.where(reached, steps, 0).reshape(len(steps), -1)[:, pixel].sum(0, dtype=np.float64)
     size = (steps.shape[1], steps.shape[2])
     return blobs_of(pixel, weight, size, min_pixels=min_pixels, bridge_px=bridge_px, class_id=class_id)
-
-
-def _checked(threshold: float) -> float:
-    if not threshold > 0:
-        raise ValueError(f"threshold must be above 0, not {threshold}")
-    return threshold
 
 
 def blobs_of(
@@ -214,16 +199,16 @@ def blobs_of(
 ) -> Blobs:
     """`find_objects` of lit pixels alone: flat indices (n,) into a frame of `size` (H, W), rising, and their weights, float64."""
     least = max(min_pixels, 1)
-    found = find(pixel, weight, bridge_px + 1, least, class_id, _grid(*size), _KIND)
-    return Blobs(found[0], Labels(size, *found[1:]))
+    objects, labelled, number = find(pixel, weight, bridge_px + 1, least, class_id, _grid(*size), _KIND)
+    return Blobs(objects, Labels(size, labelled, number))
 
 
 def connected(rows: np.ndarray, columns: np.ndarray, size: tuple[int, int], bridge_px: int) -> np.ndarray:
     """The blob of each lit pixel (n,), int64 from 0, in the order of their first pixels; a pixel may come more than once."""
-    part = np.zeros(len(rows), np.int64)
+    blob = np.zeros(len(rows), np.int64)
     scratch = _grid(*size), np.zeros(len(rows), np.int64)
-    connect(rows.astype(np.int64), columns.astype(np.int64), bridge_px + 1, *scratch, part)
-    return part
+    connect(rows.astype(np.int64), columns.astype(np.int64), bridge_px + 1, *scratch, blob)
+    return blob
 
 
 def _grid(height: int, width: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Compiled loops over lit pixels: which hang together, and what each blob measures."""
+"""Compiled loops over the pixels that reach a threshold: which are connected, and what each blob measures."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ def _root(parent, i):
 
 @compiled()
 def connect(rows, columns, reach, grid, parent, part):
-    """Number the blobs of n lit pixels, in the order in which their first pixel comes; -> how many.
+    """Number the connected blobs of n pixels, in the order of their first pixels; -> how many.
 
     Args:
-        rows, columns: int64 (n,); a pixel may come more than once.
-        reach: pixels at most this far apart in x and in y hang together, 1 or more.
+        rows: int64 (n,); a pixel may come more than once.
+        columns: int64 (n,).
+        reach: pixels at most this far apart in x and in y are connected, 1 or more.
         grid: int64 (H, W) of -1; left so.
         parent: int64 (n,), scratch.
         part: int64 (n,), filled: the blob of each pixel.
@@ -72,12 +73,15 @@ def measure(part, n, rows, columns, weight):
 
 @compiled(allocates=True)
 def find(pixel, weight, reach, least, class_id, grid, kind):
-    """Blobs of lit pixels as objects.
+    """Blobs of pixels as objects.
 
     Args:
-        pixel, weight: int (n,), rising indices into the frame, and float64 (n,).
-        reach, grid: see `connect`.
+        pixel: int (n,), rising indices into the frame.
+        weight: float64 (n,), their saliency.
+        reach: see `connect`.
         least: blobs of fewer pixels are dropped.
+        class_id: given to every object.
+        grid: see `connect`.
         kind: any array of OBJECT_DTYPE.
 
     Returns:
@@ -93,14 +97,14 @@ def find(pixel, weight, reach, least, class_id, grid, kind):
     kept = kept[np.argsort(-sums[kept, 0], kind="mergesort")]
     objects, number = np.zeros(kept.size, kind.dtype), np.zeros(blobs, np.int32)
     for i in range(kept.size):
-        k, one = kept[i], objects[i]
-        one.x, one.y = sums[k, 2] / sums[k, 1], sums[k, 3] / sums[k, 1]
-        one.width, one.height = counts[k, 2] - counts[k, 1] + 1, counts[k, 4] - counts[k, 3] + 1
-        one.score, one.pixels, one.class_id = sums[k, 0], counts[k, 0], class_id
+        k, blob = kept[i], objects[i]
+        blob.x, blob.y = sums[k, 2] / sums[k, 1], sums[k, 3] / sums[k, 1]
+        blob.width, blob.height = counts[k, 2] - counts[k, 1] + 1, counts[k, 4] - counts[k, 3] + 1
+        blob.score, blob.pixels, blob.class_id = sums[k, 0], counts[k, 0], class_id
         number[k] = i + 1
-    lit, belongs, m = np.empty(n, np.int32), np.empty(n, np.int32), 0
+    labelled, belongs, m = np.empty(n, np.int32), np.empty(n, np.int32), 0
     for i in range(n):
         if number[part[i]]:
-            lit[m], belongs[m] = pixel[i], number[part[i]]
+            labelled[m], belongs[m] = pixel[i], number[part[i]]
             m += 1
-    return objects, lit[:m].copy(), belongs[:m].copy()
+    return objects, labelled[:m].copy(), belongs[:m].copy()

@@ -1,7 +1,7 @@
 """Windows of a recording that comes bit by bit, for `detect --follow`.
 
-The same network and the same tracker as `detect`, but nothing that looks ahead: hot pixels are told by what they did so far, and
-tracks by the last MEMORY_S seconds. Memory does not grow with the recording.
+The same network and the same tracker as `detect`, but nothing that looks ahead: hot pixels are those that fired too often so far,
+and tracks are those of the last MEMORY_S seconds. Memory does not grow with the recording.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ import numpy as np
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.models import SpikeSEG
-    from spikeseg.pipelines.stages.detect import Readout
     from spikeseg.tracking.scene import ObjectTrack
 
     from .objects import Slice
+    from .readout import Readout
 
 log = logging.getLogger(__name__)
 
 MEMORY_S = 10.0
-"""Tracks are those of so much time, s; a longer silence is passed over."""
+"""Length of the past that tracks are found in, s; a longer silence is passed over."""
 FORGET_S = 10.0
-"""The rate of a pixel is that of about so much time, s."""
+"""Time constant over which the rate of a pixel is estimated, s."""
 
 
 @dataclass(frozen=True)
 class FollowedWindow:
-    """A window when its time had passed.
+    """A window whose time has passed.
 
     Attributes:
         start_us, end_us: µs.
         events: in it, and how many of them passed the transforms.
-        objects: tracks that move differently from the stars and were seen since the window before; each with its lasting id.
+        objects: tracks that move differently from the stars and were detected since the window before; each with its lasting id.
         tracks: of the last MEMORY_S, stars included.
         star_field: common motion of the stars at its end, px/s.
         arrived: when the events that closed it had come, s of `time.monotonic`.
@@ -66,10 +66,10 @@ class FollowedWindow:
             "objects": [_object_row(number, track) for number, track in self.objects],
         }
 
-    def told(self, latency_ms: float) -> str:
+    def line(self, latency_ms: float) -> str:
         """One line for the screen."""
-        found = "  ".join(f"#{n} at ({t.states[-1][0]:.1f}, {t.states[-1][1]:.1f})" for n, t in self.objects)
-        return f"{self.end_us / 1e6:10.2f} s {self.events[0]:7d} events {latency_ms:6.0f} ms {self.tracks:4d} tracks  {found}"
+        objects = "  ".join(f"#{n} at ({t.states[-1][0]:.1f}, {t.states[-1][1]:.1f})" for n, t in self.objects)
+        return f"{self.end_us / 1e6:10.2f} s {self.events[0]:7d} events {latency_ms:6.0f} ms {self.tracks:4d} tracks  {objects}"
 
 
 def _object_row(number: int, track: ObjectTrack) -> dict[str, Any]:
@@ -91,12 +91,12 @@ class Follower:
         latencies_ms: of every window, from the arrival of what closed it to its line: 4 bytes each.
     """
 
-    def __init__(self, cfg: Config, model: SpikeSEG, reading: Readout, sensor_size: tuple[int, int]) -> None:
+    def __init__(self, cfg: Config, model: SpikeSEG, readout: Readout, sensor_size: tuple[int, int]) -> None:
         from spikeseg.data.frames.background import Background
         from spikeseg.data.recording import EVENT_DTYPE
         from spikeseg.data.windows import frame_spec
 
-        self.cfg, self.model, self.reading, self.sensor_size = cfg, model, reading, sensor_size
+        self.cfg, self.model, self.readout, self.sensor_size = cfg, model, readout, sensor_size
         self.spec = frame_spec(cfg.data)
         self.late, self.windows, self.silent, self.events = 0, 0, 0, 0
         self.latencies_ms = array("f")
@@ -150,7 +150,7 @@ class Follower:
         from spikeseg.data.frames.framing import frame
         from spikeseg.models.decoder import decode_sparse
 
-        from .objects import lit_in_slices
+        from .objects import WindowTime, objects_in_slices
 
         assert self._start is not None
         start, spec = self._start, self.spec
@@ -161,39 +161,36 @@ class Follower:
             frames = np.zeros((1, spec.n_timesteps, 2, *spec.size(self.sensor_size)), np.uint8)
         rates = self._background.update(frames)
         spikes = self.model.infer(frames, rates)
-        lit = decode_sparse(self.model.encoder, frames, spikes, self.reading.classes)[0]
-        bright = lit.value >= self.reading.threshold
-        parts = lit_in_slices(
-            lit.index[bright], lit.value[bright], lit.shape,
-            start_us=start, end_us=end, step_us=spec.timestep_us, from_us=self._passed,
-        )  # fmt: skip
+        saliency = decode_sparse(self.model.encoder, frames, spikes, self.readout.classes)[0]
+        bright = saliency.value >= self.readout.threshold
+        time = WindowTime(start, end, spec.timestep_us, self._passed)
+        parts = objects_in_slices(saliency.index[bright], saliency.value[bright], saliency.shape, time)
         for part in parts:
             self._slices.append((self._made, part))
             self._made += 1
         while self._slices and self._slices[0][1].end_us < end - MEMORY_S * 1e6:
             self._slices.popleft()
-        found = self._tracked(end - sum(part.end_us - part.start_us for part in parts))
+        star_field, tracks, objects = self._tracked(end - sum(part.end_us - part.start_us for part in parts))
         self._passed, self._start = end, start + spec.stride_us
         self._waiting = self._waiting[int(np.searchsorted(self._waiting["t"], self._start)) :].copy()
         self.windows += 1
-        field, tracks, objects = found
         self._ids_given |= {number for number, _ in objects}
-        return FollowedWindow(start, end, (len(inside), len(kept)), objects, tracks, field, arrived)
+        return FollowedWindow(start, end, (len(inside), len(kept)), objects, tracks, star_field, arrived)
 
     def _tracked(self, since_us: int) -> tuple[tuple[float, float], int, list[tuple[int, ObjectTrack]]]:
-        """Of what is remembered: the star field's velocity, the number of tracks, and the objects seen since then."""
+        """From the slices kept: the star field's velocity, the number of tracks, and the objects detected since `since_us`."""
         from spikeseg.tracking.scene import find_tracks
 
         from .tracked import in_sensor
 
         numbers, parts = [k for k, _ in self._slices], [part for _, part in self._slices]
         tracks = find_tracks(in_sensor(parts, self.spec.size(self.sensor_size), self.sensor_size), self.cfg.tracking)
-        hits = [[(numbers[k], int(j)) for k, j in zip(one.slices, one.detections, strict=True)] for one in tracks.tracks]
+        hits = [[(numbers[k], int(j)) for k, j in zip(track.slices, track.detections, strict=True)] for track in tracks.tracks]
         ids = self.ids.carry_over(hits)
         objects = [
-            (number, one)
-            for number, one in zip(ids, tracks.tracks, strict=True)
-            if one.score >= self.reading.object_threshold and one.t_us[-1] >= since_us
+            (number, track)
+            for number, track in zip(ids, tracks.tracks, strict=True)
+            if track.score >= self.readout.object_threshold and track.t_us[-1] >= since_us
         ]
         last = float(parts[-1].end_us) if parts else 0.0
         vx, vy = tracks.field.velocity(np.array([last]))[0].tolist()
@@ -220,7 +217,8 @@ class Follower:
 
 @dataclass
 class TrackIds:
-    """Lasting numbers for tracks that are found anew for every window: a track is that which shares most of its detections."""
+    """Lasting numbers for tracks, which are computed anew for every window: a track keeps the number with which it shares most
+    detections."""
 
     _owner: dict[tuple[int, int], int] = field(default_factory=dict)
     _last: int = 0

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spikeseg.core.sparse import SparseMap
 from spikeseg.data.windows import WindowedRecording
+from spikeseg.tracking.scene import ObjectTrack, Tracks
 
 from .event_scores import reach_us
-from .objects import find_objects
-from .schema import to_sensor
+from .objects import Slice, find_objects
+from .tables import to_sensor
 
-if TYPE_CHECKING:
-    from spikeseg.tracking.scene import ObjectTrack
 
-    from .objects import Slice
-    from .tracked import TrackedObjects
+@dataclass(frozen=True)
+class TrackedObjects:
+    """The objects of a recording.
+
+    Attributes:
+        slices: of every window, in frame pixels.
+        tracks: of all of them, in sensor pixels.
+        owners: of every slice, in order of time, the track's id of each object; 0 for none.
+        ids: int32 (n,), the track's id of every event that belongs to an object; 0 for none.
+    """
+
+    slices: Sequence[Sequence[Slice]]
+    tracks: Tracks
+    owners: Sequence[np.ndarray]
+    ids: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -27,24 +38,24 @@ class Response:
     """A detector's answer to one recording.
 
     Attributes:
-        scores: float64 (n,) >= 0, one per event; 0 for those that the detector did not get to see or did not react to.
+        scores: float64 (n,) >= 0, one per event; 0 for those that the detector did not see or did not react to.
         maps: one per window, of what lights up by step and pixel of the frame.
-        found: its tracked objects, where it tracks; the scores are then theirs.
+        tracked: its tracked objects, where it tracks; the scores are then theirs.
         saliency: float64 (n,), the maps' value at each event, where the scores are something else.
         slices: per window its objects in slices of time, where they are more than connected blobs of the maps.
-        places: per window float64 (m, 2), x, y of its objects in sensor pixels, where the detector lists them itself.
+        positions: per window float64 (m, 2), x, y of its objects in sensor pixels, where the detector lists them itself.
     """
 
     scores: np.ndarray
     maps: Sequence[SparseMap]
-    found: TrackedObjects | None = None
+    tracked: TrackedObjects | None = None
     saliency: np.ndarray | None = None
     slices: Sequence[Sequence[Slice]] | None = None
-    places: Sequence[np.ndarray] | None = None
+    positions: Sequence[np.ndarray] | None = None
 
     def tracks_above(self, threshold: float) -> list[ObjectTrack] | None:
         """The tracks whose score reaches the threshold; None without tracking."""
-        return None if self.found is None else [track for track in self.found.tracks.tracks if track.score >= threshold]
+        return None if self.tracked is None else [track for track in self.tracked.tracks.tracks if track.score >= threshold]
 
     def paths_at(self, times_us: np.ndarray, threshold: float) -> Iterator[np.ndarray] | None:
         """Of each of these tracks, where it is at times (n,), µs: float64 (n, 2), x, y in sensor pixels, nan where it is not."""
@@ -53,7 +64,7 @@ class Response:
 
     def object_maps(self, threshold: float) -> Iterator[np.ndarray] | None:
         """Per window float32 (T, H, W), the maps with nothing left but the pixels of these tracks' objects."""
-        return None if self.found is None else self._object_maps(self.found, threshold)
+        return None if self.tracked is None else self._object_maps(self.tracked, threshold)
 
     def _object_maps(self, objects: TrackedObjects, threshold: float) -> Iterator[np.ndarray]:
         is_object = np.array([False, *(track.score >= threshold for track in objects.tracks.tracks)])  # by id
@@ -68,8 +79,8 @@ class Response:
     def window_objects(self, recording: WindowedRecording, window: int, threshold: float) -> np.ndarray:
         """float64 (m, 2), x, y in sensor pixels of the objects of a window, tracks aside: those that the detector lists, or the
         blobs of pixels that reach the threshold."""
-        if self.places is not None:
-            return self.places[window]
+        if self.positions is not None:
+            return self.positions[window]
         blobs = find_objects(self.maps[window].dense(), threshold).objects
         scales = zip("xy", recording.sensor_size, recording.shape[:0:-1], strict=True)
         return np.stack([to_sensor(blobs[axis], pixels / size) for axis, pixels, size in scales], 1)
@@ -91,8 +102,8 @@ def from_maps(view: WindowedRecording, maps: Sequence[SparseMap]) -> Response:
     """The response of a detector that lights up pixels: an event's score is the value at its step and pixel, the highest
     where windows overlap."""
     scores, dense = np.zeros(len(view.events)), np.zeros(int(np.prod(view.shape)), np.float32)
-    for start, lit in zip(view.start_us.tolist(), maps, strict=True):
-        dense[lit.index] = lit.value
+    for start, saliency in zip(view.start_us.tolist(), maps, strict=True):
+        dense[saliency.index] = saliency.value
         view.look_up(start, dense, view.kept, scores)
-        dense[lit.index] = 0.0
+        dense[saliency.index] = 0.0
     return Response(scores, maps)

@@ -1,4 +1,4 @@
-"""The schema of what `detect` writes: pure functions from objects, tracks and scores to rows; no files here.
+"""The layout of what `detect` writes, and of the tables that `Detections` holds; no files here.
 
 Positions and sizes are in sensor pixels (0-based, the centre of the top left pixel is (0, 0), y points down), times in µs on the
 recording's own clock, velocities in px/s. docs/output-files.md tells users the same.
@@ -10,16 +10,21 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
-from spikeseg.tracking.scene import ObjectTrack, Tracks
-
-from .objects import together
-
 DETECTIONS_VERSION = 2
 """Of all three files. It rises when a field changes its meaning, its unit or its name, or goes; not when one is added."""
+
+DETECTIONS, TRACKS = "detections.json", "tracks.csv"
+"""Names of the files of all recordings."""
+
+
+def events_file(recording: str) -> str:
+    """Name of the file of a recording's events."""
+    return f"{recording}.events.npz"
+
 
 UNITS = {
     "t_start_us, t_end_us": "us",
@@ -30,26 +35,86 @@ UNITS = {
 }
 """What detections.json says of itself."""
 
-EVENT_COLUMNS = {"t": "<i8", "x": "<i2", "y": "<i2", "p": "?", "score": "<f4", "object_id": "<i4", "object_score": "<f4"}
-"""Arrays of <recording>.events.npz and their dtypes, each (n,), one entry per event that passed the checks, in order.
 
-t: µs, never falling. x, y: px. p: True for ON. score: the saliency at the event's step and pixel (where windows overlap, the
-largest), 0 where the network saw nothing or a transform dropped the event. object_id: the track_id of the object that the event
-belongs to, 0 for none. object_score: how surely the event belongs to something that moves differently from the stars, 0 to 1.
-"""
+class Column(NamedTuple):
+    """A column of a table: its dtype as numpy spells it, its unit as astropy does ("" for none), and what it holds."""
+
+    dtype: str
+    unit: str
+    meaning: str
+
+
+OBJECT_COLUMNS = {
+    "recording": Column("U", "", "name of the recording"),
+    "window_start_us": Column("<i8", "us", "start of the network's window"),
+    "window_end_us": Column("<i8", "us", "end of the window, not part of it"),
+    "t_start_us": Column("<i8", "us", "start of the slice of time in which the object was detected"),
+    "t_end_us": Column("<i8", "us", "end of the slice, not part of it"),
+    "x": Column("<f8", "pix", "centroid, pixels weighted by the root of their saliency"),
+    "y": Column("<f8", "pix", "centroid, pixels weighted by the root of their saliency"),
+    "width": Column("<f8", "pix", "of the bounding box"),
+    "height": Column("<f8", "pix", "of the bounding box"),
+    "class_id": Column("<i4", "", "the network's class, from 0"),
+    "score": Column("<f8", "", "sum of the saliency over pixels and steps, above 0"),
+    "track_id": Column("<i4", "", "of its track, from 1; 0 where too few slices in a row showed it"),
+}
+"""Objects, one row per object and slice, in the order of detections.json."""
+
+TRACK_COLUMNS = {
+    "recording": Column("U", "", "name of the recording"),
+    "track_id": Column("<i4", "", "from 1, in the order of the first detections, unique in its recording"),
+    "t_us": Column("<i8", "us", "middle of the detection's slice"),
+    "x": Column("<f8", "pix", "smoothed position"),
+    "y": Column("<f8", "pix", "smoothed position"),
+    "vx": Column("<f8", "pix / s", "smoothed velocity"),
+    "vy": Column("<f8", "pix / s", "smoothed velocity"),
+    "vx_rel": Column("<f8", "pix / s", "smoothed velocity less that of the star field"),
+    "vy_rel": Column("<f8", "pix / s", "smoothed velocity less that of the star field"),
+    "width": Column("<f8", "pix", "of the detection's bounding box"),
+    "height": Column("<f8", "pix", "of the detection's bounding box"),
+    "score": Column("<f8", "", "the detection's, see objects"),
+    "object_score": Column("<f8", "", "how surely the track moves differently from the stars, 0 to 1"),
+}
+"""Tracks, stars included, one row per detection, by track, then time: the columns of tracks.csv."""
+
+EVENT_COLUMNS = {
+    "t": Column("<i8", "us", "time, never falling"),
+    "x": Column("<i2", "pix", "pixel"),
+    "y": Column("<i2", "pix", "pixel"),
+    "p": Column("?", "", "True for ON"),
+    "score": Column("<f4", "", "saliency at the event's step and pixel, the highest where windows overlap; 0 if not seen"),
+    "object_id": Column("<i4", "", "track_id of the object that the event belongs to, 0 for none"),
+    "object_score": Column("<f4", "", "how surely it belongs to something that moves differently from the stars, 0 to 1"),
+}
+"""Events that passed the checks, in order: the arrays of <recording>.events.npz."""
+
+TABLES = {"objects": OBJECT_COLUMNS, "tracks": TRACK_COLUMNS, "events": EVENT_COLUMNS}
+
+WINDOW_DTYPE = np.dtype([("t_start_us", "<i8"), ("t_end_us", "<i8")])
+"""A window of the network, µs; its end is not part of it."""
+
+STORED_FIELDS = ("t", "x", "y", "p")
+"""Arrays of <recording>.events.npz that the recording itself holds."""
+
+
+def table_dtype(columns: Mapping[str, Column], recording: str = "") -> np.dtype:
+    """The dtype of a table.
+
+    Args:
+        columns: one of TABLES.
+        recording: the longest name that the column "recording" has to hold.
+    """
+    text = f"<U{max(len(recording), 1)}"
+    return np.dtype([(name, text if column.dtype == "U" else column.dtype) for name, column in columns.items()])
+
+
+def units_of(table: str) -> dict[str, str]:
+    """Field -> unit as astropy spells it ("us", "pix", "pix / s", "" for none), of a table of TABLES."""
+    return {name: column.unit for name, column in TABLES[table].items()}
 
 
 class Detection(TypedDict):
-    """One object of one slice of time.
-
-    Attributes:
-        t_start_us, t_end_us: the slice, µs; its end is not part of it.
-        x, y: centroid, pixels weighted by the root of their saliency, px.
-        width, height: of the bounding box, px.
-        class_id: the network's class, from 0.
-        score: sum of its saliency over pixels and steps, above 0, no unit.
-        track_id: of its track in tracks.csv, from 1; 0 where too few slices in a row showed it.
-    """
+    """One object of one slice of time; see OBJECT_COLUMNS."""
 
     t_start_us: int
     t_end_us: int
@@ -100,7 +165,7 @@ class RecordingDetections(TypedDict):
     windows: list[WindowDetections]
 
 
-class Detections(TypedDict):
+class DetectionsDocument(TypedDict):
     """detections.json.
 
     Attributes:
@@ -114,46 +179,30 @@ class Detections(TypedDict):
     recordings: list[RecordingDetections]
 
 
-class TrackRow(NamedTuple):
-    """A row of tracks.csv: a track at one of its detections.
+def window_detections(windows: np.ndarray, objects: np.ndarray) -> list[WindowDetections]:
+    """The windows of a recording with their objects.
 
-    Attributes:
-        recording: its name in detections.json.
-        track_id: from 1, in the order of the first detections, unique in its recording.
-        t_us: middle of the detection's slice, µs.
-        x, y: smoothed position, px.
-        vx, vy: smoothed velocity, px/s.
-        vx_rel, vy_rel: smoothed velocity less that of the star field, px/s.
-        width, height: of the detection's bounding box, px.
-        score: the detection's, no unit.
-        object_score: how surely the track moves differently from the stars, 0 to 1.
+    Args:
+        windows: WINDOW_DTYPE (N,), in order of time.
+        objects: of OBJECT_COLUMNS (n,), in order of their windows.
     """
-
-    recording: str
-    track_id: int
-    t_us: int
-    x: float
-    y: float
-    vx: float
-    vy: float
-    vx_rel: float
-    vy_rel: float
-    width: float
-    height: float
-    score: float
-    object_score: float
+    fields = list(Detection.__annotations__)
+    rows = [dict(zip(fields, values, strict=True)) for values in objects[fields].tolist()]
+    ends = np.searchsorted(objects["window_start_us"], windows["t_start_us"], side="right").tolist()
+    entries: list[WindowDetections] = []
+    first = 0
+    for (start, end), last in zip(windows.tolist(), ends, strict=True):
+        entries.append({"t_start_us": start, "t_end_us": end, "objects": rows[first:last]})  # type: ignore[typeddict-item]
+        first = last
+    return entries
 
 
-TRACK_COLUMNS = TrackRow._fields
-"""Columns of tracks.csv."""
-
-
-def detections_document(recordings: Sequence[RecordingDetections]) -> Detections:
+def detections_document(recordings: Sequence[RecordingDetections]) -> DetectionsDocument:
     """What detections.json holds."""
     return {"version": DETECTIONS_VERSION, "units": dict(UNITS), "recordings": list(recordings)}
 
 
-def detections_text(document: Detections) -> str:
+def detections_text(document: DetectionsDocument) -> str:
     """The text of detections.json: a line per window, since a night holds thousands."""
 
     def lines(parts: Iterable[str]) -> str:
@@ -162,129 +211,26 @@ def detections_text(document: Detections) -> str:
     def text(value: object) -> str:
         return json.dumps(value, allow_nan=False)
 
-    def recording(one: RecordingDetections) -> str:
-        head = ",\n".join(f"{text(name)}: {text(value)}" for name, value in one.items() if name != "windows")
-        return f'{{{head},\n"windows": {lines(map(text, one["windows"]))}}}'
+    def recording_text(recording: RecordingDetections) -> str:
+        head = ",\n".join(f"{text(name)}: {text(value)}" for name, value in recording.items() if name != "windows")
+        return f'{{{head},\n"windows": {lines(map(text, recording["windows"]))}}}'
 
     head = ",\n".join(f"{text(name)}: {text(value)}" for name, value in document.items() if name != "recordings")
-    return f'{{{head},\n"recordings": {lines(map(recording, document["recordings"]))}}}\n'
+    return f'{{{head},\n"recordings": {lines(map(recording_text, document["recordings"]))}}}\n'
 
 
-def recording_detections(
-    name: str,
-    sensor_size: tuple[int, int],
-    thresholds: tuple[float, float],
-    windows: Sequence[tuple[int, int, Sequence[Detection]]],
-    tracks: Tracks,
-) -> RecordingDetections:
-    """The part of detections.json on one recording.
-
-    Args:
-        name: of the recording.
-        sensor_size: (width, height), px.
-        thresholds: the saliency from which a pixel counts as lit; the score from which a track is an object.
-        windows: of each its start and end in µs, and its objects.
-        tracks: in sensor pixels.
-    """
-    return {
-        "name": name,
-        "sensor_size": [int(side) for side in sensor_size],
-        "threshold": float(thresholds[0]),
-        "object_threshold": float(thresholds[1]),
-        "tracks": len(tracks.tracks),
-        "objects": [track.id for track in tracks.tracks if track.score >= thresholds[1]],
-        "star_field": [float(v) for v in tracks.field.mean],
-        "windows": [
-            {"t_start_us": int(start), "t_end_us": int(end), "objects": list(objects)} for start, end, objects in windows
-        ],
-    }
-
-
-def detection_rows(
-    objects: np.ndarray, ids: np.ndarray, start_us: int, end_us: int, scale: tuple[float, float]
-) -> list[Detection]:
-    """The objects of one slice.
-
-    Args:
-        objects: OBJECT_DTYPE (n,), in frame pixels.
-        ids: (n,), the track_id of each, 0 for none.
-        start_us, end_us: the slice, µs.
-        scale: sensor pixels per frame pixel, (x, y).
-
-    Raises:
-        ValueError: more or fewer ids than objects.
-    """
-    columns = (
-        to_sensor(objects["x"], scale[0]),
-        to_sensor(objects["y"], scale[1]),
-        objects["width"] * scale[0],
-        objects["height"] * scale[1],
-        objects["class_id"],
-        objects["score"],
-        np.asarray(ids),
-    )
-    return [
-        {
-            "t_start_us": int(start_us),
-            "t_end_us": int(end_us),
-            "x": x,
-            "y": y,
-            "width": width,
-            "height": height,
-            "class_id": class_id,
-            "score": score,
-            "track_id": track_id,
-        }
-        for x, y, width, height, class_id, score, track_id in zip(*(column.tolist() for column in columns), strict=True)
-    ]
-
-
-def to_sensor(position: np.ndarray, scale: float) -> np.ndarray:
-    """Positions in sensor pixels, from those in frame pixels; a pixel's centre is a whole number in both."""
-    return (position + 0.5) * scale - 0.5
-
-
-def track_rows(
-    recording: str, tracks: Sequence[ObjectTrack], objects: Sequence[np.ndarray], scale: tuple[float, float]
-) -> list[tuple[Any, ...]]:
-    """Rows of tracks.csv on one recording, each a TrackRow, by track, then time.
-
-    Args:
-        recording: its name.
-        tracks: in sensor pixels.
-        objects: OBJECT_DTYPE of every slice that was tracked, in frame pixels.
-        scale: sensor pixels per frame pixel, (x, y).
-    """
-    rows: list[tuple[Any, ...]] = []
-    found, before = together(objects)
-    for track in tracks:
-        own = found[before[track.slices] + track.detections]
-        columns = {
-            "t_us": np.rint(track.t_us).astype(np.int64),
-            **dict(zip(("x", "y", "vx", "vy"), track.states.T, strict=True)),
-            **dict(zip(("vx_rel", "vy_rel"), track.relative.T, strict=True)),
-            "width": own["width"] * scale[0],
-            "height": own["height"] * scale[1],
-            "score": own["score"],
-        }
-        for values in zip(*(column.tolist() for column in columns.values()), strict=True):
-            rows.append(TrackRow._make((recording, track.id, *values, track.score)))
-    return rows
-
-
-def tracks_text(rows: Iterable[tuple[Any, ...]]) -> str:
-    """The text of tracks.csv; rows: each a TrackRow."""
+def tracks_text(tables: Iterable[np.ndarray]) -> str:
+    """The text of tracks.csv; tables: of TRACK_COLUMNS, one per recording."""
     lines = [",".join(TRACK_COLUMNS)]
-    names: dict[str, str] = {}
-    for name, *values in rows:
-        if name not in names:
-            names[name] = _cell(name)
-        lines.append(names[name] + _VALUES % tuple(values))
+    for table in tables:
+        if len(table):
+            name = _cell(str(table["recording"][0]))
+            lines += [name + _VALUES % values[1:] for values in table.tolist()]
     return "\n".join(lines) + "\n"
 
 
 _VALUES = 2 * ",%d" + 10 * ",%.4f"
-"""All of a TrackRow but the name."""
+"""All of a row of tracks.csv but the name."""
 
 
 def _cell(text: str) -> str:
@@ -292,27 +238,3 @@ def _cell(text: str) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow([text])
     return line.getvalue()
-
-
-def event_columns(
-    events: np.ndarray, scores: np.ndarray, object_ids: np.ndarray, object_scores: np.ndarray
-) -> dict[str, np.ndarray]:
-    """The arrays of <recording>.events.npz, named and typed as EVENT_COLUMNS says.
-
-    Args:
-        events: structured array with fields t, x, y, p (n,).
-        scores: (n,), saliency.
-        object_ids: (n,), whole numbers; 0 for none.
-        object_scores: (n,), 0 to 1.
-
-    Raises:
-        ValueError: arrays of different lengths.
-    """
-    lengths = [len(events), len(scores), len(object_ids), len(object_scores)]
-    if len(set(lengths)) > 1:
-        raise ValueError(
-            f"{lengths[0]} events, {lengths[1]} scores, {lengths[2]} object ids, {lengths[3]} object scores: must be equally many"
-        )
-    columns: dict[str, Any] = {name: events[name] for name in ("t", "x", "y", "p")}
-    columns |= {"score": scores, "object_id": object_ids, "object_score": object_scores}
-    return {name: np.ascontiguousarray(columns[name], dtype) for name, dtype in EVENT_COLUMNS.items()}

@@ -1,11 +1,11 @@
-"""Objects of a slice of time: groups of instances [Kirkland et al. 2022], as `objects.find_in_slices` gives connected blobs."""
+"""Objects of a slice of time: groups of instances [Kirkland et al. 2022], as `objects_in_slices` gives connected blobs."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .hulk import Instances
-from .objects import BRIDGE_PX, MIN_PIXELS, OBJECT_DTYPE, Blobs, Labels, Slice, connected, slices
+from .objects import BRIDGE_PX, MIN_PIXELS, OBJECT_DTYPE, Blobs, Labels, Slice, WindowTime, connected
 
 
 def groups_in_slices(
@@ -13,11 +13,8 @@ def groups_in_slices(
     group: np.ndarray,
     saliency: np.ndarray,
     threshold: float,
+    time: WindowTime,
     *,
-    start_us: int,
-    end_us: int,
-    step_us: int,
-    from_us: int | None = None,
     min_pixels: int = MIN_PIXELS,
     pieces: bool = True,
 ) -> list[Slice]:
@@ -36,7 +33,7 @@ def groups_in_slices(
             instance an object of its own. -1: of none.
         saliency: (T, H, W), what the decoder makes of all of them, >= 0.
         threshold: > 0.
-        start_us, end_us, step_us, from_us: see `objects.find_in_slices`.
+        time: of the window.
         min_pixels: objects of fewer lit pixels in a slice are dropped from it.
         pieces: see above; pixels hang together as in `objects.find_objects`.
 
@@ -52,9 +49,7 @@ def groups_in_slices(
     steps, height, width = instances.size
     if saliency.shape != instances.size:
         raise ValueError(f"saliency {saliency.shape}, must be {instances.size}")
-    first = 0 if from_us is None else max(0, -(-(from_us - start_us) // step_us))
-    within = min(steps, -(-(end_us - start_us) // step_us))
-    parts = slices(within, step_us, min(first, within))
+    parts = time.slices(steps)
     n, n_pixels = int(group.max(initial=-1)) + 1, height * width
 
     part_of = np.full(steps, -1, np.int32)
@@ -79,8 +74,7 @@ def groups_in_slices(
             both, of = np.unique(of.astype(np.int64) * (piece.max() + 1) + piece, return_inverse=True)
             own = classes[both // (piece.max() + 1)]
         blobs = _blobs(of, at, weight[inside], (height, width), own, min_pixels)
-        start, end = start_us + part.start * step_us, start_us + part.stop * step_us
-        found.append(Slice(part, start, min(end, end_us), blobs))
+        found.append(Slice(part, *time.of(part), blobs))
     return found
 
 

@@ -1,58 +1,71 @@
-"""From a map of saliency to tracked objects: what `detect` writes and `evaluate` scores, by the same code."""
+"""From maps of saliency to tracked objects: what `detect` writes and `evaluate` scores, by the same code."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikeseg.core.sparse import SparseFrames, SparseMap
+from spikeseg.core.sparse import SparseMap
 from spikeseg.data.windows import WindowedRecording
-from spikeseg.detection.response import Response, from_maps
 from spikeseg.tracking.scene import Slices, Tracks, find_tracks
 
 from .event_scores import event_scores
-from .objects import Slice, lit_in_slices, together
-from .schema import to_sensor
+from .network import DecodedWindow
+from .objects import Slice, WindowTime, joined, objects_in_slices
+from .response import Response, TrackedObjects, from_maps
+from .tables import Scale, to_sensor
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import TrackingConfig
     from spikeseg.models import SpikeSEG
-    from spikeseg.ops.types import PooledSpikes
 
 
-@dataclass(frozen=True)
-class TrackedObjects:
-    """The objects of a recording.
-
-    Attributes:
-        slices: of every window, in frame pixels.
-        tracks: of all of them, in sensor pixels.
-        owners: of every slice, in order of time, the track's id of each object; 0 for none.
-        ids: int32 (n,), of every event; see `event_ids`.
-    """
-
-    slices: Sequence[Sequence[Slice]]
-    tracks: Tracks
-    owners: Sequence[np.ndarray]
-    ids: np.ndarray
+def window_time(view: WindowedRecording, k: int) -> WindowTime:
+    """The time of window k; what it shares with the window before belongs to that one."""
+    before = int(view.end_us[k - 1]) if k else None
+    return WindowTime(int(view.start_us[k]), int(view.end_us[k]), view.spec.timestep_us, before)
 
 
 def slices_of(view: WindowedRecording, maps: Iterator[SparseMap] | Sequence[SparseMap], threshold: float) -> list[list[Slice]]:
     """Connected blobs of what reaches the threshold, slice by slice, of every window; time that two windows share belongs to the
     earlier one."""
-    found = []
-    for k, lit in enumerate(maps):
-        start, end = int(view.start_us[k]), int(view.end_us[k])
-        seen_us = int(view.end_us[k - 1]) if k else None
-        bright = lit.value >= threshold
-        index, value = lit.index[bright], lit.value[bright]
-        step_us = view.spec.timestep_us
-        found.append(lit_in_slices(index, value, lit.shape, start_us=start, end_us=end, step_us=step_us, from_us=seen_us))
-    return found
+    slices = []
+    for k, saliency in enumerate(maps):
+        bright = saliency.value >= threshold
+        index, value = saliency.index[bright], saliency.value[bright]
+        slices.append(objects_in_slices(index, value, saliency.shape, window_time(view, k)))
+    return slices
+
+
+def unravelled_slices(
+    view: WindowedRecording,
+    k: int,
+    network: SpikeSEG,
+    window: DecodedWindow,
+    threshold: float,
+    classes: Sequence[int] | None,
+    settings: TrackingConfig,
+) -> list[Slice]:
+    """Objects of window k by HULK and SMASH [Kirkland et al. 2022], slice by slice as `slices_of` gives them.
+
+    Args:
+        view: what the network saw.
+        k: number of the window.
+        network: that the window went through.
+        window: what it made of it; its first map holds the saliency of `classes`.
+        threshold: the saliency from which a pixel belongs to an object.
+        classes: those that count; None: all.
+        settings: smash, smash_threshold.
+    """
+    from . import hulk, smash
+    from .smash_objects import groups_in_slices
+
+    instances = hulk.instances(network.encoder, window.frames, window.spikes, classes)
+    group = smash.group(instances, settings.smash_threshold) if settings.smash else np.arange(len(instances))
+    return groups_in_slices(instances, group, window.maps[0].dense(), threshold, window_time(view, k))
 
 
 def track(
@@ -63,56 +76,20 @@ def track(
     flat = [part for window in slices for part in window]
     detections = in_sensor(flat, (height, width), view.sensor_size)
     tracks = find_tracks(detections, settings)
-    before = np.cumsum([0, *map(len, detections.positions)])
-    owner = np.zeros(before[-1], np.int32)
-    for one in tracks.tracks:
-        owner[before[one.slices] + one.detections] = one.id
-    return tracks, [owner[a:b] for a, b in itertools.pairwise(before.tolist())]
+    offsets = np.cumsum([0, *map(len, detections.positions)])
+    owner = np.zeros(offsets[-1], np.int32)
+    for known in tracks.tracks:
+        owner[offsets[known.slices] + known.detections] = known.id
+    return tracks, [owner[a:b] for a, b in itertools.pairwise(offsets.tolist())]
 
 
 def in_sensor(parts: Sequence[Slice], size: tuple[int, int], sensor_size: tuple[int, int]) -> Slices:
     """Detections in sensor pixels, for the tracker. size: (height, width) of the frames; sensor_size: (width, height)."""
-    scale = (sensor_size[0] / size[1], sensor_size[1] / size[0])
-    objects, before = together([part.blobs.objects for part in parts])
-    positions = np.stack([to_sensor(objects[name], by) for name, by in zip("xy", scale, strict=True)], 1)
+    scale = Scale.of(sensor_size, size)
+    objects, offsets = joined([part.blobs.objects for part in parts])
+    positions = np.stack([to_sensor(objects["x"], scale.x), to_sensor(objects["y"], scale.y)], 1)
     times = [(part.start_us + part.end_us) / 2 for part in parts]
-    return Slices(times, [positions[a:b] for a, b in itertools.pairwise(before.tolist())])
-
-
-def unravelled(
-    view: WindowedRecording,
-    k: int,
-    network: SpikeSEG,
-    frames: SparseFrames,
-    spikes: Mapping[str, PooledSpikes],
-    lit: np.ndarray,
-    reading: tuple[float, Sequence[int] | None],
-    settings: TrackingConfig,
-) -> list[Slice]:
-    """Objects of window k by HULK and SMASH [Kirkland et al. 2022], slice by slice as `slices_of` gives them.
-
-    Args:
-        view: what the network saw.
-        network, frames, spikes: that found these spikes in these frames of one sample.
-        lit: (T, H, W), their saliency.
-        reading: the saliency from which a pixel counts as lit, and the classes that count (None: all).
-        settings: smash, smash_threshold.
-    """
-    from . import hulk, smash
-    from .smash_objects import groups_in_slices
-
-    instances = hulk.instances(network.encoder, frames, spikes, reading[1])
-    group = smash.group(instances, settings.smash_threshold) if settings.smash else np.arange(len(instances))
-    return groups_in_slices(
-        instances,
-        group,
-        lit,
-        reading[0],
-        start_us=int(view.start_us[k]),
-        end_us=int(view.end_us[k]),
-        step_us=view.spec.timestep_us,
-        from_us=int(view.end_us[k - 1]) if k else None,
-    )
+    return Slices(times, [positions[a:b] for a, b in itertools.pairwise(offsets.tolist())])
 
 
 def answer(
@@ -122,14 +99,21 @@ def answer(
     settings: TrackingConfig,
     slices: Sequence[Sequence[Slice]] | None = None,
 ) -> Response:
-    """The response of a detector whose lit pixels are tracked: an event's score comes from its track, see `event_scores`. Objects
-    are those of `slices`, or else connected blobs."""
-    lit = from_maps(view, maps)
+    """The response of a detector whose objects are tracked: an event's score comes from its track, see `event_scores`.
+
+    Args:
+        view: what the detector saw.
+        maps: its saliency, one per window.
+        threshold: the saliency from which a pixel belongs to an object.
+        settings: of the tracker.
+        slices: of every window its objects; None: the connected blobs of the maps.
+    """
+    saliency = from_maps(view, maps).scores
     slices = slices_of(view, maps, threshold) if slices is None else slices
     tracks, owners = track(view, slices, settings)
-    ids = event_ids(view, lit.scores >= threshold, slices, owners)
-    scores = event_scores(view.events, tracks.tracks, lit.scores, ids)
-    return Response(scores, maps, TrackedObjects(slices, tracks, owners, ids), lit.scores)
+    ids = event_ids(view, saliency >= threshold, slices, owners)
+    scores = event_scores(view.events, tracks.tracks, saliency, ids)
+    return Response(scores, maps, TrackedObjects(slices, tracks, owners, ids), saliency)
 
 
 def event_ids(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spikeseg.metrics.event import EventScores, calibrate, event_scores
 
@@ -12,6 +12,7 @@ from .detectors import Detector
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config, EvaluationConfig
+    from spikeseg.detection.readout import Readout
     from spikeseg.metrics.mode import LabelledRecording
     from spikeseg.models import SpikeSEG
 
@@ -19,13 +20,13 @@ Calibration = Callable[[Sequence[Detector]], dict[str, float]]
 """The threshold of each detector, by name, see `thresholds_of`."""
 
 
-def compared(model: SpikeSEG, cfg: Config, readout: Any, calibration: Calibration) -> tuple[list[Detector], dict[str, float]]:
+def compared(model: SpikeSEG, cfg: Config, readout: Readout, calibration: Calibration) -> tuple[list[Detector], dict[str, float]]:
     """A network and what it is compared with: raw events, filters, classical detectors, the same network untrained.
 
     Args:
         model: the trained network, on any device.
         cfg: its configuration.
-        readout: how it is read, a `spikeseg.detection.readout.Readout`.
+        readout: how it is read.
         calibration: gives the thresholds of detectors that have none of their own.
 
     Returns:

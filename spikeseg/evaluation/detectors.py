@@ -7,23 +7,19 @@ Each turns a `WindowedRecording` into a `Response`; none sees a label.
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikeseg.core.sparse import ANY_RESPONSE, SparseFrames, SparseMap
-from spikeseg.data.windows import AT_ONCE, WindowedRecording, Windows
+from spikeseg.core.sparse import ANY_RESPONSE
+from spikeseg.data.windows import WindowedRecording
 from spikeseg.detection.response import Response, from_maps, from_scores
 
 if TYPE_CHECKING:
-    import torch
-
-    from spikeseg.config.sections import Config, EvaluationConfig, TrackingConfig
+    from spikeseg.config.sections import EvaluationConfig, TrackingConfig
     from spikeseg.models import SpikeSEG
-    from spikeseg.ops.types import PooledSpikes
 
 PASSED = 0.5
 """Threshold of a detector whose scores are 0 or 1."""
@@ -90,7 +86,7 @@ def classical() -> list[Detector]:
                 detections = find(of_frames.accumulate(events, recording.sensor_size))
                 scores[index] = np.maximum(scores[index], detections.strength[events["y"], events["x"]])
                 positions.append(np.stack([detections.objects["x"], detections.objects["y"]], 1))
-            return Response(scores, from_scores(recording, scores).maps, places=positions)
+            return Response(scores, from_scores(recording, scores).maps, positions=positions)
 
         return respond
 
@@ -134,52 +130,15 @@ def network(
     """
 
     def respond(recording: WindowedRecording) -> Response:
-        from spikeseg.detection.tracked import unravelled
+        from spikeseg.detection.network import decoded
+        from spikeseg.detection.tracked import unravelled_slices
 
         maps, slices = [], []
-        for k, (frames, spikes, (saliency,)) in enumerate(decoded(model, recording.windows(), [classes])):
-            maps.append(saliency)
+        for k, window in enumerate(decoded(model, recording.windows(), [classes])):
+            maps.append(window.maps[0])
             if hulk is not None and hulk.hulk:
-                read = (pixel_threshold, classes)
-                slices.append(unravelled(recording, k, model, frames, spikes, saliency.dense(), read, hulk))
+                slices.append(unravelled_slices(recording, k, model, window, pixel_threshold, classes, hulk))
         response = from_maps(recording, maps)
         return dataclasses.replace(response, slices=slices) if slices else response
 
     return Detector(name, title, respond, is_network=True)
-
-
-def decoded(
-    model: SpikeSEG, windows: Windows, readouts: Sequence[Sequence[int] | None]
-) -> Iterator[tuple[SparseFrames, dict[str, PooledSpikes], list[SparseMap]]]:
-    """Windows as the network sees them, AT_ONCE encoded and traced together: which changes no result.
-
-    Args:
-        model: on any device.
-        windows: see `WindowedRecording.windows`.
-        readouts: the classes whose spikes are traced back; None: all.
-
-    Yields:
-        frames of a window; its spikes, as `Encoder.infer` gives those of one sample; its saliency, once per readout.
-    """
-    from spikeseg.models.decoder import decode_sparse
-
-    while part := list(itertools.islice(windows, AT_ONCE)):
-        frames = SparseFrames.joined([window_frames for _, window_frames, _ in part])
-        rates = np.stack([window_rates for _, _, window_rates in part])
-        spikes = model.infer(frames, rates)
-        saliency = [decode_sparse(model.encoder, frames, spikes, classes) for classes in readouts]
-        for n, (_, own, _) in enumerate(part):
-            yield own, {level: pooled.part(n, n + 1) for level, pooled in spikes.items()}, [maps[n] for maps in saliency]
-
-
-def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:
-    """The network of a checkpoint, as the configuration runs it, on a device.
-
-    Raises InputError when the file is no checkpoint or its tensors have another shape than the configuration asks for."""
-    from spikeseg.learning import checkpoint
-
-    saved, _ = checkpoint.load(path)
-    model = checkpoint.build(cfg)
-    checkpoint.restore(model, saved.encoder.state_dict(), path)
-    model.encoder.backend = cfg.backend
-    return model.to(device)

@@ -76,8 +76,7 @@ def rows_at(
 
 
 def _row(settings: EvaluationConfig, recordings: Sequence[TrackedRecording], threshold: float) -> dict[str, Any]:
-    from spikeseg.detection.response import Response
-    from spikeseg.detection.tracked import TrackedObjects
+    from spikeseg.detection.response import Response, TrackedObjects
     from spikeseg.metrics import event, objects, track
     from spikeseg.metrics.mode import CountSettings
     from spikeseg.metrics.rates import COUNTED, Bootstrap, rates

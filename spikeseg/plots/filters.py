@@ -1,4 +1,4 @@
-"""What the maps of a network for images prefer to see."""
+"""The inputs that the maps of a network for images prefer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = 64
 def preferred(network: ImageNetwork, layer: int, maps: int | None = None) -> np.ndarray:
     """The input each map of a layer (from 0) prefers, ON minus OFF: float64 (maps, height, width).
 
-    A map's weights, with the preferred input of the map below in the place of each.
+    A map's weights, each replaced by the preferred input of the map below.
     """
     below = np.zeros((2, 2, 1, 1))
     below[0, 0], below[1, 1] = 1.0, 1.0  # OFF, ON
@@ -59,9 +59,9 @@ def filters_png(network: ImageNetwork) -> bytes:
         panels = part.subplots(rows[number], 16, squeeze=False).ravel()
         for panel in panels:
             panel.axis("off")
-        for panel, one in zip(panels, layer, strict=False):
-            reach = float(np.abs(one).max()) or 1.0
-            panel.imshow(one, cmap="gray", vmin=-reach, vmax=reach)
+        for panel, pattern in zip(panels, layer, strict=False):
+            reach = float(np.abs(pattern).max()) or 1.0
+            panel.imshow(pattern, cmap="gray", vmin=-reach, vmax=reach)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=90)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""What a network saw in a recording: its events, their saliency, and the tracks over them."""
+"""Events of a recording, their saliency, and the tracks over them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ from . import require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from spikeseg.detection.result import Detections
+
+
+def detections_figure(detections: Detections) -> Figure:
+    """`saliency_figure` of what a network detects in a recording.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    rows = detections.tracks
+    positions = np.stack([rows["x"], rows["y"]], 1)
+    paths = [positions[rows["track_id"] == number] for number in detections.track_ids]
+    return saliency_figure(detections.events, detections.events["score"], detections.sensor_size, paths, detections.recording)
 
 
 def saliency_figure(

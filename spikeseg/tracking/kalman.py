@@ -2,7 +2,10 @@
 
 The state is (x, y, vx, vy) in px and px/s. Both axes have the same noise and are measured alike, so one 2×2 covariance of
 (position, velocity) serves both. The motion between measurements is disturbed by white acceleration, whose covariance adds up
-over any division of time: two steps of 0.1 s are one of 0.2 s.
+over any division of time: two steps of 0.1 s are one of 0.2 s. The tracker steps the filter itself, in `kalman_kernels`.
+
+Our own code, because every slice predicts and updates all tracks: of 70 tracks that takes 1.4 µs compiled, 87 µs with batched
+4×4 matrices in numpy, and 1.25 ms one track at a time, as filters of general packages do it (medians on one core).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .kalman_kernels import begin_all, predict_all, smooth_track, update_all
+from .kalman_kernels import smooth_track
 
 MEASUREMENT_PX = 1.0
 """Standard deviation of a detected centroid along each axis, px."""
@@ -39,34 +42,13 @@ class Beliefs(NamedTuple):
     covariance: np.ndarray
 
 
-def begin(positions: np.ndarray, motion: Motion) -> Beliefs:
-    """Beliefs after one measurement each, (n, 2), px: there, and of unknown velocity."""
-    begun = Beliefs(np.empty((len(positions), 2, 2)), np.empty((len(positions), 3)))
-    begin_all(np.asarray(positions, np.float64), MEASUREMENT_PX**2, motion.first_speed_px_s**2, *begun)
-    return begun
-
-
-def predict(beliefs: Beliefs, seconds: float, motion: Motion) -> Beliefs:
-    """Beliefs after a time of 0 or more without a measurement."""
-    q = motion.acceleration
-    ahead = Beliefs(np.empty_like(beliefs.mean), np.empty_like(beliefs.covariance))
-    predict_all(*beliefs, float(seconds), q * seconds**3 / 3, q * seconds**2 / 2, q * seconds, *ahead)
-    return ahead
-
-
-def update(beliefs: Beliefs, positions: np.ndarray) -> Beliefs:
-    """Beliefs after a measured position each, (n, 2), px."""
-    after = Beliefs(np.empty_like(beliefs.mean), np.empty_like(beliefs.covariance))
-    update_all(*beliefs, np.asarray(positions, np.float64), MEASUREMENT_PX**2, *after)
-    return after
-
-
 def smooth(times_s: Sequence[float], positions: np.ndarray, motion: Motion) -> Beliefs:
     """One point's beliefs at each measurement, given all of them, later ones included (Rauch, Tung and Striebel 1965).
 
     Args:
         times_s: (n,), s, rising.
         positions: (n, 2) measured, px.
+        motion: how the point is expected to move.
     """
     n = len(positions)
     mean, covariance = np.zeros((n, 2, 2)), np.zeros((n, 3))

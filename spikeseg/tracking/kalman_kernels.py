@@ -1,4 +1,4 @@
-"""The filter of `kalman`, compiled: number by number."""
+"""The filter of `kalman`, compiled: number by number. Means and covariances are those of `kalman.Beliefs`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from spikeseg.core.compiled import compiled
 
 @compiled()
 def begin_all(positions, noise, first, out_mean, out_covariance):
-    """`kalman.begin`; noise, first: variances of a measurement and of a velocity. out_...: filled."""
+    """Beliefs after one measurement each, float64 (n, 2), px: there, and of unknown velocity.
+
+    noise, first: variances of a measurement, px², and of a velocity, px²/s². out_...: filled."""
     for k in range(positions.shape[0]):
         for axis in range(2):
             out_mean[k, 0, axis] = positions[k, axis]
@@ -19,8 +21,10 @@ def begin_all(positions, noise, first, out_mean, out_covariance):
 
 @compiled()
 def predict_all(mean, covariance, seconds, wander, both, speed, out_mean, out_covariance):
-    """`kalman.predict`; wander, both, speed: what the acceleration adds to the covariance. out_...: filled; may be what is given,
-    changed in place."""
+    """Beliefs after a time of 0 or more without a measurement.
+
+    For an acceleration of density q, px²/s³, over s seconds the three covariances grow by wander = q s³/3, both = q s²/2 and
+    speed = q s. out_...: filled; may be the arrays given, changed in place."""
     for k in range(mean.shape[0]):
         p, b, v = covariance[k, 0], covariance[k, 1], covariance[k, 2]
         for axis in range(2):
@@ -33,7 +37,9 @@ def predict_all(mean, covariance, seconds, wander, both, speed, out_mean, out_co
 
 @compiled()
 def update_all(mean, covariance, positions, noise, out_mean, out_covariance):
-    """`kalman.update`; noise: variance of a measurement. out_...: filled; may be the given ones."""
+    """Beliefs after a measured position each, float64 (n, 2), px.
+
+    noise: variance of a measurement, px². out_...: filled; may be the arrays given."""
     for k in range(mean.shape[0]):
         p, b, v = covariance[k, 0], covariance[k, 1], covariance[k, 2]
         scale = p + noise
@@ -51,8 +57,12 @@ def gate(mean, variance, reach, positions, near, cost):
     """Which measurements lie within reach of which points, and their squared distances in units of the variance.
 
     Args:
-        mean: float64 (n, 2, 2). variance, reach: float64 (n,), px² and px. positions: float64 (m, 2), px.
-        near: bool (n, m), cost: float64 (n, m); both filled.
+        mean: float64 (n, 2, 2).
+        variance: float64 (n,), of the predicted measurement, px².
+        reach: float64 (n,), px.
+        positions: float64 (m, 2), px.
+        near: bool (n, m), filled.
+        cost: float64 (n, m), filled.
     """
     for i in range(mean.shape[0]):
         for j in range(positions.shape[0]):
@@ -64,12 +74,16 @@ def gate(mean, variance, reach, positions, near, cost):
 
 @compiled(allocates=True)
 def smooth_track(times, positions, acceleration, noise, first, mean, covariance):
-    """Filter forwards, then smooth backwards; equations as in `kalman.predict` and `kalman.update`.
+    """Filter forwards, then smooth backwards; equations as in `predict_all` and `update_all`.
 
     Args:
-        times: float64 (n,), s. positions: float64 (n, 2), px.
-        acceleration, noise, first: density of the acceleration, variances of a measurement and of the first velocity.
-        mean: float64 (n, 2, 2) of 0, covariance: float64 (n, 3) of 0; both filled.
+        times: float64 (n,), s.
+        positions: float64 (n, 2), px.
+        acceleration: its spectral density, px²/s³.
+        noise: variance of a measurement, px².
+        first: variance of the first velocity, px²/s².
+        mean: float64 (n, 2, 2) of 0, filled.
+        covariance: float64 (n, 3) of 0, filled.
     """
     n = times.size
     ahead_mean, ahead = np.zeros((n, 2, 2)), np.zeros((n, 3))

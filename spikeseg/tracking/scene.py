@@ -1,9 +1,9 @@
 """What moves in a recording, and what moves differently from the stars (ours; after the idea of Afshar et al. 2020, section 5).
 
-A star that drifts through a staring telescope is a moving point as much as a satellite is: what tells them apart is motion
-relative to the star field. So objects are tracked three times. First by themselves, which gives the field's velocity; then in the
-field's own frame, where stars stand still and slow objects creep, by a tracker that expects just that (and the field's velocity
-once more, from these cleaner tracks); what is left over is tracked as something that moves on its own.
+A star that drifts through a staring telescope moves as a satellite does; they differ in their motion relative to the star field.
+So detections are tracked three times. First by themselves, which gives the field's velocity; then in the field's own frame, where
+stars stand still and slow objects move by less than CREEP_PX_S, by a tracker that expects just that (and the field's velocity is
+estimated once more, from these cleaner tracks); what is left is tracked as objects that move on their own.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .star_field_kernels import slope
 from .tracker import Rules, join
 
 CREEPING = Rules(Motion(acceleration=2.0, first_speed_px_s=5.0), 4, 8, 2, 4.0)
-"""Stars, and whatever moves slowly among them, in the field's frame. Stars twinkle out of sight for long, and stay in place."""
+"""Stars, and whatever moves slowly among them, in the field's frame. Stars may be invisible for long, and stay where they are."""
 
 CREEP_PX_S = 10.0
 """What is faster than this in the field's frame, px/s, does not creep: its track would break off and begin again and again."""
 
 FREE_MOTION = Motion(acceleration=25.0, first_speed_px_s=50.0)
-"""Anything else: up to 150 px/s are looked for; the fastest satellites of EBSSA cross at about 120."""
+"""Anything else, up to 150 px/s; the fastest satellites of EBSSA cross at about 120."""
 
 SMOOTHING = Motion(acceleration=2.0, first_speed_px_s=300.0)
 """Of finished tracks. Wide at first, so that nothing pulls a velocity towards 0."""
@@ -41,19 +41,18 @@ FIELD_S = 10.0
 """The field's velocity is constant for about this long, s ..."""
 
 TURN_PX_S, TURN_S = 2.0, 2.0
-"""... unless its halves, of TURN_S or more, differ by TURN_PX_S: then the telescope turned in between, and each half is looked
-at by itself. Stars would else seem to move for seconds."""
+"""... unless its halves, of TURN_S or more, differ by TURN_PX_S: then the telescope turned in between, and each half is estimated
+by itself. Stars would else seem to move for seconds."""
 
 JITTER_PX, FAR_PX = 4.0, 20.0
-"""A star's track seems to wander through the field by up to JITTER_PX, where it begins and ends at the frame's border or in
-another star's light; an object is beyond doubt when it has come FAR_PX."""
+"""A star's track seems to move through the field by up to JITTER_PX, where it begins and ends at the frame's border or in another
+star's light; what has moved by FAR_PX is certainly no star."""
 
 HALF = 12.0
-"""Detections of something beyond doubt that make it as likely an object as not."""
+"""Detections, of something that is certainly no star, at which its score is 1/2."""
 
 MEMORY_S = 10.0
-"""How far an object has come is measured over this long at most, s, so that a small error of the field's velocity does not add
-up."""
+"""An object's displacement is measured over this long at most, s: a small error of the field's velocity would else add up."""
 
 
 class Slices(NamedTuple):
@@ -88,16 +87,16 @@ class ObjectTrack:
         """Where it was at times (n,), µs: float64 (n, 2), px; nan before its first and after its last detection, or further than
         `beyond_us` from them, up to where it is taken to go straight on."""
         t = np.asarray(t_us, np.float64)
-        place = np.stack([np.interp(t, self.t_us, self.states[:, axis]) for axis in (0, 1)], -1)
+        position = np.stack([np.interp(t, self.t_us, self.states[:, axis]) for axis in (0, 1)], -1)
         for end, outside in ((0, t < self.t_us[0]), (-1, t > self.t_us[-1])):
             ahead = (t[outside] - self.t_us[end])[:, None] * 1e-6
-            place[outside] = self.states[end, :2] + ahead * self.states[end, 2:]
-        place[(t < self.t_us[0] - beyond_us) | (t > self.t_us[-1] + beyond_us)] = np.nan
-        return place
+            position[outside] = self.states[end, :2] + ahead * self.states[end, 2:]
+        position[(t < self.t_us[0] - beyond_us) | (t > self.t_us[-1] + beyond_us)] = np.nan
+        return position
 
 
 class Tracks(NamedTuple):
-    """All that was found: tracks in the order of their ids (of their first detections), and the star field's motion."""
+    """All tracks of a recording, in the order of their ids (of their first detections), and the star field's motion."""
 
     tracks: list[ObjectTrack]
     field: StarField
@@ -111,25 +110,25 @@ def find_tracks(slices: Slices, settings: TrackingConfig | None = None) -> Track
         settings: min_hits, max_misses and gate_px hold for objects that move on their own.
     """
     settings = settings or TrackingConfig()
-    seen = _Detections.of(slices)
+    detections = _Detections.of(slices)
     free = Rules(FREE_MOTION, settings.min_hits, settings.max_misses, 0, settings.gate_px)
     still = StarField.still()
-    field = _field(seen, _run(seen, still, free), still)
+    field = _field(detections, _run(detections, still, free), still)
     for _ in range(2):
-        before, creeping = field, _run(seen, field, CREEPING)
-        field = _field(seen, creeping, before)
-        if _alike(before, field):  # then its stars are found already
+        before, creeping = field, _run(detections, field, CREEPING)
+        field = _field(detections, creeping, before)
+        if _alike(before, field):  # then the tracks of its stars stay the same
             field = before
             break
     else:
-        creeping = _run(seen, field, CREEPING)
-    found = [hits for hits in creeping if _creeps(hits, seen, field)]
+        creeping = _run(detections, field, CREEPING)
+    tracks = [hits for hits in creeping if _creeps(hits, detections, field)]
     at_rest = [] if _alike(field, still) else [(still, CREEPING)]
     for frame, rules in (*at_rest, (field, free)):
-        tracks = _run(seen, frame, rules, without=found)
-        found += [hits for hits in tracks if rules is not CREEPING or _creeps(hits, seen, frame)]
-    found.sort(key=lambda hits: int(hits[0]))
-    return Tracks([_finished(k, hits, seen, field) for k, hits in enumerate(found, 1)], field)
+        further = _run(detections, frame, rules, without=tracks)
+        tracks += [hits for hits in further if rules is not CREEPING or _creeps(hits, detections, frame)]
+    tracks.sort(key=lambda hits: int(hits[0]))
+    return Tracks([_finished(k, hits, detections, field) for k, hits in enumerate(tracks, 1)], field)
 
 
 @dataclass(frozen=True)
@@ -158,44 +157,45 @@ class _Detections:
         return cls(slice_us, np.concatenate([[0], np.cumsum(counts)]), positions, at, slice_us[at])
 
 
-def _alike(one: StarField, other: StarField) -> bool:
-    """Whether two motions are the same for all that a track can tell: their velocities differ by less than ALIKE_PX_S."""
-    edges = np.union1d(one.edges_us, other.edges_us)
-    return bool((np.hypot(*(one.velocity(edges) - other.velocity(edges)).T) < ALIKE_PX_S).all())
+def _alike(first: StarField, second: StarField) -> bool:
+    """Whether two motions give the same tracks: their velocities differ by less than ALIKE_PX_S."""
+    edges = np.union1d(first.edges_us, second.edges_us)
+    return bool((np.hypot(*(first.velocity(edges) - second.velocity(edges)).T) < ALIKE_PX_S).all())
 
 
-def _run(seen: _Detections, field: StarField, rules: Rules, without: Sequence[np.ndarray] = ()) -> list[np.ndarray]:
+def _run(detections: _Detections, field: StarField, rules: Rules, without: Sequence[np.ndarray] = ()) -> list[np.ndarray]:
     """Confirmed tracks of the detections in the field's frame; those of the tracks in `without` are left out."""
-    left = np.ones(len(seen.positions), bool)
+    left = np.ones(len(detections.positions), bool)
     for hits in without:
         left[hits] = False
     own = np.flatnonzero(left)
-    places = (seen.positions - field.shift(seen.t_us))[own]
-    return [own[hits] for hits in join(seen.slice_us, np.searchsorted(own, seen.offsets), places, rules).tracks]
+    positions = (detections.positions - field.shift(detections.t_us))[own]
+    offsets = np.searchsorted(own, detections.offsets)
+    return [own[hits] for hits in join(detections.slice_us, offsets, positions, rules).tracks]
 
 
-def _creeps(hits: np.ndarray, seen: _Detections, field: StarField) -> bool:
-    """Whether a track is slow in the field's frame, in the mean."""
-    t_us = seen.t_us[hits]
-    return float(np.hypot(*_slope(t_us, seen.positions[hits] - field.shift(t_us)))) <= CREEP_PX_S
+def _creeps(hits: np.ndarray, detections: _Detections, field: StarField) -> bool:
+    """Whether a track's mean speed in the field's frame is CREEP_PX_S or less."""
+    t_us = detections.t_us[hits]
+    return float(np.hypot(*_slope(t_us, detections.positions[hits] - field.shift(t_us)))) <= CREEP_PX_S
 
 
 def _slope(t_us: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Mean velocity (2,), px/s, of the straight line nearest to positions (n, 2); n of 2 or more."""
-    found = np.empty(2)
-    slope(t_us, positions, found)
-    return found
+    velocity = np.empty(2)
+    slope(t_us, positions, velocity)
+    return velocity
 
 
-def _field(seen: _Detections, tracks: Sequence[np.ndarray], known: StarField) -> StarField:
-    """The field's motion in spans of FIELD_S, or shorter ones where it turns, from tracks; in one without stars enough, that of
-    the whole recording; where there is none either, the telescope is taken to follow the stars."""
-    if not len(seen.slice_us):
+def _field(detections: _Detections, tracks: Sequence[np.ndarray], known: StarField) -> StarField:
+    """The field's motion in spans of FIELD_S, or shorter ones where it turns, from tracks; in a span with too few stars, that of
+    the whole recording; where there are too few there as well, the telescope is taken to follow the stars."""
+    if not len(detections.slice_us):
         return known
-    first, last = float(seen.slice_us[0]), float(seen.slice_us[-1])
+    first, last = float(detections.slice_us[0]), float(detections.slice_us[-1])
     spans = max(1, round((last - first) * 1e-6 / FIELD_S))
     edges = np.linspace(first, max(last, first + 1), spans + 1)
-    measured = [(seen.t_us[hits], seen.positions[hits]) for hits in tracks]
+    measured = [(detections.t_us[hits], detections.positions[hits]) for hits in tracks]
     times, begins = np.concatenate([*(t for t, _ in measured), []]), np.cumsum([0, *(len(t) for t, _ in measured)])[:-1]
 
     def velocity(low: float, high: float) -> np.ndarray | None:
@@ -217,20 +217,20 @@ def _field(seen: _Detections, tracks: Sequence[np.ndarray], known: StarField) ->
 
     everywhere = velocity(first, last)
     fallback = np.zeros(2) if everywhere is None else everywhere
-    own = [one for low, high in zip(edges[:-1], edges[1:], strict=True) for one in constant(low, high)]
-    starts = [start for start, _ in own]
-    return StarField(np.array([*starts, edges[-1]]), np.array([fallback if v is None else v for _, v in own]))
+    pieces = [piece for low, high in zip(edges[:-1], edges[1:], strict=True) for piece in constant(low, high)]
+    starts = [start for start, _ in pieces]
+    return StarField(np.array([*starts, edges[-1]]), np.array([fallback if v is None else v for _, v in pieces]))
 
 
-def _finished(number: int, hits: np.ndarray, seen: _Detections, field: StarField) -> ObjectTrack:
-    t_us, positions, slices = seen.t_us[hits], seen.positions[hits], seen.slices[hits]
+def _finished(number: int, hits: np.ndarray, detections: _Detections, field: StarField) -> ObjectTrack:
+    t_us, positions, slices = detections.t_us[hits], detections.positions[hits], detections.slices[hits]
     smoothed = kalman.smooth((t_us * 1e-6).tolist(), positions, SMOOTHING).mean
     relative = smoothed[:, 1] - field.velocity(t_us)
     return ObjectTrack(
         id=number,
         t_us=t_us,
         slices=slices,
-        detections=hits - seen.offsets[slices],
+        detections=hits - detections.offsets[slices],
         states=smoothed.reshape(-1, 4),
         relative=relative,
         score=motion_score(t_us, positions - field.shift(t_us)),
@@ -238,7 +238,7 @@ def _finished(number: int, hits: np.ndarray, seen: _Detections, field: StarField
 
 
 def motion_score(t_us: np.ndarray, positions: np.ndarray) -> float:
-    """How surely something moves differently from the stars, 0 to 1: by its detections, weighted by how far it has come.
+    """How surely something moves differently from the stars, 0 to 1: by its detections, weighted by its displacement.
 
     Args:
         t_us: (n,), rising.
@@ -247,6 +247,6 @@ def motion_score(t_us: np.ndarray, positions: np.ndarray) -> float:
     if len(t_us) < 2:
         return 0.0
     seconds = min((t_us[-1] - t_us[0]) * 1e-6, MEMORY_S)
-    far = float(np.hypot(*_slope(t_us, positions))) * seconds
-    evidence = len(t_us) * min(max((far - JITTER_PX) / (FAR_PX - JITTER_PX), 0.0), 1.0)
+    displacement = float(np.hypot(*_slope(t_us, positions))) * seconds
+    evidence = len(t_us) * min(max((displacement - JITTER_PX) / (FAR_PX - JITTER_PX), 0.0), 1.0)
     return float(evidence / (evidence + HALF))

@@ -9,10 +9,10 @@ import numpy as np
 from .star_field_kernels import climb, density
 
 MIN_STARS = 3
-"""Fewer tracks of one velocity are no star field: two may be the pieces of one object ..."""
+"""Fewer tracks of equal velocity are no star field: two may be pieces of the same object ..."""
 
 TOGETHER_S = 2.0
-"""... unless both are seen at the same time for this long, s: two objects hardly ever fly alike."""
+"""... unless both are seen at the same time for this long, s: two objects hardly ever have one velocity."""
 
 WIDTH_PX_S = 0.5
 """Stars of one field differ by about this much in velocity, px/s: the mount sways, and optics distort."""
@@ -25,7 +25,7 @@ LEAST_S = 1.0
 
 STILL = 15.0
 """Weight of the belief that the telescope follows the stars, in detections of stars that stand still: EBSSA's do for the most
-part, and where hardly a star is seen nothing else can be known."""
+part, and where hardly a star is seen there is nothing else to go by."""
 
 MEAN_SHIFTS = 20
 """More bring nothing: the peak then moves by less than a thousandth of the kernel's width."""

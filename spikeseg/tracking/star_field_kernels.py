@@ -28,11 +28,11 @@ def slope(t, positions, out):
 @compiled()
 def density(x, y, points, weight, variance):
     """Sum of Gaussians at (x, y). points: float64 (n, 2); weight, variance: float64 (n,)."""
-    found = 0.0
+    total = 0.0
     for k in range(weight.size):
         dx, dy = x - points[k, 0], y - points[k, 1]
-        found += weight[k] * np.exp(-(dx * dx + dy * dy) / (2 * variance[k]))
-    return found
+        total += weight[k] * np.exp(-(dx * dx + dy * dy) / (2 * variance[k]))
+    return total
 
 
 @compiled()

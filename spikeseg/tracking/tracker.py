@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from .kalman import MEASUREMENT_PX, Motion
-from .tracker_kernels import ALIVE, NEXT_SLICE, RANKS, State, follow, rank_of
+from .tracker_kernels import ALIVE, NEXT_SLICE, RANKS, Limits, Scans, Scratch, State, follow, rank_of
 
 GATE_SIGMAS = 3.0
 """A detection further from the prediction than this many standard deviations is another object's."""
@@ -54,12 +54,13 @@ def join(t_us: np.ndarray, offsets: np.ndarray, positions: np.ndarray, rules: Ru
 
     A detection belongs to the track that most likely caused it, one to one (Hungarian), if it lies within GATE_SIGMAS standard
     deviations of the predicted position and within the gate. Tracks choose by rank, the better known first (see
-    `tracking_loops.RANKS`), and detections that nobody takes begin tracks.
+    `tracker_kernels.RANKS`), and detections that nobody takes begin tracks.
 
     Args:
         t_us: (S,), time of each slice (its middle), µs, rising.
         offsets: int64 (S + 1,): the detections of slice k are ``positions[offsets[k]:offsets[k + 1]]``.
         positions: (n, 2), centroids x, y, px.
+        rules: when detections make a track.
 
     Raises:
         ValueError: a time that does not lie after the slice before.
@@ -69,17 +70,16 @@ def join(t_us: np.ndarray, offsets: np.ndarray, positions: np.ndarray, rules: Ru
     if len(back):
         late = back[0] + 1
         raise ValueError(f"slice at {t_us[late]} µs does not come after the one at {t_us[late - 1]} µs")
-    state = _at_rest(np.diff(offsets), rules)
+    starts = np.asarray(offsets, np.int64)
+    scans = Scans(times_s, starts, np.ascontiguousarray(positions, np.float64).reshape(-1, 2))
+    limits, state = _limits(rules), _initial_state(np.diff(offsets), rules)
     room = len(state.number)
-    taken, scratch = np.zeros(room, np.bool_), (np.empty(room), np.empty(room))
-    known = float(rules.motion.acceleration), MEASUREMENT_PX**2, float(rules.motion.first_speed_px_s)
-    limits = GATE_SIGMAS, float(rules.gate_px), rules.min_hits, rules.max_misses, rules.first_misses
-    places, starts = np.ascontiguousarray(positions, np.float64).reshape(-1, 2), np.asarray(offsets, np.int64)
-    rank = follow(0, state, times_s, starts, places, *known, *limits, taken, *scratch)
+    scratch = Scratch(np.zeros(room, np.bool_), np.empty(room), np.empty(room))
+    rank = follow(0, state, scans, limits, scratch)
     while rank < RANKS:
         k = state.counters[NEXT_SLICE]
-        _assign(rank, state, state.owner[starts[k] : starts[k + 1]], taken, rules.min_hits)
-        rank = follow(rank + 1, state, times_s, starts, places, *known, *limits, taken, *scratch)
+        _assign(rank, state, state.owner[starts[k] : starts[k + 1]], scratch.taken, rules.min_hits)
+        rank = follow(rank + 1, state, scans, limits, scratch)
     order = np.argsort(state.owner, kind="stable")
     ends = np.searchsorted(state.owner[order], np.arange(len(state.ids) + 1))
     confirmed = np.flatnonzero(state.ids)
@@ -87,12 +87,26 @@ def join(t_us: np.ndarray, offsets: np.ndarray, positions: np.ndarray, rules: Ru
     return Joined([order[ends[n] : ends[n + 1]] for n in by_id], state.owner)
 
 
-def _at_rest(counts: np.ndarray, rules: Rules) -> State:
+def _limits(rules: Rules) -> Limits:
+    acceleration, first_speed = map(float, rules.motion)
+    return Limits(
+        acceleration=acceleration,
+        noise=MEASUREMENT_PX**2,
+        first_variance=first_speed * first_speed,
+        sigmas=GATE_SIGMAS,
+        gate_px=float(rules.gate_px),
+        min_hits=rules.min_hits,
+        max_misses=rules.max_misses,
+        first_misses=rules.first_misses,
+    )
+
+
+def _initial_state(counts: np.ndarray, rules: Rules) -> State:
     """Before the first slice. counts: detections of each."""
     n, most = int(counts.sum()), int(counts.max(initial=0))
-    seen = np.concatenate([[0], np.cumsum(counts)])
+    total = np.concatenate([[0], np.cumsum(counts)])
     lives = max(rules.max_misses, rules.first_misses) + 2  # slices in which a track that is alive was last seen, this one too
-    room = int((seen[1:] - seen[np.maximum(np.arange(len(counts)) + 1 - lives, 0)]).max(initial=0)) if n else 0
+    room = int((total[1:] - total[np.maximum(np.arange(len(counts)) + 1 - lives, 0)]).max(initial=0)) if n else 0
     return State(
         counters=np.zeros(4, np.int64),
         mean=np.zeros((room, 2, 2)),
@@ -108,7 +122,7 @@ def _at_rest(counts: np.ndarray, rules: Rules) -> State:
 
 
 def _assign(rank: int, state: State, owner: np.ndarray, taken: np.ndarray, min_hits: int) -> None:
-    """Share out what is left of the slice in hand among tracks of a rank: the greatest likelihood, as many pairs as can be."""
+    """Assign what is left of the current slice to tracks of a rank: as many pairs as possible, of the greatest likelihood."""
     alive = int(state.counters[ALIVE])
     near = state.near[:alive, : len(owner)] & (owner < 0)
     choosing = [i for i in range(alive) if not taken[i] and rank_of(state.hits[i], min_hits) == rank]

@@ -56,3 +56,15 @@ def crossing(hulk_tools):
     dot(frames, 1, (24, 8), (0, 4), range(9))
     dot(frames, 0, (8, 24), (4, 0), range(9))
     return model, frames, unravel(model, frames)[1]
+
+
+@pytest.fixture
+def find_in_slices():
+    """`objects_in_slices` of a dense map (T, H, W)."""
+    from spikeseg.detection.objects import WindowTime, objects_in_slices
+
+    def find(saliency, threshold, **times):
+        index = np.flatnonzero(saliency >= threshold)
+        return objects_in_slices(index, saliency.reshape(-1)[index], saliency.shape, WindowTime(**times))
+
+    return find

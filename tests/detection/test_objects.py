@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.detection.objects import MIN_PIXELS, OBJECT_DTYPE, find_in_slices, find_objects, slices
+from spikeseg.detection.objects import MIN_PIXELS, OBJECT_DTYPE, find_objects, slices
 
 
 def saliency_of(*pixels, shape=(2, 20, 30)):
@@ -190,7 +190,7 @@ def times(found):
     return [(part.start_us, part.end_us) for part in found]
 
 
-def test_slices_follow_a_fast_object_where_the_window_sees_a_streak():
+def test_slices_follow_a_fast_object_where_the_window_sees_a_streak(find_in_slices):
     saliency = moving(9)
     found = find_in_slices(saliency, 1.0, start_us=5_000_000, end_us=6_000_000, step_us=100_000)
     assert times(found) == [(5_000_000 + 100_000 * k, 5_100_000 + 100_000 * k) for k in range(10)]
@@ -200,12 +200,12 @@ def test_slices_follow_a_fast_object_where_the_window_sees_a_streak():
     assert len(find_objects(saliency, 1.0).objects) == 10  # broken; closer together it would be one, of 84 px
 
 
-def test_a_short_window_is_one_slice():
+def test_a_short_window_is_one_slice(find_in_slices):
     (part,) = find_in_slices(moving(1), 1.0, start_us=0, end_us=100_000, step_us=10_000)
     assert part.steps == slice(0, 10) and part.blobs.objects == find_objects(moving(1), 1.0).objects
 
 
-def test_what_the_window_before_held_is_left_out():
+def test_what_the_window_before_held_is_left_out(find_in_slices):
     def of(from_us):
         return times(find_in_slices(moving(1, 4), 1.0, start_us=200_000, end_us=600_000, step_us=100_000, from_us=from_us))
 
@@ -216,6 +216,6 @@ def test_what_the_window_before_held_is_left_out():
     assert of(600_000) == of(900_000) == []
 
 
-def test_nothing_is_looked_for_after_the_end_of_the_recording():
+def test_nothing_is_looked_for_after_the_end_of_the_recording(find_in_slices):
     found = find_in_slices(moving(1, 4), 1.0, start_us=0, end_us=230_000, step_us=100_000)
     assert times(found) == [(0, 100_000), (100_000, 200_000), (200_000, 230_000)]

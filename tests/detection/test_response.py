@@ -7,8 +7,7 @@ from spikeseg.core.sparse import SparseMap
 from spikeseg.data.frames.framing import FrameSpec
 from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.data.windows import WindowedRecording
-from spikeseg.detection.response import Response
-from spikeseg.detection.tracked import TrackedObjects
+from spikeseg.detection.response import Response, TrackedObjects
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
@@ -60,5 +59,5 @@ def test_objects_of_a_window_are_blobs_in_sensor_pixels_or_what_is_listed(scale)
     expected = {1: [10, 5], 2: [20.5, 10.5]}[scale]
     np.testing.assert_allclose(blobs.window_objects(recording, 0, 0.5), [expected])
     assert len(blobs.window_objects(recording, 0, 0.3)) == 2 and blobs.window_objects(recording, 0, 3.0).shape == (0, 2)
-    listed = Response(np.zeros(0), blobs.maps, places=[np.array([[1.0, 2.0]])])
+    listed = Response(np.zeros(0), blobs.maps, positions=[np.array([[1.0, 2.0]])])
     assert listed.window_objects(recording, 0, 0.5).tolist() == [[1, 2]]

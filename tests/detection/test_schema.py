@@ -8,22 +8,25 @@ import numpy as np
 import pytest
 
 from spikeseg.data.recording import EVENT_DTYPE
-from spikeseg.detection.objects import OBJECT_DTYPE
+from spikeseg.detection.objects import OBJECT_DTYPE, Blobs, Labels, Slice
+from spikeseg.detection.readout import Readout
+from spikeseg.detection.result import Detections
 from spikeseg.detection.schema import (
     DETECTIONS_VERSION,
     EVENT_COLUMNS,
+    OBJECT_COLUMNS,
+    TABLES,
     TRACK_COLUMNS,
+    WINDOW_DTYPE,
     Detection,
-    Detections,
+    DetectionsDocument,
     RecordingDetections,
     WindowDetections,
-    detection_rows,
     detections_document,
-    event_columns,
-    recording_detections,
-    to_sensor,
-    track_rows,
+    table_dtype,
+    units_of,
 )
+from spikeseg.detection.tables import Scale, event_columns, object_table, to_sensor, track_table
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
@@ -33,8 +36,34 @@ def one(x, y, score=5.0):
     return np.array([(x, y, 4.0, 2.0, score, 1, 6)], OBJECT_DTYPE)
 
 
+PLAIN = Scale(1.0, 1.0)
 NO_TRACKS = Tracks([], StarField.still())
-THRESHOLDS = (0.25, 0.5)
+
+
+def slice_of(objects, start_us, end_us):
+    """A slice that holds these objects."""
+    labels = Labels((180, 240), np.zeros(0, np.int32), np.zeros(0, np.int32))
+    return Slice(slice(0, 1), start_us, end_us, Blobs(objects, labels))
+
+
+def detections_of(tracks, objects, owners, times, scale=PLAIN, threshold=0.5):
+    """What is detected in a recording of one slice per window."""
+    windows = np.array(times, WINDOW_DTYPE)
+    slices = [[slice_of(own, *time)] for own, time in zip(objects, times, strict=True)]
+    return Detections(
+        recording="a",
+        sensor_size=(240, 180),
+        readout=Readout(threshold, 0.25),
+        star_field=tuple(tracks.field.mean.tolist()),
+        windows=windows,
+        objects=object_table("a", windows, slices, owners, scale),
+        tracks=track_table("a", tracks.tracks, objects, scale),
+        event_columns={name: np.empty(0, column.dtype) for name, column in EVENT_COLUMNS.items()},
+    )
+
+
+def entry_of(*of, **options):
+    return detections_of(*of, **options).entry()
 
 
 def track(number, score, *, n=3, velocity=(20.0, 10.0), field=(15.0, 4.0)):
@@ -50,14 +79,13 @@ def tracked():
     objects of each slice, the id of each."""
     objects = [one(10.0, 20.0), one(12.0, 21.0), np.concatenate([one(14.0, 22.0), one(99.0, 99.0, 1.0)])]
     field = StarField(np.array([0.0, 2e5, 3e5]), np.array([[15.0, 4.0], [12.0, 1.0]]))
-    return Tracks([track(1, 0.75)], field), objects, [[1], [1], [1, 0]]
+    return Tracks([track(1, 0.75)], field), objects, [np.array(ids, np.int32) for ids in ([1], [1], [1, 0])]
 
 
 def test_detections_json_by_value(tracked):
     tracks, objects, owners = tracked
     times = [(100_000 * k, 100_000 * (k + 1)) for k in range(3)]
-    windows = [(*times[k], detection_rows(objects[k], owners[k], *times[k], (1.0, 1.0))) for k in range(3)]
-    entry = recording_detections("a", (240, 180), THRESHOLDS, windows, tracks)
+    entry = entry_of(tracks, objects, owners, times)
     content = json.loads(json.dumps(detections_document([entry]), allow_nan=False))
     assert content["version"] == 2 and list(content) == ["version", "units", "recordings"]
     told = content["recordings"][0]
@@ -97,37 +125,63 @@ def test_detections_json_by_value(tracked):
     ]
 
 
-def test_objects_are_the_tracks_that_reach_the_threshold():
+def test_objects_are_the_tracks_that_reach_the_threshold(tracked):
+    _, objects, owners = tracked
+    times = [(100_000 * k, 100_000 * (k + 1)) for k in range(3)]
     tracks = Tracks([track(1, 0.5), track(2, 0.0), track(3, 0.49), track(7, 0.9)], StarField.still())
     for threshold, ids in ((0.5, [1, 7]), (0.0, [1, 2, 3, 7]), (1.0, [])):
-        entry = recording_detections("a", (240, 180), (0.25, threshold), [], tracks)
+        entry = entry_of(tracks, objects, owners, times, threshold=threshold)
         assert (entry["objects"], entry["tracks"], entry["object_threshold"]) == (ids, 4, threshold)
 
 
 def test_every_field_has_a_unit_or_none(tracked):
-    tracks, objects, owners = tracked
-    rows = detection_rows(objects[0], owners[0], 0, 1, (1.0, 1.0))
-    entry = recording_detections("a", (240, 180), THRESHOLDS, [(0, 1, rows)], tracks)
+    _, objects, owners = tracked
+    entry = entry_of(NO_TRACKS, objects[:1], owners[:1], [(0, 1)])
     named = {name for key in detections_document([entry])["units"] for name in key.split(", ")}
     fields = set(entry) | set(entry["windows"][0]["objects"][0])
     assert named - fields == {"object_score"} <= set(TRACK_COLUMNS) & set(EVENT_COLUMNS)
     assert fields - named == {"name", "tracks", "windows", "class_id", "track_id", "objects"}
 
 
+def test_units_of_the_tables_are_those_of_the_files():
+    assert set(Detection.__annotations__) <= set(OBJECT_COLUMNS)
+    units = {name: unit for table in TABLES for name, unit in units_of(table).items()}
+    assert {name for name, unit in units.items() if unit == "us"} == {
+        name for name in units if name == "t" or name.endswith("_us")
+    }
+    assert {name for name, unit in units.items() if unit == "pix / s"} == {"vx", "vy", "vx_rel", "vy_rel"}
+    assert {name for name, unit in units.items() if unit == "pix"} == {"x", "y", "width", "height"}
+    assert all(column.meaning for table in TABLES.values() for column in table.values())
+
+
+def test_a_table_holds_the_longest_name():
+    assert table_dtype(TRACK_COLUMNS, "night")["recording"] == np.dtype("<U5")
+    assert table_dtype(TRACK_COLUMNS)["recording"] == np.dtype("<U1")
+    assert table_dtype(EVENT_COLUMNS).names == ("t", "x", "y", "p", "score", "object_id", "object_score")
+
+
 def test_a_window_without_objects_and_a_recording_without_windows():
-    rows = detection_rows(np.zeros(0, OBJECT_DTYPE), [], 0, 100, (1.0, 1.0))
-    entry = recording_detections("a", (240, 180), THRESHOLDS, [(0, 100, rows)], NO_TRACKS)
+    entry = entry_of(NO_TRACKS, [np.zeros(0, OBJECT_DTYPE)], [np.zeros(0, np.int32)], [(0, 100)])
     assert entry["windows"] == [{"t_start_us": 0, "t_end_us": 100, "objects": []}]
     assert (entry["tracks"], entry["objects"], entry["star_field"]) == (0, [], [0.0, 0.0])
-    assert recording_detections("a", (240, 180), THRESHOLDS, [], NO_TRACKS)["windows"] == []
-    assert track_rows("a", [], [], (1.0, 1.0)) == []
+    assert entry_of(NO_TRACKS, [], [], [])["windows"] == []
+    assert len(track_table("a", [], [], PLAIN)) == 0
+
+
+def test_objects_are_listed_in_the_window_that_they_were_detected_in(tracked):
+    _, (first, _, last), (owner, _, owners) = tracked
+    times = [(0, 100_000), (50_000, 200_000), (100_000, 300_000)]
+    windows = entry_of(NO_TRACKS, [first, first[:0], last], [owner, owner[:0], owners], times)["windows"]
+    assert [window["t_start_us"] for window in windows] == [0, 50_000, 100_000]
+    assert [[o["x"] for o in window["objects"]] for window in windows] == [[10.0], [], [14.0, 99.0]]
 
 
 def test_sensor_pixels_from_frame_pixels(tracked):
     _, objects, owners = tracked
-    (row,) = detection_rows(objects[0], owners[0], 0, 1, (2.0, 0.5))
+    (row,) = detections_of(NO_TRACKS, objects[:1], owners[:1], [(0, 1)], Scale(2.0, 0.5)).objects
     assert (row["x"], row["y"], row["width"], row["height"]) == (20.5, 9.75, 8.0, 1.0)
     assert row["score"] == 5.0
+    assert Scale.of((240, 180), (45, 60)) == (4.0, 4.0)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0, 3.75])
@@ -139,23 +193,23 @@ def test_the_frame_covers_the_sensor(scale):
 
 def test_every_object_needs_its_track(tracked):
     _, objects, owners = tracked
-    with pytest.raises(ValueError, match="zip"):
-        detection_rows(objects[2], owners[1], 0, 1, (1.0, 1.0))
+    with pytest.raises(ValueError, match="equally many"):
+        detections_of(NO_TRACKS, objects[2:], owners[1:2], [(0, 1)])
 
 
 def test_tracks_csv_by_value(tracked):
     tracks, objects, _ = tracked
-    assert TRACK_COLUMNS == (
+    assert tuple(TRACK_COLUMNS) == (
         "recording", "track_id", "t_us", "x", "y", "vx", "vy", "vx_rel", "vy_rel", "width", "height", "score", "object_score",
     )  # fmt: skip
-    rows = track_rows("a", tracks.tracks, objects, (1.0, 1.0))
+    rows = track_table("a", tracks.tracks, objects, PLAIN).tolist()
     assert [row[:3] for row in rows] == [("a", 1, 50_000 + 100_000 * k) for k in range(3)]
     assert [row[3:] for row in rows] == [(10 + 2 * k, 20 + k, 20, 10, 5, 6, 4, 2, 5, 0.75) for k in range(3)]
 
 
 def test_a_tracks_positions_are_the_sensors_and_its_sizes_those_of_the_frame(tracked):
     tracks, objects, _ = tracked
-    plain, scaled = (track_rows("a", tracks.tracks, objects, scale)[1] for scale in ((1.0, 1.0), (2.0, 0.5)))
+    plain, scaled = (track_table("a", tracks.tracks, objects, scale).tolist()[1] for scale in (PLAIN, Scale(2.0, 0.5)))
     assert scaled[:9] == plain[:9] and scaled[9:] == (8.0, 1.0, 5.0, 0.75)
 
 
@@ -164,19 +218,19 @@ def test_a_row_takes_the_detection_of_its_slice(tracked):
     objects[2] = objects[2][::-1]
     objects[1]["score"] = 7.0
     tracks.tracks[0].detections[2] = 1
-    assert [row[11] for row in track_rows("a", tracks.tracks, objects, (1.0, 1.0))] == [5.0, 7.0, 5.0]
+    assert track_table("a", tracks.tracks, objects, PLAIN)["score"].tolist() == [5.0, 7.0, 5.0]
 
 
 def test_rows_are_by_track_then_time(tracked):
     _, objects, _ = tracked
-    rows = track_rows("a", [track(1, 0.1), track(2, 0.2, n=1)], objects, (1.0, 1.0))
+    rows = track_table("a", [track(1, 0.1), track(2, 0.2, n=1)], objects, PLAIN)
     expected = [(1, 50_000, 0.1), (1, 150_000, 0.1), (1, 250_000, 0.1), (2, 50_000, 0.2)]
-    assert [(row[1], row[2], row[12]) for row in rows] == expected
+    assert rows[["track_id", "t_us", "object_score"]].tolist() == expected
 
 
 def test_tracks_hold_plain_numbers(tracked):
     tracks, objects, _ = tracked
-    (row, *_) = track_rows("a", tracks.tracks, objects, (1.0, 1.0))
+    (row, *_) = track_table("a", tracks.tracks, objects, PLAIN).tolist()
     assert [type(value) for value in row] == [str, int, int] + [float] * 10
 
 
@@ -185,7 +239,9 @@ def test_event_columns(n):
     events = np.zeros(n, EVENT_DTYPE)
     events["t"], events["x"], events["p"] = np.arange(n), 7, True
     columns = event_columns(events, np.arange(n) / 4, np.arange(n, dtype=np.int64), np.arange(n) / 8)
-    assert {name: column.dtype for name, column in columns.items()} == {k: np.dtype(v) for k, v in EVENT_COLUMNS.items()}
+    assert {name: column.dtype.str for name, column in columns.items()} == {
+        "t": "<i8", "x": "<i2", "y": "<i2", "p": "|b1", "score": "<f4", "object_id": "<i4", "object_score": "<f4",
+    }  # fmt: skip
     assert list(columns) == ["t", "x", "y", "p", "score", "object_id", "object_score"]
     assert columns["score"].tolist() == [k / 4 for k in range(n)] and columns["object_id"].tolist() == list(range(n))
     assert columns["object_score"].tolist() == [k / 8 for k in range(n)]
@@ -195,8 +251,8 @@ def test_event_columns(n):
 
 @pytest.mark.parametrize("lengths", [(2, 3, 3), (3, 2, 3), (3, 3, 2)])
 def test_event_columns_of_different_lengths_are_refused(lengths):
-    told = "3 events, {} scores, {} object ids, {} object scores".format(*lengths)
-    with pytest.raises(ValueError, match=told):
+    message = "3 events, {} scores, {} object ids, {} object scores".format(*lengths)
+    with pytest.raises(ValueError, match=message):
         event_columns(np.zeros(3, EVENT_DTYPE), *(np.zeros(n) for n in lengths))
 
 
@@ -206,6 +262,7 @@ def test_the_page_on_output_files_describes_every_field_and_no_other():
     for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:4]:
         cells = re.findall(r"^\| (`[^|]*`) \|", section, flags=re.MULTILINE)
         described.append({name for cell in cells for name in re.findall(r"`(\w+)`", cell)})
-    fields = set().union(*(kind.__annotations__ for kind in (Detections, RecordingDetections, WindowDetections, Detection)))
+    kinds = (DetectionsDocument, RecordingDetections, WindowDetections, Detection)
+    fields = set().union(*(kind.__annotations__ for kind in kinds))
     assert described == [fields, set(TRACK_COLUMNS), set(EVENT_COLUMNS)]
     assert f'assert found["version"] == {DETECTIONS_VERSION}' in page

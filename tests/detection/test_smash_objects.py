@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 
-from spikeseg.detection.objects import find_in_slices
+from spikeseg.detection import smash_objects
+from spikeseg.detection.objects import WindowTime
 from spikeseg.detection.smash import group
-from spikeseg.detection.smash_objects import groups_in_slices
 from spikeseg.models import decode
 
 TIMES = {"start_us": 1_000_000, "end_us": 1_900_000, "step_us": 100_000}
 ANY = 1e-9
+
+
+def groups_in_slices(instances, number, saliency, threshold, *, start_us, end_us, step_us, from_us=None, **options):
+    time = WindowTime(start_us, end_us, step_us, from_us)
+    return smash_objects.groups_in_slices(instances, number, saliency, threshold, time, **options)
 
 
 def decoded(model, frames):
@@ -36,7 +41,7 @@ def by_hand(shares, classes, lit, part, min_pixels):
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("threshold", [ANY, 0.5])
 @pytest.mark.parametrize("step_us", [100_000, 30_000])
-def test_objects_are_what_the_shares_say(crossing, alone, threshold, step_us):
+def test_objects_are_what_the_shares_say(crossing, find_in_slices, alone, threshold, step_us):
     model, frames, instances = crossing
     number = np.arange(len(instances)) if alone else group(instances)
     saliency = decoded(model, frames)
@@ -54,7 +59,7 @@ def test_objects_are_what_the_shares_say(crossing, alone, threshold, step_us):
         assert np.array_equal(part.blobs.labels.dense(), labels) and part.blobs.labels.dense().dtype == np.int32
 
 
-def test_one_object_is_the_blob_it_would_be_without_smash(hulk_tools):
+def test_one_object_is_the_blob_it_would_be_without_smash(hulk_tools, find_in_slices):
     network, dot, unravel = hulk_tools
     model, frames = network(), np.zeros((9, 2, 33, 60), np.uint8)
     dot(frames, 1, (15, 10), (0, 4), range(9))
@@ -69,7 +74,7 @@ def test_one_object_is_the_blob_it_would_be_without_smash(hulk_tools):
         assert np.array_equal(part.blobs.labels.dense(), blob.blobs.labels.dense())
 
 
-def test_a_group_in_pieces_is_one_object_and_a_crossing_is_two(hulk_tools, crossing):
+def test_a_group_in_pieces_is_one_object_and_a_crossing_is_two(hulk_tools, crossing, find_in_slices):
     network, dot, unravel = hulk_tools
     model, frames = network(), np.zeros((1, 2, 40, 80), np.uint8)
     dot(frames, 1, (20, 10), (0, 0), [0])
@@ -91,7 +96,7 @@ def test_a_group_in_pieces_is_one_object_and_a_crossing_is_two(hulk_tools, cross
     assert len(none) == 9 and not any(len(s.blobs.objects) or len(s.blobs.labels.pixel) for s in none)
 
 
-def test_few_pixels_earlier_windows_and_the_end_of_the_recording(crossing):
+def test_few_pixels_earlier_windows_and_the_end_of_the_recording(crossing, find_in_slices):
     model, frames, both = crossing
     saliency, number = decoded(model, frames), group(both)
     assert not any(len(s.blobs.objects) for s in groups_in_slices(both, number, saliency, ANY, **TIMES, min_pixels=10**4))

@@ -112,7 +112,7 @@ def test_two_objects_keep_apart():
     rows = sorted([*moving(), *[(t, 110 - (x - 10), 45) for t, x, _ in moving()]])
     view = view_of(rows)
     response = tracked.answer(view, maps_of(view), 0.5, SETTINGS)
-    ids = response.found.ids
+    ids = response.tracked.ids
     assert [set(ids[view.events["y"] == y]) for y in (20, 45)] in ([{1}, {2}], [{2}, {1}])
 
 
@@ -121,7 +121,7 @@ def test_the_answer_gives_events_the_scores_of_their_tracks():
     view = view_of(rows)
     maps = maps_of(view, 3.0)
     response = tracked.answer(view, maps, 0.5, SETTINGS)
-    (one,) = response.found.tracks.tracks
+    (one,) = response.tracked.tracks.tracks
     stray = rows.index((5 * STEP_US + 20, 5, 55))
     own = np.delete(response.scores, stray)
     assert 0 < one.score < 1 and (own > 0.75 * one.score).all() and (own <= one.score).all()
@@ -133,12 +133,12 @@ def test_the_answer_gives_events_the_scores_of_their_tracks():
 def test_an_answer_to_what_lights_nothing_up():
     view = view_of(moving())
     response = tracked.answer(view, maps_of(view, 0.2), 0.5, SETTINGS)
-    assert response.found.tracks.tracks == [] and not response.found.ids.any()
+    assert response.tracked.tracks.tracks == [] and not response.tracked.ids.any()
     assert response.scores.tolist() == pytest.approx([0.1 * 0.2 / 1.2] * len(view.events))
 
 
 def test_an_answer_to_an_empty_recording():
     view = view_of([])
     response = tracked.answer(view, [], 0.5, SETTINGS)
-    assert response.scores.shape == response.saliency.shape == response.found.ids.shape == (0,)
-    assert response.found.tracks.tracks == [] and list(response.found.slices) == []
+    assert response.scores.shape == response.saliency.shape == response.tracked.ids.shape == (0,)
+    assert response.tracked.tracks.tracks == [] and list(response.tracked.slices) == []

@@ -30,8 +30,8 @@ def view():
 def test_a_classical_detector_lists_the_object_of_every_window_and_scores_its_events_higher(view, name):
     (detector,) = [one for one in detectors.classical() if one.name == name]
     response = detector.respond(view)
-    assert len(response.places) == len(view.start_us) == 4
-    for start, found in zip(view.start_us.tolist(), response.places, strict=True):
+    assert len(response.positions) == len(view.start_us) == 4
+    for start, found in zip(view.start_us.tolist(), response.positions, strict=True):
         middle = [20 + 20e-6 * (start + 500_000), 30]
         assert 1 <= len(found) <= 3 and np.hypot(*(found - middle).T).min() < 4
     dot = view.events["p"]
@@ -45,7 +45,7 @@ def test_a_tracked_filter_finds_the_object_and_little_else(view):
     detector = detectors.tracked("graded_tracks", "graded filter, tracked", graded, lit, 0.4, TrackingConfig())
     assert (detector.name, detector.object_threshold, detector.is_network) == ("graded_tracks", 0.4, False)
     response = detector.respond(view)
-    (one,) = [one for one in response.found.tracks.tracks if one.score >= 0.4]
+    (one,) = [one for one in response.tracked.tracks.tracks if one.score >= 0.4]
     np.testing.assert_allclose(one.states[:, 2:].mean(0), [20, 0], atol=2)
     assert (response.saliency >= 0.999 * graded.respond(view).scores).all()  # the highest of an event's pixel and step
     seen = response.scores >= 0.3

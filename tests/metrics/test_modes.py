@@ -132,7 +132,7 @@ def tracked(request):
     """The scene with what a perfect detector's tracks say: one track, of the object, that is an object from 0.3 on."""
     view, labels, truth = scene(spec=FrameSpec(4, 10_000, height=request.param, width=request.param and 30))
     response = answer(view, perfect(view, truth).maps, 0.5, TrackingConfig())
-    (one,) = response.found.tracks.tracks
+    (one,) = response.tracked.tracks.tracks
     assert 0.3 < one.score < 0.5 and len(one.slices) == 10
     return LabelledRecording.of(view, labels, truth, SETTINGS), response
 
@@ -154,7 +154,7 @@ def test_tracks_count_from_the_object_threshold_on(tracked, threshold, found):
 def test_a_track_is_looked_for_where_it_is_and_not_where_it_lit_up(tracked):
     """Moved by 6 px, it covers nothing; its places off the sensor are no output."""
     s, response = tracked
-    one = response.found.tracks.tracks[0]
+    one = response.tracked.tracks.tracks[0]
     one.states[:, 1] += 6
     assert counted("object", s, response, 0.5, 0.3, spatial_tolerance_px=5.0)["fp"] == 10
     assert counted("track", s, response, object_threshold=0.3)["false_tracks"] == 1
@@ -187,7 +187,7 @@ def test_a_detector_that_lists_places_is_held_to_them():
     s, blind = LabelledRecording.of(view, labels, truth, SETTINGS), from_scores(view, np.zeros(len(view.events)))
     middles = (view.start_us + view.end_us) / 2
     at = [np.array([[10 + 50e-6 * t, 20.0], [50.0, 5.0]]) for t in middles]
-    row = counted("object", s, Response(blind.scores, blind.maps, places=at), 0.5, 0.5, spatial_tolerance_px=2.0)
+    row = counted("object", s, Response(blind.scores, blind.maps, positions=at), 0.5, 0.5, spatial_tolerance_px=2.0)
     assert (row["tp"], row["fp"], row["fn"]) == (10, 10, 0)
 
 

@@ -13,10 +13,12 @@ import torch
 from spikeseg.config.load import load_config
 from spikeseg.data.recording import EVENT_DTYPE, Recording
 from spikeseg.data.store.frames import Frames
+from spikeseg.detection.detect import detect_recording
+from spikeseg.detection.network import load_network
+from spikeseg.detection.readout import readout_of
 from spikeseg.evaluation import detectors
 from spikeseg.evaluation.results import CONTROL, Results
 from spikeseg.pipelines.stages import answers, evaluate, runs, train
-from spikeseg.pipelines.stages.detect import detect_recording, readout_of
 from spikeseg.pipelines.stages.prepare import STORE, find_frames, prepare
 from spikeseg.registries import MODES
 from spikeseg.simulate.noise import background_events, hot_events, refractory
@@ -72,11 +74,11 @@ def test_labels_deleted_from_disk_leave_what_detect_writes_as_it_was(chain, tmp_
 
 def content(response):
     """Everything in a detector's answer, as bytes."""
-    parts = [response.scores, *(part for lit in response.maps for part in (lit.index, lit.value)), *(response.places or [])]
+    parts = [response.scores, *(part for lit in response.maps for part in (lit.index, lit.value)), *(response.positions or [])]
     parts += [] if response.saliency is None else [response.saliency]
-    if response.found is not None:
-        parts += [response.found.ids, *response.found.owners, response.found.tracks.field.velocities]
-        parts += [part for track in response.found.tracks.tracks for part in (track.t_us, track.states, np.array(track.score))]
+    if response.tracked is not None:
+        parts += [response.tracked.ids, *response.tracked.owners, response.tracked.tracks.field.velocities]
+        parts += [part for track in response.tracked.tracks.tracks for part in (track.t_us, track.states, np.array(track.score))]
     return [np.ascontiguousarray(part).tobytes() for part in parts]
 
 
@@ -109,8 +111,8 @@ def test_swapped_labels_of_the_test_split_change_no_prediction_of_any_detector(n
 def test_labels_of_other_recordings_find_nothing(night):
     """Event informedness lies around 0; modes that look at places may fall below, never rise above."""
     cfg, network, store = night
-    readout = readout_of(cfg, network)
-    model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
+    readout = readout_of(cfg, network.checkpoint)
+    model = load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     plain = detectors.network("saliency", "", model)
     tracked = detectors.tracked("network", "", plain, readout.threshold, readout.object_threshold, cfg.tracking)
     thresholds = evaluate.calibrated(cfg, [tracked], store, answers.labelled(store, "train"))
@@ -149,13 +151,13 @@ def noise_only(k):
 
 def test_noise_alone_makes_no_more_than_a_tenth_of_an_object_a_minute(night):
     cfg, network, _ = night
-    readout = readout_of(cfg, network)
+    readout = readout_of(cfg, network.checkpoint)
     assert readout.object_threshold == 0.5
-    model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
+    model = load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     recordings = [noise_only(k) for k in range(NIGHTS)]
     rates = [len(one.events) / NOISE_S for one in recordings]
     assert min(rates) < 4_000 and max(rates) > 25_000
-    found = [detect_recording(cfg, model, one, readout) for one in recordings]
-    assert sum(len(one.summary["objects"]) for one in found) / (NIGHTS * NOISE_S / 60) <= 0.1
+    found = [detect_recording(model, one, cfg, readout) for one in recordings]
+    assert sum(len(one.object_ids) for one in found) / (NIGHTS * NOISE_S / 60) <= 0.1
     assert sum(bool(one.events["score"].any()) for one in found) > 0  # the network is not blind
     assert max(float(one.events["object_score"].max()) for one in found) < 0.5

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from point_filter import begin, predict, update
 
 from spikeseg.tracking import kalman
 from spikeseg.tracking.kalman import Beliefs, Motion
@@ -11,9 +12,9 @@ MOTION = Motion(acceleration=20.0, first_speed_px_s=50.0)
 
 def filtered(times_s, positions, motion=MOTION):
     """Beliefs after each measurement of one point."""
-    beliefs = [kalman.begin(positions[:1], motion)]
+    beliefs = [begin(positions[:1], motion)]
     for before, now, position in zip(times_s, times_s[1:], positions[1:], strict=False):
-        beliefs.append(kalman.update(kalman.predict(beliefs[-1], now - before, motion), position[None]))
+        beliefs.append(update(predict(beliefs[-1], now - before, motion), position[None]))
     return beliefs
 
 
@@ -24,14 +25,14 @@ def matrices(beliefs):
 
 
 def test_a_first_measurement_is_believed_and_says_nothing_of_the_velocity():
-    beliefs = kalman.begin(np.array([[3.0, 4.0], [5.0, 6.0]]), MOTION)
+    beliefs = begin(np.array([[3.0, 4.0], [5.0, 6.0]]), MOTION)
     assert beliefs.mean.tolist() == [[[3, 4], [0, 0]], [[5, 6], [0, 0]]]
     assert beliefs.covariance.tolist() == [[kalman.MEASUREMENT_PX**2, 0, 2500]] * 2
 
 
 def test_prediction_by_hand():
     beliefs = Beliefs(np.array([[[1.0, 2.0], [10.0, -20.0]]]), np.array([[1.0, 0.5, 4.0]]))
-    ahead = kalman.predict(beliefs, 0.5, Motion(24.0, 0.0))
+    ahead = predict(beliefs, 0.5, Motion(24.0, 0.0))
     assert ahead.mean.tolist() == [[[6, -8], [10, -20]]]
     np.testing.assert_allclose(ahead.covariance, [[1 + 2 * 0.5 * 0.5 + 0.25 * 4 + 24 / 24, 0.5 + 0.5 * 4 + 24 / 8, 4 + 24 / 2]])
     assert beliefs.mean.tolist() == [[[1, 2], [10, -20]]]  # left as it was
@@ -40,25 +41,25 @@ def test_prediction_by_hand():
 def test_update_by_hand():
     beliefs = Beliefs(np.array([[[0.0, 0.0], [10.0, 0.0]]]), np.array([[3.0, 2.0, 8.0]]))
     assert 3 + kalman.MEASUREMENT_PX**2 == 4  # the variance of what is measured
-    after = kalman.update(beliefs, np.array([[4.0, -2.0]]))
+    after = update(beliefs, np.array([[4.0, -2.0]]))
     np.testing.assert_allclose(after.mean, [[[3, -1.5], [12, -1]]])
     np.testing.assert_allclose(after.covariance, [[0.75, 0.5, 7]])
 
 
 def test_time_may_be_divided_at_will():
-    belief = kalman.update(kalman.predict(kalman.begin(np.array([[5.0, 5.0]]), MOTION), 0.1, MOTION), np.array([[7.0, 4.0]]))
-    once = kalman.predict(belief, 0.5, MOTION)
-    twice = kalman.predict(kalman.predict(belief, 0.2, MOTION), 0.3, MOTION)
+    belief = update(predict(begin(np.array([[5.0, 5.0]]), MOTION), 0.1, MOTION), np.array([[7.0, 4.0]]))
+    once = predict(belief, 0.5, MOTION)
+    twice = predict(predict(belief, 0.2, MOTION), 0.3, MOTION)
     np.testing.assert_allclose(once.mean, twice.mean)
     np.testing.assert_allclose(once.covariance, twice.covariance)
-    np.testing.assert_array_equal(kalman.predict(belief, 0.0, MOTION).covariance, belief.covariance)
+    np.testing.assert_array_equal(predict(belief, 0.0, MOTION).covariance, belief.covariance)
 
 
 def test_points_know_nothing_of_each_other():
     positions = np.random.default_rng(0).normal(size=(6, 3, 2))
-    together = kalman.begin(positions[0], MOTION)
+    together = begin(positions[0], MOTION)
     for now in positions[1:]:
-        together = kalman.update(kalman.predict(together, 0.1, MOTION), now)
+        together = update(predict(together, 0.1, MOTION), now)
     for k in range(3):
         alone = filtered(np.arange(6) * 0.1, positions[:, k])[-1]
         np.testing.assert_allclose(alone.mean[0], together.mean[k])
@@ -104,7 +105,7 @@ def test_nothing_to_smooth(n):
 
 
 def test_no_points_at_all():
-    none = kalman.update(kalman.predict(kalman.begin(np.zeros((0, 2)), MOTION), 0.1, MOTION), np.zeros((0, 2)))
+    none = update(predict(begin(np.zeros((0, 2)), MOTION), 0.1, MOTION), np.zeros((0, 2)))
     assert none.mean.shape == (0, 2, 2) and none.covariance.shape == (0, 3)
 
 
@@ -112,15 +113,15 @@ def test_errors_are_as_large_as_the_filter_and_the_smoother_say():
     rng = np.random.default_rng(1)
     n = 800
     still = Beliefs(np.zeros((1, 2, 2)), np.zeros((1, 3)))
-    kicks = np.linalg.cholesky(matrices(kalman.predict(still, 0.1, MOTION))[0])
+    kicks = np.linalg.cholesky(matrices(predict(still, 0.1, MOTION))[0])
     truth = np.stack([np.full((n, 2), 50.0), rng.normal(0, MOTION.first_speed_px_s, (n, 2))], 1)
     path, seen = [truth], [truth[:, 0] + rng.normal(0, kalman.MEASUREMENT_PX, (n, 2))]
-    belief = kalman.begin(seen[0], MOTION)
+    belief = begin(seen[0], MOTION)
     for _ in range(8):
         truth = np.stack([truth[:, 0] + 0.1 * truth[:, 1], truth[:, 1]], 1) + kicks @ rng.normal(size=(n, 2, 2))
         path.append(truth)
         seen.append(truth[:, 0] + rng.normal(0, kalman.MEASUREMENT_PX, (n, 2)))
-        belief = kalman.update(kalman.predict(belief, 0.1, MOTION), seen[-1])
+        belief = update(predict(belief, 0.1, MOTION), seen[-1])
 
     def normalised(found, error):
         """Chi-squared of two numbers, whose mean is 2, for each axis of each point."""

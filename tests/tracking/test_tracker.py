@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from point_filter import begin, predict, update
 from scipy.optimize import linear_sum_assignment
 
 from spikeseg.tracking import kalman
@@ -187,7 +188,7 @@ def by_definition(slices, rules):
     """`join` as its text says it, all tracks of a rank shared out at once; -> number of each detection's track."""
     beliefs, hits, last, number, found, begun = [], [], [], [], [], 0
     for k, positions in enumerate(slices):
-        beliefs = [kalman.predict(one, SLICE_US * 1e-6 if k else 0.0, rules.motion) for one in beliefs]
+        beliefs = [predict(one, SLICE_US * 1e-6 if k else 0.0, rules.motion) for one in beliefs]
         owner = [-1] * len(positions)
         for rank in range(3):
             ranks = [0 if n >= rules.min_hits else 1 if n > 1 else 2 for n in hits]
@@ -207,13 +208,13 @@ def by_definition(slices, rules):
         for j, position in enumerate(positions):
             if owner[j] < 0:
                 owner[j] = len(hits)
-                beliefs.append(kalman.begin(position[None], rules.motion))
+                beliefs.append(begin(position[None], rules.motion))
                 hits.append(0)
                 last.append(k)
                 number.append(begun)
                 begun += 1
             else:
-                beliefs[owner[j]] = kalman.update(beliefs[owner[j]], position[None])
+                beliefs[owner[j]] = update(beliefs[owner[j]], position[None])
             hits[owner[j]] += 1
             last[owner[j]] = k
         found.append([number[i] for i in owner])

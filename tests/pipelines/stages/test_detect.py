@@ -6,9 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from spikeseg.detection.objects import find_objects
+from spikeseg.config.load import load_config
+from spikeseg.data.readers import read
+from spikeseg.detection.detect import detect_recording
+from spikeseg.detection.network import load_network
+from spikeseg.detection.readout import readout_of
 from spikeseg.detection.schema import TRACK_COLUMNS
-from spikeseg.pipelines.stages.detect import strongest_class
+from spikeseg.pipelines.stages.runs import network_of
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +51,7 @@ def test_files_have_their_schema(found):
 def test_tracks_are_those_of_the_objects(found):
     with open(found / "tracks.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == TRACK_COLUMNS
+    assert tuple(rows[0]) == tuple(TRACK_COLUMNS)
     told = json.loads((found / "detections.json").read_text())["recordings"][0]
     ids = [o["track_id"] for window in told["windows"] for o in window["objects"] if o["track_id"]]
     assert sorted(int(row["track_id"]) for row in rows) == sorted(ids)
@@ -77,6 +81,18 @@ def test_every_event_has_its_score_and_its_track(found):
             inside = during & (columns["object_id"] == o["track_id"])
             assert inside.any()
             assert (np.abs(columns["x"][inside] - o["x"]) <= o["width"]).all()
+
+
+def test_the_library_writes_the_same_bytes(chain, recording, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(chain.folder)
+    cfg = load_config("tiny.yaml")
+    checkpoint = network_of(cfg).checkpoint
+    model = load_network(cfg, str(checkpoint), "cpu")
+    detections = detect_recording(model, read(recording), cfg, readout_of(cfg, checkpoint))
+    detections.save(tmp_path / "saved")
+    saved = {path.name: path.read_bytes() for path in (tmp_path / "saved").iterdir()}
+    assert saved == {path.name: path.read_bytes() for path in found.iterdir() if "manifest" not in path.name}
+    assert len(saved) == 3 and len(detections.tracks) and len(detections.objects) >= len(detections.tracks)
 
 
 def test_the_same_again_is_up_to_date_and_forced_gives_the_same_bytes(chain, recording, found):
@@ -115,17 +131,6 @@ def test_classes_are_told_apart(place):
     place.ok("detect", f"{path}::DAVIS_0000", "-o", "found", config=False)
     windows = json.loads((place.folder / "found" / "detections.json").read_text())["recordings"][0]["windows"]
     assert {o["class_id"] for window in windows for o in window["objects"]} <= {0, 1}
-
-
-def test_an_object_has_the_class_that_lit_it_up_most():
-    saliency = np.zeros((2, 6, 9), np.float32)
-    saliency[0, 1:3, 1:3], saliency[1, 4:6, 6:9] = 1.0, 2.0
-    blobs = find_objects(saliency, 0.5)
-    weak, strong = saliency * 0.4, saliency * 0.6
-    strong[:, :, :4], weak[:, :, :4] = weak[:, :, :4].copy(), strong[:, :, :4].copy()
-    by_x = dict(zip(np.rint(blobs.objects["x"]).tolist(), strongest_class(blobs, [weak, strong]).tolist(), strict=True))
-    assert by_x == {2: 0, 7: 1}
-    assert strongest_class(find_objects(saliency * 0, 0.5), [weak, strong]).tolist() == []
 
 
 def npz(path, **changes) -> None:

@@ -12,7 +12,7 @@ import torch
 from spikeseg.config.load import load_config
 from spikeseg.data import windows
 from spikeseg.data.store.frames import Frames
-from spikeseg.evaluation import detectors
+from spikeseg.detection.network import decoded, load_network
 from spikeseg.evaluation.tables import metrics_table
 from spikeseg.pipelines.runtime.stage import StageResult
 from spikeseg.pipelines.stages import evaluate, runs
@@ -114,8 +114,8 @@ def test_detectors_see_no_labels(own, monkeypatch):
         response = detector.respond(view)
         assert response.scores.shape == (len(view.events),) and (response.scores >= 0).all()
         assert len(response.maps) == len(view.start_us)
-        assert (response.found is not None) is (detector.name in TRACKING)
-        assert (response.places is not None) is (detector.name in ("blobs", "lines"))
+        assert (response.tracked is not None) is (detector.name in TRACKING)
+        assert (response.positions is not None) is (detector.name in ("blobs", "lines"))
         saliency = response.scores if response.saliency is None else response.saliency
         assert detector.name == "raw_events" or not saliency[~view.kept].any()
     assert [d.name for d in compared] == DETECTORS[:-1] == sorted(thresholds, key=DETECTORS.index)
@@ -125,9 +125,9 @@ def test_detectors_see_no_labels(own, monkeypatch):
 def test_choosing_every_class_is_choosing_none(own):
     cfg, network, frames = own
     store = Frames.open(frames.path / "frames.zarr")
-    model = detectors.load_network(cfg, str(network.checkpoint), torch.device("cpu"))
+    model = load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     salient = 0
-    for _, _, (whole, alone) in detectors.decoded(model, windows.stored(store, 0).windows(), [None, [0]]):
+    for _, _, (whole, alone) in decoded(model, windows.stored(store, 0).windows(), [None, [0]]):
         assert whole.shape == (4, 45, 60) and np.array_equal(whole.dense(), alone.dense())
         salient += len(whole.index)
     assert salient

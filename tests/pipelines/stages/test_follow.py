@@ -14,9 +14,10 @@ from spikeseg.config.load import load_config
 from spikeseg.data.readers import read_raw
 from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.detection import online as follower
+from spikeseg.detection.detect import detect_recording
+from spikeseg.detection.network import load_network
 from spikeseg.detection.online import CausalFilter, Follower, TrackIds
-from spikeseg.evaluation.detectors import load_network
-from spikeseg.pipelines.stages.detect import Readout, detect_recording
+from spikeseg.detection.readout import Readout
 from spikeseg.pipelines.stages.runs import network_of
 
 SIZE = ["--sensor-size", "240x180"]
@@ -67,15 +68,15 @@ def test_its_windows_and_tracks_are_those_of_detect(own, night, step):
 
     cfg, model, _ = own
     t, x, y, p = night[1].T
-    whole = detect_recording(cfg, model, checked("r", "r", t, x, y, p, (240, 180)), Readout(cfg.tracking.object_threshold))
+    whole = detect_recording(model, checked("r", "r", t, x, y, p, (240, 180)), cfg, Readout(cfg.tracking.object_threshold))
     one, found = windows_of(own, night[1], step)
-    told = whole.summary["windows"]
+    told = whole.entry()["windows"]
     assert [(w.start_us, w.end_us) for w in found] == [(w["t_start_us"], w["t_end_us"]) for w in told]
     assert sum(len(part.blobs.objects) for _, part in one._slices) == sum(len(w["objects"]) for w in told) > 0
-    assert found[-1].tracks == whole.summary["tracks"] > 0
-    last = {row[1]: row for row in whole.track_rows}  # of each track its last place
+    assert found[-1].tracks == len(whole.track_ids) > 0
+    last = {row[1]: row for row in whole.tracks.tolist()}  # of each track its last place
     assert one.events == len(t) and not one.late
-    wanted = {k: row for k, row in last.items() if k in whole.summary["objects"]}
+    wanted = {k: row for k, row in last.items() if k in whole.object_ids}
     seen = {round(float(track.t_us[-1])): track for _, track in found[-1].objects}
     for row in wanted.values():
         if row[2] in seen:

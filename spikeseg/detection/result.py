@@ -1,0 +1,222 @@
+"""What a network detects: objects, tracks and scored events of one recording or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikeseg.errors import InputError
+
+from .files import DetectionWriter
+from .readout import Readout
+from .schema import EVENT_COLUMNS, TABLES, RecordingDetections, table_dtype, units_of, window_detections
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class _Tables:
+    """Objects, tracks and events in the forms that others take."""
+
+    objects: np.ndarray
+    tracks: np.ndarray
+    events: np.ndarray
+
+    def _table(self, name: str) -> np.ndarray:
+        if name not in TABLES:
+            raise InputError(f"table {name!r}: unknown, must be one of {', '.join(TABLES)}")
+        table: np.ndarray = getattr(self, name)
+        return table
+
+    def to_pandas(self, table: str = "tracks") -> Any:
+        """A table as a pandas.DataFrame; its units are in ``.attrs["units"]``.
+
+        Args:
+            table: "objects", "tracks" or "events".
+
+        Raises:
+            InputError: no such table, or pandas is not installed (extra 'tables').
+        """
+        array, pandas = self._table(table), _installed("pandas")
+        frame = pandas.DataFrame({name: array[name] for name in array.dtype.names or ()})
+        frame.attrs["units"] = units_of(table)
+        return frame
+
+    def to_table(self, table: str = "tracks") -> Any:
+        """A table as an astropy.table.Table, its columns with units and descriptions.
+
+        Args:
+            table: "objects", "tracks" or "events".
+
+        Raises:
+            InputError: no such table, or astropy is not installed (extra 'tables').
+        """
+        array, astropy = self._table(table), _installed("astropy.table")
+        units = {name: unit for name, unit in units_of(table).items() if unit}
+        return astropy.Table(array, units=units, descriptions={name: c.meaning for name, c in TABLES[table].items()})
+
+
+def _installed(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        package = name.partition(".")[0]
+        raise InputError(f"this table needs {package}; install it with: pip install 'spikeseg[tables]'") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Detections(_Tables):
+    """What a network detects in one recording.
+
+    Attributes:
+        recording: its name.
+        sensor_size: (width, height), px.
+        readout: how the network was read: thresholds, classes.
+        star_field: common motion of the stars, x and y, px/s, the mean over the recording; (0, 0) where too few were seen.
+        windows: schema.WINDOW_DTYPE (N,), all of the network's windows.
+        objects: structured array, fields of schema.OBJECT_COLUMNS: objects and stars by window and slice.
+        tracks: structured array, fields of schema.TRACK_COLUMNS: a row per detection of each track, stars included.
+        event_columns: the arrays of schema.EVENT_COLUMNS, (n,) each: every event that passed the checks; `events` is a
+            structured array of them.
+
+    schema.units_of names the units.
+    """
+
+    recording: str
+    sensor_size: tuple[int, int]
+    readout: Readout
+    star_field: tuple[float, float]
+    windows: np.ndarray
+    objects: np.ndarray
+    tracks: np.ndarray
+    event_columns: Mapping[str, np.ndarray]
+
+    @cached_property
+    def events(self) -> np.ndarray:  # type: ignore[override]
+        """Structured array, fields of schema.EVENT_COLUMNS: a copy of `event_columns`, made when it is asked for."""
+        table = np.empty(len(self.event_columns["t"]), table_dtype(EVENT_COLUMNS))
+        for name, column in self.event_columns.items():
+            table[name] = column
+        return table
+
+    @property
+    def track_ids(self) -> list[int]:
+        """Of all tracks, stars included, rising."""
+        ids: list[int] = np.unique(self.tracks["track_id"]).tolist()
+        return ids
+
+    @property
+    def object_ids(self) -> list[int]:
+        """The track_id of each track that moves differently from the stars: its object_score reaches the threshold."""
+        above = self.tracks["object_score"] >= self.readout.object_threshold
+        ids: list[int] = np.unique(self.tracks["track_id"][above]).tolist()
+        return ids
+
+    def entry(self) -> RecordingDetections:
+        """Its part of detections.json."""
+        return {
+            "name": self.recording,
+            "sensor_size": [int(side) for side in self.sensor_size],
+            "threshold": float(self.readout.threshold),
+            "object_threshold": float(self.readout.object_threshold),
+            "tracks": len(self.track_ids),
+            "objects": self.object_ids,
+            "star_field": [float(v) for v in self.star_field],
+            "windows": window_detections(self.windows, self.objects),
+        }
+
+    def plot(self) -> Figure:
+        """A matplotlib figure: events by polarity, and their saliency with the tracks.
+
+        Raises:
+            InputError: matplotlib is not installed (extra 'plots').
+        """
+        # plots stands on a higher floor: it is named here, as a registry names what it loads, and imported when asked for
+        figure: Figure = import_module("spikeseg.plots.saliency").detections_figure(self)
+        return figure
+
+    def save(self, folder: str | Path) -> Path:
+        """Write detections.json, tracks.csv and <recording>.events.npz, as `spikeseg detect` does; -> the folder.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        return DetectionResult([self]).save(folder)
+
+    def __repr__(self) -> str:
+        return (
+            f"Detections({self.recording!r}: {len(self.object_ids)} objects among {len(self.track_ids)} tracks, "
+            f"{len(self.windows)} windows, {len(self.event_columns['t'])} events)"
+        )
+
+
+class DetectionResult(_Tables, Mapping[str, Detections]):
+    """What a network detects in several recordings: name -> `Detections`, in the order in which they were given.
+
+    Args:
+        recordings: of different names.
+
+    Raises:
+        InputError: two of one name.
+    """
+
+    def __init__(self, recordings: Sequence[Detections]) -> None:
+        names = [detections.recording for detections in recordings]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(f"{twice[0]}: two recordings of this name; detect them into different folders")
+        self._recordings = dict(zip(names, recordings, strict=True))
+
+    def __getitem__(self, name: str) -> Detections:
+        return self._recordings[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._recordings)
+
+    def __len__(self) -> int:
+        return len(self._recordings)
+
+    def __repr__(self) -> str:
+        return f"DetectionResult([{', '.join(map(repr, self.values()))}])"
+
+    @cached_property
+    def objects(self) -> np.ndarray:  # type: ignore[override]
+        """Those of all recordings, see `Detections`."""
+        return self._joined("objects")
+
+    @cached_property
+    def tracks(self) -> np.ndarray:  # type: ignore[override]
+        """Those of all recordings, see `Detections`; a track_id is unique in its recording."""
+        return self._joined("tracks")
+
+    @cached_property
+    def events(self) -> np.ndarray:  # type: ignore[override]
+        """Those of all recordings, one recording after the other; ``result[name].events`` are those of one."""
+        return self._joined("events")
+
+    def _joined(self, table: str) -> np.ndarray:
+        longest = max(self, key=len, default="")
+        parts = [getattr(detections, table) for detections in self.values()]
+        joined = np.empty(sum(map(len, parts)), table_dtype(TABLES[table], longest))
+        first = 0
+        for part in parts:
+            joined[first : first + len(part)] = part
+            first += len(part)
+        return joined
+
+    def save(self, folder: str | Path) -> Path:
+        """Write detections.json, tracks.csv and a <recording>.events.npz each, as `spikeseg detect` does; -> the folder.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        writer = DetectionWriter(folder)
+        for detections in self.values():
+            writer.add(detections.entry(), detections.tracks, detections.event_columns)
+        return writer.finish()

@@ -1,0 +1,124 @@
+"""Tables of objects, tracks and events, from what was found in the frames; their columns are those of `schema`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from spikeseg.data.windows import WindowedRecording
+from spikeseg.tracking.scene import ObjectTrack
+
+from .objects import Slice, joined
+from .schema import EVENT_COLUMNS, OBJECT_COLUMNS, STORED_FIELDS, TRACK_COLUMNS, WINDOW_DTYPE, table_dtype
+
+
+class Scale(NamedTuple):
+    """Sensor pixels per frame pixel."""
+
+    x: float
+    y: float
+
+    @classmethod
+    def of(cls, sensor_size: tuple[int, int], frame_size: tuple[int, int]) -> Scale:
+        """sensor_size: (width, height). frame_size: (height, width)."""
+        return cls(sensor_size[0] / frame_size[1], sensor_size[1] / frame_size[0])
+
+
+def to_sensor(position: np.ndarray, scale: float) -> np.ndarray:
+    """Positions in sensor pixels, from those in frame pixels; a pixel's centre is a whole number in both."""
+    return (position + 0.5) * scale - 0.5
+
+
+def window_table(view: WindowedRecording) -> np.ndarray:
+    """The windows of a recording, WINDOW_DTYPE (N,)."""
+    windows = np.empty(len(view.start_us), WINDOW_DTYPE)
+    windows["t_start_us"], windows["t_end_us"] = view.start_us, view.end_us
+    return windows
+
+
+def object_table(
+    recording: str, windows: np.ndarray, slices: Sequence[Sequence[Slice]], owners: Sequence[np.ndarray], scale: Scale
+) -> np.ndarray:
+    """The objects of all windows, slice by slice, of OBJECT_COLUMNS.
+
+    Args:
+        recording: its name.
+        windows: WINDOW_DTYPE (N,).
+        slices: of every window, in frame pixels.
+        owners: of every slice, in order of time, the track_id of each object; 0 for none.
+        scale: of the frames.
+
+    Raises:
+        ValueError: more or fewer ids than objects.
+    """
+    parts = [part for window in slices for part in window]
+    counts = [len(part.blobs.objects) for part in parts]
+    if counts != [len(ids) for ids in owners]:
+        raise ValueError(f"{counts} objects by slice and {[len(ids) for ids in owners]} track ids: must be equally many")
+    objects, _ = joined([part.blobs.objects for part in parts])
+    window_of = np.repeat(np.arange(len(slices)), [len(window) for window in slices])
+    window = windows[np.repeat(window_of, counts)] if len(windows) else windows
+    times = np.array([(part.start_us, part.end_us) for part in parts], np.int64).reshape(-1, 2)
+    table = np.empty(len(objects), table_dtype(OBJECT_COLUMNS, recording))
+    table["recording"] = recording
+    table["window_start_us"], table["window_end_us"] = window["t_start_us"], window["t_end_us"]
+    table["t_start_us"], table["t_end_us"] = np.repeat(times, counts, 0).T
+    for position, extent, factor in (("x", "width", scale.x), ("y", "height", scale.y)):
+        table[position] = to_sensor(objects[position], factor)
+        table[extent] = objects[extent] * factor
+    table["class_id"], table["score"] = objects["class_id"], objects["score"]
+    table["track_id"] = np.concatenate([np.zeros(0, np.int32), *owners])
+    return table
+
+
+def track_table(recording: str, tracks: Sequence[ObjectTrack], objects: Sequence[np.ndarray], scale: Scale) -> np.ndarray:
+    """The tracks of a recording, of TRACK_COLUMNS, by track, then time.
+
+    Args:
+        recording: its name.
+        tracks: in sensor pixels.
+        objects: OBJECT_DTYPE of every slice that was tracked, in frame pixels.
+        scale: of the frames.
+    """
+    counts = [len(track.t_us) for track in tracks]
+    table = np.empty(sum(counts), table_dtype(TRACK_COLUMNS, recording))
+    table["recording"] = recording
+    if not tracks:
+        return table
+    table["track_id"] = np.repeat([track.id for track in tracks], counts)
+    table["t_us"] = np.rint(np.concatenate([track.t_us for track in tracks]))
+    states = np.concatenate([track.states for track in tracks])
+    relative = np.concatenate([track.relative for track in tracks])
+    for name, column in zip(("x", "y", "vx", "vy", "vx_rel", "vy_rel"), (*states.T, *relative.T), strict=True):
+        table[name] = column
+    everything, first = joined(objects)
+    own = everything[np.concatenate([first[track.slices] + track.detections for track in tracks])]
+    table["width"], table["height"], table["score"] = own["width"] * scale.x, own["height"] * scale.y, own["score"]
+    table["object_score"] = np.repeat([track.score for track in tracks], counts)
+    return table
+
+
+def event_columns(
+    events: np.ndarray, scores: np.ndarray, object_ids: np.ndarray, object_scores: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The arrays of EVENT_COLUMNS, each (n,): what <recording>.events.npz holds.
+
+    Args:
+        events: structured array with fields t, x, y, p (n,).
+        scores: (n,), saliency.
+        object_ids: (n,), whole numbers; 0 for none.
+        object_scores: (n,), 0 to 1.
+
+    Raises:
+        ValueError: arrays of different lengths.
+    """
+    lengths = [len(events), len(scores), len(object_ids), len(object_scores)]
+    if len(set(lengths)) > 1:
+        raise ValueError(
+            f"{lengths[0]} events, {lengths[1]} scores, {lengths[2]} object ids, {lengths[3]} object scores: must be equally many"
+        )
+    columns = {name: events[name] for name in STORED_FIELDS}
+    columns |= {"score": scores, "object_id": object_ids, "object_score": object_scores}
+    return {name: np.ascontiguousarray(columns[name], column.dtype) for name, column in EVENT_COLUMNS.items()}
