@@ -2,13 +2,11 @@
 
 import json
 import multiprocessing
-import os
 import time
 from pathlib import Path
 
 import pytest
 
-from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 from spikeseg.pipelines.runtime.manifest import Ingredients, damaged, describe_file, finished, read_manifest, write_manifest
 from spikeseg.pipelines.runtime.names import MANIFEST
@@ -169,21 +167,6 @@ def test_read_only_folder_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(InputError, match="permission denied"):
         stage(tmp_path / "new")
-
-
-def test_atomic_write_is_whole_or_nothing(tmp_path):
-    path = tmp_path / "sub" / "m.json"
-    assert atomic_write(path, "ä").read_bytes() == "ä".encode()
-    atomic_write(path, lambda file: file.write(b"new"))
-    assert path.read_bytes() == b"new"
-
-    def fails(file):
-        file.write(b"half")
-        raise KeyError("x")
-
-    with pytest.raises(KeyError):
-        atomic_write(path, fails)
-    assert path.read_bytes() == b"new" and os.listdir(path.parent) == ["m.json"]
 
 
 def test_extra_entries_cannot_replace_fixed_ones(tmp_path):
