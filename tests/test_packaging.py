@@ -28,7 +28,7 @@ def declared(section: str, option: str) -> list[str]:
 def imported(lazily: bool) -> set[str]:
     """First names of absolute imports anywhere in the package; without `lazily`, of those that run on import only."""
     found: set[str] = set()
-    for path in (*ROOT.glob("spikeseg/**/*.py"), *ROOT.glob("pipelines/*.py")):
+    for path in (*ROOT.glob("spikeseg/**/*.py"), *ROOT.glob("pipelines/**/*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree) if lazily else tree.body:
             if isinstance(node, ast.Import):

@@ -1,1 +1,34 @@
-"""One file per command: options in, one call out."""
+"""The commands, one file each: flags in, one call of a stage out.
+
+A command of ours is its file and a line of `COMMANDS`. Another package adds its own by an entry point of the group
+``spikeseg.commands`` that names a click command::
+
+    [options.entry_points]
+    spikeseg.commands =
+        mine = my_package.command:mine
+"""
+
+from spikeseg.registry import Registry
+
+_FOLDER = "spikeseg.pipelines.commands"
+
+COMMANDS = Registry(
+    "command",
+    "spikeseg.commands",
+    {
+        "cache": f"{_FOLDER}.cache:cache",
+        "classify": f"{_FOLDER}.classify:classify",
+        "cross-validate": f"{_FOLDER}.cross_validate:cross_validate",
+        "demo": f"{_FOLDER}.demo:demo",
+        "detect": f"{_FOLDER}.detect:detect",
+        "evaluate": f"{_FOLDER}.evaluate:evaluate",
+        "info": f"{_FOLDER}.info:info",
+        "prepare": f"{_FOLDER}.prepare:prepare",
+        "simulate": f"{_FOLDER}.simulate:simulate",
+        "status": f"{_FOLDER}.status:status",
+        "sweep": f"{_FOLDER}.sweep:sweep",
+        "train": f"{_FOLDER}.train:train",
+        "train-layer": f"{_FOLDER}.train_layer:train_layer",
+    },
+)
+"""Name -> click command."""

@@ -1,4 +1,4 @@
-"""The command `cache`: list, verify, clean."""
+"""The commands `cache list`, `cache verify` and `cache clean`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from spikeseg.errors import InputError
 
 from .options import Request, shared
 
-STAGES = click.argument("keys", metavar="[KEY]...", nargs=-1)
+MIB = 2**20
+KEYS = click.argument("keys", metavar="[KEY]...", nargs=-1)
 
 
 @click.group("cache")
-def cache_command() -> None:
+def cache() -> None:
     """What lies in the cache, whether it is sound, and how to be rid of it.
 
     \b
@@ -23,41 +24,41 @@ def cache_command() -> None:
     """
 
 
-@cache_command.command("list")
+@cache.command("list")
 @shared()
 def list_command(request: Request) -> None:
     """Show every artefact: its stage, its key, its size on disk, what it holds."""
     from ..runtime.cache import artefacts
 
-    found = artefacts(request.load().cache_dir)
-    for one in found:
-        click.echo(f"{one.stage:<12} {one.path.name}  {one.size / 2**20:10.1f} MiB  {one.told()}")
-    click.echo(f"{len(found)} artefacts, {sum(one.size for one in found) / 2**20:.1f} MiB")
+    stored = artefacts(request.load().cache_dir)
+    for artefact in stored:
+        click.echo(f"{artefact.stage:<12} {artefact.path.name}  {artefact.size / MIB:10.1f} MiB  {artefact.summary()}")
+    click.echo(f"{len(stored)} artefacts, {sum(artefact.size for artefact in stored) / MIB:.1f} MiB")
 
 
-@cache_command.command("verify")
-@STAGES
+@cache.command("verify")
+@KEYS
 @shared()
 def verify_command(request: Request, keys: tuple[str, ...]) -> None:
     """Compare every file with the checksum it was written under; exit code 3 when one differs."""
     from ..runtime.cache import artefacts, faults
     from ..runtime.console import progress
 
-    found = [one for one in artefacts(request.load().cache_dir) if not keys or one.path.name in keys]
-    if unknown := set(keys) - {one.path.name for one in found}:
+    chosen = [artefact for artefact in artefacts(request.load().cache_dir) if not keys or artefact.path.name in keys]
+    if unknown := set(keys) - {artefact.path.name for artefact in chosen}:
         raise InputError(f"{sorted(unknown)[0]}: no artefact of this key; `spikeseg cache list` shows them")
     damaged = 0
-    for one in progress(found, "verifying", "artefact"):
-        told = list(faults(one.path))
-        damaged += bool(told)
-        for fault in told:
-            click.echo(f"{one.path}/{fault}")
+    for artefact in progress(chosen, "verifying", "artefact"):
+        differing = list(faults(artefact.path))
+        damaged += bool(differing)
+        for fault in differing:
+            click.echo(f"{artefact.path}/{fault}")
     if damaged:
-        raise InputError(f"{damaged} of {len(found)} artefacts are damaged; `spikeseg cache clean --damaged` removes them")
-    click.echo(f"{len(found)} artefacts are as they were written")
+        raise InputError(f"{damaged} of {len(chosen)} artefacts are damaged; `spikeseg cache clean --damaged` removes them")
+    click.echo(f"{len(chosen)} artefacts are as they were written")
 
 
-@cache_command.command("clean")
+@cache.command("clean")
 @click.option("--damaged", is_flag=True, help="Remove what `verify` finds damaged.")
 @click.option("--all", "everything", is_flag=True, help="Remove every artefact; stages make them again.")
 @click.option("--dry-run", is_flag=True, help="Only show.")
@@ -67,14 +68,14 @@ def clean_command(request: Request, damaged: bool, everything: bool, dry_run: bo
     """Remove what interrupted stages left; and artefacts that are damaged, or all of them, where asked to."""
     from ..runtime.cache import artefacts, faults, remove, remove_unfinished
 
-    cache = request.load().cache_dir
-    chosen = [one for one in artefacts(cache) if everything or (damaged and any(faults(one.path)))]
-    for one in chosen:
-        click.echo(f"{'would remove' if dry_run else 'remove'} {one.path} ({one.size / 2**20:.1f} MiB)")
+    root = request.load().cache_dir
+    chosen = [artefact for artefact in artefacts(root) if everything or (damaged and any(faults(artefact.path)))]
+    for artefact in chosen:
+        click.echo(f"{'would remove' if dry_run else 'remove'} {artefact.path} ({artefact.size / MIB:.1f} MiB)")
     if dry_run:
         return
     if chosen and not yes:
         click.confirm(f"remove {len(chosen)} artefacts?", abort=True)
-    for one in chosen:
-        remove(one)
-    click.echo(f"removed {len(chosen)} artefacts and {remove_unfinished(cache)} unfinished folders")
+    for artefact in chosen:
+        remove(artefact)
+    click.echo(f"removed {len(chosen)} artefacts and {remove_unfinished(root)} unfinished folders")

@@ -1,23 +1,47 @@
-"""What several commands share beside their options: which network is meant, and the last line."""
+"""What several commands share beside `options`: options of evaluation and training, which network is meant, what is printed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..runtime.stage import StageResult
+from ..runtime.manifest import read_manifest
 from .options import Request
+from .settings import setting
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
 
     from ..stages.runs import Network
 
+UNLABELLED = ("files", "nmnist")
+"""Datasets whose recordings are not known to be labelled."""
+
 CHECKPOINT = click.option(
     "--checkpoint", metavar="PATH", type=click.Path(path_type=Path), help="Network: a checkpoint or a run [newest run's best]."
 )
+HULK = setting(
+    "--hulk/--no-hulk", key="tracking.hulk", default=None, help="Objects from single spikes (HULK), or connected blobs."
+)
+SMASH = setting(
+    "--smash/--no-smash", key="tracking.smash", default=None, help="Under --hulk: group instances, or take each as an object."
+)
+NAME = click.option("--name", "-n", metavar="NAME", default="auto", show_default=True, help="Name of the run.")
+COUNT = click.IntRange(min=1)
+
+
+def training(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: add the options of every command that trains."""
+    for option in (
+        click.option("--no-tensorboard", is_flag=True, help="Write no TensorBoard files."),
+        setting("--n-classes", key="model.n_classes", type=COUNT, metavar="N", help="Maps of the last layer."),
+        setting("--epochs", key="max_epochs", type=COUNT, metavar="N", help="Epochs per layer, at most."),
+    ):
+        function = option(function)
+    return function
 
 
 def network_for(request: Request, checkpoint: Path | None) -> tuple[Config, Network]:
@@ -27,17 +51,43 @@ def network_for(request: Request, checkpoint: Path | None) -> tuple[Config, Netw
     configuration the network's own holds."""
     from ..stages.runs import as_read, network_at, network_of, newest_run, own_config
 
-    place = checkpoint
-    if place is None and not request.configured:
-        place = newest_run(request.load().output_dir)
-    if place is None:
+    path = checkpoint
+    if path is None and not request.configured:
+        path = newest_run(request.load().output_dir)
+    if path is None:
         cfg = request.load()
         return cfg, network_of(cfg)
-    network = network_at(place)
+    network = network_at(path)
     cfg = request.load(stored=own_config(network))
     return cfg, as_read(cfg, network)
 
 
-def say(done: StageResult, what: str, following: str) -> None:
-    """The last line of every command: what was written, and what to run next."""
-    click.echo(f"{'wrote' if done.ran else 'up to date:'} {what}; next: {following}")
+def config_of_run(resume: str | None) -> Config | None:
+    """The configuration of the run that is resumed; None where none is, or it has none."""
+    from ..stages.runs import config_beside
+
+    return config_beside(Path(resume)) if resume else None
+
+
+def print_layers(run: Path, layers: Sequence[str]) -> None:
+    """Print a line per layer: how its training ended."""
+    from ..stages.run_files import manifest_path
+
+    for layer in layers:
+        result = (read_manifest(manifest_path(run, layer)) or {}).get("result")
+        if result:
+            click.echo(
+                f"{layer}: C_l {result['convergence_index']:.4f} after {result['samples']} samples, "
+                f"{result['dead_maps']} of {result['maps']} maps dead, {result['near_duplicate_maps']} near-duplicates; "
+                f"stopped: {result['stopped']}"
+            )
+
+
+def after_training(cfg: Config, request: Request) -> str:
+    """The command line to go on with once a network is trained."""
+    return "spikeseg detect RECORDING" if cfg.data.dataset in UNLABELLED else request.next("evaluate")
+
+
+def print_end(ran: bool, written: str, following: str) -> None:
+    """Print the last line of a command: what was written, or is up to date, and the command line to go on with."""
+    click.echo(f"{'wrote' if ran else 'up to date:'} {written}; next: {following}")

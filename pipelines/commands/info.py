@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 @click.command("info")
-@click.argument("places", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option(
-    "--hot", type=click.FloatRange(0, min_open=True), metavar="FREQUENCY", show_default="the configuration's DropPixel, 15",
+    "--hot", type=click.FloatRange(0, min_open=True), metavar="FREQUENCY", show_default="the configuration's DropPixel, demo: 15",
     help="A pixel with more events/s is hot.",
 )  # fmt: skip
 @click.option("--plot", is_flag=True, help="Also draw each, <name>.info.png, beside --output or here (needs matplotlib).")
 @click.option("--json", "json_file", metavar="FILE", help="The same as --output.")
 @shared(output="File to write the same to, as JSON.")
-def info_command(
-    request: Request, places: tuple[str, ...], hot: float | None, plot: bool, json_file: str | None, output: str | None
+def info(
+    request: Request, paths: tuple[str, ...], hot: float | None, plot: bool, json_file: str | None, output: str | None
 ) -> None:
     """Say what recordings hold: format, sensor, events, time, rates, hot pixels, labels, and what is dropped.
 
@@ -36,21 +36,22 @@ def info_command(
     Example: every recording of a folder, with pictures
       spikeseg info ~/nights --plot -o about/nights.json
     """
-    from ..runtime.files import atomic_write
-    from ..stages.info import document, info, lines
+    from spikeseg.core.files import atomic_write
+
+    from ..stages import info as stage
 
     if json_file and output:
         raise click.UsageError("--json and --output are the same; give one of them")
     written = Path(json_file or output or "") if json_file or output else None
     frequency = hot or hot_frequency(request.load())
-    told = []
-    for one in info(places, hot_frequency=frequency, plots=(written or Path("here")).parent if plot else None):
-        told.append(one)
-        if "error" in one:
-            click.echo(f"error: {one['error']}", err=True)
+    summaries = []
+    for summary in stage.info(paths, hot_frequency=frequency, plots=(written or Path("here")).parent if plot else None):
+        summaries.append(summary)
+        if "error" in summary:
+            click.echo(f"error: {summary['error']}", err=True)
         else:
-            click.echo("\n".join(lines(one)) + "\n")
-    content = document(told, frequency)
+            click.echo("\n".join(stage.lines(summary)) + "\n")
+    content = stage.document(summaries, frequency)
     if written:
         atomic_write(written, json.dumps(content, indent=2) + "\n")
         click.echo(f"wrote {written}")
@@ -59,7 +60,7 @@ def info_command(
 
 
 def hot_frequency(cfg: Config) -> float:
-    """From how many events/s a pixel is hot: as the configuration drops them, else as the demo's does."""
+    """Events/s from which a pixel is hot: the lowest that the configuration drops, else that of the demo."""
     from ..stages.info import HOT_PIXEL_FREQUENCY
 
     drops = [spec for spec in cfg.data.transforms if spec.get("name") == "DropPixel"]

@@ -1,8 +1,7 @@
-"""What lies in the cache, whether it is as it was written, and how to be rid of it."""
+"""The artefacts in the cache: listed, compared with their checksums, removed."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +9,12 @@ from pathlib import Path
 
 from spikeseg.errors import InputError
 
-from .manifest import MANIFEST, describe_file, manifest_digest, read_manifest, stage_key
+from .manifest import Ingredients, as_text, describe_file, manifest_digest, read_manifest
+from .names import MANIFEST
 from .stage import locked, remove_stale
+
+COUNTS = ("recordings", "windows", "samples")
+"""Entries of manifests that say how much an artefact holds."""
 
 
 @dataclass(frozen=True)
@@ -31,25 +34,24 @@ class Artefact:
         """Bytes of all its files; those that two artefacts share count for both."""
         return sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
 
-    def told(self) -> str:
-        """What its manifest says that it holds."""
+    def summary(self) -> str:
+        """How much it holds, by its manifest, such as "24 recordings, 360 windows"."""
         manifest = read_manifest(self.path / MANIFEST) or {}
-        counted = {name: manifest.get(name) for name in ("recordings", "windows", "samples")}
-        return ", ".join(f"{count} {name}" for name, count in counted.items() if isinstance(count, int))
+        return ", ".join(f"{manifest[name]} {name}" for name in COUNTS if isinstance(manifest.get(name), int))
 
 
 def artefacts(cache_dir: str | Path) -> list[Artefact]:
-    """All finished ones, by stage and key. Raises InputError where there is no cache."""
+    """All finished artefacts, by stage and key. Raises InputError where there is no cache."""
     root = Path(cache_dir)
     if not root.is_dir():
         raise InputError(f"{root}: no cache here; set cache_dir, or run `spikeseg prepare` first")
-    found = sorted(path.parent for path in root.glob("*/*/" + MANIFEST) if not path.parent.name.startswith("."))
-    return [Artefact(path.parent.name, path) for path in found]
+    folders = sorted(path.parent for path in root.glob("*/*/" + MANIFEST) if not path.parent.name.startswith("."))
+    return [Artefact(folder.parent.name, folder) for folder in folders]
 
 
 def faults(folder: Path) -> Iterator[str]:
-    """What in a finished folder is not as it was written: files that differ from the SHA-256 in its manifest, are missing or came
-    later, and the manifest itself."""
+    """How a finished folder differs from what its manifest lists: a line per file that is missing, has another SHA-256 or was
+    added later, and one where the manifest itself was changed."""
     path = folder / MANIFEST
     try:
         manifest = read_manifest(path)
@@ -58,36 +60,36 @@ def faults(folder: Path) -> Iterator[str]:
         yield f"{MANIFEST}: {error}"
         return
     assert manifest is not None
-    text = (json.dumps(manifest, indent=2) + "\n").encode()
     try:
-        key = stage_key(*(manifest[name] for name in ("stage", "version", "config", "inputs")))
+        key = Ingredients(*(manifest[name] for name in Ingredients._fields)).key
     except (KeyError, TypeError):
         key = ""
-    if content != text or manifest.get("sha256") != manifest_digest(manifest) or not manifest["key"] == key == folder.name:
+    unchanged = content == as_text(manifest).encode() and manifest.get("sha256") == manifest_digest(manifest)
+    if not unchanged or not manifest["key"] == key == folder.name:
         yield f"{MANIFEST}: not as it was written"
         return
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p != path}
-    for name, told in manifest["outputs"].items():
-        if name not in there:
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p != path}
+    for name, recorded in manifest["outputs"].items():
+        if name not in present:
             yield f"{name}: missing"
-        elif describe_file(folder / name) != told:
+        elif describe_file(folder / name) != recorded:
             yield f"{name}: not as it was written"
-    for name in sorted(there - set(manifest["outputs"])):
+    for name in sorted(present - set(manifest["outputs"])):
         yield f"{name}: came later"
 
 
 def remove(artefact: Artefact) -> None:
-    """Remove an artefact, once nobody writes it."""
+    """Remove an artefact, after waiting for a process that writes it."""
     with locked(artefact.path):
         shutil.rmtree(artefact.path)
 
 
 def remove_unfinished(cache_dir: str | Path) -> int:
-    """Remove what interrupted stages left, unless somebody is writing it; -> how many folders."""
-    before = len(_unfinished(cache_dir))
-    for stage in {path.parent for path in _unfinished(cache_dir)}:
-        remove_stale(stage, held="")
-    return before - len(_unfinished(cache_dir))
+    """Remove the folders that interrupted stages left, but those that a process is writing. -> how many were removed."""
+    unfinished = _unfinished(cache_dir)
+    for stage in {folder.parent for folder in unfinished}:
+        remove_stale(stage)
+    return len(unfinished) - len(_unfinished(cache_dir))
 
 
 def _unfinished(cache_dir: str | Path) -> list[Path]:

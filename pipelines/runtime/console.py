@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -36,18 +36,18 @@ class _Handler(logging.Handler):
 
 @contextlib.contextmanager
 def logging_to_stderr(level: str) -> Iterator[None]:
-    """Show log records of `level` and above, and each Python warning as one line, while the block runs."""
+    """Show log records of `level` and above, and each Python warning once, as one line, while the block runs."""
     handler = _Handler()
     earlier, passed_on = LOGGER.level, LOGGER.propagate
     LOGGER.addHandler(handler)
     LOGGER.propagate = False
     LOGGER.setLevel(level)
     with warnings.catch_warnings():
-        told: set[str] = set()
+        shown: set[str] = set()
 
         def show(message: Warning | str, *_: object, **__: object) -> None:
-            if str(message) not in told:
-                told.add(str(message))
+            if str(message) not in shown:
+                shown.add(str(message))
                 LOGGER.warning("%s", message)
 
         warnings.showwarning = show
@@ -56,7 +56,6 @@ def logging_to_stderr(level: str) -> Iterator[None]:
         finally:
             LOGGER.removeHandler(handler)
             LOGGER.setLevel(earlier)
-            LOGGER.propagate = passed_on
             LOGGER.propagate = passed_on
 
 
@@ -82,34 +81,32 @@ def progress(items: Iterable[Item], what: str, unit: str, total: int | None = No
         unit: name of one item ("recording").
         total: how many there are, where `items` has no length.
     """
-    seconds = TERMINAL_SECONDS if sys.stderr.isatty() else FILE_SECONDS
-    quiet = not LOGGER.isEnabledFor(logging.INFO)
-    yield from tqdm(
-        items,
-        desc=what,
-        unit=f" {unit}",
-        total=total,
-        file=sys.stderr,
-        mininterval=seconds,
-        disable=quiet,
-        leave=not sys.stderr.isatty(),
-    )
+    yield from tqdm(items, total=total, **_appearance(what, unit))
 
 
 def bar(what: str, unit: str, total: int, initial: int = 0) -> tqdm[NoReturn]:
-    """A progress bar to move by hand, with a remark at its end; otherwise as `progress`."""
-    seconds = TERMINAL_SECONDS if sys.stderr.isatty() else FILE_SECONDS
-    quiet = not LOGGER.isEnabledFor(logging.INFO)
-    return tqdm(
-        desc=what,
-        unit=f" {unit}",
-        total=total,
-        initial=initial,
-        file=sys.stderr,
-        mininterval=seconds,
-        disable=quiet,
-        leave=not sys.stderr.isatty(),
-    )
+    """A progress bar that the caller updates, with room for a remark at its end; otherwise as `progress`.
+
+    Args:
+        what: what is being done ("encoding").
+        unit: name of one item ("window").
+        total: how many items there are.
+        initial: how many of them are done already.
+    """
+    return tqdm(total=total, initial=initial, **_appearance(what, unit))
+
+
+def _appearance(what: str, unit: str) -> dict[str, Any]:
+    """How a bar looks: on a terminal it is erased at its end; in a log file it stays, and is updated rarely."""
+    terminal = sys.stderr.isatty()
+    return {
+        "desc": what,
+        "unit": f" {unit}",
+        "file": sys.stderr,
+        "mininterval": TERMINAL_SECONDS if terminal else FILE_SECONDS,
+        "disable": not LOGGER.isEnabledFor(logging.INFO),
+        "leave": not terminal,
+    }
 
 
 EXIT_INPUT, EXIT_INTERRUPTED, EXIT_BUG = 3, 130, 1
@@ -117,11 +114,14 @@ EXIT_INPUT, EXIT_INTERRUPTED, EXIT_BUG = 3, 130, 1
 
 @contextlib.contextmanager
 def one_line_errors(debug: bool, passed: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turn what goes wrong in the block into one line on stderr and an exit code; `debug` adds the traceback.
+    """Turn an exception in the block into one line on stderr and an exit code.
 
-    `passed` are let through.
+    Bad input and an operating system that refuses give 3, SIGINT and SIGTERM 130, an error of the program's own 1.
 
-    Bad input and an operating system that refuses give 3, SIGINT and SIGTERM 130, an error of the program's own 1."""
+    Args:
+        debug: print the traceback, too.
+        passed: exceptions that are raised as they are.
+    """
     try:
         with _terminable():
             yield
@@ -134,9 +134,9 @@ def one_line_errors(debug: bool, passed: tuple[type[Exception], ...] = ()) -> It
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _leave(EXIT_INPUT, f"error: {where}{(error.strerror or str(error)).lower()}", debug)
-    except Exception as error:  # the program's outer edge: what comes here is a fault of ours
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        _leave(EXIT_BUG, f"error in spikeseg itself, please report it with the output of --debug: {told}", debug)
+    except Exception as error:  # the outermost handler: whatever arrives here is a bug
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        _leave(EXIT_BUG, f"error in spikeseg itself, please report it with the output of --debug: {line}", debug)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def torch_device(name: str) -> torch.device:
     """The torch device of this name; cuda without a GPU becomes the CPU, with a warning.
 
-    On the CPU torch is kept to one thread: its small convolutions gain little from two, and lose much when the cores are busy.
+    On the CPU torch uses one thread: its small convolutions gain little from two, and lose much when the cores are busy.
 
     Raises InputError for a name that torch does not know."""
     import torch
@@ -29,7 +29,7 @@ def torch_device(name: str) -> torch.device:
 
 
 def network_device(name: str, backend: str) -> torch.device:
-    """Where a network of this backend (`spikeseg.ops`) lies: on `name`, but on the CPU for the backend `cpu`.
+    """The device of a network under this backend (`spikeseg.ops`): `name`, or the CPU for the backend `cpu`.
 
     Raises InputError where the backend cannot run: `cuda` without a GPU."""
     device = torch_device("cpu" if backend == "cpu" else name)

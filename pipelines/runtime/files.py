@@ -6,9 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from spikeseg.core.files import atomic_write, fsync_folder, make_folder, writing
-
-__all__ = ["atomic_write", "fsync_folder", "fsync_tree", "make_folder", "sha256_file", "writing"]
+from spikeseg.core.files import fsync_folder
 
 
 def sha256_file(path: Path) -> str:

@@ -13,16 +13,17 @@ import subprocess
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 
-from .files import atomic_write, sha256_file
+from .files import sha256_file
+from .names import MANIFEST
 from .remote import fetch
 
 log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
 KEY_DIGITS = 16
 """Hexadecimal digits of a key: 64 bits of SHA-256, so a million keys collide with probability 3e-8."""
 
@@ -49,26 +50,39 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{value!r} ({type(value).__name__}) cannot be part of a stage's key")
 
 
-def stage_key(stage: str, version: int, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """The key of a stage: KEY_DIGITS of SHA-256 over the canonical JSON of its ingredients.
+class Ingredients(NamedTuple):
+    """What a stage's output is made from. Equal ingredients give equal output.
 
-    config holds the configuration values the stage reads, inputs the keys of earlier stages and the
-    fingerprints of raw files, by name. The order of either does not matter."""
-    text = json.dumps(_ingredients(stage, version, config, inputs), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+    Attributes:
+        stage: the stage's name.
+        version: of its code; raised when the meaning of the output changes.
+        config: the configuration values that the stage reads.
+        inputs: keys of earlier stages and fingerprints of raw files, by name.
+    """
 
+    stage: str
+    version: int
+    config: Mapping[str, Any]
+    inputs: Mapping[str, str]
 
-def _ingredients(stage: str, version: int, config: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
-    return {"stage": stage, "version": version, "config": plain(config), "inputs": plain(inputs)}
+    def as_json(self) -> dict[str, Any]:
+        """The ingredients as JSON knows them. Raises TypeError for what has no canonical form."""
+        return {"stage": self.stage, "version": self.version, "config": plain(self.config), "inputs": plain(self.inputs)}
+
+    @property
+    def key(self) -> str:
+        """KEY_DIGITS of SHA-256 over the canonical JSON; the order of config and inputs does not matter."""
+        text = json.dumps(self.as_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that matter, read without importing them."""
-    found = {"python": platform.python_version()}
+    version_of = {"python": platform.python_version()}
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            version_of[name] = importlib.metadata.version(name)
+    return version_of
 
 
 def git_revision() -> str | None:
@@ -78,10 +92,10 @@ def git_revision() -> str | None:
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         for command in (tracked, describe):
-            done = subprocess.run(command, cwd=here.parent, capture_output=True, text=True, timeout=10, check=True)
+            completed = subprocess.run(command, cwd=here.parent, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None
+    return completed.stdout.strip() or None
 
 
 def list_outputs(root: Path) -> dict[str, dict[str, Any]]:
@@ -97,22 +111,29 @@ def describe_file(path: Path) -> dict[str, Any]:
 
 def write_manifest(
     path: Path,
-    *,
-    stage: str,
-    version: int,
-    config: Mapping[str, Any],
-    inputs: Mapping[str, str],
+    ingredients: Ingredients,
     outputs: Mapping[str, Mapping[str, Any]],
     seconds: float,
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write one stage's manifest (atomically) and return it.
+    """Write a stage's manifest, whole or not at all.
 
-    outputs maps paths relative to the manifest's folder to ``describe_file``; seconds is wall time;
-    extra adds entries (seed, device, counts) and may not replace one of the fixed ones."""
+    Args:
+        path: of the manifest.
+        ingredients: what the outputs were made from.
+        outputs: path relative to the manifest's folder -> `describe_file`.
+        seconds: wall time, s.
+        extra: further entries (seed, device, counts).
+
+    Returns:
+        the manifest.
+
+    Raises:
+        ValueError: an entry of extra has the name of one that every manifest has.
+    """
     manifest: dict[str, Any] = {
-        "key": stage_key(stage, version, config, inputs),
-        **_ingredients(stage, version, config, inputs),
+        "key": ingredients.key,
+        **ingredients.as_json(),
         "outputs": plain(outputs),
         "versions": versions(),
         "git_revision": git_revision(),
@@ -124,14 +145,19 @@ def write_manifest(
             raise ValueError(f"{name!r} is an entry of every manifest and cannot be replaced")
         manifest[name] = plain(value)
     manifest["sha256"] = manifest_digest(manifest)
-    atomic_write(path, json.dumps(manifest, indent=2) + "\n")
+    atomic_write(path, as_text(manifest))
     return manifest
 
 
+def as_text(manifest: Mapping[str, Any]) -> str:
+    """The content of a manifest's file."""
+    return json.dumps(manifest, indent=2) + "\n"
+
+
 def manifest_digest(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of all that a manifest says but this."""
-    said = {name: value for name, value in manifest.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    """SHA-256 of all of a manifest's entries but this digest itself."""
+    entries = {name: value for name, value in manifest.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
@@ -151,19 +177,20 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 
 def damaged(manifest: Mapping[str, Any], root: Path) -> str | None:
     """The first output that is missing below root or has another size than recorded, or None."""
-    for name, told in manifest["outputs"].items():
+    for name, recorded in manifest["outputs"].items():
         try:
             size = (root / name).stat().st_size
         except OSError:
             return f"{name} is missing"
-        if size != told["bytes"]:
-            return f"{name} has {size} bytes, not {told['bytes']}"
+        if size != recorded["bytes"]:
+            return f"{name} has {size} bytes, not {recorded['bytes']}"
     return None
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a finished, complete stage folder, or None; says so when one is damaged. One that belongs to a URL, and is
-    finished there, is fetched first."""
+    """The manifest of a finished stage folder with all of its files, or None; a damaged one is logged as a warning.
+
+    A folder that belongs to a URL, and is finished there, is fetched first."""
     if not folder.exists():
         fetch(folder)
     manifest = read_manifest(folder / MANIFEST)

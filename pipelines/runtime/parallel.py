@@ -18,18 +18,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 DEATHS = 3
-"""So often in a row the workers may die without any result before it is given up: the same item then kills them every time."""
+"""After so many deaths of workers in a row, without a result between them, the same item kills them every time."""
 CONNECT_S = 20
-"""A cluster that has not answered for so long is not there, s."""
+"""Time in which a cluster must answer, s."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the work. The results do not depend on it.
+    """Which processes or threads do the work. The results do not depend on it.
 
     Attributes:
-        jobs: processes, or threads for the network; 0 and 1: none but this one.
-        dask: address of a Dask cluster's scheduler, which goes before jobs; None: this machine.
+        jobs: processes, or threads for the network; 0 and 1: this process alone.
+        dask: address of a Dask cluster's scheduler, which takes precedence over jobs; None: this machine.
     """
 
     jobs: int = 0
@@ -37,7 +37,7 @@ class Workers:
 
     @classmethod
     def of(cls, cfg: Config) -> Workers:
-        """As the configuration says."""
+        """Those of the configuration's data section."""
         return cls(cfg.data.num_workers, cfg.data.dask)
 
 
@@ -46,11 +46,19 @@ def ordered(
 ) -> Iterator[Result]:
     """Results in the order of the items, one at a time.
 
-    Threads suit the network, whose kernels run without the interpreter's lock and whose memory they share; processes all else.
-    On a cluster function, items and results travel; files are named by absolute paths that all its machines see. What a worker
-    was doing that died is done again, by another. Whatever function raises is raised here.
+    Threads suit the network, whose kernels release the interpreter's lock and share its memory; processes suit everything else.
+    On a cluster, function, items and results are sent over the network; files are named by absolute paths that all its machines
+    see. The item of a worker that died is given to another.
 
-    Raises InputError: no cluster at the address, the package dask is missing, or workers keep dying."""
+    Args:
+        function: of one item.
+        items: what to apply it to.
+        workers: where.
+        threads: use threads, not processes, on this machine.
+
+    Raises:
+        InputError: no cluster at the address, the package dask is missing, or workers keep dying. And whatever function raises.
+    """
     if workers.dask:
         yield from _on_cluster(function, list(items), workers.dask)
     elif workers.jobs <= 1:
@@ -82,7 +90,7 @@ def _in_processes(function: Callable[[Item], Result], items: Sequence[Item], job
                     f"--jobs {jobs}: workers died {deaths} times in a row at item {done + 1} of {len(items)} (out of memory?); "
                     "try fewer jobs"
                 ) from error
-            log.warning("a worker died; what it was doing is done again")
+            log.warning("a worker died; its item is done again")
 
 
 def _on_cluster(function: Callable[[Item], Result], items: Sequence[Item], address: str) -> Iterator[Result]:

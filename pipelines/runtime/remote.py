@@ -17,22 +17,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from spikeseg.core.files import atomic_write, make_folder
 from spikeseg.errors import InputError
 
-from .files import atomic_write, make_folder, sha256_file
+from .files import sha256_file
+from .names import MANIFEST
 
 log = logging.getLogger(__name__)
 
-MARK = ".remote"
+URL_FILE = ".remote"
 """File in a local copy that holds the URL; below it lie stage/key, as at the URL."""
-MANIFEST = "manifest.json"
-FAILS = (OSError, ValueError, ImportError, RuntimeError)
+FSSPEC_ERRORS = (OSError, ValueError, ImportError, RuntimeError)
 """What fsspec and its file systems raise."""
 
 
-def is_url(where: str) -> bool:
-    """Whether this names a place of fsspec's rather than a folder."""
-    return "://" in where
+def is_url(location: str) -> bool:
+    """Whether this is a URL for fsspec rather than a folder."""
+    return "://" in location
 
 
 def local_copy(url: str) -> Path:
@@ -41,12 +42,12 @@ def local_copy(url: str) -> Path:
 
     name = hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
     folder = make_folder(Path(platformdirs.user_cache_dir("spikeseg")) / name)
-    atomic_write(folder / MARK, url.rstrip("/"))
+    atomic_write(folder / URL_FILE, url.rstrip("/"))
     return folder
 
 
 def fetch(folder: Path) -> bool:
-    """Bring a stage's folder from the URL that it belongs to; False when it belongs to none, or nothing finished is there.
+    """Download a stage's folder from the URL that it belongs to; False when it belongs to none, or nothing finished is there.
 
     Raises InputError when the URL cannot be read, or what came is not what its manifest says."""
     url = _url_of(folder)
@@ -60,25 +61,25 @@ def fetch(folder: Path) -> bool:
         log.info("fetching %s", url)
         shutil.rmtree(partial, ignore_errors=True)
         make_folder(partial)
-        told = json.loads(files.cat_file(posixpath.join(base, MANIFEST)))
-        for name in told["outputs"]:
+        manifest = json.loads(files.cat_file(posixpath.join(base, MANIFEST)))
+        for name in manifest["outputs"]:
             target = partial / name
             if not target.resolve().is_relative_to(partial.resolve()):
                 raise InputError(f"{url}: its manifest names {name!r}, outside of it")
             target.parent.mkdir(parents=True, exist_ok=True)
             files.get_file(posixpath.join(base, name), str(target))
-            if sha256_file(target) != told["outputs"][name]["sha256"]:
+            if sha256_file(target) != manifest["outputs"][name]["sha256"]:
                 shutil.rmtree(partial, ignore_errors=True)
                 raise InputError(f"{url}/{name}: is not what its manifest says; damaged: remove {url} and run the stage again")
         files.get_file(posixpath.join(base, MANIFEST), str(partial / MANIFEST))
-    with contextlib.suppress(FileExistsError, OSError):  # somebody was quicker
+    with contextlib.suppress(FileExistsError, OSError):  # another process was quicker
         os.rename(partial, folder)
     shutil.rmtree(partial, ignore_errors=True)
     return True
 
 
 def send(folder: Path) -> None:
-    """Bring a finished stage's folder to the URL that it belongs to, if it belongs to one; the manifest last.
+    """Upload a finished stage's folder to the URL that it belongs to, if it belongs to one; the manifest last.
 
     Raises InputError when the URL cannot be written."""
     url = _url_of(folder)
@@ -89,17 +90,17 @@ def send(folder: Path) -> None:
         log.info("sending %s", url)
         if files.exists(posixpath.join(base, MANIFEST)):
             files.rm_file(posixpath.join(base, MANIFEST))
-        told = json.loads((folder / MANIFEST).read_text())
-        for name in [*told["outputs"], MANIFEST]:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        for name in [*manifest["outputs"], MANIFEST]:
             target = posixpath.join(base, name)
             files.makedirs(posixpath.dirname(target), exist_ok=True)
             files.put_file(str(folder / name), target)
 
 
 def _url_of(folder: Path) -> str | None:
-    """Where a stage's folder belongs, from the mark two levels up; None: nowhere else."""
+    """The URL of a stage's folder, by the file two levels up; None where there is none."""
     try:
-        root = (folder.parent.parent / MARK).read_text()
+        root = (folder.parent.parent / URL_FILE).read_text()
     except OSError:
         return None
     return posixpath.join(root, folder.parent.name, folder.name)
@@ -118,7 +119,7 @@ def _reaching(url: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except FAILS as error:
+    except FSSPEC_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         remedy = "check cache_dir, credentials, and that fsspec's package for it is installed"
         raise InputError(f"{url}: cannot be reached ({reason}); {remedy}") from error

@@ -18,42 +18,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from spikeseg.core.files import fsync_folder, make_folder, writing
 from spikeseg.errors import InputError
 
-from .files import atomic_write, fsync_folder, fsync_tree, make_folder, sha256_file, writing
-from .manifest import (
-    MANIFEST,
-    damaged,
-    describe_file,
-    finished,
-    git_revision,
-    list_outputs,
-    read_manifest,
-    stage_key,
-    versions,
-    write_manifest,
-)
+from .files import fsync_tree, sha256_file
+from .manifest import Ingredients, damaged, finished, list_outputs, read_manifest, write_manifest
+from .names import MANIFEST, MANIFEST_BESIDE
 from .remote import send
-
-__all__ = [
-    "MANIFEST",
-    "StageResult",
-    "atomic_write",
-    "damaged",
-    "describe_file",
-    "finished",
-    "git_revision",
-    "list_outputs",
-    "make_folder",
-    "read_manifest",
-    "run_in_folder",
-    "run_stage",
-    "sha256_file",
-    "stage_key",
-    "versions",
-    "write_manifest",
-    "writing",
-]
 
 log = logging.getLogger(__name__)
 
@@ -67,24 +38,26 @@ class StageResult:
     ran: bool
 
 
-def run_stage(
-    root: Path,
-    stage: str,
-    version: int,
-    config: Mapping[str, Any],
-    inputs: Mapping[str, str],
-    build: Callable[[Path], Mapping[str, Any]],
-    force: bool = False,
-) -> StageResult:
-    """Make ``root/<key>``, unless it is there already, by calling ``build(partial_folder)``.
+Build = Callable[[Path], Mapping[str, Any]]
+"""Writes a stage's files into the folder it is given; returns further entries for the manifest."""
 
-    root is the folder of this stage's artefacts (``data_cache/frames``). build writes its files into
-    the folder it is given and returns extra entries for the manifest. Whatever stops it (an error, an
-    interruption), nothing is left behind. One process at a time builds a key; others wait and take
-    its result. force builds again and replaces.
 
-    Raises InputError when root cannot be written, and whatever build raises."""
-    key = stage_key(stage, version, config, inputs)
+def run_stage(root: Path, ingredients: Ingredients, build: Build, force: bool = False) -> StageResult:
+    """Make ``root/<key>``, unless it is there already.
+
+    Whatever stops it (an error, an interruption), nothing is left behind. One process at a time builds a key; others wait and
+    take its result.
+
+    Args:
+        root: folder of this stage's artefacts (``data_cache/frames``).
+        ingredients: what the artefact is made from; they give the key.
+        build: makes it.
+        force: build again and replace what is there.
+
+    Raises:
+        InputError: root cannot be written. And whatever build raises.
+    """
+    key = ingredients.key
     folder = Path(root) / key
     if not force and finished(folder):
         return StageResult(folder, key, ran=False)
@@ -92,80 +65,77 @@ def run_stage(
     with locked(folder):
         if not force and finished(folder):
             return StageResult(folder, key, ran=False)
-        remove_stale(folder.parent, held=key)
-        partial = folder.parent / f".{key}.partial-{os.getpid()}"
-        started = time.monotonic()
-        try:
-            with writing(folder.parent):
-                partial.mkdir()
+        remove_stale(folder.parent, locked_key=key)
+        with _partial_folder(folder.parent, key) as partial:
+            started = time.monotonic()
             extra = build(partial)
             fsync_tree(partial)
-            write_manifest(
-                partial / MANIFEST, stage=stage, version=version, config=config, inputs=inputs,
-                outputs=list_outputs(partial), seconds=time.monotonic() - started, extra=extra,
-            )  # fmt: skip
+            write_manifest(partial / MANIFEST, ingredients, list_outputs(partial), time.monotonic() - started, extra)
             with writing(folder):
                 _replace(partial, folder)
             send(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     return StageResult(folder, key, ran=True)
 
 
-def run_in_folder(
-    out: Path,
-    stage: str,
-    version: int,
-    config: Mapping[str, Any],
-    inputs: Mapping[str, str],
-    build: Callable[[Path], Mapping[str, Any]],
-    force: bool = False,
-) -> StageResult:
+def run_in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool = False) -> StageResult:
     """As `run_stage`, but into a folder of the user's, beside whatever else it holds; the manifest is ``<stage>.manifest.json``.
 
     Files appear once all of them are written. Those of an earlier run of the stage are replaced; any other file is not.
 
-    Raises InputError when out cannot be written, or a file of that name is there that the stage did not write and that differs
-    (force replaces it), and whatever build raises."""
-    key, path = stage_key(stage, version, config, inputs), out / f"{stage}.manifest.json"
+    Args:
+        out: the folder.
+        ingredients: what the files are made from.
+        build: makes them.
+        force: build again, and replace files of the same names that the stage did not write.
+
+    Raises:
+        InputError: out cannot be written, or, without force, a file of that name is there that the stage did not write and
+            that differs. And whatever build raises.
+    """
+    key, path = ingredients.key, out / MANIFEST_BESIDE.format(ingredients.stage)
     before = read_manifest(path)
     if before and before["key"] == key and not damaged(before, out) and not force:
         return StageResult(out, key, ran=False)
-    partial = make_folder(out) / f".{stage}.partial-{os.getpid()}"
-    started = time.monotonic()
-    try:
-        with writing(out):
-            partial.mkdir()
+    with _partial_folder(make_folder(out), ingredients.stage) as partial:
+        started = time.monotonic()
         extra = build(partial)
         outputs = list_outputs(partial)
-        manifests = [other for other in out.glob("*.manifest.json") if other != path]
-        others = set().union(*map(_outputs, manifests))
-        ours = _outputs(path) - others
-        for name, told in outputs.items():
-            if (out / name).exists() and name not in ours and not force and not _same(out / name, told):
+        others = [other for other in out.glob(MANIFEST_BESIDE.format("*")) if other != path]
+        written_before = _outputs(path).difference(*map(_outputs, others))
+        for name, output in outputs.items():
+            if (out / name).exists() and name not in written_before and not force and not _same(out / name, output):
                 raise InputError(f"{out / name}: is there already, from elsewhere; give another folder, or --force to replace it")
         with writing(out):
-            for name in ours - set(outputs):
+            for name in written_before - set(outputs):
                 (out / name).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
             for name in outputs:
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(partial / name, out / name)
-        write_manifest(
-            path, stage=stage, version=version, config=config, inputs=inputs,
-            outputs=outputs, seconds=time.monotonic() - started, extra=extra,
-        )  # fmt: skip
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        write_manifest(path, ingredients, outputs, time.monotonic() - started, extra)
     return StageResult(out, key, ran=True)
 
 
 def _outputs(manifest: Path) -> set[str]:
+    """Names of the files that a manifest lists; none without a manifest."""
     return set((read_manifest(manifest) or {"outputs": ()})["outputs"])
 
 
-def _same(path: Path, told: Mapping[str, Any]) -> bool:
-    return path.stat().st_size == told["bytes"] and sha256_file(path) == told["sha256"]
+def _same(path: Path, output: Mapping[str, Any]) -> bool:
+    """Whether a file is the one that `describe_file` described."""
+    return path.stat().st_size == output["bytes"] and sha256_file(path) == output["sha256"]
+
+
+@contextlib.contextmanager
+def _partial_folder(parent: Path, name: str) -> Iterator[Path]:
+    """An empty folder in parent to write into, removed at the end unless it was renamed."""
+    partial = parent / f".{name}.partial-{os.getpid()}"
+    try:
+        with writing(parent):
+            partial.mkdir()
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -184,14 +154,13 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def remove_stale(root: Path, held: str) -> None:
+def remove_stale(root: Path, locked_key: str | None = None) -> None:
     """Remove partial folders in root that no living process is writing.
 
-    Those of the key ``held`` are stale because the caller holds its lock; those of another key if its
-    lock is free."""
+    Those of ``locked_key`` are stale because the caller holds its lock; those of another key if its lock is free."""
     for partial in root.glob(".*.partial-*"):
         key = partial.name[1:].partition(".")[0]
-        if key == held:
+        if key == locked_key:
             shutil.rmtree(partial, ignore_errors=True)
             continue
         lock = FileLock(root / f".{key}.lock")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from spikeseg.errors import InputError
 
-from ..runtime.stage import finished
+from ..runtime.manifest import finished
 from .prepare import STORE
 
 if TYPE_CHECKING:

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikeseg.config import section_dict
+from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 
 from ..runtime.console import bar
-from ..runtime.stage import StageResult, atomic_write, run_stage
+from ..runtime.manifest import Ingredients
+from ..runtime.stage import StageResult, run_stage
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -75,7 +77,7 @@ def classify(
         return {"seed": cfg.seed}
 
     root = Path(cfg.output_dir) / STAGE
-    done = run_stage(root, STAGE, VERSION, config, {"images": held.fingerprint}, build, force)
+    done = run_stage(root, Ingredients(STAGE, VERSION, config, {"images": held.fingerprint}), build, force)
     if output is not None:
         atomic_write(output, (done.path / METRICS).read_bytes())
     return done

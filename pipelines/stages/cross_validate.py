@@ -15,11 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 from spikeseg.evaluation.folds import folds_csv, over_folds
 
-from ..runtime.manifest import MANIFEST, read_manifest
-from ..runtime.stage import StageResult, atomic_write, run_stage, sha256_file
+from ..runtime.files import sha256_file
+from ..runtime.manifest import Ingredients, read_manifest
+from ..runtime.names import MANIFEST
+from ..runtime.stage import StageResult, run_stage
 from .answers import labelled
 from .evaluate import METRICS, Selection, evaluate
 from .prepare import STORE, prepare, prepare_split
@@ -113,7 +116,7 @@ def cross_validate(
         return {"seed": cfg.seed, "device": cfg.device}
 
     ran = any(done.ran for _, done in scored)
-    done = run_stage(Path(cfg.output_dir) / STAGE, STAGE, VERSION, config, inputs, build, force or ran)
+    done = run_stage(Path(cfg.output_dir) / STAGE, Ingredients(STAGE, VERSION, config, inputs), build, force or ran)
     if output is not None:
         atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else RESULT)).read_bytes())
     return done

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.manifest import MANIFEST, read_manifest
+from ..runtime.manifest import read_manifest
+from ..runtime.names import MANIFEST
 from ..runtime.stage import StageResult
 from . import simulate
 from .detect import detect
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo made: frames, a trained network, metrics and, of one simulated test recording, detections."""
+    """What the demo made: frames, a trained network, metrics and, of one simulated test recording, detections.
+
+    detections is None where the recordings are not simulated.
+    """
 
     frames: StageResult
     network: StageResult
@@ -31,7 +35,7 @@ class Demo:
     @property
     def ran(self) -> bool:
         """Whether anything had to be done."""
-        return any(done.ran for done in (self.frames, self.network, self.metrics, self.detections) if done)
+        return any(result.ran for result in (self.frames, self.network, self.metrics, self.detections) if result)
 
 
 def demo(cfg: Config, *, force: bool = False) -> Demo:
@@ -43,8 +47,8 @@ def demo(cfg: Config, *, force: bool = False) -> Demo:
     network = network_of(cfg)
     metrics = evaluate(cfg, network, force=force)
     recording = _test_recording(cfg, frames)
-    found = detect(cfg, network, [recording], force=force) if recording else None
-    return Demo(frames, trained, metrics, found)
+    detections = detect(cfg, network, [recording], force=force) if recording else None
+    return Demo(frames, trained, metrics, detections)
 
 
 def _test_recording(cfg: Config, frames: StageResult) -> str | None:
@@ -52,8 +56,8 @@ def _test_recording(cfg: Config, frames: StageResult) -> str | None:
     from spikeseg.data.readers import MEMBER
     from spikeseg.simulate.write import H5_PATH
 
-    told = read_manifest(frames.path / MANIFEST) or {}
-    names = sorted(name for name, part in told["splits"].items() if part == "test")
-    if "simulated" not in told["inputs"] or not names:
+    manifest = read_manifest(frames.path / MANIFEST) or {}
+    names = sorted(name for name, part in manifest["splits"].items() if part == "test")
+    if "simulated" not in manifest["inputs"] or not names:
         return None
     return f"{Path(cfg.cache_dir) / 'simulated' / simulate.key_in_cache(cfg) / H5_PATH}{MEMBER}{names[0]}"

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 
 from ..runtime.console import progress
-from ..runtime.stage import StageResult, atomic_write, run_in_folder, run_stage, sha256_file
+from ..runtime.files import sha256_file
+from ..runtime.manifest import Ingredients
+from ..runtime.stage import StageResult, run_in_folder, run_stage
 from .runs import Network
 
 if TYPE_CHECKING:
@@ -77,9 +80,10 @@ def detect(
     def build(folder: Path) -> Mapping[str, Any]:
         return write_detections(cfg, network, recordings, readout, folder, plot)
 
+    ingredients = Ingredients(STAGE, VERSION, config, inputs)
     if output is None:
-        return run_stage(network.folder / STAGE, STAGE, VERSION, config, inputs, build, force)
-    return run_in_folder(output, STAGE, VERSION, config, inputs, build, force)
+        return run_stage(network.folder / STAGE, ingredients, build, force)
+    return run_in_folder(output, ingredients, build, force)
 
 
 def write_detections(

@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.config import section_dict
+from spikeseg.core.files import atomic_write
 from spikeseg.evaluation.tables import metrics_csv
 from spikeseg.registries import MODES
 
-from ..runtime.stage import MANIFEST, StageResult, atomic_write, read_manifest, run_stage, sha256_file, stage_key
+from ..runtime.files import sha256_file
+from ..runtime.manifest import Ingredients, read_manifest
+from ..runtime.names import MANIFEST
+from ..runtime.stage import StageResult, run_stage
 from .answers import ALL, answers, labelled, learned_from, learned_key
 from .prepare import STORE, find_frames
 from .runs import Network
@@ -62,20 +66,7 @@ EVERYTHING = Selection()
 """Every mode, on the test split."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What the stage reads: configuration values and inputs, which together give its key."""
-
-    config: dict[str, Any]
-    inputs: dict[str, str]
-
-    @property
-    def key(self) -> str:
-        """The key of the metrics."""
-        return stage_key(STAGE, VERSION, self.config, self.inputs)
-
-
-def plan(cfg: Config, network: Network, frames_key: str, selection: Selection = EVERYTHING) -> Plan:
+def plan(cfg: Config, network: Network, frames_key: str, selection: Selection = EVERYTHING) -> Ingredients:
     """What `evaluate` would do."""
     config = {
         "evaluation": dataclasses.asdict(cfg.evaluation),
@@ -90,7 +81,8 @@ def plan(cfg: Config, network: Network, frames_key: str, selection: Selection = 
         "seed": cfg.seed,
     }
     learned = learned_key(cfg, network) or frames_key
-    return Plan(config, {"frames": frames_key, "checkpoint": sha256_file(network.checkpoint), "calibration": learned})
+    inputs = {"frames": frames_key, "checkpoint": sha256_file(network.checkpoint), "calibration": learned}
+    return Ingredients(STAGE, VERSION, config, inputs)
 
 
 def evaluate(
@@ -121,7 +113,7 @@ def evaluate(
         atomic_write(folder / TABLE, metrics_csv(metrics))
         return {"seed": cfg.seed, "device": cfg.device}
 
-    done = run_stage(network.folder / "evaluate", STAGE, VERSION, planned.config, planned.inputs, build, force)
+    done = run_stage(network.folder / "evaluate", planned, build, force)
     if output is not None:
         atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else METRICS)).read_bytes())
     return done

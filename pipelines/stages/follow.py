@@ -13,9 +13,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
-
-from ..runtime.stage import atomic_write
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config

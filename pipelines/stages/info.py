@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 
-from ..runtime.files import atomic_write
-from ..runtime.manifest import MANIFEST
+from ..runtime.names import MANIFEST
 
 if TYPE_CHECKING:
     from spikeseg.data.long import LongEvents

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from spikeseg.errors import InputError
 
 from ..runtime.console import progress
+from ..runtime.manifest import Ingredients, finished, read_manifest
+from ..runtime.names import MANIFEST
 from ..runtime.parallel import Workers, ordered
-from ..runtime.stage import MANIFEST, StageResult, finished, read_manifest, run_stage, stage_key
+from ..runtime.stage import StageResult, run_stage
 from . import simulate
 
 if TYPE_CHECKING:
@@ -37,16 +39,10 @@ PROBE_SIZE = (240, 180)
 
 @dataclass(frozen=True)
 class Plan:
-    """What the stage reads: configuration values and inputs, which together give its key."""
+    """What the frames are made from, and the recordings of the dataset."""
 
-    config: dict[str, Any]
-    inputs: dict[str, str]
+    ingredients: Ingredients
     entries: list[Entry]
-
-    @property
-    def key(self) -> str:
-        """The key of the frames."""
-        return stage_key(STAGE, VERSION, self.config, self.inputs)
 
 
 def plan(cfg: Config) -> Plan:
@@ -67,14 +63,14 @@ def plan(cfg: Config) -> Plan:
     if data.folds or data.fold:
         config["fold"] = [data.fold, data.folds]
     if _simulated(cfg):
-        return Plan(config, {"simulated": simulate.key_in_cache(cfg)}, [])
+        return Plan(Ingredients(STAGE, VERSION, config, {"simulated": simulate.key_in_cache(cfg)}), [])
     found = _entries(cfg, data.data_root)
-    return Plan(config, {entry.name: entry.fingerprint for entry in found}, found)
+    return Plan(Ingredients(STAGE, VERSION, config, {entry.name: entry.fingerprint for entry in found}), found)
 
 
 def find_frames(cfg: Config) -> StageResult:
     """The frames of this configuration, already prepared. Raises InputError naming the command that makes them."""
-    key = plan(cfg).key
+    key = plan(cfg).ingredients.key
     folder = Path(cfg.cache_dir) / "frames" / key
     if not finished(folder):
         raise InputError(
@@ -93,9 +89,7 @@ def prepare(cfg: Config, *, force: bool = False) -> StageResult:
     Raises InputError when nothing can be read, or the cache cannot be written."""
     planned = plan(cfg)
     build = functools.partial(_build, cfg, planned)
-    return run_stage(
-        Path(cfg.cache_dir) / "frames", STAGE, VERSION, planned.config, planned.inputs, build, force
-    )  # fmt: skip
+    return run_stage(Path(cfg.cache_dir) / "frames", planned.ingredients, build, force)
 
 
 def prepare_split(cfg: Config, frames: StageResult) -> StageResult:
@@ -114,7 +108,7 @@ def prepare_split(cfg: Config, frames: StageResult) -> StageResult:
         resplit(frames.path / STORE, folder / STORE, parts)
         return {"seed": cfg.seed, **counted, "splits": parts}
 
-    return run_stage(Path(cfg.cache_dir) / "frames", STAGE, VERSION, planned.config, planned.inputs, build)
+    return run_stage(Path(cfg.cache_dir) / "frames", planned.ingredients, build)
 
 
 def splits_of(cfg: Config, names: Iterable[str]) -> dict[str, str]:

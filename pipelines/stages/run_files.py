@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from spikeseg.errors import InputError
 
 from ..runtime.manifest import read_manifest
+from ..runtime.names import MANIFEST_BESIDE
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -24,13 +25,13 @@ LATEST, BEST = "checkpoint_latest.pt", "checkpoint_best.pt"
 """Checkpoints: with all that resuming needs; of the lowest C_l."""
 CALIBRATED = "checkpoint_calibrated.pt"
 """The best network with a calibrated readout, which `sweep` writes."""
-MANIFESTS = "*.manifest.json"
+MANIFESTS = MANIFEST_BESIDE.format("*")
 """Those of all layers."""
 
 
 def manifest_path(run_dir: Path, layer: str) -> Path:
     """The file that says a layer is finished."""
-    return run_dir / MANIFESTS.replace("*", layer)
+    return run_dir / MANIFEST_BESIDE.format(layer)
 
 
 def folder_inside(run_dir: Path, name: str, key: str) -> Path:

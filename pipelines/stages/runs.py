@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from spikeseg.errors import InputError
 
-from ..runtime.stage import read_manifest, sha256_file
+from ..runtime.files import sha256_file
+from ..runtime.manifest import read_manifest
 from .prepare import find_frames
 from .run_files import BEST, CALIBRATED, CONFIG, MANIFESTS, checkpoint_folder, layer_checkpoint, manifest_path
 from .train_layer import trained

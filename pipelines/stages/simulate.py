@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from spikeseg.errors import InputError
 
 from ..runtime.console import progress
+from ..runtime.manifest import Ingredients
 from ..runtime.parallel import Workers, ordered
-from ..runtime.stage import StageResult, run_in_folder, run_stage, stage_key
+from ..runtime.stage import StageResult, run_in_folder, run_stage
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -41,9 +42,14 @@ def config_values(cfg: Config, format: str = "h5") -> dict[str, Any]:
     return {**dataclasses.asdict(simulation(cfg)), "format": format}
 
 
+def ingredients(cfg: Config, format: str = "h5") -> Ingredients:
+    """What simulated recordings are made from."""
+    return Ingredients(STAGE, VERSION, config_values(cfg, format), {})
+
+
 def key_in_cache(cfg: Config) -> str:
     """The key under which `into_cache` stores its recordings."""
-    return stage_key(STAGE, VERSION, config_values(cfg), {})
+    return ingredients(cfg).key
 
 
 def into_cache(cfg: Config, *, force: bool = False) -> StageResult:
@@ -54,7 +60,7 @@ def into_cache(cfg: Config, *, force: bool = False) -> StageResult:
         write(folder, _recordings(cfg), format="h5")
         return {"seed": simulation(cfg).seed, "device": "cpu"}
 
-    return run_stage(Path(cfg.cache_dir) / "simulated", STAGE, VERSION, config_values(cfg), {}, build, force)
+    return run_stage(Path(cfg.cache_dir) / "simulated", ingredients(cfg), build, force)
 
 
 def into_folder(cfg: Config, out: Path, *, format: str = "h5", force: bool = False) -> StageResult:
@@ -72,7 +78,7 @@ def into_folder(cfg: Config, out: Path, *, format: str = "h5", force: bool = Fal
         write(folder, _recordings(cfg), format=format)
         return {"seed": simulation(cfg).seed, "device": "cpu"}
 
-    return run_in_folder(out, f"{STAGE}-{format}", VERSION, config_values(cfg, format), {}, build, force)
+    return run_in_folder(out, ingredients(cfg, format)._replace(stage=f"{STAGE}-{format}"), build, force)
 
 
 def _recordings(cfg: Config) -> Iterator[Recording]:

@@ -1,29 +1,37 @@
-"""What is done of a configuration, what is stale and why, and what is missing."""
+"""Which stages of a configuration are up to date, which are stale and why, and which are missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..runtime.manifest import MANIFEST, finished, plain, read_manifest
+from ..runtime.manifest import Ingredients, finished, plain, read_manifest
+from ..runtime.names import MANIFEST
 from . import evaluate, prepare, simulate
 from .run_files import manifest_path
 from .runs import network_in
-from .train_layer import layer_inputs, run_folder, trained, training_config
+from .train_layer import layer_ingredients, run_folder, trained
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
 
 DONE, STALE, MISSING = "up to date", "stale", "missing"
-TOLD = 3
-"""Differences that are named; more are counted."""
+NAMED = 3
+"""Differences that are named; of further ones the number is given."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a configuration: whether it is done, where or why not, and the command that makes it."""
+    """One stage of a configuration.
+
+    Attributes:
+        name: of the stage, or of the layer.
+        state: DONE, STALE or MISSING.
+        detail: its folder, or what has changed since it was made.
+        command: of spikeseg, that makes it.
+    """
 
     name: str
     state: str
@@ -34,36 +42,38 @@ class Stage:
 def status(cfg: Config) -> list[Stage]:
     """Every stage of a configuration, in order. Raises InputError where the recordings cannot be found."""
     stages = []
-    cache, planned = Path(cfg.cache_dir), prepare.plan(cfg)
-    if "simulated" in planned.inputs:
-        folder = cache / "simulated" / planned.inputs["simulated"]
-        stages.append(_folder("simulate", folder, simulate.config_values(cfg), {}, "prepare"))
-    stages.append(_folder("prepare", cache / "frames" / planned.key, planned.config, planned.inputs, "prepare"))
-    stages += _layers(cfg, planned.key)
+    cache, frames = Path(cfg.cache_dir), prepare.plan(cfg).ingredients
+    if "simulated" in frames.inputs:
+        simulated = simulate.ingredients(cfg)
+        stages.append(_folder("simulate", cache / "simulated", simulated, "prepare"))
+    stages.append(_folder("prepare", cache / "frames", frames, "prepare"))
+    stages += _layers(cfg, frames.key)
     if all(stage.state == DONE for stage in stages):
-        stages.append(_evaluation(cfg, planned.key))
+        stages.append(_evaluation(cfg, frames.key))
     else:
-        stages.append(Stage("evaluate", MISSING, "needs what is before it", "evaluate"))
+        stages.append(Stage("evaluate", MISSING, "needs the stages before it", "evaluate"))
     return stages
 
 
-def _folder(name: str, folder: Path, config: Mapping[str, Any], inputs: Mapping[str, str], command: str) -> Stage:
-    """A stage whose folder is named by its key."""
+def _folder(name: str, root: Path, ingredients: Ingredients, command: str) -> Stage:
+    """A stage whose folder in root is named by its key."""
+    folder = root / ingredients.key
     if finished(folder):
         return Stage(name, DONE, str(folder), command)
-    return _undone(name, config, inputs, folder.parent.glob(f"*/{MANIFEST}"), command)
+    return _undone(name, ingredients, root.glob(f"*/{MANIFEST}"), command)
 
 
 def _layers(cfg: Config, frames_key: str) -> Iterator[Stage]:
+    """The learned layers, each in any run."""
     runs = sorted(path for path in Path(cfg.output_dir).glob("*") if path.is_dir())
     for layer in cfg.learned_layers():
-        found = [run for run in runs if trained(cfg, run, layer, frames_key)]
-        if found:
-            yield Stage(layer, DONE, ", ".join(map(str, found)), f"train-layer {layer}")
-            continue
-        config = {**training_config(cfg), "layer": layer}
-        manifests = (manifest_path(run, layer) for run in runs)
-        yield _undone(layer, config, layer_inputs(cfg, layer, frames_key), manifests, f"train-layer {layer}")
+        command = f"train-layer {layer}"
+        holding = [run for run in runs if trained(cfg, run, layer, frames_key)]
+        if holding:
+            yield Stage(layer, DONE, ", ".join(map(str, holding)), command)
+        else:
+            manifests = (manifest_path(run, layer) for run in runs)
+            yield _undone(layer, layer_ingredients(cfg, layer, frames_key), manifests, command)
 
 
 def _evaluation(cfg: Config, frames_key: str) -> Stage:
@@ -71,41 +81,44 @@ def _evaluation(cfg: Config, frames_key: str) -> Stage:
     layer = cfg.learned_layers()[-1]
     runs = [run_folder(cfg, frames_key), *sorted(Path(cfg.output_dir).glob("*"))]
     run = next(run for run in runs if trained(cfg, run, layer, frames_key))
-    planned = evaluate.plan(cfg, network_in(cfg, run), frames_key)
-    return _folder("evaluate", run / "evaluate" / planned.key, planned.config, planned.inputs, "evaluate")
+    return _folder("evaluate", run / "evaluate", evaluate.plan(cfg, network_in(cfg, run), frames_key), "evaluate")
 
 
-def _undone(name: str, config: Mapping[str, Any], inputs: Mapping[str, str], manifests: Iterator[Path], command: str) -> Stage:
-    """Stale, with what sets it apart from the nearest thing that is there; missing when nothing is."""
+def _undone(name: str, ingredients: Ingredients, manifests: Iterable[Path], command: str) -> Stage:
+    """Stale, with its differences from the most similar of the finished ones; missing when there is none."""
     others = [(path, manifest) for path in sorted(manifests) if (manifest := read_manifest(path))]
     if not others:
         return Stage(name, MISSING, "", command)
-    compared = [(differences(manifest, config, inputs), path.parent) for path, manifest in others]
-    reasons, folder = min(compared, key=lambda entry: len(entry[0]))
-    more = f" and {len(reasons) - TOLD} more" if len(reasons) > TOLD else ""
-    return Stage(name, STALE, f"{folder}: {'; '.join(reasons[:TOLD]) or 'damaged'}{more}", command)
+    compared = [(differences(manifest, ingredients), path.parent) for path, manifest in others]
+    reasons, folder = min(compared, key=lambda pair: len(pair[0]))
+    more = f" and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
+    return Stage(name, STALE, f"{folder}: {'; '.join(reasons[:NAMED]) or 'damaged'}{more}", command)
 
 
-def differences(manifest: Mapping[str, Any], config: Mapping[str, Any], inputs: Mapping[str, str]) -> list[str]:
-    """What a finished stage was made from that is different now, a phrase each."""
-    then, now = dict(_leaves(manifest["config"])), dict(_leaves(plain(config)))
-    told = [f"{key} was {then.get(key)}, is {now.get(key)}" for key in sorted(then | now) if then.get(key) != now.get(key)]
-    before = manifest["inputs"]
-    changed = [name for name in sorted(before.keys() | inputs.keys()) if before.get(name) != inputs.get(name)]
-    return told + _input_phrases(changed, before, inputs)
+def differences(manifest: Mapping[str, Any], ingredients: Ingredients) -> list[str]:
+    """What is different now from what a finished stage was made from, a phrase each."""
+    then, now = dict(_leaves(manifest["config"])), dict(_leaves(plain(ingredients.config)))
+    keys = sorted(key for key in then | now if then.get(key) != now.get(key))
+    return [f"{key} was {then.get(key)}, is {now.get(key)}" for key in keys] + _input_phrases(
+        manifest["inputs"], ingredients.inputs
+    )
 
 
-def _input_phrases(changed: Sequence[str], before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    kinds = {"added": set(now) - set(before), "gone": set(before) - set(now), "changed": set(now) & set(before)}
-    found = ((kind, [name for name in changed if name in names]) for kind, names in kinds.items())
+def _input_phrases(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Of inputs by name: which were added, are gone or have changed."""
+    changed = sorted(name for name in before.keys() & now.keys() if before[name] != now[name])
+    kinds: dict[str, Sequence[str]] = {
+        "added": sorted(now.keys() - before.keys()), "gone": sorted(before.keys() - now.keys()), "changed": changed,
+    }  # fmt: skip
     return [
         f"{names[0]} {kind}" if len(names) == 1 else f"{len(names)} inputs {kind} ({names[0]}, ...)"
-        for kind, names in found
+        for kind, names in kinds.items()
         if names
     ]
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested sections, by dotted name."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{name}.")

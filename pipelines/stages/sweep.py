@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 from spikeseg.evaluation.thresholds import COLUMNS, chosen_point, rows_at, sweep_csv, thresholds_of
 
-from ..runtime.stage import StageResult, atomic_write, run_stage, sha256_file
+from ..runtime.files import sha256_file
+from ..runtime.manifest import Ingredients
+from ..runtime.stage import StageResult, run_stage
 from .answers import labelled, learned_from, learned_key, of_each
 from .prepare import STORE, find_frames
 from .run_files import CALIBRATED
@@ -78,7 +81,7 @@ def sweep(cfg: Config, network: Network, *, split: str = "train", output: Path |
         atomic_write(folder / TABLE, sweep_csv(result))
         return {"seed": cfg.seed, "device": cfg.device}
 
-    done = run_stage(network.folder / STAGE, STAGE, VERSION, config, inputs, build, force)
+    done = run_stage(network.folder / STAGE, Ingredients(STAGE, VERSION, config, inputs), build, force)
     if split == "train":
         ran = write_calibrated(network, json.loads((done.path / SWEEP).read_text(encoding="utf-8")))
         done = dataclasses.replace(done, ran=done.ran or ran)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from spikeseg.errors import InputError
 
-from ..runtime.stage import StageResult, read_manifest
+from ..runtime.manifest import read_manifest
+from ..runtime.stage import StageResult
 from .prepare import prepare
 from .run_files import manifest_path
 from .train_layer import layer_key, resumed_run, run_folder, train_layer

@@ -19,7 +19,7 @@ from spikeseg.config import section_dict
 from spikeseg.errors import InputError
 
 from ..runtime.console import bar
-from ..runtime.manifest import damaged, describe_file, read_manifest, stage_key, write_manifest
+from ..runtime.manifest import Ingredients, damaged, describe_file, read_manifest, write_manifest
 from ..runtime.stage import StageResult, run_stage
 from . import prepare
 from .run_files import CONFIG, LATEST, layer_checkpoint, manifest_path
@@ -61,9 +61,14 @@ def training_config(cfg: Config) -> dict[str, Any]:
     }
 
 
+def layer_ingredients(cfg: Config, layer: str, frames_key: str) -> Ingredients:
+    """What a trained layer is made from: its configuration, the frames, and every learned layer below."""
+    return Ingredients(STAGE, VERSION, {**training_config(cfg), "layer": layer}, layer_inputs(cfg, layer, frames_key))
+
+
 def layer_key(cfg: Config, layer: str, frames_key: str) -> str:
-    """The key of a trained layer: its configuration, the frames, and every learned layer below."""
-    return stage_key(STAGE, VERSION, {**training_config(cfg), "layer": layer}, layer_inputs(cfg, layer, frames_key))
+    """The key of a trained layer."""
+    return layer_ingredients(cfg, layer, frames_key).key
 
 
 def layer_inputs(cfg: Config, layer: str, frames_key: str) -> dict[str, str]:
@@ -81,7 +86,7 @@ def run_folder(cfg: Config, frames_key: str, name: str = "auto") -> Path:
     if part != Path(part).name or part in ("", ".", ".."):
         raise InputError(f"{origin}: found {part!r}, must be a plain name; the folder above it is output_dir")
     if name == "auto":
-        name = f"{part}-{stage_key('run', VERSION, training_config(cfg), {'frames': frames_key})[:8]}"
+        name = f"{part}-{Ingredients('run', VERSION, training_config(cfg), {'frames': frames_key}).key[:8]}"
     return Path(cfg.output_dir) / name
 
 
@@ -113,7 +118,7 @@ def frozen_spikes(cfg: Config, layer: str, frames: StageResult, model: SpikeSEG,
         "seed": cfg.seed,
     }
     build = functools.partial(_encode, cfg, layer, frames.path / prepare.STORE, model)
-    return run_stage(Path(cfg.cache_dir) / "spikes", SPIKES_STAGE, SPIKES_VERSION, config, inputs, build)
+    return run_stage(Path(cfg.cache_dir) / "spikes", Ingredients(SPIKES_STAGE, SPIKES_VERSION, config, inputs), build)
 
 
 def _untrained_ingredients(cfg: Config) -> dict[str, Any]:
@@ -230,17 +235,16 @@ def train_layer(
         cfg, name, checkpoint = resumed_run(cfg, resume, name)
     frames = prepare.find_frames(cfg)
     run_dir = run_folder(cfg, frames.key, name)
-    key = layer_key(cfg, layer, frames.key)
+    ingredients = layer_ingredients(cfg, layer, frames.key)
     if not force and trained(cfg, run_dir, layer, frames.key):
-        return StageResult(run_dir, key, ran=False)
+        return StageResult(run_dir, ingredients.key, ran=False)
     if checkpoint is not None:
-        saved_progress(checkpoint, layer, key)  # before any work is done
+        saved_progress(checkpoint, layer, ingredients.key)  # before any work is done
     model = starting_model(cfg, layer, run_dir, frames.key).to(network_device(cfg.device, cfg.backend))
     model.encoder.backend = cfg.backend
-    inputs = layer_inputs(cfg, layer, frames.key)
     started = time.monotonic()
-    spikes = frozen_spikes(cfg, layer, frames, model, inputs)
-    loop = TrainingLoop(cfg, layer, model, spikes.path / "spikes.zarr", run_dir, key, tensorboard=tensorboard)
+    spikes = frozen_spikes(cfg, layer, frames, model, ingredients.inputs)
+    loop = TrainingLoop(cfg, layer, model, spikes.path / "spikes.zarr", run_dir, ingredients.key, tensorboard=tensorboard)
     if checkpoint is not None:
         loop.resume(checkpoint)
     loop.run()
@@ -248,14 +252,11 @@ def train_layer(
     finished = loop.finish()
     write_manifest(
         manifest_path(run_dir, layer),
-        stage=STAGE,
-        version=VERSION,
-        config={**training_config(cfg), "layer": layer},
-        inputs=inputs,
+        ingredients,
         outputs={str(finished.checkpoint.relative_to(run_dir)): describe_file(finished.checkpoint)},
         seconds=seconds,
         extra={"seed": cfg.seed, "device": finished.device, "backend": cfg.backend, "result": finished.report},
     )
     if loop.interrupted:
         raise KeyboardInterrupt
-    return StageResult(run_dir, key, ran=True)
+    return StageResult(run_dir, ingredients.key, ran=True)

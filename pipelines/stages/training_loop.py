@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spikeseg.core.files import atomic_write, make_folder
 from spikeseg.errors import InputError
 
 from ..runtime.console import LOGGER, bar, logging_to_file
-from ..runtime.files import atomic_write, make_folder
 from ..runtime.manifest import read_manifest
 from .run_files import (
     BEST,

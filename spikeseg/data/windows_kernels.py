@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """Compiled: what maps over steps and pixels say of single events."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """Compiled loops of the activity filters, event by event."""
 
 from __future__ import annotations

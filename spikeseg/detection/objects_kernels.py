@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """Compiled loops over the pixels that reach a threshold: which are connected, and what each blob measures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """The filter of `kalman`, compiled: number by number. Means and covariances are those of `kalman.Beliefs`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """Compiled: the densest point of velocities, and slopes of tracks."""
 
 from __future__ import annotations

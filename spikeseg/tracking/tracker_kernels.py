@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """The tracker of `tracker`, compiled: slice after slice, until an assignment needs the Hungarian algorithm."""
 
 from __future__ import annotations

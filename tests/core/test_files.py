@@ -19,6 +19,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         atomic_write(path, fails)
     assert path.read_text() == "first" and os.listdir(path.parent) == ["file"]
     assert atomic_write(path, lambda file: file.write(b"second")).read_bytes() == b"second"
+    assert atomic_write(path, "ä").read_bytes() == "ä".encode()
 
 
 def test_a_refusal_is_one_line(tmp_path):

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """Images on a CPU, event-driven: latency code, layers whose neurons fire at most once, potentials at the end.
 
 Bit for bit what `reference_images` gives. Potentials are int32 in units of 2**-12, laid out as in `cpu_kernels`; a neuron that

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """Layers run to their end, event-driven: sparse for inference, and dense where every potential is asked for."""
 
 from __future__ import annotations

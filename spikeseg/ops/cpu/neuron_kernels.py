@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """Event-driven neurons in integers: one spike adds a few contiguous rows, and only what was touched is looked at.
 
 Potentials are int32 in units of 2**-12, so every sum is exact. They are laid out by row, then column and map together,

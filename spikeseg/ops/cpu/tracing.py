@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """Spikes traced back to the pixels that caused them, event-driven: only where spikes are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """The fused training step, event-driven: it looks little further than the last winner.
 
 Where input only excites and potentials are small, a sample is run in uint16 (`compete_capped`), of which a register holds twice

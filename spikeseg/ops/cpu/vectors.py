@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """Potentials and weights as whole vectors.
 
 What one spike adds is short, and begins at any number. A loop over a slice spends more time on finding out where the slice ends,

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """Triton kernels of the neurons: convolution and membrane over all steps of a sample, in integers.
 
 Potentials are int32 in units of 2**-12. A synaptic input is a matrix product of whole numbers on the tensor cores, which multiply

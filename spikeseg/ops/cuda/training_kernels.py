@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """Triton kernels of the training step, after the neurons (`cuda_kernels.look`): winners, STDP, homeostasis.
 
 Everything stays on the device. A launch belongs to a slot; the cursor says which position in the order that is, and whether there

@@ -6,11 +6,10 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from spikeseg.pipelines import commands
 from spikeseg.pipelines.cli import main
 
-COMMANDS = (
-    "simulate", "prepare", "train-layer", "train", "evaluate", "sweep", "cross-validate", "detect", "info", "status", "demo",
-)  # fmt: skip
+COMMANDS = tuple(name for name in commands.COMMANDS if name != "cache")  # a group of its own
 COMMON = ("--config", "--set", "--paper", "--output", "--device", "--seed", "--jobs", "--log-level", "--force", "--debug")
 
 
@@ -19,8 +18,9 @@ def run(*words: str):
 
 
 def test_the_commands_are_there_and_the_help_shows_the_chain():
-    assert set(COMMANDS) <= set(main.commands)
+    names = "cache classify cross-validate demo detect evaluate info prepare simulate status sweep train train-layer".split()
     said = run("--help").output
+    assert [line.split()[0] for line in said.partition("Commands:\n")[2].splitlines()] == names
     assert all(f"spikeseg {command}" in said for command in ("prepare", "train-layer conv2", "train-layer conv3", "evaluate"))
 
 
@@ -34,12 +34,12 @@ def test_every_command_teaches_by_an_example_and_takes_the_common_options(comman
 def test_common_options_mean_the_same_everywhere():
     names = [option.lstrip("-").replace("-", "_") for option in COMMON if option not in ("--output", "--set")]
     for name in [*names, "pairs"]:
-        options = [next(p for p in main.commands[command].params if p.name == name) for command in COMMANDS]
+        options = [next(p for p in commands.COMMANDS[command].params if p.name == name) for command in COMMANDS]
         assert len({(tuple(o.opts), o.help, str(o.type), o.multiple, o.is_flag) for o in options}) == 1, name
 
 
 def test_train_takes_its_flags():
-    flags = {flag for param in main.commands["train"].params for flag in param.opts}
+    flags = {flag for param in commands.COMMANDS["train"].params for flag in param.opts}
     assert {"-c", "-o", "-n", "-r", "--name", "--resume", "--epochs", "--n-classes", "--no-tensorboard", "--data-root"} <= flags
 
 
@@ -76,6 +76,11 @@ def test_wrong_usage_ends_with_2(words):
 def test_wrong_configuration_is_one_line_and_3(place, words, told):
     assert told in place.refused("prepare", *words, config="-c" not in words)
     assert [path.name for path in place.folder.iterdir()] == ["tiny.yaml"]
+
+
+def test_a_mistyped_command_ends_with_2_and_a_suggestion():
+    said = run("trian")
+    assert said.exit_code == 2 and "No such command 'trian'" in said.output and "Did you mean 'train'?" in said.output
 
 
 def test_cuda_is_an_error_when_asked_for_by_hand(place, monkeypatch):

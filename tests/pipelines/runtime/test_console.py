@@ -39,7 +39,8 @@ def test_debug_adds_the_traceback(capsys):
     assert "Traceback" in said and said.endswith("error: no\n")
 
 
-def test_sigterm_interrupts(capsys):
+@pytest.mark.usefixtures("capsys")
+def test_sigterm_interrupts():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended, one_line_errors(debug=False):
         os.kill(os.getpid(), signal.SIGTERM)

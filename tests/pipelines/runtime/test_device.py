@@ -14,7 +14,8 @@ def gpus(request, monkeypatch):
     return request.param
 
 
-def test_cpu_is_always_there(gpus):
+@pytest.mark.usefixtures("gpus")
+def test_cpu_is_always_there():
     require_device("cpu")
     assert torch_device("cpu").type == "cpu"
 
@@ -38,8 +39,9 @@ def test_unknown_device_is_refused(name):
             ask(name)
 
 
+@pytest.mark.usefixtures("gpus")
 @pytest.mark.parametrize(("name", "backend"), [("cpu", "auto"), ("cpu", "reference"), ("cpu", "cpu"), ("cuda", "cpu")])
-def test_the_cpu_backend_puts_the_network_on_the_cpu(gpus, name, backend):
+def test_the_cpu_backend_puts_the_network_on_the_cpu(name, backend):
     assert network_device(name, backend).type == "cpu"
 
 

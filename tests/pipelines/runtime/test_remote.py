@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from spikeseg.pipelines.runtime.remote import MARK
+from spikeseg.pipelines.runtime.remote import URL_FILE
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_stages_are_sent_and_fetched(far):
     place, remote, local = far
     assert "wrote" in place.ok("prepare")
     (copy,) = local.iterdir()
-    assert (copy / MARK).read_text() == f"file://{place.folder}/far"
+    assert (copy / URL_FILE).read_text() == f"file://{place.folder}/far"
     assert {path.name for path in remote.iterdir()} == {"frames", "simulated"} and not (place.folder / "data_cache").exists()
     sent, (frames,) = files_in(remote), (remote / "frames").iterdir()
     here = files_in(copy / "frames" / frames.name)

@@ -2,15 +2,15 @@
 
 import json
 import multiprocessing
-import os
 import time
 from pathlib import Path
 
 import pytest
 
 from spikeseg.errors import InputError
-from spikeseg.pipelines.runtime import stage as run
-from spikeseg.pipelines.runtime.stage import MANIFEST, atomic_write, read_manifest, run_stage, stage_key, write_manifest
+from spikeseg.pipelines.runtime.manifest import Ingredients, damaged, describe_file, finished, read_manifest, write_manifest
+from spikeseg.pipelines.runtime.names import MANIFEST
+from spikeseg.pipelines.runtime.stage import StageResult, locked, run_stage
 
 
 def build_one(folder: Path) -> dict:
@@ -19,8 +19,8 @@ def build_one(folder: Path) -> dict:
     return {"seed": 3}
 
 
-def stage(root: Path, build=build_one, force: bool = False, **config) -> run.StageResult:
-    return run_stage(root, "frames", 1, config, {"raw": "abc"}, build, force)
+def stage(root: Path, build=build_one, force: bool = False, **config) -> StageResult:
+    return run_stage(root, Ingredients("frames", 1, config, {"raw": "abc"}), build, force)
 
 
 def visible(root: Path) -> list[str]:
@@ -28,27 +28,27 @@ def visible(root: Path) -> list[str]:
 
 
 def test_key_depends_on_every_ingredient_and_on_no_order():
-    key = stage_key("a", 1, {"x": 1, "y": (1, 2)}, {"r": "f", "s": "g"})
-    assert key == stage_key("a", 1, {"y": [1, 2], "x": 1}, {"s": "g", "r": "f"})
+    made = Ingredients("a", 1, {"x": 1, "y": (1, 2)}, {"r": "f", "s": "g"})
+    assert made.key == Ingredients("a", 1, {"y": [1, 2], "x": 1}, {"s": "g", "r": "f"}).key == "d067666ac06d4d52"
     others = [
-        stage_key("b", 1, {"x": 1, "y": (1, 2)}, {"r": "f", "s": "g"}),
-        stage_key("a", 2, {"x": 1, "y": (1, 2)}, {"r": "f", "s": "g"}),
-        stage_key("a", 1, {"x": 2, "y": (1, 2)}, {"r": "f", "s": "g"}),
-        stage_key("a", 1, {"x": 1, "y": (1, 2)}, {"r": "h", "s": "g"}),
-        stage_key("a", 1, {"x": True, "y": (1, 2)}, {"r": "f", "s": "g"}),
+        made._replace(stage="b"),
+        made._replace(version=2),
+        made._replace(config={"x": 2, "y": (1, 2)}),
+        made._replace(inputs={"r": "h", "s": "g"}),
+        made._replace(config={"x": True, "y": (1, 2)}),
     ]
-    assert len({key, *others}) == 6
+    assert len({made.key, *(other.key for other in others)}) == 6
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object()])
 def test_key_refuses_what_has_no_canonical_form(value):
     with pytest.raises(TypeError, match="key"):
-        stage_key("a", 1, {"x": value}, {})
+        _ = Ingredients("a", 1, {"x": value}, {}).key
 
 
 def test_stage_runs_once_and_is_then_up_to_date(tmp_path):
     first = stage(tmp_path, x=1)
-    second = stage(tmp_path, build=lambda folder: pytest.fail("must not run"), x=1)
+    second = stage(tmp_path, build=lambda _: pytest.fail("must not run"), x=1)
     assert first.ran and not second.ran and first.path == second.path == tmp_path / first.key
     manifest = read_manifest(first.path / MANIFEST)
     assert manifest["outputs"]["data/a.txt"] == {
@@ -89,12 +89,12 @@ def test_failing_build_leaves_nothing(tmp_path, error):
 def test_failing_forced_build_keeps_the_old_result(tmp_path):
     first = stage(tmp_path)
 
-    def fails(folder: Path) -> dict:
+    def fails(_: Path) -> dict:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
         stage(tmp_path, build=fails, force=True)
-    assert run.finished(first.path)
+    assert finished(first.path)
 
 
 def test_folder_without_manifest_is_not_an_artefact(tmp_path):
@@ -123,10 +123,10 @@ def test_damaged_manifest_is_one_clear_line(tmp_path):
 
 
 def test_stale_partials_go_and_live_ones_stay(tmp_path):
-    mine = stage_key("frames", 1, {}, {"raw": "abc"})
+    mine = Ingredients("frames", 1, {}, {"raw": "abc"}).key
     for name in (f".{mine}.partial-1", ".dead.partial-2", ".live.partial-3"):
         (tmp_path / name).mkdir()
-    with run.locked(tmp_path / "live"):
+    with locked(tmp_path / "live"):
         # a lock is held per process and path by a separate object, as another process would hold it
         stage(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir() if ".partial-" in p.name) == [".live.partial-3"]
@@ -161,7 +161,7 @@ def test_folder_that_cannot_be_written_is_one_clear_line(tmp_path, root):
 
 
 def test_read_only_folder_is_one_clear_line(tmp_path, monkeypatch):
-    def refuse(*args, **kwargs):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
@@ -169,26 +169,9 @@ def test_read_only_folder_is_one_clear_line(tmp_path, monkeypatch):
         stage(tmp_path / "new")
 
 
-def test_atomic_write_is_whole_or_nothing(tmp_path):
-    path = tmp_path / "sub" / "m.json"
-    assert atomic_write(path, "ä").read_bytes() == "ä".encode()
-    atomic_write(path, lambda file: file.write(b"new"))
-    assert path.read_bytes() == b"new"
-
-    def fails(file):
-        file.write(b"half")
-        raise KeyError("x")
-
-    with pytest.raises(KeyError):
-        atomic_write(path, fails)
-    assert path.read_bytes() == b"new" and os.listdir(path.parent) == ["m.json"]
-
-
 def test_extra_entries_cannot_replace_fixed_ones(tmp_path):
     with pytest.raises(ValueError, match="'inputs' is an entry of every manifest"):
-        write_manifest(
-            tmp_path / MANIFEST, stage="s", version=1, config={}, inputs={}, outputs={}, seconds=0.0, extra={"inputs": 1}
-        )
+        write_manifest(tmp_path / MANIFEST, Ingredients("s", 1, {}, {}), outputs={}, seconds=0.0, extra={"inputs": 1})
     assert not (tmp_path / MANIFEST).exists()
 
 
@@ -196,11 +179,9 @@ def test_manifest_of_a_run_stands_beside_its_files(tmp_path):
     file = tmp_path / "checkpoint.pt"
     file.write_bytes(b"abc")
     path = tmp_path / "conv2.manifest.json"
-    written = write_manifest(
-        path, stage="train-layer", version=1, config={"lr": 0.04}, inputs={"frames": "k"},
-        outputs={"checkpoint.pt": run.describe_file(file)}, seconds=1.5, extra={"device": "cpu"},
-    )  # fmt: skip
+    made = Ingredients("train-layer", 1, {"lr": 0.04}, {"frames": "k"})
+    written = write_manifest(path, made, {"checkpoint.pt": describe_file(file)}, seconds=1.5, extra={"device": "cpu"})
     assert read_manifest(path) == json.loads(json.dumps(written))
-    assert written["key"] == stage_key("train-layer", 1, {"lr": 0.04}, {"frames": "k"})
-    assert run.damaged(written, tmp_path) is None
+    assert written["key"] == made.key
+    assert damaged(written, tmp_path) is None
     assert read_manifest(tmp_path / "absent.json") is None

@@ -14,7 +14,7 @@ from spikeseg.data.readers import read
 from spikeseg.data.readers.raw import BLOCK_EVENTS
 from spikeseg.data.recording import LABEL_DTYPE, Recording
 from spikeseg.errors import InputError
-from spikeseg.pipelines.commands.info import info_command
+from spikeseg.pipelines.commands.info import info as info_command
 from spikeseg.pipelines.stages import info as module
 from spikeseg.pipelines.stages.info import describe, info
 from spikeseg.simulate.write import write

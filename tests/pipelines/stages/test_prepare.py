@@ -139,7 +139,7 @@ def test_a_changed_file_is_prepared_again_and_a_touched_one_is_not(place, folder
 def key(**changes: object) -> str:
     dotted = {name.replace("__", "."): value for name, value in changes.items()}
     quiet = {"data.dataset": "synthetic", "wta.enable_homeostasis": False}
-    return prepare.plan(load_config(None, {**quiet, **dotted})).key
+    return prepare.plan(load_config(None, {**quiet, **dotted})).ingredients.key
 
 
 @pytest.mark.parametrize(

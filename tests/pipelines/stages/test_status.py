@@ -1,5 +1,6 @@
 """What is done, what is stale and why."""
 
+from spikeseg.pipelines.runtime.manifest import Ingredients
 from spikeseg.pipelines.stages.status import differences
 
 
@@ -43,7 +44,7 @@ def test_a_damaged_folder_is_stale(place):
 
 def test_differences_name_values_and_inputs():
     manifest = {"config": {"a": {"b": 1, "c": [1, 2]}, "d": True}, "inputs": {"x": "1", "y": "2", "z": "3"}}
-    told = differences(manifest, {"a": {"b": 2, "c": (1, 2)}, "d": True}, {"x": "1", "y": "9", "w": "4"})
-    assert told == ["a.b was 1, is 2", "w added", "z gone", "y changed"]
-    assert differences(manifest, manifest["config"], manifest["inputs"]) == []
-    assert differences(manifest, manifest["config"], {"x": "1"}) == ["2 inputs gone (y, ...)"]
+    now = Ingredients("s", 1, {"a": {"b": 2, "c": (1, 2)}, "d": True}, {"x": "1", "y": "9", "w": "4"})
+    assert differences(manifest, now) == ["a.b was 1, is 2", "w added", "z gone", "y changed"]
+    assert differences(manifest, now._replace(config=manifest["config"], inputs=manifest["inputs"])) == []
+    assert differences(manifest, now._replace(config=manifest["config"], inputs={"x": "1"})) == ["2 inputs gone (y, ...)"]

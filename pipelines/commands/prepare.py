@@ -1,0 +1,42 @@
+"""The command `prepare`."""
+
+from __future__ import annotations
+
+import click
+
+from spikeseg.errors import InputError
+
+from ..runtime.manifest import read_manifest
+from ..runtime.names import MANIFEST
+from .common import UNLABELLED, print_end
+from .options import Request, shared
+
+
+@click.command("prepare")
+@click.option("--strict", is_flag=True, help="Exit with 3 when a recording could not be read, after preparing the others.")
+@shared(output="Folder of the cache.", key="cache_dir", data=True)
+def prepare(request: Request, strict: bool) -> None:
+    """Read recordings and cut them into frames for the network, cached on disk.
+
+    A recording that cannot be read is left out, reported here and named in the manifest; the others are prepared.
+
+    \b
+    Example: your own recordings, in any format that can be read
+      spikeseg prepare --dataset files --data-root ~/recordings
+    """
+    from ..stages import prepare as stage
+
+    cfg = request.load()
+    result = stage.prepare(cfg, force=request.force)
+    if request.config is None and cfg.data.dataset in UNLABELLED:
+        click.echo("these are the demo's settings, made for the night sky; `-c files` has settings for other scenes", err=True)
+    manifest = read_manifest(result.path / MANIFEST) or {}
+    for name, reason in manifest["skipped"].items():
+        click.echo(f"skipped {name}: {reason}", err=True)
+    skipped = f", {len(manifest['skipped'])} files skipped" if manifest["skipped"] else ""
+    counts = f"{manifest['recordings']} recordings, {manifest['windows']} windows{skipped}"
+    print_end(result.ran, f"{result.path / stage.STORE} ({counts})", request.next("train-layer conv2"))
+    if strict and manifest["skipped"]:
+        raise InputError(
+            f"--strict: {len(manifest['skipped'])} recordings could not be read, {manifest['recordings']} are prepared"
+        )

@@ -1,0 +1,39 @@
+"""The command `sweep`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from .common import CHECKPOINT, network_for, print_end
+from .options import Request, shared
+
+
+@click.command("sweep")
+@CHECKPOINT
+@click.option("--split", type=click.Choice(["train", "val"]), default="train", show_default=True, help="Recordings to try on.")
+@shared(output="File for a copy of sweep.json, or, named .csv, of sweep.csv.", data=True, of_demo=False)
+def sweep(request: Request, checkpoint: Path | None, split: str, output: str | None) -> None:
+    """Try thresholds: from which score is a track an object? The test split is never looked at.
+
+    Writes sweep.json and sweep.csv and, of the training split, checkpoint_calibrated.pt: the same network with the threshold of
+    highest object F1, and the classes that count, kept in it. `--set evaluation.readout=calibrated` then uses them. Without a
+    configuration it is the newest run's network with that run's own settings.
+
+    \b
+    Example: calibrate the newest network, then score it so on the test split
+      spikeseg sweep
+      spikeseg evaluate --set evaluation.readout=calibrated
+    """
+    from spikeseg.evaluation.thresholds import sweep_table
+
+    from ..stages import sweep as stage
+
+    cfg, network = network_for(request, checkpoint)
+    copy = Path(output) if output else None
+    result = stage.sweep(cfg, network, split=split, output=copy, force=request.force)
+    click.echo(sweep_table(json.loads((result.path / stage.SWEEP).read_text())))
+    following = request.next("evaluate --set evaluation.readout=calibrated" if split == "train" else "sweep")
+    print_end(result.ran, f"{copy or f'{result.path / stage.SWEEP} and {stage.TABLE}'}", following)

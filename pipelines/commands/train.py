@@ -1,0 +1,30 @@
+"""The command `train`."""
+
+from __future__ import annotations
+
+import click
+
+from .common import NAME, after_training, config_of_run, print_end, print_layers, training
+from .options import Request, shared
+
+
+@click.command("train")
+@click.option("--resume", "-r", metavar="PATH", help="Go on from this run or checkpoint, as if never stopped.")
+@NAME
+@training
+@shared(output="Folder of the runs.", key="output_dir", data=True)
+def train(request: Request, resume: str | None, name: str, no_tensorboard: bool) -> None:
+    """Train every layer in turn, preparing the frames first if need be.
+
+    \b
+    Example: the settings of a paper on EBSSA, stopped by Ctrl-C and continued
+      spikeseg train -c config --paper igarss2023 --data-root ~/EBSSA --name ebssa
+      spikeseg train --resume runs/ebssa
+    """
+    from ..stages import train as stage
+
+    cfg = request.load(stored=config_of_run(resume))
+    tensorboard = False if no_tensorboard else None
+    result = stage.train(cfg, name=name, force=request.force, resume=resume, tensorboard=tensorboard)
+    print_layers(result.path, cfg.learned_layers())
+    print_end(result.ran, f"a trained network in {result.path}", after_training(cfg, request))

@@ -1,0 +1,33 @@
+"""The command `train-layer`."""
+
+from __future__ import annotations
+
+import click
+
+from .common import NAME, after_training, config_of_run, print_end, print_layers, training
+from .options import Request, shared
+
+
+@click.command("train-layer")
+@click.argument("layer", metavar="LAYER")
+@click.option("--resume", "-r", metavar="PATH", help="Go on from this checkpoint, as if never stopped.")
+@NAME
+@training
+@shared(output="Folder of the runs.", key="output_dir", data=True)
+def train_layer(request: Request, layer: str, resume: str | None, name: str, no_tensorboard: bool) -> None:
+    """Train one layer, conv2 or conv3, on the prepared frames and the layers below it.
+
+    \b
+    Example: the second layer with another learning rate
+      spikeseg train-layer conv2 --set stdp.lr_plus=0.004
+    """
+    from ..stages import train_layer as stage
+
+    cfg = request.load(stored=config_of_run(resume))
+    tensorboard = False if no_tensorboard else None
+    result = stage.train_layer(cfg, layer, name=name, force=request.force, resume=resume, tensorboard=tensorboard)
+    print_layers(result.path, [layer])
+    later = [spec.name for spec in cfg.layers() if spec.learned and spec.index > cfg.model.layer(layer).index]
+    named = f" --name {name}" if name != "auto" else ""
+    following = request.next(f"train-layer {later[0]}{named}") if later else after_training(cfg, request)
+    print_end(result.ran, f"{layer} in {result.path}", following)

@@ -1,0 +1,6 @@
+"""Names of the manifests; those of a run's other files are in `stages.run_files`."""
+
+MANIFEST = "manifest.json"
+"""In a stage's own folder; written last, so that a folder with one is finished."""
+MANIFEST_BESIDE = "{}.manifest.json"
+"""Beside other files, in a run or a folder of the user's: of the stage, or the layer, that is named."""
