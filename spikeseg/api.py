@@ -357,7 +357,7 @@ def evaluate(
 
 def _placed(model: SpikeSEG, cfg: Config) -> SpikeSEG:
     """On the device and with the backend that the configuration asks for."""
-    from spikeseg.models.device import network_device
+    from spikeseg.ops.device import network_device
 
     model.encoder.backend = cfg.backend
     return model.to(network_device(cfg.device, cfg.backend))

@@ -25,7 +25,7 @@ from spikeseg.data.store.frames import Frames, Spikes
 from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.pipelines.runtime.console import LOGGER
-from spikeseg.pipelines.stages import prepare, run_files, train_layer
+from spikeseg.pipelines.stages import prepare, train_layer
 
 WIDTH, HEIGHT = 16, 12
 DURATION_US = 800_000
@@ -133,7 +133,7 @@ class Run:
         if not self.layers:
             return checkpoint.build(self.cfg).encoder
         with warnings.catch_warnings(action="ignore"):
-            return checkpoint.load(run_files.layer_checkpoint(self.cfg, self.folder, self.layers[-1]))[0].encoder
+            return checkpoint.load(train_layer.layer_checkpoint(self.cfg, self.folder, self.layers[-1]))[0].encoder
 
     @property
     def weight(self) -> torch.Tensor:

@@ -71,7 +71,7 @@ def config_of_run(resume: str | None) -> Config | None:
 
 def print_layers(run: Path, layers: Sequence[str]) -> None:
     """Print a line per layer: how its training ended."""
-    from ..stages.run_files import manifest_path
+    from spikeseg.learning.run_files import manifest_path
 
     for layer in layers:
         result = (read_manifest(manifest_path(run, layer)) or {}).get("result")

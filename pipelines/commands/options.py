@@ -92,7 +92,7 @@ class Request:
         else:
             cfg = load_config(self.config or WITHOUT, overrides=self.overrides, paper=self.paper)
         if "device" in self.overrides:
-            from ..runtime.device import require_device
+            from spikeseg.ops.device import require_device
 
             require_device(cfg.device, cfg.backend)
         LOGGER.setLevel(cfg.logging.log_level)

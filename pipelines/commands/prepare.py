@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 
 from ..runtime.manifest import read_manifest
-from ..runtime.names import MANIFEST
 from .common import UNLABELLED, print_end
 from .options import Request, shared
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 
 from .manifest import Ingredients, as_text, describe_file, manifest_digest, read_manifest
-from .names import MANIFEST
 from .stage import locked, remove_stale
 
 COUNTS = ("recordings", "windows", "samples")

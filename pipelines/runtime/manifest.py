@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spikeseg.core.files import atomic_write
+from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 
 from .files import sha256_file
-from .names import MANIFEST
 from .remote import fetch
 
 log = logging.getLogger(__name__)

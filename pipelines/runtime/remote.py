@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from spikeseg.core.files import atomic_write, make_folder
+from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 
 from .files import sha256_file
-from .names import MANIFEST
 
 log = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from spikeseg.core.files import fsync_folder, make_folder, writing
+from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
 from spikeseg.errors import InputError
 
 from .files import fsync_tree, sha256_file
 from .manifest import Ingredients, damaged, finished, list_outputs, read_manifest, write_manifest
-from .names import MANIFEST, MANIFEST_BESIDE
 from .remote import send
 
 log = logging.getLogger(__name__)

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.core.files import atomic_write
+from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 from spikeseg.evaluation.folds import folds_csv, over_folds
+from spikeseg.learning.run_files import LATEST, checkpoint_folder
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients, read_manifest
-from ..runtime.names import MANIFEST
 from ..runtime.stage import StageResult, run_stage
 from .answers import labelled
 from .evaluate import METRICS, Selection, evaluate
 from .prepare import STORE, prepare, prepare_split
-from .run_files import LATEST, checkpoint_folder
 from .runs import network_in
 from .sweep import sweep
 from .train import train

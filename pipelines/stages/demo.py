@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spikeseg.core.names import MANIFEST
+
 from ..runtime.manifest import read_manifest
-from ..runtime.names import MANIFEST
 from ..runtime.stage import StageResult
 from . import simulate
 from .detect import detect

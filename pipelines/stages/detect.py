@@ -94,8 +94,8 @@ def write_detections(
     from spikeseg.detection.detect import detect_recording
     from spikeseg.detection.files import DetectionWriter
     from spikeseg.detection.network import load_network
+    from spikeseg.ops.device import network_device
 
-    from ..runtime.device import network_device
     from ..runtime.parallel import Workers, ordered
 
     device = network_device(cfg.device, cfg.backend)

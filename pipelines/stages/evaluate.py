@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from spikeseg.config import section_dict
 from spikeseg.core.files import atomic_write
+from spikeseg.core.names import MANIFEST
 from spikeseg.evaluation.tables import metrics_csv
 from spikeseg.registries import MODES
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients, read_manifest
-from ..runtime.names import MANIFEST
 from ..runtime.stage import StageResult, run_stage
 from .answers import ALL, answers, labelled, learned_from, learned_key
 from .prepare import STORE, find_frames
@@ -169,8 +169,7 @@ def compared(
     from spikeseg.detection.network import load_network
     from spikeseg.detection.readout import readout_of
     from spikeseg.evaluation import compare
-
-    from ..runtime.device import network_device
+    from spikeseg.ops.device import network_device
 
     model = load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
     calibration = functools.partial(calibrated, cfg, store, train)

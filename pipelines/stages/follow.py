@@ -66,8 +66,7 @@ def follow(
     from spikeseg.detection.network import load_network
     from spikeseg.detection.online import Follower
     from spikeseg.detection.readout import readout_of
-
-    from ..runtime.device import network_device
+    from spikeseg.ops.device import network_device
 
     if cfg.tracking.hulk:
         raise InputError("tracking.hulk: objects of single spikes cannot be followed; use --no-hulk")

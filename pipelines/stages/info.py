@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.core.files import atomic_write
+from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
-
-from ..runtime.names import MANIFEST
 
 if TYPE_CHECKING:
     from spikeseg.data.long import LongEvents

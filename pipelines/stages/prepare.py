@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 
 from ..runtime.console import progress
 from ..runtime.manifest import Ingredients, finished, read_manifest
-from ..runtime.names import MANIFEST
 from ..runtime.parallel import Workers, ordered
 from ..runtime.stage import StageResult, run_stage
 from . import simulate

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikeseg.errors import InputError
+from spikeseg.learning.run_files import BEST, CALIBRATED, CONFIG, MANIFESTS, checkpoint_folder, manifest_path
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import read_manifest
 from .prepare import find_frames
-from .run_files import BEST, CALIBRATED, CONFIG, MANIFESTS, checkpoint_folder, layer_checkpoint, manifest_path
-from .train_layer import trained
+from .train_layer import layer_checkpoint, trained
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config

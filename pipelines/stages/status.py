@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.core.names import MANIFEST
+from spikeseg.learning.run_files import manifest_path
+
 from ..runtime.manifest import Ingredients, finished, plain, read_manifest
-from ..runtime.names import MANIFEST
 from . import evaluate, prepare, simulate
-from .run_files import manifest_path
 from .runs import network_in
 from .train_layer import layer_ingredients, run_folder, trained
 

@@ -19,13 +19,13 @@ import numpy as np
 from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 from spikeseg.evaluation.thresholds import COLUMNS, chosen_point, rows_at, sweep_csv, thresholds_of
+from spikeseg.learning.run_files import CALIBRATED
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients
 from ..runtime.stage import StageResult, run_stage
 from .answers import labelled, learned_from, learned_key, of_each
 from .prepare import STORE, find_frames
-from .run_files import CALIBRATED
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -101,9 +101,9 @@ def measure(cfg: Config, network: Network, frames_key: str, split: str) -> dict[
     from spikeseg.data.store.frames import Frames
     from spikeseg.detection.network import load_network
     from spikeseg.evaluation import detectors
+    from spikeseg.ops.device import network_device
 
     from ..runtime.console import progress
-    from ..runtime.device import network_device
 
     store = learned_from(cfg, network) or Frames.open(find_frames(cfg).path / STORE)
     swept = labelled(store, split)

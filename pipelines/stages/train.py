@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikeseg.errors import InputError
+from spikeseg.learning.run_files import manifest_path
 
 from ..runtime.manifest import read_manifest
 from ..runtime.stage import StageResult
 from .prepare import prepare
-from .run_files import manifest_path
 from .train_layer import layer_key, resumed_run, run_folder, train_layer
 from .training_loop import saved_progress
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from spikeseg.config import section_dict
 from spikeseg.errors import InputError
+from spikeseg.learning.run_files import CONFIG, LATEST, checkpoint_folder, final_checkpoint, manifest_path
 
 from ..runtime.console import bar
 from ..runtime.manifest import Ingredients, damaged, describe_file, read_manifest, write_manifest
 from ..runtime.stage import StageResult, run_stage
 from . import prepare
-from .run_files import CONFIG, LATEST, layer_checkpoint, manifest_path
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -99,6 +99,14 @@ def trained(cfg: Config, run_dir: Path, layer: str, frames_key: str) -> bool:
     if fault:
         log.warning("%s: %s is damaged (%s) and does not count as trained", run_dir, layer, fault)
     return not fault
+
+
+def layer_checkpoint(cfg: Config, run_dir: Path, layer: str) -> Path:
+    """The finished layer's checkpoint: it and all layers below; where its manifest says, or else where the configuration does."""
+    manifest = read_manifest(manifest_path(run_dir, layer))
+    if manifest is not None:
+        return run_dir / next(iter(manifest["outputs"]))
+    return checkpoint_folder(cfg, run_dir) / final_checkpoint(layer)
 
 
 # -- spikes of the frozen layers ---------------------------------------------------------------------
@@ -222,7 +230,8 @@ def train_layer(
         KeyboardInterrupt: after the current sample, with a checkpoint saved (checkpoint.save_on_interrupt); or, if that
             sample was the layer's last, with the layer finished.
     """
-    from ..runtime.device import network_device
+    from spikeseg.ops.device import network_device
+
     from .training_loop import TrainingLoop, saved_progress
 
     cfg.model.layer(layer)  # refuses a name that is none

@@ -14,10 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spikeseg.core.files import atomic_write, make_folder
 from spikeseg.errors import InputError
-
-from ..runtime.console import LOGGER, bar, logging_to_file
-from ..runtime.manifest import read_manifest
-from .run_files import (
+from spikeseg.learning.run_files import (
     BEST,
     CALIBRATED,
     CONFIG,
@@ -29,6 +26,9 @@ from .run_files import (
     folder_inside,
     manifest_path,
 )
+
+from ..runtime.console import LOGGER, bar, logging_to_file
+from ..runtime.manifest import read_manifest
 from .summaries import Summaries
 
 if TYPE_CHECKING:

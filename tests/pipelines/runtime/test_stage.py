@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 from spikeseg.pipelines.runtime.manifest import Ingredients, damaged, describe_file, finished, read_manifest, write_manifest
-from spikeseg.pipelines.runtime.names import MANIFEST
 from spikeseg.pipelines.runtime.stage import StageResult, locked, run_stage
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from spikeseg.errors import InputError
-from spikeseg.pipelines.runtime.device import network_device, require_device, torch_device
+from spikeseg.ops.device import network_device, require_device, torch_device
 
 
 @pytest.fixture(params=[0, 1])

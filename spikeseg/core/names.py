@@ -1,4 +1,4 @@
-"""Names of the manifests; those of a run's other files are in `stages.run_files`."""
+"""Names of the manifests; those of a run's other files are in `spikeseg.learning.run_files`."""
 
 MANIFEST = "manifest.json"
 """In a stage's own folder; written last, so that a folder with one is finished."""

@@ -9,10 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spikeseg.core.names import MANIFEST_BESIDE
 from spikeseg.errors import InputError
-
-from ..runtime.manifest import read_manifest
-from ..runtime.names import MANIFEST_BESIDE
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -61,9 +59,19 @@ def final_checkpoint(layer: str) -> str:
     return f"{layer}.pt"
 
 
-def layer_checkpoint(cfg: Config, run_dir: Path, layer: str) -> Path:
-    """The finished layer's checkpoint: it and all layers below; where its manifest says, or else where the configuration does."""
-    manifest = read_manifest(manifest_path(run_dir, layer))
-    if manifest is not None:
-        return run_dir / next(iter(manifest["outputs"]))
-    return checkpoint_folder(cfg, run_dir) / final_checkpoint(layer)
+def best_checkpoint(run_dir: Path) -> Path:
+    """The checkpoint of lowest C_l in the folder of a finished run; without one, that of its last layer's end.
+
+    Raises:
+        InputError: no run's folder, or training is not finished.
+    """
+    from spikeseg.config.load import load_config
+
+    if not (run_dir / CONFIG).is_file():
+        raise InputError(f"{run_dir}: no run's folder ({CONFIG} is missing); name a checkpoint file or a run")
+    cfg = load_config(run_dir / CONFIG)
+    last = cfg.learned_layers()[-1]
+    if not manifest_path(run_dir, last).is_file():
+        raise InputError(f"{run_dir}: training is not finished; go on with `spikeseg train --resume {run_dir}`")
+    folder = checkpoint_folder(cfg, run_dir)
+    return folder / BEST if (folder / BEST).is_file() else folder / final_checkpoint(last)
