@@ -13,6 +13,7 @@ from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops import cpu, reference
 from spikeseg.ops.cpu import memory as cpu_memory
+from spikeseg.ops.cpu.training_kernels import CALM, WAIT
 from spikeseg.ops.types import (
     WTA_MODES,
     LearningState,
@@ -204,9 +205,9 @@ class Ahead(cpu.Training):
     def run(self, lists, order):
         self.fitted = []
         for sample in order:
-            self._calm[:], self._wait[:] = self.calm, self.wait
+            self._progress[CALM], self._progress[WAIT] = self.calm, self.wait
             assert super().run(lists, np.array([sample])) == 1
-            self.fitted.append(int(self._wait[0]) == 0)
+            self.fitted.append(int(self._progress[WAIT]) == 0)
         return len(order)
 
 

@@ -1,6 +1,6 @@
 """Cones of spikes: which spikes and events below each spike the trace reaches, as lists of links, event-driven.
 
-`reference_trace.trace` defines what is reached. Links are found once per sample; what asks for single spikes or groups of them
+`reference.tracing.trace` defines what is reached. Links are found once per sample; what asks for single spikes or groups of them
 follows them: upwards, unions over cones (`unite`), and downwards, sums of weights (`spread`).
 """
 
@@ -17,8 +17,7 @@ from spikeseg.core.grid import snap
 from spikeseg.core.sparse import SparseFrames, SpikeLists
 from spikeseg.ops.types import Layer, PooledSpikes
 
-from . import inference_kernels as cpu_inference
-from . import tracing as cpu_trace
+from . import inference_kernels, tracing
 from .memory import as_array
 
 Array = np.ndarray
@@ -79,15 +78,15 @@ def cones(
 
     Args:
         frames: (1, T, P, H, W), or as lists.
-        layers, found, delay_connections, decay: see `reference_trace.trace`; found holds one sample. A decay above 0 reaches all
-            earlier steps, however weakly.
+        layers, found, delay_connections, decay: see `reference.tracing.trace`; found holds one sample. A decay above 0
+            reaches all earlier steps, however weakly.
     """
     steps = frames.shape[1]
     reach = np.zeros(steps + 1)
     reach[0] = 1.0
     if delay_connections:
         reach[1:] = np.cumprod(np.full(steps, decay))
-    nodes, links = [_nodes(cpu_inference.listed(frames).lists, so_far=not delay_connections)[0]], []
+    nodes, links = [_nodes(inference_kernels.listed(frames).lists, so_far=not delay_connections)[0]], []
     for i, layer in enumerate(layers):
         below = nodes[i]
         up, source = _nodes(found[i].lists, so_far=not delay_connections and i < len(layers) - 1)
@@ -107,7 +106,7 @@ def _nodes(lists: SpikeLists, *, so_far: bool) -> tuple[Nodes, Array]:
     if not so_far:
         return Nodes(lists.sites, fired, fired, lists.shape[1:]), np.arange(len(fired), dtype=np.int32)
     numbers = np.arange(len(lists.sites), dtype=np.int32)
-    seen, source = cpu_trace.so_far(lists, numbers)
+    seen, source = tracing.so_far(lists, numbers)
     assert source is not None
     steps = np.repeat(np.arange(seen.shape[0], dtype=np.int32), np.diff(seen.offsets))
     return Nodes(seen.sites, steps, fired[source], seen.shape[1:]), source

@@ -1,6 +1,6 @@
 """Images on a CPU, event-driven: latency code, layers whose neurons fire at most once, potentials at the end.
 
-Bit for bit what `reference_images` gives. Potentials are int32 in units of 2**-12, laid out as in `cpu_kernels`; a neuron that
+Bit for bit what `reference.images` gives. Potentials are int32 in units of 2**-12, laid out as in `neuron_kernels`; a neuron that
 may fire no more is put so far down that no input lifts it to its threshold.
 """
 
@@ -28,7 +28,7 @@ SPENT = np.int32(-NEVER)
 
 
 def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> SpikeLists:
-    """See `reference_images.latency`."""
+    """See `reference.images.latency`."""
     units, (height, width) = in_units(kernel), images.shape[1:]
     half = len(units) // 2
     padded = np.empty((height + 2 * half, width + 2 * half), np.int32)
@@ -43,7 +43,7 @@ def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> 
 
 
 def fire_once(lists: SpikeLists, layer: SingleSpikeLayer) -> SpikeLists:
-    """See `reference_images.fire_once`."""
+    """See `reference.images.fire_once`."""
     steps, _, height, width = lists.shape
     maps, (kernel, stride) = len(layer.weight), layer.pool
     size = (pooled_size(height, kernel, stride), pooled_size(width, kernel, stride))
@@ -56,7 +56,7 @@ def fire_once(lists: SpikeLists, layer: SingleSpikeLayer) -> SpikeLists:
         part = lists.part(first, min(first + BLOCK, lists.samples))
         offsets, sites = np.zeros(len(part.offsets), np.int64), np.empty(part.samples * room, np.int32)
         _fire_once(
-            part.offsets, part.sites, steps, width, scratch.v, scratch.table, theta, bounds,
+            part.offsets, part.sites, steps, width, scratch.neurons.v, scratch.neurons.table, theta, bounds,
             kernel, stride, *size, layer.inhibit, seen, offsets, sites,
         )  # fmt: skip
         parts.append(SpikeLists(offsets, sites[: offsets[-1]].copy(), (steps, maps, *size)))
@@ -64,11 +64,11 @@ def fire_once(lists: SpikeLists, layer: SingleSpikeLayer) -> SpikeLists:
 
 
 def final_potentials(lists: SpikeLists, weight: Tensor, grid: tuple[int, int]) -> np.ndarray:
-    """See `reference_images.final_potentials`."""
+    """See `reference.images.final_potentials`."""
     check_grid(grid, lists.shape[2:])
     scratch = _membranes(lists, weight)
     found = np.empty((lists.samples, len(weight), *grid), np.int32)
-    _final(lists.offsets, lists.sites, lists.shape[0], lists.shape[3], scratch.v, scratch.table, found)
+    _final(lists.offsets, lists.sites, lists.shape[0], lists.shape[3], scratch.neurons.v, scratch.neurons.table, found)
     return (found / SCALE).astype(np.float32)
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from torch import Tensor
 
 from spikeseg.core.compiled import compiled
+from spikeseg.core.grid import SCALE, SCALE32
 from spikeseg.core.sparse import SparseFrames, SparseMap, SpikeLists
 from spikeseg.ops.types import Layer, PooledSpikes
 
-from . import inference_kernels as cpu_inference
-from . import neuron_kernels as cpu_kernels
+from . import inference_kernels
 from .memory import as_array
 from .vectors import DOUBLES, TAPS, add_scaled, dot
 
@@ -146,8 +146,8 @@ def trace(
     delay_connections: bool,
     decay: float,
 ) -> list[SparseMap]:
-    """See `reference_trace.trace`: equal bit for bit where decay is 0 or 1, to float32 rounding between."""
-    gates = [PooledSpikes(cpu_inference.listed(frames).lists, None), *found[:-1]]
+    """See `reference.tracing.trace`: equal bit for bit where decay is 0 or 1, to float32 rounding between."""
+    gates = [PooledSpikes(inference_kernels.listed(frames).lists, None), *found[:-1]]
     steps_down = [_Descent(layer, gate.lists) for layer, gate in zip(layers, gates, strict=True)]
     samples, steps, _, height, width = frames.shape
     sums, marks = np.zeros(height * width), np.zeros(height * width // 64 + 1, np.uint64)
@@ -206,7 +206,7 @@ def _padded(lines: np.ndarray, lanes: int) -> np.ndarray:
 
 def _excitatory(weight: Tensor) -> np.ndarray:
     """float64 (C_out, C_in, K, K), rounded as the network rounds; 0 for what inhibits."""
-    return np.maximum(np.rint(as_array(weight) * cpu_kernels.UNITS), 0.0).astype(np.float64) / 4096.0
+    return np.maximum(np.rint(as_array(weight) * SCALE32), 0.0).astype(np.float64) / SCALE
 
 
 _NONE = np.empty(0, np.int32)
