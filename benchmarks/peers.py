@@ -141,7 +141,7 @@ class _Competition:
         flat = potential.flatten(1) if potential.is_contiguous() else potential.contiguous().flatten(1)
         potential = flat.view(maps, height, width)
         flat[self._won] = 0
-        best, at = (found.tolist() for found in flat.max(1))
+        best, at = (column.tolist() for column in flat.max(1))
         while (m := max(range(maps), key=best.__getitem__)) is not None and best[m] > 0:
             y, x = divmod(at[m], width)
             self.winners.append((t, m, y, x))
@@ -151,8 +151,8 @@ class _Competition:
             for other in range(maps):
                 row, column = divmod(at[other], width)
                 if best[other] > 0 and abs(row - y) <= self.radius and abs(column - x) <= self.radius:
-                    value, place = flat[other].max(0)
-                    best[other], at[other] = value.item(), int(place)
+                    value, address = flat[other].max(0)
+                    best[other], at[other] = value.item(), int(address)
 
     def _silence(self, potential: Tensor, y: int, x: int) -> None:
         r = self.radius
@@ -199,7 +199,7 @@ class NorsePath(nn.Module):
         """(T, B, P, H, W) float32 to the spikes of every layer behind its pool, (T, B, C, H', W')."""
         with torch.inference_mode():
             states: list[Any] = [None] * len(self.cells)
-            found: list[list[Tensor]] = [[] for _ in self.cells]
+            outputs: list[list[Tensor]] = [[] for _ in self.cells]
             for x in frames:
                 for i, (convolution, cell, pool) in enumerate(zip(self.convolutions, self.cells, self.pools, strict=True)):
                     current = convolution(x)
@@ -208,8 +208,8 @@ class NorsePath(nn.Module):
                     if self._floor:
                         states[i].v.clamp_(min=0)
                     x = pool(z)
-                    found[i].append(x)
-            return [torch.stack(steps) for steps in found]
+                    outputs[i].append(x)
+            return [torch.stack(steps) for steps in outputs]
 
 
 def norse_box(layers: Sequence[Layer]) -> NorsePath:

@@ -120,11 +120,11 @@ class CappedNeurons(NamedTuple):
 
 
 class WinnerRule(NamedTuple):
-    """Winner-take-all: at most `limit` winners, one of each map (by_map), none within `radius` of another (by_place)."""
+    """Winner-take-all: at most `limit` winners, one of each map (by_map), none within `radius` of another (by_position)."""
 
     limit: int
     by_map: bool
-    by_place: bool
+    by_position: bool
     radius: int
 
 

@@ -88,7 +88,7 @@ def greedy(contest, n_winners, t, below=63):
         below: bits of a key below its step, where it has one; else all.
     """
     keys, n_keys, won, inhibited, winners = contest.keys, contest.n_keys, contest.won, contest.inhibited, contest.winners
-    limit, by_map, by_place, radius = contest.rule.limit, contest.rule.by_map, contest.rule.by_place, contest.rule.radius
+    limit, by_map, by_position, radius = contest.rule.limit, contest.rule.by_map, contest.rule.by_position, contest.rule.radius
     height, width = inhibited.shape
     for m in range(won.size):  # a heap each: few candidates are ever taken out
         if by_map and won[m]:
@@ -115,7 +115,7 @@ def greedy(contest, n_winners, t, below=63):
         winners[n_winners, 0], winners[n_winners, 1], winners[n_winners, 2], winners[n_winners, 3] = step, best, y, x
         n_winners += 1
         won[best] = True
-        if by_place:
+        if by_position:
             inhibited[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1] = True
         if by_map:
             n_keys[best] = 0

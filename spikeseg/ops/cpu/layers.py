@@ -31,10 +31,10 @@ def layer_forward(
         counted = as_array(spikes[:, b], np.int32).reshape(steps, -1)
         when, sites = np.nonzero(counted)
         offsets = np.searchsorted(when, np.arange(-1, steps + 1))  # a step ahead of the first, for the past
-        given = InputSpikes(offsets, sites.astype(np.int32), counted[when, sites])
+        sample = InputSpikes(offsets, sites.astype(np.int32), counted[when, sites])
         out_spikes, out_potentials = (np.empty((steps, maps, height, width), np.float32) for _ in range(2))
         inference_kernels.run_dense(
-            given, membranes.neurons, np.ascontiguousarray(theta[b]), membranes.whole,
+            sample, membranes.neurons, np.ascontiguousarray(theta[b]), membranes.whole,
             membranes.sorted_input(steps + 1, len(sites)), after[b].numpy(), out_spikes, out_potentials,
         )  # fmt: skip
         fired[:, b], potentials[:, b] = torch.from_numpy(out_spikes), torch.from_numpy(out_potentials)

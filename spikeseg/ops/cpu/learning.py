@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spikeseg.core.grid import SCALE
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.reference import layers as reference
+from spikeseg.ops import reference
 from spikeseg.ops.reference.layers import SILENT
 from spikeseg.ops.types import WTA_MODES, LearningState, Plasticity, PlasticityForm, TrainingRule
 
@@ -46,9 +46,9 @@ def _winner_rule(mode: str, radius: int, shape: Sequence[int], max_winners: int 
     """The competition among neurons (C, H, W)."""
     if mode not in WTA_MODES:
         raise ValueError(f"unknown winner-take-all mode {mode!r}; one of {', '.join(WTA_MODES)}")
-    by_map, by_place = mode != "local", mode != "global"
+    by_map, by_position = mode != "local", mode != "global"
     most = int(shape[0]) if by_map else int(shape[1] * shape[2])
-    return WinnerRule(most if max_winners is None else min(most, max_winners), by_map, by_place, radius)
+    return WinnerRule(most if max_winners is None else min(most, max_winners), by_map, by_position, radius)
 
 
 def _contest(shape: tuple[int, int, int], rule: WinnerRule, half: int = 0, with_thresholds: bool = False) -> Contest:
@@ -125,10 +125,10 @@ class Training:
             *(state.wins.numpy(), state.recent_wins.numpy(), state.seen.numpy()),
             *(self._stale, self._progress),
         )
-        given = InputSpikes(lists.offsets, lists.sites, scratch.inputs.times[:0])
+        spikes = InputSpikes(lists.offsets, lists.sites, scratch.inputs.times[:0])
         done = 0
         while done < len(order):
-            done = training_kernels.train(done, order, given, steps, scratch, contest, learned, self._rule)
+            done = training_kernels.train(done, order, spikes, steps, scratch, contest, learned, self._rule)
             if rule.plasticity.form is PlasticityForm.CUSTOM:
                 winners = torch.from_numpy(contest.winners[: self._progress[training_kernels.WINNERS]])
                 reference.stdp_update(state.weight, torch.from_numpy(scratch.first_input), winners, rule.plasticity)

@@ -132,7 +132,7 @@ def reaches(v, theta, level):
 
 
 @compiled()
-def add_and_look(v, w, theta, floor):
+def add_and_test(v, w, theta, floor):
     """Add what one spike brings to potentials on a floor; -> how far the highest lies above its threshold."""
     above = LOWEST
     for i in range(v.size):
@@ -162,8 +162,8 @@ def add_capped(v, w):
 
 
 @compiled()
-def add_capped_and_look(v, w, below, floor):
-    """`add_and_look` in uint16; below, and what it returns: see `lift_capped`."""
+def add_and_test_capped(v, w, below, floor):
+    """`add_and_test` in uint16; below, and what it returns: see `lift_capped`."""
     above = np.uint16(0)
     for i in range(v.size):
         u = max(v[i], floor)
@@ -220,7 +220,7 @@ def integrate_excitatory(neurons, row, t, inputs, theta, patch):
     all_lines = table.reshape(-1, wide)
     for k in range(begin[t, low], begin[t, high]):
         start = columns[k] * maps
-        if add_and_look(v[start : start + span], all_lines[here + lines[k], :span], patch, floor) >= level:
+        if add_and_test(v[start : start + span], all_lines[here + lines[k], :span], patch, floor) >= level:
             first, last = min(first, start), max(last, start + span)
     if first < beside:
         v[first:beside] = level

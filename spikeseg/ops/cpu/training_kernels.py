@@ -18,8 +18,8 @@ from .competition_kernels import candidates, greedy
 from .neuron_kernels import (
     NEVER,
     ZERO,
+    add_and_test_capped,
     add_capped,
-    add_capped_and_look,
     excites,
     integrate,
     integrate_excitatory,
@@ -220,7 +220,7 @@ def run_row(capped, row, kept, begun, end, inputs, contest):
             a, b = last, first  # between them neurons may be at their thresholds
             for k in range(begin[t, low], begin[t, high]):
                 i = columns[k] * maps
-                if add_capped_and_look(v[i : i + span], all_lines[here + lines[k], :span], patch_below, floor) > level:
+                if add_and_test_capped(v[i : i + span], all_lines[here + lines[k], :span], patch_below, floor) > level:
                     a, b = min(a, i), max(b, i + span)
             v[a:first] = 0
             v[last:b] = 0

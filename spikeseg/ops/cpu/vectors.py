@@ -32,8 +32,8 @@ _INT, _DOUBLE = ir.IntType(32), ir.DoubleType()
 def _load(context: Any, builder: Any, array: Any, given: Any, start: Any, kind: Any, lanes: int) -> tuple[Any, Any]:
     """Where these numbers of a flat array lie, and the vector that they hold."""
     memory = context.make_array(array)(context, builder, given).data
-    place = builder.bitcast(builder.gep(memory, [start]), ir.VectorType(kind, lanes).as_pointer())
-    return place, builder.load(place, align=array.dtype.bitwidth // 8)
+    address = builder.bitcast(builder.gep(memory, [start]), ir.VectorType(kind, lanes).as_pointer())
+    return address, builder.load(address, align=array.dtype.bitwidth // 8)
 
 
 def _everywhere(builder: Any, number: Any, lanes: int) -> Any:
@@ -48,14 +48,14 @@ def _adding(kind: Any, lanes: int) -> Any:
 
     def typed(typing: Any, v: Any, start: Any, line: Any, at: Any, times: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            place, old = _load(context, builder, signature.args[0], given[0], given[1], kind, lanes)
+            address, old = _load(context, builder, signature.args[0], given[0], given[1], kind, lanes)
             _, weights = _load(context, builder, signature.args[2], given[2], given[3], kind, lanes)
             times = _everywhere(builder, given[4], lanes)
             if kind is _INT:
                 new = builder.add(old, builder.mul(weights, times))
             else:
                 new = builder.fadd(old, builder.fmul(weights, times))
-            builder.store(new, place, align=v.dtype.bitwidth // 8)
+            builder.store(new, address, align=v.dtype.bitwidth // 8)
             return context.get_dummy_value()
 
         return types.void(v, types.intp, line, types.intp, v.dtype), generate
