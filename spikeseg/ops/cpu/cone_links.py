@@ -1,6 +1,6 @@
 """Cones of spikes: which spikes and events below each spike the trace reaches, as lists of links, event-driven.
 
-`reference.tracing.trace` defines what is reached. Links are found once per sample; what asks for single spikes or groups of them
+`reference_trace.trace` defines what is reached. Links are found once per sample; what asks for single spikes or groups of them
 follows them: upwards, unions over cones (`unite`), and downwards, sums of weights (`spread`).
 """
 
@@ -78,8 +78,8 @@ def cones(
 
     Args:
         frames: (1, T, P, H, W), or as lists.
-        layers, found, delay_connections, decay: see `reference.tracing.trace`; found holds one sample. A decay above 0
-            reaches all earlier steps, however weakly.
+        layers, found, delay_connections, decay: see `reference_trace.trace`; found holds one sample. A decay above 0 reaches all
+            earlier steps, however weakly.
     """
     steps = frames.shape[1]
     reach = np.zeros(steps + 1)
@@ -106,10 +106,10 @@ def _nodes(lists: SpikeLists, *, so_far: bool) -> tuple[Nodes, Array]:
     if not so_far:
         return Nodes(lists.sites, fired, fired, lists.shape[1:]), np.arange(len(fired), dtype=np.int32)
     numbers = np.arange(len(lists.sites), dtype=np.int32)
-    seen, source = tracing.so_far(lists, numbers)
+    latest, source = tracing.so_far(lists, numbers)
     assert source is not None
-    steps = np.repeat(np.arange(seen.shape[0], dtype=np.int32), np.diff(seen.offsets))
-    return Nodes(seen.sites, steps, fired[source], seen.shape[1:]), source
+    steps = np.repeat(np.arange(latest.shape[0], dtype=np.int32), np.diff(latest.offsets))
+    return Nodes(latest.sites, steps, fired[source], latest.shape[1:]), source
 
 
 @compiled(allocates=True)
@@ -152,12 +152,12 @@ def link(
                     last += 1
                 first = last
             while last < low_sites.size and low_steps[last] <= now:
-                c, place = low_sites[last] // size, low_sites[last] % size
+                c, pixel = low_sites[last] // size, low_sites[last] % size
                 bit = np.uint64(1) << np.uint64(c % 64)
-                if active[place, c // 64] & bit:
-                    earlier[last] = latest[place, c]
-                active[place, c // 64] |= bit
-                latest[place, c] = last
+                if active[pixel, c // 64] & bit:
+                    earlier[last] = latest[pixel, c]
+                active[pixel, c // 64] |= bit
+                latest[pixel, c] = last
                 last += 1
         if n + kernel * kernel * channels > targets.size:
             targets = np.concatenate((targets, np.empty_like(targets)))
@@ -218,7 +218,7 @@ def spread(
     Returns:
         the same three for the nodes below: each once per group, rising.
     """
-    arrived, seen, n = np.zeros(low_steps.size), np.zeros(low_steps.size, np.bool_), 0
+    arrived, listed, n = np.zeros(low_steps.size), np.zeros(low_steps.size, np.bool_), 0
     out_starts = np.zeros(starts.size, np.int64)
     out_nodes, out_values = np.empty(low_steps.size + 64, np.int32), np.empty(low_steps.size + 64, np.float64)
     for g in range(starts.size - 1):
@@ -229,8 +229,8 @@ def spread(
             for j in range(offsets[nodes[i]], offsets[nodes[i] + 1]):
                 low = targets[j]
                 arrived[low] += values[i] * weights[j] * reach[steps[nodes[i]] - low_steps[low]]
-                while low >= 0 and not seen[low]:
-                    seen[low] = True
+                while low >= 0 and not listed[low]:
+                    listed[low] = True
                     out_nodes[n] = low
                     low = earlier[low]
                     n += 1
@@ -241,7 +241,7 @@ def spread(
             if before >= 0:
                 arrived[before] += arrived[low] * reach[low_steps[low] - low_steps[before]]
             out_values[i] = arrived[low]
-            arrived[low], seen[low] = 0.0, False
+            arrived[low], listed[low] = 0.0, False
         out_starts[g + 1] = n
     return out_starts, out_nodes[:n], out_values[:n]
 

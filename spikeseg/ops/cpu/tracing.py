@@ -191,19 +191,19 @@ def sum_pixels(offsets, pixels, values, sums, touched, out_index, out_value):
 def trace(
     frames: np.ndarray | SparseFrames,
     layers: Sequence[Layer],
-    found: Sequence[PooledSpikes],
+    spikes: Sequence[PooledSpikes],
     *,
     delay_connections: bool,
     decay: float,
 ) -> list[SparseMap]:
-    """See `reference.tracing.trace`: equal bit for bit where decay is 0 or 1, to float32 rounding between."""
-    gates = [PooledSpikes(inference_kernels.listed(frames).lists, None), *found[:-1]]
+    """See `reference.trace`: equal bit for bit where decay is 0 or 1, to float32 rounding between."""
+    gates = [PooledSpikes(inference_kernels.listed(frames).lists, None), *spikes[:-1]]
     descents = [_Descent(layer, gate.lists) for layer, gate in zip(layers, gates, strict=True)]
     samples, steps, _, height, width = frames.shape
     sums, touched = np.zeros(height * width), np.zeros(height * width // 64 + 1, np.uint64)
     saliency = []
     for n in range(samples):
-        last = found[-1].lists.part(n, n + 1)
+        last = spikes[-1].lists.part(n, n + 1)
         offsets, neurons, values = last.offsets, last.sites, np.ones(len(last.sites))
         for i in range(len(layers) - 1, -1, -1):
             lists, kept = gates[i].part(n, n + 1)
