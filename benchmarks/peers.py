@@ -66,7 +66,7 @@ class DenseLearner:
         conv = lambda part: F.conv2d(part, weight, bias, padding=half)  # noqa: E731
         currents = conv(spikes) if self.batched else None
         neurons: Callable[[Tensor, Tensor], Tensor] = self._cell() if self.norse else self._in_place
-        competition = _Competition(len(weight), self.rule.radius)
+        competition = _Competition(self.rule.radius)
         v = None
         for t in range(steps):
             current = conv(spikes[t : t + 1])[0] if currents is None else currents[t]
@@ -126,7 +126,7 @@ class DenseLearner:
 class _Competition:
     """Winners of one sample: one per map, none within `radius` of another."""
 
-    def __init__(self, maps: int, radius: int) -> None:
+    def __init__(self, radius: int) -> None:
         self.radius = radius
         self.winners: list[tuple[int, int, int, int]] = []
         self._won: list[int] = []
@@ -222,7 +222,7 @@ def norse_box(layers: Sequence[Layer]) -> NorsePath:
         a = min(max(layer.leak / float(layer.threshold.mean()), 0.01), 1.0)
         return LIFBoxCell(LIFBoxParameters(tau_mem_inv=torch.tensor(a), v_th=a * (theta + layer.leak)), dt=1.0)
 
-    return NorsePath(layers, cell, LIFBoxFeedForwardState, lambda layer: 0.0, floor=False)
+    return NorsePath(layers, cell, LIFBoxFeedForwardState, lambda _: 0.0, floor=False)
 
 
 def norse_exact(layers: Sequence[Layer]) -> NorsePath:
@@ -230,7 +230,7 @@ def norse_exact(layers: Sequence[Layer]) -> NorsePath:
     if any(layer.mode is LeakMode.MULTIPLICATIVE for layer in layers):
         raise ValueError("layers of this path leak by a constant, or not at all")
 
-    def cell(layer: Layer, theta: Tensor) -> nn.Module:
+    def cell(_: Layer, theta: Tensor) -> nn.Module:
         return IAFCell(IAFParameters(v_th=theta, v_reset=torch.zeros(())))
 
     def bias(layer: Layer) -> float:

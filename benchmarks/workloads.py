@@ -211,6 +211,8 @@ def as_lively(layers: Sequence[Layer], frames: np.ndarray, model: Sequence[float
     """The layers with thresholds, one for all maps, under which each passes on the share of spikes that it does in `model`.
 
     Args:
+        layers: conv1, conv2, conv3.
+        frames: (N, T, P, H, W), what they are to see.
         model: densities of the input and behind each layer, see `densities`.
     """
     chosen: list[Layer] = []

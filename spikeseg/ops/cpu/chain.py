@@ -121,6 +121,8 @@ class _Growing:
         """Have the room filled.
 
         Args:
+            rows: steps of all samples.
+            units: what is to be done.
             work: takes the units done, the offsets int64 (rows + 1,), sites and numbers; goes on and returns the units done,
                 fewer than all where it needs more room.
 

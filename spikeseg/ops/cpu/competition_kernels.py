@@ -26,7 +26,11 @@ def candidates(v, theta, level, row, first, contest, later, cap):
     """Reset what has fired in a part of a row, and list those that may win; -> whether they are known and there is room.
 
     Args:
-        v, theta: the part, from number `first` of the row on; potentials and thresholds are `level` apart.
+        v: the potentials, from number `first` of the row on.
+        theta: their thresholds.
+        level: by how much potentials are held higher than thresholds.
+        row: the row.
+        first: number of the first one in the row.
         contest: `Contest`.
         later: added to each key.
         cap: of v, from which on a potential is not known.

@@ -95,7 +95,7 @@ def cones(
             neurons = up.sites // np.int32(up.shape[1] * up.shape[2]) * np.int32(size) + kept[source]
         weight = as_array(snap(layer.weight.detach()).clamp(min=0))
         taps = np.ascontiguousarray(weight.transpose(0, 2, 3, 1))
-        links.append(Links(*link(neurons, up.steps, taps, *below.shape, below.sites, below.steps, bool(reach[1]))))
+        links.append(Links(*link(neurons, up.steps, taps, below.shape, below.sites, below.steps, bool(reach[1]))))
         nodes.append(up)
     return Cones(nodes, links, reach)
 
@@ -114,21 +114,23 @@ def _nodes(lists: SpikeLists, *, so_far: bool) -> tuple[Nodes, Array]:
 
 @compiled(allocates=True)
 def link(
-    neurons: Array, steps: Array, taps: Array, channels: int, height: int, width: int, low_sites: Array, low_steps: Array,
-    carry: bool,
-) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+    neurons: Array, steps: Array, taps: Array, shape: tuple[int, int, int], low_sites: Array, low_steps: Array, carry: bool
+) -> tuple[Array, Array, Array, Array]:
     """Links from the neurons that fired to the nodes below.
 
     Args:
-        neurons, steps: int32 (n,), flat addresses (m*H + y)*W + x before the pool, and when; steps rise.
+        neurons: int32 (n,), flat addresses (m*H + y)*W + x before the pool.
+        steps: int32 (n,), when each fired; they rise.
         taps: float32 (C_out, K, K, C), excitatory weights, 0 where a synapse is not.
-        channels, height, width: C, H, W of the nodes below.
-        low_sites, low_steps: int32, the nodes below; steps rise.
+        shape: (C, H, W) of the nodes below.
+        low_sites: int32, the nodes below.
+        low_steps: int32, their steps; they rise.
         carry: whether nodes of earlier steps are reached, or only those of the same step.
 
     Returns:
         as `Links`.
     """
+    channels, height, width = shape
     kernel, size, per = taps.shape[1], height * width, (channels + 63) // 64
     half, n, first, last, now = kernel // 2, 0, 0, 0, -1
     open_taps = np.zeros((taps.shape[0], kernel, kernel, per), np.uint64)
@@ -251,7 +253,9 @@ def gather(starts: Array, nodes: Array, values: Array, cells: Array, n_cells: in
     """Sums over the nodes of each group that lie in one cell.
 
     Args:
-        starts, nodes, values: as in `spread`.
+        starts: int64 (groups + 1,) into nodes and values.
+        nodes: int32.
+        values: float64.
         cells: int32, of every node; -1 is left out.
         n_cells: above all of them.
 

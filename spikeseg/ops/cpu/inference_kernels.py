@@ -53,8 +53,10 @@ def list_frames(rows, done, offsets, sites, counts):
 
     Args:
         rows: (N, n) uint8 or uint16.
+        done: rows done before.
         offsets: int64 (N + 1,), filled up to the row that is returned.
-        sites, counts: int32, flat addresses and how often; filled.
+        sites: int32, flat addresses; filled.
+        counts: int32, how often each; filled.
     """
     while done < rows.shape[0] and offsets[done] + rows.shape[1] <= sites.size:
         offsets[done + 1] = offsets[done] + addresses(rows[done], sites[offsets[done] :], counts[offsets[done] :])
@@ -114,8 +116,13 @@ def fire(v, theta, level, row, first, neurons, pool, cells):
     """Reset what has fired in a part of a row, and set its bits in the output.
 
     Args:
-        v, theta: the part, from number `first` of the row on; potentials and thresholds are `level` apart.
-        neurons, pool: see `arguments`.
+        v: the potentials, from number `first` of the row on.
+        theta: their thresholds.
+        level: by how much potentials are held higher than thresholds.
+        row: the row.
+        first: number of the first one in the row.
+        neurons: `Neurons`.
+        pool: `Pool`.
         cells: `PooledCells` of the step.
     """
     maps, half = neurons.maps, neurons.table.shape[0] // 2
@@ -145,9 +152,11 @@ def lay_out_blocks(thresholds, block, half, theta, patch):
     """Lay thresholds out as `run_sample` takes them.
 
     Args:
-        thresholds: int32 (maps, rows, columns) of blocks, each `block` neurons wide and high.
+        thresholds: int32 (maps, rows, columns) of blocks.
+        block: neurons that a block is wide and high.
         half: columns beside the frame.
-        theta, patch: see `Thresholds`; filled.
+        theta: see `Thresholds`; filled.
+        patch: see `Thresholds`; filled.
     """
     maps = thresholds.shape[0]
     columns = theta.shape[1] // maps
@@ -236,10 +245,13 @@ def run_dense(spikes, neurons, theta, tiles, inputs, state, out_spikes, potentia
 
     Args:
         spikes: `InputSpikes` of T + 1 steps: step 0 is the past, without input.
-        neurons, tiles, inputs: see `arguments`.
+        neurons: `Neurons`.
         theta: int32 (maps, H, W).
+        tiles: `Tiles`.
+        inputs: `SortedInput`.
         state: float32 (maps, H, W), V before and, changed in place, after.
-        out_spikes, potentials: float32 (T, maps, H, W), filled.
+        out_spikes: float32 (T, maps, H, W), filled.
+        potentials: float32 (T, maps, H, W), filled.
     """
     steps, maps, height, width = out_spikes.shape
     half = neurons.table.shape[0] // 2

@@ -86,7 +86,8 @@ def sort_by_row(spikes, first_step, last_step, shape, inputs):
 
     Args:
         spikes: `InputSpikes`.
-        first_step, last_step: the steps, the last one not included.
+        first_step: the first of the steps.
+        last_step: one beyond the last.
         shape: (C, H, W) of the input.
         inputs: `SortedInput`, filled for these steps.
     """
@@ -193,8 +194,11 @@ def integrate_excitatory(neurons, row, t, inputs, theta, patch):
 
     Args:
         neurons: `Neurons`.
+        row: the row.
+        t: the step.
         inputs: `SortedInput`.
-        theta: int32 (L,), thresholds of the row; patch: int32 (K * maps,), of what one spike touches.
+        theta: int32 (L,), thresholds of the row.
+        patch: int32 (K * maps,), thresholds of what one spike touches.
     """
     v, table, touched, leak, maps = neurons.v[row], neurons.table, neurons.stamps[row], neurons.leak, neurons.maps
     begin, columns, lines = inputs.begin, inputs.columns, inputs.lines
@@ -236,7 +240,10 @@ def integrate(neurons, row, t, inputs, counted, theta, tiles, restless):
 
     Args:
         neurons: `Neurons`.
-        inputs: `SortedInput`; times counts only if `counted`.
+        row: the row.
+        t: the step.
+        inputs: `SortedInput`.
+        counted: whether its times count; else each input comes once.
         theta: int32 (L,), thresholds of the row.
         tiles: `Tiles`.
         restless: neurons without input may fire too.

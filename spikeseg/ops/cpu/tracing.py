@@ -71,7 +71,8 @@ def descend(activity, gates, table, decay, out):
     """Through one convolution, from the last step to the first: what arrives at each spike of the layer below.
 
     Args:
-        activity: `Activity`. gates: `Gates`.
+        activity: `Activity`.
+        gates: `Gates`.
         table: `Table`; weights (C_out, K, at least K * C_in, beyond which it is 0), as one traced neuron spreads them; room
             (H, at least (W + K - 1) * C_in).
         decay: what a step passes on to the one before.
@@ -109,7 +110,10 @@ def descend_few(activity, gates, table, decay, out):
     """`descend` where few maps lead to many: what arrives is fetched where it is asked for, not laid out everywhere.
 
     Args:
-        activity, gates, decay, out: see `descend`.
+        activity: see `descend`.
+        gates: see `descend`.
+        decay: see `descend`.
+        out: see `descend`.
         table: `Table`; weights (C_in, C_out, K, at least K, beyond which it is 0), of maps below and above, mirrored in both
             axes; room (C_out, H + K - 1, at least W + K - 1).
     """
@@ -140,7 +144,14 @@ def reached(offsets, sites, kept, latest, fired, out_offsets, out_sites, out_kep
     """Every site that has spiked up to each step, with the pooling index of its last spike; fills out only if it has room.
 
     Args:
-        latest: int32 (sites of the layer,), -1 everywhere; scratch. fired: int32 of the same size, scratch.
+        offsets: int64 (T + 1,) into sites and kept.
+        sites: int32, the spikes.
+        kept: int32, pooling index of each; empty: none.
+        latest: int32 (sites of the layer,), -1 everywhere; scratch.
+        fired: int32 of the same size, scratch.
+        out_offsets: int64 (T + 1,), filled.
+        out_sites: int32, filled if it has room.
+        out_kept: int32, filled as well.
     """
     count, n = 0, 0
     for t in range(offsets.size - 1):
@@ -163,9 +174,13 @@ def sum_pixels(offsets, pixels, values, sums, touched, out_index, out_value):
     """Sum what arrived at each pixel in each step, and list the pixels whose sum is above 0; -> how many.
 
     Args:
-        offsets: int64 (T + 1,) into pixels, int32 flat addresses of a frame or of several channels of it, and values, float64.
-        sums: float64 (H * W,) of 0; touched: uint64, a bit per pixel, of 0; both left so.
-        out_index: int64, flat indices (t*H + y)*W + x, rising; out_value: float32. Room for every entry.
+        offsets: int64 (T + 1,) into pixels and values.
+        pixels: int32, flat addresses of a frame or of several channels of it.
+        values: float64, what arrived at each.
+        sums: float64 (H * W,) of 0, left so.
+        touched: uint64, a bit per pixel, of 0, left so.
+        out_index: int64, flat indices (t*H + y)*W + x, rising. Room for every entry.
+        out_value: float32.
     """
     entries, size = 0, sums.size
     for t in range(offsets.size - 1):

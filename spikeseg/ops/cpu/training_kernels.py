@@ -129,8 +129,12 @@ def compete(spikes, neurons, thresholds, tiles, inputs, first_input, contest):
 
     Args:
         spikes: `InputSpikes`, without counts.
-        neurons, thresholds, tiles, inputs, contest: see `arguments`.
+        neurons: `Neurons`.
+        thresholds: `Thresholds`.
+        tiles: `Tiles`.
+        inputs: `SortedInput`.
         first_input: int32 (C_in, H, W), filled up to the step of the last winner.
+        contest: `Contest`.
     """
     neurons.stamps[:] = 0
     begin_contest(spikes, contest, first_input)
@@ -183,8 +187,10 @@ def run_row(capped, row, kept, begun, end, inputs, contest):
 
     Args:
         capped: `CappedNeurons`; lifted[row] goes on.
+        row: the row.
         kept: the row of v that holds their potentials.
-        begun, end: the steps, the last one not included.
+        begun: the first of the steps.
+        end: one beyond the last.
         inputs: `SortedInput`.
         contest: `Contest`.
 
@@ -295,7 +301,10 @@ def train(begun, order, lists, steps, scratch, contest, learned, rule):
         order: int64, samples of `lists`.
         lists: `InputSpikes` of many samples, one after the other, without counts.
         steps: of a sample.
-        scratch, contest, learned, rule: see `arguments`.
+        scratch: `TrainingScratch`.
+        contest: `Contest`.
+        learned: `Learned`, changed in place.
+        rule: `LearningRule`.
 
     Returns:
         how many are learned then: all; or fewer, when a map is dead after the last of them; or one more than before, whose

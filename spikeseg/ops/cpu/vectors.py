@@ -46,7 +46,7 @@ def _everywhere(builder: Any, number: Any, lanes: int) -> Any:
 def _adding(kind: Any, lanes: int) -> Any:
     """v[start : start + lanes] += times * line[at : at + lanes], of flat memory of int32 or float64."""
 
-    def typed(typing: Any, v: Any, start: Any, line: Any, at: Any, times: Any) -> Any:
+    def typed(_typing: Any, v: Any, _start: Any, line: Any, _at: Any, _times: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             address, old = _load(context, builder, signature.args[0], given[0], given[1], kind, lanes)
             _, weights = _load(context, builder, signature.args[2], given[2], given[3], kind, lanes)
@@ -67,7 +67,7 @@ _add_lanes, _add_narrow, _add_doubles = _adding(_INT, LANES), _adding(_INT, NARR
 
 
 @intrinsic
-def dot(typing: Any, a: Any, start: Any, b: Any, at: Any) -> Any:
+def dot(_typing: Any, a: Any, _start: Any, b: Any, _at: Any) -> Any:
     """Sum of the products of TAPS float64, a from `start` and b from `at` on, of flat memory; in pairs."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
@@ -87,7 +87,7 @@ def dot(typing: Any, a: Any, start: Any, b: Any, at: Any) -> Any:
 
 
 @intrinsic
-def _reach_mask(typing: Any, v: Any, theta: Any, start: Any, level: Any) -> Any:
+def _reach_mask(_typing: Any, v: Any, theta: Any, _start: Any, _level: Any) -> Any:
     """Of WORD int32 from `start` on, which are at their thresholds: a bit each."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
@@ -104,7 +104,10 @@ def reach_mask(v, theta, start, level):
     """Which of the next WORD potentials are at their thresholds, the first in the lowest bit; fewer where v ends.
 
     Args:
-        v, theta: int32 (n,), contiguous; potentials and thresholds are `level` apart.
+        v: int32 (n,), contiguous, potentials.
+        theta: int32 (n,), contiguous, thresholds.
+        start: the first of them.
+        level: int32, by how much potentials are held higher than thresholds.
     """
     if start + WORD <= v.size:
         return _reach_mask(v, theta, start, level)
@@ -125,7 +128,10 @@ def add_line(v, start, table, line, wide, times):
 
     Args:
         v: int32 (n,), contiguous; v[start : start + wide] changes.
-        table: int32 (..., wide), contiguous, and the number of its line; wide: see `padded`.
+        start: the first number that changes.
+        table: int32 (..., wide), contiguous.
+        line: the number of its line.
+        wide: numbers of a line, see `padded`.
         times: int32.
     """
     i, at = 0, line * wide
