@@ -28,7 +28,8 @@ def select_winners(
     steps = as_array(first, np.int64).reshape(-1)
     units = np.rint(as_array(potential, np.float64).reshape(-1) * SCALE).astype(np.int64)
     maps, height, width = first.shape
-    contest = _contest((maps, height, width), _winner_rule(mode, radius, first.shape, max_winners))
+    rule = _winner_rule(mode, radius, first.shape, max_winners)
+    contest = _contest((maps, height, width), rule, room=0, half=0, with_thresholds=False)
     candidates = np.flatnonzero(steps < n_steps)
     of_map = candidates // (height * width)
     keys = (2**31 - units[candidates] << 31) | candidates  # as `competition_kernels.key`
@@ -51,12 +52,12 @@ def _winner_rule(mode: str, radius: int, shape: Sequence[int], max_winners: int 
     return WinnerRule(most if max_winners is None else min(most, max_winners), by_map, by_position, radius)
 
 
-def _contest(shape: tuple[int, int, int], rule: WinnerRule, half: int = 0, with_thresholds: bool = False) -> Contest:
-    """Room for a competition among neurons (C, H, W); with_thresholds: of the competition."""
+def _contest(shape: tuple[int, int, int], rule: WinnerRule, *, room: int, half: int, with_thresholds: bool) -> Contest:
+    """A competition among neurons (C, H, W), with room for so many candidates of a map; with_thresholds: of the competition."""
     maps, height, width = shape
     return Contest(
         rule=rule,
-        keys=np.zeros((maps, height * width), np.int64),
+        keys=np.zeros((maps, room), np.int64),
         n_keys=np.zeros(maps, np.int64),
         won=np.zeros(maps, np.bool_),
         inhibited=np.zeros((height, width), np.bool_),
@@ -121,9 +122,14 @@ class Training:
         if thresholds is not None:
             contest = contest._replace(competing=thresholds.numpy())
         learned = Learned(
-            *(state.weight.numpy(), state.threshold.numpy(), state.theta.numpy()),
-            *(state.wins.numpy(), state.recent_wins.numpy(), state.seen.numpy()),
-            *(self._stale, self._progress),
+            weight=state.weight.numpy(),
+            threshold=state.threshold.numpy(),
+            theta=state.theta.numpy(),
+            wins=state.wins.numpy(),
+            recent_wins=state.recent_wins.numpy(),
+            seen=state.seen.numpy(),
+            stale=self._stale,
+            progress=self._progress,
         )
         spikes = InputSpikes(lists.offsets, lists.sites, scratch.inputs.times[:0])
         done = 0
@@ -156,7 +162,13 @@ class _Scratch:
             leak=neurons.leak,
         )
         winner_rule = _winner_rule(rule.wta, rule.radius, (maps, *size), rule.max_winners)
-        self._contest = _contest((maps, *size), winner_rule, kernel // 2, rule.competition is not None)
+        self._contest = _contest(
+            (maps, *size),
+            winner_rule,
+            room=size[0] * size[1],
+            half=kernel // 2,
+            with_thresholds=rule.competition is not None,
+        )
 
     def ready(self, steps: int, spikes: int) -> tuple[TrainingScratch, Contest]:
         """As the kernels take it, for samples of up to so many steps and spikes."""
