@@ -170,7 +170,7 @@ class Stdp(NamedTuple):
     high: np.float32
 
 
-class LearningRule(NamedTuple):
+class RuleNumbers(NamedTuple):
     """`TrainingRule` as the training kernel takes it.
 
     Attributes:

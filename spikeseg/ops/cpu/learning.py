@@ -15,7 +15,7 @@ from spikeseg.ops.reference.layers import SILENT
 from spikeseg.ops.types import WTA_MODES, LearningState, Plasticity, PlasticityForm, TrainingRule
 
 from . import competition_kernels, training_kernels
-from .arguments import CappedNeurons, Contest, InputSpikes, Learned, LearningRule, SortedInput, Stdp, TrainingScratch, WinnerRule
+from .arguments import CappedNeurons, Contest, InputSpikes, Learned, RuleNumbers, SortedInput, Stdp, TrainingScratch, WinnerRule
 from .memory import Membranes, aligned, as_array
 
 _NONE = np.empty((0, 0, 0), np.float32)
@@ -98,7 +98,7 @@ class Training:
         self._stale = np.ones(len(state.weight), np.bool_)
         self._progress = np.zeros(7, np.int64)
         self._progress[training_kernels.CALM] = True
-        self._rule = LearningRule(
+        self._rule = RuleNumbers(
             stdp=_stdp(rule.plasticity),
             batch_size=rule.batch_size,
             base=np.float32(rule.base),

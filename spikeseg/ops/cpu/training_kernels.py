@@ -304,7 +304,7 @@ def train(begun, order, lists, steps, scratch, contest, learned, rule):
         scratch: `TrainingScratch`.
         contest: `Contest`.
         learned: `Learned`, changed in place.
-        rule: `LearningRule`.
+        rule: `RuleNumbers`.
 
     Returns:
         how many are learned then: all; or fewer, when a map is dead after the last of them; or one more than before, whose
