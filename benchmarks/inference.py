@@ -73,15 +73,15 @@ def workloads(quick: bool) -> list[Work]:
     demo: Night = quick_night() if quick else night()
     count = 2 if quick else SAMPLES
     real = densities(demo.frames, demo.layers, demo.thresholds(demo.background))
-    found = []
+    works = []
     for density in DENSITIES[-2:-1] if quick else DENSITIES:
         frames, background = demo.at_density(density, count)
-        found.append(Work(f"night, {percent(density)}", frames, demo.layers, demo.thresholds(background)))
+        works.append(Work(f"night, {percent(density)}", frames, demo.layers, demo.thresholds(background)))
         frames = random_frames(density, count, demo.frames.shape[1:])
-        found.append(Work(f"random, {percent(density)}", frames, as_lively(demo.layers, frames[:2], real), None))
+        works.append(Work(f"random, {percent(density)}", frames, as_lively(demo.layers, frames[:2], real), None))
     order = np.random.default_rng(0).permutation(len(demo.frames))[:count]
-    found.append(Work("nights as they are", demo.frames[order], demo.layers, demo.thresholds(demo.background[order])))
-    return found
+    works.append(Work("nights as they are", demo.frames[order], demo.layers, demo.thresholds(demo.background[order])))
+    return works
 
 
 def norse_side(name: str, work: Work, count: int, threads: int) -> Callable[[], list[list[torch.Tensor]]]:
@@ -112,8 +112,8 @@ def our_side(name: str, work: Work, count: int, threads: int) -> Callable[[], li
 
     def run() -> list[PooledSpikes]:
         torch.set_num_threads(1)
-        found: list[PooledSpikes] = encode(frames, layers, threshold, threads=threads)
-        return found
+        outputs: list[PooledSpikes] = encode(frames, layers, threshold, threads=threads)
+        return outputs
 
     return run
 
@@ -166,16 +166,16 @@ def gains(work: Work, repetitions: int, seconds: float) -> dict[str, Any]:
 def check_equal(work: Work, ours: list[PooledSpikes], others: dict[str, Any]) -> int:
     """Compare with our spikes of the first samples, layer by layer. Returns how many samples; exits where a spike differs."""
     count = DENSE_SAMPLES
-    for name, found in others.items():
+    for name, theirs in others.items():
         for i, layer in enumerate(LAYERS):
             mine = ours[i].lists.part(0, count)
             if name.startswith("norse"):
-                dense = np.stack([sample[i][:, 0].numpy() for sample in found])
+                dense = np.stack([sample[i][:, 0].numpy() for sample in theirs])
                 other, kept_equal = SpikeLists.of(dense), True
             else:
-                other = found[i].lists.part(0, count)
+                other = theirs[i].lists.part(0, count)
                 spikes = len(mine.sites)
-                kept = (ours[i].kept, found[i].kept)
+                kept = (ours[i].kept, theirs[i].kept)
                 kept_equal = kept[0] is None or np.array_equal(kept[0][:spikes], kept[1][:spikes])
             if not (np.array_equal(mine.offsets, other.offsets) and np.array_equal(mine.sites, other.sites) and kept_equal):
                 sys.exit(f"{work.name}: spikes of {layer} differ between cpu and {name}")
@@ -203,22 +203,22 @@ def measured(work: Work, repetitions: int, gain_seconds: float) -> dict[str, Any
     box = sides["norse, LIFBox"]()
     seconds = interleaved(sides, repetitions)
     per_sample = {name: [taken / size for taken in seconds[name]] for name, size in sizes.items()}
-    found = {name: rates(1, taken) for name, taken in per_sample.items()}
-    one = max(NORSE, key=lambda name: found[name]["median"])
-    two = max((*NORSE, *(f"{name}, 2 threads" for name in NORSE)), key=lambda name: found[name]["median"])
+    samples_per_s = {name: rates(1, taken) for name, taken in per_sample.items()}
+    one_thread = max(NORSE, key=lambda name: samples_per_s[name]["median"])
+    two_threads = max((*NORSE, *(f"{name}, 2 threads" for name in NORSE)), key=lambda name: samples_per_s[name]["median"])
     return {
         "workload": work.name,
         "density": densities(*work.part(all_of_them)),
-        "spikes_per_sample": [len(said.lists.sites) / all_of_them for said in ours],
+        "spikes_per_sample": [len(output.lists.sites) / all_of_them for output in ours],
         "spikes_per_sample_lifbox": [float(np.mean([float(sample[i].sum()) for sample in box])) for i in range(len(LAYERS))],
         "equal": True,
         "samples_compared": compared,
         "seconds_per_sample": per_sample,
-        "samples_per_s": found,
-        "peer": {"1 thread": one, "2 threads": two},
+        "samples_per_s": samples_per_s,
+        "peer": {"1 thread": one_thread, "2 threads": two_threads},
         "times_peer": {
-            "1 thread": ratios(per_sample[one], per_sample["cpu"]),
-            "2 threads": ratios(per_sample[two], per_sample["cpu, 2 threads"]),
+            "1 thread": ratios(per_sample[one_thread], per_sample["cpu"]),
+            "2 threads": ratios(per_sample[two_threads], per_sample["cpu, 2 threads"]),
             "reference": ratios(per_sample["reference"], per_sample["cpu"]),
         },
         **gains(work, repetitions, gain_seconds),
@@ -241,8 +241,8 @@ def peaks(density: float, quick: bool) -> dict[str, int]:
     """Peak memory of each side above that of making the same input, bytes."""
     sizes = (density, 2 if quick else MEMORY_SAMPLES, (4, 2, 20, 24) if quick else FRAMES)
     sides = ("input", "cpu") if quick else ("input", "cpu", "cpu, 2 threads", "reference", "norse")
-    found = {side: peak_memory(functools.partial(encode_once, side, *sizes)) for side in sides}
-    return {side: max(0, found[side] - found["input"]) for side in sides[1:]}
+    peak = {side: peak_memory(functools.partial(encode_once, side, *sizes)) for side in sides}
+    return {side: max(0, peak[side] - peak["input"]) for side in sides[1:]}
 
 
 def main() -> None:
@@ -256,7 +256,11 @@ def main() -> None:
     show = functools.partial(table, markdown=chosen.markdown)
     print(f"samples/s of the encoder: median (min..max) of {repetitions}; spikes of all sides equal but those of LIFBox")
     sides = list(results[0]["samples_per_s"])
-    print(show(["input", *sides], [[one["workload"], *(spread(one["samples_per_s"][s]) for s in sides)] for one in results]))
+    print(
+        show(
+            ["input", *sides], [[result["workload"], *(spread(result["samples_per_s"][s]) for s in sides)] for result in results]
+        )
+    )
     if "cuda" not in sides:
         print("cuda: not measured, no GPU here")
     print("\nhow many times faster cpu is; the peer is the fastest of the Norse sides")
@@ -265,8 +269,12 @@ def main() -> None:
         show(
             ["input", *columns, "peer", "peer's best"],
             [
-                [one["workload"], *(spread(one["times_peer"][column]) for column in columns.values()), *one["peer"].values()]
-                for one in results
+                [
+                    result["workload"],
+                    *(spread(result["times_peer"][column]) for column in columns.values()),
+                    *result["peer"].values(),
+                ]
+                for result in results
             ],
         )
     )
@@ -275,9 +283,9 @@ def main() -> None:
         show(
             ["input", *LAYERS, *(f"LIFBox {layer}" for layer in LAYERS), "share of input", *(f"of {layer}" for layer in LAYERS)],
             [
-                [one["workload"], *one["spikes_per_sample"], *one["spikes_per_sample_lifbox"]]
-                + [f"{share:.3%}" for share in one["density"]]
-                for one in results
+                [result["workload"], *result["spikes_per_sample"], *result["spikes_per_sample_lifbox"]]
+                + [f"{share:.3%}" for share in result["density"]]
+                for result in results
             ],
         )
     )
@@ -285,14 +293,17 @@ def main() -> None:
     print(
         show(
             ["input", "encoder", "bare loop", "share"],
-            [[one["workload"], spread(one["gain"]), spread(one["gain_of_loop"]), one["gain_share"]] for one in results],
+            [
+                [result["workload"], spread(result["gain"]), spread(result["gain_of_loop"]), result["gain_share"]]
+                for result in results
+            ],
         )
     )
     memory = {percent(density): peaks(density, chosen.quick) for density in (DENSITIES[:1] if chosen.quick else DENSITIES)}
     start = peak_memory(nothing)
     print(f"\npeak memory of encoding above that of the input, random spikes, MiB (Python and its modules: {start / 2**20:.0f})")
     names = list(next(iter(memory.values())))
-    print(show(["input", *names], [[density, *(found[name] / 2**20 for name in names)] for density, found in memory.items()]))
+    print(show(["input", *names], [[density, *(peak[name] / 2**20 for name in names)] for density, peak in memory.items()]))
     write_json(
         chosen.json,
         "inference",

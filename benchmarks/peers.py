@@ -66,7 +66,7 @@ class DenseLearner:
         conv = lambda part: F.conv2d(part, weight, bias, padding=half)  # noqa: E731
         currents = conv(spikes) if self.batched else None
         neurons: Callable[[Tensor, Tensor], Tensor] = self._cell() if self.norse else self._in_place
-        competition = _Competition(len(weight), self.rule.radius)
+        competition = _Competition(self.rule.radius)
         v = None
         for t in range(steps):
             current = conv(spikes[t : t + 1])[0] if currents is None else currents[t]
@@ -126,7 +126,7 @@ class DenseLearner:
 class _Competition:
     """Winners of one sample: one per map, none within `radius` of another."""
 
-    def __init__(self, maps: int, radius: int) -> None:
+    def __init__(self, radius: int) -> None:
         self.radius = radius
         self.winners: list[tuple[int, int, int, int]] = []
         self._won: list[int] = []
@@ -141,7 +141,7 @@ class _Competition:
         flat = potential.flatten(1) if potential.is_contiguous() else potential.contiguous().flatten(1)
         potential = flat.view(maps, height, width)
         flat[self._won] = 0
-        best, at = (found.tolist() for found in flat.max(1))
+        best, at = (column.tolist() for column in flat.max(1))
         while (m := max(range(maps), key=best.__getitem__)) is not None and best[m] > 0:
             y, x = divmod(at[m], width)
             self.winners.append((t, m, y, x))
@@ -151,8 +151,8 @@ class _Competition:
             for other in range(maps):
                 row, column = divmod(at[other], width)
                 if best[other] > 0 and abs(row - y) <= self.radius and abs(column - x) <= self.radius:
-                    value, place = flat[other].max(0)
-                    best[other], at[other] = value.item(), int(place)
+                    value, address = flat[other].max(0)
+                    best[other], at[other] = value.item(), int(address)
 
     def _silence(self, potential: Tensor, y: int, x: int) -> None:
         r = self.radius
@@ -199,7 +199,7 @@ class NorsePath(nn.Module):
         """(T, B, P, H, W) float32 to the spikes of every layer behind its pool, (T, B, C, H', W')."""
         with torch.inference_mode():
             states: list[Any] = [None] * len(self.cells)
-            found: list[list[Tensor]] = [[] for _ in self.cells]
+            outputs: list[list[Tensor]] = [[] for _ in self.cells]
             for x in frames:
                 for i, (convolution, cell, pool) in enumerate(zip(self.convolutions, self.cells, self.pools, strict=True)):
                     current = convolution(x)
@@ -208,8 +208,8 @@ class NorsePath(nn.Module):
                     if self._floor:
                         states[i].v.clamp_(min=0)
                     x = pool(z)
-                    found[i].append(x)
-            return [torch.stack(steps) for steps in found]
+                    outputs[i].append(x)
+            return [torch.stack(steps) for steps in outputs]
 
 
 def norse_box(layers: Sequence[Layer]) -> NorsePath:
@@ -222,7 +222,7 @@ def norse_box(layers: Sequence[Layer]) -> NorsePath:
         a = min(max(layer.leak / float(layer.threshold.mean()), 0.01), 1.0)
         return LIFBoxCell(LIFBoxParameters(tau_mem_inv=torch.tensor(a), v_th=a * (theta + layer.leak)), dt=1.0)
 
-    return NorsePath(layers, cell, LIFBoxFeedForwardState, lambda layer: 0.0, floor=False)
+    return NorsePath(layers, cell, LIFBoxFeedForwardState, lambda _: 0.0, floor=False)
 
 
 def norse_exact(layers: Sequence[Layer]) -> NorsePath:
@@ -230,7 +230,7 @@ def norse_exact(layers: Sequence[Layer]) -> NorsePath:
     if any(layer.mode is LeakMode.MULTIPLICATIVE for layer in layers):
         raise ValueError("layers of this path leak by a constant, or not at all")
 
-    def cell(layer: Layer, theta: Tensor) -> nn.Module:
+    def cell(_: Layer, theta: Tensor) -> nn.Module:
         return IAFCell(IAFParameters(v_th=theta, v_reset=torch.zeros(())))
 
     def bias(layer: Layer) -> float:

@@ -124,9 +124,9 @@ def measured(name: str, lists: SpikeLists, rule: TrainingRule, repetitions: int,
     }
     sides["cpu"]()
     state = sides["cpu"].state
-    found = {side: rates(1, seconds) for side, seconds in per_sample.items()}
-    one = max(BATCHED, key=lambda side: found[side]["median"])
-    two = max((*BATCHED, "dense, 2 threads"), key=lambda side: found[side]["median"])
+    samples_per_s = {side: rates(1, seconds) for side, seconds in per_sample.items()}
+    one_thread = max(BATCHED, key=lambda side: samples_per_s[side]["median"])
+    two_threads = max((*BATCHED, "dense, 2 threads"), key=lambda side: samples_per_s[side]["median"])
     return {
         "workload": name,
         "spikes_per_sample": len(lists.sites) / lists.samples,
@@ -136,11 +136,11 @@ def measured(name: str, lists: SpikeLists, rule: TrainingRule, repetitions: int,
         "equal": True,
         "samples_compared": compared,
         "seconds_per_sample": per_sample,
-        "samples_per_s": found,
-        "peer": {"1 thread": one, "2 threads": two},
+        "samples_per_s": samples_per_s,
+        "peer": {"1 thread": one_thread, "2 threads": two_threads},
         "times_peer": {
-            "1 thread": ratios(per_sample[one], per_sample["cpu"]),
-            "2 threads": ratios(per_sample[two], per_sample["cpu"]),
+            "1 thread": ratios(per_sample[one_thread], per_sample["cpu"]),
+            "2 threads": ratios(per_sample[two_threads], per_sample["cpu"]),
             "early stop": ratios(per_sample["dense, early stop"], per_sample["cpu"]),
             "reference": ratios(per_sample["reference"], per_sample["cpu"]),
         },
@@ -158,23 +158,23 @@ def peaks(density: float, quick: bool) -> dict[str, int]:
     """Peak memory of each side above that of making the same input, bytes."""
     sizes = (density, 2 if quick else DENSE_SAMPLES, QUICK_INPUT if quick else CONV2_INPUT)
     sides = ("input", "cpu", "reference", "dense") if not quick else ("input", "cpu")
-    found = {side: peak_memory(functools.partial(learn_once, side, *sizes)) for side in sides}
-    return {side: max(0, found[side] - found["input"]) for side in sides[1:]}
+    peak = {side: peak_memory(functools.partial(learn_once, side, *sizes)) for side in sides}
+    return {side: max(0, peak[side] - peak["input"]) for side in sides[1:]}
 
 
 def workloads(quick: bool) -> list[tuple[str, SpikeLists, TrainingRule]]:
     """(name, input, rule) of everything that is measured."""
     rule = demo_rule()
     shape, count = (QUICK_INPUT, 8) if quick else (CONV2_INPUT, SAMPLES["cpu"])
-    found = []
+    measurements = []
     for density in DENSITIES:
         noise = random_lists(density, count, shape)
-        found.append((f"noise, {percent(density)}", noise, rule))
-        found.append((f"streaks, {percent(density)}", streaks(density, count, shape), rule))
+        measurements.append((f"noise, {percent(density)}", noise, rule))
+        measurements.append((f"streaks, {percent(density)}", streaks(density, count, shape), rule))
         if density == DENSITIES[0]:
-            found.append((f"noise, {percent(density)}, threshold {LOW_BASE + 1:g}", noise, rule._replace(base=LOW_BASE)))
+            measurements.append((f"noise, {percent(density)}, threshold {LOW_BASE + 1:g}", noise, rule._replace(base=LOW_BASE)))
     demo = quick_night() if quick else night()
-    return [*found, ("the demo's", demo.spikes.part(0, count), rule)]
+    return [*measurements, ("the demo's", demo.spikes.part(0, count), rule)]
 
 
 def main() -> None:
@@ -190,7 +190,11 @@ def main() -> None:
     show = functools.partial(table, markdown=chosen.markdown)
     print(f"samples/s of training: median (min..max) of {repetitions}; weights of all sides bitwise equal")
     sides = list(results[0]["samples_per_s"])
-    print(show(["input", *sides], [[one["workload"], *(spread(one["samples_per_s"][s]) for s in sides)] for one in results]))
+    print(
+        show(
+            ["input", *sides], [[result["workload"], *(spread(result["samples_per_s"][s]) for s in sides)] for result in results]
+        )
+    )
     if "cuda" not in sides:
         print("cuda: not measured, no GPU here")
     print("\nhow many times faster cpu is; the peer is the fastest dense side of this row that convolves all steps at once")
@@ -200,10 +204,16 @@ def main() -> None:
         show(
             ["input", "spikes/sample", "density", "winners/sample", "mean threshold", *columns, "peer"],
             [
-                [one["workload"], one["spikes_per_sample"], f"{one['density']:.2%}", one["winners_per_sample"], one["threshold"]]
-                + [spread(one["times_peer"][column]) for column in columns.values()]
-                + [one["peer"]["1 thread"]]
-                for one in results
+                [
+                    result["workload"],
+                    result["spikes_per_sample"],
+                    f"{result['density']:.2%}",
+                    result["winners_per_sample"],
+                    result["threshold"],
+                ]
+                + [spread(result["times_peer"][column]) for column in columns.values()]
+                + [result["peer"]["1 thread"]]
+                for result in results
             ],
         )
     )
@@ -211,7 +221,7 @@ def main() -> None:
     start = peak_memory(nothing)
     print(f"\npeak memory of learning above that of the input, MiB (Python and its modules: {start / 2**20:.0f})")
     names = list(next(iter(memory.values())))
-    print(show(["input", *names], [[density, *(found[name] / 2**20 for name in names)] for density, found in memory.items()]))
+    print(show(["input", *names], [[density, *(peak[name] / 2**20 for name in names)] for density, peak in memory.items()]))
     write_json(
         chosen.json,
         "training",

@@ -119,14 +119,14 @@ class Night:
         """The liveliest part of the frame, this many blocks of the background wide and high."""
         stride = self.network.encoder.pool1.stride
         side = -(-self.frames.shape[-2] // self.background.shape[-2])
-        seen = self.spikes.dense()
-        *_, y, x = np.argwhere(seen)[len(self.spikes.sites) // 2]  # where a spike in the middle of all is
+        dense = self.spikes.dense()
+        *_, y, x = np.argwhere(dense)[len(self.spikes.sites) // 2]  # where a spike in the middle of all is
         row, column = (
             min(int(at) * stride // side, size - blocks) for at, size in zip((y, x), self.background.shape[-2:], strict=True)
         )
         here = self.frames[..., row * side : (row + blocks) * side, column * side : (column + blocks) * side]
         top, left, behind = row * side // stride, column * side // stride, blocks * side // stride
-        lists = SpikeLists.of(seen[..., top : top + behind, left : left + behind])
+        lists = SpikeLists.of(dense[..., top : top + behind, left : left + behind])
         around = self.background[..., row : row + blocks, column : column + blocks]
         return Night(here, around, self.network, lists)
 
@@ -176,7 +176,7 @@ def night(recordings: int = 12, duration_s: float = 8.0, max_epochs: int = 20) -
             windows.setdefault(recording, []).append(k)
         parts = [store.read(recording, ks) for recording, ks in windows.items()]
         caches = [Spikes.open(path) for path in Path(folder).glob("cache/spikes/*/spikes.zarr")]
-        (cache,) = (found for found in caches if found.attrs["layer"] == "conv2")
+        (cache,) = (spikes for spikes in caches if spikes.attrs["layer"] == "conv2")
         spikes = SpikeLists.joined(cache.read(0, len(cache)))
     network.encoder.backend = "cpu"
     return Night(np.concatenate([part[1] for part in parts]), np.concatenate([part[2] for part in parts]), network, spikes)
@@ -203,14 +203,16 @@ def _thinned(frame: np.ndarray, density: float, rng: np.random.Generator) -> np.
 
 def densities(frames: np.ndarray, layers: Sequence[Layer], threshold: BlockThreshold | None = None) -> list[float]:
     """Share of sites that spike in a step: of the input, then behind each layer and its pool."""
-    found = cpu.encode(frames, layers, threshold)
-    return [float((frames > 0).mean()), *(len(one.lists.sites) / len(frames) / np.prod(one.lists.shape) for one in found)]
+    outputs = [output.lists for output in cpu.encode(frames, layers, threshold)]
+    return [float((frames > 0).mean()), *(len(lists.sites) / len(frames) / np.prod(lists.shape) for lists in outputs)]
 
 
 def as_lively(layers: Sequence[Layer], frames: np.ndarray, model: Sequence[float]) -> list[Layer]:
     """The layers with thresholds, one for all maps, under which each passes on the share of spikes that it does in `model`.
 
     Args:
+        layers: conv1, conv2, conv3.
+        frames: (N, T, P, H, W), what they are to see.
         model: densities of the input and behind each layer, see `densities`.
     """
     chosen: list[Layer] = []

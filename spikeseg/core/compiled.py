@@ -34,4 +34,24 @@ def compiled(*signatures: Any, allocates: bool = False, inlined: bool = False) -
     atomically, at every slice, at several times the cost of adding 32 numbers to one.
     """
     options: Any = {"cache": True, "nogil": True, "boundscheck": False, "_nrt": allocates, "forceinline": inlined}
-    return njit(list(signatures), **options) if signatures else njit(**options)
+    decorate = njit(list(signatures), **options) if signatures else njit(**options)
+    return lambda function: _forgiving(decorate(function))
+
+
+def _forgiving(function: Any) -> Any:
+    """Code kept under types that are gone, as another version of this package may have left it, is compiled anew; numba would
+    fail at their names."""
+    cache = getattr(function, "_cache", None)
+    if cache is None:  # NUMBA_DISABLE_JIT
+        return function
+    load = cache.load_overload
+
+    def load_overload(signature: Any, context: Any) -> Any:
+        try:
+            return load(signature, context)
+        except (AttributeError, ImportError):
+            cache.flush()
+            return None
+
+    cache.load_overload = load_overload
+    return function

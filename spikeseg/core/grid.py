@@ -6,11 +6,14 @@ Weights, thresholds and subtractive leaks are used rounded to the grid. A float3
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 GRID_BITS = 12
 SCALE = float(2**GRID_BITS)
+SCALE32 = np.float32(SCALE)
+"""The same, for float32 in compiled code, which would widen it beside a Python number."""
 HALF_STEP = 0.5 / SCALE
 LIMIT = 4096.0
 """Potentials must stay below this (24 bits of a float32, 12 of them behind the point)."""

@@ -60,15 +60,15 @@ def winners_of(fired, potentials, wta, radius, limit, competing=None):
         if t < len(fired) and (competing is None or F(potentials[t, m, y, x]) / F(4096) >= competing[m, y, x]):
             left.append((int(t), -int(potentials[t, m, y, x]), m, y, x))
     left.sort()
-    found = []
-    while left and (limit is None or len(found) < limit):
+    winners = []
+    while left and (limit is None or len(winners) < limit):
         t, _, m, y, x = left.pop(0)
-        found.append((t, m, y, x))
+        winners.append((t, m, y, x))
         if wta in ("global", "both"):
             left = [c for c in left if c[2] != m]
         if wta in ("local", "both"):
             left = [c for c in left if max(abs(c[3] - y), abs(c[4] - x)) > radius]
-    return found
+    return winners
 
 
 def learn(weight, spikes, winners, rule):
@@ -94,10 +94,10 @@ def train(samples, weight, rule, theta):
     threshold = F(rule.base) + theta
     for spikes in samples:
         fired, potentials = run(spikes, weight, threshold, rule.mode.value, rule.leak)
-        found = winners_of(fired, potentials, rule.wta, rule.radius, rule.max_winners, competing)
-        learn(weight, spikes, found, rule)
+        winners = winners_of(fired, potentials, rule.wta, rule.radius, rule.max_winners, competing)
+        learn(weight, spikes, winners, rule)
         won = np.zeros(len(weight), np.int64)
-        for _, m, _, _ in found:
+        for _, m, _, _ in winners:
             won[m] += 1
         wins += won
         if rule.maps is not None:
@@ -107,7 +107,7 @@ def train(samples, weight, rule, theta):
         if competing is not None:
             target, lr, low, high = (F(number) for number in rule.competition)
             rate = np.zeros_like(competing)
-            for _, m, y, x in found:
+            for _, m, y, x in winners:
                 rate[m, y, x] = F(1)
             competing = np.clip(competing + lr * (rate - target), low, high).astype(F)
         threshold = F(rule.base) + theta

@@ -13,6 +13,7 @@ from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops import cpu, reference
 from spikeseg.ops.cpu import memory as cpu_memory
+from spikeseg.ops.cpu.training_kernels import CALM, WAIT
 from spikeseg.ops.types import (
     WTA_MODES,
     LearningState,
@@ -75,8 +76,10 @@ def learned(backend, s, how, lists, order, piece=None):
             dead = s.dead(how)
             s.weight[dead] = (s.weight[dead] + 0.1).clamp(how.plasticity.weight_min, how.plasticity.weight_max)
             s.recent_wins[dead] = s.seen[dead] = 0
-    found = {name: getattr(s, name) for name in ("weight", "threshold", "theta", "wins", "recent_wins", "seen", "competition")}
-    return found | ({} if piece else {"stops": stops})
+    state_after = {
+        name: getattr(s, name) for name in ("weight", "threshold", "theta", "wins", "recent_wins", "seen", "competition")
+    }
+    return state_after | ({} if piece else {"stops": stops})
 
 
 def assert_equal(a, b):
@@ -114,11 +117,11 @@ def test_cpu_equals_reference(shape, maps, kernel, how, ties, density, tile, see
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cpu_memory, "TILE", tile)
         patch.setattr(cpu_memory, "SPARSE", 0.25 if seed % 2 else 1e9)
-        found = [
+        results = [
             learned(backend, state(shape[1], maps, kernel, how, how.plasticity.weight_min < 0, ties), how, lists, order)
             for backend in (reference, cpu)
         ]
-    assert_equal(*found)
+    assert_equal(*results)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -143,9 +146,9 @@ def test_weights_and_thresholds_after_two_hundred_samples(mode, leak, wta):
     how = rule(mode=mode, leak=leak, wta=wta, base=1.5, maps=MapHomeostasis(1.0, 0.05, 100.0, 30.0), dead_recovery=True)
     lists = SpikeLists.of(spikes(60, (8, 3, 11, 13), 0.08))
     order = np.random.default_rng(1).integers(0, 60, 200)
-    found = [learned(backend, state(3, 7, 5, how), how, lists, order) for backend in (reference, cpu)]
-    assert_equal(*found)
-    assert found[0]["wins"].sum() > 200 and not torch.equal(found[0]["weight"], state(3, 7, 5, how).weight)
+    results = [learned(backend, state(3, 7, 5, how), how, lists, order) for backend in (reference, cpu)]
+    assert_equal(*results)
+    assert results[0]["wins"].sum() > 200 and not torch.equal(results[0]["weight"], state(3, 7, 5, how).weight)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -204,9 +207,9 @@ class Ahead(cpu.Training):
     def run(self, lists, order):
         self.fitted = []
         for sample in order:
-            self._calm[:], self._wait[:] = self.calm, self.wait
+            self._progress[CALM], self._progress[WAIT] = self.calm, self.wait
             assert super().run(lists, np.array([sample])) == 1
-            self.fitted.append(int(self._wait[0]) == 0)
+            self.fitted.append(int(self._progress[WAIT]) == 0)
         return len(order)
 
 
@@ -218,24 +221,24 @@ class InInt32(Ahead):
     wait = 2
 
 
-def taught(training, s, how, dense):
+def learned_and_fitted(training, s, how, dense):
     """What is learned, as `learned` tells; and of which samples all fitted into uint16."""
-    made = []
+    trainings = []
 
     def make(*args):
-        made.append(training(*args))
-        return made[0]
+        trainings.append(training(*args))
+        return trainings[0]
 
-    found = learned(SimpleNamespace(Training=make), s, how, SpikeLists.of(dense), np.arange(len(dense)))
-    return found, getattr(made[0], "fitted", None)
+    state_after = learned(SimpleNamespace(Training=make), s, how, SpikeLists.of(dense), np.arange(len(dense)))
+    return state_after, getattr(trainings[0], "fitted", None)
 
 
 def assert_every_way_equals_reference(start, how, dense):
     """-> which samples fitted when they were run ahead, and what was learned."""
-    expected, _ = taught(reference.Training, start(), how, dense)
+    expected, _ = learned_and_fitted(reference.Training, start(), how, dense)
     for way in (InInt32, StepByStep, Ahead):
-        found, fitted = taught(way, start(), how, dense)
-        assert_equal(expected, found)
+        learned_so, fitted = learned_and_fitted(way, start(), how, dense)
+        assert_equal(expected, learned_so)
     return fitted, expected
 
 
@@ -262,10 +265,10 @@ def test_how_far_rows_are_run_ahead_changes_nothing(
 def test_winners_in_many_steps_of_rows_run_ahead(wta, max_winners, competition):
     how = rule(leak=1 / 16, base=2.5, wta=wta, radius=2, max_winners=max_winners, competition=competition,
                maps=None, lr_plus=0.01, lr_minus=0.01)  # fmt: skip
-    fitted, found = assert_every_way_equals_reference(
+    fitted, learned_so = assert_every_way_equals_reference(
         lambda: state(2, 6, 3, how, ties=True), how, spikes(12, (25, 2, 12, 20), 0.03)
     )
-    assert all(fitted) and found["wins"].sum() >= 3 * len(fitted)
+    assert all(fitted) and learned_so["wins"].sum() >= 3 * len(fitted)
 
 
 @pytest.mark.parametrize(("units", "fits"), [(65534, True), (65535, False), (65536, False), (70000, False)])
@@ -281,8 +284,8 @@ def test_the_highest_potential_wins_within_the_cap_and_beyond(units, fits):
 
     dense = np.zeros((1, 2, 16, 1, 3), np.bool_)
     dense[0, 1, :, :, 1:] = True
-    fitted, found = assert_every_way_equals_reference(start, how, dense)
-    assert fitted == [fits] and found["wins"].tolist() == [0, 1, 0]
+    fitted, learned_so = assert_every_way_equals_reference(start, how, dense)
+    assert fitted == [fits] and learned_so["wins"].tolist() == [0, 1, 0]
 
 
 @pytest.mark.parametrize("leak", [0.0, 1 / 4096, 0.25])
@@ -290,8 +293,8 @@ def test_the_highest_potential_wins_within_the_cap_and_beyond(units, fits):
 def test_thresholds_about_the_cap(base, leak):
     how = rule(leak=leak, base=base, maps=None, max_winners=2)
     dense = spikes(4, (12, 16, 2, 5), 0.9)
-    _, found = assert_every_way_equals_reference(lambda: state(16, 3, 3, how, ties=True), how, dense)
-    assert (found["wins"].sum() > 0) == (base < 20)
+    _, learned_so = assert_every_way_equals_reference(lambda: state(16, 3, 3, how, ties=True), how, dense)
+    assert (learned_so["wins"].sum() > 0) == (base < 20)
 
 
 def test_neurons_that_fire_in_every_step_leave_no_room():
@@ -409,9 +412,9 @@ def test_a_potential_at_its_threshold_of_the_competition_takes_part(backend, lev
 def test_ten_thousands_of_candidates_at_once():
     how = rule(base=0.2, maps=None, wta="local", radius=1)
     lists = SpikeLists.of(spikes(3, (2, 1, 60, 70), 0.9))
-    found = [learned(backend, state(1, 8, 3, how), how, lists, np.arange(3)) for backend in (reference, cpu)]
-    assert_equal(*found)
-    assert found[0]["wins"].sum() > 1000
+    results = [learned(backend, state(1, 8, 3, how), how, lists, np.arange(3)) for backend in (reference, cpu)]
+    assert_equal(*results)
+    assert results[0]["wins"].sum() > 1000
 
 
 @pytest.mark.parametrize("silent", [torch.inf, 2**31 - 1, 2**62])

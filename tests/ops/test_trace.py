@@ -25,11 +25,11 @@ def chain(pools, seed=0):
 
 
 def trace(ops, *args, **how):
-    return np.stack([one.dense() for one in ops.trace(*args, **how)])
+    return np.stack([saliency.dense() for saliency in ops.trace(*args, **how)])
 
 
-def both(frames, layers, found, **how):
-    return [trace(ops, frames, layers, found, **how) for ops in (reference, cpu)]
+def both(frames, layers, spikes, **how):
+    return [trace(ops, frames, layers, spikes, **how) for ops in (reference, cpu)]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -38,12 +38,12 @@ def both(frames, layers, found, **how):
 def test_event_driven_equals_dense(size, pools, density):
     frames = (np.random.default_rng(1).random((3, size[0], 2, *size[1:])) < density).astype(np.uint8)
     layers = chain(pools)
-    found = cpu.encode(frames, layers)
+    spikes = cpu.encode(frames, layers)
     for how in ({"delay_connections": True, "decay": 1.0}, {"delay_connections": True, "decay": 0.0},
                 {"delay_connections": False, "decay": 0.3}):  # fmt: skip
-        dense, sparse = both(frames, layers, found, **how)
+        dense, sparse = both(frames, layers, spikes, **how)
         assert dense.dtype == sparse.dtype == np.float32 and np.array_equal(dense, sparse)
-    dense, sparse = both(frames, layers, found, delay_connections=True, decay=0.9)
+    dense, sparse = both(frames, layers, spikes, delay_connections=True, decay=0.9)
     assert np.allclose(dense, sparse, rtol=1e-6)  # sums of numbers off the grid, in another order
     assert density < 0.3 or size[1] == 1 or dense.any()
 
@@ -64,10 +64,10 @@ def test_one_spike_lights_up_its_kernel_where_events_fell(ops):
     kernel = snap(weight[0]).clamp(min=0).numpy()  # centred on row 2, column 3
     want = np.zeros((4, 5, 6), np.float32)
     want[2, 2, 3] = kernel[0, 1, 1] + kernel[1, 1, 1]
-    found = [one_spike(2, 4, (5, 6))]
-    assert np.array_equal(trace(ops, frames, [layer], found, delay_connections=False, decay=1.0)[0, 2, 2], want[2, 2])
+    spikes = [one_spike(2, 4, (5, 6))]
+    assert np.array_equal(trace(ops, frames, [layer], spikes, delay_connections=False, decay=1.0)[0, 2, 2], want[2, 2])
     want[0, 1, 2] = 0.25 * kernel[1, 0, 0]  # two steps earlier
-    got = trace(ops, frames, [layer], found, delay_connections=True, decay=0.5)
+    got = trace(ops, frames, [layer], spikes, delay_connections=True, decay=0.5)
     assert np.array_equal(got[0], want) and not got[0, 3].any()
 
 

@@ -12,7 +12,8 @@ from spikeseg.core.sparse import SparseFrames, SpikeLists
 from spikeseg.ops.reference.layers import pooled_size
 from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 
-from . import inference_kernels as cpu_inference
+from . import inference_kernels
+from .arguments import InputSpikes, LayerScratch, OutputSpikes, Pool, PooledCells
 from .memory import Membranes, aligned, as_array, in_units
 
 BLOCK = 8
@@ -40,9 +41,9 @@ def encode(
         chain = _last_of(ready) or (_last_of(idle) or Chain(layers, frames.shape[1:], block)).load(layers)
         last = min(first + size, samples)
         part = frames.part(first, last) if isinstance(frames, SparseFrames) else frames[first:last]
-        found = chain.run(part, None if thresholds is None else thresholds[first:last])
+        outputs = chain.run(part, None if thresholds is None else thresholds[first:last])
         ready.append(chain)
-        return found
+        return outputs
 
     firsts = range(0, max(1, samples), size)
     if threads == 1:
@@ -52,7 +53,7 @@ def encode(
             blocks = list(pool.map(work, firsts))
     _IDLE.clear()
     _IDLE[geometry] = ready
-    return [_joined(found) for found in zip(*blocks, strict=True)]
+    return [_joined(parts) for parts in zip(*blocks, strict=True)]
 
 
 def _last_of(chains: list[Chain]) -> Chain | None:
@@ -64,8 +65,8 @@ def _last_of(chains: list[Chain]) -> Chain | None:
 
 
 def _joined(blocks: Sequence[PooledSpikes]) -> PooledSpikes:
-    kept = [one.kept for one in blocks if one.kept is not None]
-    return PooledSpikes(SpikeLists.joined([one.lists for one in blocks]), np.concatenate(kept) if kept else None)
+    kept = [block.kept for block in blocks if block.kept is not None]
+    return PooledSpikes(SpikeLists.joined([block.lists for block in blocks]), np.concatenate(kept) if kept else None)
 
 
 class Chain:
@@ -98,13 +99,13 @@ class Chain:
             (offsets, sites, _), counts = frames.lists, frames.counts
         else:
             rows = np.ascontiguousarray(frames).reshape(len(frames) * self.steps, math.prod(frames.shape[2:]))
-            offsets = self._input.fill(len(rows), len(rows), lambda done, *room: cpu_inference.list_frames(rows, done, *room))
+            offsets = self._input.fill(len(rows), len(rows), lambda done, *room: inference_kernels.list_frames(rows, done, *room))
             sites, counts = self._input.sites, self._input.numbers
-        found = []
+        outputs = []
         for link in self._links:
-            found.append(link.run(offsets, sites, counts, thresholds))
-            (offsets, sites, _), counts, thresholds = found[-1].lists, _ONCE, None
-        return found
+            outputs.append(link.run(InputSpikes(offsets, sites, counts), thresholds))
+            (offsets, sites, _), counts, thresholds = outputs[-1].lists, _ONCE, None
+        return outputs
 
 
 _ONCE = np.empty(0, np.int32)
@@ -120,6 +121,8 @@ class _Growing:
         """Have the room filled.
 
         Args:
+            rows: steps of all samples.
+            units: what is to be done.
             work: takes the units done, the offsets int64 (rows + 1,), sites and numbers; goes on and returns the units done,
                 fewer than all where it needs more room.
 
@@ -145,33 +148,38 @@ class _Link:
     """One layer of a chain, with its pool. block: of thresholds that differ by sample and position; None: the layer's own."""
 
     def __init__(self, layer: Layer, steps: int, size: tuple[int, int], block: int | None) -> None:
-        self.input_size, self.steps = size, steps
-        self.maps = len(layer.weight)
-        self.pool = layer.pool or (0, 1)
-        self.size = size if layer.pool is None else (pooled_size(size[0], *self.pool), pooled_size(size[1], *self.pool))
+        self.steps, self.maps = steps, len(layer.weight)
+        self.pooled = layer.pool is not None
+        kernel, stride = layer.pool or (0, 1)
+        self.size = size if layer.pool is None else (pooled_size(size[0], kernel, stride), pooled_size(size[1], kernel, stride))
         self.membranes = Membranes(layer.weight, size, layer.mode, layer.leak)
         self.own = np.zeros((1, self.maps, 1, 1), np.int32)
         self.block = max(1, *size) if block is None else block
         self._theta = aligned(-(-size[0] // self.block), self.membranes.length)
         self._patch = aligned(self.maps * layer.weight.shape[-1])
+        self._pool = Pool(kernel, stride, *self.size)
         cells = self.maps * self.size[0] * self.size[1]
-        self._cells = (np.zeros((steps, cells // 64 + 1), np.uint64), *(np.zeros((steps, cells), np.int32) for _ in range(2)))
+        self._cells = PooledCells(
+            np.zeros((steps, cells // 64 + 1), np.uint64), *(np.zeros((steps, cells), np.int32) for _ in range(2))
+        )
         self._output = _Growing(2 * steps * cells)
 
-    def run(
-        self, offsets: np.ndarray, sites: np.ndarray, counts: np.ndarray, thresholds: np.ndarray | None = None
-    ) -> PooledSpikes:
+    def run(self, spikes: InputSpikes, thresholds: np.ndarray | None = None) -> PooledSpikes:
         """The spikes of several samples, address by address."""
         m, steps = self.membranes, self.steps
-        most = int(np.diff(offsets[::steps]).max(initial=0))
+        most = int(np.diff(spikes.offsets[::steps]).max(initial=0))
         theta = self.own if thresholds is None else thresholds
-        given = (
-            offsets, sites, counts, steps, *self.input_size, m.v, m.table, theta, self.block, self._theta, self._patch, *m.fine,
-            *m.whole, m.sparse_rate * steps, m.stamps, m.opened, *m.dynamics, *m.sorting(steps, most),
-            *self.pool, *self.size, *self._cells,
+        layer = LayerScratch(
+            m.neurons, self.block, self._theta, self._patch, m.fine, m.whole, m.sparse_rate * steps,
+            m.sorted_input(steps, most), self._pool, self._cells,
         )  # fmt: skip
-        rows = len(offsets) - 1
-        out = self._output.fill(rows, rows // steps, lambda done, *room: cpu_inference.run_layer(done, *given, *room))
-        found = slice(0, int(out[-1]))
-        lists = SpikeLists(out, self._output.sites[found].copy(), (steps, self.maps, *self.size))
-        return PooledSpikes(lists, self._output.numbers[found].copy() if self.pool[0] else None)
+
+        def work(done: int, *room: np.ndarray) -> int:
+            now: int = inference_kernels.run_layer(done, spikes, steps, theta, layer, OutputSpikes(*room))
+            return now
+
+        rows = len(spikes.offsets) - 1
+        offsets = self._output.fill(rows, rows // steps, work)
+        filled = slice(0, int(offsets[-1]))
+        lists = SpikeLists(offsets, self._output.sites[filled].copy(), (steps, self.maps, *self.size))
+        return PooledSpikes(lists, self._output.numbers[filled].copy() if self.pooled else None)

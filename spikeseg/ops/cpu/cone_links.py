@@ -17,8 +17,7 @@ from spikeseg.core.grid import snap
 from spikeseg.core.sparse import SparseFrames, SpikeLists
 from spikeseg.ops.types import Layer, PooledSpikes
 
-from . import inference_kernels as cpu_inference
-from . import tracing as cpu_trace
+from . import inference_kernels, tracing
 from .memory import as_array
 
 Array = np.ndarray
@@ -87,7 +86,7 @@ def cones(
     reach[0] = 1.0
     if delay_connections:
         reach[1:] = np.cumprod(np.full(steps, decay))
-    nodes, links = [_nodes(cpu_inference.listed(frames).lists, so_far=not delay_connections)[0]], []
+    nodes, links = [_nodes(inference_kernels.listed(frames).lists, so_far=not delay_connections)[0]], []
     for i, layer in enumerate(layers):
         below = nodes[i]
         up, source = _nodes(found[i].lists, so_far=not delay_connections and i < len(layers) - 1)
@@ -96,7 +95,7 @@ def cones(
             neurons = up.sites // np.int32(up.shape[1] * up.shape[2]) * np.int32(size) + kept[source]
         weight = as_array(snap(layer.weight.detach()).clamp(min=0))
         taps = np.ascontiguousarray(weight.transpose(0, 2, 3, 1))
-        links.append(Links(*link(neurons, up.steps, taps, *below.shape, below.sites, below.steps, bool(reach[1]))))
+        links.append(Links(*link(neurons, up.steps, taps, below.shape, below.sites, below.steps, bool(reach[1]))))
         nodes.append(up)
     return Cones(nodes, links, reach)
 
@@ -107,29 +106,31 @@ def _nodes(lists: SpikeLists, *, so_far: bool) -> tuple[Nodes, Array]:
     if not so_far:
         return Nodes(lists.sites, fired, fired, lists.shape[1:]), np.arange(len(fired), dtype=np.int32)
     numbers = np.arange(len(lists.sites), dtype=np.int32)
-    seen, source = cpu_trace.so_far(lists, numbers)
+    latest, source = tracing.so_far(lists, numbers)
     assert source is not None
-    steps = np.repeat(np.arange(seen.shape[0], dtype=np.int32), np.diff(seen.offsets))
-    return Nodes(seen.sites, steps, fired[source], seen.shape[1:]), source
+    steps = np.repeat(np.arange(latest.shape[0], dtype=np.int32), np.diff(latest.offsets))
+    return Nodes(latest.sites, steps, fired[source], latest.shape[1:]), source
 
 
 @compiled(allocates=True)
 def link(
-    neurons: Array, steps: Array, taps: Array, channels: int, height: int, width: int, low_sites: Array, low_steps: Array,
-    carry: bool,
-) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+    neurons: Array, steps: Array, taps: Array, shape: tuple[int, int, int], low_sites: Array, low_steps: Array, carry: bool
+) -> tuple[Array, Array, Array, Array]:
     """Links from the neurons that fired to the nodes below.
 
     Args:
-        neurons, steps: int32 (n,), flat addresses (m*H + y)*W + x before the pool, and when; steps rise.
+        neurons: int32 (n,), flat addresses (m*H + y)*W + x before the pool.
+        steps: int32 (n,), when each fired; they rise.
         taps: float32 (C_out, K, K, C), excitatory weights, 0 where a synapse is not.
-        channels, height, width: C, H, W of the nodes below.
-        low_sites, low_steps: int32, the nodes below; steps rise.
+        shape: (C, H, W) of the nodes below.
+        low_sites: int32, the nodes below.
+        low_steps: int32, their steps; they rise.
         carry: whether nodes of earlier steps are reached, or only those of the same step.
 
     Returns:
         as `Links`.
     """
+    channels, height, width = shape
     kernel, size, per = taps.shape[1], height * width, (channels + 63) // 64
     half, n, first, last, now = kernel // 2, 0, 0, 0, -1
     open_taps = np.zeros((taps.shape[0], kernel, kernel, per), np.uint64)
@@ -153,12 +154,12 @@ def link(
                     last += 1
                 first = last
             while last < low_sites.size and low_steps[last] <= now:
-                c, place = low_sites[last] // size, low_sites[last] % size
+                c, pixel = low_sites[last] // size, low_sites[last] % size
                 bit = np.uint64(1) << np.uint64(c % 64)
-                if active[place, c // 64] & bit:
-                    earlier[last] = latest[place, c]
-                active[place, c // 64] |= bit
-                latest[place, c] = last
+                if active[pixel, c // 64] & bit:
+                    earlier[last] = latest[pixel, c]
+                active[pixel, c // 64] |= bit
+                latest[pixel, c] = last
                 last += 1
         if n + kernel * kernel * channels > targets.size:
             targets = np.concatenate((targets, np.empty_like(targets)))
@@ -219,7 +220,7 @@ def spread(
     Returns:
         the same three for the nodes below: each once per group, rising.
     """
-    arrived, seen, n = np.zeros(low_steps.size), np.zeros(low_steps.size, np.bool_), 0
+    arrived, listed, n = np.zeros(low_steps.size), np.zeros(low_steps.size, np.bool_), 0
     out_starts = np.zeros(starts.size, np.int64)
     out_nodes, out_values = np.empty(low_steps.size + 64, np.int32), np.empty(low_steps.size + 64, np.float64)
     for g in range(starts.size - 1):
@@ -230,8 +231,8 @@ def spread(
             for j in range(offsets[nodes[i]], offsets[nodes[i] + 1]):
                 low = targets[j]
                 arrived[low] += values[i] * weights[j] * reach[steps[nodes[i]] - low_steps[low]]
-                while low >= 0 and not seen[low]:
-                    seen[low] = True
+                while low >= 0 and not listed[low]:
+                    listed[low] = True
                     out_nodes[n] = low
                     low = earlier[low]
                     n += 1
@@ -242,7 +243,7 @@ def spread(
             if before >= 0:
                 arrived[before] += arrived[low] * reach[low_steps[low] - low_steps[before]]
             out_values[i] = arrived[low]
-            arrived[low], seen[low] = 0.0, False
+            arrived[low], listed[low] = 0.0, False
         out_starts[g + 1] = n
     return out_starts, out_nodes[:n], out_values[:n]
 
@@ -252,7 +253,9 @@ def gather(starts: Array, nodes: Array, values: Array, cells: Array, n_cells: in
     """Sums over the nodes of each group that lie in one cell.
 
     Args:
-        starts, nodes, values: as in `spread`.
+        starts: int64 (groups + 1,) into nodes and values.
+        nodes: int32.
+        values: float64.
         cells: int32, of every node; -1 is left out.
         n_cells: above all of them.
 

@@ -1,13 +1,14 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
 """Images on a CPU, event-driven: latency code, layers whose neurons fire at most once, potentials at the end.
 
-Bit for bit what `reference_images` gives. Potentials are int32 in units of 2**-12, laid out as in `cpu_kernels`; a neuron that
+Bit for bit what `reference.images` gives. Potentials are int32 in units of 2**-12, laid out as in `neuron_kernels`; a neuron that
 may fire no more is put so far down that no input lifts it to its threshold.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -20,16 +21,34 @@ from spikeseg.ops.reference.images import check_grid
 from spikeseg.ops.reference.layers import pooled_size
 from spikeseg.ops.types import SingleSpikeLayer
 
+from .arguments import InputSpikes, OutputSpikes, Pool
 from .memory import Membranes, as_array, in_units
 from .neuron_kernels import LOWEST, NEVER, add
 
 BLOCK = 256
 """Images at a time: room is made for all spikes that there can be."""
 SPENT = np.int32(-NEVER)
+_NONE = np.empty(0, np.int32)
+
+
+class OnceOnly(NamedTuple):
+    """How neurons fire at most once, and which have.
+
+    Attributes:
+        theta: int32 (maps,), thresholds in units.
+        bounds: int64 (H, 2), the columns of each row that a step has touched, first and one beyond the last.
+        reached: bool (maps * H' * W',), cells of the pool's output that have spiked.
+        inhibit: whether the first neuron to fire at a position silences those of the other maps there.
+    """
+
+    theta: np.ndarray
+    bounds: np.ndarray
+    reached: np.ndarray
+    inhibit: bool
 
 
 def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> SpikeLists:
-    """See `reference_images.latency`."""
+    """See `reference.images.latency`."""
     units, (height, width) = in_units(kernel), images.shape[1:]
     half = len(units) // 2
     padded = np.empty((height + 2 * half, width + 2 * half), np.int32)
@@ -44,39 +63,40 @@ def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> 
 
 
 def fire_once(lists: SpikeLists, layer: SingleSpikeLayer) -> SpikeLists:
-    """See `reference_images.fire_once`."""
+    """See `reference.images.fire_once`."""
     steps, _, height, width = lists.shape
     maps, (kernel, stride) = len(layer.weight), layer.pool
     size = (pooled_size(height, kernel, stride), pooled_size(width, kernel, stride))
-    cells, reached = maps * math.prod(size), math.ceil(kernel / stride) ** 2
-    room = min(cells, height * width * reached) if layer.inhibit else cells
-    scratch = _membranes(lists, layer.weight)
-    theta, bounds, seen = in_units(layer.threshold), np.empty((height, 2), np.int64), np.empty(cells, np.bool_)
+    cells, windows = maps * math.prod(size), math.ceil(kernel / stride) ** 2
+    room = min(cells, height * width * windows) if layer.inhibit else cells
+    membranes = _membranes(lists, layer.weight)
+    bounds, reached = np.empty((height, 2), np.int64), np.empty(cells, np.bool_)
+    once, pool = OnceOnly(in_units(layer.threshold), bounds, reached, layer.inhibit), Pool(kernel, stride, *size)
     parts = []
     for first in range(0, max(lists.samples, 1), BLOCK):
         part = lists.part(first, min(first + BLOCK, lists.samples))
         offsets, sites = np.zeros(len(part.offsets), np.int64), np.empty(part.samples * room, np.int32)
-        _fire_once(
-            part.offsets, part.sites, steps, width, scratch.v, scratch.table, theta, bounds,
-            kernel, stride, *size, layer.inhibit, seen, offsets, sites,
-        )  # fmt: skip
+        spikes, out = InputSpikes(part.offsets, part.sites, _NONE), OutputSpikes(offsets, sites, _NONE)
+        _fire_once(spikes, steps, membranes.neurons, once, pool, out)
         parts.append(SpikeLists(offsets, sites[: offsets[-1]].copy(), (steps, maps, *size)))
     return SpikeLists.joined(parts)
 
 
 def final_potentials(lists: SpikeLists, weight: Tensor, grid: tuple[int, int]) -> np.ndarray:
-    """See `reference_images.final_potentials`."""
+    """See `reference.images.final_potentials`."""
     check_grid(grid, lists.shape[2:])
-    scratch = _membranes(lists, weight)
-    found = np.empty((lists.samples, len(weight), *grid), np.int32)
-    _final(lists.offsets, lists.sites, lists.shape[0], lists.shape[3], scratch.v, scratch.table, found)
-    return (found / SCALE).astype(np.float32)
+    membranes = _membranes(lists, weight)
+    steps, _, height, _ = lists.shape
+    highest = np.empty((lists.samples, len(weight), *grid), np.int32)
+    spikes = InputSpikes(lists.offsets, lists.sites, _NONE)
+    _final(spikes, steps, membranes.neurons, np.empty((height, 2), np.int64), highest)
+    return (highest / SCALE).astype(np.float32)
 
 
 def _membranes(lists: SpikeLists, weight: Tensor) -> Membranes:
-    scratch = Membranes(weight, lists.shape[2:], LeakMode.NONE, 0.0)
-    scratch.tabulate(as_array(weight))
-    return scratch
+    membranes = Membranes(weight, lists.shape[2:], LeakMode.NONE, 0.0)
+    membranes.tabulate(as_array(weight))
+    return membranes
 
 
 @compiled()
@@ -104,29 +124,30 @@ def _respond(image, kernel, least, padded, keys):
 @compiled(allocates=True)
 def _latency(images, kernel, least, steps, padded, keys, offsets, sites):
     """kernel: int32 (K, K). least: int64. padded: int32 (H + K - 1, W + K - 1). keys: int64 (H * W,)."""
-    found = 0
+    entries = 0
     for n in range(images.shape[0]):
         count = _respond(images[n], kernel, least, padded, keys)
         keys[:count].sort()
         done = 0
         for t in range(steps):
-            start = found
+            start = entries
             while done < count and done * steps // count == t:
-                sites[found] = keys[done] & (2**31 - 1)
-                found += 1
+                sites[entries] = keys[done] & (2**31 - 1)
+                entries += 1
                 done += 1
-            sites[start:found].sort()
-            offsets[n * steps + t + 1] = found
+            sites[start:entries].sort()
+            offsets[n * steps + t + 1] = entries
 
 
 @compiled()
-def _pour(offsets, sites, width, v, table, span, bounds):
-    """Add the spikes of one step; bounds: int64 (H, 2), the columns of each row that were touched, first and one beyond."""
-    height, kernel = v.shape[0], table.shape[0]
-    half, maps = kernel // 2, span // kernel
+def _integrate(offsets, sites, neurons, bounds):
+    """Add the spikes of some steps, offsets int64 (2,) into sites. bounds: see `OnceOnly`; extended."""
+    v, table, width, maps = neurons.v, neurons.table, neurons.columns, neurons.maps
+    height, span = v.shape[0], maps * table.shape[0]
+    half = table.shape[0] // 2
     for k in range(offsets[0], offsets[1]):
-        place = sites[k] % (height * width)
-        y, x, channel = place // width, place % width, sites[k] // (height * width)
+        pixel = sites[k] % (height * width)
+        y, x, channel = pixel // width, pixel % width, sites[k] // (height * width)
         for row in range(max(0, y - half), min(height, y + half + 1)):
             add(v[row, x * maps : x * maps + span], table[row - y + half, channel, :span])
             bounds[row, 0] = min(bounds[row, 0], max(0, x - half))
@@ -143,14 +164,13 @@ def _above(v, theta):
 
 
 @compiled()
-def _step(
-    offsets, sites, width, v, table, theta, bounds, pool, stride, out_height, out_width, inhibit, seen, out, found
-):  # fmt: skip
-    """One step of a sample; -> how many spikes there are in the list now."""
-    maps, height, half = theta.size, v.shape[0], table.shape[0] // 2
+def _step(offsets, sites, neurons, once, pool, out, entries):
+    """One step of a sample, offsets int64 (2,) into sites; -> how many spikes there are in the list `out` now."""
+    v, maps, half, width = neurons.v, neurons.maps, neurons.table.shape[0] // 2, neurons.columns
+    theta, bounds, inhibit = once.theta, once.bounds, once.inhibit
     bounds[:, 0], bounds[:, 1] = width, 0
-    _pour(offsets, sites, width, v, table, maps * table.shape[0], bounds)
-    for row in range(height):
+    _integrate(offsets, sites, neurons, bounds)
+    for row in range(v.shape[0]):
         for column in range(bounds[row, 0], bounds[row, 1]):
             here = v[row, (column + half) * maps : (column + half + 1) * maps]
             if _above(here, theta) < 0:
@@ -162,62 +182,54 @@ def _step(
                 best = m
                 if not inhibit:
                     here[m] = SPENT
-                    found = _pooled(m, row, column, pool, stride, out_height, out_width, seen, out, found)
+                    entries = _pooled(m, row, column, pool, once.reached, out, entries)
             if inhibit:
                 here[:] = SPENT
-                found = _pooled(best, row, column, pool, stride, out_height, out_width, seen, out, found)
-    return found
+                entries = _pooled(best, row, column, pool, once.reached, out, entries)
+    return entries
 
 
 @compiled(allocates=True)
-def _fire_once(
-    offsets, sites, steps, width, v, table, theta, bounds, pool, stride, out_height, out_width, inhibit, seen, out_offsets, out
-):  # fmt: skip
-    """theta: int32 (maps,). bounds: see `_pour`. seen: bool (maps * H' * W',)."""
-    found = 0
-    for n in range((offsets.size - 1) // steps):
-        v[:] = 0
-        seen[:] = False
+def _fire_once(spikes, steps, neurons, once, pool, out):
+    """All samples of `spikes`, of so many steps. out: `OutputSpikes`, whose offsets and sites are filled."""
+    entries = 0
+    for n in range((spikes.offsets.size - 1) // steps):
+        neurons.v[:] = 0
+        once.reached[:] = False
         for t in range(steps):
-            start, at = found, n * steps + t
-            found = _step(
-                offsets[at : at + 2], sites, width, v, table, theta, bounds,
-                pool, stride, out_height, out_width, inhibit, seen, out, found,
-            )  # fmt: skip
-            out[start:found].sort()
-            out_offsets[at + 1] = found
+            start, at = entries, n * steps + t
+            entries = _step(spikes.offsets[at : at + 2], spikes.sites, neurons, once, pool, out.sites, entries)
+            out.sites[start:entries].sort()
+            out.offsets[at + 1] = entries
 
 
 @compiled()
-def _pooled(m, row, column, pool, stride, height, width, seen, out, found):
+def _pooled(m, row, column, pool, reached, out, entries):
     """List the outputs of a pool that a spike is the first to reach; -> how many there are in the list now."""
-    for y in range(max(0, (row - pool + stride) // stride), min(height - 1, row // stride) + 1):
-        for x in range(max(0, (column - pool + stride) // stride), min(width - 1, column // stride) + 1):
+    kernel, stride, height, width = pool.kernel, pool.stride, pool.height, pool.width
+    for y in range(max(0, (row - kernel + stride) // stride), min(height - 1, row // stride) + 1):
+        for x in range(max(0, (column - kernel + stride) // stride), min(width - 1, column // stride) + 1):
             site = (m * height + y) * width + x
-            if not seen[site]:
-                seen[site] = True
-                out[found] = site
-                found += 1
-    return found
+            if not reached[site]:
+                reached[site] = True
+                out[entries] = site
+                entries += 1
+    return entries
 
 
 @compiled()
-def _final(offsets, sites, steps, width, v, table, found):
-    """found: int32 (N, maps, rows, columns of the grid)."""
-    maps, rows, columns = found.shape[1], found.shape[2], found.shape[3]
-    height, half = v.shape[0], table.shape[0] // 2
-    span = maps * table.shape[0]
-    for n in range(found.shape[0]):
+def _final(spikes, steps, neurons, bounds, highest):
+    """Highest potential of each cell at the end, int32 (N, maps, rows, columns of the grid); filled."""
+    v, width, half = neurons.v, neurons.columns, neurons.table.shape[0] // 2
+    maps, rows, columns = highest.shape[1], highest.shape[2], highest.shape[3]
+    height = v.shape[0]
+    for n in range(highest.shape[0]):
         v[:] = 0
-        for k in range(offsets[n * steps], offsets[(n + 1) * steps]):
-            place = sites[k] % (height * width)
-            y, x, channel = place // width, place % width, sites[k] // (height * width)
-            for row in range(max(0, y - half), min(height, y + half + 1)):
-                add(v[row, x * maps : x * maps + span], table[row - y + half, channel, :span])
-        found[n] = LOWEST
+        _integrate(spikes.offsets[n * steps : (n + 1) * steps + 1 : steps], spikes.sites, neurons, bounds)
+        highest[n] = LOWEST
         for row in range(height):
             for column in range(width):
                 here = v[row, (column + half) * maps : (column + half + 1) * maps]
-                cell = found[n, :, row * rows // height, column * columns // width]
+                cell = highest[n, :, row * rows // height, column * columns // width]
                 for m in range(maps):
                     cell[m] = max(cell[m], here[m])

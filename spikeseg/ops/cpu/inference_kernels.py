@@ -9,16 +9,18 @@ import numpy as np
 
 from spikeseg.core.bits import lowest
 from spikeseg.core.compiled import compiled
+from spikeseg.core.grid import SCALE32
 from spikeseg.core.sparse import SparseFrames, SpikeLists
 
-from .neuron_kernels import NEVER, ZERO, advance, excites, pour, restless, sort_by_row
+from .arguments import InputSpikes, PooledCells, Thresholds
+from .neuron_kernels import NEVER, ZERO, excites, integrate, integrate_excitatory, restless, sort_by_row
 from .vectors import WORD, reach_mask
 
 
 @compiled()
 def addresses(frame, sites, counts):
     """Flat addresses of the pixels above 0, and their counts; -> how many. frame: (n,) uint8 or uint16."""
-    found = 0
+    entries = 0
     words = frame[: frame.size // 8 * 8].view(np.uint64)
     per_word = 8 // frame.itemsize
     for k in range(words.size):
@@ -26,24 +28,24 @@ def addresses(frame, sites, counts):
             continue
         for i in range(k * per_word, (k + 1) * per_word):
             if frame[i]:
-                sites[found] = i
-                counts[found] = frame[i]
-                found += 1
+                sites[entries] = i
+                counts[entries] = frame[i]
+                entries += 1
     for i in range(words.size * per_word, frame.size):
         if frame[i]:
-            sites[found] = i
-            counts[found] = frame[i]
-            found += 1
-    return found
+            sites[entries] = i
+            counts[entries] = frame[i]
+            entries += 1
+    return entries
 
 
 @compiled()
 def above_one(counts):
     """Whether any is."""
-    found = False
+    several = False
     for i in range(counts.size):
-        found |= counts[i] > 1
-    return found
+        several |= counts[i] > 1
+    return several
 
 
 @compiled()
@@ -52,8 +54,10 @@ def list_frames(rows, done, offsets, sites, counts):
 
     Args:
         rows: (N, n) uint8 or uint16.
+        done: rows done before.
         offsets: int64 (N + 1,), filled up to the row that is returned.
-        sites, counts: int32, flat addresses and how often; filled.
+        sites: int32, flat addresses; filled.
+        counts: int32, how often each; filled.
     """
     while done < rows.shape[0] and offsets[done] + rows.shape[1] <= sites.size:
         offsets[done + 1] = offsets[done] + addresses(rows[done], sites[offsets[done] :], counts[offsets[done] :])
@@ -76,28 +80,29 @@ def listed(frames: np.ndarray | SparseFrames) -> SparseFrames:
 
 
 @compiled()
-def deposit(cell, potential, index, marks, best, place):
-    """Mark an output cell as spiking, and keep the strongest input's index, the lowest among equals."""
+def deposit(cell, potential, index, cells):
+    """Set an output cell's bit, and keep its strongest input's index, the lowest among equals. cells: `PooledCells` of a step."""
+    spiked, potentials, indices = cells.spiked, cells.potentials, cells.indices
     word, bit = cell >> 6, np.uint64(1) << np.uint64(cell & 63)
-    if marks[word] & bit == 0:
-        marks[word] |= bit
-        best[cell], place[cell] = potential, index
-    elif potential > best[cell] or (potential == best[cell] and index < place[cell]):
-        best[cell], place[cell] = potential, index
+    if spiked[word] & bit == 0:
+        spiked[word] |= bit
+        potentials[cell], indices[cell] = potential, index
+    elif potential > potentials[cell] or (potential == potentials[cell] and index < indices[cell]):
+        potentials[cell], indices[cell] = potential, index
 
 
 @compiled()
-def collect(marks, place, out_sites, out_kept, found):
-    """List the marked cells in order and clear the marks; -> entries so far."""
-    for word in range(marks.size):
-        left = marks[word]
+def collect(spiked, indices, out_sites, out_kept, entries):
+    """List the cells whose bits are set, in order, and clear the bits; -> entries so far."""
+    for word in range(spiked.size):
+        left = spiked[word]
         while left:
             cell = (word << 6) + lowest(left)
             left &= left - np.uint64(1)
-            out_sites[found], out_kept[found] = cell, place[cell]
-            found += 1
-        marks[word] = 0
-    return found
+            out_sites[entries], out_kept[entries] = cell, indices[cell]
+            entries += 1
+        spiked[word] = 0
+    return entries
 
 
 @compiled()
@@ -108,14 +113,23 @@ def windows(at, kernel, stride, size):
 
 
 @compiled()
-def fire(v, theta, level, row, first, maps, half, width, pool_kernel, stride, out_height, out_width, marks, best, place):
-    """Reset what has fired in a part of a row, and mark it in the output.
+def fire(v, theta, level, row, first, neurons, pool, cells):
+    """Reset what has fired in a part of a row, and set its bits in the output.
 
     Args:
-        v, theta: the part, from number `first` of the row on; potentials and thresholds are `level` apart.
-        pool_kernel: 0 for no pool, whose output is as large as the frame.
+        v: the potentials, from number `first` of the row on.
+        theta: their thresholds.
+        level: by how much potentials are held higher than thresholds.
+        row: the row.
+        first: number of the first one in the row.
+        neurons: `Neurons`.
+        pool: `Pool`.
+        cells: `PooledCells` of the step.
     """
-    top, bottom = windows(row, pool_kernel, stride, out_height)
+    maps, half = neurons.maps, neurons.table.shape[0] // 2
+    kernel, stride, height, width = pool.kernel, pool.stride, pool.height, pool.width
+    columns = neurons.columns
+    top, bottom = windows(row, kernel, stride, height)
     for start in range(0, v.size, WORD):
         fired = reach_mask(v, theta, start, level)
         while fired:
@@ -125,22 +139,25 @@ def fire(v, theta, level, row, first, maps, half, width, pool_kernel, stride, ou
             v[i] = level
             number = np.uint32(first + i)
             column = np.int64(number // np.uint32(maps)) - half
-            if column < 0 or column >= width:
+            if column < 0 or column >= columns:
                 continue
-            m, index = np.int64(number % np.uint32(maps)), row * width + column
-            left, right = windows(column, pool_kernel, stride, out_width)
+            m, index = np.int64(number % np.uint32(maps)), row * columns + column
+            left, right = windows(column, kernel, stride, width)
             for y in range(top, bottom):
                 for x in range(left, right):
-                    deposit((m * out_height + y) * out_width + x, potential, index, marks, best, place)
+                    deposit((m * height + y) * width + x, potential, index, cells)
 
 
 @compiled()
-def adapt(thresholds, block, half, theta, patch):
+def lay_out_blocks(thresholds, block, half, theta, patch):
     """Lay thresholds out as `run_sample` takes them.
 
     Args:
-        thresholds: int32 (maps, rows, columns) of blocks, each `block` neurons wide and high.
-        theta: int32 (rows, (W + 2 * half) * maps), out of reach beside the frame. patch: int32 (K * maps,), see `pour`.
+        thresholds: int32 (maps, rows, columns) of blocks.
+        block: neurons that a block is wide and high.
+        half: columns beside the frame.
+        theta: see `Thresholds`; filled.
+        patch: see `Thresholds`; filled.
     """
     maps = thresholds.shape[0]
     columns = theta.shape[1] // maps
@@ -154,130 +171,112 @@ def adapt(thresholds, block, half, theta, patch):
 
 
 @compiled()
-def run_sample(
-    offsets, sites, counts, steps, height, width, v, table, theta, block, patch, exciting, tiles, tile_of, stamps, opened,
-    mode, leak, factor, restless_now, begin, columns, lines, times, pool_kernel, stride, out_height, out_width,
-    marks, best, place,
-):  # fmt: skip
-    """One sample through one layer and its pool; what spikes is marked.
+def run_sample(spikes, layer, thresholds, tiles):
+    """One sample through one layer and its pool; the bits of what spikes are set in the layer's cells.
 
     Args:
-        offsets: int64 (T + 1,) into sites (and counts, empty for spikes).
-        theta: int32 (rows of blocks, columns * maps); row y uses theta[y // block].
-        patch, exciting: see `pour` and `excites`.
-        begin, columns, lines, times: room for the sorted input.
-        marks, best, place: (T, ...), see `deposit`; marks are 0 before.
+        spikes: `InputSpikes`.
+        layer: `LayerScratch`.
+        thresholds: `Thresholds`; row y uses theta[y // block].
+        tiles: `Tiles`.
     """
-    kernel = table.shape[0]
-    maps, half = patch.size // kernel, kernel // 2
-    stamps[:] = 0
-    sort_by_row(offsets, sites, counts, 0, steps, height, width, table.shape[1], begin, columns, lines, times)
+    neurons, inputs, pool, cells, patch = layer.neurons, layer.inputs, layer.pool, layer.cells, thresholds.patch
+    steps, counted = spikes.offsets.size - 1, spikes.counts.size > 0
+    height = neurons.v.shape[0]
+    neurons.stamps[:] = 0
+    sort_by_row(spikes, 0, steps, (neurons.table.shape[1], height, neurons.columns), inputs)
     for row in range(height):
-        levels = theta[row // block]
+        theta = thresholds.theta[row // layer.block]
+        v = neurons.v[row]
         for t in range(steps):
-            if exciting:
-                a, b = pour(v[row], row, t, begin, columns, lines, table, levels, patch, leak, stamps[row])
+            if thresholds.exciting:
+                a, b = integrate_excitatory(neurons, row, t, inputs, theta, patch)
                 if a < b:
-                    fire(
-                        v[row, a:b], levels[a:b], np.int32(leak * (t + 1)), row, a, maps, half, width,
-                        pool_kernel, stride, out_height, out_width, marks[t], best[t], place[t],
-                    )  # fmt: skip
+                    now = PooledCells(cells.spiked[t], cells.potentials[t], cells.indices[t])
+                    fire(v[a:b], theta[a:b], np.int32(neurons.leak * (t + 1)), row, a, neurons, pool, now)
                 continue
-            found = advance(
-                v[row], row, t, begin, columns, lines, times, counts.size > 0, table, patch.size, levels,
-                tiles, tile_of, stamps[row], opened, mode, leak, factor, restless_now,
-            )  # fmt: skip
-            for k in range(found):
-                a, b = tiles[opened[k]], tiles[opened[k] + 1]
-                fire(
-                    v[row, a:b], levels[a:b], ZERO, row, a, maps, half, width,
-                    pool_kernel, stride, out_height, out_width, marks[t], best[t], place[t],
-                )  # fmt: skip
+            reaching = integrate(neurons, row, t, inputs, counted, theta, tiles, thresholds.restless)
+            for k in range(reaching):
+                a, b = tiles.starts[neurons.opened[k]], tiles.starts[neurons.opened[k] + 1]
+                now = PooledCells(cells.spiked[t], cells.potentials[t], cells.indices[t])
+                fire(v[a:b], theta[a:b], ZERO, row, a, neurons, pool, now)
 
 
 @compiled(allocates=True)
-def run_layer(
-    done, offsets, sites, counts, steps, height, width, v, table, thresholds, block, theta, patch,
-    fine, fine_of, whole, whole_of, sparse, stamps, opened, mode, leak, factor, begin, columns, lines, times,
-    pool_kernel, stride, out_height, out_width, marks, best, place, out_offsets, out_sites, out_kept,
-):  # fmt: skip
+def run_layer(done, spikes, steps, thresholds, layer, out):
     """Samples through one layer and its pool, from number `done` on; -> samples done: all, or as many as there was room for.
 
     Args:
-        offsets: int64 (N*T + 1,) into sites (and counts, empty for spikes).
-        thresholds: int32 (N, maps, rows, columns) of blocks, or (1, ...) for all samples; theta, patch: room, see `adapt`.
-        fine, whole: tiles for samples of fewer and of more spikes than `sparse`.
-        marks, best, place: (T, ...), see `deposit`; marks are 0 before and after.
-        out_offsets: int64 (N*T + 1,), filled up to the sample that is returned; so are out_sites and out_kept.
+        done: samples done before.
+        spikes: `InputSpikes` of N samples, one after the other.
+        steps: of a sample.
+        thresholds: int32 (N, maps, rows, columns) of blocks, or (1, ...) for all samples.
+        layer: `LayerScratch`.
+        out: `OutputSpikes`, filled up to the sample that is returned.
     """
+    offsets, neurons, theta, cells = spikes.offsets, layer.neurons, layer.theta, layer.cells
     samples = (offsets.size - 1) // steps
     exciting, restless_now, adapted = False, False, False
-    while done < samples and out_offsets[done * steps] + place.size <= out_sites.size:
+    while done < samples and out.offsets[done * steps] + cells.indices.size <= out.sites.size:
         if not adapted or thresholds.shape[0] > 1:
-            adapt(thresholds[min(done, thresholds.shape[0] - 1)], block, table.shape[0] // 2, theta, patch)
+            half = neurons.table.shape[0] // 2
+            lay_out_blocks(thresholds[min(done, thresholds.shape[0] - 1)], layer.block, half, theta, layer.patch)
             flat = theta.reshape(-1)
-            exciting = thresholds.shape[2] * thresholds.shape[3] == 1 and excites(table, flat, mode, leak, factor)
-            restless_now = restless(flat, mode, leak, factor)
+            exciting = thresholds.shape[2] * thresholds.shape[3] == 1 and excites(flat, neurons)
+            restless_now = restless(flat, neurons)
             adapted = True
         inside = offsets[done * steps : (done + 1) * steps + 1]
         first, last = inside[0], inside[-1]
-        often = counts[first:last]
-        if not above_one(often):
-            often = often[:0]
-        poured = exciting and often.size == 0
-        tiles, tile_of = (fine, fine_of) if last - first < sparse else (whole, whole_of)
-        run_sample(
-            inside - first, sites[first:last], often, steps, height, width, v, table, theta, block, patch,
-            poured, tiles, tile_of, stamps, opened, mode, leak, factor, restless_now,
-            begin, columns, lines, times, pool_kernel, stride, out_height, out_width, marks, best, place,
-        )  # fmt: skip
+        counts = spikes.counts[first:last]
+        if not above_one(counts):
+            counts = counts[:0]
+        sample = InputSpikes(inside - first, spikes.sites[first:last], counts)
+        levels = Thresholds(theta, layer.patch, exciting and counts.size == 0, restless_now)
+        run_sample(sample, layer, levels, layer.fine if last - first < layer.sparse else layer.whole)
         for t in range(steps):
             at = done * steps + t
-            out_offsets[at + 1] = collect(marks[t], place[t], out_sites, out_kept, out_offsets[at])
+            out.offsets[at + 1] = collect(cells.spiked[t], cells.indices[t], out.sites, out.kept, out.offsets[at])
         done += 1
     return done
 
 
 @compiled(allocates=True)
-def run_dense(
-    offsets, sites, counts, v, table, theta, tiles, tile_of, stamps, opened, mode, leak, factor, begin, columns, lines, times,
-    state, spikes, potentials,
-):  # fmt: skip
+def run_dense(spikes, neurons, theta, tiles, inputs, state, out_spikes, potentials):
     """One sample through one layer, every potential written down.
 
     Args:
-        offsets: int64 (T + 2,): step 0 is the past, without input; so is the first row of begin.
+        spikes: `InputSpikes` of T + 1 steps: step 0 is the past, without input.
+        neurons: `Neurons`.
         theta: int32 (maps, H, W).
+        tiles: `Tiles`.
+        inputs: `SortedInput`.
         state: float32 (maps, H, W), V before and, changed in place, after.
-        spikes, potentials: float32 (T, maps, H, W), filled.
+        out_spikes: float32 (T, maps, H, W), filled.
+        potentials: float32 (T, maps, H, W), filled.
     """
-    steps, maps, height, width = spikes.shape
-    half, unit = table.shape[0] // 2, np.float32(4096.0)
-    never = np.full(v.shape[1], NEVER, np.int32)
-    sort_by_row(offsets, sites, counts, 1, steps + 1, height, width, table.shape[1], begin, columns, lines, times)
+    steps, maps, height, width = out_spikes.shape
+    half = neurons.table.shape[0] // 2
+    never = np.full(neurons.v.shape[1], NEVER, np.int32)
+    sort_by_row(spikes, 1, steps + 1, (neurons.table.shape[1], height, width), inputs)
     for row in range(height):
-        potential = v[row]
+        potential = neurons.v[row]
         potential[:] = 0
-        stamps[row] = 1  # every tile was seen in step 0, the past
+        neurons.stamps[row] = 1  # every tile was seen in step 0, the past
         for m in range(maps):
             for x in range(width):
-                potential[(x + half) * maps + m] = np.int32(state[m, row, x] * unit)
+                potential[(x + half) * maps + m] = np.int32(state[m, row, x] * SCALE32)
         for t in range(1, steps + 1):
-            advance(
-                potential, row, t, begin, columns, lines, times, True, table, maps * table.shape[0], never,
-                tiles, tile_of, stamps[row], opened,
-                mode, leak, factor, True,
-            )  # fmt: skip
+            integrate(neurons, row, t, inputs, True, never, tiles, True)
             for m in range(maps):
                 for x in range(width):
                     u = potential[(x + half) * maps + m]
                     fired = u >= theta[m, row, x]
-                    potentials[t - 1, m, row, x] = np.float32(u) / unit
-                    spikes[t - 1, m, row, x] = fired
+                    potentials[t - 1, m, row, x] = np.float32(u) / SCALE32
+                    out_spikes[t - 1, m, row, x] = fired
                     potential[(x + half) * maps + m] = 0 if fired else u
         for m in range(maps):
             for x in range(width):
-                state[m, row, x] = np.float32(potential[(x + half) * maps + m]) / unit
+                state[m, row, x] = np.float32(potential[(x + half) * maps + m]) / SCALE32
 
 
 @compiled()

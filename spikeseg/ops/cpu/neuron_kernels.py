@@ -11,8 +11,9 @@ step cannot fire, so it is left alone, and its leak is made up for when it is to
 it, plus 1; 0 before the first).
 
 Where input only excites (no negative weight, no multiplicative leak, no threshold of 0), one look at what a spike touches is
-enough (`pour`): potentials are held with the leak of all steps so far added, so that a leak moves the floor and the thresholds up
-instead of every potential down, and a neuron that reaches its threshold within a step stays above it until the step's end.
+enough (`integrate_excitatory`): potentials are held with the leak of all steps so far added, so that a leak moves the floor and
+the thresholds up instead of every potential down, and a neuron that reaches its threshold within a step stays above it until the
+step's end.
 """
 
 from __future__ import annotations
@@ -20,18 +21,14 @@ from __future__ import annotations
 import numpy as np
 
 from spikeseg.core.compiled import compiled
+from spikeseg.core.grid import SCALE32
+from spikeseg.core.neurons import LeakCode
 
 from .vectors import add_line
 
-NO_LEAK, SUBTRACTIVE, MULTIPLICATIVE = 0, 1, 2
 NEVER = np.int32(2**30)
 """A threshold out of reach: potentials stay below 2**24."""
-SCAN = 64
-"""Potentials looked at together, when some neuron of a tile has fired."""
-ADDRESS = np.int64(2**31 - 1)
-"""The address in a `key`."""
 ZERO, ONCE, LOWEST = np.int32(0), np.int32(1), np.int32(-(2**31))
-UNITS = np.float32(4096.0)
 
 
 @compiled()
@@ -43,23 +40,23 @@ def add(v, w):
 @compiled()
 def forget(v, mode, leak, factor, times):
     """What `times` steps without input leave of the potentials."""
-    if mode == SUBTRACTIVE:
+    if mode == LeakCode.SUBTRACTIVE:
         lost = np.int32(min(np.int64(leak) * times, np.int64(NEVER)))
         for i in range(v.size):
             v[i] = max(np.int32(v[i] - lost), ZERO)
-    elif mode == MULTIPLICATIVE:
+    elif mode == LeakCode.MULTIPLICATIVE:
         for _ in range(times):
             for i in range(v.size):
                 v[i] = np.int32(np.rint(np.float64(v[i]) * factor))
 
 
 @compiled()
-def settle(v, theta, mode, leak):
+def leak_and_test(v, theta, mode, leak):
     """End a step: leak and floor of the subtractive mode; -> how far the highest potential lies above its threshold.
 
     numba widens sums of int32; the casts keep them, so that they run at full width."""
     above = LOWEST
-    if mode == SUBTRACTIVE:
+    if mode == LeakCode.SUBTRACTIVE:
         for i in range(v.size):
             u = max(np.int32(v[i] - leak), ZERO)
             v[i] = u
@@ -76,25 +73,28 @@ def open_tile(v, stamps, tile, t, mode, leak, factor):
     before = stamps[tile]
     if before == 0:
         v[:] = 0
-    elif mode == SUBTRACTIVE:
+    elif mode == LeakCode.SUBTRACTIVE:
         if before < t:
             forget(v, mode, leak, factor, t - before)
-    elif mode == MULTIPLICATIVE:
+    elif mode == LeakCode.MULTIPLICATIVE:
         forget(v, mode, leak, factor, t + 1 - before)
     stamps[tile] = t + 1
 
 
 @compiled()
-def sort_by_row(offsets, sites, counts, first_step, last_step, height, width, channels, begin, columns, lines, times):
+def sort_by_row(spikes, first_step, last_step, shape, inputs):
     """Sort the input of some steps by step and row.
 
     Args:
-        offsets: int64 (T + 1,) into sites, int32 flat addresses, and counts: how often each, or empty: once.
-        begin: int64 (T, H + 1), filled for these steps: the input of row y at step t is at begin[t, y] to begin[t, y + 1] - 1
-            of columns, lines and times (int32; times is left alone without counts).
-        lines: of a table of (K, channels) lines, the number of the one that an input adds to row -K//2, if there were such a
-            row; at each row further down it is `channels` more.
+        spikes: `InputSpikes`.
+        first_step: the first of the steps.
+        last_step: one beyond the last.
+        shape: (C, H, W) of the input.
+        inputs: `SortedInput`, filled for these steps.
     """
+    channels, height, width = shape
+    offsets, sites, counts = spikes.offsets, spikes.sites, spikes.counts
+    begin, columns, lines, times = inputs.begin, inputs.columns, inputs.lines, inputs.times
     for t in range(first_step, last_step):
         starts = begin[t]
         starts[:] = 0
@@ -134,7 +134,7 @@ def reaches(v, theta, level):
 
 
 @compiled()
-def add_and_look(v, w, theta, floor):
+def add_and_test(v, w, theta, floor):
     """Add what one spike brings to potentials on a floor; -> how far the highest lies above its threshold."""
     above = LOWEST
     for i in range(v.size):
@@ -164,8 +164,8 @@ def add_capped(v, w):
 
 
 @compiled()
-def add_capped_and_look(v, w, below, floor):
-    """`add_and_look` in uint16; below, and what it returns: see `lift_capped`."""
+def add_and_test_capped(v, w, below, floor):
+    """`add_and_test` in uint16; below, and what it returns: see `lift_capped`."""
     above = np.uint16(0)
     for i in range(v.size):
         u = max(v[i], floor)
@@ -187,19 +187,24 @@ def lift_capped(v, below, floor):
 
 
 @compiled(inlined=True)
-def pour(v, row, t, begin, columns, lines, table, theta, patch, leak, touched):
+def integrate_excitatory(neurons, row, t, inputs, theta, patch):
     """Run one row's neurons through step t, where input only excites; -> between which numbers of the row neurons may be at
-    their thresholds, the first and one beyond the last; (0, 0) where none is.
+    their thresholds, the first and one beyond the last; (0, 0) where none is. Potentials are then leak * (t + 1) higher.
 
     Few spikes are looked at as they come in, many once at the end of the step.
 
     Args:
-        v: int32 (columns * maps,), potentials of the row, plus leak * (t + 1).
-        theta: int32 (columns * maps,), thresholds of the row; patch: int32 (K * maps,), of what one spike touches.
-        touched: int32 (1,), 0 before the row's first input in the sample, else 1 + a step whose floor the row lies on.
+        neurons: `Neurons`.
+        row: the row.
+        t: the step.
+        inputs: `SortedInput`.
+        theta: int32 (L,), thresholds of the row.
+        patch: int32 (K * maps,), thresholds of what one spike touches.
     """
+    v, table, touched, leak, maps = neurons.v[row], neurons.table, neurons.stamps[row], neurons.leak, neurons.maps
+    begin, columns, lines = inputs.begin, inputs.columns, inputs.lines
     height, kernel, wide, span = begin.shape[1] - 1, table.shape[0], table.shape[2], patch.size
-    half, maps = kernel // 2, span // kernel
+    half = kernel // 2
     low, high, here = max(0, row - half), min(height, row + half + 1), (row + half) * table.shape[1]
     if begin[t, low] == begin[t, high]:
         return 0, 0
@@ -220,7 +225,7 @@ def pour(v, row, t, begin, columns, lines, table, theta, patch, leak, touched):
     all_lines = table.reshape(-1, wide)
     for k in range(begin[t, low], begin[t, high]):
         start = columns[k] * maps
-        if add_and_look(v[start : start + span], all_lines[here + lines[k], :span], patch, floor) >= level:
+        if add_and_test(v[start : start + span], all_lines[here + lines[k], :span], patch, floor) >= level:
             first, last = min(first, start), max(last, start + span)
     if first < beside:
         v[first:beside] = level
@@ -231,48 +236,50 @@ def pour(v, row, t, begin, columns, lines, table, theta, patch, leak, touched):
 
 
 @compiled(inlined=True)
-def advance(
-    v, row, t, begin, columns, lines, times, counted, table, span, theta,
-    tiles, tile_of, stamps, opened, mode, leak, factor, restless,
-):  # fmt: skip
+def integrate(neurons, row, t, inputs, counted, theta, tiles, restless):
     """Run one row's neurons through step t; -> how many tiles have a neuron at its threshold (``opened`` names them).
 
     Args:
-        v: int32 (columns * maps, and room for the last line of the table), potentials of the row.
-        begin, columns, lines, times: the sorted input; times counts only if `counted`.
-        table: int32 (K, C, at least K * maps, beyond which it is 0: whole vectors, see `add_line`), weights as one spike adds
-            them; span: K * maps.
-        theta: int32, thresholds of the row.
-        tiles: int32 (tiles + 1,), first number of each tile. tile_of: int32 (columns,). stamps, opened: int32 (tiles,).
+        neurons: `Neurons`.
+        row: the row.
+        t: the step.
+        inputs: `SortedInput`.
+        counted: whether its times count; else each input comes once.
+        theta: int32 (L,), thresholds of the row.
+        tiles: `Tiles`.
         restless: neurons without input may fire too.
     """
+    v, table, stamps, opened = neurons.v[row], neurons.table, neurons.stamps[row], neurons.opened
+    mode, leak, factor, maps = neurons.mode, neurons.leak, neurons.factor, neurons.maps
+    begin, columns, lines, times = inputs.begin, inputs.columns, inputs.lines, inputs.times
+    starts, tile_of = tiles.starts, tiles.of_column
     height, kernel, wide = begin.shape[1] - 1, table.shape[0], table.shape[2]
-    half, maps = kernel // 2, span // kernel
+    half = kernel // 2
     n_open = 0
     low, high, here = max(0, row - half), min(height, row + half + 1), (row + half) * table.shape[1]
     if begin[t, low] == begin[t, high] and not restless:
         return 0
-    in_one_piece = tiles.size == 2
+    in_one_piece = starts.size == 2
     if in_one_piece or restless:
-        for tile in range(tiles.size - 1):
-            open_tile(v[tiles[tile] : tiles[tile + 1]], stamps, tile, t, mode, leak, factor)
+        for tile in range(starts.size - 1):
+            open_tile(v[starts[tile] : starts[tile + 1]], stamps, tile, t, mode, leak, factor)
             opened[n_open] = tile
             n_open += 1
     for k in range(begin[t, low], begin[t, high]):
         if not in_one_piece:
             for tile in range(tile_of[columns[k]], tile_of[columns[k] + kernel - 1] + 1):
                 if stamps[tile] != t + 1:
-                    open_tile(v[tiles[tile] : tiles[tile + 1]], stamps, tile, t, mode, leak, factor)
+                    open_tile(v[starts[tile] : starts[tile + 1]], stamps, tile, t, mode, leak, factor)
                     opened[n_open] = tile
                     n_open += 1
         add_line(v, columns[k] * maps, table, here + lines[k], wide, times[k] if counted else ONCE)
-    found = 0
+    reaching = 0
     for k in range(n_open):
-        a, b = tiles[opened[k]], tiles[opened[k] + 1]
-        if settle(v[a:b], theta[a:b], mode, leak) >= 0:
-            opened[found] = opened[k]
-            found += 1
-    return found
+        a, b = starts[opened[k]], starts[opened[k] + 1]
+        if leak_and_test(v[a:b], theta[a:b], mode, leak) >= 0:
+            opened[reaching] = opened[k]
+            reaching += 1
+    return reaching
 
 
 @compiled()
@@ -282,25 +289,26 @@ def tabulate(weight, table, m):
     for c in range(channels):
         for ky in range(kernel):
             for kx in range(kernel):
-                units = np.int32(np.rint(weight[m, c, ky, kx] * UNITS))
+                units = np.int32(np.rint(weight[m, c, ky, kx] * SCALE32))
                 table[kernel - 1 - ky, c, (kernel - 1 - kx) * maps + m] = units
 
 
 @compiled()
-def spread(threshold, theta, patch, maps, half, width):
+def lay_out(threshold, theta, patch, maps, half, width):
     """Thresholds of the maps, rounded: along one row, out of reach beside the frame, and for what one spike touches."""
     theta[:] = NEVER
     for i in range(patch.size):
-        patch[i] = np.int32(np.rint(threshold[i % maps] * UNITS))
+        patch[i] = np.int32(np.rint(threshold[i % maps] * SCALE32))
     for column in range(half, half + width):
         for m in range(maps):
-            theta[column * maps + m] = np.int32(np.rint(threshold[m] * UNITS))
+            theta[column * maps + m] = np.int32(np.rint(threshold[m] * SCALE32))
 
 
 @compiled()
-def restless(theta, mode, leak, factor):
+def restless(theta, neurons):
     """Whether a neuron without input may fire, so that no tile may be left alone."""
-    if (mode == SUBTRACTIVE and leak < 0) or (mode == MULTIPLICATIVE and not 0.0 <= factor <= 1.0):
+    mode, leak, factor = neurons.mode, neurons.leak, neurons.factor
+    if (mode == LeakCode.SUBTRACTIVE and leak < 0) or (mode == LeakCode.MULTIPLICATIVE and not 0.0 <= factor <= 1.0):
         return True
     for i in range(theta.size):
         if theta[i] <= 0:
@@ -309,76 +317,12 @@ def restless(theta, mode, leak, factor):
 
 
 @compiled()
-def excites(table, theta, mode, leak, factor):
+def excites(theta, neurons):
     """Whether input only excites, see the module's text."""
-    if mode == MULTIPLICATIVE or restless(theta, mode, leak, factor):
+    if neurons.mode == LeakCode.MULTIPLICATIVE or restless(theta, neurons):
         return False
-    weights = table.reshape(-1)
+    weights = neurons.table.reshape(-1)
     lowest = ZERO
     for i in range(weights.size):
         lowest = min(lowest, weights[i])
     return lowest >= 0
-
-
-@compiled()
-def key(potential, address):
-    """Sorts candidates: highest potential first, then lowest flat address (m*H + y)*W + x."""
-    return (np.int64(2**31) - potential) << 31 | address
-
-
-@compiled()
-def sink(heap, at, size):
-    """Let the number at `at` sink to its place in a heap (lowest first) of `size` numbers."""
-    moved = heap[at]
-    child = 2 * at + 1
-    while child < size:
-        if child + 1 < size and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= moved:
-            break
-        heap[at] = heap[child]
-        at, child = child, 2 * child + 1
-    heap[at] = moved
-
-
-@compiled()
-def greedy(keys, n_keys, won, inhibited, winners, n_winners, t, limit, by_map, by_place, radius, below=63):
-    """Winners of one step among candidates, strongest first; -> winners so far.
-
-    Args:
-        keys: int64 (maps, neurons of a map), candidates of each map, see `key`; n_keys: int64 (maps,), how many; both used up.
-        won: bool (maps,); inhibited: bool (H, W); both changed.
-        winners: int32 rows (step, map, row, column).
-        below: bits of a key below its step, where it has one; else all.
-    """
-    height, width = inhibited.shape
-    for m in range(won.size):  # a heap each: few candidates are ever taken out
-        if by_map and won[m]:
-            n_keys[m] = 0
-        for at in range(n_keys[m] // 2 - 1, -1, -1):
-            sink(keys[m], at, n_keys[m])
-    while n_winners < limit:
-        best = -1
-        for m in range(won.size):
-            while n_keys[m]:
-                address = keys[m, 0] & ADDRESS
-                if not inhibited[address // width % height, address % width]:
-                    break
-                n_keys[m] -= 1
-                keys[m, 0] = keys[m, n_keys[m]]
-                sink(keys[m], 0, n_keys[m])
-            if n_keys[m] and (best < 0 or keys[m, 0] < keys[best, 0]):
-                best = m
-        if best < 0:
-            break
-        address = keys[best, 0] & ADDRESS
-        y, x = address // width % height, address % width
-        step = t + (keys[best, 0] >> below)
-        winners[n_winners, 0], winners[n_winners, 1], winners[n_winners, 2], winners[n_winners, 3] = step, best, y, x
-        n_winners += 1
-        won[best] = True
-        if by_place:
-            inhibited[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1] = True
-        if by_map:
-            n_keys[best] = 0
-    return n_winners

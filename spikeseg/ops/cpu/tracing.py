@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from spikeseg.core.compiled import compiled
+from spikeseg.core.grid import SCALE, SCALE32
 from spikeseg.core.sparse import SparseFrames, SparseMap, SpikeLists
 from spikeseg.ops.types import Layer, PooledSpikes
 
-from . import inference_kernels as cpu_inference
-from . import neuron_kernels as cpu_kernels
+from . import inference_kernels
 from .memory import as_array
 from .vectors import DOUBLES, TAPS, add_scaled, dot
 
@@ -21,140 +22,204 @@ FEW = 4
 """A layer of this many times fewer maps than the one below is descended by `descend_few`."""
 
 
+class Activity(NamedTuple):
+    """What is traced down, by step.
+
+    Attributes:
+        offsets: int64 (T + 1,) into the others.
+        neurons: int32, flat addresses (m*H + y)*W + x.
+        values: float64, how strongly each is traced.
+    """
+
+    offsets: np.ndarray
+    neurons: np.ndarray
+    values: np.ndarray
+
+
+class Gates(NamedTuple):
+    """The spikes that activity can reach: offsets int64 (T + 1,) into sites, int32 flat addresses (c*H + y)*W + x."""
+
+    offsets: np.ndarray
+    sites: np.ndarray
+
+
+class Table(NamedTuple):
+    """Weights of a convolution, and room for activity: a line of weights fits in from any column on.
+
+    Attributes:
+        weights, room: float64, see `descend` and `descend_few`.
+        kernel, channels, height, width: K, C_in, H, W.
+    """
+
+    weights: np.ndarray
+    room: np.ndarray
+    kernel: int
+    channels: int
+    height: int
+    width: int
+
+
 @compiled()
-def descend(offsets, neurons, values, table, channels, height, width, traced, gate_offsets, gate_sites, decay, out):
+def fade(room, decay):
+    """What a step passes on to the one before."""
+    if decay != 1.0:
+        for i in range(room.size):
+            room[i] *= decay
+
+
+@compiled()
+def descend(activity, gates, table, decay, out):
     """Through one convolution, from the last step to the first: what arrives at each spike of the layer below.
 
     Args:
-        offsets: int64 (T + 1,) into neurons, flat addresses (m*H + y)*W + x, and values, float64.
-        table: float64 (C_out, K, at least K * C_in, beyond which it is 0), weights as one traced neuron spreads them.
-        channels: C_in. traced: float64 (H, at least (W + K - 1) * C_in), scratch: a line of the table fits in from any column on.
-        gate_offsets, gate_sites: the spikes below.
+        activity: `Activity`.
+        gates: `Gates`.
+        table: `Table`; weights (C_out, K, at least K * C_in, beyond which it is 0), as one traced neuron spreads them; room
+            (H, at least (W + K - 1) * C_in).
         decay: what a step passes on to the one before.
-        out: float64, one entry per spike below, filled.
+        out: float64, one entry per gate, filled.
     """
-    kernel, wide = table.shape[1], table.shape[2]
+    weights, channels, height, width = table.weights, table.channels, table.height, table.width
+    kernel, wide = table.kernel, weights.shape[2]
     half, size = kernel // 2, height * width
-    traced[:] = 0.0
-    flat = traced.reshape(-1)
-    for t in range(offsets.size - 2, -1, -1):
-        if decay != 1.0:
-            for i in range(flat.size):
-                flat[i] *= decay
-        for k in range(offsets[t], offsets[t + 1]):
-            if values[k] == 0.0:
+    arriving = table.room
+    arriving[:] = 0.0
+    flat = arriving.reshape(-1)
+    for t in range(activity.offsets.size - 2, -1, -1):
+        fade(flat, decay)
+        for k in range(activity.offsets[t], activity.offsets[t + 1]):
+            value, neuron = activity.values[k], activity.neurons[k]
+            if value == 0.0:
                 continue
-            m = neurons[k] // size
-            y = neurons[k] // width % height
-            start = neurons[k] % width * channels
+            m = neuron // size
+            y = neuron // width % height
+            start = neuron % width * channels
             for j in range(max(0, half - y), min(kernel, height + half - y)):
-                add_scaled(flat, (y - half + j) * traced.shape[1] + start, table, m * kernel + j, wide, values[k])
+                add_scaled(flat, (y - half + j) * arriving.shape[1] + start, weights, m * kernel + j, wide, value)
         start, end, c, y = 0, 0, 0, 0  # the row of the gate in hand: neighbours mostly share it
-        for k in range(gate_offsets[t], gate_offsets[t + 1]):
-            if gate_sites[k] < start or gate_sites[k] >= end:
-                c, y = gate_sites[k] // size, gate_sites[k] // width % height
+        for k in range(gates.offsets[t], gates.offsets[t + 1]):
+            site = gates.sites[k]
+            if site < start or site >= end:
+                c, y = site // size, site // width % height
                 start = (c * height + y) * width
                 end = start + width
-            out[k] = traced[y, (gate_sites[k] - start + half) * channels + c]
+            out[k] = arriving[y, (site - start + half) * channels + c]
 
 
 @compiled()
-def descend_few(offsets, neurons, values, weight, kernel, height, width, above, gate_offsets, gate_sites, decay, out):
+def descend_few(activity, gates, table, decay, out):
     """`descend` where few maps lead to many: what arrives is fetched where it is asked for, not laid out everywhere.
 
     Args:
-        weight: float64 (C_in, C_out, K, at least K, beyond which it is 0), of maps below and above, mirrored in both axes.
-        kernel: K. above: float64 (C_out, H + K - 1, at least W + K - 1), scratch: a line of weights fits in from any column on.
+        activity: see `descend`.
+        gates: see `descend`.
+        decay: see `descend`.
+        out: see `descend`.
+        table: `Table`; weights (C_in, C_out, K, at least K, beyond which it is 0), of maps below and above, mirrored in both
+            axes; room (C_out, H + K - 1, at least W + K - 1).
     """
-    wide, before = weight.shape[3], kernel - 1 - kernel // 2
+    weights, kernel, height, width = table.weights, table.kernel, table.height, table.width
+    wide, before = weights.shape[3], kernel - 1 - kernel // 2
+    above = table.room
     size, stride = height * width, above.shape[2]
     above[:] = 0.0
     flat, rows = above.reshape(-1), above.shape[1]
-    for t in range(offsets.size - 2, -1, -1):
-        if decay != 1.0:
-            for i in range(flat.size):
-                flat[i] *= decay
-        for k in range(offsets[t], offsets[t + 1]):
-            above[neurons[k] // size, neurons[k] // width % height + before, neurons[k] % width + before] += values[k]
-        for k in range(gate_offsets[t], gate_offsets[t + 1]):
-            y, x = gate_sites[k] // width % height, gate_sites[k] % width
-            line, arrived = gate_sites[k] // size * above.shape[0] * kernel, 0.0
+    for t in range(activity.offsets.size - 2, -1, -1):
+        fade(flat, decay)
+        for k in range(activity.offsets[t], activity.offsets[t + 1]):
+            neuron = activity.neurons[k]
+            above[neuron // size, neuron // width % height + before, neuron % width + before] += activity.values[k]
+        for k in range(gates.offsets[t], gates.offsets[t + 1]):
+            site = gates.sites[k]
+            y, x = site // width % height, site % width
+            line, arrived = site // size * above.shape[0] * kernel, 0.0
             for m in range(above.shape[0]):
                 for j in range(kernel):
                     for i in range(0, wide, TAPS):
-                        arrived += dot(weight, (line + m * kernel + j) * wide + i, flat, (m * rows + y + j) * stride + x + i)
+                        arrived += dot(weights, (line + m * kernel + j) * wide + i, flat, (m * rows + y + j) * stride + x + i)
             out[k] = arrived
 
 
 @compiled()
-def reached(offsets, sites, kept, latest, found, out_offsets, out_sites, out_kept):
+def reached(offsets, sites, kept, latest, fired, out_offsets, out_sites, out_kept):
     """Every site that has spiked up to each step, with the pooling index of its last spike; fills out only if it has room.
 
     Args:
-        latest: int32 (sites of the layer,), -1 everywhere; scratch. found: int32 of the same size, scratch.
+        offsets: int64 (T + 1,) into sites and kept.
+        sites: int32, the spikes.
+        kept: int32, pooling index of each; empty: none.
+        latest: int32 (sites of the layer,), -1 everywhere; scratch.
+        fired: int32 of the same size, scratch.
+        out_offsets: int64 (T + 1,), filled.
+        out_sites: int32, filled if it has room.
+        out_kept: int32, filled as well.
     """
     count, n = 0, 0
     for t in range(offsets.size - 1):
         for k in range(offsets[t], offsets[t + 1]):
             if latest[sites[k]] < 0:
-                found[n] = sites[k]
+                fired[n] = sites[k]
                 n += 1
             latest[sites[k]] = kept[k] if kept.size else 0
         for k in range(n):
             if out_sites.size:
-                out_sites[count] = found[k]
-                out_kept[count] = latest[found[k]]
+                out_sites[count] = fired[k]
+                out_kept[count] = latest[fired[k]]
             count += 1
         out_offsets[t + 1] = count
     return count
 
 
 @compiled()
-def light_up(offsets, pixels, values, sums, marks, out_index, out_value):
-    """Sum what arrived at each pixel in each step, and list what is lit; -> how many.
+def sum_pixels(offsets, pixels, values, sums, touched, out_index, out_value):
+    """Sum what arrived at each pixel in each step, and list the pixels whose sum is above 0; -> how many.
 
     Args:
-        offsets: int64 (T + 1,) into pixels, int32 flat addresses of a frame or of several channels of it, and values, float64.
-        sums: float64 (H * W,) of 0; marks: uint64, a bit per pixel, of 0; both left so.
-        out_index: int64, flat indices (t*H + y)*W + x, rising; out_value: float32. Room for every entry.
+        offsets: int64 (T + 1,) into pixels and values.
+        pixels: int32, flat addresses of a frame or of several channels of it.
+        values: float64, what arrived at each.
+        sums: float64 (H * W,) of 0, left so.
+        touched: uint64, a bit per pixel, of 0, left so.
+        out_index: int64, flat indices (t*H + y)*W + x, rising. Room for every entry.
+        out_value: float32.
     """
-    found, size = 0, sums.size
+    entries, size = 0, sums.size
     for t in range(offsets.size - 1):
         for k in range(offsets[t], offsets[t + 1]):
             if values[k] > 0.0:
                 pixel = pixels[k] % size
                 sums[pixel] += values[k]
-                marks[pixel >> 6] |= np.uint64(1) << np.uint64(pixel & 63)
-        for word in range(marks.size):
-            if marks[word] == 0:
+                touched[pixel >> 6] |= np.uint64(1) << np.uint64(pixel & 63)
+        for word in range(touched.size):
+            if touched[word] == 0:
                 continue
-            marks[word] = 0
+            touched[word] = 0
             for pixel in range(word << 6, min(size, (word + 1) << 6)):
                 value = np.float32(sums[pixel])
                 sums[pixel] = 0.0
                 if value > 0:
-                    out_index[found] = t * size + pixel
-                    out_value[found] = value
-                    found += 1
-    return found
+                    out_index[entries] = t * size + pixel
+                    out_value[entries] = value
+                    entries += 1
+    return entries
 
 
 def trace(
     frames: np.ndarray | SparseFrames,
     layers: Sequence[Layer],
-    found: Sequence[PooledSpikes],
+    spikes: Sequence[PooledSpikes],
     *,
     delay_connections: bool,
     decay: float,
 ) -> list[SparseMap]:
-    """See `reference_trace.trace`: equal bit for bit where decay is 0 or 1, to float32 rounding between."""
-    gates = [PooledSpikes(cpu_inference.listed(frames).lists, None), *found[:-1]]
-    steps_down = [_Descent(layer, gate.lists) for layer, gate in zip(layers, gates, strict=True)]
+    """See `reference.trace`: equal bit for bit where decay is 0 or 1, to float32 rounding between."""
+    gates = [PooledSpikes(inference_kernels.listed(frames).lists, None), *spikes[:-1]]
+    descents = [_Descent(layer, gate.lists) for layer, gate in zip(layers, gates, strict=True)]
     samples, steps, _, height, width = frames.shape
-    sums, marks = np.zeros(height * width), np.zeros(height * width // 64 + 1, np.uint64)
-    lit = []
+    sums, touched = np.zeros(height * width), np.zeros(height * width // 64 + 1, np.uint64)
+    saliency = []
     for n in range(samples):
-        last = found[-1].lists.part(n, n + 1)
+        last = spikes[-1].lists.part(n, n + 1)
         offsets, neurons, values = last.offsets, last.sites, np.ones(len(last.sites))
         for i in range(len(layers) - 1, -1, -1):
             lists, kept = gates[i].part(n, n + 1)
@@ -163,15 +228,15 @@ def trace(
             shape = lists.shape
             arrived = np.zeros(len(lists.sites))
             left = decay if delay_connections else 0.0
-            steps_down[i].run(offsets, neurons, values, lists, left, arrived)
+            descents[i].run(Activity(offsets, neurons, values), lists, left, arrived)
             offsets, neurons, values = lists.offsets, lists.sites, arrived
             if i and kept is not None:
                 below = gates[i - 1].lists.shape
                 neurons = lists.sites // (shape[2] * shape[3]) * (below[2] * below[3]) + kept
         index, value = np.empty(len(neurons), np.int64), np.empty(len(neurons), np.float32)
-        count = light_up(offsets, neurons, values, sums, marks, index, value)
-        lit.append(SparseMap((steps, height, width), index[:count].copy(), value[:count].copy()))
-    return lit
+        count = sum_pixels(offsets, neurons, values, sums, touched, index, value)
+        saliency.append(SparseMap((steps, height, width), index[:count].copy(), value[:count].copy()))
+    return saliency
 
 
 class _Descent:
@@ -180,23 +245,20 @@ class _Descent:
     def __init__(self, layer: Layer, gates: SpikeLists) -> None:
         maps, channels, kernel = layer.weight.shape[:3]
         _, _, height, width = gates.shape
-        self._few = maps * FEW <= channels
-        if self._few:
-            weight = _padded(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
-            self._scratch = np.zeros((maps, height + kernel - 1, width + kernel - 1 + weight.shape[-1]))
-            self._given = weight, kernel, height, width
+        if maps * FEW <= channels:
+            self._kernel = descend_few
+            weights = _padded(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
+            room = np.zeros((maps, height + kernel - 1, width + kernel - 1 + weights.shape[-1]))
         else:
+            self._kernel = descend
             lines = _excitatory(layer.weight).transpose(0, 2, 3, 1).reshape(maps, kernel, kernel * channels)
-            weight = _padded(lines, DOUBLES)
-            self._scratch = np.zeros((height, (width + kernel - 1) * channels + weight.shape[-1]))
-            self._given = weight, channels, height, width
+            weights = _padded(lines, DOUBLES)
+            room = np.zeros((height, (width + kernel - 1) * channels + weights.shape[-1]))
+        self._table = Table(weights, room, kernel, channels, height, width)
 
-    def run(
-        self, offsets: np.ndarray, neurons: np.ndarray, values: np.ndarray, gates: SpikeLists, decay: float, out: np.ndarray
-    ) -> None:
+    def run(self, activity: Activity, gates: SpikeLists, decay: float, out: np.ndarray) -> None:
         """See `descend`."""
-        way = descend_few if self._few else descend
-        way(offsets, neurons, values, *self._given, self._scratch, gates.offsets, gates.sites, decay, out)
+        self._kernel(activity, Gates(gates.offsets, gates.sites), self._table, decay, out)
 
 
 def _padded(lines: np.ndarray, lanes: int) -> np.ndarray:
@@ -207,7 +269,7 @@ def _padded(lines: np.ndarray, lanes: int) -> np.ndarray:
 
 def _excitatory(weight: Tensor) -> np.ndarray:
     """float64 (C_out, C_in, K, K), rounded as the network rounds; 0 for what inhibits."""
-    return np.maximum(np.rint(as_array(weight) * cpu_kernels.UNITS), 0.0).astype(np.float64) / 4096.0
+    return np.maximum(np.rint(as_array(weight) * SCALE32), 0.0).astype(np.float64) / SCALE
 
 
 _NONE = np.empty(0, np.int32)

@@ -14,22 +14,20 @@ import numpy as np
 from spikeseg.core.compiled import compiled
 from spikeseg.ops.types import PlasticityForm
 
+from .arguments import InputSpikes, Thresholds
+from .competition_kernels import candidates, greedy
 from .neuron_kernels import (
     NEVER,
-    SCAN,
     ZERO,
+    add_and_test_capped,
     add_capped,
-    add_capped_and_look,
-    advance,
     excites,
-    greedy,
-    key,
+    integrate,
+    integrate_excitatory,
+    lay_out,
     lift_capped,
-    pour,
-    reaches,
     restless,
     sort_by_row,
-    spread,
     tabulate,
 )
 
@@ -45,61 +43,24 @@ AGAIN = 16
 """Samples that are run in int32 after one that did not fit."""
 UNTOUCHED = -2
 """Where a row lies before its first input, see `run_row`."""
-WINNERS, DEAD = range(2)
-"""What `train` tells of the last sample: its winners, and whether a map was dead after it."""
-MULTIPLICATIVE_RULE, CUSTOM_RULE = int(PlasticityForm.MULTIPLICATIVE), int(PlasticityForm.CUSTOM)
+LEFT, EXCITING, FITTING, WAIT, CALM, WINNERS, DEAD = range(7)
+"""What `train` knows between samples: of the batch in hand, samples still to come, whether its input only excites, and whether
+uint16 may do; samples until that is tried again; whether the sample before ended with places left for winners; how many winners
+it had, and whether a map was dead after it."""
 
 
 @compiled()
-def candidates(v, theta, level, row, first, maps, half, keys, n_keys, later, cap, won, inhibited, by_map, spent, competing):
-    """Reset what has fired in a part of a row, and list those that may win; -> whether they are known and there is room.
-
-    Args:
-        v, theta: the part, from number `first` of the row on; potentials and thresholds are `level` apart.
-        keys: int64 (maps, neurons of a map); n_keys: int64 (maps,), candidates so far, counted on.
-        later: added to each key. cap: of v, from which on a potential is not known.
-        spent: bool (H, W, maps), neurons past their first spike; empty without `competing`.
-        competing: float32 (maps, H, W), thresholds of the competition in potential; empty without.
-    """
-    height, width = inhibited.shape
-    for start in range(0, v.size, SCAN):
-        if not reaches(v[start : start + SCAN], theta[start : start + SCAN], level):
-            continue
-        for i in range(start, min(start + SCAN, v.size)):
-            potential = np.int32(v[i] - level)
-            if potential < theta[i]:
-                continue
-            if v[i] >= cap:
-                return False
-            v[i] = level
-            column = (first + i) // maps - half
-            m = (first + i) % maps
-            if column < 0 or column >= width or (by_map and won[m]) or inhibited[row, column]:
-                continue
-            if competing.size:
-                if spent[row, column, m]:
-                    continue
-                spent[row, column, m] = True
-                if np.float32(potential) / np.float32(4096.0) < competing[m, row, column]:
-                    continue
-            if n_keys[m] == keys.shape[1]:
-                return False
-            keys[m, n_keys[m]] = key(potential, (m * height + row) * width + column) + later
-            n_keys[m] += 1
-    return True
-
-
-@compiled()
-def apply_stdp(weight, m, row, column, t, first_input, rates, bounds, form):
+def apply_stdp(weight, winner, first_input, stdp):
     """STDP of one winner, in place: w + rate * (w * (1 - w)), or w + rate, clamped; float32 throughout.
 
     Args:
         weight: float32 (C_out, C_in, K, K).
+        winner: (step, map, row, column).
         first_input: int32 (C_in, H, W), step of each input's first spike, large where silent.
-        rates: float32 (2,), of synapses that came late or never, and of those in time.
-        bounds: float32 (2,).
-        form: `PlasticityForm` but CUSTOM.
+        stdp: `Stdp`, not of the form CUSTOM.
     """
+    t, m, row, column = winner[0], winner[1], winner[2], winner[3]
+    multiplicative, late, early = stdp.form == PlasticityForm.MULTIPLICATIVE, stdp.late, stdp.early
     channels, kernel = weight.shape[1], weight.shape[2]
     height, width = first_input.shape[1], first_input.shape[2]
     half = kernel // 2
@@ -109,12 +70,12 @@ def apply_stdp(weight, m, row, column, t, first_input, rates, bounds, form):
             y = row + ky - half
             for kx in range(kernel):
                 x = column + kx - half
-                rate = rates[0]
+                rate = late
                 if 0 <= y < height and 0 <= x < width and first_input[c, y, x] <= t:
-                    rate = rates[1]
+                    rate = early
                 w = weight[m, c, ky, kx]
-                w = w + rate * (w * (one - w)) if form == MULTIPLICATIVE_RULE else w + rate
-                weight[m, c, ky, kx] = min(max(w, bounds[0]), bounds[1])
+                w = w + rate * (w * (one - w)) if multiplicative else w + rate
+                weight[m, c, ky, kx] = min(max(w, stdp.low), stdp.high)
 
 
 @compiled()
@@ -141,61 +102,62 @@ def adapt_competition(competing, winners, n_winners, numbers):
     for i in range(flat.size):
         flat[i] = min(max(flat[i] + lost, low), high)
     for k in range(n_winners):
-        place = (winners[k, 1] * height + winners[k, 2]) * width + winners[k, 3]
-        flat[place] = min(max(kept[k] + gained, low), high)
+        address = (winners[k, 1] * height + winners[k, 2]) * width + winners[k, 3]
+        flat[address] = min(max(kept[k] + gained, low), high)
 
 
 @compiled()
-def compete(
-    offsets, sites, steps, v, table, theta, patch, exciting, tiles, tile_of, stamps, opened, mode, leak, factor, restless_now,
-    begin, columns, lines, first_input, keys, n_keys, won, inhibited, spent, competing,
-    winners, limit, by_map, by_place, radius,
-):  # fmt: skip
+def begin_contest(spikes, contest, first_input):
+    """Nobody has won, no input has spiked."""
+    contest.won[:] = False
+    contest.inhibited[:] = False
+    contest.spent[:] = False
+    first_input[:] = spikes.offsets.size - 1
+
+
+@compiled()
+def note_first(spikes, t, first_input):
+    """Note which inputs spike for the first time in step t."""
+    steps_of_first = first_input.reshape(-1)
+    for k in range(spikes.offsets[t], spikes.offsets[t + 1]):
+        site = spikes.sites[k]
+        steps_of_first[site] = min(steps_of_first[site], np.int32(t))
+
+
+@compiled()
+def compete(spikes, neurons, thresholds, tiles, inputs, first_input, contest):
     """Run a layer on one sample until every winner is known; -> how many there are.
 
     Args:
-        offsets: int64 (T + 1,) into sites.
-        exciting, restless_now: see `excites` and `restless`.
+        spikes: `InputSpikes`, without counts.
+        neurons: `Neurons`.
+        thresholds: `Thresholds`.
+        tiles: `Tiles`.
+        inputs: `SortedInput`.
         first_input: int32 (C_in, H, W), filled up to the step of the last winner.
-        keys, n_keys: int64 (maps, neurons of a map) and (maps,), scratch.
+        contest: `Contest`.
     """
-    height, width = first_input.shape[1], first_input.shape[2]
-    maps, half = won.size, table.shape[0] // 2
-    stamps[:] = 0
-    won[:] = False
-    inhibited[:] = False
-    spent[:] = False
-    first_input[:] = steps
-    inputs = first_input.reshape(-1)
-    no_counts = columns[:0]
+    neurons.stamps[:] = 0
+    begin_contest(spikes, contest, first_input)
+    n_keys, limit = contest.n_keys, contest.rule.limit
+    theta = thresholds.theta
     n_winners = 0
-    for t in range(steps):
-        sort_by_row(offsets, sites, no_counts, t, t + 1, height, width, first_input.shape[0], begin, columns, lines, no_counts)
-        for k in range(offsets[t], offsets[t + 1]):
-            inputs[sites[k]] = min(inputs[sites[k]], np.int32(t))
+    for t in range(spikes.offsets.size - 1):
+        sort_by_row(spikes, t, t + 1, first_input.shape, inputs)
+        note_first(spikes, t, first_input)
         n_keys[:] = 0
-        level = np.int32(leak * (t + 1))
-        for row in range(height):
-            if exciting:
-                a, b = pour(v[row], row, t, begin, columns, lines, table, theta, patch, leak, stamps[row])
+        level = np.int32(neurons.leak * (t + 1))
+        for row in range(first_input.shape[1]):
+            if thresholds.exciting:
+                a, b = integrate_excitatory(neurons, row, t, inputs, theta, thresholds.patch)
                 if a < b:
-                    candidates(
-                        v[row, a:b], theta[a:b], level, row, a, maps, half, keys, n_keys, 0, NEVER, won, inhibited,
-                        by_map, spent, competing,
-                    )  # fmt: skip
+                    candidates(neurons.v[row, a:b], theta[a:b], level, row, a, contest, 0, NEVER)
                 continue
-            found = advance(
-                v[row], row, t, begin, columns, lines, no_counts, False, table, patch.size, theta, tiles, tile_of,
-                stamps[row], opened,
-                mode, leak, factor, restless_now,
-            )  # fmt: skip
-            for k in range(found):
-                a, b = tiles[opened[k]], tiles[opened[k] + 1]
-                candidates(
-                    v[row, a:b], theta[a:b], ZERO, row, a, maps, half, keys, n_keys, 0, NEVER, won, inhibited,
-                    by_map, spent, competing,
-                )  # fmt: skip
-        n_winners = greedy(keys, n_keys, won, inhibited, winners, n_winners, t, limit, by_map, by_place, radius)
+            reaching = integrate(neurons, row, t, inputs, False, theta, tiles, thresholds.restless)
+            for k in range(reaching):
+                a, b = tiles.starts[neurons.opened[k]], tiles.starts[neurons.opened[k] + 1]
+                candidates(neurons.v[row, a:b], theta[a:b], ZERO, row, a, contest, 0, NEVER)
+        n_winners = greedy(contest, n_winners, t)
         if n_winners == limit:
             break
     return n_winners
@@ -221,19 +183,24 @@ def narrow(theta, below):
 
 
 @compiled()
-def run_row(
-    v, row, begun, end, begin, columns, lines, table, theta, below, patch_below, leak, lifted,
-    keys, n_keys, won, inhibited, by_map, spent, competing,
-):  # fmt: skip
-    """Run one row's neurons through some steps, as `pour` does, and list those that may win.
+def run_row(capped, row, kept, begun, end, inputs, contest):
+    """Run one row's neurons through some steps, as `integrate_excitatory` does, and list those that may win.
 
     Args:
-        v, table: uint16. theta: int32, of the row; below, patch_below: uint16, the numbers below it, see `narrow`.
-        lifted: UNTOUCHED before the row's first input in the sample, then the step whose floor the row lies on, or below 0.
+        capped: `CappedNeurons`; lifted[row] goes on.
+        row: the row.
+        kept: the row of v that holds their potentials.
+        begun: the first of the steps.
+        end: one beyond the last.
+        inputs: `SortedInput`.
+        contest: `Contest`.
 
     Returns:
-        Whether potentials and keys fit, and lifted after these steps.
+        Whether potentials and keys fit.
     """
+    v, table, theta, below, patch_below = capped.v[kept], capped.table, capped.theta, capped.below, capped.patch_below
+    leak, lifted = capped.leak, capped.lifted[row]
+    begin, columns, lines = inputs.begin, inputs.columns, inputs.lines
     height, kernel, span = begin.shape[1] - 1, table.shape[0], patch_below.size
     half, maps = kernel // 2, span // kernel
     first, last = half * maps, theta.size - half * maps
@@ -254,140 +221,136 @@ def run_row(
                 add_capped(v[columns[k] * maps : columns[k] * maps + span], all_lines[here + lines[k], :span])
             lifted = t + 1
             a, b = first, last
-            found = lift_capped(v[: theta.size], below, level) > level
+            reaching = lift_capped(v[: theta.size], below, level) > level
         else:
             lifted = -1
             a, b = last, first  # between them neurons may be at their thresholds
             for k in range(begin[t, low], begin[t, high]):
                 i = columns[k] * maps
-                if add_capped_and_look(v[i : i + span], all_lines[here + lines[k], :span], patch_below, floor) > level:
+                if add_and_test_capped(v[i : i + span], all_lines[here + lines[k], :span], patch_below, floor) > level:
                     a, b = min(a, i), max(b, i + span)
             v[a:first] = 0
             v[last:b] = 0
             a, b = max(a, first), min(b, last)
-            found = a < b
-        if found and not candidates(
-            v[a:b], theta[a:b], np.int32(level), row, a, maps, half, keys, n_keys, (np.int64(t) << BELOW_STEP) - SPARE, CAP,
-            won, inhibited, by_map, spent, competing,
+            reaching = a < b
+        if reaching and not candidates(
+            v[a:b], theta[a:b], np.int32(level), row, a, contest, (np.int64(t) << BELOW_STEP) - SPARE, CAP
         ):  # fmt: skip
-            return False, lifted
-    return True, lifted
+            return False
+    capped.lifted[row] = lifted
+    return True
 
 
 @compiled()
-def compete_capped(
-    offsets, sites, steps, ahead, v, table, theta, below, patch_below, lifted, leak, begin, columns, lines,
-    first_input, keys, n_keys, won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
-):  # fmt: skip
-    """`compete` in uint16, `ahead` steps at once; -> how many winners there are, or -1 where potentials or keys do not fit.
-
-    Args:
-        v: uint16 (H, at least (W + 2 * (K // 2)) * maps). table, theta, below, patch_below: see `run_row`. lifted: int64 (H,).
-    """
-    height, width = first_input.shape[1], first_input.shape[2]
-    lifted[:] = UNTOUCHED
-    won[:] = False
-    inhibited[:] = False
-    spent[:] = False
-    first_input[:] = steps
-    inputs = first_input.reshape(-1)
-    no_counts = columns[:0]
+def compete_capped(spikes, ahead, capped, inputs, first_input, contest):
+    """`compete` in uint16, `ahead` steps at once; -> how many winners there are, or -1 where potentials or keys do not fit."""
+    capped.lifted[:] = UNTOUCHED
+    begin_contest(spikes, contest, first_input)
+    steps, limit = spikes.offsets.size - 1, contest.rule.limit
     n_winners = 0
     for begun in range(0, steps, ahead):
         end = min(begun + ahead, steps)
-        sort_by_row(offsets, sites, no_counts, begun, end, height, width, first_input.shape[0], begin, columns, lines, no_counts)
+        sort_by_row(spikes, begun, end, first_input.shape, inputs)
         for t in range(begun, end):
-            for k in range(offsets[t], offsets[t + 1]):
-                inputs[sites[k]] = min(inputs[sites[k]], np.int32(t))
-        n_keys[:] = 0
-        for row in range(height):
+            note_first(spikes, t, first_input)
+        contest.n_keys[:] = 0
+        for row in range(first_input.shape[1]):
             kept = row if ahead < steps else 0  # rows that are run once share one
-            fit, lifted[row] = run_row(
-                v[kept], row, begun, end, begin, columns, lines, table, theta, below, patch_below, leak, lifted[row],
-                keys, n_keys, won, inhibited, by_map, spent, competing,
-            )  # fmt: skip
-            if not fit:
+            if not run_row(capped, row, kept, begun, end, inputs, contest):
                 return -1
-        n_winners = greedy(keys, n_keys, won, inhibited, winners, n_winners, 0, limit, by_map, by_place, radius, BELOW_STEP)
+        n_winners = greedy(contest, n_winners, 0, BELOW_STEP)
         if n_winners == limit:
             break
     return n_winners
 
 
-@compiled(allocates=True)
-def train(
-    begun, order, offsets, sites, steps, v, table, theta, patch, fine, fine_of, whole, whole_of, sparse, stamps, opened,
-    narrow_v, narrow_table, below, patch_below, lifted, wait, calm,
-    mode, leak, factor, begin, columns, lines, first_input, keys, n_keys, won, inhibited, spent, competing,
-    winners, limit, by_map, by_place, radius, weight, threshold, adaptive, wins, recent_wins, seen, stale, left, last, batch_size,
-    rates, bounds, form, base, map_numbers, competition_numbers, dead_threshold, dead_warmup,
-):  # fmt: skip
-    """Learn from the samples of `order`, from number `begun` on; -> how many are learned then: all, or fewer when a map is dead
-    after the last of them (dead_warmup < 0: never), or one more, its weights left to the caller, where the rule is CUSTOM.
+@compiled()
+def begin_batch(learned, scratch, steps, width):
+    """Lay out weights and thresholds as they are now; -> whether input only excites, and whether uint16 may do."""
+    neurons, capped = scratch.neurons, scratch.capped
+    for m in range(neurons.maps):
+        if learned.stale[m]:
+            tabulate(learned.weight, neurons.table, m)
+            tabulate(learned.weight, capped.table, m)
+            learned.stale[m] = False
+    lay_out(learned.threshold, scratch.theta, scratch.patch, neurons.maps, neurons.table.shape[0] // 2, width)
+    narrow(scratch.theta, capped.below)
+    narrow(scratch.patch, capped.patch_below)
+    exciting = excites(scratch.theta, neurons)
+    return exciting, exciting and fits(neurons.table, scratch.patch, neurons.leak, steps)
 
-    fine, whole: tiles for samples of fewer and of more spikes than `sparse`.
-    narrow_v, narrow_table, below, patch_below, lifted: see `compete_capped`. wait: int64 (1,), samples until it is tried again.
-    calm: bool (1,), whether the sample before ended with places left for winners.
-    stale: bool (maps,), whose weights have changed since they were tabulated. left: int64 (1,), samples of the batch in hand
-    still to come. last: int64 (2,), filled, see WINNERS."""
-    maps = won.size
-    half, width = table.shape[0] // 2, inhibited.shape[1]
-    gains = np.empty(maps, np.int64)
-    exciting = fitting = False
+
+@compiled()
+def count_wins(learned, gains, rule):
+    """Count a sample and its wins, int64 (maps,); -> whether a map is dead."""
+    dead = False
+    for m in range(gains.size):
+        learned.wins[m] += gains[m]
+        learned.recent_wins[m] += gains[m]
+        learned.seen[m] += 1
+        if 0 <= rule.dead_warmup <= learned.seen[m]:
+            dead = dead or np.float32(learned.recent_wins[m]) < rule.dead_threshold * np.float32(learned.seen[m])
+    return dead
+
+
+@compiled(allocates=True)
+def train(begun, order, lists, steps, scratch, contest, learned, rule):
+    """Learn from the samples of `order`, from number `begun` on.
+
+    Args:
+        begun: samples of `order` that have been learned already.
+        order: int64, samples of `lists`.
+        lists: `InputSpikes` of many samples, one after the other, without counts.
+        steps: of a sample.
+        scratch: `TrainingScratch`.
+        contest: `Contest`.
+        learned: `Learned`, changed in place.
+        rule: `RuleNumbers`.
+
+    Returns:
+        how many are learned then: all; or fewer, when a map is dead after the last of them; or one more than before, whose
+        change of weights is left to the caller, where the rule is CUSTOM.
+    """
+    offsets, sites, progress = lists.offsets, lists.sites, learned.progress
+    neurons, first_input, winners, stdp = scratch.neurons, scratch.first_input, contest.winners, rule.stdp
+    custom = stdp.form == PlasticityForm.CUSTOM
+    gains = np.empty(neurons.maps, np.int64)
     for n in range(begun, order.size):
-        if left[0] == 0:
-            for m in range(maps):
-                if stale[m]:
-                    tabulate(weight, table, m)
-                    tabulate(weight, narrow_table, m)
-                    stale[m] = False
-            spread(threshold, theta, patch, maps, half, width)
-            narrow(theta, below)
-            narrow(patch, patch_below)
-            exciting = excites(table, theta, mode, leak, factor)
-            fitting = exciting and fits(table, patch, leak, steps)
-            left[0] = min(batch_size, order.size - n)
+        if progress[LEFT] == 0:
+            exciting, fitting = begin_batch(learned, scratch, steps, first_input.shape[2])
+            progress[EXCITING], progress[FITTING] = exciting, fitting
+            progress[LEFT] = min(rule.batch_size, order.size - n)
         at = order[n] * steps
         inside = offsets[at : at + steps + 1]
-        first, end = inside[0], inside[-1]
+        first, last = inside[0], inside[-1]
+        spikes = InputSpikes(inside - first, sites[first:last], lists.counts)
         n_winners = -1
-        if fitting and wait[0] == 0:
-            n_winners = compete_capped(
-                inside - first, sites[first:end], steps, AHEAD if calm[0] else 1, narrow_v, narrow_table, theta,
-                below, patch_below, lifted, leak, begin, columns, lines, first_input, keys, n_keys,
-                won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
-            )  # fmt: skip
+        if progress[FITTING] and progress[WAIT] == 0:
+            ahead = AHEAD if progress[CALM] else 1
+            n_winners = compete_capped(spikes, ahead, scratch.capped, scratch.inputs, first_input, contest)
             if n_winners < 0:
-                wait[0] = AGAIN
+                progress[WAIT] = AGAIN
         else:
-            wait[0] = max(0, wait[0] - 1)
+            progress[WAIT] = max(0, progress[WAIT] - 1)
         if n_winners < 0:
-            tiles, tile_of = (fine, fine_of) if end - first < sparse else (whole, whole_of)
-            n_winners = compete(
-                inside - first, sites[first:end], steps, v, table, theta, patch, exciting, tiles, tile_of, stamps, opened,
-                mode, leak, factor, restless(theta, mode, leak, factor), begin, columns, lines,
-                first_input, keys, n_keys, won, inhibited, spent, competing, winners, limit, by_map, by_place, radius,
-            )  # fmt: skip
-        calm[0] = n_winners < limit
-        left[0] -= 1
+            exciting = progress[EXCITING] != 0
+            restless_now = False if exciting else restless(scratch.theta, neurons)
+            thresholds = Thresholds(scratch.theta, scratch.patch, exciting, restless_now)
+            tiles = scratch.fine if last - first < scratch.sparse else scratch.whole
+            n_winners = compete(spikes, neurons, thresholds, tiles, scratch.inputs, first_input, contest)
+        progress[CALM] = n_winners < contest.rule.limit
+        progress[LEFT] -= 1
         gains[:] = 0
         for k in range(n_winners):
-            m = winners[k, 1]
-            if form != CUSTOM_RULE:
-                apply_stdp(weight, m, winners[k, 2], winners[k, 3], winners[k, 0], first_input, rates, bounds, form)
-            stale[m] = True
-            gains[m] += 1
-        if competing.size:
-            adapt_competition(competing, winners, n_winners, competition_numbers)
-        dead = False
-        for m in range(maps):
-            wins[m] += gains[m]
-            recent_wins[m] += gains[m]
-            seen[m] += 1
-            if 0 <= dead_warmup <= seen[m]:
-                dead = dead or np.float32(recent_wins[m]) < dead_threshold * np.float32(seen[m])
-        adapt_maps(adaptive, threshold, base, gains, map_numbers)
-        last[WINNERS], last[DEAD] = n_winners, dead
-        if dead or form == CUSTOM_RULE:
+            if not custom:
+                apply_stdp(learned.weight, winners[k], first_input, stdp)
+            learned.stale[winners[k, 1]] = True
+            gains[winners[k, 1]] += 1
+        if contest.competing.size:
+            adapt_competition(contest.competing, winners, n_winners, rule.competition)
+        dead = count_wins(learned, gains, rule)
+        adapt_maps(learned.theta, learned.threshold, rule.base, gains, rule.maps)
+        progress[WINNERS], progress[DEAD] = n_winners, dead
+        if dead or custom:
             return n + 1
     return order.size

@@ -33,8 +33,8 @@ _INT, _DOUBLE = ir.IntType(32), ir.DoubleType()
 def _load(context: Any, builder: Any, array: Any, given: Any, start: Any, kind: Any, lanes: int) -> tuple[Any, Any]:
     """Where these numbers of a flat array lie, and the vector that they hold."""
     memory = context.make_array(array)(context, builder, given).data
-    place = builder.bitcast(builder.gep(memory, [start]), ir.VectorType(kind, lanes).as_pointer())
-    return place, builder.load(place, align=array.dtype.bitwidth // 8)
+    address = builder.bitcast(builder.gep(memory, [start]), ir.VectorType(kind, lanes).as_pointer())
+    return address, builder.load(address, align=array.dtype.bitwidth // 8)
 
 
 def _everywhere(builder: Any, number: Any, lanes: int) -> Any:
@@ -47,16 +47,16 @@ def _everywhere(builder: Any, number: Any, lanes: int) -> Any:
 def _adding(kind: Any, lanes: int) -> Any:
     """v[start : start + lanes] += times * line[at : at + lanes], of flat memory of int32 or float64."""
 
-    def typed(typing: Any, v: Any, start: Any, line: Any, at: Any, times: Any) -> Any:
+    def typed(_typing: Any, v: Any, _start: Any, line: Any, _at: Any, _times: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            place, old = _load(context, builder, signature.args[0], given[0], given[1], kind, lanes)
+            address, old = _load(context, builder, signature.args[0], given[0], given[1], kind, lanes)
             _, weights = _load(context, builder, signature.args[2], given[2], given[3], kind, lanes)
             times = _everywhere(builder, given[4], lanes)
             if kind is _INT:
                 new = builder.add(old, builder.mul(weights, times))
             else:
                 new = builder.fadd(old, builder.fmul(weights, times))
-            builder.store(new, place, align=v.dtype.bitwidth // 8)
+            builder.store(new, address, align=v.dtype.bitwidth // 8)
             return context.get_dummy_value()
 
         return types.void(v, types.intp, line, types.intp, v.dtype), generate
@@ -68,7 +68,7 @@ _add_lanes, _add_narrow, _add_doubles = _adding(_INT, LANES), _adding(_INT, NARR
 
 
 @intrinsic
-def dot(typing: Any, a: Any, start: Any, b: Any, at: Any) -> Any:
+def dot(_typing: Any, a: Any, _start: Any, b: Any, _at: Any) -> Any:
     """Sum of the products of TAPS float64, a from `start` and b from `at` on, of flat memory; in pairs."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
@@ -88,7 +88,7 @@ def dot(typing: Any, a: Any, start: Any, b: Any, at: Any) -> Any:
 
 
 @intrinsic
-def _reach_mask(typing: Any, v: Any, theta: Any, start: Any, level: Any) -> Any:
+def _reach_mask(_typing: Any, v: Any, theta: Any, _start: Any, _level: Any) -> Any:
     """Of WORD int32 from `start` on, which are at their thresholds: a bit each."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
@@ -105,7 +105,10 @@ def reach_mask(v, theta, start, level):
     """Which of the next WORD potentials are at their thresholds, the first in the lowest bit; fewer where v ends.
 
     Args:
-        v, theta: int32 (n,), contiguous; potentials and thresholds are `level` apart.
+        v: int32 (n,), contiguous, potentials.
+        theta: int32 (n,), contiguous, thresholds.
+        start: the first of them.
+        level: int32, by how much potentials are held higher than thresholds.
     """
     if start + WORD <= v.size:
         return _reach_mask(v, theta, start, level)
@@ -126,7 +129,10 @@ def add_line(v, start, table, line, wide, times):
 
     Args:
         v: int32 (n,), contiguous; v[start : start + wide] changes.
-        table: int32 (..., wide), contiguous, and the number of its line; wide: see `padded`.
+        start: the first number that changes.
+        table: int32 (..., wide), contiguous.
+        line: the number of its line.
+        wide: numbers of a line, see `padded`.
         times: int32.
     """
     i, at = 0, line * wide

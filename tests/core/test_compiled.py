@@ -1,0 +1,43 @@
+"""Compiled code that another version kept: used where it fits, compiled anew where its types are gone."""
+
+import os
+import subprocess
+import sys
+
+KERNEL = """
+from spikeseg.core.compiled import compiled
+
+@compiled()
+def total(pair):
+    return pair.first + pair.second
+"""
+PAIR = """
+from typing import NamedTuple
+
+class {name}(NamedTuple):
+    first: int
+    second: int
+"""
+SCRIPT = """
+import logging
+logging.basicConfig(level=logging.INFO)
+import kernel, pairs
+print(kernel.total(pairs.{name}(2, 3)))
+"""
+
+
+def run(folder, name):
+    """-> what is printed, and whether something was compiled, with the class of the arguments under this name."""
+    (folder / "pairs.py").write_text(PAIR.format(name=name))
+    settings = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "kept"), "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-B", "-c", SCRIPT.format(name=name)]
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True)
+    return int(done.stdout), "compiling" in done.stderr
+
+
+def test_a_renamed_type_compiles_anew(tmp_path):
+    (tmp_path / "kernel.py").write_text(KERNEL)
+    assert run(tmp_path, "Pair") == (5, True)
+    assert run(tmp_path, "Pair") == (5, False)
+    assert run(tmp_path, "Couple") == (5, True)
+    assert run(tmp_path, "Couple") == (5, False)
