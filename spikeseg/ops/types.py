@@ -224,3 +224,79 @@ class LearningState:
                 f"gives {shape}; switch it off for recordings of several sizes, or set data.input_height and input_width"
             )
         return self.competition
+
+
+FAR = np.int32(1 << 30)
+"""Left and top edge of an empty box."""
+
+
+class Nodes(NamedTuple):
+    """Spikes of a layer, or events, as the trace meets them.
+
+    Attributes:
+        sites: int32 (n,), flat index (c*H + y)*W + x, behind the pool.
+        steps: int32 (n,), the step of the trace; rising.
+        fired: int32 (n,), the step of the spike: without delay connections, the last up to the step of the trace.
+        shape: (C, H, W) of the sites.
+    """
+
+    sites: np.ndarray
+    steps: np.ndarray
+    fired: np.ndarray
+    shape: tuple[int, int, int]
+
+
+class Links(NamedTuple):
+    """From each of n nodes to those below that it reaches; of nodes at one site only to the last, which leads on to the others.
+
+    Attributes:
+        offsets: int64 (n + 1,) into targets and weights.
+        targets: int32, node below.
+        weights: float32 > 0, of the synapse.
+        earlier: int32, for each node below the one before it at the same site that is reached as well; -1 where there is none.
+    """
+
+    offsets: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    earlier: np.ndarray
+
+
+class Cones(NamedTuple):
+    """The cones of all spikes of one sample, as lists on the host.
+
+    Attributes:
+        nodes: of the events, then of each layer from the first to the last.
+        links: from each layer to the one before it.
+        reach: float64 (T + 1,), what is left of a weight by the number of steps back; 0 is out of reach.
+        device: where the network lies, and where cones are followed.
+    """
+
+    nodes: list[Nodes]
+    links: list[Links]
+    reach: np.ndarray
+    device: torch.device = torch.device("cpu")
+
+    @property
+    def steps(self) -> int:
+        """T of the sample."""
+        return len(self.reach) - 1
+
+
+class Groups(NamedTuple):
+    """Values of the members of several groups.
+
+    Attributes:
+        starts: int64 (groups + 1,); the members of group g are ``members[starts[g]:starts[g + 1]]``.
+        members: int32, numbers of nodes or of cells; each once per group.
+        values: float64, one of each member.
+    """
+
+    starts: np.ndarray
+    members: np.ndarray
+    values: np.ndarray
+
+    @property
+    def owner(self) -> np.ndarray:
+        """int64, the group of each member."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))

@@ -1,13 +1,11 @@
 """Cones of spikes: which spikes and events below each spike the trace reaches, as lists of links, event-driven.
 
-`reference_trace.trace` defines what is reached. Links are found once per sample; what asks for single spikes or groups of them
-follows them: upwards, unions over cones (`unite`), and downwards, sums of weights (`spread`).
+`reference.trace` defines what is reached. Links are found once per sample; `cone_traversal` follows them with the loops here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,60 +13,12 @@ from spikeseg.core.bits import lowest
 from spikeseg.core.compiled import compiled
 from spikeseg.core.grid import snap
 from spikeseg.core.sparse import SparseFrames, SpikeLists
-from spikeseg.ops.types import Layer, PooledSpikes
+from spikeseg.ops.types import Cones, Layer, Links, Nodes, PooledSpikes
 
 from . import inference_kernels, tracing
 from .memory import as_array
 
 Array = np.ndarray
-FAR = np.int32(1 << 30)
-"""Left and top edge of an empty box."""
-
-
-class Links(NamedTuple):
-    """From each of n nodes to those below that it reaches; of nodes at one site only to the last, which leads on to the others.
-
-    Attributes:
-        offsets: int64 (n + 1,) into targets and weights.
-        targets: int32, node below.
-        weights: float32 > 0, of the synapse.
-        earlier: int32, for each node below the one before it at the same site that is reached as well; -1 where there is none.
-    """
-
-    offsets: Array
-    targets: Array
-    weights: Array
-    earlier: Array
-
-
-class Nodes(NamedTuple):
-    """Spikes of a layer, or events, as the trace meets them.
-
-    Attributes:
-        sites: int32 (n,), flat index (c*H + y)*W + x, behind the pool.
-        steps: int32 (n,), the step of the trace.
-        fired: int32 (n,), the step of the spike: without delay connections, the last up to the step of the trace.
-        shape: (C, H, W) of the sites.
-    """
-
-    sites: Array
-    steps: Array
-    fired: Array
-    shape: tuple[int, int, int]
-
-
-class Cones(NamedTuple):
-    """The cones of all spikes of one sample.
-
-    Attributes:
-        nodes: of the events, then of each layer from the first to the last.
-        links: from each layer to the one before it.
-        reach: float64 (T,), what is left of a weight by the number of steps back; 0 is out of reach.
-    """
-
-    nodes: list[Nodes]
-    links: list[Links]
-    reach: Array
 
 
 def cones(
