@@ -22,14 +22,18 @@ Array = np.ndarray
 
 
 def cones(
-    frames: Array | SparseFrames, layers: Sequence[Layer], found: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
+    frames: Array | SparseFrames,
+    layers: Sequence[Layer],
+    spikes: Sequence[PooledSpikes],
+    *,
+    delay_connections: bool,
+    decay: float,
 ) -> Cones:
     """The cones of all spikes of one sample.
 
     Args:
         frames: (1, T, P, H, W), or as lists.
-        layers, found, delay_connections, decay: see `reference_trace.trace`; found holds one sample. A decay above 0 reaches all
-            earlier steps, however weakly.
+        layers, spikes, delay_connections, decay: see `reference.cones`.
     """
     steps = frames.shape[1]
     reach = np.zeros(steps + 1)
@@ -39,8 +43,8 @@ def cones(
     nodes, links = [_nodes(inference_kernels.listed(frames).lists, so_far=not delay_connections)[0]], []
     for i, layer in enumerate(layers):
         below = nodes[i]
-        up, source = _nodes(found[i].lists, so_far=not delay_connections and i < len(layers) - 1)
-        neurons, kept, size = up.sites, found[i].kept, below.shape[1] * below.shape[2]
+        up, source = _nodes(spikes[i].lists, so_far=not delay_connections and i < len(layers) - 1)
+        neurons, kept, size = up.sites, spikes[i].kept, below.shape[1] * below.shape[2]
         if kept is not None:
             neurons = up.sites // np.int32(up.shape[1] * up.shape[2]) * np.int32(size) + kept[source]
         weight = as_array(snap(layer.weight.detach()).clamp(min=0))

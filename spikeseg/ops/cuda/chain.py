@@ -15,7 +15,6 @@ from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 from . import neuron_kernels as cuda_kernels
 from .memory import (
     EXACT,
-    MODES,
     STEP_BITS,
     Geometry,
     chunk,
@@ -71,10 +70,10 @@ def _encode(frames: np.ndarray, layers: Sequence[Layer], first_threshold: BlockT
             if i == 0 and values is not None and first_threshold is not None:
                 theta, block = in_units(values.to(planes.device)), first_threshold.block
             after = links[i + 1].geometry if i + 1 < len(links) else None
-            places, planes = link.run(planes, steps, peak, theta, block, after)
+            outputs, planes = link.run(planes, steps, peak, theta, block, after)
             peak = 0
-            parts[i].append(link.listed(places))
-    return [_joined(found) for found in parts]
+            parts[i].append(link.listed(outputs))
+    return [_joined(part) for part in parts]
 
 
 def _uploaded(frames: np.ndarray, device: torch.device) -> Tensor:
@@ -118,7 +117,7 @@ class _Link:
     def run(
         self, planes: Tensor, steps: int, peak: int, theta: Tensor, block: int, after: Geometry | None
     ) -> tuple[Tensor, Tensor]:
-        """What fires where: places uint8 (N, T, maps * cells), and words of step bits for the layer `after`.
+        """What fires where: outputs uint8 (N, T, maps * cells), and words of step bits for the layer `after`.
 
         Args:
             planes: words (N, sites), or counts up to `peak` (N, T, sites).
@@ -130,26 +129,26 @@ class _Link:
         out_row = self.out_size[1] + 2 * out_half
         out_plane = (self.out_size[0] + 2 * out_half) * out_row
         words = torch.zeros(samples, self.maps * out_plane, dtype=torch.int32, device=planes.device)
-        places = torch.empty(samples, steps, self.maps * self.cells, dtype=torch.uint8, device=planes.device)
+        outputs = torch.empty(samples, steps, self.maps * self.cells, dtype=torch.uint8, device=planes.device)
         window = power_of_two(self.kernel**2)
         theta = theta.contiguous()
         if samples and steps:
             cuda_kernels.infer[(-(-self.cells // (ROWS // window)), -(-self.maps // cols), samples)](
-                planes, geometry.taps, self.weights, theta, places, words,
+                planes, geometry.taps, self.weights, theta, outputs, words,
                 geometry.sites * (steps if peak else 1), geometry.sites, geometry.row,
                 self.maps, *self.size, block, theta.stride(0) if len(theta) > 1 else 0, theta.stride(1), theta.stride(2),
                 *self.out_size, self.stride, words.shape[1], out_plane, out_row, out_half, self.leak,
-                STEPS=steps, MODE=MODES[self.layer.mode], POOL=self.kernel, WINDOW=window, BITS=peak == 0,
+                STEPS=steps, MODE=int(self.layer.mode.code), POOL=self.kernel, WINDOW=window, BITS=peak == 0,
                 INPUT_PARTS=parts_of(peak), WEIGHT_PARTS=self.weights.shape[1], TAPS=len(geometry.taps),
                 CHUNK=chunk(self.layer.weight[0].numel()), MAPS=padded_maps(self.maps), ROWS=ROWS, COLS=cols,
                 **EXACT,
             )  # fmt: skip
-        return places, words
+        return outputs, words
 
-    def listed(self, places: Tensor) -> PooledSpikes:
-        """Places as lists on the host."""
-        samples, steps = places.shape[:2]
-        rows = places.reshape(samples * steps, self.maps * self.cells)
+    def listed(self, outputs: Tensor) -> PooledSpikes:
+        """Outputs as lists on the host."""
+        samples, steps = outputs.shape[:2]
+        rows = outputs.reshape(samples * steps, self.maps * self.cells)
         step, site = torch.nonzero(rows, as_tuple=True)
         counts = torch.bincount(step, minlength=len(rows)).cpu().numpy()
         offsets = np.zeros(len(counts) + 1, np.int64)

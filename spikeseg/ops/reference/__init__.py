@@ -1,9 +1,12 @@
 """The operations in plain torch and Norse cells: what the other backends must give."""
 
+from .chain import encode
 from .cone_links import cones, spread, unite
 from .images import final_potentials, fire_once, latency
-from .layers import Training, encode, layer_forward, pool, select_winners, stdp_update
+from .layers import layer_forward, pool
 from .tracing import trace
+from .training import Training, select_winners, stdp_update
+from .training import competition_homeostasis as competition_homeostasis
 
 __all__ = [
     "Training",

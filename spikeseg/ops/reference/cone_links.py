@@ -1,8 +1,8 @@
 """Cones of spikes in plain torch: which spikes and events below each spike the trace reaches; what the others must give.
 
-`trace` says what is reached. Its links are found once per sample and followed for single spikes or groups of them: upwards, unions
-of what they reach (`unite`), and downwards, sums of weights (`spread`). Lists lie on the host, as those of `encode` do; all
-computing is done where the network lies.
+`trace` says what is reached. Its links are found once per sample and followed for single spikes or groups of them: upwards,
+unions of what they reach (`unite`), and downwards, sums of weights (`spread`). Lists lie on the host, as those of `encode` do;
+all computing is done where the network lies.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ GROUPS_AT_ONCE = 128
 
 
 def cones(
-    frames: np.ndarray | SparseFrames, layers: Sequence[Layer], spikes: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
+    frames: np.ndarray | SparseFrames,
+    layers: Sequence[Layer],
+    spikes: Sequence[PooledSpikes],
+    *,
+    delay_connections: bool,
+    decay: float,
 ) -> Cones:
     """The cones of all spikes of one sample.
 
@@ -98,8 +103,8 @@ def _linked(neurons: Tensor, neuron_steps: np.ndarray, weight: Tensor, low: Node
     if carry:
         latest = latest.cummax(0).values if len(latest) else latest
         follows = np.flatnonzero((low.steps > 0) & (low.steps <= last))
-        before = torch.from_numpy(low.steps[follows] - 1).long().to(device), torch.from_numpy(low.sites[follows]).long().to(device)
-        earlier[torch.from_numpy(follows).to(device)] = latest[before]
+        steps, sites = (torch.from_numpy(part[follows]).long().to(device) for part in (low.steps, low.sites))
+        earlier[torch.from_numpy(follows).to(device)] = latest[steps - 1, sites]
     padded = F.pad(latest.reshape(-1, channels, height, width), (kernel // 2,) * 4, value=-1).permute(0, 2, 3, 1)
     taps, side = weight.permute(0, 2, 3, 1), torch.arange(kernel, device=device)
     targets, weights, counts = [neurons[:0]], [weight.flatten()[:0]], [neurons[:0]]
@@ -122,9 +127,10 @@ def unite(cones: Cones) -> tuple[np.ndarray, np.ndarray]:
     """Where the cone of every spike of the last layer lies, and which feature maps take part in it when.
 
     Returns:
-        boxes: int32 (n, 4), left, top, right, bottom of the pixels it reaches; right and bottom are not part of the box. One that
-            reaches none has left and top `FAR` away, and right and bottom at 0.
-        words: uint64 (n, W), packed: bit f*T + t is set where map f, counted through all layers, takes part with a spike at step t.
+        boxes: int32 (n, 4), left, top, right, bottom of the pixels it reaches; right and bottom are not part of the box. The box
+            of a spike that reaches no pixel is (FAR, FAR, 0, 0).
+        words: uint64 (n, W), packed: bit f*T + t is set where map f, counted through all layers, takes part with a spike at
+            step t.
     """
     events, *layers = cones.nodes
     device, steps = cones.device, cones.steps

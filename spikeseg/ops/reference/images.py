@@ -53,7 +53,9 @@ def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> 
         units = (convolve(grey, snap(kernel).double()[None, None], padded=True) * SCALE).round().to(torch.int64)
         strength = torch.cat([-units, units], 1).flatten(1)
         fires = (strength > 0) & (strength >= math.ceil(contrast * SCALE))
-        image, rank = torch.nonzero(torch.arange(strength.shape[1], device=kernel.device) < fires.sum(1, keepdim=True), as_tuple=True)
+        image, rank = torch.nonzero(
+            torch.arange(strength.shape[1], device=kernel.device) < fires.sum(1, keepdim=True), as_tuple=True
+        )
         ranked = strength.masked_fill(~fires, 0).argsort(stable=True, dim=1, descending=True)
         step = rank * steps // fires.sum(1)[image]
         dense = torch.zeros((len(grey), steps, strength.shape[1]), dtype=torch.uint8, device=kernel.device)
