@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -219,7 +219,8 @@ class LearningState:
 
     def to(self, device: torch.device | str) -> LearningState:
         """The state on a device; tensors that lie there already are not copied."""
-        return replace(self, **{name: None if part is None else part.to(device) for name, part in vars(self).items()})
+        moved: dict[str, Any] = {name: None if part is None else part.to(device) for name, part in vars(self).items()}
+        return LearningState(**moved)
 
     def check_device(self) -> None:
         """Raise ValueError unless all tensors lie where the weight does."""
