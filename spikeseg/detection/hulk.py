@@ -67,7 +67,7 @@ class Instance:
     """One classification spike, unravelled.
 
     Attributes:
-        mask: bool (H, W), pixels that the decoder lights up for this spike alone, at any step.
+        mask: bool (H, W), pixels with saliency, at any step, when the decoder traces this spike alone.
         box: left, top, right, bottom of the mask, pixels; right and bottom are not part of it.
         class_id: the spike's class, from 0.
         step: when it fired.
@@ -187,7 +187,7 @@ def instances(
 
     Args:
         encoder: the encoder that gave the spikes; its configuration says how they are traced.
-        frames: (T, P, H, W), what it saw, or as lists.
+        frames: (T, P, H, W), its input, or as lists.
         spikes: of this one sample, by 'pool1', 'pool2', 'conv3', as `Encoder.infer` gives them.
         classes: whose classification spikes are unravelled; None: all.
 

@@ -20,7 +20,8 @@ def smash(i: Footprints, j: Footprints, at_least: float = 0.0) -> sparse.csr_arr
     """SMASH of all pairs; 0, and not stored, where boxes do not overlap.
 
     Args:
-        i, j: n and m instances or objects of one shape of ASH.
+        i: n instances or objects.
+        j: m others, with ASHs of the same shape.
         at_least: smaller ones are not stored either.
 
     Returns:

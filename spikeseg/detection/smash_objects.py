@@ -18,12 +18,12 @@ def groups_in_slices(
     min_pixels: int = MIN_PIXELS,
     pieces: bool = True,
 ) -> list[Slice]:
-    """Objects of a window, slice by slice: what a group lights up there, one object for each piece that hangs together.
+    """Objects of a window, slice by slice: the salient pixels of each group, one object for each connected piece of them.
 
     Without `pieces` it is one object wherever its parts lie. SMASH at 0.1 links what shares a receptive field, on simulated
     nights every second source with a neighbour (42 to 55 %; connected blobs 0.5 %); by pieces they come apart again.
 
-    Lit are the pixels and steps whose saliency reaches the threshold, as for connected blobs. Each group has its own share of
+    Salient are pixels and steps whose saliency reaches the threshold, as for connected blobs. Each group has its own share of
     that saliency: its spikes, decoded together; the decoder is linear, so the shares add up. Centroid and score come from the
     share. Where groups overlap, their objects share pixels.
 
@@ -34,8 +34,8 @@ def groups_in_slices(
         saliency: (T, H, W), what the decoder makes of all of them, >= 0.
         threshold: > 0.
         time: of the window.
-        min_pixels: objects of fewer lit pixels in a slice are dropped from it.
-        pieces: see above; pixels hang together as in `objects.find_objects`.
+        min_pixels: objects of fewer salient pixels in a slice are dropped from it.
+        pieces: see above; pixels are connected as in `objects.find_objects`.
 
     Returns:
         in order of time; objects in order of falling score, class_id that of most of the group's spikes, the lowest among

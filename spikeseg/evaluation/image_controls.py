@@ -49,7 +49,8 @@ def scored_controls(
         cfg: the configuration of the networks.
         networks: trained, of seeds cfg.seed, cfg.seed + 1, ...; controls run where they lie.
         predicted: class of each test image by each of them, int64 (N,).
-        train, test: the images.
+        train: the images that networks and read-outs learn from.
+        test: the images on which they are scored.
         pixels: the images themselves, training and test; None for recordings.
         progress: shows how far each layer of a control that learns is.
     """

@@ -30,8 +30,10 @@ def score_linear(train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth:
     Features are standardised by mean and deviation of the training images; one that never varies counts for nothing.
 
     Args:
-        train, test: features (N, D), of any real dtype.
-        labels, truth: classes int64 (N,).
+        train: features (N, D) of the training images, of any real dtype.
+        labels: their classes, int64 (N,).
+        test: features of the test images.
+        truth: their classes.
         c: the SVM's C.
 
     Returns:

@@ -32,7 +32,7 @@ with the number of images shown since the last call."""
 
 def silent(_layer: int, _images: int) -> AbstractContextManager[Callable[[int], object]]:
     """No progress."""
-    return nullcontext(lambda shown: None)
+    return nullcontext(lambda _shown: None)
 
 
 class LayerResult(NamedTuple):
@@ -106,7 +106,7 @@ def learn(
     *,
     mode: str | None = None,
     winners: int | None = None,
-    shown: Callable[[int], object] = lambda n: None,
+    shown: Callable[[int], object] = lambda _shown: None,
 ) -> LayerResult:
     """Train one layer's weights in place, until C_l falls below convergence.c_l_threshold.
 

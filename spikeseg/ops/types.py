@@ -211,7 +211,8 @@ class LearningState:
         """The state before the first sample.
 
         Args:
-            weight, threshold: the layer's, which learning will change.
+            weight: the layer's, which learning will change.
+            threshold: the layer's, too.
             theta: of every map.
         """
         counts = [torch.zeros(len(weight), dtype=torch.int64, device=weight.device) for _ in range(3)]

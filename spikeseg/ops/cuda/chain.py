@@ -43,6 +43,7 @@ def encode(
     Raises:
         ValueError: more than 32 steps, windows of a pool larger than 8 x 8, or a leak off the grid.
     """
+    del threads
     steps = frames.shape[1]
     if steps > STEP_BITS:
         raise ValueError(f"samples of {steps} steps; this backend keeps a sample's steps in {STEP_BITS} bits")
@@ -121,7 +122,11 @@ class _Link:
 
         Args:
             planes: words (N, sites), or counts up to `peak` (N, T, sites).
+            steps: T.
+            peak: highest count; 0 where planes are words.
             theta: int32 (N or 1, maps, rows, columns) of blocks.
+            block: side of a block, pixels.
+            after: where the synapses of the next layer lie in its input; None behind the last one.
         """
         samples, cols = len(planes), columns(self.maps)
         geometry = self.geometry

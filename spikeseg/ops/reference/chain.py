@@ -28,6 +28,7 @@ def encode(
     Returns:
         the output spikes of every layer, in order.
     """
+    del threads
     device = layers[0].weight.device
     spikes = torch.from_numpy(as_dense(frames).astype(np.float32)).to(layers[0].weight).transpose(0, 1)
     outputs = []

@@ -40,7 +40,8 @@ def cones(
         frames: (1, T, P, H, W), or as lists.
         layers: the chain of which the spikes came; cones are found where its weights lie.
         spikes: of this one sample, of every layer, as `encode` returns them.
-        delay_connections, decay: see `trace`. A decay above 0 reaches all earlier steps, however weakly.
+        delay_connections: see `trace`.
+        decay: see `trace`; above 0 it reaches all earlier steps, however weakly.
     """
     device, steps = layers[0].weight.device, frames.shape[1]
     reach = np.zeros(steps + 1)

@@ -41,7 +41,8 @@ def layer_forward(
         spikes: (T, B, C_in, H, W).
         weight: (C_out, C_in, K, K).
         threshold: (C_out,), or (B, C_out, H, W) where it differs by position; rounded here.
-        mode, leak: the membrane, see `spikeseg.core.neurons`.
+        mode: the membrane's leak, see `spikeseg.core.neurons`.
+        leak: how much.
         state: V to go on from, (B, C_out, H, W); rest when None.
     """
     current = currents(spikes, weight)
@@ -83,8 +84,10 @@ def pool(spikes: Tensor, potentials: Tensor, kernel: int, stride: int) -> PoolRu
     column).
 
     Args:
-        spikes, potentials: (T, B, C, H, W).
-        kernel, stride: in pixels, stride <= kernel.
+        spikes: (T, B, C, H, W).
+        potentials: pre-reset, same shape.
+        kernel: side of a window, pixels.
+        stride: pixels, at most kernel.
     """
     height, width = spikes.shape[-2:]
     out_h, out_w = pooled_size(height, kernel, stride), pooled_size(width, kernel, stride)
