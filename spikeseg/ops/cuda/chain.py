@@ -53,27 +53,27 @@ def encode(
 
 def _encode(frames: np.ndarray, layers: Sequence[Layer], first_threshold: BlockThreshold | None) -> list[PooledSpikes]:
     samples, steps = frames.shape[:2]
-    links, size = [], (frames.shape[3], frames.shape[4])
+    chain, size = [], (frames.shape[3], frames.shape[4])
     for layer in layers:
-        links.append(_Link(layer, size))
-        size = links[-1].out_size
-    group = max(1, ROOM // max(steps * link.maps * link.cells for link in links))
-    parts: list[list[PooledSpikes]] = [[] for _ in links]
+        chain.append(_PooledLayer(layer, size))
+        size = chain[-1].out_size
+    group = max(1, ROOM // max(steps * pooled.maps * pooled.cells for pooled in chain))
+    parts: list[list[PooledSpikes]] = [[] for _ in chain]
     for start in range(0, max(1, samples), group):
         part = frames[start : start + group]
         values = None if first_threshold is None else first_threshold.values[start : start + group]
-        planes = links[0].padded(_uploaded(part, layers[0].weight.device))
+        planes = chain[0].padded(_uploaded(part, layers[0].weight.device))
         peak = int(part.max(initial=0))
         if peak <= 1:
             planes, peak = _words(planes), 0
-        for i, link in enumerate(links):
-            theta, block = in_units(link.layer.threshold)[None, :, None, None], max(link.size)
+        for i, pooled in enumerate(chain):
+            theta, block = in_units(pooled.layer.threshold)[None, :, None, None], max(pooled.size)
             if i == 0 and values is not None and first_threshold is not None:
                 theta, block = in_units(values.to(planes.device)), first_threshold.block
-            after = links[i + 1].geometry if i + 1 < len(links) else None
-            outputs, planes = link.run(planes, steps, peak, theta, block, after)
+            after = chain[i + 1].geometry if i + 1 < len(chain) else None
+            outputs, planes = pooled.run(planes, steps, peak, theta, block, after)
             peak = 0
-            parts[i].append(link.listed(outputs))
+            parts[i].append(pooled.listed(outputs))
     return [_joined(part) for part in parts]
 
 
@@ -96,7 +96,7 @@ def _joined(parts: list[PooledSpikes]) -> PooledSpikes:
     return PooledSpikes(SpikeLists.joined([part.lists for part in parts]), np.concatenate(kept) if kept else None)
 
 
-class _Link:
+class _PooledLayer:
     """One layer of a chain, with its pool, at one frame size."""
 
     def __init__(self, layer: Layer, size: tuple[int, int]) -> None:
