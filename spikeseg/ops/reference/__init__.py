@@ -6,7 +6,6 @@ from .images import final_potentials, fire_once, latency
 from .layers import layer_forward, pool
 from .tracing import trace
 from .training import Training, select_winners, stdp_update
-from .training import competition_homeostasis as competition_homeostasis
 
 __all__ = [
     "Training",
