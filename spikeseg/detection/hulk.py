@@ -163,7 +163,7 @@ class Instances:
             n_cells: above all of them.
 
         Returns:
-            of each group the cells where it is above 0, in no order, and how much; float64.
+            of each group the cells where it is above 0, in the order of their first events, and how much; float64.
         """
         order = np.argsort(group, kind="stable")
         return self._spread(order, np.searchsorted(group[order], np.arange(n + 1)), cells, n_cells)

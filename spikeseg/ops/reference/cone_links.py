@@ -170,7 +170,7 @@ def spread(cones: Cones, groups: Groups, cells: np.ndarray, n_cells: int) -> Gro
         n_cells: above all of them.
 
     Returns:
-        of each group the cells whose sum is above 0, in no order; sums are float64.
+        of each group the cells whose sum is above 0, in the order of their first events; sums are float64.
     """
     device, n_groups = cones.device, len(groups.starts) - 1
     cell_of = torch.from_numpy(cells).long().to(device)
@@ -185,8 +185,10 @@ def spread(cones: Cones, groups: Groups, cells: np.ndarray, n_cells: int) -> Gro
             arriving = _passed_on(cones, below, arriving)
         event, group = torch.nonzero((arriving > 0) & (cell_of >= 0)[:, None], as_tuple=True)
         key, entry = torch.unique((first + group) * n_cells + cell_of[event], return_inverse=True)
-        keys.append(key)
-        sums.append(values.new_zeros(len(key)).index_add_(0, entry, arriving[event, group]))
+        first_event = torch.full_like(key, len(cells)).scatter_reduce_(0, entry, event, "amin")
+        order = torch.argsort(key // n_cells * len(cells) + first_event)
+        keys.append(key[order])
+        sums.append(values.new_zeros(len(key)).index_add_(0, entry, arriving[event, group])[order])
     key = torch.cat(keys)
     counts = torch.bincount(key // n_cells, minlength=n_groups)
     return Groups(F.pad(counts.cumsum(0), (1, 0)).cpu().numpy(), _int32(key % n_cells), torch.cat(sums).cpu().numpy())
