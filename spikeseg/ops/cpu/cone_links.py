@@ -13,7 +13,7 @@ from spikeseg.core.bits import lowest
 from spikeseg.core.compiled import compiled
 from spikeseg.core.grid import snap
 from spikeseg.core.sparse import SparseFrames, SpikeLists
-from spikeseg.ops.types import Cones, Layer, Links, Nodes, PooledSpikes
+from spikeseg.ops.types import Cones, Groups, Layer, Links, Nodes, PooledSpikes
 
 from . import inference_kernels, tracing
 from .memory import as_array
@@ -33,7 +33,10 @@ def cones(
 
     Args:
         frames: (1, T, P, H, W), or as lists.
-        layers, spikes, delay_connections, decay: see `reference.cones`.
+        layers: see `reference.cones`.
+        spikes: see `reference.cones`.
+        delay_connections: see `trace`.
+        decay: see `trace`; above 0 it reaches all earlier steps, however weakly.
     """
     steps = frames.shape[1]
     reach = np.zeros(steps + 1)
@@ -159,21 +162,21 @@ def unite(offsets: Array, targets: Array, earlier: Array, low_boxes: Array, low_
 
 
 @compiled(allocates=True)
-def spread(
-    starts: Array, nodes: Array, values: Array, steps: Array, offsets: Array, targets: Array, weights: Array, earlier: Array,
-    low_steps: Array, reach: Array,
-) -> tuple[Array, Array, Array]:  # fmt: skip
+def spread(groups: Groups, steps: Array, links: Links, low_steps: Array, reach: Array) -> tuple[Array, Array, Array]:
     """What arrives below from the nodes of each group.
 
     Args:
-        starts: int64 (groups + 1,) into nodes int32 and values float64.
-        steps, low_steps: of all nodes, and of all below.
-        offsets, targets, weights, earlier: their links.
+        groups: of nodes.
+        steps: int32, of all nodes.
+        links: of all nodes.
+        low_steps: int32, of all nodes below.
         reach: see `Cones`.
 
     Returns:
-        the same three for the nodes below: each once per group, rising.
+        as `Groups`: the nodes below, each once per group, rising.
     """
+    starts, nodes, values = groups
+    offsets, targets, weights, earlier = links
     arrived, listed, n = np.zeros(low_steps.size), np.zeros(low_steps.size, np.bool_), 0
     out_starts = np.zeros(starts.size, np.int64)
     out_nodes, out_values = np.empty(low_steps.size + 64, np.int32), np.empty(low_steps.size + 64, np.float64)

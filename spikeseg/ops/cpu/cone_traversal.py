@@ -30,10 +30,7 @@ def unite(cones: Cones) -> tuple[np.ndarray, np.ndarray]:
 
 def spread(cones: Cones, groups: Groups, cells: np.ndarray, n_cells: int) -> Groups:
     """See `reference.spread`."""
-    starts, members, values = groups
     for below in range(len(cones.links) - 1, -1, -1):
         steps, low_steps = cones.nodes[below + 1].steps, cones.nodes[below].steps
-        starts, members, values = cone_links.spread(
-            starts, members, values, steps, *cones.links[below], low_steps, cones.reach
-        )  # fmt: skip
-    return Groups(*cone_links.gather(starts, members, values, cells, n_cells))
+        groups = Groups(*cone_links.spread(groups, steps, cones.links[below], low_steps, cones.reach))
+    return Groups(*cone_links.gather(*groups, cells, n_cells))
