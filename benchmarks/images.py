@@ -21,7 +21,7 @@ from spikeseg.config.sections import Config
 from spikeseg.learning.image_training import learn
 from spikeseg.models.filters import dog_kernel
 from spikeseg.models.image_network import ImageNetwork
-from spikeseg.ops.cpu import images as cpu_images
+from spikeseg.ops import cpu
 
 SIZE = (160, 250)
 IMAGES, BY_REFERENCE = 1000, 3
@@ -59,9 +59,9 @@ def measured(count: int, size: tuple[int, int], few: int) -> dict[str, Any]:
     """Both sides, from one run. count: images; few: those that the reference learns from."""
     images, cfg = drawn(count, size), settings(count)
     kernel = dog_kernel(cfg.images.dog_size, cfg.images.dog_sigma)
-    cpu_images.latency(images[:1], kernel, cfg.images.contrast, cfg.data.n_timesteps)
+    cpu.latency(images[:1], kernel, cfg.images.contrast, cfg.data.n_timesteps)
     started = time.perf_counter()
-    lists = cpu_images.latency(images, kernel, cfg.images.contrast, cfg.data.n_timesteps)
+    lists = cpu.latency(images, kernel, cfg.images.contrast, cfg.data.n_timesteps)
     coding = time.perf_counter() - started
 
     def fresh() -> ImageNetwork:

@@ -60,8 +60,9 @@ def fresh(rule: TrainingRule, channels: int, device: str = "cpu") -> LearningSta
     generator = torch.Generator().manual_seed(0)
     weight = (torch.randn(MAPS, channels, KERNEL, KERNEL, generator=generator) * 0.01 + 0.8).clamp(0, 1)
     theta = torch.full((MAPS,), rule.maps.rest if rule.maps else 0.0)
-    counters = [torch.zeros(MAPS, dtype=torch.int64) for _ in range(3)]
-    return LearningState(weight.to(device), (rule.base + theta).to(device), theta, *counters)
+    state = LearningState.fresh(weight, rule.base + theta)
+    state.theta.copy_(theta)
+    return state.to(device)
 
 
 class Side:
@@ -78,7 +79,7 @@ class Side:
             self._learn: Callable[[int], Any] = lambda count: [learner.learn(sample) for sample in dense[:count]]
         else:
             if name == "cuda":
-                self.state.weight, self.state.threshold = start.weight.cuda(), start.threshold.cuda()
+                self.state = start.to("cuda")
             training = backend(name, self.state.weight.device).Training(self.state, rule)
             self._learn = lambda count: training.run(lists, np.arange(count))
 

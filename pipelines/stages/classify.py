@@ -10,7 +10,8 @@ import io
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,12 @@ from ..runtime.manifest import Ingredients
 from ..runtime.stage import StageResult, run_stage
 
 if TYPE_CHECKING:
+    import torch
+
     from spikeseg.config.sections import Config
     from spikeseg.core.sparse import SpikeLists
     from spikeseg.data.datasets.images import Images, ImageSet
+    from spikeseg.evaluation.images import LabelledSpikes
     from spikeseg.learning.image_training import LayerResult
     from spikeseg.models.image_network import ImageNetwork
 
@@ -38,12 +42,17 @@ METRICS, NETWORK, FILTERS = "metrics.json", "network.pt", "filters.png"
 DATASETS = ("digits", "images", "mnist", "nmnist")
 SETTINGS = {"images": "kheradpisheh2018_caltech"}
 """Built-in configuration of a dataset, where it is not ``kheradpisheh2018_<dataset>``."""
-PIXEL_C = (0.0001, 0.001, 0.01, 0.1)
-"""C of the SVM on pixels: the best of these by cross-validation on the training images."""
 
 
 def settings_for(dataset: str) -> str:
-    """The built-in configuration made for a dataset. Raises InputError for one that has no classes."""
+    """The built-in configuration made for a dataset.
+
+    Args:
+        dataset: a value of data.dataset.
+
+    Raises:
+        InputError: a dataset that has no classes.
+    """
     if dataset not in DATASETS:
         raise InputError(f"data.dataset: {dataset!r} has no classes; spikeseg classify takes {', '.join(DATASETS)}")
     return SETTINGS.get(dataset, f"kheradpisheh2018_{dataset}")
@@ -57,19 +66,22 @@ def classify(
     Args:
         cfg: the configuration.
         controls: whether to score what the network is compared with, too.
-        repeat: networks, of seeds seed, seed + 1, ...; the images stay dealt as they are.
+        repeat: networks, of seeds seed, seed + 1, ...; the split into training and test images stays that of cfg.seed.
         output: where a copy of metrics.json goes.
+        force: whether to run although the result is there.
 
-    Raises InputError when images cannot be read, or do not fit the settings."""
+    Raises:
+        InputError: images that cannot be read or do not fit the settings, or a backend that cannot run here.
+    """
     settings_for(cfg.data.dataset)
-    held = ImageData(cfg)
+    data = ImageData(cfg)
     parts = ("images", "stdp", "convergence")
     config: dict[str, Any] = {part: section_dict(getattr(cfg, part)) for part in parts}
     config |= {"wta": cfg.wta.mode.value, "n_timesteps": cfg.data.n_timesteps, "timestep_ms": cfg.data.timestep_ms}
     config |= {"seed": cfg.seed, "controls": controls, "repeat": repeat, "dataset": cfg.data.dataset}
 
     def build(folder: Path) -> Mapping[str, Any]:
-        metrics, network = measure(cfg, held, controls, repeat)
+        metrics, network = measure(cfg, data, controls, repeat)
         atomic_write(folder / METRICS, json.dumps(metrics, indent=1, allow_nan=False) + "\n")
         atomic_write(folder / NETWORK, _saved(network))
         if picture := _filters(network):
@@ -77,10 +89,10 @@ def classify(
         return {"seed": cfg.seed}
 
     root = Path(cfg.output_dir) / STAGE
-    done = run_stage(root, Ingredients(STAGE, VERSION, config, {"images": held.fingerprint}), build, force)
+    result = run_stage(root, Ingredients(STAGE, VERSION, config, {"images": data.fingerprint}), build, force)
     if output is not None:
-        atomic_write(output, (done.path / METRICS).read_bytes())
-    return done
+        atomic_write(output, (result.path / METRICS).read_bytes())
+    return result
 
 
 class ImageData:
@@ -121,16 +133,25 @@ class ImageData:
                 self._images = images.load_folders(_root(cfg), size, cfg.seed, cfg.data.test_ratio)
         return self._images
 
-    def spikes(self) -> tuple[SpikeLists, np.ndarray, SpikeLists, np.ndarray, tuple[str, ...]]:
-        """Training and test as spikes with their labels, and the names of the classes."""
+    @property
+    def pixels(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The training and the test images themselves; None for recordings."""
+        return None if self.events else (self.images.train.pixels, self.images.test.pixels)
+
+    def spikes(self, device: torch.device) -> tuple[LabelledSpikes, LabelledSpikes, tuple[str, ...]]:
+        """Training and test images as spikes, coded on this device, and the names of the classes."""
+        from spikeseg.evaluation.images import LabelledSpikes
+
         if not self.events:
-            held = self.images
-            return self.coded(held.train), held.train.labels, self.coded(held.test), held.test.labels, held.classes
+            train, test = (
+                LabelledSpikes(self.coded(part, device), part.labels) for part in (self.images.train, self.images.test)
+            )
+            return train, test, self.images.classes
         from spikeseg.core.sparse import SpikeLists
         from spikeseg.data.frames.first_spikes import first_spikes
         from spikeseg.data.sensors import SENSOR_SIZES
 
-        found: list[Any] = []
+        parts: list[LabelledSpikes] = []
         width, height = SENSOR_SIZES["N-MNIST"]
         for part, entries in self.parts.items():
             steps, step_us = self.cfg.data.n_timesteps, self.cfg.data.timestep_ms * 1000
@@ -140,22 +161,24 @@ class ImageData:
                     lists.append(first_spikes([entry.load(self.cfg.data.lenient)], steps, step_us, (height, width)))
                     shown.update()
             labels = np.array([int(entry.path.parent.name) for entry in entries], np.int64)
-            found += [SpikeLists.joined(lists), labels]
-        return (*found, tuple(map(str, range(10))))
+            parts.append(LabelledSpikes(SpikeLists.joined(lists), labels))
+        return parts[0], parts[1], tuple(map(str, range(10)))
 
-    def warm_up(self) -> None:
-        """Compile what codes images, so that the time it takes is not told as theirs."""
+    def warm_up(self, device: torch.device) -> None:
+        """Compile what codes images, so that compiling does not count as time that coding takes."""
         if not self.events:
-            self.coded(dataclasses.replace(self.images.train, pixels=self.images.train.pixels[:1]))
+            self.coded(dataclasses.replace(self.images.train, pixels=self.images.train.pixels[:1]), device)
 
-    def coded(self, images: Images) -> SpikeLists:
+    def coded(self, images: Images, device: torch.device) -> SpikeLists:
         """Pictures as spikes."""
         from spikeseg.models.filters import dog_kernel
-        from spikeseg.models.image_network import BACKENDS
+        from spikeseg.ops import backend as ops_backend
 
         c = self.cfg.images
-        ops = BACKENDS["reference" if self.cfg.backend == "reference" else "cpu"]
-        return ops.latency(self._sized(images.pixels), dog_kernel(c.dog_size, c.dog_sigma), c.contrast, self.cfg.data.n_timesteps)
+        kernel = dog_kernel(c.dog_size, c.dog_sigma).to(device)
+        ops = ops_backend(self.cfg.backend, device)
+        lists: SpikeLists = ops.latency(self._sized(images.pixels), kernel, c.contrast, self.cfg.data.n_timesteps)
+        return lists
 
     def _sized(self, pixels: np.ndarray) -> np.ndarray:
         """In the size asked for; folders of images come in it."""
@@ -165,8 +188,8 @@ class ImageData:
         from skimage.transform import resize
 
         wanted = (len(pixels), c.height or pixels.shape[1], c.width or pixels.shape[2])
-        found: np.ndarray = np.rint(resize(pixels / 255.0, wanted, order=1) * 255.0).astype(np.uint8)
-        return found
+        resized: np.ndarray = np.rint(resize(pixels / 255.0, wanted, order=1) * 255.0).astype(np.uint8)
+        return resized
 
 
 def _root(cfg: Config) -> str:
@@ -175,45 +198,51 @@ def _root(cfg: Config) -> str:
     return cfg.data.data_root
 
 
-def measure(cfg: Config, held: ImageData, controls: bool, repeat: int) -> tuple[dict[str, Any], ImageNetwork]:
+def measure(cfg: Config, data: ImageData, controls: bool, repeat: int) -> tuple[dict[str, Any], ImageNetwork]:
     """The content of metrics.json, and the (first) network."""
-    from .classify_controls import scored_controls
+    from spikeseg.evaluation.image_controls import scored_controls
+    from spikeseg.evaluation.images import read_out
+    from spikeseg.learning.image_training import train_network, untrained
 
-    held.warm_up()
+    from ..runtime.device import network_device
+
+    device = network_device(cfg.device, cfg.backend)
+    data.warm_up(device)
     started = time.perf_counter()
-    train, labels, test, truth, classes = held.spikes()
-    coding = 1000 * (time.perf_counter() - started) / (len(labels) + len(truth))
-    runs, networks, predicted = [], [], []
+    train, test, classes = data.spikes(device)
+    coding = 1000 * (time.perf_counter() - started) / (len(train.labels) + len(test.labels))
+    runs: list[dict[str, Any]] = []
+    networks, predicted = [], []
     for seed in range(cfg.seed, cfg.seed + repeat):
-        now = dataclasses.replace(cfg, seed=seed)
-        network, learned = trained(now, train)
-        scored, features_ms = read_out(now, network, train, labels, test, truth)
+        seeded = dataclasses.replace(cfg, seed=seed)
+        network = untrained(seeded, train.lists, device)
+        layers = train_network(network, train.lists, seeded, progress=learning_bar)
+        scored, features_ms = read_out(network, train, test, cfg.images.svm_c)
         confusion = np.zeros((len(classes), len(classes)), np.int64)
-        np.add.at(confusion, (truth, scored.predicted), 1)
+        np.add.at(confusion, (test.labels, scored.predicted), 1)
         runs.append(
             {
                 "seed": seed,
                 "accuracy": scored.accuracy,
                 "train_accuracy": scored.train_accuracy,
-                "layers": [_told(one) for one in learned],
+                "layers": [_layer_metrics(layer) for layer in layers],
                 "confusion": confusion.tolist(),
-                "milliseconds_per_image": {"coding": coding, "features": features_ms, "learning": _learning(learned)},
+                "milliseconds_per_image": {"coding": coding, "features": features_ms, "learning": _learning_ms(layers)},
             }
         )
         networks.append(network)
         predicted.append(scored.predicted)
         log.info("seed %d: accuracy %.4f", seed, scored.accuracy)
     accuracies = [run["accuracy"] for run in runs]
-    pixels = None if held.events else (held.images.train.pixels, held.images.test.pixels)
-    compared = scored_controls(cfg, networks, predicted, train, labels, test, truth, pixels) if controls else {}
+    compared = scored_controls(cfg, networks, predicted, train, test, data.pixels, learning_bar) if controls else {}
     metrics = {
         "version": VERSION,
         "dataset": cfg.data.dataset,
-        "images": {"train": len(labels), "test": len(truth), "shape": list(train.shape)},
+        "images": {"train": len(train.labels), "test": len(test.labels), "shape": list(train.lists.shape)},
         "classes": list(classes),
         "accuracy": float(np.mean(accuracies)),
         "accuracy_deviation": float(np.std(accuracies)),
-        "spikes_per_image": len(test.sites) / max(1, len(truth)),
+        "spikes_per_image": len(test.lists.sites) / max(1, len(test.labels)),
         "runs": runs,
         "controls": compared,
         "settings": {"images": dataclasses.asdict(cfg.images), "n_timesteps": cfg.data.n_timesteps},
@@ -221,69 +250,20 @@ def measure(cfg: Config, held: ImageData, controls: bool, repeat: int) -> tuple[
     return metrics, networks[0]
 
 
-def _unchanged(lists: SpikeLists) -> SpikeLists:
-    return lists
+@contextmanager
+def learning_bar(layer: int, images: int) -> Iterator[Callable[[int], object]]:
+    """A progress bar of a layer that learns, see `spikeseg.learning.image_training.Progress`."""
+    with bar(f"learning layer {layer}", "image", images) as shown:
+        yield shown.update
 
 
-def trained(
-    cfg: Config, lists: SpikeLists, *, mode: str | None = None, change: Callable[[SpikeLists], SpikeLists] = _unchanged
-) -> tuple[ImageNetwork, list[LayerResult]]:
-    """A network that has learned from these images, layer by layer.
-
-    Args:
-        mode: of the competition; "none": no map knows of another.
-        change: done to every layer's input."""
-    from spikeseg.learning.image_training import learn
-
-    network, learned = fresh(cfg, lists), []
-    free = mode == "none"
-    for number, inputs in enumerate(network.inputs(lists, change)):
-        with bar(f"learning layer {number + 1}", "image", cfg.images.max_images) as shown:
-            told = learn(
-                network.weights[number], inputs, cfg, number,
-                mode="global" if free else mode, winners=cfg.images.maps[number] if free else None, shown=shown.update,
-            )  # fmt: skip
-        log.info("layer %d: %s after %d images, %d of %d maps never won", number + 1, told.stopped, told.images, told.dead,
-                 cfg.images.maps[number])  # fmt: skip
-        learned.append(told)
-    return network, learned
+def _layer_metrics(layer: LayerResult) -> dict[str, Any]:
+    return {**layer._asdict(), "milliseconds_per_image": 1000 * layer.seconds / layer.images}
 
 
-def fresh(cfg: Config, lists: SpikeLists) -> ImageNetwork:
-    """An untrained network for these images."""
-    from spikeseg.models.image_network import ImageNetwork
-
-    network = ImageNetwork(cfg.images, cfg.stdp, in_channels=lists.shape[1], seed=cfg.seed)
-    network.backend = "reference" if cfg.backend == "reference" else "cpu"
-    return network
-
-
-def read_out(
-    cfg: Config,
-    network: ImageNetwork,
-    train: SpikeLists,
-    labels: np.ndarray,
-    test: SpikeLists,
-    truth: np.ndarray,
-    change: Callable[[SpikeLists], SpikeLists] = _unchanged,
-) -> tuple[Any, float]:
-    """How well a linear read-out of its features does, and how many ms an image's features took."""
-    from spikeseg.learning.classifier import score_linear
-
-    network.features(train.part(0, min(1, train.samples)))  # compiles
-    started = time.perf_counter()
-    features = [network.features(lists, change) for lists in (train, test)]
-    spent = 1000 * (time.perf_counter() - started) / (train.samples + test.samples)
-    return score_linear(features[0], labels, features[1], truth, cfg.images.svm_c), spent
-
-
-def _told(learned: LayerResult) -> dict[str, Any]:
-    return {**learned._asdict(), "milliseconds_per_image": 1000 * learned.seconds / learned.images}
-
-
-def _learning(learned: Sequence[LayerResult]) -> float:
+def _learning_ms(layers: Sequence[LayerResult]) -> float:
     """ms that an image takes in learning, all layers together."""
-    return sum(1000 * one.seconds / one.images for one in learned)
+    return sum(1000 * layer.seconds / layer.images for layer in layers)
 
 
 def _saved(network: ImageNetwork) -> bytes:
@@ -291,7 +271,8 @@ def _saved(network: ImageNetwork) -> bytes:
     import torch
 
     file = io.BytesIO()
-    torch.save({"config": dataclasses.asdict(network.config), "weights": network.weights}, file)
+    weights = [weight.cpu() for weight in network.weights]
+    torch.save({"config": dataclasses.asdict(network.config), "weights": weights}, file)
     return file.getvalue()
 
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from spikeseg.core.bits import packed, unpacked
 from spikeseg.core.sparse import SparseFrames
 from spikeseg.models.decoder import LEVELS
-from spikeseg.ops.cpu import cone_links as cpu_cones
-from spikeseg.ops.types import PooledSpikes
+from spikeseg.ops import backend as ops_backend
+from spikeseg.ops.types import Cones, Groups, PooledSpikes
 
 if TYPE_CHECKING:
     from spikeseg.models import Encoder
@@ -37,20 +38,22 @@ class Footprints(NamedTuple):
     @classmethod
     def of(cls, boxes: np.ndarray, ash: np.ndarray) -> Footprints:
         """From boxes int (n, 4) and ASHs bool (n, F, T)."""
-        n, bits = len(ash), ash.shape[1] * ash.shape[2]
-        padded = np.zeros((n, -(-bits // 64) * 64), bool)
-        padded[:, :bits] = ash.reshape(n, bits)
-        packed = np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-        return cls(np.asarray(boxes, np.int32).reshape(n, 4), packed, (ash.shape[1], ash.shape[2]))
+        n, features, steps = ash.shape
+        words = packed(ash.reshape(n, features * steps))
+        return cls(np.asarray(boxes, np.int32).reshape(n, 4), words, (features, steps))
 
     def unpacked(self) -> np.ndarray:
         """The ASHs, bool (n, F, T)."""
         features, steps = self.shape
-        bits = np.unpackbits(self.ash.astype("<u8").view(np.uint8), axis=1, count=features * steps, bitorder="little")
-        return bits.reshape(len(self.ash), features, steps).view(bool)
+        return unpacked(self.ash, features * steps).reshape(len(self.ash), features, steps)
 
     def merged(self, group: np.ndarray, n: int) -> Footprints:
-        """Unions of boxes and ASHs by group, int (n,) below n; every group needs a member."""
+        """Unions of boxes and ASHs.
+
+        Args:
+            group: int (footprints,), the group of each, from 0; every group needs a member.
+            n: number of groups.
+        """
         order = np.argsort(group, kind="stable")
         if not n:
             return Footprints(self.boxes[:0], self.ash[:0], self.shape)
@@ -59,31 +62,12 @@ class Footprints(NamedTuple):
         return Footprints(np.hstack([low, high]), np.bitwise_or.reduceat(self.ash[order], first), self.shape)
 
 
-class Traced(NamedTuple):
-    """Saliency of n groups of spikes, where it is above 0.
-
-    Attributes:
-        starts: int64 (n + 1,) into the others.
-        cells: int32, which cell; each once per group, in no order.
-        values: float64 > 0.
-    """
-
-    starts: np.ndarray
-    cells: np.ndarray
-    values: np.ndarray
-
-    @property
-    def owner(self) -> np.ndarray:
-        """int64, the group of each entry."""
-        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
-
-
 @dataclass(frozen=True)
 class Instance:
     """One classification spike, unravelled.
 
     Attributes:
-        mask: bool (H, W), pixels that the decoder lights up for this spike alone, at any step.
+        mask: bool (H, W), pixels with saliency, at any step, when the decoder traces this spike alone.
         box: left, top, right, bottom of the mask, pixels; right and bottom are not part of it.
         class_id: the spike's class, from 0.
         step: when it fired.
@@ -99,7 +83,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Instances:
-    """The instances of one sample, by step, then by address of the spike. ``instances[k]`` is one of them in full.
+    """The instances of one sample, by step, then by address of the spike. ``instances[k]`` is the `Instance` of number k.
 
     Attributes:
         class_id: int32 (n,), from 0.
@@ -107,13 +91,15 @@ class Instances:
         prints: their boxes and ASHs.
         spike: int32 (n,), index into the classification spikes of the sample.
         cones: of all spikes of the sample.
+        backend: name of the operations that follow them, see `spikeseg.ops`.
     """
 
     class_id: np.ndarray
     step: np.ndarray
     prints: Footprints
     spike: np.ndarray
-    cones: cpu_cones.Cones
+    cones: Cones
+    backend: str = "auto"
 
     def __len__(self) -> int:
         return len(self.spike)
@@ -121,9 +107,9 @@ class Instances:
     def __getitem__(self, k: int) -> Instance:
         k = range(len(self))[k]
         left, top, right, bottom = self.prints.boxes[k].tolist()
-        one = Footprints(self.prints.boxes[k : k + 1], self.prints.ash[k : k + 1], self.prints.shape)
+        footprint = Footprints(self.prints.boxes[k : k + 1], self.prints.ash[k : k + 1], self.prints.shape)
         mask = self.masks(np.array([k]))[0]
-        return Instance(mask, (left, top, right, bottom), int(self.class_id[k]), int(self.step[k]), one.unpacked()[0])
+        return Instance(mask, (left, top, right, bottom), int(self.class_id[k]), int(self.step[k]), footprint.unpacked()[0])
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -137,13 +123,17 @@ class Instances:
         return events.steps * np.int32(pixels) + events.sites % np.int32(pixels)
 
     def masks(self, which: np.ndarray | None = None) -> np.ndarray:
-        """bool (n, H, W), see `Instance`; of all instances, or of those of these indices."""
+        """bool (n, H, W), see `Instance`.
+
+        Args:
+            which: indices of instances; None: all of them.
+        """
         numbers = np.arange(len(self)) if which is None else np.asarray(which)
         _, height, width = self.size
         pixels = self.cones.nodes[0].sites % np.int32(height * width)
-        found = self._spread(numbers, np.arange(len(numbers) + 1), pixels, height * width)
+        saliency = self._spread(numbers, np.arange(len(numbers) + 1), pixels, height * width)
         masks = np.zeros((len(numbers), height * width), bool)
-        masks[found.owner, found.cells] = True
+        masks[saliency.owner, saliency.members] = True
         return masks.reshape(-1, height, width)
 
     def saliency(self, group: np.ndarray | None = None, n: int | None = None) -> np.ndarray:
@@ -158,12 +148,12 @@ class Instances:
         """
         number = np.arange(len(self)) if group is None else group
         count = int(number.max(initial=-1)) + 1 if n is None else n
-        found = self.traced(number, count, self.cells, int(np.prod(self.size)))
+        saliency = self.traced(number, count, self.cells, int(np.prod(self.size)))
         dense = np.zeros((count, int(np.prod(self.size))), np.float32)
-        dense[found.owner, found.cells] = found.values
+        dense[saliency.owner, saliency.members] = saliency.values
         return dense.reshape(count, *self.size)
 
-    def traced(self, group: np.ndarray, n: int, cells: np.ndarray, n_cells: int) -> Traced:
+    def traced(self, group: np.ndarray, n: int, cells: np.ndarray, n_cells: int) -> Groups:
         """Saliency of groups of instances, summed over cells.
 
         Args:
@@ -171,70 +161,55 @@ class Instances:
             n: number of groups.
             cells: int32, one for each of `self.cells`: where its saliency counts; -1 for nowhere.
             n_cells: above all of them.
+
+        Returns:
+            of each group the cells where it is above 0, in the order of their first events, and how much; float64.
         """
         order = np.argsort(group, kind="stable")
         return self._spread(order, np.searchsorted(group[order], np.arange(n + 1)), cells, n_cells)
 
-    def _spread(self, members: np.ndarray, starts: np.ndarray, cells: np.ndarray, n_cells: int) -> Traced:
-        """See `traced`; starts int64 (groups + 1,) into members, which are indices of instances."""
-        nodes, values, reach = self.spike[members], np.ones(len(members)), self.cones.reach
-        for i in range(len(self.cones.links) - 1, -1, -1):
-            up, low = self.cones.nodes[i + 1], self.cones.nodes[i]
-            starts, nodes, values = cpu_cones.spread(starts, nodes, values, up.steps, *self.cones.links[i], low.steps, reach)
-        return Traced(*cpu_cones.gather(starts, nodes, values, cells, n_cells))
+    def _spread(self, which: np.ndarray, starts: np.ndarray, cells: np.ndarray, n_cells: int) -> Groups:
+        """See `traced`; starts int64 (groups + 1,) into which, indices of instances."""
+        groups = Groups(starts, self.spike[which], np.ones(len(which)))
+        saliency: Groups = ops_backend(self.backend, self.cones.device).spread(self.cones, groups, cells, n_cells)
+        return saliency
 
 
 def instances(
     encoder: Encoder,
     frames: np.ndarray | SparseFrames,
-    found: Mapping[str, PooledSpikes],
+    spikes: Mapping[str, PooledSpikes],
     classes: Collection[int] | None = None,
 ) -> Instances:
     """Unravel every classification spike of one sample; a spike that comes from no pixel is left out.
 
+    It runs where the encoder lies, by the operations of its backend.
+
     Args:
-        encoder: the encoder that found the spikes; its configuration says how they are traced.
-        frames: (T, P, H, W), what it saw, or as lists.
-        found: its spikes of this one sample, by 'pool1', 'pool2', 'conv3', as `Encoder.infer` gives them.
+        encoder: the encoder that gave the spikes; its configuration says how they are traced.
+        frames: (T, P, H, W), its input, or as lists.
+        spikes: of this one sample, by 'pool1', 'pool2', 'conv3', as `Encoder.infer` gives them.
         classes: whose classification spikes are unravelled; None: all.
 
     Raises:
         ValueError: frames or spikes of another number of samples than one.
     """
-    said = [found[level] for level in LEVELS]
+    levels = [spikes[level] for level in LEVELS]
     shape = frames.shape[1:] if isinstance(frames, SparseFrames) and frames.shape[0] == 1 else frames.shape
-    if len(shape) != 4 or any(one.lists.samples != 1 for one in said):
-        raise ValueError(f"frames {frames.shape} and spikes of {said[-1].lists.samples} samples: must be (T, P, H, W) and one")
-    settings = encoder.config
+    if len(shape) != 4 or any(pooled.lists.samples != 1 for pooled in levels):
+        raise ValueError(f"frames {frames.shape} and spikes of {levels[-1].lists.samples} samples: must be (T, P, H, W) and one")
+    settings, ops = encoder.config, ops_backend(encoder.backend, encoder.conv1.weight.device)
     events = frames if isinstance(frames, SparseFrames) else frames[None]
-    cones = cpu_cones.cones(
-        events, encoder.chain(), said, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
+    cones: Cones = ops.cones(
+        events, encoder.chain(), levels, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
     )
-    prints = _footprints(cones, shape[0])
+    boxes, ash = ops.unite(cones)
     top = cones.nodes[-1]
     class_id = top.sites // np.int32(top.shape[1] * top.shape[2])
-    seen = prints.boxes[:, 0] < prints.boxes[:, 2]
+    unravelled = boxes[:, 0] < boxes[:, 2]
     if classes is not None:
-        seen &= np.isin(class_id, sorted(classes))
-    spike = np.flatnonzero(seen).astype(np.int32)
-    kept = Footprints(prints.boxes[spike], prints.ash[spike], prints.shape)
-    return Instances(class_id[spike], top.steps[spike], kept, spike, cones)
-
-
-def _footprints(cones: cpu_cones.Cones, steps: int) -> Footprints:
-    """Of every spike of the last layer, from the events upwards: cones share most of what they reach."""
-    events, *layers = cones.nodes
-    features = sum(nodes.shape[0] for nodes in layers)
-    pixels = events.sites % np.int32(events.shape[1] * events.shape[2])
-    x, y = pixels % np.int32(events.shape[2]), pixels // np.int32(events.shape[2])
-    boxes, before = np.stack([x, y, x + np.int32(1), y + np.int32(1)], 1), 0
-    words = np.zeros((len(boxes), 0), np.uint64)
-    for nodes, links in zip(layers, cones.links, strict=True):
-        low_boxes, low_words, n = boxes, words, len(nodes.sites)
-        boxes = np.tile(np.array([cpu_cones.FAR, cpu_cones.FAR, 0, 0], np.int32), (n, 1))
-        words = np.zeros((n, -(-(before + nodes.shape[0]) * steps // 64)), np.uint64)
-        bit = (before + nodes.sites // (nodes.shape[1] * nodes.shape[2])) * steps + nodes.fired
-        words[np.arange(n), bit // 64] = np.uint64(1) << (bit % 64).astype(np.uint64)
-        cpu_cones.unite(links.offsets, links.targets, links.earlier, low_boxes, low_words, boxes, words)
-        before += nodes.shape[0]
-    return Footprints(boxes, words, (features, steps))
+        unravelled &= np.isin(class_id, sorted(classes))
+    spike = np.flatnonzero(unravelled).astype(np.int32)
+    features = sum(nodes.shape[0] for nodes in cones.nodes[1:])
+    prints = Footprints(boxes[spike], ash[spike], (features, cones.steps))
+    return Instances(class_id[spike], top.steps[spike], prints, spike, cones, encoder.backend)

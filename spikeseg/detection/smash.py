@@ -1,7 +1,7 @@
 """SMASH: instances that look alike and lie together are one object [Kirkland et al. 2022, IEEE Trans. Computers 71(11):2728].
 
 SMASH(i, j) = Jaccard(ASH_i, ASH_j) * IoU(box_i, box_j), from 0 to 1: how much two instances share of the features that made them,
-when these fired, and of the place. See `hulk.Footprints`.
+when these fired, and of where they lie. See `hulk.Footprints`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ def smash(i: Footprints, j: Footprints, at_least: float = 0.0) -> sparse.csr_arr
     """SMASH of all pairs; 0, and not stored, where boxes do not overlap.
 
     Args:
-        i, j: n and m instances or objects of one shape of ASH.
+        i: n instances or objects.
+        j: m others, with ASHs of the same shape.
         at_least: smaller ones are not stored either.
 
     Returns:
@@ -36,13 +37,17 @@ def smash(i: Footprints, j: Footprints, at_least: float = 0.0) -> sparse.csr_arr
     return sparse.csr_array((values, (rows, order[columns])), shape=(len(i.boxes), len(j.boxes)))
 
 
-def group(found: Instances | Footprints, threshold: float = TrackingConfig.smash_threshold) -> np.ndarray:
+def group(instances: Instances | Footprints, threshold: float = TrackingConfig.smash_threshold) -> np.ndarray:
     """Which instances are one object: those that pairs with SMASH >= threshold connect.
 
+    Args:
+        instances: n instances, or their footprints.
+        threshold: 0 makes all of them one object.
+
     Returns:
-        int64 (n,), number of each one's object, from 0 in the order of their first instances.
+        int64 (n,), number of each instance's object, from 0 in the order of their first instances.
     """
-    prints = found if isinstance(found, Footprints) else found.prints
+    prints = instances if isinstance(instances, Footprints) else instances.prints
     if threshold <= 0:  # which any pair reaches
         return np.zeros(len(prints.boxes), np.int64)
     _, numbers = sparse.csgraph.connected_components(smash(prints, prints, threshold), directed=False)
@@ -50,28 +55,6 @@ def group(found: Instances | Footprints, threshold: float = TrackingConfig.smash
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[inverse]
-
-
-def across_windows(before: Footprints, after: Footprints) -> np.ndarray:
-    """SMASH of the objects of a window with those of another, whenever in their windows they began.
-
-    Args:
-        before, after: n and m objects, as `Footprints.merged` joins their instances.
-
-    Returns:
-        float64 (n, m).
-    """
-    return np.asarray(smash(aligned(before), aligned(after)).toarray())
-
-
-def aligned(prints: Footprints) -> Footprints:
-    """With every ASH moved to begin at step 0."""
-    ash = prints.unpacked()
-    steps = np.arange(ash.shape[2])
-    source = np.argmax(ash.any(1), 1)[:, None] + steps
-    inside = source < len(steps)
-    moved = np.take_along_axis(ash, np.where(inside, source, 0)[:, None, :], 2) & inside[:, None, :]
-    return Footprints.of(prints.boxes, moved)
 
 
 @compiled(allocates=True)

@@ -18,12 +18,12 @@ def groups_in_slices(
     min_pixels: int = MIN_PIXELS,
     pieces: bool = True,
 ) -> list[Slice]:
-    """Objects of a window, slice by slice: what a group lights up there, one object for each piece that hangs together.
+    """Objects of a window, slice by slice: the salient pixels of each group, one object for each connected piece of them.
 
     Without `pieces` it is one object wherever its parts lie. SMASH at 0.1 links what shares a receptive field, on simulated
     nights every second source with a neighbour (42 to 55 %; connected blobs 0.5 %); by pieces they come apart again.
 
-    Lit are the pixels and steps whose saliency reaches the threshold, as for connected blobs. Each group has its own share of
+    Salient are pixels and steps whose saliency reaches the threshold, as for connected blobs. Each group has its own share of
     that saliency: its spikes, decoded together; the decoder is linear, so the shares add up. Centroid and score come from the
     share. Where groups overlap, their objects share pixels.
 
@@ -34,8 +34,8 @@ def groups_in_slices(
         saliency: (T, H, W), what the decoder makes of all of them, >= 0.
         threshold: > 0.
         time: of the window.
-        min_pixels: objects of fewer lit pixels in a slice are dropped from it.
-        pieces: see above; pixels hang together as in `objects.find_objects`.
+        min_pixels: objects of fewer salient pixels in a slice are dropped from it.
+        pieces: see above; pixels are connected as in `objects.find_objects`.
 
     Returns:
         in order of time; objects in order of falling score, class_id that of most of the group's spikes, the lowest among
@@ -60,22 +60,22 @@ def groups_in_slices(
     counts = (into >= 0) & (saliency.reshape(-1)[events] >= threshold)
     cells = np.where(counts, into * n_pixels + events % n_pixels, -1).astype(np.int32)
     share = instances.traced(group, n, cells, len(parts) * n_pixels)
-    ordered = np.argsort(share.cells // n_pixels, kind="stable")
-    owner, place, weight = share.owner[ordered], share.cells[ordered], share.values[ordered]
-    edges = np.searchsorted(place // n_pixels, np.arange(len(parts) + 1))
+    ordered = np.argsort(share.members // n_pixels, kind="stable")
+    owner, cell, weight = share.owner[ordered], share.members[ordered], share.values[ordered]
+    edges = np.searchsorted(cell // n_pixels, np.arange(len(parts) + 1))
 
-    classes, found = _classes(instances, group, n), []
+    classes, objects = _classes(instances, group, n), []
     for s, part in enumerate(parts):
         inside = slice(edges[s], edges[s + 1])
-        of, at = owner[inside], place[inside] % n_pixels
+        of, pixel = owner[inside], cell[inside] % n_pixels
         own = classes
-        if pieces and len(at):
-            piece = connected(*np.divmod(at, width), (height, width), BRIDGE_PX)
+        if pieces and len(pixel):
+            piece = connected(*np.divmod(pixel, width), (height, width), BRIDGE_PX)
             both, of = np.unique(of.astype(np.int64) * (piece.max() + 1) + piece, return_inverse=True)
             own = classes[both // (piece.max() + 1)]
-        blobs = _blobs(of, at, weight[inside], (height, width), own, min_pixels)
-        found.append(Slice(part, *time.of(part), blobs))
-    return found
+        blobs = _blobs(of, pixel, weight[inside], (height, width), own, min_pixels)
+        objects.append(Slice(part, *time.of(part), blobs))
+    return objects
 
 
 def _classes(instances: Instances, group: np.ndarray, n: int) -> np.ndarray:
@@ -98,11 +98,11 @@ def _blobs(
     kept = kept[np.argsort(-total[kept], kind="stable")]
 
     objects = np.zeros(len(kept), OBJECT_DTYPE)
-    for centre, extent, place in (("x", "width", columns), ("y", "height", rows)):
-        low, high = np.full(n, size[0] + size[1], place.dtype), np.zeros(n, place.dtype)
-        np.minimum.at(low, owner, place)
-        np.maximum.at(high, owner, place)
-        objects[centre] = np.bincount(owner, root * place, n)[kept] / roots[kept]
+    for centre, extent, position in (("x", "width", columns), ("y", "height", rows)):
+        low, high = np.full(n, size[0] + size[1], position.dtype), np.zeros(n, position.dtype)
+        np.minimum.at(low, owner, position)
+        np.maximum.at(high, owner, position)
+        objects[centre] = np.bincount(owner, root * position, n)[kept] / roots[kept]
         objects[extent] = (high - low + 1)[kept]
     objects["score"], objects["pixels"], objects["class_id"] = total[kept], pixels[kept], classes[kept]
 
@@ -115,5 +115,5 @@ def _blobs(
     strongest = strongest[np.argsort(-number[owner[strongest]], kind="stable")]  # the highest score is written last
     labels = np.zeros(size[0] * size[1], np.int32)
     labels[pixel[strongest]] = number[owner[strongest]]
-    lit = np.flatnonzero(labels)
-    return Blobs(objects, Labels(size, lit.astype(np.int32), labels[lit]))
+    labelled = np.flatnonzero(labels)
+    return Blobs(objects, Labels(size, labelled.astype(np.int32), labels[labelled]))

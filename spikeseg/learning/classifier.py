@@ -12,11 +12,11 @@ GRAM_BYTES = 2**31
 
 @dataclass(frozen=True)
 class Scored:
-    """How a read-out did.
+    """How well a read-out classifies.
 
     Attributes:
-        accuracy, train_accuracy: shares of images.
-        predicted: int64 (N,), of the test images.
+        accuracy, train_accuracy: shares of the test and of the training images that are classified correctly.
+        predicted: int64 (N,), classes of the test images.
     """
 
     accuracy: float
@@ -30,20 +30,25 @@ def score_linear(train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth:
     Features are standardised by mean and deviation of the training images; one that never varies counts for nothing.
 
     Args:
-        train, test: features (N, D), of any real dtype.
-        labels, truth: classes int64 (N,).
+        train: features (N, D) of the training images, of any real dtype.
+        labels: their classes, int64 (N,).
+        test: features of the test images.
+        truth: their classes.
         c: the SVM's C.
+
+    Returns:
+        shares of images whose class is predicted correctly, and the classes predicted for the test images.
     """
     from sklearn.svm import SVC
 
     mean, deviation = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64)
     varies = (train.max(0) > train.min(0)) & (deviation > 0)  # a constant's deviation may be rounded to more than 0
     scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
-    a, b = (((one - mean) * scale).astype(np.float32) for one in (train, test))
+    a, b = (((features - mean) * scale).astype(np.float32) for features in (train, test))
     if 8 * len(a) ** 2 <= GRAM_BYTES:
         machine = SVC(kernel="precomputed", C=c).fit(gram := a @ a.T, labels)
-        found, known = machine.predict(b @ a.T), machine.predict(gram)
+        predicted, predicted_train = machine.predict(b @ a.T), machine.predict(gram)
     else:
         machine = SVC(kernel="linear", C=c).fit(a, labels)
-        found, known = machine.predict(b), machine.predict(a)
-    return Scored(float((found == truth).mean()), float((known == labels).mean()), found.astype(np.int64))
+        predicted, predicted_train = machine.predict(b), machine.predict(a)
+    return Scored(float((predicted == truth).mean()), float((predicted_train == labels).mean()), predicted.astype(np.int64))

@@ -52,7 +52,7 @@ class Convergence:
         if before is None:
             return None
         change = (weight - before).abs().flatten(1).mean(1)
-        settled = (self.wins >= self.config.min_wins_per_neuron) & (change < self.config.delta_threshold)
+        settled = (self.wins.cpu() >= self.config.min_wins_per_neuron) & (change < self.config.delta_threshold)
         share = float(settled.double().mean())
         if share >= self.config.target_ratio:
             return f"{share:.0%} of the maps have won {self.config.min_wins_per_neuron} times and stand still"

@@ -1,8 +1,8 @@
 """Homeostasis: its two sections as the numbers that the training step takes, and the recovery of maps that stopped winning.
 
-Thresholds per map are adapted by the training step itself (`spikeseg.ops.reference.map_homeostasis`); they are part of the
-checkpoint and are those of inference. `wta.enable_homeostasis` is another mechanism, per neuron, for the competition during
-learning alone (`spikeseg.ops.reference.competition_homeostasis`). Recovery is the part that draws random numbers.
+Thresholds per map are adapted by the training step itself (`spikeseg.ops.reference.training.map_homeostasis`); they are part of
+the checkpoint and are those of inference. `wta.enable_homeostasis` is another mechanism, per neuron, for the competition during
+learning alone (`spikeseg.ops.reference.training.competition_homeostasis`). Recovery is the part that draws random numbers.
 """
 
 from __future__ import annotations

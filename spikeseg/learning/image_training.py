@@ -1,9 +1,11 @@
-"""Learning of a layer from images, one after the other, with rates that grow [Kheradpisheh 2018, section 2.4]."""
+"""Learning from images, layer by layer and image by image, with rates that grow [Kheradpisheh 2018, section 2.4]."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +16,23 @@ from spikeseg.config.sections import Config
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
+from spikeseg.models.image_network import Change, ImageNetwork, unchanged
 from spikeseg.ops import backend as ops_backend
 from spikeseg.ops.types import LearningState, TrainingRule
 
 from .convergence import convergence_index, near_duplicates
 from .rules import plasticity
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], AbstractContextManager[Callable[[int], object]]]
+"""Shows how far a layer is: from its number, counted from 1, and the most images it may take, a context whose value is called
+with the number of images shown since the last call."""
+
+
+def silent(_layer: int, _images: int) -> AbstractContextManager[Callable[[int], object]]:
+    """No progress."""
+    return nullcontext(lambda _shown: None)
 
 
 class LayerResult(NamedTuple):
@@ -32,6 +46,58 @@ class LayerResult(NamedTuple):
     near_duplicates: int
 
 
+def untrained(cfg: Config, lists: SpikeLists, device: torch.device | str = "cpu") -> ImageNetwork:
+    """An untrained network for these images.
+
+    Args:
+        cfg: the sections images and stdp, the seed and the backend.
+        lists: (T, C, H, W), images as spikes.
+        device: where it lies.
+
+    Raises:
+        InputError: see `ImageNetwork`.
+    """
+    network = ImageNetwork(cfg.images, cfg.stdp, in_channels=lists.shape[1], seed=cfg.seed).to(device)
+    network.backend = cfg.backend
+    return network
+
+
+def train_network(
+    network: ImageNetwork,
+    lists: SpikeLists,
+    cfg: Config,
+    *,
+    mode: str | None = None,
+    change: Change = unchanged,
+    progress: Progress = silent,
+) -> list[LayerResult]:
+    """Train a network's weights in place, layer by layer.
+
+    Args:
+        network: untrained.
+        lists: (T, C, H, W), images as spikes.
+        cfg: see `learn`.
+        mode: of the competition, instead of wta.mode; "none": every map learns by itself.
+        change: done to every layer's input, for controls.
+        progress: shows how far each layer is.
+
+    Raises:
+        InputError: see `learn`.
+    """
+    results = []
+    for number, inputs in enumerate(network.inputs(lists, change)):
+        winners = cfg.images.maps[number] if mode == "none" else None
+        with progress(number + 1, cfg.images.max_images) as shown:
+            result = learn(
+                network.weights[number], inputs, cfg, number,
+                mode="global" if mode == "none" else mode, winners=winners, shown=shown,
+            )  # fmt: skip
+        log.info("layer %d: %s after %d images, %d of %d maps never won", number + 1, result.stopped, result.images, result.dead,
+                 cfg.images.maps[number])  # fmt: skip
+        results.append(result)
+    return results
+
+
 def learn(
     weight: Tensor,
     lists: SpikeLists,
@@ -40,7 +106,7 @@ def learn(
     *,
     mode: str | None = None,
     winners: int | None = None,
-    shown: Callable[[int], object] = lambda n: None,
+    shown: Callable[[int], object] = lambda _shown: None,
 ) -> LayerResult:
     """Train one layer's weights in place, until C_l falls below convergence.c_l_threshold.
 
@@ -48,43 +114,41 @@ def learn(
     `lr_plus_max`; their ratio stays.
 
     Args:
-        weight: (C_out, C_in, K, K) float32.
+        weight: (C_out, C_in, K, K) float32; the layer learns where it lies.
         lists: the layer's input, each input fires at most once in an image.
-        cfg: the sections images, stdp, wta, convergence and the seed.
+        cfg: the sections images, stdp, wta, convergence, the seed and the backend.
         layer: counted from 0.
         mode: of the competition, instead of wta.mode.
         winners: per image, instead of images.winners.
-        shown: told, after some images, how many.
+        shown: called with the number of images shown since its last call.
 
-    Raises InputError: no images, or an lr_plus of 0, which no doubling makes grow.
+    Raises:
+        InputError: no images; an lr_plus of 0, which no doubling makes grow; images that the backend cannot learn from.
     """
     if not lists.samples:
         raise InputError("there are no images to learn from")
     if not cfg.stdp.lr_plus:
         raise InputError("stdp.lr_plus: found 0, must be above 0: it doubles every images.growth_every images")
     c, maps = cfg.images, len(weight)
-    state = LearningState(
-        weight=weight,
-        threshold=torch.full((maps,), c.thresholds[layer]),
-        theta=torch.zeros(maps),
-        wins=torch.zeros(maps, dtype=torch.int64),
-        recent_wins=torch.zeros(maps, dtype=torch.int64),
-        seen=torch.zeros(maps, dtype=torch.int64),
-    )
+    state = LearningState.fresh(weight, torch.full((maps,), c.thresholds[layer], device=weight.device))
+    ops = ops_backend(cfg.backend, weight.device)
     rng = np.random.default_rng((cfg.seed, layer))
     order = np.zeros(0, np.int64)
     done, started, index, stopped = 0, time.perf_counter(), 1.0, ""
     while not stopped:
         rate = min(c.lr_plus_max, cfg.stdp.lr_plus * 2.0 ** min(done // c.growth_every, 1000))
         rule = _rule(cfg, layer, rate, mode or cfg.wta.mode.value, c.winners[layer] if winners is None else winners)
-        training = ops_backend(cfg.backend if cfg.backend != "cuda" else "cpu").Training(state, rule)
+        training = ops.Training(state, rule)
         ahead = min(c.growth_every - done % c.growth_every, c.max_images - done)
         while ahead and not stopped:
             now = min(ahead, cfg.convergence.check_interval - done % cfg.convergence.check_interval)
             while len(order) < now:
                 order = np.concatenate([order, rng.permutation(lists.samples)])
             taken, order = order[:now], order[now:]
-            training.run(lists, taken)
+            try:
+                training.run(lists, taken)
+            except ValueError as error:
+                raise InputError(str(error)) from None
             done, ahead = done + now, ahead - now
             shown(now)
             if done % cfg.convergence.check_interval and done < c.max_images:

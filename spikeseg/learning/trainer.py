@@ -39,7 +39,6 @@ class LayerTrainer:
         wta, homeostasis = config.wta, config.homeostasis
         self.layer = model.encoder.layer(layer)
         self.name = layer
-        n_maps = len(self.layer.weight)
         self.rule = TrainingRule(
             mode=self.layer.mode,
             leak=self.layer.leak,
@@ -55,14 +54,8 @@ class LayerTrainer:
             dead_warmup=homeostasis.dead_warmup,
             batch_size=config.data.batch_size,
         )
-        self.state = LearningState(
-            weight=self.layer.weight,
-            threshold=self.layer.threshold,
-            theta=torch.full((n_maps,), 0.0 if self.rule.maps is None else self.rule.maps.rest),
-            wins=torch.zeros(n_maps, dtype=torch.int64),
-            recent_wins=torch.zeros(n_maps, dtype=torch.int64),
-            seen=torch.zeros(n_maps, dtype=torch.int64),
-        )
+        theta = 0.0 if self.rule.maps is None else self.rule.maps.rest
+        self.state = LearningState.fresh(self.layer.weight, self.layer.threshold, theta)
         self.training = ops_backend(config.backend, self.layer.weight.device).Training(self.state, self.rule)
         self.recovery_noise = homeostasis.recovery_boost
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -125,14 +118,14 @@ class LayerTrainer:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything the next sample depends on besides weights and thresholds; tensors and plain numbers only."""
+        """Everything the next sample depends on besides weights and thresholds; tensors on the CPU and plain numbers only."""
         state = self.state
         return {
             "samples": self.samples,
             "recovered": self.recovered,
             "generator": self.generator.get_state(),
-            **{name: getattr(state, name).clone() for name in COUNTERS},
-            "competition": None if state.competition is None else state.competition.clone(),
+            **{name: getattr(state, name).cpu().clone() for name in COUNTERS},
+            "competition": None if state.competition is None else state.competition.cpu().clone(),
             "best": self.convergence.best,
             "stale": self.convergence.stale,
             "last_check": self.convergence.last_check,
@@ -144,7 +137,8 @@ class LayerTrainer:
         self.generator.set_state(state["generator"])
         for name in COUNTERS:
             getattr(self.state, name).copy_(state[name])
-        self.state.competition = state["competition"]
+        competition = state["competition"]
+        self.state.competition = None if competition is None else competition.to(self.state.weight.device)
         self.convergence.best, self.convergence.stale = state["best"], state["stale"]
         self.convergence.last_check = state["last_check"]
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from spikeseg.config.sections import WTAConfig
 from spikeseg.ops import backend as ops_backend
-from spikeseg.ops.reference import competition_homeostasis
+from spikeseg.ops.reference.training import competition_homeostasis
 
 from .homeostasis import homeostasis_of_neurons
 

@@ -1,6 +1,6 @@
 """The decoder: classification spikes traced back to the pixels that caused them, through tied weights [Kirkland 2020].
 
-conv3, pool2, conv2, pool1 and conv1 are undone in turn; the meaning is that of `spikeseg.ops.reference.tracing.trace`.
+conv3, pool2, conv2, pool1 and conv1 are undone in turn; what that means, `spikeseg.ops.reference.trace` says.
 """
 
 from __future__ import annotations
@@ -26,13 +26,20 @@ LEVELS = tuple(spec.output for spec in ModelConfig().layers())
 def decode(
     encoder: Encoder, frames: np.ndarray, spikes: Mapping[str, PooledSpikes], classes: Collection[int] | None = None
 ) -> np.ndarray:
-    """Saliency of every pixel at every step: (N, T, H, W) float32, >= 0, and 0 wherever no event fell at that pixel (up to that
-    step). The arguments are those of `decode_sparse`."""
+    """Saliency of every pixel at every step.
+
+    Args:
+        encoder: see `decode_sparse`.
+        frames: (N, T, P, H, W).
+        spikes: see `decode_sparse`.
+        classes: see `decode_sparse`.
+
+    Returns:
+        (N, T, H, W) float32, >= 0, and 0 wherever no event fell at that pixel (up to that step).
+    """
     maps = decode_sparse(encoder, frames, spikes, classes)
     return (
-        np.stack([saliency.dense() for saliency in maps])
-        if maps
-        else np.zeros((0, *frames.shape[1:2], *frames.shape[-2:]), np.float32)
+        np.stack([sample.dense() for sample in maps]) if maps else np.zeros((0, frames.shape[1], *frames.shape[-2:]), np.float32)
     )
 
 
@@ -42,16 +49,16 @@ def decode_sparse(
     spikes: Mapping[str, PooledSpikes],
     classes: Collection[int] | None = None,
 ) -> list[SparseMap]:
-    """Saliency at every step, by the settings of the encoder's configuration.
+    """Saliency of every pixel at every step, by the settings of the encoder's configuration.
 
     Args:
-        encoder: the encoder that the spikes come from.
+        encoder: the encoder that gave the spikes.
         frames: (N, T, P, H, W), its input, or as lists.
-        spikes: its output, by 'pool1', 'pool2', 'conv3', as `Encoder.infer` gives it.
+        spikes: its spikes, by 'pool1', 'pool2', 'conv3', as `Encoder.infer` gives them.
         classes: whose classification spikes are traced; None: all.
 
     Returns:
-        of each sample its saliency.
+        a map (T, H, W) of each sample.
     """
     levels = [spikes[level] for level in LEVELS]
     if classes is not None:
@@ -59,10 +66,10 @@ def decode_sparse(
     ops = ops_backend(encoder.backend, encoder.conv1.weight.device)
     settings = encoder.config
     with torch.no_grad():
-        saliency: list[SparseMap] = ops.trace(
+        maps: list[SparseMap] = ops.trace(
             frames, encoder.chain(), levels, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
         )
-    return saliency
+    return maps
 
 
 def spikes_of(output: EncoderOutput) -> dict[str, PooledSpikes]:
@@ -78,6 +85,6 @@ def spikes_of(output: EncoderOutput) -> dict[str, PooledSpikes]:
 
 def _only(lists: SpikeLists, maps: Collection[int]) -> SpikeLists:
     """The spikes of some maps alone."""
-    chosen = np.isin(lists.sites // (lists.shape[2] * lists.shape[3]), sorted(maps))
-    before = np.concatenate([[0], np.cumsum(chosen)])
-    return SpikeLists(before[lists.offsets], lists.sites[chosen], lists.shape)
+    kept = np.isin(lists.sites // (lists.shape[2] * lists.shape[3]), sorted(maps))
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return SpikeLists(before[lists.offsets], lists.sites[kept], lists.shape)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spikeseg.core.grid import snap_number
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops.reference import layers as reference
+from spikeseg.ops import reference
 from spikeseg.ops.types import LayerRun, PoolRun
 
 

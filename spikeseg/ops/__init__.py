@@ -6,8 +6,13 @@
 | `cpu` | event-driven, in integers, compiled by numba | CPU |
 | `cuda` | Triton kernels | GPU |
 
-Each is a module with the same functions: `layer_forward`, `pool`, `select_winners`, `stdp_update`, `encode`, and the class
-`Training`.
+Each is a package that exports the same:
+
+- layers with everything written down: `layer_forward`, `pool`;
+- learning: `select_winners`, `stdp_update`, and the class `Training`, the whole training step;
+- inference over whole samples: `encode`;
+- what spikes came from: `trace`, and for single spikes `cones`, followed by `unite` and `spread`;
+- images: `latency`, `fire_once`, `final_potentials`.
 """
 
 from __future__ import annotations

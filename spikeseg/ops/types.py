@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ class PoolRun(NamedTuple):
 
 
 class PooledSpikes(NamedTuple):
-    """What a layer says to the next one, after its pool.
+    """The output spikes of a layer, behind its pool: input of the next one.
 
     Attributes:
         lists: the spikes.
@@ -153,18 +153,19 @@ class Plasticity(NamedTuple):
 
 
 class TrainingRule(NamedTuple):
-    """Everything that decides how a layer learns, in plain numbers.
+    """How a layer learns: its neurons, its plasticity, its competition and its homeostasis.
 
     Attributes:
-        mode, leak: the membrane; leak on the grid.
-        base: threshold to which theta is added.
+        mode, leak: leak of the membrane potential (`spikeseg.core.neurons`), on the grid.
+        base: the layer's threshold before homeostasis; theta of a map is added to it.
         plasticity: how winners' weights change.
         wta, radius, max_winners: winner-take-all, see `select_winners`.
         competition: homeostasis per neuron, or None.
         maps: homeostasis per map, or None.
-        dead_recovery: whether to stop for dead maps.
-        dead_threshold: share of samples won below which a map is dead, after dead_warmup samples.
-        batch_size: samples that see the same weights and thresholds.
+        dead_recovery: whether training stops when a map is dead, so that the caller can reset it.
+        dead_threshold: a map is dead that has won in less than this share of the samples since its last reset.
+        dead_warmup: samples after a reset before which no map counts as dead.
+        batch_size: samples that are run under the same weights and thresholds.
     """
 
     mode: LeakMode
@@ -184,15 +185,17 @@ class TrainingRule(NamedTuple):
 
 @dataclass
 class LearningState:
-    """What learning changes, in place. Everything is on the CPU but weight and threshold, which lie where the network does.
+    """What learning changes, in place. All tensors lie on one device, that of the network.
 
     Attributes:
         weight: (C_out, C_in, K, K) float32, the layer's.
         threshold: (C_out,) float32, the layer's: base + theta.
-        theta: (C_out,) float32.
+        theta: (C_out,) float32, how far homeostasis has raised the threshold of each map.
         wins: (C_out,) int64, wins of each map.
-        recent_wins, seen: (C_out,) int64, wins and samples since the map's last reset.
-        competition: (C_out, H, W) float32, thresholds of the competition; None where it has none, or before the first sample.
+        recent_wins: (C_out,) int64, wins of each map since its last reset.
+        seen: (C_out,) int64, samples since each map's last reset.
+        competition: (C_out, H, W) float32, threshold that each neuron's potential must reach to compete; None where
+            `TrainingRule.competition` is None, or before the first sample.
     """
 
     weight: Tensor
@@ -203,12 +206,39 @@ class LearningState:
     seen: Tensor
     competition: Tensor | None = None
 
+    @classmethod
+    def fresh(cls, weight: Tensor, threshold: Tensor, theta: float = 0.0) -> LearningState:
+        """The state before the first sample.
+
+        Args:
+            weight: the layer's, which learning will change.
+            threshold: the layer's, too.
+            theta: of every map.
+        """
+        counts = [torch.zeros(len(weight), dtype=torch.int64, device=weight.device) for _ in range(3)]
+        return cls(weight, threshold, torch.full((len(weight),), theta, device=weight.device), *counts)
+
+    def to(self, device: torch.device | str) -> LearningState:
+        """The state on a device; tensors that lie there already are not copied."""
+        moved: dict[str, Any] = {name: None if part is None else part.to(device) for name, part in vars(self).items()}
+        return LearningState(**moved)
+
+    def check_device(self) -> None:
+        """Raise ValueError unless all tensors lie where the weight does."""
+        for name, tensor in vars(self).items():
+            if tensor is not None and tensor.device != self.weight.device:
+                raise ValueError(f"{name} lies on {tensor.device}, but the weight on {self.weight.device}; move one of them")
+
     def dead(self, rule: TrainingRule) -> Tensor:
-        """(C_out,) bool: maps past the warm-up whose share of samples won stays under the rule's."""
+        """Which maps are dead under this rule: (C_out,) bool."""
         return (self.seen >= rule.dead_warmup) & (self.recent_wins < rule.dead_threshold * self.seen)
 
     def competing(self, rule: TrainingRule, size: tuple[int, int]) -> Tensor | None:
-        """Thresholds of the competition for neurons of size (H, W), made at the first call; None where the rule has none.
+        """Thresholds of the competition, made at the first call; None where the rule has none.
+
+        Args:
+            rule: whether there are any, and where they begin.
+            size: (H, W) of the layer.
 
         Raises:
             ValueError: another size than before.
@@ -217,10 +247,86 @@ class LearningState:
             return None
         shape = (len(self.weight), *size)
         if self.competition is None:
-            self.competition = torch.full(shape, float(rule.competition.low))
+            self.competition = torch.full(shape, float(rule.competition.low), device=self.weight.device)
         if tuple(self.competition.shape) != shape:
             raise ValueError(
                 f"wta.enable_homeostasis keeps a threshold for every neuron of {tuple(self.competition.shape)}, but this sample "
                 f"gives {shape}; switch it off for recordings of several sizes, or set data.input_height and input_width"
             )
         return self.competition
+
+
+FAR = np.int32(1 << 30)
+"""Left and top edge of an empty box."""
+
+
+class Nodes(NamedTuple):
+    """Spikes of a layer, or events, as the trace meets them.
+
+    Attributes:
+        sites: int32 (n,), flat index (c*H + y)*W + x, behind the pool.
+        steps: int32 (n,), the step of the trace; rising.
+        fired: int32 (n,), the step of the spike: without delay connections, the last up to the step of the trace.
+        shape: (C, H, W) of the sites.
+    """
+
+    sites: np.ndarray
+    steps: np.ndarray
+    fired: np.ndarray
+    shape: tuple[int, int, int]
+
+
+class Links(NamedTuple):
+    """From each of n nodes to those below that it reaches; of nodes at one site only to the last, which leads on to the others.
+
+    Attributes:
+        offsets: int64 (n + 1,) into targets and weights.
+        targets: int32, node below.
+        weights: float32 > 0, of the synapse.
+        earlier: int32, for each node below the one before it at the same site that is reached as well; -1 where there is none.
+    """
+
+    offsets: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    earlier: np.ndarray
+
+
+class Cones(NamedTuple):
+    """The cones of all spikes of one sample, as lists on the host.
+
+    Attributes:
+        nodes: of the events, then of each layer from the first to the last.
+        links: from each layer to the one before it.
+        reach: float64 (T + 1,), what is left of a weight by the number of steps back; 0 is out of reach.
+        device: where the network lies, and where cones are followed.
+    """
+
+    nodes: list[Nodes]
+    links: list[Links]
+    reach: np.ndarray
+    device: torch.device = torch.device("cpu")
+
+    @property
+    def steps(self) -> int:
+        """T of the sample."""
+        return len(self.reach) - 1
+
+
+class Groups(NamedTuple):
+    """Values of the members of several groups.
+
+    Attributes:
+        starts: int64 (groups + 1,); the members of group g are ``members[starts[g]:starts[g + 1]]``.
+        members: int32, numbers of nodes or of cells; each once per group.
+        values: float64, one of each member.
+    """
+
+    starts: np.ndarray
+    members: np.ndarray
+    values: np.ndarray
+
+    @property
+    def owner(self) -> np.ndarray:
+        """int64, the group of each member."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))

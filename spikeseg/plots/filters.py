@@ -26,7 +26,7 @@ def preferred(network: ImageNetwork, layer: int, maps: int | None = None) -> np.
     below[0, 0], below[1, 1] = 1.0, 1.0  # OFF, ON
     step = 1
     for number in range(layer + 1):
-        weight = network.weights[number].numpy().astype(np.float64)
+        weight = network.weights[number].cpu().numpy().astype(np.float64)
         if number == layer and maps is not None:
             weight = weight[:maps]
         kernel, (height, width) = weight.shape[-1], below.shape[-2:]

@@ -6,6 +6,7 @@ import torch
 
 from spikeseg.core.neurons import LeakMode
 from spikeseg.ops import cpu, reference
+from spikeseg.ops.reference.layers import currents
 from spikeseg.ops.types import BlockThreshold, Layer
 
 
@@ -50,7 +51,7 @@ def test_lif_box_is_the_recurrence_that_it_claims(script):
     (found,) = script("peers").norse_box([layer])(torch.from_numpy(frames(1)[0, :, None]).float())
     share = layer.leak / 0.8
     u, fired = None, []
-    for current in reference.currents(torch.from_numpy(frames(1)[0, :, None]).float(), layer.weight):
+    for current in currents(torch.from_numpy(frames(1)[0, :, None]).float(), layer.weight):
         u = current if u is None else (1 - share) * u + current
         z = u >= layer.threshold[:, None, None] + layer.leak
         u = torch.where(z, 0.0, u)

@@ -153,6 +153,40 @@ def test_instances_are_the_decoder_s_output_spike_by_spike_and_in_sum(delay, dec
     assert np.array_equal(got.masks(some), got.masks()[some])
 
 
+@pytest.mark.parametrize(("delay", "decay"), MODES)
+@pytest.mark.parametrize("size", [(5, 35, 38), (7, 1, 13), (1, 9, 10)])
+def test_backends_give_the_same_instances(delay, decay, size):
+    encoder, frames, _, spikes = sample(4, size, 0.1, use_delay_connections=delay, delay_decay=decay)
+    both = {}
+    for backend in ("reference", "cpu"):
+        encoder.backend = backend
+        both[backend] = instances(encoder, frames, spikes)
+        assert both[backend].backend == backend
+    one, other = both.values()
+    assert len(one) == len(other) > 0
+    for name in ("class_id", "step", "spike", "cells"):
+        assert getattr(one, name).dtype == getattr(other, name).dtype
+        assert np.array_equal(getattr(one, name), getattr(other, name))
+    assert one.size == other.size == size and one.prints.shape == other.prints.shape
+    assert np.array_equal(one.prints.boxes, other.prints.boxes) and np.array_equal(one.prints.ash, other.prints.ash)
+    assert np.array_equal(one.masks(), other.masks())
+    exact = decay in (0.0, 1.0) or not delay
+    same = np.array_equal if exact else lambda a, b: np.allclose(a, b, rtol=1e-6, atol=0)
+    assert same(one.saliency(), other.saliency()) and same(one.saliency(one.step % 2), other.saliency(one.step % 2))
+
+
+def test_instances_are_unravelled_by_the_encoder_s_backend(monkeypatch):
+    """Not by another one: the cpu backend's loops stay out of it under `reference`."""
+    encoder, frames, _, spikes = sample(4, (5, 35, 38), 0.03)
+    encoder.backend = "reference"
+    for name in ("cones", "unite", "spread"):
+        monkeypatch.setattr(f"spikeseg.ops.cpu.{name}", None)
+    assert instances(encoder, frames, spikes).masks().any()
+    encoder.backend = "cuda"
+    with pytest.raises(ValueError, match="backend 'cuda' runs on a cuda device, but the network lies on 'cpu'"):
+        instances(encoder, frames, spikes)
+
+
 def test_many_steps_and_one_instance_in_full():
     encoder, frames, output, found = sample(5, (70, 9, 8), 0.04, 0.85)
     got = instances(encoder, frames, found)

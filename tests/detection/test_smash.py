@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from spikeseg.config.sections import TrackingConfig
 from spikeseg.detection.hulk import Footprints
-from spikeseg.detection.smash import across_windows, aligned, group, smash
+from spikeseg.detection.smash import group, smash
 
 
 def prints(seed, n, features=5, steps=16):
@@ -97,34 +97,3 @@ def test_crossing_objects_are_told_apart_by_what_they_are_made_of(crossing):
         polarity = both.class_id[number == g][0]
         assert np.array_equal(share[g].any(0), frames[:, polarity].any(0))  # each its own path, the crossing included
     assert (share[0].any(0) & share[1].any(0)).any()
-
-
-def window(hulk_tools, first, polarity=1, velocity=(1, 2), start=(20, 10)):
-    """The objects of a window of 12 steps in which a dot shows for 6 steps from the first on."""
-    network, dot, unravel = hulk_tools
-    frames = np.zeros((12, 2, 48, 48), np.uint8)
-    dot(frames, polarity, start, velocity, range(first, first + 6))
-    _, found = unravel(network(), frames)
-    number = group(found)
-    assert not number.any() and len(number)
-    return found.prints.merged(number, 1)
-
-
-def test_an_object_is_known_again_in_the_next_window_whenever_it_shows(hulk_tools):
-    early, late = window(hulk_tools, 0), window(hulk_tools, 5)
-    assert smash(early, late)[0, 0] < 0.2  # as times stand, they hardly meet
-    assert across_windows(early, late).tolist() == [[1.0]]
-    shifted = window(hulk_tools, 3, start=(21, 12))  # one step further on its way
-    assert across_windows(early, shifted)[0, 0] > 0.5
-    others = [window(hulk_tools, 3, polarity=0), window(hulk_tools, 3, start=(8, 36), velocity=(0, 0))]
-    assert [across_windows(early, other)[0, 0] for other in others] == [0, 0]
-    slower = across_windows(early, window(hulk_tools, 3, velocity=(0, 0)))[0, 0]
-    assert slower < 0.5 * across_windows(early, shifted)[0, 0]
-
-
-def test_alignment_moves_to_step_0_and_keeps_the_rest():
-    ash = np.zeros((3, 2, 5), bool)
-    ash[0, 0, 2], ash[0, 1, 3], ash[1, 1, 0], ash[1, 0, 4] = True, True, True, True
-    moved = aligned(Footprints.of(np.zeros((3, 4)), ash)).unpacked()
-    assert np.argwhere(moved[0]).tolist() == [[0, 0], [1, 1]]
-    assert np.array_equal(moved[1], ash[1]) and not moved[2].any()

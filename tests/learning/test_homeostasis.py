@@ -4,7 +4,7 @@ import torch
 from spikeseg.config.sections import HomeostasisConfig, STDPConfig, WTAConfig
 from spikeseg.learning.homeostasis import homeostasis_of_maps, homeostasis_of_neurons, recover_dead_maps
 from spikeseg.learning.rules import plasticity
-from spikeseg.ops.reference.layers import map_homeostasis
+from spikeseg.ops.reference.training import map_homeostasis
 from spikeseg.ops.types import LearningState, MapHomeostasis, NeuronHomeostasis, TrainingRule
 
 RULE = MapHomeostasis(rest=1.0, plus=0.5, tau=10.0, top=2.0)

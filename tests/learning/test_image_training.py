@@ -1,5 +1,6 @@
 """Learning from images: rates that grow, when it stops, and the same weights as a loop by hand."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -11,7 +12,7 @@ from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.learning import image_training
-from spikeseg.learning.image_training import learn
+from spikeseg.learning.image_training import learn, train_network, untrained
 from spikeseg.models.image_network import ImageNetwork
 from spikeseg.ops import reference
 from spikeseg.ops.types import LearningState, Plasticity, PlasticityForm, TrainingRule
@@ -109,7 +110,7 @@ class Noted:
 @pytest.fixture
 def noted(monkeypatch):
     found = Noted()
-    monkeypatch.setattr(image_training, "ops_backend", lambda name: found)
+    monkeypatch.setattr(image_training, "ops_backend", lambda name, device: found)
     return found
 
 
@@ -185,3 +186,42 @@ def test_what_cannot_be_learned_is_refused():
     cfg = settings(stdp={"lr_plus": 0.0})
     with pytest.raises(InputError, match=r"stdp.lr_plus: found 0, must be above 0"):
         learn(fresh(cfg), lists(), cfg, 0)
+
+
+def test_the_backend_is_the_one_asked_for():
+    """`cuda` does not become `cpu`; what a backend cannot run is bad input."""
+    cfg = settings()
+    with pytest.raises(ValueError, match="backend 'cuda' runs on a cuda device, but the network lies on 'cpu'"):
+        learn(fresh(cfg), lists(), dataclasses.replace(cfg, backend="cuda"), 0)
+
+
+def test_images_that_a_backend_cannot_learn_from_are_bad_input(monkeypatch):
+    class Refusing(Noted):
+        def run(self, lists, order):
+            raise ValueError("samples of 33 steps")
+
+    monkeypatch.setattr(image_training, "ops_backend", lambda name, device: Refusing())
+    with pytest.raises(InputError, match="samples of 33 steps"):
+        learn(fresh(settings()), lists(), settings(), 0)
+
+
+def test_a_network_learns_layer_by_layer_and_shows_how_far_it_is():
+    cfg = settings(maps=(6, 4), kernels=(3, 3), thresholds=(2.5, 2.0), pools=(1, 1), strides=(1, 1), winners=(3, 1), radii=(1, 1))
+    shown = []
+
+    @contextlib.contextmanager
+    def progress(layer, images):
+        shown.append((layer, images, []))
+        yield shown[-1][2].append
+
+    network, by_hand = untrained(cfg, lists()), untrained(cfg, lists())
+    results = train_network(network, lists(), cfg, progress=progress)
+    assert [(layer, images, sum(counts)) for layer, images, counts in shown] == [(1, 40, 40), (2, 40, 40)]
+    assert network.backend == "cpu" and [result.images for result in results] == [40, 40]
+    for number, inputs in enumerate(by_hand.inputs(lists())):
+        learn(by_hand.weights[number], inputs, cfg, number)
+    assert all(torch.equal(a, b) for a, b in zip(network.weights, by_hand.weights, strict=True))
+    free = untrained(cfg, lists())
+    train_network(free, lists(), cfg, mode="none")
+    learn(by_hand.to("cpu").weights[0].copy_(untrained(cfg, lists()).weights[0]), lists(), cfg, 0, mode="global", winners=6)
+    assert torch.equal(free.weights[0], by_hand.weights[0])

@@ -9,7 +9,7 @@ from spikeseg.core.sparse import SpikeLists
 from spikeseg.learning import LayerTrainer, STDPLearner, WTAInhibition, WTAMode, convergence_index
 from spikeseg.models import SpikeSEG
 from spikeseg.ops import cpu
-from spikeseg.ops.reference import at_first_spike, first_spike_steps
+from spikeseg.ops.reference.layers import at_first_spike, first_spike_steps
 
 HOMEOSTASIS = HomeostasisConfig(theta_rest=1.0, theta_plus=0.1, tau_theta=200.0, theta_max=50.0)
 
@@ -194,3 +194,16 @@ def test_the_public_modules_call_the_backend_of_their_tensors(operation, monkeyp
     monkeypatch.setattr(cpu, operation, refuse)
     with pytest.raises(AssertionError, match=operation):
         by_hand(network(), moving_bars(3), WTAConfig(enable_homeostasis=False))
+
+
+def test_all_that_learning_changes_lies_where_the_layer_does():
+    """And goes into a checkpoint from the CPU, as it is."""
+    model = network().to("meta")
+    t = trainer(model, backend="reference")
+    assert {part.device.type for part in vars(t.state).values() if part is not None} == {"meta"}
+    here = trainer(network(), wta=WTAConfig(enable_homeostasis=True))
+    here.step(moving_bars(1)[0])
+    saved = here.state_dict()
+    assert all(saved[name].device.type == "cpu" for name in ("theta", "wins", "recent_wins", "seen", "competition"))
+    t.load_state_dict(saved)
+    assert t.state.competition.device.type == "meta" and t.state.wins.device.type == "meta"

@@ -7,6 +7,7 @@ from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
 from spikeseg.models.adaptive_threshold import adaptive_threshold
 from spikeseg.ops import reference as ops
+from spikeseg.ops.reference.layers import first_spike_steps
 
 
 def network(**changes):
@@ -59,7 +60,7 @@ def test_shapes_and_first_spike_times_after_the_pool():
     assert out.layer_spikes["pool1"].shape == (4, 4, 9, 11)
     assert out.layer_spikes["conv2"].shape == (4, 6, 9, 11)
     assert out.layer_spikes["conv3"].shape == (4, 2, 5, 6) == out.classification_spikes.shape
-    first = ops.first_spike_steps(out.layer_spikes["pool1"])
+    first = first_spike_steps(out.layer_spikes["pool1"])
     want = torch.where(first < 4, first.float(), torch.inf)
     assert torch.equal(out.layer_spike_times["conv1"], want)
 

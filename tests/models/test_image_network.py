@@ -145,3 +145,18 @@ def test_limits():
     ):
         with pytest.raises(InputError, match=message):
             network(**changes)
+
+
+def test_the_backend_is_the_one_asked_for():
+    """`cuda` does not become `cpu`; auto is `cpu` for a network on the CPU."""
+    made = network()
+    assert made.backend == "auto" and made.device.type == "cpu" and made.features(lists()).any()
+    made.backend = "cuda"
+    with pytest.raises(ValueError, match="backend 'cuda' runs on a cuda device, but the network lies on 'cpu'"):
+        made.features(lists())
+
+
+def test_a_network_moves_with_all_that_its_layers_are():
+    made = network()
+    assert made.to("meta") is made and made.device.type == "meta"
+    assert {part.device.type for k in (0, 1) for part in (made.layer(k).weight, made.layer(k).threshold)} == {"meta"}

@@ -24,7 +24,7 @@ def triton_ops() -> ModuleType:
     from spikeseg.ops import cuda
     from spikeseg.ops.cuda import neuron_kernels as cuda_kernels
 
-    if not torch.cuda.is_available() and type(cuda_kernels.look).__name__ != "InterpretedFunction":
+    if not torch.cuda.is_available() and type(cuda_kernels.first_spikes).__name__ != "InterpretedFunction":
         pytest.skip("triton was imported before TRITON_INTERPRET=1 could be set: run tests/ops by itself")
     return cuda
 

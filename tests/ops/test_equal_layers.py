@@ -16,6 +16,7 @@ from spikeseg.core.sparse import SparseFrames
 from spikeseg.ops import cpu, reference
 from spikeseg.ops.cpu import chain as cpu_chain
 from spikeseg.ops.cpu import memory as cpu_memory
+from spikeseg.ops.reference.layers import at_first_spike, first_spike_steps
 from spikeseg.ops.types import WTA_MODES, BlockThreshold, Layer
 
 MEMBRANES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 819 / 4096), (LeakMode.MULTIPLICATIVE, 3001 / 4096)]
@@ -62,8 +63,8 @@ def test_layers_and_first_spikes(size, maps, kernel, membrane, density, theta, c
     fast = cpu.layer_forward(spikes, weight, level, *membrane, before)
     for a, b, c in zip(single, double, fast, strict=True):
         assert torch.equal(a, c) and torch.equal(a.double(), b)
-    first = reference.first_spike_steps(single.spikes)
-    assert torch.equal(first, reference.first_spike_steps(double.spikes))
+    first = first_spike_steps(single.spikes)
+    assert torch.equal(first, first_spike_steps(double.spikes))
     if not carried and not by_place:
         fired, potentials = by_hand(frames[0], weight, level, *membrane)
         assert torch.equal(single.spikes[:, 0] > 0, fired) and torch.equal(double.potentials[:, 0], potentials)
@@ -99,7 +100,7 @@ def test_winners(size, wta, radius, limit, density, seed):
     fired = rng.random((3, *size)) < density
     potentials = rng.integers(-2, 4, (3, *size))  # many ties
     first = torch.from_numpy(oracle.first_steps(fired))
-    height = reference.at_first_spike(torch.from_numpy(potentials / 4096).float(), first)
+    height = at_first_spike(torch.from_numpy(potentials / 4096).float(), first)
     want = [list(w) for w in oracle.winners_of(fired, potentials, wta, radius, limit)]
     for backend in (reference, cpu):
         found = backend.select_winners(first, height, 3, mode=wta, radius=radius, max_winners=limit)

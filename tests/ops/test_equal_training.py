@@ -194,7 +194,7 @@ def test_layers_run_in_float64_teach_the_same_in_two_hundred_samples(monkeypatch
         kinds.add(run.potentials.dtype)
         return run
 
-    monkeypatch.setattr("spikeseg.ops.reference.layers.layer_forward", double)
+    monkeypatch.setattr("spikeseg.ops.reference.training.layer_forward", double)
     assert_equal(learned(reference, state(2, 5, 3, how), how, lists, order), fast)
     assert kinds == {torch.float64} and fast["wins"].sum() > 200
 

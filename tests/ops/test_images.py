@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.models.filters import dog_kernel
-from spikeseg.ops.cpu import images as cpu_images
-from spikeseg.ops.reference import images as reference_images
+from spikeseg.ops import cpu, reference
 from spikeseg.ops.types import SingleSpikeLayer
 
-BOTH = pytest.mark.parametrize("ops", [reference_images, cpu_images], ids=["reference", "cpu"])
+BOTH = pytest.mark.parametrize("ops", [reference, cpu], ids=["reference", "cpu"])
 
 
 def same(one, other):
@@ -36,7 +35,7 @@ def test_latency_is_the_same(seed, height, width, steps, contrast):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, rng.choice([2, 256]), (rng.integers(0, 4), height, width)).astype(np.uint8)
     kernel = dog_kernel(int(rng.choice([3, 7])), 1.0)
-    same(cpu_images.latency(images, kernel, contrast, steps), reference_images.latency(images, kernel, contrast, steps))
+    same(cpu.latency(images, kernel, contrast, steps), reference.latency(images, kernel, contrast, steps))
 
 
 @BOTH
@@ -69,9 +68,9 @@ def test_layers_that_fire_once_are_the_same(seed):
     theta = torch.from_numpy(rng.choice([0.5, 1.0, 2.0, 3.0], maps).astype(np.float32))
     pool = [(1, 1), (2, 2), (3, 2), (7, 6)][rng.integers(4)]
     layer = SingleSpikeLayer(weight, theta, pool, bool(rng.random() < 0.5))
-    same(cpu_images.fire_once(lists, layer), reference_images.fire_once(lists, layer))
+    same(cpu.fire_once(lists, layer), reference.fire_once(lists, layer))
     grid = (int(rng.integers(1, shape[2] + 1)), int(rng.integers(1, shape[3] + 1)))
-    one, other = (ops.final_potentials(lists, weight, grid) for ops in (cpu_images, reference_images))
+    one, other = (ops.final_potentials(lists, weight, grid) for ops in (cpu, reference))
     np.testing.assert_array_equal(one, other)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from spikeseg.core.neurons import LeakMode
+from spikeseg.ops import reference
 from spikeseg.ops.types import BlockThreshold, LearningState, NeuronHomeostasis, Plasticity, PlasticityForm, TrainingRule
 
 
@@ -20,6 +21,30 @@ def rule(**changes):
 def state(maps, recent_wins, seen):
     counts = (torch.zeros(maps, dtype=torch.int64), torch.tensor(recent_wins), torch.tensor(seen))
     return LearningState(torch.zeros(maps, 1, 3, 3), torch.ones(maps), torch.zeros(maps), *counts)
+
+
+def test_a_state_begins_with_no_win_where_the_weight_lies():
+    weight, threshold = torch.ones(3, 1, 3, 3), torch.full((3,), 2.0)
+    s = LearningState.fresh(weight, threshold, 0.5)
+    assert s.weight is weight and s.threshold is threshold and s.competition is None
+    assert s.theta.tolist() == [0.5] * 3 and s.theta.dtype == torch.float32
+    assert all(counts.tolist() == [0, 0, 0] and counts.dtype == torch.int64 for counts in (s.wins, s.recent_wins, s.seen))
+    elsewhere = LearningState.fresh(weight.to("meta"), threshold.to("meta"))
+    elsewhere.competing(rule(competition=NeuronHomeostasis(0.1, 0.05, 1.5, 9.0)), (3, 4))
+    assert {part.device.type for part in vars(elsewhere).values()} == {"meta"}
+    assert {part.device.type for part in vars(s.to("meta")).values() if part is not None} == {"meta"}
+
+
+@pytest.mark.parametrize("name", ["threshold", "theta", "wins", "recent_wins", "seen", "competition"])
+def test_nothing_of_a_state_may_lie_elsewhere_than_the_weight(name):
+    """Instead of being moved there, or back, at every sample."""
+    s = LearningState.fresh(torch.ones(3, 1, 3, 3), torch.ones(3))
+    s.check_device()
+    setattr(s, name, torch.zeros(3, device="meta"))
+    with pytest.raises(ValueError, match=f"{name} lies on meta, but the weight on cpu"):
+        s.check_device()
+    with pytest.raises(ValueError, match=f"{name} lies on meta"):
+        reference.Training(s, rule())
 
 
 @pytest.mark.parametrize("size", [(5, 7), (1, 1), (6, 4), (2, 9)])

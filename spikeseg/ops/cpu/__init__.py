@@ -4,16 +4,25 @@ Compiled code is kept on disk (beside the package, or in NUMBA_CACHE_DIR), so on
 """
 
 from .chain import encode
+from .cone_links import cones
+from .cone_traversal import spread, unite
+from .images import final_potentials, fire_once, latency
 from .layers import layer_forward, pool
 from .learning import Training, select_winners, stdp_update
 from .tracing import trace
 
 __all__ = [
     "Training",
+    "cones",
     "encode",
+    "final_potentials",
+    "fire_once",
+    "latency",
     "layer_forward",
     "pool",
     "select_winners",
+    "spread",
     "stdp_update",
     "trace",
+    "unite",
 ]

@@ -1,13 +1,11 @@
 """Cones of spikes: which spikes and events below each spike the trace reaches, as lists of links, event-driven.
 
-`reference_trace.trace` defines what is reached. Links are found once per sample; what asks for single spikes or groups of them
-follows them: upwards, unions over cones (`unite`), and downwards, sums of weights (`spread`).
+`reference.trace` defines what is reached. Links are found once per sample; `cone_traversal` follows them with the loops here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,71 +13,30 @@ from spikeseg.core.bits import lowest
 from spikeseg.core.compiled import compiled
 from spikeseg.core.grid import snap
 from spikeseg.core.sparse import SparseFrames, SpikeLists
-from spikeseg.ops.types import Layer, PooledSpikes
+from spikeseg.ops.types import Cones, Groups, Layer, Links, Nodes, PooledSpikes
 
 from . import inference_kernels, tracing
 from .memory import as_array
 
 Array = np.ndarray
-FAR = np.int32(1 << 30)
-"""Left and top edge of an empty box."""
-
-
-class Links(NamedTuple):
-    """From each of n nodes to those below that it reaches; of nodes at one site only to the last, which leads on to the others.
-
-    Attributes:
-        offsets: int64 (n + 1,) into targets and weights.
-        targets: int32, node below.
-        weights: float32 > 0, of the synapse.
-        earlier: int32, for each node below the one before it at the same site that is reached as well; -1 where there is none.
-    """
-
-    offsets: Array
-    targets: Array
-    weights: Array
-    earlier: Array
-
-
-class Nodes(NamedTuple):
-    """Spikes of a layer, or events, as the trace meets them.
-
-    Attributes:
-        sites: int32 (n,), flat index (c*H + y)*W + x, behind the pool.
-        steps: int32 (n,), the step of the trace.
-        fired: int32 (n,), the step of the spike: without delay connections, the last up to the step of the trace.
-        shape: (C, H, W) of the sites.
-    """
-
-    sites: Array
-    steps: Array
-    fired: Array
-    shape: tuple[int, int, int]
-
-
-class Cones(NamedTuple):
-    """The cones of all spikes of one sample.
-
-    Attributes:
-        nodes: of the events, then of each layer from the first to the last.
-        links: from each layer to the one before it.
-        reach: float64 (T,), what is left of a weight by the number of steps back; 0 is out of reach.
-    """
-
-    nodes: list[Nodes]
-    links: list[Links]
-    reach: Array
 
 
 def cones(
-    frames: Array | SparseFrames, layers: Sequence[Layer], found: Sequence[PooledSpikes], *, delay_connections: bool, decay: float
+    frames: Array | SparseFrames,
+    layers: Sequence[Layer],
+    spikes: Sequence[PooledSpikes],
+    *,
+    delay_connections: bool,
+    decay: float,
 ) -> Cones:
     """The cones of all spikes of one sample.
 
     Args:
         frames: (1, T, P, H, W), or as lists.
-        layers, found, delay_connections, decay: see `reference_trace.trace`; found holds one sample. A decay above 0 reaches all
-            earlier steps, however weakly.
+        layers: see `reference.cones`.
+        spikes: see `reference.cones`.
+        delay_connections: see `trace`.
+        decay: see `trace`; above 0 it reaches all earlier steps, however weakly.
     """
     steps = frames.shape[1]
     reach = np.zeros(steps + 1)
@@ -89,8 +46,8 @@ def cones(
     nodes, links = [_nodes(inference_kernels.listed(frames).lists, so_far=not delay_connections)[0]], []
     for i, layer in enumerate(layers):
         below = nodes[i]
-        up, source = _nodes(found[i].lists, so_far=not delay_connections and i < len(layers) - 1)
-        neurons, kept, size = up.sites, found[i].kept, below.shape[1] * below.shape[2]
+        up, source = _nodes(spikes[i].lists, so_far=not delay_connections and i < len(layers) - 1)
+        neurons, kept, size = up.sites, spikes[i].kept, below.shape[1] * below.shape[2]
         if kept is not None:
             neurons = up.sites // np.int32(up.shape[1] * up.shape[2]) * np.int32(size) + kept[source]
         weight = as_array(snap(layer.weight.detach()).clamp(min=0))
@@ -205,21 +162,21 @@ def unite(offsets: Array, targets: Array, earlier: Array, low_boxes: Array, low_
 
 
 @compiled(allocates=True)
-def spread(
-    starts: Array, nodes: Array, values: Array, steps: Array, offsets: Array, targets: Array, weights: Array, earlier: Array,
-    low_steps: Array, reach: Array,
-) -> tuple[Array, Array, Array]:  # fmt: skip
+def spread(groups: Groups, steps: Array, links: Links, low_steps: Array, reach: Array) -> tuple[Array, Array, Array]:
     """What arrives below from the nodes of each group.
 
     Args:
-        starts: int64 (groups + 1,) into nodes int32 and values float64.
-        steps, low_steps: of all nodes, and of all below.
-        offsets, targets, weights, earlier: their links.
+        groups: of nodes.
+        steps: int32, of all nodes.
+        links: of all nodes.
+        low_steps: int32, of all nodes below.
         reach: see `Cones`.
 
     Returns:
-        the same three for the nodes below: each once per group, rising.
+        as `Groups`: the nodes below, each once per group, rising.
     """
+    starts, nodes, values = groups
+    offsets, targets, weights, earlier = links
     arrived, listed, n = np.zeros(low_steps.size), np.zeros(low_steps.size, np.bool_), 0
     out_starts = np.zeros(starts.size, np.int64)
     out_nodes, out_values = np.empty(low_steps.size + 64, np.int32), np.empty(low_steps.size + 64, np.float64)

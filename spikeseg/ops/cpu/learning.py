@@ -11,7 +11,7 @@ from torch import Tensor
 from spikeseg.core.grid import SCALE
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops import reference
-from spikeseg.ops.reference.layers import SILENT
+from spikeseg.ops.reference.training import SILENT
 from spikeseg.ops.types import WTA_MODES, LearningState, Plasticity, PlasticityForm, TrainingRule
 
 from . import competition_kernels, training_kernels

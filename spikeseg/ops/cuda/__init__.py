@@ -1,4 +1,4 @@
-"""The operations on a GPU, as Triton kernels in integers."""
+"""The operations on a GPU: Triton kernels in integers; traces, cones and images by the reference's torch, on the GPU as well."""
 
 try:
     import triton  # noqa: F401
@@ -8,6 +8,8 @@ except ImportError as error:
         "without it, the backends reference and cpu give the same results"
     ) from error
 
+from spikeseg.ops.reference.cone_links import cones, spread, unite
+from spikeseg.ops.reference.images import final_potentials, fire_once, latency
 from spikeseg.ops.reference.tracing import trace
 
 from .chain import encode
@@ -16,10 +18,16 @@ from .training import Training
 
 __all__ = [
     "Training",
+    "cones",
     "encode",
+    "final_potentials",
+    "fire_once",
+    "latency",
     "layer_forward",
     "pool",
     "select_winners",
+    "spread",
     "stdp_update",
     "trace",
+    "unite",
 ]

@@ -15,7 +15,6 @@ from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 from . import neuron_kernels as cuda_kernels
 from .memory import (
     EXACT,
-    MODES,
     STEP_BITS,
     Geometry,
     chunk,
@@ -44,6 +43,7 @@ def encode(
     Raises:
         ValueError: more than 32 steps, windows of a pool larger than 8 x 8, or a leak off the grid.
     """
+    del threads
     steps = frames.shape[1]
     if steps > STEP_BITS:
         raise ValueError(f"samples of {steps} steps; this backend keeps a sample's steps in {STEP_BITS} bits")
@@ -53,28 +53,28 @@ def encode(
 
 def _encode(frames: np.ndarray, layers: Sequence[Layer], first_threshold: BlockThreshold | None) -> list[PooledSpikes]:
     samples, steps = frames.shape[:2]
-    links, size = [], (frames.shape[3], frames.shape[4])
+    chain, size = [], (frames.shape[3], frames.shape[4])
     for layer in layers:
-        links.append(_Link(layer, size))
-        size = links[-1].out_size
-    group = max(1, ROOM // max(steps * link.maps * link.cells for link in links))
-    parts: list[list[PooledSpikes]] = [[] for _ in links]
+        chain.append(_PooledLayer(layer, size))
+        size = chain[-1].out_size
+    group = max(1, ROOM // max(steps * pooled.maps * pooled.cells for pooled in chain))
+    parts: list[list[PooledSpikes]] = [[] for _ in chain]
     for start in range(0, max(1, samples), group):
         part = frames[start : start + group]
         values = None if first_threshold is None else first_threshold.values[start : start + group]
-        planes = links[0].padded(_uploaded(part, layers[0].weight.device))
+        planes = chain[0].padded(_uploaded(part, layers[0].weight.device))
         peak = int(part.max(initial=0))
         if peak <= 1:
             planes, peak = _words(planes), 0
-        for i, link in enumerate(links):
-            theta, block = in_units(link.layer.threshold)[None, :, None, None], max(link.size)
+        for i, pooled in enumerate(chain):
+            theta, block = in_units(pooled.layer.threshold)[None, :, None, None], max(pooled.size)
             if i == 0 and values is not None and first_threshold is not None:
                 theta, block = in_units(values.to(planes.device)), first_threshold.block
-            after = links[i + 1].geometry if i + 1 < len(links) else None
-            places, planes = link.run(planes, steps, peak, theta, block, after)
+            after = chain[i + 1].geometry if i + 1 < len(chain) else None
+            outputs, planes = pooled.run(planes, steps, peak, theta, block, after)
             peak = 0
-            parts[i].append(link.listed(places))
-    return [_joined(found) for found in parts]
+            parts[i].append(pooled.listed(outputs))
+    return [_joined(part) for part in parts]
 
 
 def _uploaded(frames: np.ndarray, device: torch.device) -> Tensor:
@@ -96,7 +96,7 @@ def _joined(parts: list[PooledSpikes]) -> PooledSpikes:
     return PooledSpikes(SpikeLists.joined([part.lists for part in parts]), np.concatenate(kept) if kept else None)
 
 
-class _Link:
+class _PooledLayer:
     """One layer of a chain, with its pool, at one frame size."""
 
     def __init__(self, layer: Layer, size: tuple[int, int]) -> None:
@@ -118,11 +118,15 @@ class _Link:
     def run(
         self, planes: Tensor, steps: int, peak: int, theta: Tensor, block: int, after: Geometry | None
     ) -> tuple[Tensor, Tensor]:
-        """What fires where: places uint8 (N, T, maps * cells), and words of step bits for the layer `after`.
+        """What fires where: outputs uint8 (N, T, maps * cells), and words of step bits for the layer `after`.
 
         Args:
             planes: words (N, sites), or counts up to `peak` (N, T, sites).
+            steps: T.
+            peak: highest count; 0 where planes are words.
             theta: int32 (N or 1, maps, rows, columns) of blocks.
+            block: side of a block, pixels.
+            after: where the synapses of the next layer lie in its input; None behind the last one.
         """
         samples, cols = len(planes), columns(self.maps)
         geometry = self.geometry
@@ -130,26 +134,26 @@ class _Link:
         out_row = self.out_size[1] + 2 * out_half
         out_plane = (self.out_size[0] + 2 * out_half) * out_row
         words = torch.zeros(samples, self.maps * out_plane, dtype=torch.int32, device=planes.device)
-        places = torch.empty(samples, steps, self.maps * self.cells, dtype=torch.uint8, device=planes.device)
+        outputs = torch.empty(samples, steps, self.maps * self.cells, dtype=torch.uint8, device=planes.device)
         window = power_of_two(self.kernel**2)
         theta = theta.contiguous()
         if samples and steps:
             cuda_kernels.infer[(-(-self.cells // (ROWS // window)), -(-self.maps // cols), samples)](
-                planes, geometry.taps, self.weights, theta, places, words,
+                planes, geometry.taps, self.weights, theta, outputs, words,
                 geometry.sites * (steps if peak else 1), geometry.sites, geometry.row,
                 self.maps, *self.size, block, theta.stride(0) if len(theta) > 1 else 0, theta.stride(1), theta.stride(2),
                 *self.out_size, self.stride, words.shape[1], out_plane, out_row, out_half, self.leak,
-                STEPS=steps, MODE=MODES[self.layer.mode], POOL=self.kernel, WINDOW=window, BITS=peak == 0,
+                STEPS=steps, MODE=int(self.layer.mode.code), POOL=self.kernel, WINDOW=window, BITS=peak == 0,
                 INPUT_PARTS=parts_of(peak), WEIGHT_PARTS=self.weights.shape[1], TAPS=len(geometry.taps),
                 CHUNK=chunk(self.layer.weight[0].numel()), MAPS=padded_maps(self.maps), ROWS=ROWS, COLS=cols,
                 **EXACT,
             )  # fmt: skip
-        return places, words
+        return outputs, words
 
-    def listed(self, places: Tensor) -> PooledSpikes:
-        """Places as lists on the host."""
-        samples, steps = places.shape[:2]
-        rows = places.reshape(samples * steps, self.maps * self.cells)
+    def listed(self, outputs: Tensor) -> PooledSpikes:
+        """Outputs as lists on the host."""
+        samples, steps = outputs.shape[:2]
+        rows = outputs.reshape(samples * steps, self.maps * self.cells)
         step, site = torch.nonzero(rows, as_tuple=True)
         counts = torch.bincount(step, minlength=len(rows)).cpu().numpy()
         offsets = np.zeros(len(counts) + 1, np.int64)

@@ -11,15 +11,15 @@ from torch import Tensor
 
 from spikeseg.core.grid import SCALE
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops.reference import layers as reference
-from spikeseg.ops.reference.layers import SILENT, pooled_size
+from spikeseg.ops import reference
+from spikeseg.ops.reference.layers import pooled_size
+from spikeseg.ops.reference.training import SILENT
 from spikeseg.ops.types import WTA_MODES, LayerRun, Plasticity, PlasticityForm, PoolRun
 
 from . import neuron_kernels as cuda_kernels
 from . import training_kernels as cuda_training
 from .memory import (
     EXACT,
-    MODES,
     NEVER,
     Geometry,
     chunk,
@@ -63,7 +63,7 @@ def layer_forward(
                 counts, geometry.taps, weights, theta, after, fired, potentials,
                 steps * geometry.sites, geometry.sites, geometry.row,
                 maps, height, width, *strides, leak_units(mode, leak), batch, steps,
-                MODE=MODES[mode], INPUT_PARTS=parts_of(int(counts.abs().max())), WEIGHT_PARTS=weights.shape[1],
+                MODE=int(mode.code), INPUT_PARTS=parts_of(int(counts.abs().max())), WEIGHT_PARTS=weights.shape[1],
                 TAPS=len(geometry.taps), CHUNK=chunk(weight[0].numel()), MAPS=padded_maps(maps), ROWS=ROWS, COLS=cols,
                 **EXACT,
             )  # fmt: skip
@@ -109,12 +109,12 @@ def select_winners(
     best = tiles.amin(1)
     cursor = keys.new_tensor([0, 1, 1, 0])
     limit, options = select_options(mode, (maps, height, width), max_winners)
-    winners, found = selection(keys.device, limit, maps)
+    winners, n_winners = selection(keys.device, limit, maps)
     with launching_on(keys.device):
         cuda_training.select[(1,)](
-            tiles, best, winners, found, cursor, 0, len(tiles), cols, height, width, radius, limit, **options
+            tiles, best, winners, n_winners, cursor, 0, len(tiles), cols, height, width, radius, limit, **options
         )  # fmt: skip
-    return winner_rows(winners[: maps if options["BY_MAP"] else int(found)], (height, width))
+    return winner_rows(winners[: maps if options["BY_MAP"] else int(n_winners)], (height, width))
 
 
 def stdp_update(weight: Tensor, pre_first: Tensor, winners: Tensor, plasticity: Plasticity) -> None:

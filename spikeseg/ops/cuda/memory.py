@@ -15,7 +15,6 @@ from spikeseg.core.neurons import LeakMode
 PART_BITS = 7
 NEVER = 2**31 - 1
 """A threshold out of reach."""
-MODES = {LeakMode.NONE: 0, LeakMode.SUBTRACTIVE: 1, LeakMode.MULTIPLICATIVE: 2}
 EXACT = {"enable_fp_fusion": False}
 """Option of every launch: no multiplication and addition contracted into one rounding."""
 STEP_BITS = 32

@@ -7,7 +7,7 @@ columns of one product, and are put together afterwards.
 
 Rows of a product are neurons' positions, its inner dimension the C*K*K synapses ("taps"). Input planes lie padded by K//2 on
 every side, so that the input of the tap with offset ``taps[k]`` of the neuron at (y, x) is ``plane[y * width + x + taps[k]]``,
-unasked.
+without a test for borders.
 
 Where steps come as bits, one int32 per site holds a sample: 4 bytes a site are read once for all steps, a first spike is
 "any bit up to t", and T <= 32.
@@ -18,7 +18,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-NO_LEAK, SUBTRACTIVE, MULTIPLICATIVE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+from spikeseg.core.neurons import LeakCode
+
+SUBTRACTIVE, MULTIPLICATIVE = tl.constexpr(int(LeakCode.SUBTRACTIVE)), tl.constexpr(int(LeakCode.MULTIPLICATIVE))
 UNITS = tl.constexpr(4096.0)
 PART_BITS = tl.constexpr(7)
 PART_MASK = tl.constexpr(127)
@@ -69,7 +71,7 @@ def membrane(v, current, leak, MODE: tl.constexpr):
 
 @triton.jit
 def synapses(
-    source, taps, weights, place, t, first_map,
+    source, taps, weights, origin, t, first_map,
     BITS: tl.constexpr, INPUT_PARTS: tl.constexpr, WEIGHT_PARTS: tl.constexpr, TAPS: tl.constexpr, CHUNK: tl.constexpr,
     MAPS: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr,
 ):  # fmt: skip
@@ -79,7 +81,7 @@ def synapses(
         source: the sample's planes; words of step bits (BITS), or the counts of step t.
         taps: int32 (TAPS,), offsets; TAPS is padded to a multiple of CHUNK, with taps of weight 0.
         weights: int8 (TAPS, WEIGHT_PARTS, MAPS).
-        place: int32 (ROWS,), address of each neuron's first tap.
+        origin: int32 (ROWS,), address of each neuron's first tap.
         first_map: of COLS.
     """
     inner = tl.arange(0, CHUNK)
@@ -89,13 +91,13 @@ def synapses(
     for part in tl.static_range(INPUT_PARTS):
         product = tl.zeros((ROWS, WEIGHT_PARTS * COLS), tl.int32)
         for k in range(0, TAPS, CHUNK):
-            seen = tl.load(source + place[:, None] + tl.load(taps + k + inner)[None, :]).to(tl.int32)
+            arrived = tl.load(source + origin[:, None] + tl.load(taps + k + inner)[None, :]).to(tl.int32)
             if BITS:
-                x = (seen >> t) & 1
+                x = (arrived >> t) & 1
             elif part + 1 < INPUT_PARTS:
-                x = (seen >> (part * PART_BITS)) & PART_MASK
+                x = (arrived >> (part * PART_BITS)) & PART_MASK
             else:
-                x = seen >> (part * PART_BITS)
+                x = arrived >> (part * PART_BITS)
             w = tl.load(weights + (k + inner)[:, None] * (WEIGHT_PARTS * MAPS) + beside[None, :])
             product += tl.dot(x.to(tl.int8), w, out_dtype=tl.int32)
         parts = tl.reshape(product, (ROWS, WEIGHT_PARTS, COLS))
@@ -105,23 +107,23 @@ def synapses(
 
 
 @triton.jit
-def arrivals(source, taps, place, TAPS: tl.constexpr, CHUNK: tl.constexpr, ROWS: tl.constexpr):
-    """Steps at which anything at all reaches these neurons: words (ROWS, CHUNK), to be looked at together."""
+def arrivals(source, taps, origin, TAPS: tl.constexpr, CHUNK: tl.constexpr, ROWS: tl.constexpr):
+    """Steps at which anything at all reaches these neurons: words (ROWS, CHUNK), for `driven`."""
     inner = tl.arange(0, CHUNK)
-    seen = tl.zeros((ROWS, CHUNK), tl.int32)
+    arrived = tl.zeros((ROWS, CHUNK), tl.int32)
     for k in range(0, TAPS, CHUNK):
-        seen |= tl.load(source + place[:, None] + tl.load(taps + k + inner)[None, :])
-    return seen
+        arrived |= tl.load(source + origin[:, None] + tl.load(taps + k + inner)[None, :])
+    return arrived
 
 
 @triton.jit
-def driven(seen, t):
-    """Whether anything arrives at step t."""
-    return tl.max((seen >> t) & 1) > 0
+def driven(arriving, t):
+    """Whether anything arrives at step t. arriving: from `arrivals`."""
+    return tl.max((arriving >> t) & 1) > 0
 
 
 @triton.jit(do_not_specialize=["slot"])
-def look(
+def first_spikes(
     words, taps, weights, theta, competing, keys, tile_best, cursor, slot, sample_size, width_padded,
     maps, height, width, tiles_x, leak,
     STEPS: tl.constexpr, MODE: tl.constexpr, COMPETITION: tl.constexpr, KEEP: tl.constexpr,
@@ -148,17 +150,17 @@ def look(
     y = tile // tiles_x * SIDE + row // SIDE
     x = tile % tiles_x * SIDE + row % SIDE
     inside = (y < height) & (x < width)
-    place = tl.minimum(y, height - 1) * width_padded + tl.minimum(x, width - 1)
+    origin = tl.minimum(y, height - 1) * width_padded + tl.minimum(x, width - 1)
     source = words + slot.to(tl.int64) * sample_size
     level = tl.load(theta + m)
-    seen = arrivals(source, taps, place, TAPS, CHUNK, ROWS)
+    arrived = arrivals(source, taps, origin, TAPS, CHUNK, ROWS)
     v = tl.zeros((ROWS, COLS), tl.int32)
     rank = tl.full((ROWS, COLS), NEVER, tl.int32)
     for t in range(STEPS):
         current = tl.zeros((ROWS, COLS), tl.int32)
-        if driven(seen, t):
+        if driven(arrived, t):
             current = synapses(
-                source, taps, weights, place, t, first_map, True, 1, WEIGHT_PARTS, TAPS, CHUNK, MAPS, ROWS, COLS
+                source, taps, weights, origin, t, first_map, True, 1, WEIGHT_PARTS, TAPS, CHUNK, MAPS, ROWS, COLS
             )  # fmt: skip
         u = membrane(v, current, leak, MODE)
         fired = u >= level[None, :]
@@ -179,7 +181,7 @@ def look(
 
 @triton.jit
 def infer(
-    source, taps, weights, theta, places, words, sample_size, step_size, width_padded,
+    source, taps, weights, theta, outputs, words, sample_size, step_size, width_padded,
     maps, height, width, block, theta_sample, theta_map, theta_row,
     out_height, out_width, stride, out_size, out_plane, out_width_padded, out_half, leak,
     STEPS: tl.constexpr, MODE: tl.constexpr, POOL: tl.constexpr, WINDOW: tl.constexpr, BITS: tl.constexpr,
@@ -194,7 +196,7 @@ def infer(
     Args:
         source: planes of every sample: words (BITS), or counts, step after step.
         theta: int32; of sample n, map m, pixel (y, x) at n * theta_sample + m * theta_map + y // block * theta_row + x // block.
-        places: uint8 (samples, STEPS, maps, H', W'): 0, or 1 + index within the window of the input that is kept.
+        outputs: uint8 (samples, STEPS, maps, H', W'): 0, or 1 + index within the window of the input that is kept.
         words: int32 (samples, out_size), the output's step bits, in planes padded by out_half.
         POOL: side of the windows; WINDOW is its square, rounded up to a power of two.
     """
@@ -209,13 +211,13 @@ def infer(
     inside = (cell < out_height * out_width) & (within < POOL * POOL) & (y < height) & (x < width)
     y = tl.minimum(y, height - 1)
     x = tl.minimum(x, width - 1)
-    place = y * width_padded + x
+    origin = y * width_padded + x
     at = m[None, :] * theta_map + (y // block * theta_row + x // block)[:, None]
     usable = inside[:, None] & (m < maps)[None, :]
     level = tl.load(theta + n * theta_sample + at, mask=usable, other=NEVER)
     planes = source + n * sample_size
     if BITS:
-        seen = arrivals(planes, taps, place, TAPS, CHUNK, ROWS)
+        arrived = arrivals(planes, taps, origin, TAPS, CHUNK, ROWS)
     CELLS: tl.constexpr = ROWS // WINDOW
     v = tl.zeros((ROWS, COLS), tl.int32)
     bits = tl.zeros((CELLS, COLS), tl.int32)
@@ -224,13 +226,13 @@ def infer(
     for t in range(STEPS):
         if BITS:
             current = tl.zeros((ROWS, COLS), tl.int32)
-            if driven(seen, t):
+            if driven(arrived, t):
                 current = synapses(
-                    planes, taps, weights, place, t, first_map, True, 1, WEIGHT_PARTS, TAPS, CHUNK, MAPS, ROWS, COLS
+                    planes, taps, weights, origin, t, first_map, True, 1, WEIGHT_PARTS, TAPS, CHUNK, MAPS, ROWS, COLS
                 )  # fmt: skip
         else:
             current = synapses(
-                planes + t * step_size, taps, weights, place, t, first_map,
+                planes + t * step_size, taps, weights, origin, t, first_map,
                 False, INPUT_PARTS, WEIGHT_PARTS, TAPS, CHUNK, MAPS, ROWS, COLS,
             )  # fmt: skip
         u = membrane(v, current, leak, MODE)
@@ -244,7 +246,7 @@ def infer(
         kept = tl.where(hit, WINDOW - (best & (WINDOW - 1)), 0)
         plane = (n * STEPS + t) * maps
         tl.store(
-            places + (plane + m[None, :]) * (out_height * out_width) + out[:, None], kept.to(tl.uint8), mask=written
+            outputs + (plane + m[None, :]) * (out_height * out_width) + out[:, None], kept.to(tl.uint8), mask=written
         )  # fmt: skip
     at = m[None, :] * out_plane + ((out // out_width + out_half) * out_width_padded + out % out_width + out_half)[:, None]
     tl.store(words + n * out_size + at, bits, mask=written)
@@ -261,7 +263,7 @@ def forward(
 
     Args:
         counts: int32 (batch, steps, planes).
-        state: float32 (batch, maps, H, W), before and, changed in place, after.
+        state: float32 (batch, maps, H, W), before and, changed in origin, after.
         spikes, potentials: float32 (steps, batch, maps, H, W).
     """
     n = tl.program_id(2).to(tl.int64)
@@ -270,7 +272,7 @@ def forward(
     pixel = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     inside = (pixel < height * width)[:, None] & (m < maps)[None, :]
     safe = tl.minimum(pixel, height * width - 1)
-    place = safe // width * width_padded + safe % width
+    origin = safe // width * width_padded + safe % width
     at = m[None, :] * (height * width) + pixel[:, None]
     each = (n * maps) * (height * width) + at
     level = tl.load(
@@ -279,7 +281,7 @@ def forward(
     v = to_units(tl.load(state + each, mask=inside, other=0.0))
     for t in range(steps):
         current = synapses(
-            counts + n * sample_size + t * step_size, taps, weights, place, t, first_map,
+            counts + n * sample_size + t * step_size, taps, weights, origin, t, first_map,
             False, INPUT_PARTS, WEIGHT_PARTS, TAPS, CHUNK, MAPS, ROWS, COLS,
         )  # fmt: skip
         u = membrane(v, current, leak, MODE)

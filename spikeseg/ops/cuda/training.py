@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.reference.layers import updated
+from spikeseg.ops.reference.training import updated
 from spikeseg.ops.types import LearningState, PlasticityForm, TrainingRule
 
 from . import neuron_kernels as cuda_kernels
 from . import training_kernels as cuda_training
 from .memory import (
     EXACT,
-    MODES,
     STEP_BITS,
     Geometry,
     chunk,
@@ -36,7 +35,7 @@ from .memory import (
 SIDE: int = cuda_kernels.SIDE.value
 NONE: int = cuda_kernels.NONE.value
 SLOTS = 32
-"""Samples of a graph. The host looks for dead maps after each, so a map's death costs at most this many idle launches."""
+"""Samples of a graph. The host checks for dead maps after each graph, so a map's death costs at most this many idle launches."""
 MOST_NEURONS = 2**28
 
 
@@ -47,7 +46,7 @@ def select_options(mode: str, shape: tuple[int, int, int], max_winners: int | No
     limit = most if max_winners is None else min(most, max_winners)
     room = padded_maps(maps)
     return limit, {
-        "BY_MAP": by_map, "BY_PLACE": mode != "global", "LIMITED": limit < most,
+        "BY_MAP": by_map, "BY_POSITION": mode != "global", "LIMITED": limit < most,
         "MAPS": room, "CHUNK": max(1, 4096 // room), "COLS": min(64, room), "num_warps": 8, **EXACT,
     }  # fmt: skip
 
@@ -75,6 +74,7 @@ class Training:
     """
 
     def __init__(self, state: LearningState, rule: TrainingRule) -> None:
+        state.check_device()
         self.state, self.rule = state, rule
         weight = state.weight
         if weight.dtype != torch.float32 or not weight.is_contiguous() or not state.threshold.is_contiguous():
@@ -210,11 +210,11 @@ class _Scratch:
         self._tiles_x = -(-width // SIDE)
         self._tiles = -(-height // SIDE) * self._tiles_x
         self._limit, self._options = select_options(rule.wta, (maps, height, width), rule.max_winners)
-        self._keep = bool(self._options["BY_PLACE"])
+        self._keep = bool(self._options["BY_POSITION"])
         self._words = torch.zeros(SLOTS, self._geometry.sites, dtype=torch.int32, device=device)
         self._keys = torch.full((self._tiles * SIDE**2 * room if self._keep else 1,), NONE, dtype=torch.int64, device=device)
         self._tile_best = torch.full((self._tiles, room), NONE, dtype=torch.int64, device=device)
-        self._winners, self._found = selection(device, self._limit, maps)
+        self._winners, self._n_winners = selection(device, self._limit, maps)
         self.competing = torch.zeros((maps, height, width) if rule.competition else (1,), dtype=torch.float32, device=device)
         self._leak = leak_units(rule.mode, rule.leak)
         self.graphs = weight.is_cuda
@@ -269,7 +269,7 @@ class _Scratch:
         """A custom rule's part of a sample, after its launches: new weights of the winners and, behind a batch, of the table."""
         training, geometry = self._training, self._geometry
         weight, rule = training.state.weight, training.rule
-        keys = self._winners[: len(weight) if self._options["BY_MAP"] else int(self._found)]
+        keys = self._winners[: len(weight) if self._options["BY_MAP"] else int(self._n_winners)]
         taps = geometry.taps[: weight[0].numel()].long()
         for t, m, row, column in winner_rows(keys, (geometry.height, geometry.width)).tolist():
             words = self._words[slot, row * geometry.row + column + taps].long()
@@ -286,21 +286,21 @@ class _Scratch:
         parts, room = training._weights.shape[1], padded_maps(maps)
         block = min(1024, power_of_two(synapses))
         by_map = self._options["BY_MAP"]
-        cuda_kernels.look[(self._tiles, -(-maps // cols))](
+        cuda_kernels.first_spikes[(self._tiles, -(-maps // cols))](
             self._words, geometry.taps, training._weights, training._levels, self.competing, self._keys, self._tile_best,
             training._cursor, slot, geometry.sites, geometry.row,
             maps, geometry.height, geometry.width, self._tiles_x, self._leak,
-            STEPS=self._steps, MODE=MODES[rule.mode], COMPETITION=rule.competition is not None, KEEP=self._keep,
+            STEPS=self._steps, MODE=int(rule.mode.code), COMPETITION=rule.competition is not None, KEEP=self._keep,
             WEIGHT_PARTS=parts, TAPS=len(geometry.taps), CHUNK=chunk(synapses), MAPS=room, COLS=cols,
             **EXACT,
         )  # fmt: skip
         cuda_training.select[(1,)](
-            self._keys, self._tile_best, self._winners, self._found, training._cursor, slot,
+            self._keys, self._tile_best, self._winners, self._n_winners, training._cursor, slot,
             self._tiles, self._tiles_x, geometry.height, geometry.width, rule.radius, self._limit, **self._options,
         )  # fmt: skip
         groups = -(-geometry.height * geometry.width // block) if rule.competition is not None else 0
         cuda_training.learn[(maps, 1 + groups)](
-            self._words, geometry.taps, state.weight, training._weights, self._winners, self._found, training._cursor, slot,
+            self._words, geometry.taps, state.weight, training._weights, self._winners, self._n_winners, training._cursor, slot,
             training._numbers, state.threshold, training._theta, training._levels,
             training._wins, training._recent, training._seen, self.competing,
             geometry.sites, geometry.row, geometry.height, geometry.width, synapses, rule.dead_warmup, rule.batch_size,

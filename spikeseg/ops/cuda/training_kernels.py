@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""Triton kernels of the training step, after the neurons (`cuda_kernels.look`): winners, STDP, homeostasis.
+"""Triton kernels of the training step, after the neurons (`cuda_kernels.first_spikes`): winners, STDP, homeostasis.
 
 Everything stays on the device. A launch belongs to a slot; the cursor says which position in the order that is, and whether there
 is anything to do: behind the end, or behind a sample after which a map was dead, a launch does nothing.
@@ -69,24 +69,24 @@ def best_of_maps(tile_best, tiles, MAPS: tl.constexpr, CHUNK: tl.constexpr):
     best = tl.full((CHUNK, MAPS), NONE, tl.int64)
     for i in range(0, tiles, CHUNK):
         tile = i + tl.arange(0, CHUNK)
-        found = tl.load(tile_best + tile[:, None] * MAPS + m[None, :], mask=(tile < tiles)[:, None], other=NONE)
-        best = tl.minimum(best, found)
+        keys = tl.load(tile_best + tile[:, None] * MAPS + m[None, :], mask=(tile < tiles)[:, None], other=NONE)
+        best = tl.minimum(best, keys)
     return tl.min(best, 0)
 
 
 @triton.jit(do_not_specialize=["slot"])
 def select(
-    keys, tile_best, winners, found, cursor, slot, tiles, tiles_x, height, width, radius, limit,
-    BY_MAP: tl.constexpr, BY_PLACE: tl.constexpr, LIMITED: tl.constexpr,
+    keys, tile_best, winners, n_winners, cursor, slot, tiles, tiles_x, height, width, radius, limit,
+    BY_MAP: tl.constexpr, BY_POSITION: tl.constexpr, LIMITED: tl.constexpr,
     MAPS: tl.constexpr, CHUNK: tl.constexpr, COLS: tl.constexpr,
 ):  # fmt: skip
     """Training, second of three: winner-take-all, by one program. Winners come out in the order of their keys.
 
     Args:
-        keys: int64 (tiles, SIDE * SIDE, MAPS); those near a winner are struck out (BY_PLACE).
+        keys: int64 (tiles, SIDE * SIDE, MAPS); those near a winner are struck out (BY_POSITION).
         tile_best: int64 (tiles, MAPS), kept in step with them.
-        winners: int64; BY_MAP the winning key of each map, or NONE: (MAPS,); else `found` keys one after the other.
-        found: int32 (1,).
+        winners: int64; BY_MAP the winning key of each map, or NONE: (MAPS,); else `n_winners` keys one after the other.
+        n_winners: int32 (1,).
         LIMITED: whether `limit` is less than one per map.
     """
     position = tl.load(cursor + BASE) + slot
@@ -94,7 +94,7 @@ def select(
         return
     m = tl.arange(0, MAPS)
     best = best_of_maps(tile_best, tiles, MAPS, CHUNK)
-    if not BY_PLACE:
+    if not BY_POSITION:
         if LIMITED:
             last = tl.min(tl.full((MAPS,), -1, tl.int64), 0)
             for _ in range(limit):
@@ -137,7 +137,7 @@ def select(
             tl.debug_barrier()
         if BY_MAP:
             tl.store(winners + m, taken)
-        tl.store(found, n)
+        tl.store(n_winners, n)
 
 
 @triton.jit
@@ -153,8 +153,8 @@ def changed(w, early, numbers, FORM: tl.constexpr):
 
 @triton.jit(do_not_specialize=["slot"])
 def learn(
-    words, taps, weight, weights, winners, found, cursor, slot, numbers, threshold, theta, theta_units, wins, recent_wins, seen,
-    competing, sample_size, width_padded, height, width, synapses, dead_warmup, batch_size,
+    words, taps, weight, weights, winners, n_winners, cursor, slot, numbers, threshold, theta, theta_units,
+    wins, recent_wins, seen, competing, sample_size, width_padded, height, width, synapses, dead_warmup, batch_size,
     BY_MAP: tl.constexpr, FORM: tl.constexpr, MAP_RULE: tl.constexpr, COMPETITION: tl.constexpr, RECOVERY: tl.constexpr,
     WEIGHT_PARTS: tl.constexpr, MAPS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -181,7 +181,7 @@ def learn(
         first = m
         last = m + 1
     else:
-        last = tl.load(found)
+        last = tl.load(n_winners)
     if part > 0:
         if COMPETITION:
             pixel = (part - 1) * BLOCK + tl.arange(0, BLOCK)
@@ -204,10 +204,10 @@ def learn(
             won += 1
             t = (key >> (ADDRESS_BITS + HEIGHT_BITS)).to(tl.int32)
             if FORM != CUSTOM_RULE:
-                place = address // width % height * width_padded + address % width
+                origin = address // width % height * width_padded + address % width
                 for i in range(0, synapses, BLOCK):
                     j = i + tl.arange(0, BLOCK)
-                    bits = tl.load(source + place + tl.load(taps + j, mask=j < synapses, other=0))
+                    bits = tl.load(source + origin + tl.load(taps + j, mask=j < synapses, other=0))
                     early = (bits << (31 - t)) != 0  # any step up to t
                     w = tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0)
                     tl.store(weight + m * synapses + j, changed(w, early, numbers, FORM), mask=j < synapses)
@@ -247,7 +247,7 @@ def learn(
 def apply_stdp(
     weight, first_input, taps, winners, n_winners, numbers, width_padded, synapses, FORM: tl.constexpr, BLOCK: tl.constexpr
 ):
-    """STDP of winners given one by one. Grid: (maps,).
+    """STDP of a list of winners. Grid: (maps,).
 
     Args:
         first_input: int32 planes, padded; late where silent.
@@ -257,10 +257,10 @@ def apply_stdp(
     for k in range(n_winners):
         if tl.load(winners + k * 4 + 1) == m:
             t = tl.load(winners + k * 4)
-            place = tl.load(winners + k * 4 + 2) * width_padded + tl.load(winners + k * 4 + 3)
+            origin = tl.load(winners + k * 4 + 2) * width_padded + tl.load(winners + k * 4 + 3)
             for i in range(0, synapses, BLOCK):
                 j = i + tl.arange(0, BLOCK)
-                early = tl.load(first_input + place + tl.load(taps + j, mask=j < synapses, other=0)) <= t
+                early = tl.load(first_input + origin + tl.load(taps + j, mask=j < synapses, other=0)) <= t
                 w = tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0)
                 tl.store(weight + m * synapses + j, changed(w, early, numbers, FORM), mask=j < synapses)
             tl.debug_barrier()  # the next winner may read what another thread wrote

@@ -1,37 +1,24 @@
 """The operations in plain torch and Norse cells: what the other backends must give."""
 
-from .layers import (
-    SILENT,
-    Training,
-    at_first_spike,
-    competition_homeostasis,
-    currents,
-    encode,
-    first_spike_steps,
-    layer_forward,
-    map_homeostasis,
-    pool,
-    pooled_size,
-    receptive_field,
-    select_winners,
-    stdp_update,
-)
+from .chain import encode
+from .cone_links import cones, spread, unite
+from .images import final_potentials, fire_once, latency
+from .layers import layer_forward, pool
 from .tracing import trace
+from .training import Training, select_winners, stdp_update
 
 __all__ = [
-    "SILENT",
     "Training",
-    "at_first_spike",
-    "competition_homeostasis",
-    "currents",
+    "cones",
     "encode",
-    "first_spike_steps",
+    "final_potentials",
+    "fire_once",
+    "latency",
     "layer_forward",
-    "map_homeostasis",
     "pool",
-    "pooled_size",
-    "receptive_field",
     "select_winners",
+    "spread",
     "stdp_update",
     "trace",
+    "unite",
 ]

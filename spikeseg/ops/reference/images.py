@@ -1,9 +1,11 @@
 """Images in plain torch: latency code, layers whose neurons fire at most once, potentials at the end; what the others must give.
 
-Source: Kheradpisheh et al. 2018, sections 2.1 to 2.4.
+Source: Kheradpisheh et al. 2018, sections 2.1 to 2.4. Computed where the kernel or the weights lie; lists lie on the host.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -16,6 +18,9 @@ from spikeseg.ops.types import SingleSpikeLayer
 
 from .convolution import convolve
 from .layers import pooled_size
+
+BLOCK = 256
+"""Images at a time: only theirs are laid out densely."""
 
 
 def check_grid(grid: tuple[int, int], size: tuple[int, int]) -> None:
@@ -41,17 +46,22 @@ def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> 
     Returns:
         (T, 2, H, W), OFF and ON.
     """
-    half = kernel.shape[-1] // 2
-    grey = F.pad(torch.from_numpy(np.ascontiguousarray(images)).double()[:, None], (half,) * 4, mode="replicate")
-    response = (F.conv2d(grey, snap(kernel).double()[None, None])[:, 0] * SCALE).round().to(torch.int64)
-    dense = np.zeros((len(images), steps, 2, *images.shape[1:]), np.uint8)
-    for n, strength in enumerate(response.numpy()):
-        sides = np.concatenate([-strength.ravel(), strength.ravel()])
-        sites = np.flatnonzero((sides > 0) & (sides >= contrast * SCALE))
-        ranked = sites[np.argsort(-sides[sites], kind="stable")]
-        when = np.arange(len(ranked)) * steps // max(len(ranked), 1)
-        dense[n].reshape(steps, -1)[when, ranked] = 1
-    return SpikeLists.of(dense)
+    parts = []
+    for first in range(0, max(len(images), 1), BLOCK):
+        grey = torch.from_numpy(np.ascontiguousarray(images[first : first + BLOCK])).to(kernel.device).double()[:, None]
+        grey = F.pad(grey, (kernel.shape[-1] // 2,) * 4, mode="replicate")
+        units = (convolve(grey, snap(kernel).double()[None, None], padded=True) * SCALE).round().to(torch.int64)
+        strength = torch.cat([-units, units], 1).flatten(1)
+        fires = (strength > 0) & (strength >= math.ceil(contrast * SCALE))
+        image, rank = torch.nonzero(
+            torch.arange(strength.shape[1], device=kernel.device) < fires.sum(1, keepdim=True), as_tuple=True
+        )
+        ranked = strength.masked_fill(~fires, 0).argsort(stable=True, dim=1, descending=True)
+        step = rank * steps // fires.sum(1)[image]
+        dense = torch.zeros((len(grey), steps, strength.shape[1]), dtype=torch.uint8, device=kernel.device)
+        dense[image, step, ranked[image, rank]] = 1
+        parts.append(SpikeLists.of(dense.reshape(len(grey), steps, 2, *images.shape[1:]).cpu().numpy()))
+    return SpikeLists.joined(parts)
 
 
 def fire_once(lists: SpikeLists, layer: SingleSpikeLayer) -> SpikeLists:
@@ -63,34 +73,41 @@ def fire_once(lists: SpikeLists, layer: SingleSpikeLayer) -> SpikeLists:
 
     Args:
         lists: (T, C_in, H, W), each input fires at most once.
+        layer: weights, thresholds, pool.
 
     Returns:
         (T, C_out, H', W').
     """
+    parts = (lists.part(first, min(first + BLOCK, lists.samples)) for first in range(0, max(lists.samples, 1), BLOCK))
+    return SpikeLists.joined([SpikeLists.of(_fired_once(part, layer).cpu().numpy()) for part in parts])
+
+
+def _fired_once(lists: SpikeLists, layer: SingleSpikeLayer) -> Tensor:
+    """`fire_once`, as bool (N, T, C_out, H', W')."""
     steps, _, height, width = lists.shape
-    maps, (kernel, stride) = len(layer.weight), layer.pool
+    maps, (kernel, stride), device = len(layer.weight), layer.pool, layer.weight.device
     size = (pooled_size(height, kernel, stride), pooled_size(width, kernel, stride))
     pads = (0, (size[1] - 1) * stride + kernel - width, 0, (size[0] - 1) * stride + kernel - height)
-    dense = torch.from_numpy(lists.dense()).float()
-    theta = snap(layer.threshold)[None, :, None, None]
-    found = torch.zeros(lists.samples, steps, maps, *size)
-    potential = torch.zeros(lists.samples, maps, height, width)
-    open_ = torch.ones_like(potential, dtype=torch.bool)
-    seen = torch.zeros(lists.samples, maps, *size, dtype=torch.bool)
+    spikes = _dense(lists, device)
+    threshold, weight = snap(layer.threshold)[None, :, None, None], snap(layer.weight)
+    out = torch.zeros((lists.samples, steps, maps, *size), dtype=torch.bool, device=device)
+    potential = torch.zeros((lists.samples, maps, height, width), device=device)
+    may_fire = torch.ones_like(potential, dtype=torch.bool)
+    fired_before = torch.zeros((lists.samples, maps, *size), dtype=torch.bool, device=device)
     for t in range(steps):
-        potential += snap(convolve(dense[:, t], snap(layer.weight)))
-        fired = (potential >= theta) & open_
+        potential += snap(convolve(spikes[:, t], weight))
+        fired = (potential >= threshold) & may_fire
         if layer.inhibit:
             rank = potential.masked_fill(~fired, -torch.inf)
-            first = torch.zeros_like(fired).scatter_(1, rank.argmax(1, keepdim=True), True)
-            open_ &= ~fired.any(1, keepdim=True)
-            fired &= first
+            strongest = torch.zeros_like(fired).scatter_(1, rank.argmax(1, keepdim=True), True)
+            may_fire &= ~fired.any(1, keepdim=True)
+            fired &= strongest
         else:
-            open_ &= ~fired
+            may_fire &= ~fired
         pooled = F.max_pool2d(F.pad(fired.float(), pads), kernel, stride) > 0
-        found[:, t] = pooled & ~seen
-        seen |= pooled
-    return SpikeLists.of(found.numpy())
+        out[:, t] = pooled & ~fired_before
+        fired_before |= pooled
+    return out
 
 
 def final_potentials(lists: SpikeLists, weight: Tensor, grid: tuple[int, int]) -> np.ndarray:
@@ -109,9 +126,18 @@ def final_potentials(lists: SpikeLists, weight: Tensor, grid: tuple[int, int]) -
     """
     _, _, height, width = lists.shape
     check_grid(grid, (height, width))
-    potential = snap(convolve(torch.from_numpy(lists.dense()).float().sum(1), snap(weight)))
     y, x = torch.arange(height) * grid[0] // height, torch.arange(width) * grid[1] // width
-    cell = (y[:, None] * grid[1] + x).flatten().expand(*potential.shape[:2], -1)
-    found = torch.full((*potential.shape[:2], grid[0] * grid[1]), -torch.inf)
-    found.scatter_reduce_(2, cell, potential.flatten(2), "amax")
-    return found.reshape(*potential.shape[:2], *grid).numpy()
+    cell = (y[:, None] * grid[1] + x).flatten().to(weight.device)
+    highest = np.empty((lists.samples, len(weight), *grid), np.float32)
+    for first in range(0, lists.samples, BLOCK):
+        part = lists.part(first, min(first + BLOCK, lists.samples))
+        potential = snap(convolve(_dense(part, weight.device).sum(1), snap(weight))).flatten(2)
+        cells = torch.full((*potential.shape[:2], grid[0] * grid[1]), -torch.inf, device=weight.device)
+        cells.scatter_reduce_(2, cell.expand_as(potential), potential, "amax")
+        highest[first : first + BLOCK] = cells.unflatten(2, grid).cpu().numpy()
+    return highest
+
+
+def _dense(lists: SpikeLists, device: torch.device) -> Tensor:
+    """float32 (N, T, C, H, W) of 0 and 1."""
+    return torch.from_numpy(lists.dense()).to(device).float()

@@ -23,7 +23,7 @@ from .convolution import convolve
 def trace(
     frames: np.ndarray | SparseFrames,
     layers: Sequence[Layer],
-    found: Sequence[PooledSpikes],
+    spikes: Sequence[PooledSpikes],
     *,
     delay_connections: bool,
     decay: float,
@@ -38,18 +38,18 @@ def trace(
     Args:
         frames: (N, T, P, H, W), what the spikes came from, or as lists.
         layers: the chain that gave them.
-        found: its spikes, as `encode` returns them; the last entry's are traced, and may be a part of what the layer said.
+        spikes: of every layer, as `encode` returns them; the last layer's are traced, and may be a part of those it fired.
         delay_connections: see above.
         decay: factor per step, 0 to 1.
 
     Returns:
-        of each sample what is lit, (T, H, W) float32, > 0; summed in float64.
+        of each sample its saliency (T, H, W) float32, >= 0; summed in float64.
     """
     frames, device = as_dense(frames), layers[0].weight.device
-    traced, _ = _dense(found[-1], device)
+    traced, _ = _dense(spikes[-1], device)
     for i in range(len(layers) - 1, -1, -1):
         if i:
-            gate, indices = _dense(found[i - 1], device)
+            gate, indices = _dense(spikes[i - 1], device)
         else:
             gate, indices = torch.from_numpy(frames > 0).to(device).transpose(0, 1).double(), None
         traced = _transpose(traced, layers[i].weight.double())
@@ -59,20 +59,19 @@ def trace(
             gate, indices = _so_far(gate, indices)
         traced = traced * gate
         if indices is not None:
-            below = frames.shape[-2:] if i == 1 else found[i - 2].lists.shape[-2:]
+            below = frames.shape[-2:] if i == 1 else spikes[i - 2].lists.shape[-2:]
             traced = _unpool(traced, indices, (int(below[0]), int(below[1])))
-    return [SparseMap.of(one) for one in traced.sum(2).transpose(0, 1).float().cpu().numpy()]
+    return [SparseMap.of(saliency) for saliency in traced.sum(2).transpose(0, 1).float().cpu().numpy()]
 
 
-def _dense(spikes: PooledSpikes, device: torch.device) -> tuple[Tensor, Tensor | None]:
+def _dense(pooled: PooledSpikes, device: torch.device) -> tuple[Tensor, Tensor | None]:
     """Spikes (T, N, C, H, W) float64 and pooling indices, -1 where silent."""
-    lists = spikes.lists
-    dense = lists.dense()
+    dense = pooled.lists.dense()
     values = torch.from_numpy(dense).to(device).transpose(0, 1).double()
-    if spikes.kept is None:
+    if pooled.kept is None:
         return values, None
     kept = np.full(dense.size, -1, np.int64)
-    kept[np.flatnonzero(dense)] = spikes.kept
+    kept[np.flatnonzero(dense)] = pooled.kept
     return values, torch.from_numpy(kept.reshape(dense.shape)).to(device).transpose(0, 1)
 
 

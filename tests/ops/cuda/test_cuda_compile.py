@@ -145,12 +145,14 @@ def launches(tmp_path_factory):
 
 
 def test_every_kernel_compiles_for_full_frames(launches):
-    kernels = {"look", "select", "learn", "unpack", "infer", "forward", "pool_dense", "apply_stdp"}
+    kernels = {"first_spikes", "select", "learn", "unpack", "infer", "forward", "pool_dense", "apply_stdp"}
     assert {launch["kernel"] for launch in launches if launch["capability"] == 90} == kernels
 
 
 def test_products_are_of_integers_on_tensor_cores(launches):
-    counts = {name: [one["products"] for one in launches if one["kernel"] == name] for name in ("look", "infer", "forward")}
+    counts = {
+        name: [one["products"] for one in launches if one["kernel"] == name] for name in ("first_spikes", "infer", "forward")
+    }
     assert all(counts.values()) and all(min(found) > 0 for found in counts.values())
 
 

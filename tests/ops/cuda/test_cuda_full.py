@@ -7,7 +7,16 @@ import torch
 from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.types import BlockThreshold, Layer, LearningState, MapHomeostasis, NeuronHomeostasis, TrainingRule
+from spikeseg.ops.types import (
+    BlockThreshold,
+    Layer,
+    LearningState,
+    MapHomeostasis,
+    NeuronHomeostasis,
+    Plasticity,
+    PlasticityForm,
+    TrainingRule,
+)
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 CONV2, CONV3 = (10, 4, 90, 120), (10, 36, 45, 60)
@@ -34,16 +43,13 @@ def clustered(seed, samples, shape, rate):
 
 def a_state(maps, channels, kernel, base, device):
     weight = 0.8 + 0.05 * torch.randn(maps, channels, kernel, kernel, generator=torch.Generator().manual_seed(0))
-    wins, recent, seen = (torch.zeros(maps, dtype=torch.int64) for _ in range(3))
-    return LearningState(
-        weight.clamp(0, 1).to(device), torch.full((maps,), base, device=device), torch.zeros(maps), wins, recent, seen
-    )
+    return LearningState.fresh(weight.clamp(0, 1).to(device), torch.full((maps,), base, device=device))
 
 
 def assert_same(got, want):
     for name in ("weight", "threshold", "theta", "wins", "recent_wins", "seen"):
         assert torch.equal(getattr(got, name).cpu(), getattr(want, name)), name
-    assert want.competition is None or torch.equal(got.competition, want.competition)
+    assert want.competition is None or torch.equal(got.competition.cpu(), want.competition)
 
 
 RULES = {
@@ -58,9 +64,8 @@ RULES = {
 def train_both(triton_ops, cpu, device, shape, maps, kernel, base, samples, name):
     """500 samples in calls of uneven length; dead maps are shaken as they are found."""
     wta, mode, map_rule, competition, batch = RULES[name]
-    rule = TrainingRule(
-        mode, 0.25, base, 0.04, 0.03, 0.0, 1.0, True, wta, 2, None, competition, map_rule, True, 0.05, 40, batch
-    )  # fmt: skip
+    plasticity = Plasticity(PlasticityForm.MULTIPLICATIVE, 0.04, 0.03, 0.0, 1.0)
+    rule = TrainingRule(mode, 0.25, base, plasticity, wta, 2, None, competition, map_rule, True, 0.05, 40, batch)
     lists = clustered(1, min(samples, 60), shape, 0.004)
     order = np.random.default_rng(2).integers(0, lists.samples, samples)
     states = [a_state(maps, shape[1], kernel, base, where) for where in (device, torch.device("cpu"))]

@@ -29,9 +29,7 @@ def a_rule(**changes):
 
 def a_state(maps, channels, kernel, base, device="cpu"):
     weight = torch.rand(maps, channels, kernel, kernel, generator=torch.Generator().manual_seed(0)) * 0.4 + 0.5
-    wins, recent, seen = (torch.zeros(maps, dtype=torch.int64) for _ in range(3))
-    threshold = torch.full((maps,), float(base))
-    return LearningState(weight.to(device), threshold.to(device), torch.zeros(maps), wins, recent, seen)
+    return LearningState.fresh(weight.to(device), torch.full((maps,), float(base), device=device))
 
 
 def soft_bound(stdp):

@@ -11,6 +11,7 @@ from spikeseg.core.grid import SCALE, snap
 from spikeseg.core.neurons import LeakMode
 from spikeseg.ops import backend
 from spikeseg.ops import reference as ops
+from spikeseg.ops.reference.layers import at_first_spike, currents, first_spike_steps, pooled_size
 from spikeseg.ops.types import Plasticity, PlasticityForm
 
 
@@ -44,9 +45,9 @@ def test_currents_equal_the_sum_over_spikes_in_integers(height, width, kernel):
         for dx in range(kernel):
             seen = padded[..., dy : dy + height, dx : dx + width]
             want += np.einsum("oc,tbchw->tbohw", units[:, :, dy, dx], seen)
-    got = ops.currents(spikes, weight)
+    got = currents(spikes, weight)
     assert np.array_equal((got.double() * SCALE).long().numpy(), want)
-    assert torch.equal(got.double(), ops.currents(spikes, weight.double()).double())
+    assert torch.equal(got.double(), currents(spikes, weight.double()).double())
 
 
 def test_layer_forward_goes_on_from_its_state():
@@ -63,10 +64,10 @@ def test_layer_forward_goes_on_from_its_state():
 
 def test_first_spike_steps():
     spikes = torch.tensor([[0, 0, 1], [1, 0, 1], [1, 0, 0]]).float()
-    first = ops.first_spike_steps(spikes)
+    first = first_spike_steps(spikes)
     assert first.tolist() == [1, 3, 0]
     values = torch.arange(9.0).reshape(3, 3) + 1
-    assert ops.at_first_spike(values, first).tolist() == [4.0, 0.0, 3.0]
+    assert at_first_spike(values, first).tolist() == [4.0, 0.0, 3.0]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_pool_keeps_the_strongest_spiking_input_then_the_lowest_index(height, wi
     spikes = random_spikes(4, 2, 2, 3, height, width, density=0.4)
     potentials = torch.randint(-2, 3, spikes.shape, generator=torch.Generator().manual_seed(5)).float()  # many ties
     got = ops.pool(spikes, potentials, kernel, stride)
-    assert got.spikes.shape[-2:] == (ops.pooled_size(height, kernel, stride), ops.pooled_size(width, kernel, stride))
+    assert got.spikes.shape[-2:] == (pooled_size(height, kernel, stride), pooled_size(width, kernel, stride))
     seen = set()
     for t, b, c, i, j in np.ndindex(*got.spikes.shape):
         best = None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeseg.pipelines.stages.classify_controls import TITLES, _compared, shuffled_times
+from spikeseg.evaluation.image_controls import TITLES
 
 SET = {
     "maps": "[6, 16]", "thresholds": "[8, 6]", "max_images": "800", "winners": "[3, 3]", "svm_c": "0.01",
@@ -165,27 +165,28 @@ def test_images_are_no_recordings(place):
     assert "mnist holds images; spikeseg classify" in place.refused("prepare", "--dataset", "mnist", "--data-root", ".")
 
 
-def test_controls_are_compared_image_by_image():
-    from scipy.stats import binomtest
-
-    network = [np.array([1, 1, 1, 1, 0, 1], bool), np.array([1, 1, 1, 0, 0, 1], bool)]
-    control = [np.array([0, 1, 0, 1, 1, 1], bool), np.array([0, 1, 1, 1, 1, 1], bool)]
-    found = _compared(network, control)  # the network ahead on images 0 and 2, the control on 3 and 4
-    assert (found["images_network_better"], found["images_control_better"], found["p"]) == (2, 2, 1.0)
-    one = _compared([np.ones(10, bool)], [np.zeros(10, bool)])
-    assert one["p"] == binomtest(10, 10).pvalue < 0.01 and one["accuracies"] == [0.0]
-    assert _compared(network, network)["p"] == 1.0
+def test_the_cuda_backend_without_a_gpu_is_refused(place, monkeypatch):
+    """It does not run on the CPU instead."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "backend: cuda needs a GPU, but device cuda is not one here" in place.refused(
+        "classify", "--backend", "cuda", config=False
+    )
+    words = ("classify", "--backend", "cuda", "--device", "cuda")
+    assert "--device cuda: no such GPU here" in place.refused(*words, config=False)
 
 
-def test_shuffled_times_keep_spikes_and_counts():
-    from spikeseg.core.sparse import SpikeLists
+def test_network_and_coding_run_where_the_configuration_says(mnist, monkeypatch):
+    """By the operations of its backend, on its device."""
+    from spikeseg import ops
 
-    rng = np.random.default_rng(0)
-    dense = rng.random((3, 5, 2, 4, 4)) < 0.2
-    dense &= np.cumsum(dense, 1) == 1
-    lists = SpikeLists.of(dense)
-    mixed = shuffled_times(lists, rng)
-    np.testing.assert_array_equal(mixed.offsets, lists.offsets)
-    np.testing.assert_array_equal(mixed.dense().sum(1), lists.dense().sum(1))
-    assert (mixed.sites != lists.sites).any()
-    assert all((np.diff(mixed.sites[a:b]) > 0).all() for a, b in zip(mixed.offsets[:-1], mixed.offsets[1:], strict=True))
+    asked, backend = [], ops.backend
+
+    def noted(name, device="cpu"):
+        asked.append((name, str(device)))
+        return backend(name, device)
+
+    monkeypatch.setattr(ops, "backend", noted)
+    for module in ("learning.image_training", "models.image_network"):
+        monkeypatch.setattr(f"spikeseg.{module}.ops_backend", noted)
+    mnist.ok("classify", *MNIST, *SMALL, "--backend", "reference", "--device", "cpu", config=False)
+    assert len(asked) > 5 and set(asked) == {("reference", "cpu")}
