@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.io import imsave
 
-from spikeseg.data.datasets.images import SUFFIXES, load_digits, load_folders, load_mnist, read_idx
+from spikeseg.data.datasets.digits import load_digits
+from spikeseg.data.datasets.image_folders import SUFFIXES, load_folders
+from spikeseg.data.datasets.mnist import load_mnist, read_idx
 from spikeseg.errors import InputError
 
 PACK = partial(gzip.compress, mtime=0)
