@@ -139,7 +139,8 @@ def _untrained_ingredients(cfg: Config) -> dict[str, Any]:
 
 def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path) -> Mapping[str, Any]:
     from spikeseg.core.sparse import SpikeLists
-    from spikeseg.data.store.frames import Frames, SpikeWriter
+    from spikeseg.data.store.frames import Frames
+    from spikeseg.data.store.spikes import SpikeWriter
 
     frames = Frames.open(store)
     samples = frames.samples("train")

@@ -16,7 +16,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from spikeseg.core.sparse import SpikeLists
-    from spikeseg.data.store.frames import Spikes
+    from spikeseg.data.store.spikes import Spikes
 
 BLOCK_SPIKES = 2**25
 """Spikes in a block, at least: 128 MiB in memory, some 8,000 samples of the demo."""
