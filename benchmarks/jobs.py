@@ -46,16 +46,16 @@ def nights(folder: Path, count: int, seconds: float) -> list[Path]:
 
 def long_night(path: Path, night: Path, gigabytes: float) -> int:
     """Write the long recording; -> how many events."""
-    with np.load(night) as held:
-        one = np.empty(len(held["t"]), EVENT_DTYPE)
+    with np.load(night) as columns:
+        events = np.empty(len(columns["t"]), EVENT_DTYPE)
         for name in "txyp":
-            one[name] = held[name]
-    times = max(1, round(gigabytes * 1e9 / one.nbytes))
-    span = int(one["t"][-1]) + 1
-    array = np.lib.format.open_memmap(path, "w+", EVENT_DTYPE, (times * len(one),))
+            events[name] = columns[name]
+    times = max(1, round(gigabytes * 1e9 / events.nbytes))
+    span = int(events["t"][-1]) + 1
+    array = np.lib.format.open_memmap(path, "w+", EVENT_DTYPE, (times * len(events),))
     for k in range(times):
-        array[k * len(one) : (k + 1) * len(one)] = one
-        array["t"][k * len(one) : (k + 1) * len(one)] += k * span
+        array[k * len(events) : (k + 1) * len(events)] = events
+        array["t"][k * len(events) : (k + 1) * len(events)] += k * span
     array.flush()
     return len(array)
 
@@ -68,7 +68,7 @@ def prepared(root: Path, cache: Path, *more: str) -> subprocess.Popen[bytes]:
 
 def finished(*running: subprocess.Popen[bytes]) -> None:
     """Wait; exits where one failed."""
-    if any(one.wait() for one in running):
+    if any(process.wait() for process in running):
         sys.exit("prepare failed")
 
 
@@ -135,16 +135,16 @@ def main() -> None:
 
 def memory(folder: Path, night: Path, gigabytes: float) -> dict[str, float]:
     """Prepare the long recording in a process of its own; its time and its peak memory."""
-    place = folder / "long" / "long.npy"
-    place.parent.mkdir()
-    events = long_night(place, night, gigabytes)
-    code = f"import resource, subprocess, sys; subprocess.run({_words(place.parent, folder / 'cache')!r}, check=True); " \
+    path = folder / "long" / "long.npy"
+    path.parent.mkdir()
+    events = long_night(path, night, gigabytes)
+    code = f"import resource, subprocess, sys; subprocess.run({_words(path.parent, folder / 'cache')!r}, check=True); " \
            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"  # fmt: skip
     start = time.perf_counter()
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    measured = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return {
         "events": events, "bytes": events * EVENT_DTYPE.itemsize, "seconds": time.perf_counter() - start,
-        "peak_bytes": int(told.stdout.split()[-1]) * 1024,
+        "peak_bytes": int(measured.stdout.split()[-1]) * 1024,
     }  # fmt: skip
 
 

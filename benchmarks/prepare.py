@@ -72,8 +72,8 @@ def random_events(count: int, sensor_size: tuple[int, int], density: float) -> n
 def ours(events: np.ndarray, sensor_size: tuple[int, int], normalize: bool) -> Iterator[np.ndarray]:
     """Our frames, part by part: (n, 2, H, W)."""
     spec = frames.FrameSpec(STEPS, STEP_US, normalize=normalize)
-    for part in frames.blocks(events, sensor_size, spec, reuse=True):
-        yield part.frames.reshape(-1, *part.frames.shape[2:])
+    for part in frames.filled(events, sensor_size, spec, frames.starts(events, spec)):
+        yield part.reshape(-1, *part.shape[2:])
 
 
 def ours_whole(events: np.ndarray, sensor_size: tuple[int, int], normalize: bool) -> np.ndarray:
@@ -209,9 +209,9 @@ class Clock:
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
     ("read", ebssa, "read_raw"), ("read", ebssa, "read_truth"), ("check", ebssa, "checked"),
-    ("transform", staging, "apply"), ("lay down", staging, "stage"),
-    ("frame", frames, "blocks"), ("frame", frames, "starts"), ("frame", frames, "fill"),
-    ("background", background.Background, "update"), ("compress and write", store_plan.FilePlan, "write"),
+    ("transform", staging, "transformed"), ("lay down", staging, "stage"),
+    ("frame", staging, "cut_frames"), ("lists for the background", staging, "cut_lists"),
+    ("background", background.Background, "update_listed"), ("compress and write", store_plan.FilePlan, "write"),
     ("flush to the disk", run, "fsync_tree"), ("hash", run, "list_outputs"),
 )  # fmt: skip
 """What is timed: name of the part, where its function is, and the function."""
@@ -233,8 +233,8 @@ def prepare_once(cache: str, kind: str, quick: bool) -> dict[str, float]:
     LOGGER.setLevel("WARNING")
     shutil.rmtree(Path(cache) / "frames", ignore_errors=True)
     with ExitStack() as patches:
-        for name, where, function in PARTS:
-            patches.enter_context(mock.patch.object(where, function, clock.timed(name, getattr(where, function))))
+        for name, module, function in PARTS:
+            patches.enter_context(mock.patch.object(module, function, clock.timed(name, getattr(module, function))))
         with clock.part("all else"):
             prepare.prepare(cfg)
     return clock.seconds
@@ -252,10 +252,10 @@ def stage(cache: str, repetitions: int, quick: bool) -> list[dict[str, Any]]:
 
     interleaved({kind: functools.partial(once, kind) for kind in STAGE_KINDS}, repetitions)
     results = []
-    for kind, found in parts.items():
-        measured = found[-repetitions:]  # those before were the warm-up
-        seconds = [sum(one.values()) for one in measured]
-        medians = {part: summary([one[part] for one in measured])["median"] for part in measured[0]}
+    for kind, runs in parts.items():
+        measured = runs[-repetitions:]  # those before were the warm-up
+        seconds = [sum(run.values()) for run in measured]
+        medians = {part: summary([run[part] for run in measured])["median"] for part in measured[0]}
         done = prepare.prepare(configuration(cache, kind, quick))
         made = store.Frames.open(done.path / prepare.STORE)
         events = sum(info.events[1] - info.events[0] for info in made.recordings)
@@ -273,8 +273,8 @@ def stage(cache: str, repetitions: int, quick: bool) -> list[dict[str, Any]]:
 # -- both ------------------------------------------------------------------------------------------
 
 
-def _millions(found: dict[str, float]) -> str:
-    return spread({name: value / 1e6 for name, value in found.items()})
+def _millions(rate: dict[str, float]) -> str:
+    return spread({name: value / 1e6 for name, value in rate.items()})
 
 
 def main() -> None:
@@ -285,16 +285,16 @@ def main() -> None:
     repetitions = 1 if chosen.quick else chosen.repetitions
     count = 20_000 if chosen.quick else 1_000_000
     cases = [(size, density) for size in SENSORS for density in (DENSITIES[1:2] if chosen.quick else DENSITIES)]
-    framed = [one for case in cases for one in framing(*case, count, repetitions, memory=not chosen.quick)]
+    framed = [result for case in cases for result in framing(*case, count, repetitions, memory=not chosen.quick)]
     print(f"framing of {number(count)} events, million events/s: median (min..max) of {repetitions}; all frames equal to tonic's")
     print(
         table(
             ["size", "density", "kind", "ours", "ours, whole", "tonic", "ours / tonic", "whole / tonic"],
             [
-                [one["size"], f"{one['density']:.1%}", one["kind"]]
-                + [_millions(one["events_per_s"][side]) for side in ("ours", "ours, whole", "tonic")]
-                + [spread(one["times_tonic"][side]) for side in ("ours", "ours, whole")]
-                for one in framed
+                [result["size"], f"{result['density']:.1%}", result["kind"]]
+                + [_millions(result["events_per_s"][side]) for side in ("ours", "ours, whole", "tonic")]
+                + [spread(result["times_tonic"][side]) for side in ("ours", "ours, whole")]
+                for result in framed
             ],
         )
     )
@@ -304,8 +304,13 @@ def main() -> None:
             table(
                 ["size", "density", "kind", "ours", "ours, whole", "tonic"],
                 [
-                    [one["size"], f"{one['density']:.1%}", one["kind"], *(peak / 2**20 for peak in one["peak_bytes"].values())]
-                    for one in framed
+                    [
+                        result["size"],
+                        f"{result['density']:.1%}",
+                        result["kind"],
+                        *(peak / 2**20 for peak in result["peak_bytes"].values()),
+                    ]
+                    for result in framed
                 ],
             )
         )
@@ -318,21 +323,21 @@ def main() -> None:
             ["frames", "recordings", "events", "windows", "events/s", "peak MiB"],
             [
                 [
-                    *(one[name] for name in ("kind", "recordings", "events", "windows")),
-                    spread(one["events_per_s"]),
-                    one["peak_bytes"] / 2**20,
+                    *(result[name] for name in ("kind", "recordings", "events", "windows")),
+                    spread(result["events_per_s"]),
+                    result["peak_bytes"] / 2**20,
                 ]
-                for one in staged
+                for result in staged
             ],
         )
     )
     print(f"(of the peak, {number(start / 2**20)} MiB are Python and its modules)")
-    names = sorted({part for one in staged for part in one["shares"]}, key=lambda part: -staged[0]["shares"].get(part, 0.0))
+    names = sorted({part for result in staged for part in result["shares"]}, key=lambda part: -staged[0]["shares"].get(part, 0.0))
     print("\nwhere its time goes")
     print(
         table(
-            ["part", *(one["kind"] for one in staged)],
-            [[part, *(f"{one['shares'].get(part, 0.0):.0%}" for one in staged)] for part in names],
+            ["part", *(result["kind"] for result in staged)],
+            [[part, *(f"{result['shares'].get(part, 0.0):.0%}" for result in staged)] for part in names],
         )
     )
     write_json(chosen.json, "prepare", {"repetitions": repetitions, "framing": framed, "stage": staged, "start_bytes": start})

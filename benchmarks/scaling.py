@@ -26,7 +26,7 @@ from measure import interleaved, nothing, options, peak_memory, rates, spread, s
 from training import QUICK_INPUT, WARM_UP, Side, fresh, warmed_up
 from workloads import CONV2_INPUT, demo_rule, percent, random_lists
 
-from spikeseg.data.store.frames import Spikes, SpikeWriter
+from spikeseg.data.store.spikes import Spikes, SpikeWriter
 from spikeseg.learning import blocks as stage_blocks
 from spikeseg.ops import backend
 

@@ -16,7 +16,8 @@ import torch
 
 from spikeseg.config.load import load_config
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.data.store.frames import Frames, Spikes
+from spikeseg.data.store.frames import Frames
+from spikeseg.data.store.spikes import Spikes
 from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.models import SpikeSEG
 from spikeseg.models.adaptive_threshold import adaptive_threshold

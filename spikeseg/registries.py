@@ -2,6 +2,44 @@
 
 from .registry import Registry
 
+DATASETS = Registry(
+    "dataset",
+    "spikeseg.datasets",
+    {
+        "digits": "spikeseg.data.datasets.digits:DATASET",
+        "ebssa": "spikeseg.data.datasets.ebssa:DATASET",
+        "files": "spikeseg.data.datasets.files:DATASET",
+        "images": "spikeseg.data.datasets.image_folders:DATASET",
+        "mnist": "spikeseg.data.datasets.mnist:DATASET",
+        "nmnist": "spikeseg.data.datasets.nmnist:DATASET",
+        "synthetic": "spikeseg.data.datasets.ebssa:SYNTHETIC",
+    },
+)
+"""Name -> `spikeseg.data.datasets.Dataset`."""
+
+READERS = Registry(
+    "format",
+    "spikeseg.readers",
+    {
+        "mat5": "spikeseg.data.readers.ebssa_mat:MAT5",
+        "hdf5": "spikeseg.data.readers.ebssa_mat:HDF5",
+        "hdf5_events": "spikeseg.data.readers.hdf5_events:READER",
+        "aedat2": "spikeseg.data.readers.aedat2:READER",
+        "aedat3": "spikeseg.data.readers.aedat3:READER",
+        "aedat4": "spikeseg.data.readers.aedat4:READER",
+        "dat": "spikeseg.data.readers.prophesee:DAT",
+        "evt2": "spikeseg.data.readers.prophesee:EVT2",
+        "evt3": "spikeseg.data.readers.prophesee:EVT3",
+        "es": "spikeseg.data.readers.event_stream:READER",
+        "rosbag": "spikeseg.data.readers.rosbag:READER",
+        "nmnist": "spikeseg.data.readers.nmnist:READER",
+        "npz": "spikeseg.data.readers.numpy_files:NPZ",
+        "npy": "spikeseg.data.readers.numpy_files:NPY",
+        "text": "spikeseg.data.readers.text:READER",
+    },
+)
+"""Format -> `spikeseg.data.readers.Reader`."""
+
 MODES = Registry(
     "mode",
     "spikeseg.metrics",

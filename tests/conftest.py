@@ -21,7 +21,8 @@ import torch
 from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.data.store.frames import Frames, Spikes
+from spikeseg.data.store.frames import Frames
+from spikeseg.data.store.spikes import Spikes
 from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.pipelines.runtime.console import LOGGER

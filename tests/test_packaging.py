@@ -14,7 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BUILT = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "spikeseg", "pipelines", "configs")
-DISTRIBUTIONS = {"yaml": "pyyaml", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {
+    "google_crc32c": "google-crc32c", "yaml": "pyyaml", "skimage": "scikit-image", "sklearn": "scikit-learn"
+}  # fmt: skip
 """Import names that differ from the distribution's."""
 
 

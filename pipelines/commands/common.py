@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spikeseg.registries import DATASETS
+
 from ..runtime.manifest import read_manifest
 from .options import Request
 from .settings import setting
@@ -16,9 +18,6 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
 
     from ..stages.runs import Network
-
-UNLABELLED = ("files", "nmnist")
-"""Datasets whose recordings are not known to be labelled."""
 
 CHECKPOINT = click.option(
     "--checkpoint", metavar="PATH", type=click.Path(path_type=Path), help="Network: a checkpoint or a run [newest run's best]."
@@ -85,7 +84,7 @@ def print_layers(run: Path, layers: Sequence[str]) -> None:
 
 def after_training(cfg: Config, request: Request) -> str:
     """The command line to go on with once a network is trained."""
-    return "spikeseg detect RECORDING" if cfg.data.dataset in UNLABELLED else request.next("evaluate")
+    return request.next("evaluate") if DATASETS[cfg.data.dataset].labelled else "spikeseg detect RECORDING"
 
 
 def print_end(ran: bool, written: str, following: str) -> None:

@@ -61,7 +61,7 @@ def info(
 
 def hot_frequency(cfg: Config) -> float:
     """Events/s from which a pixel is hot: the lowest that the configuration drops, else that of the demo."""
-    from ..stages.info import HOT_PIXEL_FREQUENCY
+    from spikeseg.data.transforms import HOT_PIXEL_FREQUENCY
 
     drops = [spec for spec in cfg.data.transforms if spec.get("name") == "DropPixel"]
     given = [float(spec["hot_pixel_frequency"]) for spec in drops if spec.get("hot_pixel_frequency") is not None]

@@ -6,9 +6,10 @@ import click
 
 from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
+from spikeseg.registries import DATASETS
 
 from ..runtime.manifest import read_manifest
-from .common import UNLABELLED, print_end
+from .common import print_end
 from .options import Request, shared
 
 
@@ -28,7 +29,7 @@ def prepare(request: Request, strict: bool) -> None:
 
     cfg = request.load()
     result = stage.prepare(cfg, force=request.force)
-    if request.config is None and cfg.data.dataset in UNLABELLED:
+    if request.config is None and not DATASETS[cfg.data.dataset].labelled:
         click.echo("these are the demo's settings, made for the night sky; `-c files` has settings for other scenes", err=True)
     manifest = read_manifest(result.path / MANIFEST) or {}
     for name, reason in manifest["skipped"].items():

@@ -39,9 +39,6 @@ log = logging.getLogger(__name__)
 
 STAGE, VERSION = "classify", 1
 METRICS, NETWORK, FILTERS = "metrics.json", "network.pt", "filters.png"
-DATASETS = ("digits", "images", "mnist", "nmnist")
-SETTINGS = {"images": "kheradpisheh2018_caltech"}
-"""Built-in configuration of a dataset, where it is not ``kheradpisheh2018_<dataset>``."""
 
 
 def settings_for(dataset: str) -> str:
@@ -53,9 +50,13 @@ def settings_for(dataset: str) -> str:
     Raises:
         InputError: a dataset that has no classes.
     """
-    if dataset not in DATASETS:
-        raise InputError(f"data.dataset: {dataset!r} has no classes; spikeseg classify takes {', '.join(DATASETS)}")
-    return SETTINGS.get(dataset, f"kheradpisheh2018_{dataset}")
+    from spikeseg.registries import DATASETS
+
+    settings: str | None = DATASETS[dataset].settings if dataset in DATASETS else None
+    if settings is None:
+        names = ", ".join(name for name, entry in DATASETS.items() if entry.settings)
+        raise InputError(f"data.dataset: {dataset!r} has no classes; spikeseg classify takes {names}")
+    return settings
 
 
 def classify(
@@ -102,14 +103,15 @@ class ImageData:
         fingerprint: of everything that is read."""
 
     def __init__(self, cfg: Config) -> None:
-        self.cfg = cfg
-        self.events = cfg.data.dataset == "nmnist"
+        from spikeseg.registries import DATASETS
+
+        self.cfg, self.dataset = cfg, DATASETS[cfg.data.dataset]
+        self.events = self.dataset.entries is not None
         self._images: ImageSet | None = None
         if self.events:
-            from spikeseg.data.datasets import nmnist
             from spikeseg.data.datasets.entry import combined
 
-            entries = nmnist.entries(_root(cfg))
+            entries = self.dataset.entries(_root(cfg))
             self.parts = {part: [e for e in entries if part in e.path.parts] for part in ("Train", "Test")}
             if not all(self.parts.values()):
                 raise InputError(f"{cfg.data.data_root}: expected N-MNIST's folders Train and Test, each with folders 0 to 9")
@@ -120,17 +122,12 @@ class ImageData:
     @property
     def images(self) -> ImageSet:
         """The pictures."""
-        from spikeseg.data.datasets import images
+        from spikeseg.data.datasets import ImageOptions
 
         cfg = self.cfg
         if self._images is None:
-            if cfg.data.dataset == "mnist":
-                self._images = images.load_mnist(_root(cfg))
-            elif cfg.data.dataset == "digits":
-                self._images = images.load_digits(cfg.seed, cfg.data.test_ratio)
-            else:
-                size = (cfg.images.height, cfg.images.width)
-                self._images = images.load_folders(_root(cfg), size, cfg.seed, cfg.data.test_ratio)
+            options = ImageOptions((cfg.images.height, cfg.images.width), cfg.seed, cfg.data.test_ratio)
+            self._images = self.dataset.images(_root(cfg) if self.dataset.needs_root else "", options)
         return self._images
 
     @property
@@ -183,7 +180,7 @@ class ImageData:
     def _sized(self, pixels: np.ndarray) -> np.ndarray:
         """In the size asked for; folders of images come in it."""
         c = self.cfg.images
-        if self.cfg.data.dataset == "images" or not (c.height or c.width):
+        if self.dataset.resizes or not (c.height or c.width):
             return pixels
         from skimage.transform import resize
 
@@ -204,7 +201,7 @@ def measure(cfg: Config, data: ImageData, controls: bool, repeat: int) -> tuple[
     from spikeseg.evaluation.images import read_out
     from spikeseg.learning.image_training import train_network, untrained
 
-    from ..runtime.device import network_device
+    from spikeseg.ops.device import network_device
 
     device = network_device(cfg.device, cfg.backend)
     data.warm_up(device)

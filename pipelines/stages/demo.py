@@ -54,11 +54,11 @@ def demo(cfg: Config, *, force: bool = False) -> Demo:
 
 def _test_recording(cfg: Config, frames: StageResult) -> str | None:
     """A simulated recording of the test split, as `detect` takes it; None where the recordings are not simulated."""
-    from spikeseg.data.readers import MEMBER
+    from spikeseg.data.readers.recording_path import RecordingPath
     from spikeseg.simulate.write import H5_PATH
 
     manifest = read_manifest(frames.path / MANIFEST) or {}
     names = sorted(name for name, part in manifest["splits"].items() if part == "test")
     if "simulated" not in manifest["inputs"] or not names:
         return None
-    return f"{Path(cfg.cache_dir) / 'simulated' / simulate.key_in_cache(cfg) / H5_PATH}{MEMBER}{names[0]}"
+    return str(RecordingPath(str(Path(cfg.cache_dir) / "simulated" / simulate.key_in_cache(cfg) / H5_PATH), names[0]))

@@ -47,13 +47,14 @@ def detect(
     Raises InputError: a recording or the checkpoint cannot be read or do not fit, two recordings share a name, the folder cannot
     be written, a picture is asked for without matplotlib."""
     from spikeseg.data.datasets import fingerprint
-    from spikeseg.data.readers import MEMBER
+    from spikeseg.data.readers.recording_path import recording_path
 
     if plot:
         from spikeseg.plots import require_matplotlib
 
         require_matplotlib()
-    names = [path.split(MEMBER)[-1] if MEMBER in path else Path(path).stem for path in recordings]
+    paths = [recording_path(recording) for recording in recordings]
+    names = [path.name for path in paths]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"{twice[0]}: two recordings of this name; detect them into different folders")
@@ -71,10 +72,10 @@ def detect(
         "lenient": cfg.data.lenient,
         "tracking": dataclasses.asdict(cfg.tracking),
         "reading": dataclasses.asdict(readout),
-        "members": [path.partition(MEMBER)[2] for path in recordings],
+        "members": [path.member for path in paths],
         "plot": plot,
     }
-    inputs = {name: fingerprint(path.partition(MEMBER)[0]) for name, path in zip(names, recordings, strict=True)}
+    inputs = {path.name: fingerprint(path.file) for path in paths}
     inputs["checkpoint of the network"] = sha256_file(network.checkpoint)
 
     def build(folder: Path) -> Mapping[str, Any]:

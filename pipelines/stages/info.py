@@ -15,26 +15,26 @@ from typing import TYPE_CHECKING, Any
 
 from spikeseg.core.files import atomic_write
 from spikeseg.core.names import MANIFEST
+from spikeseg.data.transforms import HOT_PIXEL_FREQUENCY
 from spikeseg.errors import InputError
 
 if TYPE_CHECKING:
     from spikeseg.data.long import LongEvents
     from spikeseg.data.readers import Stream
+    from spikeseg.data.readers.recording_path import RecordingPath
     from spikeseg.data.summary import Summary
 
 VERSION = 1
-HOT_PIXEL_FREQUENCY = 15.0
-"""Events/s from which a pixel counts as hot where the configuration says nothing: as in the demo."""
 PICTURE = ".info.png"
 
 
 def info(
-    places: Iterable[str], *, hot_frequency: float = HOT_PIXEL_FREQUENCY, plots: Path | None = None
+    paths: Iterable[str], *, hot_frequency: float = HOT_PIXEL_FREQUENCY, plots: Path | None = None
 ) -> Iterator[dict[str, Any]]:
     """Describe recordings one by one.
 
     Args:
-        places: paths, ``FILE.h5::NAME``, or folders, which stand for every file below them (`files_of`); an HDF5 file of several
+        paths: paths, ``FILE.h5::NAME``, or folders, which stand for every file below them (`files_of`); an HDF5 file of several
             recordings stands for each of them.
         hot_frequency: a pixel with more events/s on average is hot.
         plots: folder for a picture of each, <name>.info.png; needs matplotlib.
@@ -49,28 +49,29 @@ def info(
 
         require_matplotlib()
     taken: set[str] = set()
-    for place in places:
-        for source, error in _recordings(place):
+    for path in paths:
+        for source, error in _recordings(path):
             try:
                 if error:
                     raise error
-                told, summary = describe(source, hot_frequency)
+                description, summary = describe(source, hot_frequency)
             except (InputError, OSError) as why:
                 yield {"source": source, "error": " ".join(str(why).split())}
                 continue
             if plots is not None:
-                told["picture"] = str(atomic_write(plots / _unused(told["name"], taken), _picture(summary, told["name"])))
-            yield told
+                picture = plots / _unused(description["name"], taken)
+                description["picture"] = str(atomic_write(picture, _picture(summary, description["name"])))
+            yield description
 
 
-def document(told: Iterable[Mapping[str, Any]], hot_frequency: float) -> dict[str, Any]:
+def document(descriptions: Iterable[Mapping[str, Any]], hot_frequency: float) -> dict[str, Any]:
     """All descriptions as one, for JSON."""
-    told = list(told)
+    descriptions = list(descriptions)
     return {
         "version": VERSION,
         "hot_pixel_frequency": hot_frequency,
-        "recordings": [one for one in told if "error" not in one],
-        "unreadable": [one for one in told if "error" in one],
+        "recordings": [entry for entry in descriptions if "error" not in entry],
+        "unreadable": [entry for entry in descriptions if "error" in entry],
     }
 
 
@@ -79,29 +80,31 @@ def describe(source: str, hot_frequency: float = HOT_PIXEL_FREQUENCY) -> tuple[d
 
     Raises InputError: see ``readers.read``, leniently."""
     from spikeseg.data.long import iter_events
-    from spikeseg.data.readers.formats import FORMATS, detect
+    from spikeseg.data.readers.formats import detect
+    from spikeseg.data.readers.recording_path import recording_path
     from spikeseg.data.recording import checked_labels
     from spikeseg.data.sensors import SENSOR_SIZES
     from spikeseg.data.summary import Summary
+    from spikeseg.registries import READERS
 
-    file, member = _file_and_member(source)
-    form = detect(file)
-    opened = _opener(source, file)
+    path = recording_path(source)
+    form = detect(path.file)
+    opened = _opener(source)
     sized_by_file = opened().sensor_size is not None
     long = iter_events(source, lenient=True, open_stream=opened)
     summary = Summary(long.sensor_size)
     for part in long:
         summary.add(part)
-    raw_labels, labels_file = _labels(long, Path(file), member)
+    raw_labels, labels_file = _labels(long, path)
     points, label_drops = checked_labels(source, raw_labels, long.sensor_size, True)
     label_drops = {reason: count for reason, count in label_drops.items() if count}
     known = next((name for name, size in SENSOR_SIZES.items() if size == long.sensor_size), None)
     hot, busiest = summary.hot_pixels(hot_frequency), summary.busiest_second
-    told: dict[str, Any] = {
-        "name": member or Path(file).stem,
+    description: dict[str, Any] = {
+        "name": path.name,
         "source": source,
-        "format": "HDF5" if form == "hdf5" else FORMATS[form],
-        "file_bytes": Path(file).stat().st_size,
+        "format": "HDF5" if form == "hdf5" else READERS[form].title,
+        "file_bytes": Path(path.file).stat().st_size,
         "sensor": long.sensor or (None if sized_by_file else known),
         "sensor_size": list(long.sensor_size),
         "sensor_size_from": "file" if sized_by_file else "coordinates",
@@ -118,50 +121,50 @@ def describe(source: str, hot_frequency: float = HOT_PIXEL_FREQUENCY) -> tuple[d
         "needs_lenient": _needs_lenient(long.dropped, summary.events, label_drops, 0 if points is None else len(points)),
     }
     if points is not None:
-        told["labels"] = {"objects": len(set(points["id"].tolist())), "points": len(points), "file": labels_file}
-    return told, summary
+        description["labels"] = {"objects": len(set(points["id"].tolist())), "points": len(points), "file": labels_file}
+    return description, summary
 
 
-def lines(told: Mapping[str, Any]) -> Iterator[str]:
+def lines(description: Mapping[str, Any]) -> Iterator[str]:
     """A description for people."""
-    width, height = told["sensor_size"]
-    yield f"{told['name']}  ({told['source']})"
-    yield _line("format", f"{told['format']}, file of {_size(told['file_bytes'])}")
-    sensor = f"{told['sensor']}, " if told["sensor"] else ""
-    guess = "" if told["sensor_size_from"] == "file" else " (not in the file: the smallest known that holds the events)"
+    width, height = description["sensor_size"]
+    yield f"{description['name']}  ({description['source']})"
+    yield _line("format", f"{description['format']}, file of {_size(description['file_bytes'])}")
+    sensor = f"{description['sensor']}, " if description["sensor"] else ""
+    guess = "" if description["sensor_size_from"] == "file" else " (not in the file: the smallest known that holds the events)"
     yield _line("sensor", f"{sensor}{width} x {height} pixels{guess}")
-    if told["events"]:
-        yield _line("events", f"{told['events']:,}, {told['on_share']:.1%} of them ON")
-        first, last, length = (f"{told[key] / 1e6:.6f} s" for key in ("first_us", "last_us", "duration_us"))
+    if description["events"]:
+        yield _line("events", f"{description['events']:,}, {description['on_share']:.1%} of them ON")
+        first, last, length = (f"{description[key] / 1e6:.6f} s" for key in ("first_us", "last_us", "duration_us"))
         yield _line("time", f"{length}, from {first} to {last}")
     else:
         yield _line("events", "none")
-    if told["events_per_s"] is not None:
-        busiest = told["busiest_second"]
+    if description["events_per_s"] is not None:
+        busiest = description["busiest_second"]
         most = ""
         if busiest:
-            after = (busiest["start_us"] - told["first_us"]) // 1_000_000
+            after = (busiest["start_us"] - description["first_us"]) // 1_000_000
             most = f"; {busiest['events']:,} in the busiest second, {after} s after the first event"
-        yield _line("rate", f"{told['events_per_s']:,.0f} events/s{most}")
-    if told["hot_pixels"]:
-        yield from _hot_lines(told["hot_pixels"])
-    labels = told["labels"]
+        yield _line("rate", f"{description['events_per_s']:,.0f} events/s{most}")
+    if description["hot_pixels"]:
+        yield from _hot_lines(description["hot_pixels"])
+    labels = description["labels"]
     if labels:
         beside = f", in {labels['file']}" if labels["file"] else ""
         yield _line("labels", f"{_many(labels['objects'], 'object')}, {_many(labels['points'], 'point')}{beside}")
     else:
         yield _line("labels", "none")
-    yield _line("dropped", "; ".join(f"{count:,} {reason}" for reason, count in told["dropped"].items()) or "nothing")
-    if told["needs_lenient"]:
+    yield _line("dropped", "; ".join(f"{count:,} {reason}" for reason, count in description["dropped"].items()) or "nothing")
+    if description["needs_lenient"]:
         yield _line("", "more than 1 % is dropped or out of order: other commands take it with --lenient only")
-    if "picture" in told:
-        yield _line("picture", told["picture"])
+    if "picture" in description:
+        yield _line("picture", description["picture"])
 
 
 def _hot_lines(hot: Mapping[str, Any]) -> Iterator[str]:
     owned = f"; {hot['event_share']:.1%} of the events are theirs" if hot["pixels"] else ""
     yield _line("hot pixels", f"{hot['pixels']:,} above {hot['frequency']:g} events/s{owned}")
-    hottest = ", ".join(f"({one['x']}, {one['y']}) {one['events_per_s']:,.1f}" for one in hot["hottest"])
+    hottest = ", ".join(f"({pixel['x']}, {pixel['y']}) {pixel['events_per_s']:,.1f}" for pixel in hot["hottest"])
     yield _line("", f"hottest (x, y) and events/s: {hottest}")
 
 
@@ -181,20 +184,20 @@ def _size(count: float) -> str:
     return f"{count:.1f} GiB"
 
 
-def _recordings(place: str) -> Iterator[tuple[str, InputError | None]]:
-    """The recordings that a path stands for; with an error, one that cannot be told."""
-    if not Path(place).is_dir():
-        yield from _members(place)
+def _recordings(path: str) -> Iterator[tuple[str, InputError | None]]:
+    """The recordings that a path stands for; with an error, one that cannot be listed."""
+    if not Path(path).is_dir():
+        yield from _members(path)
         return
     try:
-        files = files_of(Path(place))
+        files = files_of(Path(path))
     except InputError as error:
-        yield place, error
+        yield path, error
         return
     if not files:
-        yield place, InputError(f"{place}: holds no files")
-    for path in files:
-        yield from _members(str(path))
+        yield path, InputError(f"{path}: holds no files")
+    for file in files:
+        yield from _members(str(file))
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -214,12 +217,12 @@ def files_of(folder: Path) -> list[Path]:
 
 def _members(source: str) -> Iterator[tuple[str, InputError | None]]:
     """Each recording of an HDF5 file of several; else the file itself."""
-    from spikeseg.data.readers import MEMBER
     from spikeseg.data.readers.ebssa_mat import recording_names
     from spikeseg.data.readers.formats import detect
     from spikeseg.data.readers.hdf5 import child, opened
+    from spikeseg.data.readers.recording_path import RecordingPath, recording_path
 
-    file, member = _file_and_member(source)
+    file, member = recording_path(source)
     names: list[str] = []
     try:
         if not member and detect(file) == "hdf5":
@@ -228,25 +231,16 @@ def _members(source: str) -> Iterator[tuple[str, InputError | None]]:
     except InputError as error:
         yield source, error
         return
-    yield from ((f"{file}{MEMBER}{name}", None) for name in names) if len(names) > 1 else [(source, None)]
+    yield from ((str(RecordingPath(file, name)), None) for name in names) if len(names) > 1 else [(source, None)]
 
 
-def _file_and_member(source: str) -> tuple[str, str]:
-    """The file, and in an HDF5 file of several recordings the name of the one that is meant, or ""."""
-    from spikeseg.data.readers import MEMBER
-
-    if Path(source).exists():
-        return source, ""
-    file, _, member = source.partition(MEMBER)
-    return file, member
-
-
-def _opener(source: str, file: str) -> Callable[[], Stream]:
+def _opener(source: str) -> Callable[[], Stream]:
     """What opens the recording anew, again and again; a format that is read whole is read once, and handed over in parts."""
     from spikeseg.data.readers import Columns, Stream, read_raw, read_stream, streamed
     from spikeseg.data.readers.raw import BLOCK_EVENTS
+    from spikeseg.data.readers.recording_path import recording_path
 
-    if streamed(file):
+    if streamed(recording_path(source).file):
         return lambda: read_stream(source)
     raw = read_raw(source)
     columns = Columns(raw.t, raw.x, raw.y, raw.p)
@@ -261,11 +255,11 @@ def _opener(source: str, file: str) -> Callable[[], Stream]:
     return again
 
 
-def _labels(long: LongEvents, file: Path, member: str) -> tuple[Mapping[str, Any] | None, str | None]:
+def _labels(long: LongEvents, path: RecordingPath) -> tuple[Mapping[str, Any] | None, str | None]:
     """Label points, unchecked, and the file beside the recording that they came from, if one did."""
     from spikeseg.data.readers.labels import labels_of, read_labels
 
-    beside = None if member else labels_of(file)
+    beside = None if path.member else labels_of(Path(path.file))
     return (long.labels, None) if beside is None else (read_labels(beside), str(beside))
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.datasets import Entry
     from spikeseg.data.frames.framing import FrameSpec
-    from spikeseg.data.store.frames import FilePlan, StagedRecording
+    from spikeseg.data.store.frames import StagedRecording
+    from spikeseg.data.store.plan import FilePlan
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,8 @@ def plan(cfg: Config) -> Plan:
         config["fold"] = [data.fold, data.folds]
     if _simulated(cfg):
         return Plan(Ingredients(STAGE, VERSION, config, {"simulated": simulate.key_in_cache(cfg)}), [])
-    found = _entries(cfg, data.data_root)
-    return Plan(Ingredients(STAGE, VERSION, config, {entry.name: entry.fingerprint for entry in found}), found)
+    entries = _entries(cfg, data.data_root)
+    return Plan(Ingredients(STAGE, VERSION, config, {entry.name: entry.fingerprint for entry in entries}), entries)
 
 
 def find_frames(cfg: Config) -> StageResult:
@@ -97,16 +98,16 @@ def prepare_split(cfg: Config, frames: StageResult) -> StageResult:
     or framed again, and the files of the arrays are shared.
 
     Raises InputError when frames are damaged or the cache cannot be written."""
-    planned, told = plan(cfg), read_manifest(frames.path / MANIFEST)
-    assert told is not None
-    counted = {name: told[name] for name in ("device", "recordings", "windows", "dropped", "skipped")}
+    planned, manifest = plan(cfg), read_manifest(frames.path / MANIFEST)
+    assert manifest is not None
+    counts = {name: manifest[name] for name in ("device", "recordings", "windows", "dropped", "skipped")}
 
     def build(folder: Path) -> Mapping[str, Any]:
         from spikeseg.data.store.frames import resplit
 
-        parts = splits_of(cfg, told["splits"])
+        parts = splits_of(cfg, manifest["splits"])
         resplit(frames.path / STORE, folder / STORE, parts)
-        return {"seed": cfg.seed, **counted, "splits": parts}
+        return {"seed": cfg.seed, **counts, "splits": parts}
 
     return run_stage(Path(cfg.cache_dir) / "frames", planned.ingredients, build)
 
@@ -124,13 +125,15 @@ def _simulated(cfg: Config) -> bool:
 
 
 def _entries(cfg: Config, root: str | Path | None) -> list[Entry]:
-    from spikeseg.data.datasets import DATASETS
+    from spikeseg.registries import DATASETS
 
     if not root:
         raise InputError(f"data.data_root: missing; the dataset {cfg.data.dataset!r} needs --data-root PATH")
-    if cfg.data.dataset not in DATASETS:
+    list_entries = DATASETS[cfg.data.dataset].entries
+    if list_entries is None:
         raise InputError(f"data.dataset: {cfg.data.dataset} holds images; spikeseg classify learns from them")
-    return DATASETS[cfg.data.dataset](Path(root).expanduser().absolute(), sensor=cfg.data.sensor)
+    entries: list[Entry] = list_entries(Path(root).expanduser().absolute(), sensor=cfg.data.sensor)
+    return entries
 
 
 def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
@@ -146,21 +149,21 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
     if not staged:
         first = next(iter(skipped.values()))
         raise InputError(f"data.data_root: none of the {len(entries)} files in {cfg.data.data_root} can be read; {first}")
-    windows = sum(len(one.start_us) for one in staged)
+    windows = sum(len(recording.start_us) for recording in staged)
     if not windows:
         raise InputError(f"data.data_root: the {len(staged)} recordings hold no events")
-    parts = splits_of(cfg, [one.name for one in staged])
+    splits = splits_of(cfg, [recording.name for recording in staged])
     attrs = {"dataset": cfg.data.dataset, "transforms": list(cfg.data.transforms), "seed": cfg.seed}
     with FramesWriter(folder / STORE, frame_spec(cfg.data), attrs, functools.partial(_write, Workers.of(cfg))) as writer:
-        for one in staged:
-            writer.add_staged(one, parts[one.name])
+        for recording in staged:
+            writer.add(recording, splits[recording.name])
     shutil.rmtree(scratch)
     return {
         "seed": cfg.seed,
         "device": "cpu",
         "recordings": len(staged),
         "windows": windows,
-        "splits": parts,
+        "splits": splits,
         "dropped": dropped,
         "skipped": skipped,
         **({"files": files} if files else {}),
@@ -168,15 +171,16 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
 
 
 def _identified(cfg: Config, entries: list[Entry]) -> dict[str, str]:
-    """Of the dataset "ebssa": what its files are, told on the way."""
-    if cfg.data.dataset != "ebssa":
-        return {}
-    from spikeseg.data.datasets import ebssa
+    """What the files are, where the dataset can tell; logged, too."""
+    from spikeseg.registries import DATASETS
 
-    found = ebssa.identified(entries)
-    for path, what in found.items():
-        log.log(logging.WARNING if what.endswith("again") else logging.INFO, "%s: %s", path, what)
-    return found
+    identified = DATASETS[cfg.data.dataset].identified
+    if identified is None:
+        return {}
+    identities: dict[str, str] = identified(entries)
+    for path, identity in identities.items():
+        log.log(logging.WARNING if identity.endswith("again") else logging.INFO, "%s: %s", path, identity)
+    return identities
 
 
 def _staged(
@@ -189,17 +193,18 @@ def _staged(
         _stage, spec=frame_spec(cfg.data), transforms=list(cfg.data.transforms), lenient=cfg.data.lenient, scratch=scratch
     )
     staged, skipped, dropped = [], {}, {}
-    found = progress(ordered(task, list(enumerate(entries)), Workers.of(cfg)), "framing", "recording", total=len(entries))
-    for entry, (one, told) in zip(entries, found, strict=True):
-        if one is None:
-            skipped[entry.name] = str(told)
+    results = progress(ordered(task, list(enumerate(entries)), Workers.of(cfg)), "framing", "recording", total=len(entries))
+    for entry, (recording, outcome) in zip(entries, results, strict=True):
+        if recording is None:
+            skipped[entry.name] = str(outcome)
             continue
-        staged.append(one)
-        if told == 0:
-            log.warning("%s: none of its %d events is left after data.transforms", one.name, len(one.events["t"]))
-        if one.dropped:
-            dropped[one.name] = dict(one.dropped)
-            log.warning("%s: %s", one.name, ", ".join(f"{count} {reason}" for reason, count in one.dropped.items()))
+        staged.append(recording)
+        if outcome == 0:
+            log.warning("%s: none of its %d events is left after data.transforms", recording.name, len(recording.events["t"]))
+        if recording.dropped:
+            dropped[recording.name] = dict(recording.dropped)
+            reasons = ", ".join(f"{count} {reason}" for reason, count in recording.dropped.items())
+            log.warning("%s: %s", recording.name, reasons)
     return staged, skipped, dropped
 
 

@@ -86,5 +86,5 @@ def _recordings(cfg: Config) -> Iterator[Recording]:
 
     asked = simulation(cfg)
     make = functools.partial(simulate_recording, asked)
-    found = ordered(make, range(asked.recordings), Workers.of(cfg))
-    return progress(found, "simulating", "recording", total=asked.recordings)
+    recordings = ordered(make, range(asked.recordings), Workers.of(cfg))
+    return progress(recordings, "simulating", "recording", total=asked.recordings)

@@ -135,7 +135,8 @@ def _untrained_ingredients(cfg: Config) -> dict[str, Any]:
 
 
 def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path) -> Mapping[str, Any]:
-    from spikeseg.data.store.frames import Frames, SpikeWriter
+    from spikeseg.data.store.frames import Frames
+    from spikeseg.data.store.spikes import SpikeWriter
     from spikeseg.learning.encoding import training_spikes
 
     frames = Frames.open(store)

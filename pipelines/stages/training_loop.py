@@ -61,7 +61,7 @@ class TrainingLoop:
     def __init__(
         self, cfg: Config, layer: str, model: SpikeSEG, spikes: Path, run_dir: Path, key: str, *, tensorboard: bool | None
     ) -> None:
-        from spikeseg.data.store.frames import Spikes
+        from spikeseg.data.store.spikes import Spikes
         from spikeseg.learning import LayerTrainer
         from spikeseg.learning.blocks import Blocks
         from spikeseg.learning.schedule import Schedule

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, NoReturn, TypeVar
 
 from spikeseg.errors import InputError
-from spikeseg.registries import RULES
+from spikeseg.registries import DATASETS, RULES
 
 from .checking import Checker
 from .files import Stack, read_paper
@@ -159,7 +159,7 @@ class AugmentationConfig:
 class DataConfig:
     """Recordings, their framing and their splits."""
 
-    dataset: str = key("ebssa", choices=("digits", "ebssa", "files", "images", "mnist", "nmnist", "synthetic"))
+    dataset: str = key("ebssa", choices=DATASETS)
     data_root: str | None = key(None)
     sensor: str = key("all", choices=("ATIS", "DAVIS", "all"))
     batch_size: int = key(1, low=1)

@@ -35,8 +35,8 @@ def columns_of(source: str, what: str, raw: Mapping[str, npt.ArrayLike]) -> dict
     columns = {field: np.asarray(values) for field, values in raw.items()}
     for field, column in columns.items():
         if column.dtype.kind not in "buif" or column.ndim != 1:
-            found = f"{column.ndim}-dimensional array of {column.dtype}"
-            raise InputError(f"{source}: {what}.{field}: {found}; expected one column of real numbers")
+            kind = f"{column.ndim}-dimensional array of {column.dtype}"
+            raise InputError(f"{source}: {what}.{field}: {kind}; expected one column of real numbers")
     if len({len(column) for column in columns.values()}) != 1:
         lengths = ", ".join(f"{field} {len(column)}" for field, column in columns.items())
         raise InputError(f"{source}: {what}: columns differ in length ({lengths})")
@@ -90,19 +90,19 @@ def polarity(source: str, p: np.ndarray) -> np.ndarray:
     if p.dtype.kind == "b" or not len(p):
         return p.astype(bool)
     low, high = p.min(), p.max()
-    seen = np.array([low, high])
+    values = np.array([low, high])
     if not ((p == low) | (p == high)).all():
-        seen = np.unique(p)
-    return np.asarray(p == on_value(source, seen))
+        values = np.unique(p)
+    return np.asarray(p == on_value(source, values))
 
 
-def on_value(source: str, seen: np.ndarray) -> float:
+def on_value(source: str, values: np.ndarray) -> float:
     """What ON is written as, where these values occur. Raises InputError unless they are in one of POLARITY_CODINGS."""
     for off, on in POLARITY_CODINGS:
-        if set(seen.tolist()) <= {off, on}:
+        if set(values.tolist()) <= {off, on}:
             return on
-    values = [str(value) for value in seen]
-    few = ", ".join(values[:4]) + (", ..." if len(values) > 4 else "")
+    texts = [str(value) for value in values]
+    few = ", ".join(texts[:4]) + (", ..." if len(texts) > 4 else "")
     allowed = " or ".join(f"{{{off}, {on}}}" for off, on in POLARITY_CODINGS)
     raise InputError(f"{source}: events.p: values {few}; expected {allowed}")
 

@@ -54,16 +54,16 @@ class GrowingText:
         return self._events([rest.decode("utf-8", "replace")] if rest and not self._skipping else [])
 
     def _events(self, lines: list[str]) -> np.ndarray:
-        told = [line for line in (raw.strip().lstrip("\ufeff") for raw in lines) if line and not line.startswith("#")]
-        if told and self._columns is None:
-            fields = find_fields(split_line(told[0]))
+        texts = [line for line in (raw.strip().lstrip("\ufeff") for raw in lines) if line and not line.startswith("#")]
+        if texts and self._columns is None:
+            fields = find_fields(split_line(texts[0]))
             if fields is not None:
-                names = split_line(told.pop(0))
+                names = split_line(texts.pop(0))
                 first, second, third, fourth = (names.index(fields[name]) for name in "txyp")
                 self._columns = first, second, third, fourth
             else:
                 self._columns = 0, 1, 2, 3
-        table = self._table(told)
+        table = self._table(texts)
         width, height = self.sensor_size
         whole = (table == np.floor(table)).all(1) & (np.abs(table[:, 0]) < 2**53)
         sound = whole & np.isin(table[:, 3], list(POLARITY))

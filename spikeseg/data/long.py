@@ -27,8 +27,9 @@ def iter_events(
     ``readers.read`` gives, in the same order, and what is refused there is refused here, at the latest after the last part.
 
     Args:
-        path: of any format; those in ``readers.STREAM`` take bounded memory.
-        sensor_size, lenient: see ``readers.read``.
+        path: of any format; those whose `Reader` has a `stream` take bounded memory.
+        sensor_size: see ``readers.read``.
+        lenient: see ``recording.checked``.
         open_stream: opens the file anew, where ``readers.read_stream(path)`` is not enough.
 
     Raises InputError: see ``readers.read``.
@@ -102,13 +103,13 @@ class LongEvents:
             if not late and (back > 0).any():
                 first_late = int(index[np.argmax(back > 0)])
             late += int((back > 0).sum())
-            merged, where = np.concatenate([waiting, events]), np.concatenate([index_of_waiting, index])
+            merged, index_of_merged = np.concatenate([waiting, events]), np.concatenate([index_of_waiting, index])
             order = np.argsort(merged["t"], kind="stable")
-            merged, where = merged[order], where[order]
+            merged, index_of_merged = merged[order], index_of_merged[order]
             settled = len(merged) if latest is None else int(np.searchsorted(merged["t"], latest - checks.MAX_BACKWARD_US))
-            waiting, index_of_waiting = merged[settled:], where[settled:]
+            waiting, index_of_waiting = merged[settled:], index_of_merged[settled:]
             if settled:
-                last = self._gap(merged[:settled], where[:settled], last)
+                last = self._gap(merged[:settled], index_of_merged[:settled], last)
                 yield self._counted(merged[:settled])
         checks.limit(self.source, "events", total, counts, self.lenient)
         kept = total - sum(counts.values())

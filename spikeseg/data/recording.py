@@ -58,10 +58,7 @@ LABEL_MARGIN_PX = 1.0
 def checked(
     name: str,
     source: str,
-    t: npt.ArrayLike,
-    x: npt.ArrayLike,
-    y: npt.ArrayLike,
-    p: npt.ArrayLike,
+    columns: np.ndarray | Mapping[str, npt.ArrayLike],
     sensor_size: tuple[int, int],
     labels: np.ndarray | Mapping[str, npt.ArrayLike] | None = None,
     *,
@@ -72,9 +69,10 @@ def checked(
     """A Recording from raw columns; the one place where data is checked.
 
     Args:
-        name, source: of the recording; ``source`` (a path) opens every message.
-        t, x, y, p: one-dimensional, any real dtype, (N,) each. t in whole µs, x and y 0-based whole pixels,
-            p in one of POLARITY_CODINGS. N may be 0.
+        name: of the recording.
+        source: where it came from (a path), which opens every message.
+        columns: t, x, y, p of its events (structured array or mapping), any real dtype, (N,) each. t in whole µs, x and y
+            0-based whole pixels, p in one of POLARITY_CODINGS. N may be 0.
         sensor_size: (width, height) in pixels, at most 32767 each.
         labels: columns t, x, y, id (structured array or mapping) of label points, 0-based pixels; or None.
         sensor: "DAVIS", "ATIS" or "".
@@ -90,26 +88,26 @@ def checked(
     two-valued, more than DROP_LIMIT dropped or late unless ``lenient``, nothing left.
     """
     size = checks.checked_size(source, sensor_size)
-    columns = checks.columns_of(source, "events", {"t": t, "x": x, "y": y, "p": p})
-    n = len(columns["t"])
+    given = checks.columns_of(source, "events", {field: columns[field] for field in "txyp"})
+    n = len(given["t"])
     if truth is not None and (truth.dtype != TRUTH_DTYPE or truth.shape != (n,)):
         raise InputError(f"{source}: truth: {truth.shape} of {truth.dtype}; expected ({n},) of {TRUTH_DTYPE}")
-    finite = checks.finite_rows(columns)
-    inside = checks.inside(columns["x"], columns["y"], size) & finite
+    finite = checks.finite_rows(given)
+    inside = checks.inside(given["x"], given["y"], size) & finite
     dropped = {"not finite": n - int(finite.sum()), "outside the sensor": int(finite.sum() - inside.sum())}
     checks.limit(source, "events", n, dropped, lenient)
     some = any(dropped.values())
-    polarity = checks.polarity(source, columns["p"][finite] if some else columns["p"])
+    polarity = checks.polarity(source, given["p"][finite] if some else given["p"])
     polarity = polarity[inside[finite]] if some else polarity
     index = np.flatnonzero(inside) if some else np.arange(n)
-    columns = {field: column[index] if some else column for field, column in columns.items()}
-    time = checks.whole(source, "t", columns["t"], index)
+    given = {field: column[index] if some else column for field, column in given.items()}
+    time = checks.whole(source, "t", given["t"], index)
     order, late = checks.time_order(source, time, index, lenient)
 
     events = np.empty(len(index), EVENT_DTYPE)
     events["t"] = time
-    events["x"] = checks.whole(source, "x", columns["x"], index)
-    events["y"] = checks.whole(source, "y", columns["y"], index)
+    events["x"] = checks.whole(source, "x", given["x"], index)
+    events["y"] = checks.whole(source, "y", given["y"], index)
     events["p"] = polarity
     points, label_drops = checked_labels(source, labels, size, lenient)
     counts = dropped | {"out of order, sorted": late} | label_drops
@@ -149,7 +147,7 @@ def checked_labels(
     ids = columns["id"][index]
     bad = (ids != np.floor(ids)) | (ids < 0) | (ids > np.iinfo(np.int32).max)
     if bad.any():
-        found = f"{ids[bad][0]} at index {index[bad][0]}"
-        raise InputError(f"{source}: labels.id: {found}; expected a whole number from 0")
+        wrong = f"{ids[bad][0]} at index {index[bad][0]}"
+        raise InputError(f"{source}: labels.id: {wrong}; expected a whole number from 0")
     points["id"] = ids
     return points[np.lexsort((points["id"], points["t"]))], dropped

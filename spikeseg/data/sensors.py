@@ -36,8 +36,8 @@ def fitting_sensor(source: str, x: np.ndarray, y: np.ndarray, sizes: Mapping[str
     sensor holds FIT_SHARE of them.
     """
     if x.shape != y.shape or x.dtype.kind not in "buif" or y.dtype.kind not in "buif":
-        found = f"x {x.shape} of {x.dtype}, y {y.shape} of {y.dtype}"
-        raise InputError(f"{source}: events: {found}; expected columns of numbers of one length")
+        columns = f"x {x.shape} of {x.dtype}, y {y.shape} of {y.dtype}"
+        raise InputError(f"{source}: events: {columns}; expected columns of numbers of one length")
     fit = Fit(sizes)
     fit.add(x, y)
     return fit.sensor(source)
@@ -49,7 +49,7 @@ class Fit:
     def __init__(self, sizes: Mapping[str, tuple[int, int]] = SENSOR_SIZES) -> None:
         self.sizes = sizes
         self._usable, self._top = 0, [0.0, 0.0]
-        self._held = dict.fromkeys(sizes, 0)
+        self._inside = dict.fromkeys(sizes, 0)
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
         """Take in coordinates (N,) each; those below 0 and non-finite ones count for no sensor."""
@@ -58,15 +58,15 @@ class Fit:
         self._usable += len(x)
         self._top = [max(top, column.max(initial=0)) for top, column in zip(self._top, (x, y), strict=True)]
         for name, (width, height) in self.sizes.items():
-            self._held[name] += int(((x < width) & (y < height)).sum())
+            self._inside[name] += int(((x < width) & (y < height)).sum())
 
     def sensor(self, source: str) -> str:
         """The name of the smallest that holds all, or else FIT_SHARE of them. Raises InputError where there is none."""
         if not self._usable:
             raise InputError(f"{source}: holds no events, so its sensor size cannot be told; give sensor_size")
         for share in (1.0, FIT_SHARE):
-            for name, held in self._held.items():
-                if held >= share * self._usable:
+            for name, inside in self._inside.items():
+                if inside >= share * self._usable:
                     return name
         largest = " x ".join(str(side) for side in list(self.sizes.values())[-1])
         raise InputError(
@@ -78,7 +78,7 @@ class Fit:
 def named_sensor(path: str) -> str:
     """ "DAVIS" or "ATIS" if a part of ``path`` says so, the last part first; "" if none does."""
     for part in reversed(re.split(r"[/\\]", path)):
-        found = re.findall(r"(?<![A-Za-z])(davis|atis)(?![A-Za-z])", part, flags=re.IGNORECASE)
-        if found:
-            return str(found[-1]).upper()
+        names = re.findall(r"(?<![A-Za-z])(davis|atis)(?![A-Za-z])", part, flags=re.IGNORECASE)
+        if names:
+            return str(names[-1]).upper()
     return ""

@@ -22,6 +22,10 @@ from spikeseg.errors import InputError
 
 from .recording import EVENT_DTYPE
 
+HOT_PIXEL_FREQUENCY = 15.0
+"""Events/s, on average over a recording, from which a pixel counts as hot where no configuration says otherwise: the demo's and
+EBSSA's; objects and stars stay below it."""
+
 Chain = Callable[[np.ndarray], np.ndarray]
 """Events in, events out: structured arrays with the fields of EVENT_DTYPE and the field i."""
 
@@ -50,7 +54,8 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class DropPixel:
-    """tonic's DropPixel, same result, in one pass: tonic takes one pass over all events for every pixel it drops.
+    """tonic's DropPixel, same result, in one pass: tonic (1.7) takes one pass over all events for every pixel it drops, for 100
+    pixels of a million events 0.29 s against 0.02 s.
 
     Attributes:
         coordinates: pixels (x, y) whose events are dropped.
@@ -213,8 +218,8 @@ def _step(at: int, spec: Mapping[str, Any], sensor_size: tuple[int, int]) -> Cha
         raise InputError(f"data.transforms[{at}].name: {name} moves or adds events; {_REMEDY}")
     if name not in TRANSFORMS:
         near = difflib.get_close_matches(name, TRANSFORMS, n=3, cutoff=0.6)
-        told = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(TRANSFORMS)}"
-        raise InputError(f"data.transforms[{at}].name: unknown transform {name!r}; {told}")
+        choices = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(TRANSFORMS)}"
+        raise InputError(f"data.transforms[{at}].name: unknown transform {name!r}; {choices}")
     kind = _OURS.get(name) or _of_tonic(name)
     known = [arg for arg in inspect.signature(kind).parameters]
     given = {key: _tuples(value) for key, value in spec.items() if key != "name"}
@@ -240,8 +245,8 @@ def _of_tonic(name: str) -> type:
 
 
 def _where(at: int, spec: Mapping[str, Any]) -> str:
-    told = ", ".join(f"{key}={value!r}" for key, value in spec.items() if key != "name")
-    return f"data.transforms[{at}] {spec['name']}({told})"
+    arguments = ", ".join(f"{key}={value!r}" for key, value in spec.items() if key != "name")
+    return f"data.transforms[{at}] {spec['name']}({arguments})"
 
 
 def _tuples(value: Any) -> Any:

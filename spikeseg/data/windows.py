@@ -1,7 +1,12 @@
-"""From a recording to framed windows, without its labels: the one place in which recordings are cut."""
+"""From a recording to framed windows, without its labels: the one place in which recordings are cut.
+
+Windows count from a recording's first event, whether or not the transforms keep it. `prepare` lays them down (`cut_frames`,
+`cut_lists`), `detect` goes through them (`windowed`, `stored`), `detect --follow` takes them as they come (`window_at`).
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +18,7 @@ from spikeseg.core.sparse import SparseFrames
 
 from . import transforms
 from .frames.background import Background
-from .frames.framing import FrameSpec, listed_blocks, pixels, starts
+from .frames.framing import FrameSpec, fill, filled, listed, pixels, starts
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import DataConfig
@@ -23,6 +28,9 @@ if TYPE_CHECKING:
 
 AT_ONCE = 16
 """Windows cut, read from the cache, or encoded together: which changes no result."""
+
+EVENTS_AT_ONCE = 2**20
+"""Windows that hold more events are cut one by one, so that memory does not grow with the event rate times AT_ONCE."""
 
 Windows = Iterator[tuple[int, SparseFrames, np.ndarray]]
 """Start in µs, frames (one sample) and background rates (2, hb, wb) of one window after the other."""
@@ -96,33 +104,86 @@ def frame_spec(data: DataConfig) -> FrameSpec:
     )
 
 
-def windowed(recording: Recording, data: DataConfig) -> WindowedRecording:
-    """A recording as the configuration transforms and frames it; its windows can be gone through again and again.
+def origin(events: np.ndarray) -> int | None:
+    """Where the first window starts, µs: at the recording's first event; None without events."""
+    return int(events["t"][0]) if len(events) else None
 
-    Windows count from the recording's first event, whether or not the transforms keep it."""
+
+def transformed(recording: Recording, chain: transforms.Chain) -> tuple[np.ndarray, np.ndarray]:
+    """The events of a recording that pass the transforms, EVENT_DTYPE (m,), and which of all did: bool (n,).
+
+    Raises InputError: see `transforms.apply`."""
+    return transforms.apply(recording.events, chain)
+
+
+def cut_lists(
+    events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, start_us: np.ndarray
+) -> Iterator[tuple[np.ndarray, SparseFrames]]:
+    """Windows as lists, at most AT_ONCE at a time: their starts, and what is in them.
+
+    Args:
+        events: EVENT_DTYPE (n,), sorted; may lie on the disk (a memory map), of which a part at a time is copied.
+        sensor_size: (width, height) in pixels.
+        spec: how they are cut.
+        start_us: int64 (N,), rising.
+
+    Raises InputError: see `framing.frame`.
+    """
+    for part, inside in _groups(events, spec, start_us):
+        yield part, listed(inside, sensor_size, spec, part)
+
+
+def cut_frames(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, start_us: np.ndarray) -> Iterator[np.ndarray]:
+    """Windows as frames (n, T, 2, H, W), a few at a time, those of one gone when the next are asked for; else as `cut_lists`."""
+    for part, inside in _groups(events, spec, start_us):
+        yield from filled(inside, sensor_size, spec, part)
+
+
+def window_at(events: np.ndarray, start_us: int, sensor_size: tuple[int, int], spec: FrameSpec) -> np.ndarray:
+    """The one window that starts at this time, (1, T, 2, H, W), silent where no event falls; see `framing.fill`."""
+    return fill(events, sensor_size, spec, np.array([start_us], np.int64))
+
+
+def _groups(events: np.ndarray, spec: FrameSpec, start_us: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Starts of windows, and a copy of the events in them."""
+    t = events["t"]
+
+    def inside(part: np.ndarray) -> slice:
+        return slice(bisect_left(t, int(part[0])), bisect_left(t, int(part[-1]) + spec.window_us))
+
+    for first in range(0, len(start_us), AT_ONCE):
+        part = start_us[first : first + AT_ONCE]
+        rows = inside(part)
+        if rows.stop - rows.start <= EVENTS_AT_ONCE:
+            yield part, np.array(events[rows])
+        else:
+            yield from ((alone, np.array(events[inside(alone)])) for alone in part.reshape(-1, 1))
+
+
+def windowed(recording: Recording, data: DataConfig) -> WindowedRecording:
+    """A recording as the configuration transforms and frames it; its windows can be gone through again and again."""
     spec, size = frame_spec(data), recording.sensor_size
-    events, kept = transforms.apply(recording.events, transforms.build(list(data.transforms), size))
-    origin = int(recording.events["t"][0]) if len(recording.events) else None
+    events, kept = transformed(recording, transforms.build(list(data.transforms), size))
+    start_us = starts(events, spec, origin(recording.events))
 
     def windows() -> Windows:
         estimator = Background()
-        for start_us, part in listed_blocks(events, size, spec, count=AT_ONCE, origin_us=origin):
-            yield from zip(start_us.tolist(), part.each(), estimator.update_listed(part), strict=True)
+        for part_us, frames in cut_lists(events, size, spec, start_us):
+            yield from zip(part_us.tolist(), frames.each(), estimator.update_listed(frames), strict=True)
 
-    start_us = starts(events, spec, origin)
     return WindowedRecording(recording.name, recording.events, kept, size, spec, start_us, windows)
 
 
 def stored(frames: Frames, r: int) -> WindowedRecording:
     """Recording r of the cache; its windows are read in blocks."""
-    from spikeseg.ops.cpu.inference_kernels import listed
+    from spikeseg.ops.cpu.inference_kernels import listed as lists_of
 
     info, events, kept = frames.recordings[r], frames.events(r), frames.kept(r)
 
     def windows() -> Windows:
         for first in range(0, info.n_windows, AT_ONCE):
             start_us, block, rates = frames.read(r, range(first, min(first + AT_ONCE, info.n_windows)))
-            yield from zip(start_us.tolist(), listed(block).each(), rates, strict=True)
+            yield from zip(start_us.tolist(), lists_of(block).each(), rates, strict=True)
 
     start_us = starts(events[kept], frames.spec, info.t_start)
     return WindowedRecording(info.name, events, kept, info.sensor_size, frames.spec, start_us, windows)

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""Compiled: what maps over steps and pixels say of single events."""
+"""Compiled: the values of single events in maps over steps and pixels."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ def look_up(t, pixel, chosen, first, last, start_us, step_us, cells, size, out):
     """Raise events to the value of their step and pixel, where that is higher.
 
     Args:
-        t: int64 (n,), µs, never falling. pixel: int64 (n,), flat index into a frame. chosen: bool (n,), which to look up.
-        first, last: the events of the window, the last not among them.
-        start_us, step_us: of the window, and the length of its steps.
-        cells: (steps * size,), a value for each step and pixel; size: pixels of a frame.
+        t: int64 (n,), µs, never falling.
+        pixel: int64 (n,), flat index into a frame.
+        chosen: bool (n,), which to look up.
+        first: the first event of the window.
+        last: the event behind its last.
+        start_us: of the window.
+        step_us: length of its steps.
+        cells: (steps * size,), a value for each step and pixel.
+        size: pixels of a frame.
         out: (n,), changed.
     """
     end, step = start_us + step_us, 0

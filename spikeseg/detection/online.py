@@ -147,7 +147,7 @@ class Follower:
         return True
 
     def _window(self, end: int, arrived: float) -> FollowedWindow:
-        from spikeseg.data.frames.framing import frame
+        from spikeseg.data.windows import window_at
         from spikeseg.models.decoder import decode_sparse
 
         from .objects import WindowTime, objects_in_slices
@@ -156,9 +156,7 @@ class Follower:
         start, spec = self._start, self.spec
         inside = self._waiting[: int(np.searchsorted(self._waiting["t"], end))]
         kept = self._filter(inside, start, end, self._passed)
-        frames = frame(kept, self.sensor_size, spec, origin_us=start).frames
-        if not len(frames):
-            frames = np.zeros((1, spec.n_timesteps, 2, *spec.size(self.sensor_size)), np.uint8)
+        frames = window_at(kept, start, self.sensor_size, spec)
         rates = self._background.update(frames)
         spikes = self.model.infer(frames, rates)
         saliency = decode_sparse(self.model.encoder, frames, spikes, self.readout.classes)[0]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeseg.core.sparse import SparseMap
+from spikeseg.data.frames.framing import to_sensor
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 
 from .event_scores import reach_us
 from .objects import Slice, find_objects
-from .tables import to_sensor
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spikeseg.data.frames.framing import to_sensor
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.tracking.scene import ObjectTrack
 
@@ -24,11 +25,6 @@ class Scale(NamedTuple):
     def of(cls, sensor_size: tuple[int, int], frame_size: tuple[int, int]) -> Scale:
         """sensor_size: (width, height). frame_size: (height, width)."""
         return cls(sensor_size[0] / frame_size[1], sensor_size[1] / frame_size[0])
-
-
-def to_sensor(position: np.ndarray, scale: float) -> np.ndarray:
-    """Positions in sensor pixels, from those in frame pixels; a pixel's centre is a whole number in both."""
-    return (position + 0.5) * scale - 0.5
 
 
 def window_table(view: WindowedRecording) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeseg.core.sparse import SparseMap
+from spikeseg.data.frames.framing import to_sensor
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.tracking.scene import Slices, Tracks, find_tracks
 
@@ -16,7 +17,7 @@ from .event_scores import event_scores
 from .network import DecodedWindow
 from .objects import Slice, WindowTime, joined, objects_in_slices
 from .response import Response, TrackedObjects, from_maps
-from .tables import Scale, to_sensor
+from .tables import Scale
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import TrackingConfig

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from spikeseg.data.frames.framing import to_frame
 from spikeseg.registries import MODES
 
 from .rates import Bootstrap
@@ -66,8 +67,8 @@ class LabelledRecording:
         """The labels in pixels of the frame, which may be another size than the sensor."""
         _, height, width = self.recording.shape
         labels = self.labels.copy()
-        labels["x"] = (labels["x"] + 0.5) * width / self.recording.sensor_size[0] - 0.5
-        labels["y"] = (labels["y"] + 0.5) * height / self.recording.sensor_size[1] - 0.5
+        labels["x"] = to_frame(labels["x"], self.recording.sensor_size[0], width)
+        labels["y"] = to_frame(labels["y"], self.recording.sensor_size[1], height)
         return labels
 
     def with_labels_of(self, other: LabelledRecording, settings: EvaluationConfig) -> LabelledRecording:

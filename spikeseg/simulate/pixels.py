@@ -110,16 +110,16 @@ class Pixels:
         change = after - self.memory[flat]
         crossed = np.flatnonzero((change >= self.on[flat]) | (change <= -self.off[flat]))
         pixel, first = np.unique(flat[crossed], return_index=True)
-        found = np.zeros(len(pixel), CROSSING_DTYPE)
+        crossings = np.zeros(len(pixel), CROSSING_DTYPE)
         if not len(pixel):
-            return found
+            return crossings
         crossed = crossed[first]
-        found["step"], found["pixel"] = number, pixel
-        found["before"], found["after"], found["memory"] = before[crossed], after[crossed], self.memory[pixel]
-        found["size"] = np.where(change[crossed] > 0, self.on[pixel], -self.off[pixel])
-        found["count"] = np.floor(change[crossed] / found["size"])
-        self.memory[pixel] += found["count"] * found["size"]
-        return found
+        crossings["step"], crossings["pixel"] = number, pixel
+        crossings["before"], crossings["after"], crossings["memory"] = before[crossed], after[crossed], self.memory[pixel]
+        crossings["size"] = np.where(change[crossed] > 0, self.on[pixel], -self.off[pixel])
+        crossings["count"] = np.floor(change[crossed] / crossings["size"])
+        self.memory[pixel] += crossings["count"] * crossings["size"]
+        return crossings
 
     def events(self, crossings: np.ndarray, dt: float) -> np.ndarray:
         """The events of crossings, EVENT_TRUTH_DTYPE, at the times at which the level passed the thresholds.
@@ -154,21 +154,21 @@ def source_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.
     edge = np.array(scene.sensor_size) - 0.5 + reach
     made = []
     for block, light in zip(blocks, brightness(scene, blocks, dt, again), strict=True):
-        where = positions(scene, block * dt)
-        near = np.all((where > -0.5 - reach) & (where < edge), axis=2)
-        found = []
+        position = positions(scene, block * dt)
+        near = np.all((position > -0.5 - reach) & (position < edge), axis=2)
+        steps_crossings = []
         for k, number in enumerate(block.tolist()):
             active = np.flatnonzero(near[k])
             if number == 0:
-                pixels.start(where[k, active], light[k, active], rng)
+                pixels.start(position[k, active], light[k, active], rng)
             else:
-                found.append(pixels.step(number, where[k, active], light[k, active]))
-        crossings = np.concatenate([np.zeros(0, CROSSING_DTYPE), *found])
+                steps_crossings.append(pixels.step(number, position[k, active], light[k, active]))
+        crossings = np.concatenate([np.zeros(0, CROSSING_DTYPE), *steps_crossings])
         events = pixels.events(crossings, dt)
         row = np.repeat(crossings["step"], crossings["count"]) - block[0]
-        seen = np.flatnonzero(near.any(axis=0))
+        sources = np.flatnonzero(near.any(axis=0))
         if len(events):
-            cause = seen[_brightest(events, row, where[:, seen], light[:, seen], scene.sigma_px)]
+            cause = sources[_brightest(events, row, position[:, sources], light[:, sources], scene.sigma_px)]
             events["source"], events["object_id"] = scene.source[cause], scene.object_id[cause]
         inside = (events["x"] >= 0) & (events["x"] < width) & (events["y"] >= 0) & (events["y"] < height)
         made.append(events[inside & (events["t"] < scene.duration_s * US_PER_S)])
@@ -185,15 +185,15 @@ def _thresholds(rng: np.random.Generator, sensor: Sensor, n: int) -> np.ndarray:
     return np.maximum(rng.normal(sensor.threshold, sensor.threshold_std, n), 0.25 * sensor.threshold)
 
 
-def _brightest(events: np.ndarray, row: np.ndarray, where: np.ndarray, light: np.ndarray, sigma_px: float) -> np.ndarray:
+def _brightest(events: np.ndarray, row: np.ndarray, position: np.ndarray, light: np.ndarray, sigma_px: float) -> np.ndarray:
     """Index of the source that adds most light to each event's pixel: int64 (n,).
 
-    row (n,) indexes the time steps of where (K, S, 2) and light (K, S).
+    row (n,) indexes the time steps of position (K, S, 2) and light (K, S).
     """
     cause = np.zeros(len(events), np.int64)
     best = np.full(len(events), -np.inf)
     for s in range(light.shape[1]):
-        far = (events["x"] - where[row, s, 0]) ** 2 + (events["y"] - where[row, s, 1]) ** 2
+        far = (events["x"] - position[row, s, 0]) ** 2 + (events["y"] - position[row, s, 1]) ** 2
         value = np.log(light[row, s]) - far / (2 * sigma_px**2)
         better = value > best
         cause[better], best[better] = s, value[better]

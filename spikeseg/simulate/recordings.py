@@ -66,10 +66,10 @@ def recording_name(config: SimulationConfig, index: int) -> str:
 
 def simulate_scene(config: SimulationConfig, index: int) -> Scene:
     """The sky of recording ``index``; depends on the configuration's seed and the index alone."""
-    block, place = divmod(index, len(SATELLITES_PER_BLOCK))
+    block, number = divmod(index, len(SATELLITES_PER_BLOCK))
     shuffle = _random(config, "kinds", block)
-    satellites = shuffle.permutation(SATELLITES_PER_BLOCK)[place]
-    mode = MODES[shuffle.permutation(len(SATELLITES_PER_BLOCK))[place] % len(MODES)]
+    satellites = shuffle.permutation(SATELLITES_PER_BLOCK)[number]
+    mode = MODES[shuffle.permutation(len(SATELLITES_PER_BLOCK))[number] % len(MODES)]
     difficulty = DIFFICULTIES[config.difficulty]
     first = _random(config, "noise rates").random()
     low, high = difficulty.noise_hz
@@ -87,14 +87,14 @@ def simulate_recording(config: SimulationConfig, index: int, sensor: Sensor | No
     scene = simulate_scene(config, index)
     sensor = Sensor() if sensor is None else sensor
     makers = {"sources": source_events, "background": background_events, "hot": hot_events}
-    found = np.concatenate([make(scene, sensor, _random(config, what, index)) for what, make in makers.items()])
-    found = found[refractory(found, sensor.refractory_us)]
-    found = found[np.argsort(found["t"], kind="stable")]
-    events, truth = np.empty(len(found), EVENT_DTYPE), np.empty(len(found), TRUTH_DTYPE)
+    made = np.concatenate([make(scene, sensor, _random(config, stream, index)) for stream, make in makers.items()])
+    made = made[refractory(made, sensor.refractory_us)]
+    made = made[np.argsort(made["t"], kind="stable")]
+    events, truth = np.empty(len(made), EVENT_DTYPE), np.empty(len(made), TRUTH_DTYPE)
     for name in EVENT_DTYPE.names or ():
-        events[name] = found[name]
+        events[name] = made[name]
     for name in TRUTH_DTYPE.names or ():
-        truth[name] = found[name]
+        truth[name] = made[name]
     return Recording(
         events=events,
         sensor_size=scene.sensor_size,
@@ -121,15 +121,15 @@ def label_points(scene: Scene) -> np.ndarray:
     fine = np.arange(0, end, max(1, int(time_step(scene) * US_PER_S)))
     times = np.unique(np.r_[fine, np.arange(0, end, LABEL_INTERVAL_US)])
     satellites = np.flatnonzero(scene.source == SOURCE_OBJECT)
-    where = positions(scene, times / US_PER_S, satellites)
-    inside = np.all((where >= -0.5) & (where < np.array(scene.sensor_size) - 0.5), axis=2)
+    position = positions(scene, times / US_PER_S, satellites)
+    inside = np.all((position >= -0.5) & (position < np.array(scene.sensor_size) - 0.5), axis=2)
     points = []
-    for satellite, path, seen in zip(satellites, where.swapaxes(0, 1), inside.T, strict=True):
-        edge = seen & ~(np.r_[False, seen[:-1]] & np.r_[seen[1:], False])
-        take = edge | (seen & (times % LABEL_INTERVAL_US == 0))
-        part = np.zeros(np.count_nonzero(take), LABEL_DTYPE)
-        part["t"], part["id"] = times[take], scene.object_id[satellite]
-        part["x"], part["y"] = path[take, 0], path[take, 1]
+    for satellite, path, in_view in zip(satellites, position.swapaxes(0, 1), inside.T, strict=True):
+        edge = in_view & ~(np.r_[False, in_view[:-1]] & np.r_[in_view[1:], False])
+        labelled = edge | (in_view & (times % LABEL_INTERVAL_US == 0))
+        part = np.zeros(np.count_nonzero(labelled), LABEL_DTYPE)
+        part["t"], part["id"] = times[labelled], scene.object_id[satellite]
+        part["x"], part["y"] = path[labelled, 0], path[labelled, 1]
         points.append(part)
     labels = np.concatenate(points) if points else np.zeros(0, LABEL_DTYPE)
     return labels[np.lexsort((labels["id"], labels["t"]))]

@@ -188,8 +188,8 @@ def draw_scene(
     stars = _stars(rng, size, drift, duration_s)
     velocity = np.array([_satellite_velocity(rng, mode, k, drift) for k in range(satellites)]).reshape(-1, 2)
     bend = np.array([_vector(rng, BEND * speed) for speed in np.hypot(*velocity.T)]).reshape(-1, 2)
-    where = size * rng.uniform(0.2, 0.8, (satellites, 2))
-    when = rng.uniform(0.2, 0.8, satellites) * duration_s
+    middle = size * rng.uniform(0.2, 0.8, (satellites, 2))
+    middle_s = rng.uniform(0.2, 0.8, satellites) * duration_s
     contrast = np.array([log_uniform(rng, difficulty.contrast) for _ in range(satellites)])
     tumbles = rng.random(satellites) < 2 / 3
     depth = np.where(tumbles, rng.uniform(*TUMBLE_DEPTH, satellites), 0.0)
@@ -205,10 +205,10 @@ def draw_scene(
         noise_hz=noise_hz,
         sky=smooth_field(rng, sensor_size, SKY_GRADIENT),
         sigma_px=sigma,
-        start=np.concatenate([stars, where]),
+        start=np.concatenate([stars, middle]),
         velocity=np.concatenate([np.broadcast_to(drift, (n, 2)), velocity]),
         bend=np.concatenate([np.zeros((n, 2)), bend]),
-        at_s=np.concatenate([none, when]),
+        at_s=np.concatenate([none, middle_s]),
         contrast=np.concatenate([star_contrast, contrast]),
         twinkle_std=rng.uniform(*TWINKLE_STD),
         twinkle_s=log_uniform(rng, TWINKLE_S),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.data.frames.background import estimate
+from spikeseg.data.frames.background import Background
 from spikeseg.data.frames.framing import FrameSpec, frame
 from spikeseg.data.long import iter_events
 from spikeseg.data.readers import Columns, Stream
@@ -28,7 +28,7 @@ def parts_of(columns, step, size):
 
 def whole(columns, size, lenient):
     size = size or SENSOR_SIZES[fitting_sensor("r", columns[1], columns[2])]
-    return checked("r", "r", *columns, size, lenient=lenient)
+    return checked("r", "r", dict(zip("txyp", columns, strict=True)), size, lenient=lenient)
 
 
 def compare(columns, step, size, lenient):
@@ -98,7 +98,7 @@ def test_the_cache_is_the_same(tmp_path, step, chain, spec):
     x, y = np.where(hot, 3, rng.integers(0, 34, n)), np.where(hot, 4, rng.integers(0, 34, n))
     p = rng.integers(0, 2, n)
     labels = {"t": np.array([9.0, 3.0]), "x": np.array([1.0, 2.0]), "y": np.array([1.5, 99.0]), "id": np.array([1.0, 2.0])}
-    recording = checked("r", "r", t, x, y, p, (34, 34), labels, lenient=True)
+    recording = checked("r", "r", {"t": t, "x": x, "y": y, "p": p}, (34, 34), labels, lenient=True)
     events = iter_events("r", lenient=True, open_stream=parts_of((t, x, y, p), step, (34, 34)))
     events.labels = labels
     made = build(chain, (34, 34))
@@ -108,7 +108,7 @@ def test_the_cache_is_the_same(tmp_path, step, chain, spec):
     assert left == still and (chain == [] or left < n)
     for name, staged in (("one.zarr", one), ("other.zarr", other)):
         with FramesWriter(tmp_path / name, spec) as writer:
-            writer.add_staged(staged, "train")
+            writer.add(staged, "train")
     names = sorted(p.relative_to(tmp_path / "one.zarr") for p in (tmp_path / "one.zarr").rglob("*") if p.is_file())
     for name in names:
         assert (tmp_path / "one.zarr" / name).read_bytes() == (tmp_path / "other.zarr" / name).read_bytes(), name
@@ -117,7 +117,7 @@ def test_the_cache_is_the_same(tmp_path, step, chain, spec):
                                            "labels outside the sensor": 1}  # fmt: skip
     _, framed, rates = cache.windows(0)
     windows = frame(cache.events(0)[cache.kept(0)], (34, 34), spec, origin_us=int(recording.events["t"][0]))
-    assert np.array_equal(framed, windows.frames) and np.array_equal(rates, estimate(windows.frames))
+    assert np.array_equal(framed, windows.frames) and np.array_equal(rates, Background().update(windows.frames))
 
 
 def test_other_transforms_need_the_whole():

@@ -20,7 +20,7 @@ def columns(n=200, seed=0):
 
 
 def check(data, size=SIZE, labels=None, **options):
-    return checked("rec", "rec.csv", data["t"], data["x"], data["y"], data["p"], size, labels, **options)
+    return checked("rec", "rec.csv", data, size, labels, **options)
 
 
 def refused(data, size=SIZE, labels=None, **options):
@@ -323,4 +323,4 @@ def test_truth_of_another_length_is_refused():
 
 def test_a_sensor_larger_than_any_is_refused():
     with pytest.raises(InputError, match=r"sensor_size: 32767 x 32767; no sensor has more than 16777216 pixels"):
-        checked("r", "r", [1], [1], [1], [1], (32767, 32767))
+        checked("r", "r", {"t": [1], "x": [1], "y": [1], "p": [1]}, (32767, 32767))

@@ -2,15 +2,17 @@
 
 import numpy as np
 import pytest
+from in_memory import in_memory
 
 from spikeseg.config.load import load_config
 from spikeseg.core.sparse import SparseMap
-from spikeseg.data.frames.background import estimate
+from spikeseg.data import windows
+from spikeseg.data.frames.background import Background
 from spikeseg.data.frames.framing import FrameSpec, frame, starts
 from spikeseg.data.recording import EVENT_DTYPE, Recording
 from spikeseg.data.store.frames import Frames, FramesWriter
 from spikeseg.data.transforms import apply, build
-from spikeseg.data.windows import WindowedRecording, stored, windowed
+from spikeseg.data.windows import WindowedRecording, cut_frames, cut_lists, stored, window_at, windowed
 from spikeseg.detection.response import from_maps, from_scores
 
 SPEC = FrameSpec(n_timesteps=2, timestep_us=10, height=2, width=3, overlap=0.5)
@@ -75,7 +77,7 @@ def test_a_stored_view_is_the_recording_as_it_was_framed(tmp_path):
     kept, passed = apply(events, build(chain, SENSOR))
     windows = frame(kept, SENSOR, SPEC, origin_us=int(events["t"][0]))
     with FramesWriter(tmp_path / "frames.zarr", SPEC) as writer:
-        writer.add(recording, windows, passed, estimate(windows.frames), "test")
+        writer.add(in_memory(recording, windows, passed, Background().update(windows.frames)), "test")
     v = stored(Frames.open(tmp_path / "frames.zarr"), 0)
     assert np.array_equal(v.events, events) and np.array_equal(v.kept, passed) and not v.kept.all()
     seen = list(v.windows())
@@ -92,3 +94,32 @@ def test_a_stored_view_is_the_recording_as_it_was_framed(tmp_path):
     for (start, frames, rates), (was, stored_frames, stored_rates) in zip(own.windows(), seen, strict=True):
         assert start == was and np.array_equal(rates, stored_rates)
         assert np.array_equal(frames.dense(), stored_frames.dense())
+
+
+@pytest.mark.parametrize("at_once", [2**20, 40, 0])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_windows_are_cut_alike_however_many_at_once(tmp_path, monkeypatch, at_once, normalize):
+    monkeypatch.setattr(windows, "EVENTS_AT_ONCE", at_once)
+    rng = np.random.default_rng(1)
+    events = np.zeros(900, EVENT_DTYPE)
+    events["t"] = np.sort(np.concatenate([rng.integers(0, 300, 600), rng.integers(900, 1_000, 300)]))
+    events["x"], events["y"], events["p"] = rng.integers(0, 6, 900), rng.integers(0, 4, 900), rng.integers(0, 2, 900)
+    spec = FrameSpec(2, 10, overlap=0.5, normalize=normalize)
+    whole = frame(events, SENSOR, spec, origin_us=-7)
+    assert not whole.frames[40].any() and whole.frames.any()
+    events.tofile(tmp_path / "events")
+    for given in (events, np.memmap(tmp_path / "events", EVENT_DTYPE, "r")):
+        made = np.concatenate([frames.copy() for frames in cut_frames(given, SENSOR, spec, whole.start_us)])
+        assert made.dtype == whole.frames.dtype and np.array_equal(made, whole.frames)
+        starts_us, lists = zip(*cut_lists(given, SENSOR, spec, whole.start_us), strict=True)
+        assert np.array_equal(np.concatenate(starts_us), whole.start_us)
+        assert np.array_equal(np.concatenate([part.dense() for part in lists]), whole.frames)
+    assert not list(cut_frames(events, SENSOR, spec, whole.start_us[:0]))
+
+
+def test_a_window_alone_is_that_of_the_recording_and_silent_without_events():
+    events = np.array([(3, 1, 2, 1), (12, 5, 3, 0), (15, 5, 3, 0)], EVENT_DTYPE)
+    spec = FrameSpec(2, 10, normalize=False)
+    assert np.array_equal(window_at(events, 0, SENSOR, spec), frame(events, SENSOR, spec, origin_us=0).frames)
+    silent = window_at(events[:0], 0, SENSOR, spec)
+    assert silent.shape == (1, 2, 2, 4, 6) and not silent.any()

@@ -26,7 +26,7 @@ from spikeseg.detection.schema import (
     table_dtype,
     units_of,
 )
-from spikeseg.detection.tables import Scale, event_columns, object_table, to_sensor, track_table
+from spikeseg.detection.tables import Scale, event_columns, object_table, track_table
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
@@ -182,13 +182,6 @@ def test_sensor_pixels_from_frame_pixels(tracked):
     assert (row["x"], row["y"], row["width"], row["height"]) == (20.5, 9.75, 8.0, 1.0)
     assert row["score"] == 5.0
     assert Scale.of((240, 180), (45, 60)) == (4.0, 4.0)
-
-
-@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0, 3.75])
-def test_the_frame_covers_the_sensor(scale):
-    """The outer edges of the first and the last of 8 frame pixels are those of the sensor."""
-    assert to_sensor(-0.5, scale) == -0.5
-    assert to_sensor(7.5, scale) == 8 * scale - 0.5
 
 
 def test_every_object_needs_its_track(tracked):

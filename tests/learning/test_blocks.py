@@ -8,7 +8,7 @@ import pytest
 
 from spikeseg import learning
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.data.store.frames import Spikes, SpikeWriter
+from spikeseg.data.store.spikes import Spikes, SpikeWriter
 from spikeseg.learning import blocks
 from spikeseg.learning.blocks import Block, Blocks
 

@@ -160,7 +160,7 @@ def test_difficulty_sets_brightness_and_noise():
 def test_recordings_pass_the_checks(recordings):
     for r in recordings:
         e = r.events
-        again = checked(r.name, r.source, e["t"], e["x"], e["y"], e["p"], r.sensor_size, r.labels, truth=r.truth)
+        again = checked(r.name, r.source, e, r.sensor_size, r.labels, truth=r.truth)
         assert np.array_equal(again.events, e) and again.dropped == {} and len(r.truth) == len(e)
         assert (e.dtype, r.labels.dtype, r.truth.dtype) == (EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE)
 

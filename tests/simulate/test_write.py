@@ -6,9 +6,9 @@ import pytest
 import scipy.io
 import tonic
 
-from spikeseg.data.datasets import DATASETS
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recording
 from spikeseg.errors import InputError
+from spikeseg.registries import DATASETS
 from spikeseg.simulate.recordings import SimulationConfig, simulate
 from spikeseg.simulate.write import FORMATS, H5_PATH, write
 
@@ -52,7 +52,7 @@ def test_tonic_reads_it_back(recordings, written):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_our_readers_give_back_what_was_written(recordings, written, name):
-    entries = {entry.name: entry for entry in DATASETS["ebssa"](written / name)}
+    entries = {entry.name: entry for entry in DATASETS["ebssa"].entries(written / name)}
     assert sorted(entries) == sorted(r.name for r in recordings)
     for r in recordings:
         again = entries[r.name].load(False)

@@ -1,18 +1,8 @@
-"""Datasets by name: each ``entries(root, *, sensor="all") -> list[Entry]``, one file per dataset."""
+"""Datasets, one file each; by name they are `spikeseg.registries.DATASETS`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from . import ebssa, files, nmnist
+from .dataset import Dataset, ImageOptions
 from .entry import Entry, fingerprint
 
-__all__ = ["DATASETS", "Entry", "fingerprint"]
-
-DATASETS: dict[str, Callable[..., list[Entry]]] = {
-    "ebssa": ebssa.entries,
-    "files": files.entries,
-    "nmnist": nmnist.entries,
-    "synthetic": ebssa.entries,
-}
-"""``synthetic`` is what simulate writes, which is EBSSA's format with the truth beside."""
+__all__ = ["Dataset", "Entry", "ImageOptions", "fingerprint"]

@@ -20,10 +20,12 @@ import numpy as np
 from spikeseg.data.readers import Raw, read_raw
 from spikeseg.data.readers.hdf5 import opened
 from spikeseg.data.readers.numpy_files import read_npz_arrays
+from spikeseg.data.readers.recording_path import RecordingPath
 from spikeseg.data.recording import TRUTH_DTYPE, Recording, checked
 from spikeseg.data.sensors import EBSSA_SIZES, named_sensor
 from spikeseg.errors import InputError
 
+from .dataset import Dataset
 from .entry import Entry, checked_root, checked_sensor, combined, files_below, fingerprint, unique_names
 
 H5_NAME = "labelled_ebssa.h5"
@@ -56,16 +58,16 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
             f"{root}: holds {H5_NAME} and {len(mats)} .mat files; the .mat files are ignored",
             stacklevel=2,
         )
-    found = _archive_entries(archives[0]) if archives else _mat_entries(root, mats)
-    if not found:
+    with_sensor = _archive_entries(archives[0]) if archives else _mat_entries(root, mats)
+    if not with_sensor:
         raise InputError(f"{root}: no recordings: expected {H5_NAME} or .mat files below it; check data.data_root")
     if sensor != "all":
-        found = [(entry, its or _sensor_of(entry)) for entry, its in found]
-        total = len(found)
-        found = [(entry, its) for entry, its in found if its == sensor]
-        if not found:
+        with_sensor = [(entry, its or _sensor_of(entry)) for entry, its in with_sensor]
+        total = len(with_sensor)
+        with_sensor = [(entry, its) for entry, its in with_sensor if its == sensor]
+        if not with_sensor:
             raise InputError(f"{root}: none of {total} recordings is from {sensor}; set data.sensor to all")
-    return sorted((entry for entry, _ in found), key=lambda entry: entry.name)
+    return sorted((entry for entry, _ in with_sensor), key=lambda entry: entry.name)
 
 
 def identified(entries: Iterable[Entry]) -> dict[str, str]:
@@ -81,12 +83,12 @@ def _identity(path: Path) -> str:
         if size != PUBLISHED_BYTES:
             return f"{size:,} bytes: not the published {H5_NAME}, which has {PUBLISHED_BYTES:,}"
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if found.startswith(PUBLISHED_SHA256):
-        return f"the published {H5_NAME} (SHA-256 {found})"
-    wrong = f"its SHA-256 {found} should begin with {PUBLISHED_SHA256}"
+    if digest.startswith(PUBLISHED_SHA256):
+        return f"the published {H5_NAME} (SHA-256 {digest})"
+    wrong = f"its SHA-256 {digest} should begin with {PUBLISHED_SHA256}"
     return f"as large as the published {H5_NAME}, but {wrong}: damaged, get it again"
 
 
@@ -96,10 +98,7 @@ def load(where: str, name: str, sensor: str, truth: Path | None, lenient: bool) 
     return checked(
         name,
         where,
-        raw.t,
-        raw.x,
-        raw.y,
-        raw.p,
+        raw.columns._asdict(),
         raw.sensor_size or EBSSA_SIZES[raw.sensor],
         raw.labels,
         sensor=raw.sensor,
@@ -138,30 +137,30 @@ def _archive_entries(path: Path) -> list[tuple[Entry, str]]:
     with opened(path):
         names = [name for name in Archive(str(path.parent)).keys if not name.startswith(MATLAB_INTERNAL)]
     whole = fingerprint(path)
-    found = []
+    with_sensor = []
     for name in names:
         sensor, truth = named_sensor(name), _truth_of(path, name)
-        task = partial(load, f"{path}::{name}", name, sensor, truth)
-        found.append((Entry(name, path, combined(whole, name, _fingerprint_of(truth)), task), sensor))
-    return found
+        task = partial(load, str(RecordingPath(str(path), name)), name, sensor, truth)
+        with_sensor.append((Entry(name, path, combined(whole, name, _fingerprint_of(truth)), task), sensor))
+    return with_sensor
 
 
 def _mat_entries(root: Path, paths: list[Path]) -> list[tuple[Entry, str]]:
     """An entry, and its sensor if the path below root tells, per .mat file."""
     names = unique_names(root, paths)
-    found = []
+    with_sensor = []
     for path, name in names.items():
         sensor = named_sensor(str(path.relative_to(root)) if path != root else name)
         truth = _truth_of(path, path.stem)
         task = partial(load, str(path), name, sensor, truth)
-        found.append((Entry(name, path, combined(fingerprint(path), _fingerprint_of(truth)), task), sensor))
-    return found
+        with_sensor.append((Entry(name, path, combined(fingerprint(path), _fingerprint_of(truth)), task), sensor))
+    return with_sensor
 
 
 def _truth_of(path: Path, name: str) -> Path | None:
     """The file truth/<name>.npz beside a recording's file, or beside its folder."""
-    places = (folder / TRUTH_FOLDER / f"{name}.npz" for folder in (path.parent, path.parent.parent))
-    return next((place for place in places if place.is_file()), None)
+    beside = (folder / TRUTH_FOLDER / f"{name}.npz" for folder in (path.parent, path.parent.parent))
+    return next((file for file in beside if file.is_file()), None)
 
 
 def _fingerprint_of(truth: Path | None) -> str:
@@ -174,3 +173,8 @@ def _sensor_of(entry: Entry) -> str:
         return entry.load(True).sensor
     except InputError:
         return ""
+
+
+DATASET = Dataset(entries, identified=identified)
+SYNTHETIC = Dataset(entries)
+"""What `simulate` writes, which is EBSSA's format with the truth beside it."""

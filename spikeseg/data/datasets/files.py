@@ -13,6 +13,7 @@ from spikeseg.data.readers.labels import SUFFIX, labels_of, read_labels
 from spikeseg.data.recording import Recording
 from spikeseg.errors import InputError
 
+from .dataset import Dataset
 from .entry import Entry, checked_root, combined, files_below, fingerprint, unique_names
 
 
@@ -26,7 +27,7 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
     """
     if sensor != "all":
         raise InputError(f"data.sensor: {sensor!r} with dataset files; only all is possible here")
-    top, paths = _found(Path(root).expanduser())
+    top, paths = _files(Path(root).expanduser())
     paths = [path for path in paths if not path.name.endswith(SUFFIX)]
     if not paths:
         raise InputError(f"{root}: holds no files; check data.data_root")
@@ -34,21 +35,21 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
     return [_entry(path, names[path]) for path in paths]
 
 
-def _found(root: Path) -> tuple[Path, list[Path]]:
+def _files(root: Path) -> tuple[Path, list[Path]]:
     """The folder above all files, and the files."""
     if root.exists() or not glob.has_magic(str(root)):
         root = checked_root(root, "event")
         return root, list(files_below(root))
     fixed = next(folder for folder in root.parents if not glob.has_magic(str(folder)))
-    found = (Path(name) for name in sorted(glob.glob(str(root), recursive=True)))
-    return fixed, [path for path in found if path.is_file()]
+    paths = (Path(name) for name in sorted(glob.glob(str(root), recursive=True)))
+    return fixed, [path for path in paths if path.is_file()]
 
 
 def _entry(path: Path, name: str) -> Entry:
     labels = labels_of(path)
-    mark = fingerprint(path) if labels is None else combined(fingerprint(path), fingerprint(labels))
-    told = None if labels is None else str(labels)
-    return Entry(name, path, mark, partial(load, str(path), name, labels=told), partial(long, str(path), labels=told))
+    whole = fingerprint(path) if labels is None else combined(fingerprint(path), fingerprint(labels))
+    beside = None if labels is None else str(labels)
+    return Entry(name, path, whole, partial(load, str(path), name, labels=beside), partial(long, str(path), labels=beside))
 
 
 def long(path: str, lenient: bool, labels: str | None = None) -> LongEvents:
@@ -63,3 +64,6 @@ def load(path: str, name: str, lenient: bool, labels: str | None = None) -> Reco
     """Read one file, under the name its dataset gave it, with its labels."""
     known = None if labels is None else read_labels(labels)
     return replace(read(path, labels=known, lenient=lenient), name=name)
+
+
+DATASET = Dataset(entries, labelled=False)

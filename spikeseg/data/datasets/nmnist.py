@@ -12,6 +12,7 @@ from pathlib import Path
 
 from spikeseg.errors import InputError
 
+from .dataset import Dataset
 from .entry import Entry, checked_root, files_below, fingerprint, unique_names
 from .files import load
 
@@ -31,3 +32,6 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
         raise InputError(f"{root}: no .bin files in folders named 0 to 9; unpack N-MNIST's Train.zip or Test.zip")
     names = unique_names(root, paths, full=True)
     return [Entry(names[path], path, fingerprint(path), partial(load, str(path), names[path])) for path in paths]
+
+
+DATASET = Dataset(entries, labelled=False, settings="kheradpisheh2018_nmnist")

@@ -16,6 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from spikeseg.core.sparse import SparseFrames
 
+    from .background_kernels import Blocks, Past
+
 BLOCK = 16
 """Side of a block, pixels: large enough for some events of a quiet sky, small beside the noise gradient."""
 
@@ -31,69 +33,77 @@ _HALO = 5
 
 
 class Background:
-    """Estimator of one recording, fed its windows in order; see ``estimate``."""
+    """Events per pixel and step that background activity alone causes, of one recording whose windows come in order.
+
+    Rates depend on the windows so far only: the first are the first window's own estimate, later ones are half new, half past.
+    Silence gives 0.
+
+    Args:
+        block: largest side of a block in pixels. The blocks are squares of ``block_side`` pixels from the top left; those at the
+            right and lower border may be cut off.
+    """
 
     def __init__(self, block: int = BLOCK) -> None:
         self.block = block
-        self._total: np.ndarray | None = None
-        self._rate = np.zeros(0)
+        self._blocks: Blocks | None = None
+        self._past: Past | None = None
+        self._rate: np.ndarray | None = None
 
     def update(self, frames: np.ndarray) -> np.ndarray:
-        """The next windows (N, T, P, H, W) of the recording to rates float32 (N, P, hb, wb)."""
-        from . import background_kernels as loops
+        """The next windows (N, T, P, H, W), binary or counts, to rates float32 (N, P, ceil(H / block), ceil(W / block))."""
+        from . import background_kernels as kernels
 
         kind = frames.dtype if frames.dtype in (np.uint8, np.uint16) else np.float64
-        return self._update(frames.shape, lambda k, fired: loops.count(np.ascontiguousarray(frames[k], kind), fired))
+        fired = np.empty(frames.shape[2:])
+
+        def listed(k: int) -> tuple[np.ndarray, np.ndarray]:
+            kernels.count(np.ascontiguousarray(frames[k], kind), fired)
+            sites = np.flatnonzero(fired)
+            return sites.astype(np.int32), fired.reshape(-1)[sites]
+
+        return self._update(frames.shape, listed)
 
     def update_listed(self, events: SparseFrames) -> np.ndarray:
         """`update` of windows that are given as lists."""
-        from . import background_kernels as loops
 
-        def count(k: int, fired: np.ndarray) -> None:
-            one = events.part(k, k + 1)
-            loops.count_listed(one.lists.sites, one.counts, fired)
+        def listed(k: int) -> tuple[np.ndarray, np.ndarray]:
+            window = events.part(k, k + 1)
+            return window.lists.sites, window.counts
 
-        return self._update(events.shape, count)
+        return self._update(events.shape, listed)
 
-    def _update(self, shape: tuple[int, ...], count: Callable[[int, np.ndarray], None]) -> np.ndarray:
-        """Of windows (N, T, P, H, W); count(k, fired) counts the events of each pixel of window k into (P, H, W)."""
+    def _update(self, shape: tuple[int, ...], listed: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """Of windows (N, T, P, H, W); listed(k): the events of window k, as indices into (P, H, W) and counts."""
         samples, steps, polarities, height, width = shape
-        side = block_side((height, width), (-(-height // self.block), -(-width // self.block)))
-        rows, columns = (np.diff(np.append(np.arange(0, length, side), length)) for length in (height, width))
-        pixels = rows[:, None] * columns.astype(np.float64)
-        rates, fired = np.zeros((samples, polarities, *pixels.shape), np.float32), np.empty((polarities, height, width))
+        rates = np.zeros((samples, polarities, -(-height // self.block), -(-width // self.block)), np.float32)
         for k in range(samples):
-            count(k, fired)
-            rates[k] = self._next(fired, side, pixels, steps)
+            rates[k] = self._next(*listed(k), (polarities, height, width), steps)
         return rates
 
-    def _next(self, fired: np.ndarray, side: int, pixels: np.ndarray, steps: int) -> np.ndarray:
-        """Rates after a window of so many steps, in which each pixel fired so often; pixels: float64 (hb, wb), of each block."""
-        from . import background_kernels as loops
+    def _next(self, sites: np.ndarray, counts: np.ndarray, shape: tuple[int, int, int], steps: int) -> np.ndarray:
+        """Rates after a window of so many steps, with these events in (P, H, W)."""
+        from . import background_kernels as kernels
 
-        first = self._total is None
-        total = np.zeros_like(fired) if self._total is None else self._total
-        total += fired
-        rate, smooth = np.empty((2, len(fired), *pixels.shape))
-        loops.window_rate(fired, total, side, pixels, steps, (_HOT_FACTOR, _HOT_SIGMAS, _HOT_FLOOR), _HALO, rate)
-        self._total, self._rate = total, rate if first else PAST * self._rate + (1.0 - PAST) * rate
-        loops.medians(self._rate, smooth)
+        if self._past is None or self._blocks is None:
+            blocks = self._blocks = _blocks(shape[1:], self.block)
+            past = self._past = kernels.Past(np.zeros(shape), np.zeros(shape), np.zeros((shape[0], *blocks.pixels.shape)))
+        else:
+            blocks, past = self._blocks, self._past
+        rate, smooth = np.empty((2, *past.sums.shape))
+        kernels.window_rate(sites, counts, past, blocks, steps, (_HOT_FACTOR, _HOT_SIGMAS, _HOT_FLOOR), _HALO, rate)
+        self._rate = rate if self._rate is None else PAST * self._rate + (1.0 - PAST) * rate
+        kernels.medians(self._rate, smooth)
         return smooth
 
 
-def estimate(frames: np.ndarray, block: int = BLOCK) -> np.ndarray:
-    """Events per pixel and step that background activity alone causes.
+def _blocks(size: tuple[int, int], block: int) -> Blocks:
+    """Of frames of (height, width): as few as cover them with at most `block` pixels a side."""
+    from .background_kernels import Blocks
 
-    Args:
-        frames: (N, T, P, H, W), the windows of one recording in order, binary or counts.
-        block: largest side of a block in pixels. The blocks are squares of ``block_side`` pixels from the top left;
-            those at the right and lower border may be cut off.
-
-    Returns:
-        float32 (N, P, ceil(H / block), ceil(W / block)). Entry k depends on the windows up to k only: the first is the
-        first window's own estimate, later ones are half new, half past. Silence gives 0; no window gives N = 0.
-    """
-    return Background(block).update(frames)
+    side = block_side(size, (-(-size[0] // block), -(-size[1] // block)))
+    rows, columns = (np.diff(np.append(np.arange(0, length, side), length)) for length in size)
+    of_pixel = np.arange(size[0])[:, None] // side * len(columns) + np.arange(size[1]) // side
+    return Blocks(side, of_pixel.reshape(-1).astype(np.int32), rows[:, None] * columns.astype(np.float64))
 
 
 def block_side(size: tuple[int, int], grid: tuple[int, int]) -> int:

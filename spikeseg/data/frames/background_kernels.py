@@ -1,10 +1,12 @@
-"""The loops of the background estimate over pixels and blocks, compiled; `background` is their only caller.
+"""Kernels of the background estimate over pixels and blocks, compiled; `background` is their only caller.
 
 Events are counted in float64: whole numbers, so no sum depends on its order. Compiled code is kept on disk (beside the package,
 or in NUMBA_CACHE_DIR).
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import types
@@ -16,7 +18,32 @@ Array = np.ndarray
 _PIXELS, _BLOCKS, _MASK = types.float64[:, :, ::1], types.float64[:, :, ::1], types.boolean[:, ::1]
 
 
-_LIST = types.Array(types.int32, 1, "C", readonly=True)
+class Blocks(NamedTuple):
+    """The square blocks of a frame; those at the right and lower border may be cut off.
+
+    Attributes:
+        side: in pixels.
+        of_pixel: int32 (H * W,), the block of each pixel, row by row.
+        pixels: float64 (hb, wb), how many each holds.
+    """
+
+    side: int
+    of_pixel: Array
+    pixels: Array
+
+
+class Past(NamedTuple):
+    """Events so far.
+
+    Attributes:
+        fired: float64 (P, H, W), 0 between windows.
+        total: float64 (P, H, W), of all windows.
+        sums: float64 (P, hb, wb), `total` by blocks.
+    """
+
+    fired: Array
+    total: Array
+    sums: Array
 
 
 def _frames(kind: types.Type) -> types.Array:
@@ -33,13 +60,17 @@ def count(window: Array, fired: Array) -> None:
             pixels[i] += flat[step, i]
 
 
-@compiled(types.void(_LIST, _LIST, _PIXELS))
-def count_listed(sites: Array, counts: Array, fired: Array) -> None:
-    """`count`, of a window's sites (in P * H * W) of all steps and how often each."""
-    pixels = fired.reshape(fired.size)
-    pixels[:] = 0.0
+@compiled()
+def add(sites: Array, counts: Array, of_pixel: Array, events: Array, sums: Array) -> None:
+    """Add to the events of pixels (P * H * W,), and to their sums by blocks (P * hb * wb,)."""
+    area, blocks = of_pixel.size, sums.size // (events.size // of_pixel.size)
     for k in range(sites.size):
-        pixels[sites[k]] += counts[k]
+        pixel, block = sites[k], 0
+        events[np.uint64(pixel)] += counts[k]
+        while pixel >= area:
+            pixel -= area
+            block += blocks
+        sums[np.uint64(block + of_pixel[np.uint64(pixel)])] += counts[k]
 
 
 @compiled(types.void(types.float64[::1], types.int64, types.float64[::1]))
@@ -49,21 +80,6 @@ def fold(columns: Array, side: int, sums: Array) -> None:
         sums[b] = 0.0
         for x in range(b * side, min((b + 1) * side, columns.size)):
             sums[b] += columns[x]
-
-
-@compiled(types.void(_PIXELS, types.int64, _BLOCKS), allocates=True)
-def block_sums(values: Array, side: int, sums: Array) -> None:
-    """Sums of values (P, H, W) over square blocks, into (P, hb, wb)."""
-    _, height, width = values.shape
-    columns = np.empty(width)
-    for p in range(sums.shape[0]):
-        for r in range(sums.shape[1]):
-            columns[:] = 0.0
-            for y in range(r * side, min((r + 1) * side, height)):
-                row = values[p, y]
-                for x in range(width):  # over whole rows: several times faster than block by block
-                    columns[x] += row[x]
-            fold(columns, side, sums[p, r])
 
 
 @compiled(types.void(_PIXELS, _BLOCKS, types.int64, types.int64, _MASK), allocates=True)
@@ -83,25 +99,48 @@ def leave_out(fired: Array, limit: Array, side: int, halo: int, quiet: Array) ->
                     quiet[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = False
 
 
-@compiled(types.void(_PIXELS, _MASK, types.int64, _BLOCKS, types.float64[:, ::1]), allocates=True)
-def quiet_sums(fired: Array, quiet: Array, side: int, sums: Array, pixels: Array) -> None:
-    """Per block: events of the quiet pixels into sums (P, hb, wb), their number into pixels (hb, wb)."""
-    polarities, height, width = fired.shape
-    counted, events = np.empty(width), np.empty((polarities, width))
+@compiled()
+def leave_out_listed(sites: Array, fired: Array, limit: Array, of_pixel: Array, halo: int, quiet: Array) -> None:
+    """`leave_out`, of fired (P * H * W,) where only the sites are above 0; limit: (P * hb * wb,)."""
+    area, blocks = of_pixel.size, limit.size // (fired.size // of_pixel.size)
+    reach, width = halo // 2, quiet.shape[1]
+    for k in range(sites.size):
+        pixel, block = sites[k], 0
+        events = fired[np.uint64(pixel)]
+        while pixel >= area:
+            pixel -= area
+            block += blocks
+        if events > limit[np.uint64(block + of_pixel[np.uint64(pixel)])]:
+            y, x = pixel // width, pixel % width
+            quiet[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = False
+
+
+@compiled()
+def quiet_sums(sites: Array, counts: Array, quiet: Array, of_pixel: Array, sums: Array) -> None:
+    """Per block: events of the quiet pixels (H * W,) into sums (P * hb * wb,), which are 0."""
+    area = of_pixel.size
+    blocks = of_pixel[area - 1] + 1
+    for k in range(sites.size):
+        pixel, block = sites[k], 0
+        while pixel >= area:
+            pixel -= area
+            block += blocks
+        if quiet[np.uint64(pixel)]:
+            sums[np.uint64(block + of_pixel[np.uint64(pixel)])] += counts[k]
+
+
+@compiled(types.void(_MASK, types.int64, types.float64[:, ::1]), allocates=True)
+def quiet_pixels(quiet: Array, side: int, pixels: Array) -> None:
+    """Quiet pixels of each block into pixels (hb, wb)."""
+    height, width = quiet.shape
+    counted = np.empty(width)
     for r in range(pixels.shape[0]):
         counted[:] = 0.0
-        events[:] = 0.0
         for y in range(r * side, min((r + 1) * side, height)):
             mask = quiet[y]
             for x in range(width):
                 counted[x] += mask[x]
-            for p in range(polarities):
-                row, total = fired[p, y], events[p]
-                for x in range(width):
-                    total[x] += row[x] * mask[x]
         fold(counted, side, pixels[r])
-        for p in range(polarities):
-            fold(events[p], side, sums[p, r])
 
 
 @compiled()
@@ -130,35 +169,40 @@ def medians(blocks: Array, result: Array) -> None:
                 result[p, r, c] = middle(highest, middle(mid[a], mid[c], mid[b]), lowest)
 
 
-@compiled(
-    types.void(
-        _PIXELS, _PIXELS, types.int64, types.float64[:, ::1], types.int64, types.UniTuple(types.float64, 3), types.int64, _BLOCKS
-    ),
-    allocates=True,
-)
+@compiled(allocates=True)
 def window_rate(
-    fired: Array, total: Array, side: int, pixels: Array, steps: int, hot: tuple[float, float, float], halo: int, rate: Array
+    sites: Array, counts: Array, past: Past, blocks: Blocks, steps: int, hot: tuple[float, float, float], halo: int, rate: Array
 ) -> None:
     """Events per pixel and step of the quiet pixels of each block (P, hb, wb); where none is quiet, what is typical there.
 
     Args:
-        fired, total: events (P, H, W) of a window, and of all windows so far.
-        side, pixels: of the blocks; how many (hb, wb) each holds.
+        sites: (n,), flat index into (P, H, W) of each event of a window.
+        counts: (n,), how often each; whole numbers, so that no sum depends on its order.
+        past: events so far, to which these are added.
+        blocks: of the frame.
         steps: of the window.
         hot: a pixel is hot above hot[0] * m + hot[1] * sqrt(m) + hot[2] events, m being typical of its block.
         halo: side of the square that is left out around it.
         rate: filled.
     """
-    mean, typical, quiet = np.empty_like(rate), np.empty_like(rate), np.ones(fired.shape[1:], np.bool_)
-    for events in (total, fired):
-        block_sums(events, side, mean)
-        mean /= pixels
-        medians(mean, typical)
-        leave_out(events, hot[0] * typical + hot[1] * np.sqrt(typical) + hot[2], side, halo, quiet)
-    counted = np.empty(pixels.shape)
-    quiet_sums(fired, quiet, side, mean, counted)
+    fired, total = past.fired.reshape(past.fired.size), past.total.reshape(past.total.size)
+    of_pixel, sums = blocks.of_pixel, np.zeros_like(rate)
+    add(sites, counts, of_pixel, fired, sums.reshape(sums.size))
+    add(sites, counts, of_pixel, total, past.sums.reshape(sums.size))
+    typical, quiet = np.empty_like(rate), np.ones(past.fired.shape[1:], np.bool_)
+    medians(past.sums / blocks.pixels, typical)
+    leave_out(past.total, hot[0] * typical + hot[1] * np.sqrt(typical) + hot[2], blocks.side, halo, quiet)
+    medians(sums / blocks.pixels, typical)
+    limit = hot[0] * typical + hot[1] * np.sqrt(typical) + hot[2]
+    leave_out_listed(sites, fired, limit.reshape(limit.size), of_pixel, halo, quiet)
+    counted = np.empty(blocks.pixels.shape)
+    quiet_pixels(quiet, blocks.side, counted)
+    sums[:] = 0.0
+    quiet_sums(sites, counts, quiet.reshape(quiet.size), of_pixel, sums.reshape(sums.size))
+    for k in range(sites.size):
+        fired[np.uint64(sites[k])] = 0.0
     for p in range(rate.shape[0]):
         for r in range(rate.shape[1]):
             for c in range(rate.shape[2]):
-                share = counted[r, c] / pixels[r, c]
-                rate[p, r, c] = (mean[p, r, c] / pixels[r, c] / share if share > 0 else typical[p, r, c]) / steps
+                share = counted[r, c] / blocks.pixels[r, c]
+                rate[p, r, c] = (sums[p, r, c] / blocks.pixels[r, c] / share if share > 0 else typical[p, r, c]) / steps

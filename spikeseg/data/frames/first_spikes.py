@@ -11,11 +11,12 @@ from spikeseg.data.recording import Recording
 
 
 def first_spikes(recordings: Sequence[Recording], steps: int, step_us: float, size: tuple[int, int]) -> SpikeLists:
-    """What each pixel says first, within `steps` steps of each recording's beginning; OFF and ON at one pixel: the first of them.
+    """The first spike of each pixel, of either polarity, within `steps` steps of each recording's beginning.
 
     Args:
         recordings: at least one.
-        steps, step_us: T, and how long a step is, µs.
+        steps: T.
+        step_us: how long a step is, µs.
         size: (height, width) in pixels; events outside are left out.
 
     Returns:

@@ -8,7 +8,6 @@ empty recording has no windows.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -128,35 +127,28 @@ def _starts(t: np.ndarray, spec: FrameSpec, origin_us: int | None) -> np.ndarray
     return origin + np.arange(count, dtype=np.int64) * spec.stride_us
 
 
-def locate(
-    events: np.ndarray, start_us: int, sensor_size: tuple[int, int], spec: FrameSpec
-) -> tuple[slice, np.ndarray, np.ndarray, np.ndarray]:
-    """Which events fall into the window that starts at ``start_us``, and where.
-
-    The one definition, for framing and for scoring: step = floor((t - start) / timestep); a frame of another size
-    than the sensor's takes row = floor(y * H / height), column = floor(x * W / width).
-
-    Args:
-        events: sorted by t, coordinates inside the sensor (as ``recording.checked`` and ``starts`` assure).
-        sensor_size: (width, height) in pixels.
-
-    Returns:
-        The slice of ``events`` inside the window, and for each of these its step, row and column, int64 (n,).
-    """
-    t = events["t"]
-    inside = slice(bisect_left(t, start_us), bisect_left(t, start_us + spec.window_us))
-    step = (t[inside] - start_us) // spec.timestep_us
-    row, column = np.divmod(pixels(events[inside], sensor_size, spec), spec.size(sensor_size)[1])
-    return inside, step, row, column
-
-
 def pixels(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec) -> np.ndarray:
     """Where events fall in a frame, row * W + column, int64 (n,): row = floor(y * H / height), column = floor(x * W / width)."""
-    from .framing_kernels import pixels as fill
+    from . import framing_kernels
 
-    found = np.empty(len(events), np.int64)
-    fill(events["x"], events["y"], *_tables(sensor_size, spec), found)
-    return found
+    flat = np.empty(len(events), np.int64)
+    framing_kernels.pixels(events["x"], events["y"], *_tables(sensor_size, spec), flat)
+    return flat
+
+
+def to_sensor(position: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
+    """Positions on the sensor, from those in a frame; a pixel's centre is a whole number on both.
+
+    Args:
+        position: pixels of the frame, along an axis, or (..., 2) x and y.
+        scale: sensor pixels per pixel of the frame, likewise.
+    """
+    return (position + 0.5) * scale - 0.5
+
+
+def to_frame(position: np.ndarray, sensor_length: int, length: int) -> np.ndarray:
+    """The inverse of `to_sensor`, along an axis on which the sensor and the frame have so many pixels."""
+    return (position + 0.5) * length / sensor_length - 0.5
 
 
 def _tables(sensor_size: tuple[int, int], spec: FrameSpec) -> tuple[np.ndarray, np.ndarray]:
@@ -166,53 +158,13 @@ def _tables(sensor_size: tuple[int, int], spec: FrameSpec) -> tuple[np.ndarray, 
     return rows, np.arange(sensor_size[0]) * width // sensor_size[0]
 
 
-def blocks(
-    events: np.ndarray,
-    sensor_size: tuple[int, int],
-    spec: FrameSpec,
-    *,
-    count: int | None = None,
-    origin_us: int | None = None,
-    reuse: bool = False,
-) -> Iterator[Windows]:
-    """The windows of ``frame`` in parts, for recordings too long for memory.
-
-    Args:
-        count: windows at a time, at most; as many as fit ``BLOCK_BYTES`` (at least one) unless given.
-        reuse: keep the frames of all parts in the same memory: those of one are gone when the next one is asked for.
-            Several times faster where events are few, because new memory costs more than the events.
-    """
-    filler = _Filler(events, sensor_size, spec)
-    start_us = _starts(filler.t, spec, origin_us)
-    count = count or filler.at_once
-    frames = filler.empty(min(count, len(start_us)) if reuse else 0)
-    for first in range(0, len(start_us), count):
-        part = start_us[first : first + count]
-        filled = frames[: len(part)] if reuse else filler.empty(len(part))
-        places = filler.fill(part, filled)
-        yield Windows(part, filled)
-        if reuse:
-            filler.clear(filled, places)
-
-
-def listed_blocks(
-    events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, count: int, origin_us: int | None = None
-) -> Iterator[tuple[np.ndarray, SparseFrames]]:
-    """The windows of ``frame`` as lists, `count` at a time: their start_us, and what is in them. No frame, 0 nearly everywhere,
-    is made on the way."""
-    filler = _Filler(events, sensor_size, spec)
-    start_us = _starts(filler.t, spec, origin_us)
-    for first in range(0, len(start_us), count):
-        part = start_us[first : first + count]
-        yield part, filler.listed(part)
-
-
 def frame(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, origin_us: int | None = None) -> Windows:
     """All windows of a recording.
 
     Args:
         events: structured array with t (µs, sorted), x, y (pixels), p (True: ON).
         sensor_size: (width, height) in pixels.
+        spec: how they are cut.
         origin_us: where the first window starts; the first event unless given.
 
     Returns:
@@ -235,8 +187,39 @@ def fill(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, star
     return frames
 
 
+def filled(
+    events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, start_us: np.ndarray, count: int | None = None
+) -> Iterator[np.ndarray]:
+    """``fill`` in parts that share their memory: the frames of one are gone when the next one is asked for. Several times faster
+    where events are few, because new memory costs more than the events.
+
+    Args:
+        events: see ``frame``.
+        sensor_size: (width, height) in pixels.
+        spec: how they are cut.
+        start_us: int64 (N,), rising.
+        count: windows at a time, at most; as many as fit ``BLOCK_BYTES`` (at least one) unless given.
+    """
+    filler = _Filler(events, sensor_size, spec)
+    count = count or filler.at_once
+    frames = filler.empty(min(count, len(start_us)))
+    for first in range(0, len(start_us), count):
+        part = start_us[first : first + count]
+        block = frames[: len(part)]
+        positions = filler.fill(part, block)
+        yield block
+        filler.clear(block, positions)
+
+
+def listed(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, start_us: np.ndarray) -> SparseFrames:
+    """``fill`` as lists: no frame, 0 nearly everywhere, is made on the way."""
+    return _Filler(events, sensor_size, spec).listed(start_us)
+
+
 class _Filler:
-    """Puts events, checked once, into windows; where, ``locate`` says.
+    """Puts events, checked once, into windows.
+
+    An event's step is floor((t - start) / timestep), its row floor(y * H / height), its column floor(x * W / width).
 
     Attributes:
         t: times of all events.
@@ -244,13 +227,13 @@ class _Filler:
     """
 
     def __init__(self, events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec) -> None:
-        from . import framing_kernels as frames_loops
+        from . import framing_kernels
 
-        self._loops, self._events, self._sensor_size, self._spec = frames_loops, events, sensor_size, spec
+        self._kernels, self._spec = framing_kernels, spec
         self._columns = _columns(events, sensor_size)
         self.t, x, y, _ = self._columns
         if len(self.t):
-            back, left, right, top, bottom = self._loops.scan(self.t, x, y)
+            back, left, right, top, bottom = self._kernels.scan(self.t, x, y)
             _check_inside("x", left, right, sensor_size)
             _check_inside("y", top, bottom, sensor_size)
             if back:
@@ -269,45 +252,45 @@ class _Filler:
         """Put the events of the windows into silent frames. Returns where they fell, for ``clear``.
 
         Raises InputError when there are too many to count."""
-        places = self._places(start_us)
+        positions = self._positions(start_us)
         if self._spec.normalize:
-            self._loops.mark(frames.reshape(-1), places, np.uint8(1))
-        elif (full := self._loops.count(frames.reshape(-1), places)) >= 0:
-            raise self._too_many(start_us, places, full)
-        return places
+            self._kernels.write(frames.reshape(-1), positions, np.uint8(1))
+        elif (full := self._kernels.count(frames.reshape(-1), positions)) >= 0:
+            raise self._too_many(start_us, positions, full)
+        return positions
 
     def listed(self, start_us: np.ndarray) -> SparseFrames:
         """The windows as lists. Raises InputError when there are too many events to count."""
         from spikeseg.core.sparse import SparseFrames, SpikeLists
 
-        places = self._places(start_us)
+        positions = self._positions(start_us)
         rows, cells = len(start_us) * self._shape[0], math.prod(self._shape[1:])
-        offsets, tally, marks = np.zeros(rows + 1, np.int64), np.zeros(cells, np.int32), np.zeros(cells // 64 + 1, np.uint64)
-        sites, counts = (np.empty(len(places), np.int32) for _ in range(2))
+        offsets, tally, touched = np.zeros(rows + 1, np.int64), np.zeros(cells, np.int32), np.zeros(cells // 64 + 1, np.uint64)
+        sites, counts = (np.empty(len(positions), np.int32) for _ in range(2))
         most = np.iinfo(np.int32).max if self._spec.normalize else np.iinfo(_COUNT).max
-        full = self._loops.listed(places, most, tally, marks, offsets, sites, counts)
+        full = self._kernels.listed(positions, most, tally, touched, offsets, sites, counts)
         if full >= 0:
-            raise self._too_many(start_us, places, full)
+            raise self._too_many(start_us, positions, full)
         lists = SpikeLists(offsets, sites[: offsets[-1]], self._shape)
         return SparseFrames(lists, np.ones_like(lists.sites) if self._spec.normalize else counts[: offsets[-1]])
 
-    def _places(self, start_us: np.ndarray) -> np.ndarray:
+    def _positions(self, start_us: np.ndarray) -> np.ndarray:
         """Where the events of the windows fall, as flat indices, window by window and step by step."""
-        places = np.empty(self._loops.inside(self.t, start_us, self._spec.window_us), np.uint64)
+        positions = np.empty(self._kernels.inside(self.t, start_us, self._spec.window_us), np.uint64)
         steps, step_us = self._spec.n_timesteps, self._spec.timestep_us
-        self._loops.place(*self._columns, start_us, steps, step_us, *self._tables, places)
-        return places
+        self._kernels.place(*self._columns, start_us, steps, step_us, *self._tables, positions)
+        return positions
 
-    def _too_many(self, start_us: np.ndarray, places: np.ndarray, full: int) -> InputError:
+    def _too_many(self, start_us: np.ndarray, positions: np.ndarray, full: int) -> InputError:
         start = int(start_us[full // math.prod(self._shape)])
         return InputError(
-            f"events: {np.count_nonzero(places == full)} fall into one pixel and step from {start} µs, at most "
+            f"events: {np.count_nonzero(positions == full)} fall into one pixel and step from {start} µs, at most "
             f"{np.iinfo(_COUNT).max} can be counted; use shorter steps or data.normalize: true"
         )
 
-    def clear(self, frames: np.ndarray, places: np.ndarray) -> None:
+    def clear(self, frames: np.ndarray, positions: np.ndarray) -> None:
         """Make frames silent again that ``fill`` filled."""
-        self._loops.mark(frames.reshape(-1), places, frames.dtype.type(0))
+        self._kernels.write(frames.reshape(-1), positions, frames.dtype.type(0))
 
 
 def _columns(events: np.ndarray, sensor_size: tuple[int, int]) -> tuple[np.ndarray, ...]:
@@ -328,8 +311,8 @@ def _columns(events: np.ndarray, sensor_size: tuple[int, int]) -> tuple[np.ndarr
 def _check_inside(name: str, low: int, high: int, sensor_size: tuple[int, int]) -> None:
     limit = sensor_size["xy".index(name)]
     if not 0 <= low <= high < limit:
-        found = low if low < 0 else high
-        raise InputError(f"events: {name} = {found}, the sensor of {sensor_size[0]}x{sensor_size[1]} allows 0 to {limit - 1}")
+        outside = low if low < 0 else high
+        raise InputError(f"events: {name} = {outside}, the sensor of {sensor_size[0]}x{sensor_size[1]} allows 0 to {limit - 1}")
 
 
 def _unsorted(index: int) -> InputError:

@@ -1,4 +1,4 @@
-"""The loops of framing over events, compiled; `frames` is their only caller, and `frames.locate` says what they mean.
+"""Kernels of framing over events, compiled; `framing` is their only caller.
 
 None looks where it writes: x and y have to be on the sensor, t sorted. They are compiled for the columns of EVENT_DTYPE, as they
 lie in the structured array, and kept on disk (beside the package, or in NUMBA_CACHE_DIR).
@@ -16,7 +16,7 @@ Array = np.ndarray
 
 _STARTS = types.Array(types.int64, 1, "A", readonly=True)
 _TABLE = types.Array(types.uint64, 1, "C", readonly=True)
-_PLACES = types.uint64[::1]
+_POSITIONS = types.uint64[::1]
 
 
 def _column(kind: types.Type) -> types.Array:
@@ -70,18 +70,18 @@ def inside(t: Array, start_us: Array, window_us: int) -> int:
 
 
 @compiled(types.void(_X, _X, types.int64[::1], types.int64[::1], types.int64[::1]))
-def pixels(x: Array, y: Array, rows: Array, columns: Array, found: Array) -> None:
+def pixels(x: Array, y: Array, rows: Array, columns: Array, flat: Array) -> None:
     """rows[y] + columns[x] of each event."""
-    for i in range(found.size):
-        found[i] = rows[np.uint16(y[i])] + columns[np.uint16(x[i])]
+    for i in range(flat.size):
+        flat[i] = rows[np.uint16(y[i])] + columns[np.uint16(x[i])]
 
 
 @compiled(
-    types.void(_T, _X, _X, _P, _STARTS, types.int64, types.int64, _TABLE, _TABLE, types.uint64, _PLACES),
+    types.void(_T, _X, _X, _P, _STARTS, types.int64, types.int64, _TABLE, _TABLE, types.uint64, _POSITIONS),
 )
 def place(
     t: Array, x: Array, y: Array, p: Array, start_us: Array, steps: int, timestep_us: int,
-    rows: Array, columns: Array, area: int, places: Array,
+    rows: Array, columns: Array, area: int, positions: Array,
 ) -> None:  # fmt: skip
     """Where each of the events ``inside`` falls in frames (N, T, 2*area), as a flat index; rows[y] + columns[x] is the place of a
     sensor's pixel in `area`."""
@@ -93,59 +93,66 @@ def place(
             edge += timestep_us
             end = reach(t, i, edge)
             for j in range(i, end):
-                places[n + j - i] = frame + rows[np.uint16(y[j])] + columns[np.uint16(x[j])] + area * np.uint64(p[j])
+                positions[n + j - i] = frame + rows[np.uint16(y[j])] + columns[np.uint16(x[j])] + area * np.uint64(p[j])
             n += end - i
             i = end
             frame += np.uint64(2) * area
 
 
-@compiled(types.void(types.uint8[::1], _PLACES, types.uint8), types.void(types.uint16[::1], _PLACES, types.uint16))
-def mark(frames: Array, places: Array, value: int) -> None:
+@compiled(types.void(types.uint8[::1], _POSITIONS, types.uint8), types.void(types.uint16[::1], _POSITIONS, types.uint16))
+def write(frames: Array, positions: Array, value: int) -> None:
     """Write `value` wherever an event falls."""
-    for i in range(places.size):
-        frames[places[i]] = value
+    for i in range(positions.size):
+        frames[positions[i]] = value
 
 
-@compiled(types.int64(types.uint16[::1], _PLACES))
-def count(frames: Array, places: Array) -> int:
+@compiled(types.int64(types.uint16[::1], _POSITIONS))
+def count(frames: Array, positions: Array) -> int:
     """Add 1 wherever an event falls. Returns the first place where 16 bits do not suffice, or -1."""
     most = np.uint16(np.iinfo(np.uint16).max)
-    for i in range(places.size):
-        events = frames[places[i]]
+    for i in range(positions.size):
+        events = frames[positions[i]]
         if events == most:
-            return places[i]
-        frames[places[i]] = events + np.uint16(1)
+            return positions[i]
+        frames[positions[i]] = events + np.uint16(1)
     return -1
 
 
 @compiled(
-    types.int64(_PLACES, types.int64, types.int32[::1], types.uint64[::1], types.int64[::1], types.int32[::1], types.int32[::1])
+    types.int64(
+        _POSITIONS, types.int64, types.int32[::1], types.uint64[::1], types.int64[::1], types.int32[::1], types.int32[::1]
+    )
 )
-def listed(places: Array, most: int, tally: Array, marks: Array, offsets: Array, sites: Array, counts: Array) -> int:
+def listed(positions: Array, most: int, tally: Array, touched: Array, offsets: Array, sites: Array, counts: Array) -> int:
     """Frames (rows, cells) as lists, from where events fall, row by row. Returns the first place of more than `most`, or -1.
 
     Args:
-        tally: of one row's cells, 0; marks: a bit for each, 0. Both are left so.
-        offsets: (rows + 1,), filled; so are sites, rising in each row, and counts, which need room for every event.
+        positions: flat indices into (rows, cells), row by row.
+        most: that a cell may hold.
+        tally: of one row's cells, 0; left so.
+        touched: a bit for each of them, 0; left so.
+        offsets: (rows + 1,), filled.
+        sites: filled, rising in each row; needs room for every event.
+        counts: filled, of each site; likewise.
     """
-    i, found = 0, 0
+    i, filled = 0, 0
     for row in range(offsets.size - 1):
         begin, end = np.uint64(row * tally.size), np.uint64((row + 1) * tally.size)
-        while i < places.size and places[i] < end:
-            cell = np.int64(places[i] - begin)
+        while i < positions.size and positions[i] < end:
+            cell = np.int64(positions[i] - begin)
             if tally[cell] == most:
-                return int(places[i])
+                return int(positions[i])
             tally[cell] += 1
-            marks[cell >> 6] |= np.uint64(1) << np.uint64(cell & 63)
+            touched[cell >> 6] |= np.uint64(1) << np.uint64(cell & 63)
             i += 1
-        for word in range(marks.size):
-            left = marks[word]
+        for word in range(touched.size):
+            left = touched[word]
             while left:
                 cell = (word << 6) + lowest(left)
                 left &= left - np.uint64(1)
-                sites[found], counts[found] = cell, tally[cell]
+                sites[filled], counts[filled] = cell, tally[cell]
                 tally[cell] = 0
-                found += 1
-            marks[word] = 0
-        offsets[row + 1] = found
+                filled += 1
+            touched[word] = 0
+        offsets[row + 1] = filled
     return -1

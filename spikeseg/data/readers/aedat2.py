@@ -19,6 +19,7 @@ from spikeseg.errors import InputError
 
 from .binary import blocks, cut, opened, text_line, unwrapped, whole
 from .raw import BLOCK_EVENTS, Columns, Stream, count_left_out
+from .reader import Reader
 
 MAGIC = b"#!AER-DAT2"
 RECORD = np.dtype([("address", ">u4"), ("t", ">u4")])
@@ -138,3 +139,6 @@ def _davis(address: np.ndarray, left_out: dict[str, int]) -> np.ndarray:
     count_left_out(left_out, IMU_WORDS, int(imu.sum()))
     count_left_out(left_out, FRAME_SAMPLES, int((other & ~imu).sum()))
     return ~other & ~external
+
+
+READER = Reader("AEDAT 2", stream_aedat2, signatures=(b"#!AER-DAT2",), suffixes=(".aedat2",))

@@ -17,6 +17,7 @@ from spikeseg.errors import InputError
 
 from .binary import LINE_BYTES, cut, opened, text_line
 from .raw import BLOCK_EVENTS, Columns, Stream, count_left_out
+from .reader import Reader
 
 VERSION = "#!AER-DAT3.1"
 END_OF_HEADER = "#!END-HEADER"
@@ -132,7 +133,7 @@ def _packets(path: Path, file: BinaryIO, header: Header) -> Iterator[Packet]:
 
 
 def _parts(path: Path, header: Header, chosen: int, left_out: dict[str, int]) -> Iterator[Columns]:
-    held: list[Columns] = []
+    waiting: list[Columns] = []
     count = 0
     with opened(path) as file:
         for packet in _packets(path, file, header):
@@ -147,13 +148,13 @@ def _parts(path: Path, header: Header, chosen: int, left_out: dict[str, int]) ->
                 part = _decoded(np.frombuffer(file.read(n * EVENT.itemsize), EVENT), packet.overflows)
                 count_left_out(left_out, INVALID, n - len(part.t))
                 if count + len(part.t) > BLOCK_EVENTS:
-                    yield _joined(held)
-                    held, count = [], 0
+                    yield _joined(waiting)
+                    waiting, count = [], 0
                 if len(part.t):
-                    held.append(part)
+                    waiting.append(part)
                     count += len(part.t)
-    if held:
-        yield _joined(held)
+    if waiting:
+        yield _joined(waiting)
 
 
 def _decoded(events: np.ndarray, overflows: int) -> Columns:
@@ -165,3 +166,6 @@ def _decoded(events: np.ndarray, overflows: int) -> Columns:
 
 def _joined(parts: list[Columns]) -> Columns:
     return parts[0] if len(parts) == 1 else Columns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+READER = Reader("AEDAT 3.1", stream_aedat3, signatures=(b"#!AER-DAT3",))

@@ -17,6 +17,7 @@ import numpy as np
 from spikeseg.errors import InputError
 
 from .raw import BLOCK_EVENTS, Columns, Stream, count_left_out
+from .reader import Reader
 
 MAGIC = b"#!AER-DAT4.0\r\n"
 PLAIN, LZ4 = 0, (1, 2)
@@ -53,7 +54,7 @@ def _parts(
     path: str | Path, aedat: ModuleType, streams: dict[int, dict[str, Any]], chosen: int, left_out: dict[str, int]
 ) -> Iterator[Columns]:
     """Packets of the chosen stream, several to a part; of the others, their packets are counted by kind."""
-    held: list[np.ndarray] = []
+    waiting: list[np.ndarray] = []
     count = 0
     with _panics(path):
         decoder = aedat.Decoder(str(path))
@@ -66,13 +67,13 @@ def _parts(
             kind = streams[packet["stream_id"]]["type"]
             count_left_out(left_out, f"packets of {kind}, stream {packet['stream_id']}", 1)
             continue
-        held.append(packet["events"])
-        count += len(held[-1])
+        waiting.append(packet["events"])
+        count += len(waiting[-1])
         if count >= BLOCK_EVENTS:
-            yield _columns(held)
-            held, count = [], 0
-    if held:
-        yield _columns(held)
+            yield _columns(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield _columns(waiting)
 
 
 def _columns(packets: list[np.ndarray]) -> Columns:
@@ -163,3 +164,6 @@ def _lz4_whole(frame: bytes) -> bool:
             return at + 4 + 4 * bool(flags & 4) <= len(frame)
         at += 4 + (block & 0x7FFFFFFF) + 4 * bool(flags & 16)
     return False
+
+
+READER = Reader("AEDAT 4", stream_aedat4, signatures=(b"#!AER-DAT4",))

@@ -60,7 +60,9 @@ def unwrapped(counter: np.ndarray, last: int, turns: int, bits: int = 32) -> tup
 
     Args:
         counter: (N,) its values, in the order of the file; N > 0.
-        last, turns: the value before, and how often the counter had started again by then.
+        last: the value before.
+        turns: how often the counter had started again by then.
+        bits: of the counter.
 
     Returns (N,) int64 times, and the two for the next part.
     """

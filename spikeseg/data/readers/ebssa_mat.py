@@ -16,9 +16,12 @@ import numpy as np
 from spikeseg.data.sensors import EBSSA_SIZES, fitting_sensor, named_sensor
 from spikeseg.errors import InputError
 
-from .hdf5 import child, column, is_matlab_empty, opened
+from .hdf5 import child, column, is_hdf5, is_matlab_empty, opened
+from .hdf5_events import is_hdf5_events
 from .mat5 import Value, load_mat5
 from .raw import Raw
+from .reader import Reader
+from .recording_path import RecordingPath
 
 LABEL_FIELDS = ("ts", "x", "y", "id")
 EVENT_FIELDS = ("ts", "x", "y", "p")
@@ -28,6 +31,7 @@ def read_mat5(path: str | Path, sensor: str = "") -> Raw:
     """A MATLAB v5 file with the struct TD and, if labelled, Obj; nObj = 0 without Obj: labelled, no object.
 
     Args:
+        path: of the file.
         sensor: "DAVIS" or "ATIS" if known; "": the smaller one that holds the coordinates.
 
     Raises InputError if the file is damaged or truncated, or has no TD.
@@ -51,6 +55,7 @@ def read_hdf5(path: str | Path, member: str = "", sensor: str = "") -> Raw:
     """One recording of an HDF5 file: of MATLAB v7.3 (TD at the top), or a group of EBSSA's labelled_ebssa.h5.
 
     Args:
+        path: of the file.
         member: name of the group; "" when the file holds a single recording.
         sensor: as in read_mat5.
 
@@ -66,12 +71,12 @@ def read_hdf5(path: str | Path, member: str = "", sensor: str = "") -> Raw:
                 f"{path}: HDF5 without a group TD (EBSSA), events (DSEC, E2VID) or CD (Metavision): no layout known here"
             )
         if not member and len(names) > 1:
-            raise InputError(f"{path}: holds {len(names)} recordings; name one, as in {Path(path).name}::{names[0]}")
+            raise InputError(f"{path}: holds {len(names)} recordings; name one, as in {RecordingPath(Path(path).name, names[0])}")
         member = member or names[0]
         if member not in names:
             near = get_close_matches(member, names, n=3) or names[:3]
             raise InputError(f"{path}: holds no recording {member!r}; did you mean {', '.join(near)}?")
-        return read_group(file[member], f"{path}::{member}", sensor or named_sensor(member))
+        return read_group(file[member], str(RecordingPath(str(path), member)), sensor or named_sensor(member))
 
 
 def recording_names(file: h5py.File) -> list[str]:
@@ -127,8 +132,8 @@ def _says_none(count: np.ndarray) -> bool:
 def _mat5_columns(struct: Value, names: Sequence[str], where: str) -> dict[str, np.ndarray]:
     """Fields of a struct as columns (N,)."""
     if not isinstance(struct, dict):
-        found = struct if isinstance(struct, str) else f"array {struct.shape} of {struct.dtype}"
-        raise InputError(f"{where}: is no struct but {found}; expected one with fields {', '.join(names)}")
+        kind = struct if isinstance(struct, str) else f"array {struct.shape} of {struct.dtype}"
+        raise InputError(f"{where}: is no struct but {kind}; expected one with fields {', '.join(names)}")
     columns = {}
     for name in names:
         values = struct.get(name, "nothing")
@@ -138,3 +143,16 @@ def _mat5_columns(struct: Value, names: Sequence[str], where: str) -> dict[str, 
             raise InputError(f"{where}.{name}: has shape {values.shape}; expected one column")
         columns[name] = values.reshape(-1)
     return columns
+
+
+MAT5 = Reader(
+    "EBSSA .mat (v5)",
+    read_member=lambda path, _member, sensor: read_mat5(path, sensor),
+    signatures=(b"MATLAB 5.0 MAT-file",),
+)
+HDF5 = Reader(
+    "EBSSA HDF5",
+    read_member=read_hdf5,
+    content=lambda path, head: is_hdf5(path, head) and not is_hdf5_events(path),
+    members=True,
+)

@@ -19,6 +19,7 @@ from spikeseg.core.compiled import compiled
 from spikeseg.errors import InputError
 
 from .raw import BLOCK_EVENTS, Columns, Stream
+from .reader import Reader
 
 Array = np.ndarray
 
@@ -70,10 +71,8 @@ def _parts(path: Path, kind: int, width: int, height: int, left_out: dict[str, i
             while data := file.read(EVENT_BYTES * BLOCK_EVENTS):
                 data = rest + data
                 room = len(data) // EVENT_BYTES
-                t, p = np.empty(room, np.int64), np.empty(room, np.uint8)
-                x, y = np.empty(room, np.uint16), np.empty(room, np.uint16)
-                block = np.frombuffer(data, np.uint8)
-                used, n = _decode(block, kind == ATIS, width, height, state, t, x, y, p)
+                columns = Columns(*(np.empty(room, dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8)))
+                used, n = _decode(np.frombuffer(data, np.uint8), kind == ATIS, width, height, state, columns)
                 if used < 0:
                     raise InputError(
                         f"{path}: damaged: the event at byte {at - used - 1} is outside the sensor of {width} x {height} pixels; "
@@ -82,7 +81,8 @@ def _parts(path: Path, kind: int, width: int, height: int, left_out: dict[str, i
                 at += used
                 rest = data[used:]
                 if n:
-                    yield Columns(t[:n], x[:n], height - 1 - y[:n], p[:n])
+                    t, x, y, p = (column[:n] for column in columns)
+                    yield Columns(t, x, height - 1 - y, p)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     if rest:
@@ -95,13 +95,12 @@ def _parts(path: Path, kind: int, width: int, height: int, left_out: dict[str, i
 
 
 @compiled()
-def _decode(
-    data: Array, atis: bool, width: int, height: int, state: Array, t: Array, x: Array, y: Array, p: Array
-) -> tuple[int, int]:
-    """Decode whole events: the bytes used and the events found; -1 - its position for an event outside the sensor.
+def _decode(data: Array, atis: bool, width: int, height: int, state: Array, columns: Columns) -> tuple[int, int]:
+    """Decode whole events into columns: the bytes used and the events found; -1 - its position for an event outside the sensor.
 
     state: time of the last event and overflows since, exposure measurements.
     """
+    t, x, y, p = columns
     now, i, n = state[0], 0, 0
     while i < len(data):
         first = np.int64(data[i])
@@ -125,3 +124,6 @@ def _decode(
         n += 1
     state[0] = now
     return i, n
+
+
+READER = Reader("event stream (.es)", stream_es, signatures=(b"Event Stream",), suffixes=(".es",))

@@ -68,9 +68,9 @@ def attributes(group: h5py.Group, names: Sequence[str], where: str) -> dict[str,
     Text of variable length is read by another process: HDF5 lets it crash, or run for ever, where such text is damaged.
     Raises InputError then.
     """
-    found = [name for name in names if name in group.attrs]
-    text = [name for name in found if group.attrs.get_id(name).dtype.kind == "O"]
-    values = {name: group.attrs[name] for name in found if name not in text}
+    present = [name for name in names if name in group.attrs]
+    text = [name for name in present if group.attrs.get_id(name).dtype.kind == "O"]
+    values = {name: group.attrs[name] for name in present if name not in text}
     if text:
         command = [sys.executable, "-c", READ_TEXT, group.file.filename, group.name, *text]
         try:
@@ -131,3 +131,8 @@ def whole(item: h5py.Dataset, where: str) -> h5py.Dataset:
         unit = "bytes" if item.chunks is None else "chunks"
         raise InputError(f"{where}: {item.name}: declares {wanted} {unit} but stores {stored}; damaged or unfinished")
     return item
+
+
+def is_hdf5(path: Path, head: bytes) -> bool:
+    """Whether a file that begins so is an HDF5 file; MATLAB v7.3's begins with a header of its own."""
+    return head.startswith(b"MATLAB 7.3 MAT-file") or bool(h5py.is_hdf5(path))

@@ -21,8 +21,9 @@ import numpy as np
 from spikeseg.data.sensors import SENSOR_SIZES
 from spikeseg.errors import InputError
 
-from .hdf5 import attributes, child, column, dataset, opened, whole
+from .hdf5 import attributes, child, column, dataset, is_hdf5, opened, whole
 from .raw import BLOCK_EVENTS, Columns, Stream
+from .reader import Reader
 
 DSEC, E2VID, METAVISION = "dsec", "e2vid", "metavision"
 FIELDS = {DSEC: ("t", "x", "y", "p"), E2VID: ("ts", "xs", "ys", "ps"), METAVISION: ("t", "x", "y", "p")}
@@ -88,15 +89,15 @@ def _columns(file: h5py.File, layout: str, where: str) -> dict[str, h5py.Dataset
         if wrong:
             raise InputError(f"{where}: CD/events: holds {', '.join(wrong)}; expected whole numbers")
         return {"events": records}
-    found = {}
+    columns = {}
     for field, name in zip("txyp", FIELDS[layout], strict=True):
         item = _readable(dataset(file["events"], name, f"{where}: events"), where)
         kinds = "f" if layout == E2VID and field == "t" else "bui"
         if item.dtype.kind not in kinds and not (layout == E2VID and field != "t" and item.dtype.kind == "f"):
             wanted = "seconds as floating-point numbers" if kinds == "f" else "whole numbers"
             raise InputError(f"{where}: events/{name}: holds {item.dtype}; expected {wanted}")
-        found[field] = item
-    return found
+        columns[field] = item
+    return columns
 
 
 def _readable(item: h5py.Dataset, where: str) -> h5py.Dataset:
@@ -207,3 +208,10 @@ def _rows(item: h5py.Dataset, first: int) -> np.ndarray:
     axis = int(np.argmax(item.shape))
     where = tuple(slice(first, first + BLOCK_EVENTS) if k == axis else slice(None) for k in range(len(item.shape)))
     return np.asarray(item[where]).reshape(-1)
+
+
+READER = Reader(
+    "HDF5 (DSEC, E2VID, Metavision)",
+    stream_hdf5_events,
+    content=lambda path, head: is_hdf5(path, head) and is_hdf5_events(path),
+)

@@ -17,8 +17,8 @@ COLUMNS = {"t": ("t_us", "t"), "x": ("x",), "y": ("y",), "id": ("id", "object_id
 
 def labels_of(path: Path) -> Path | None:
     """The labels beside a recording, None without any."""
-    places = (path.with_name(path.name + SUFFIX), path.with_name(path.stem + SUFFIX))
-    return next((place for place in places if place.is_file()), None)
+    beside = (path.with_name(path.name + SUFFIX), path.with_name(path.stem + SUFFIX))
+    return next((file for file in beside if file.is_file()), None)
 
 
 def read_labels(path: str | Path) -> dict[str, np.ndarray]:
@@ -37,16 +37,16 @@ def read_labels(path: str | Path) -> dict[str, np.ndarray]:
     head = [name.strip().lower() for name in lines[0][1]] if lines else []
     at = {}
     for column, names in COLUMNS.items():
-        found = next((name for name in names if name in head), None)
-        if found is None:
+        used = next((name for name in names if name in head), None)
+        if used is None:
             raise InputError(f"{path}: labels have no column {names[0]}; the first line must name t_us, x, y, id")
-        at[column] = head.index(found)
+        at[column] = head.index(used)
     table = np.zeros((len(lines) - 1, len(COLUMNS)))
     for k, (number, row) in enumerate(lines[1:]):
         if len(row) != len(head):
             raise InputError(f"{path}: line {number} has {len(row)} columns, the first line has {len(head)}")
         try:
-            table[k] = [float(row[place]) for place in at.values()]
+            table[k] = [float(row[column]) for column in at.values()]
         except ValueError as error:
             raise InputError(f"{path}: line {number}: {error}; expected numbers") from error
     return dict(zip(COLUMNS, table.T, strict=True))

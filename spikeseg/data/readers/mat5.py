@@ -2,7 +2,7 @@
 
 Source: MathWorks, MAT-File Format (Level 5). Our own reader, because scipy's loadmat (1.17) reads past its
 buffers on damaged files and takes the process down. Here every length is checked before it is used; on sound
-files the result equals loadmat's.
+files the result equals loadmat's. (Files of v7.3 are HDF5, which loadmat refuses and h5py reads: `ebssa_mat`.)
 """
 
 from __future__ import annotations

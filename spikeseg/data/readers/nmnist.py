@@ -10,6 +10,7 @@ from spikeseg.data.sensors import SENSOR_SIZES
 from spikeseg.errors import InputError
 
 from .raw import Raw
+from .reader import Reader
 
 EVENT_BYTES = 5
 OVERFLOW_Y = 240
@@ -33,3 +34,6 @@ def read_nmnist(path: str | Path) -> Raw:
     t = ((high & 127) << 16 | data[:, 3] << 8 | data[:, 4]) + OVERFLOW_US * np.cumsum(overflow)
     real = ~overflow
     return Raw(t[real], x[real], y[real], (high >> 7)[real], SENSOR_SIZES["N-MNIST"])
+
+
+READER = Reader("N-MNIST .bin", read=read_nmnist, suffixes=(".bin",))

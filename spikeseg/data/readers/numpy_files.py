@@ -15,6 +15,7 @@ import numpy as np
 from spikeseg.errors import InputError
 
 from .raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Raw, Stream, find_fields
+from .reader import Reader
 
 FIELDS_HELP = "; ".join(f"{field}: {', '.join(names)}" for field, names in FIELD_ALIASES.items())
 
@@ -37,7 +38,7 @@ def stream_npy(path: str | Path) -> Stream:
         shape, fortran_order, dtype, start, count = _header(file, path.stat().st_size, str(path))
     if not shape or (fortran_order and len(shape) > 1):
         return read_npy(path).stream()
-    one = _from_array(np.zeros((0, *shape[1:]), dtype), str(path), None)  # complains about what is no recording
+    empty = _from_array(np.zeros((0, *shape[1:]), dtype), str(path), None)  # complains about what is no recording
     rows, width = shape[0], count // max(1, shape[0])
 
     def parts() -> Iterator[Columns]:
@@ -51,7 +52,7 @@ def stream_npy(path: str | Path) -> Stream:
                 part = _from_array(np.frombuffer(data, dtype).reshape(wanted, *shape[1:]), str(path), None)
                 yield Columns(part.t, part.x, part.y, part.p)
 
-    return Stream(parts(), one.sensor_size)
+    return Stream(parts(), empty.sensor_size)
 
 
 def stream_npz(path: str | Path) -> Stream:
@@ -73,8 +74,8 @@ def stream_npz(path: str | Path) -> Stream:
         return Stream(_npz_columns(where, [fields[field] for field in "txyp"]), size)
     if "events" in members:
         return _from_array(read_npz_arrays(path, ["events"])["events"], where, size).stream()
-    found = ", ".join(_shown(name) for name in sorted(members)[:8]) or "nothing"
-    raise InputError(f"{where}: holds {found}; expected arrays {FIELDS_HELP}; or one array 'events'")
+    listed = ", ".join(_shown(name) for name in sorted(members)[:8]) or "nothing"
+    raise InputError(f"{where}: holds {listed}; expected arrays {FIELDS_HELP}; or one array 'events'")
 
 
 def _npz_columns(where: str, names: list[str]) -> Iterator[Columns]:
@@ -182,3 +183,7 @@ def _header(stream: IO[bytes], size: int, where: str) -> tuple[tuple[int, ...], 
             raise
         raise InputError(f"{where}: truncated or damaged npy ({' '.join(str(error).split())})") from error
     return tuple(int(side) for side in shape), bool(fortran_order), dtype, start, count
+
+
+NPZ = Reader(".npz", stream_npz, signatures=(b"PK\x03\x04", b"PK\x05\x06"))
+NPY = Reader(".npy", stream_npy, signatures=(b"\x93NUMPY",))

@@ -33,10 +33,14 @@ class Raw:
     sensor: str = ""
     left_out: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> Columns:
+        """t, x, y, p."""
+        return Columns(self.t, self.x, self.y, self.p)
+
     def stream(self) -> Stream:
         """The same, as one part."""
-        columns = iter([Columns(self.t, self.x, self.y, self.p)])
-        return Stream(columns, self.sensor_size, self.labels, self.sensor, dict(self.left_out))
+        return Stream(iter([self.columns]), self.sensor_size, self.labels, self.sensor, dict(self.left_out))
 
 
 class Columns(NamedTuple):
@@ -72,10 +76,10 @@ class Stream:
         return Raw(t, x, y, p, self.sensor_size, self.labels, self.sensor, self.left_out)
 
 
-def count_left_out(left_out: dict[str, int], reason: str, found: int) -> None:
+def count_left_out(left_out: dict[str, int], reason: str, count: int) -> None:
     """Add to what a reader left out, if there is anything to add."""
-    if found:
-        left_out[reason] = left_out.get(reason, 0) + found
+    if count:
+        left_out[reason] = left_out.get(reason, 0) + count
 
 
 FIELD_ALIASES: dict[str, tuple[str, ...]] = {
@@ -90,10 +94,10 @@ FIELD_ALIASES: dict[str, tuple[str, ...]] = {
 def find_fields(names: list[str]) -> dict[str, str] | None:
     """Field -> the name in ``names`` that holds it, or None when one of the four is missing."""
     by_lower = {name.strip().lower(): name for name in names}
-    found = {}
+    fields = {}
     for wanted, aliases in FIELD_ALIASES.items():
         name = next((by_lower[alias] for alias in aliases if alias in by_lower), None)
         if name is None:
             return None
-        found[wanted] = name
-    return found
+        fields[wanted] = name
+    return fields

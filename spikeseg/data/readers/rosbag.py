@@ -20,6 +20,7 @@ import numpy as np
 from spikeseg.errors import InputError
 
 from .raw import BLOCK_EVENTS, Columns, Stream, count_left_out
+from .reader import Reader
 
 TYPES = ("dvs_msgs/msg/EventArray", "prophesee_event_msgs/msg/EventArray")
 EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("secs", "<u4"), ("nsecs", "<u4"), ("p", "u1")])
@@ -39,10 +40,10 @@ def stream_rosbag(path: str | Path) -> Stream:
     """
     path = Path(path)
     with _opened(path) as reader:
-        found = sorted({c.topic: c.msgtype for c in reader.connections}.items())
-        topics = [topic for topic, kind in found if kind in TYPES]
+        kinds = sorted({c.topic: c.msgtype for c in reader.connections}.items())
+        topics = [topic for topic, kind in kinds if kind in TYPES]
         if not topics:
-            listed = ", ".join(f"{topic} ({kind})" for topic, kind in found) or "none"
+            listed = ", ".join(f"{topic} ({kind})" for topic, kind in kinds) or "none"
             raise InputError(f"{path}: holds no topic of {TYPES[0]} or {TYPES[1]}; its topics: {listed}")
         chosen, size = _chosen(path, reader, topics)
     left_out: dict[str, int] = {}
@@ -62,46 +63,46 @@ def _chosen(path: Path, reader: Any, topics: list[str]) -> tuple[str, tuple[int,
 
 
 def _parts(path: Path, chosen: str, size: tuple[int, int] | None, left_out: dict[str, int]) -> Iterator[Columns]:
-    held: list[np.ndarray] = []
+    waiting: list[np.ndarray] = []
     count = 0
-    found: Counter[int] = Counter()
+    messages: Counter[int] = Counter()
     with _opened(path) as reader:
         kinds = {c.topic: c.msgtype for c in reader.connections}
         for connection, raw in _messages(path, reader, list(kinds)):
             topic = connection.topic
-            found[connection.id] += 1
+            messages[connection.id] += 1
             if kinds[topic] not in TYPES:
                 count_left_out(left_out, f"messages of {topic}", 1)
                 continue
-            told, events = _decoded(path, topic, raw)
+            message_size, events = _decoded(path, topic, raw)
             if topic != chosen:
                 count_left_out(left_out, f"events of {topic}", len(events))
                 continue
-            if told != size:
-                raise InputError(f"{path}: {topic}: a message of {told} pixels after some of {size}; split the bag")
+            if message_size != size:
+                raise InputError(f"{path}: {topic}: a message of {message_size} pixels after some of {size}; split the bag")
             while len(events):
                 taken, events = np.split(events, [BLOCK_EVENTS - count])
-                held.append(taken)
+                waiting.append(taken)
                 count += len(taken)
                 if count == BLOCK_EVENTS:
-                    yield _columns(held)
-                    held, count = [], 0
-        _all_there(path, reader, found)
-    if held:
-        yield _columns(held)
+                    yield _columns(waiting)
+                    waiting, count = [], 0
+        _all_there(path, reader, messages)
+    if waiting:
+        yield _columns(waiting)
 
 
-def _all_there(path: Path, reader: Any, found: Counter[int]) -> None:
+def _all_there(path: Path, reader: Any, messages: Counter[int]) -> None:
     """Raise InputError unless as many messages of every connection were read as the chunks' infos tell.
 
     Where the index of a chunk is damaged, rosbags leaves messages out; where two infos tell of one chunk, it reads it twice.
     """
-    told: Counter[int] = Counter()
+    declared: Counter[int] = Counter()
     for info in reader.chunk_infos:
-        told.update(info.connection_counts)
-    if found != told:
-        counts = f"{found.total()} messages were found where its chunks tell of {told.total()}, by connection"
-        counts += f" {dict(sorted(found.items()))} and {dict(sorted(told.items()))}"
+        declared.update(info.connection_counts)
+    if messages != declared:
+        counts = f"{messages.total()} messages were found where its chunks tell of {declared.total()}, by connection"
+        counts += f" {dict(sorted(messages.items()))} and {dict(sorted(declared.items()))}"
     elif len(reader.chunks) != len(reader.chunk_infos):
         counts = f"its index tells of {len(reader.chunk_infos)} chunks at {len(reader.chunks)} places"
     else:
@@ -124,12 +125,12 @@ def _decoded(path: Path, topic: str, raw: bytes) -> tuple[tuple[int, int], np.nd
         raise InputError(f"{path}: {topic}: a message ends within its head ({error}); damaged: get the file again") from error
     at += SHAPE.size
     if at + count * EVENT.itemsize != len(raw):
-        found = f"a message of {len(raw)} bytes cannot hold {count} events"
-        raise InputError(f"{path}: {topic}: {found}; damaged: get the file again")
+        damage = f"a message of {len(raw)} bytes cannot hold {count} events"
+        raise InputError(f"{path}: {topic}: {damage}; damaged: get the file again")
     events = np.frombuffer(raw, EVENT, count, at)
     if (events["nsecs"] >= 10**9).any() or (events["p"] > 1).any():
-        found = "an event with a second of nanoseconds or a polarity above 1"
-        raise InputError(f"{path}: {topic}: {found}; damaged: get the file again")
+        damage = "an event with a second of nanoseconds or a polarity above 1"
+        raise InputError(f"{path}: {topic}: {damage}; damaged: get the file again")
     return (int(width), int(height)), events
 
 
@@ -168,10 +169,10 @@ def _opened(path: Path) -> Iterator[Any]:
 def _unpacked(data: bytes) -> bytes:
     """A chunk of bzip2."""
     unpacker = bz2.BZ2Decompressor()
-    found = unpacker.decompress(data, MAX_CHUNK_BYTES)
+    content = unpacker.decompress(data, MAX_CHUNK_BYTES)
     if not unpacker.eof:
         raise ValueError(f"a chunk of bzip2 is cut off, or unpacks to more than {MAX_CHUNK_BYTES} bytes")
-    return found
+    return content
 
 
 MAGIC = b"#ROSBAG V2.0\n"
@@ -190,16 +191,17 @@ def _complete(path: Path) -> None:
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError("is no bag of version 2.0")
         head = _record(file, end)
-        told = [int.from_bytes(head[name], "little") for name in (b"conn_count", b"chunk_count")]
+        declared = [int.from_bytes(head[name], "little") for name in (b"conn_count", b"chunk_count")]
         start = int.from_bytes(head[b"index_pos"], "little")
         if not file.tell() <= start <= end:
             raise ValueError("its recorder did not write its index" if not start else f"its index should begin at byte {start}")
         file.seek(start)
-        found = {CONNECTION: 0, CHUNK_INFO: 0}
+        records = {CONNECTION: 0, CHUNK_INFO: 0}
         while file.tell() < end:
-            found[_record(file, end)[b"op"][0]] += 1
-    if list(found.values()) != told:
-        raise ValueError(f"its index holds {found[CONNECTION]} connections and {found[CHUNK_INFO]} chunks, its head says {told}")
+            records[_record(file, end)[b"op"][0]] += 1
+    if list(records.values()) != declared:
+        counts = f"{records[CONNECTION]} connections and {records[CHUNK_INFO]} chunks"
+        raise ValueError(f"its index holds {counts}, its head says {declared}")
 
 
 def _record(file: BinaryIO, end: int) -> dict[bytes, bytes]:
@@ -227,3 +229,6 @@ def _damage(path: Path) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: truncated or damaged bag ({reason}); try `rosbag reindex`, or get the file again") from error
+
+
+READER = Reader("ROS bag", stream_rosbag, signatures=(b"#ROSBAG",), suffixes=(".bag",))

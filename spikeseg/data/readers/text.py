@@ -14,6 +14,7 @@ import numpy as np
 from spikeseg.errors import InputError
 
 from .raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Stream, find_fields
+from .reader import Reader
 
 WORDS = {"true": 1.0, "false": 0.0}
 """Polarity written as a word, as pandas writes booleans."""
@@ -73,8 +74,7 @@ def _layout(where: str, head: list[str]) -> tuple[int, list[int], str]:
                 wanted = "; ".join(f"{field}: {', '.join(names)}" for field, names in FIELD_ALIASES.items())
                 raise InputError(f"{where}: line {number + 1} holds {line[:60]!r}; expected numbers, or names ({wanted})")
             if columns is None and len(words) != 4:
-                found = f"{len(words)} columns and no names"
-                raise InputError(f"{where}: line {number + 1} has {found}; expected t, x, y, p")
+                raise InputError(f"{where}: line {number + 1} has {len(words)} columns and no names; expected t, x, y, p")
             return number, columns or [0, 1, 2, 3], line
     return len(head), columns or [0, 1, 2, 3], ""
 
@@ -116,7 +116,7 @@ def _complaint(lines: list[str], number: int, columns: list[int], width: int, fi
 
 
 def delimiter_of(line: str) -> str | None:
-    return next((mark for mark in (",", ";", "\t") if mark in line), None)
+    return next((delimiter for delimiter in (",", ";", "\t") if delimiter in line), None)
 
 
 def split_line(line: str) -> list[str]:
@@ -135,3 +135,11 @@ def _polarity_word(word: str) -> float:
     if word.strip().lower() not in WORDS:
         raise ValueError(f"polarity {word!r}; expected True or False")
     return WORDS[word.strip().lower()]
+
+
+def _looks_like_numbers(head: bytes) -> bool:
+    """Whether the first bytes could be rows of numbers."""
+    return not head.strip(b"0123456789+-.,;eE \t\r\n")
+
+
+READER = Reader("text (.csv, .txt)", stream_text, suffixes=(".csv", ".txt"), guess=_looks_like_numbers)

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,28 +22,12 @@ from zarr.codecs import ZstdCodec
 
 from spikeseg.errors import InputError
 
+from .chunks import ZSTD_LEVEL, Layout
+
 META = "zarr.json"
 _CORRUPT = (ValueError, RuntimeError, KeyError, IndexError, TypeError, OSError)
 """What zarr and its codecs raise on broken files."""
 
-
-@dataclass(frozen=True)
-class Layout:
-    """How the rows of an array are cut: rows in a chunk, and chunks in a file (at most; 1 means no shards).
-
-    A file is written once, from memory, so it is also kept below ``FILE_BYTES`` before compression.
-    """
-
-    chunk: int
-    per_file: int = 1
-
-    def rows_per_file(self, row_bytes: int) -> int:
-        """Rows in a file: whole chunks, at least one."""
-        fit = FILE_BYTES // max(1, row_bytes * self.chunk)
-        return self.chunk * max(1, min(self.per_file, fit))
-
-
-FILE_BYTES = 256 * 2**20
 
 SAMPLES = Layout(chunk=1, per_file=64)
 """Samples of a network, read one at a time."""
@@ -68,7 +51,7 @@ def new_array(
         shards=(per_file, *row.shape) if per_file > layout.chunk else None,
         dtype=row.dtype,
         fill_value=row.dtype.type(0),
-        compressors=ZstdCodec(level=3, checksum=True),
+        compressors=ZstdCodec(level=ZSTD_LEVEL, checksum=True),
         config={"write_empty_chunks": True},
         attributes=dict(attrs),
         dimension_names=axes.split(),
@@ -123,8 +106,11 @@ class ArrayWriter:
         """Append rows (n, ...) to the array ``name`` ("group/array"), made at the first call, n = 0 included.
 
         Args:
+            name: of the array.
+            rows: (n, ...).
+            layout: how they are cut into chunks and files.
             axes: names of the axes, separated by blanks.
-            attrs: attributes of the array, such as its units.
+            **attrs: attributes of the array, such as its units.
 
         Raises ValueError for rows of another shape or dtype than the first."""
         if name not in self._columns:
@@ -154,8 +140,8 @@ def new_folder(path: Path) -> zarr.Group:
 
 def seal(root: zarr.Group, path: Path, kind: str, contents: Mapping[str, Any]) -> None:
     """Write the contents (JSON) and the list of files: from now on the folder can be opened."""
-    found = (p for p in path.rglob("*") if p.is_file() and p != path / META)
-    files = {p.relative_to(path).as_posix(): _mark(p) for p in sorted(found)}
+    paths = (p for p in path.rglob("*") if p.is_file() and p != path / META)
+    files = {p.relative_to(path).as_posix(): _signature(p) for p in sorted(paths)}
     attrs: dict[str, Any] = {"kind": kind, "contents": dict(contents), "files": files}
     attrs = json.loads(json.dumps(attrs))
     root.attrs.put({**attrs, "sha256": _digest(attrs)})
@@ -225,7 +211,7 @@ class ArrayReader:
         path = self.path / name
         if not path.is_file():
             raise self.damaged(name, "missing")
-        if name not in self.files or _mark(path) != self.files[name]:
+        if name not in self.files or _signature(path) != self.files[name]:
             raise self.damaged(name, "not as it was written")
 
     def damaged(self, name: str, reason: Exception | str) -> InputError:
@@ -278,7 +264,7 @@ class Writer:
         raise NotImplementedError
 
 
-def _mark(path: Path) -> int | str:
+def _signature(path: Path) -> int | str:
     """What tells a good file from a damaged one: its size, or for metadata, which has no checksum, its SHA-256."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.name == META else path.stat().st_size
 

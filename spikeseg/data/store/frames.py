@@ -20,15 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from spikeseg.data.frames.framing import FrameSpec, Windows
-from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recording
+from spikeseg.data.frames.framing import FrameSpec
+from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE
 from spikeseg.errors import InputError
 
 from .arrays import COLUMNS, SAMPLES, SMALL, ArrayReader, Writer, rewritten
 from .plan import ArrayRows, FilePlan, PlannedArrays, RowSource
-from .spikes import Spikes, SpikeWriter
-
-__all__ = ["SPLITS", "FilePlan", "Frames", "FramesWriter", "RecordingInfo", "SpikeWriter", "Spikes", "StagedRecording", "resplit"]
 
 KIND = "spikeseg frames, version 1"
 SPLITS = ("train", "val", "test")
@@ -81,7 +78,7 @@ class FramesWriter(Writer):
     """Writes the cache: recordings are added one by one, and written at the end, file by file.
 
         with FramesWriter(path, spec, attrs) as writer:
-            writer.add(recording, windows, kept, background, "train")
+            writer.add(staged, "train")
 
     The folder can be opened once the block has ended without an exception. Equal input gives equal bytes.
 
@@ -107,50 +104,13 @@ class FramesWriter(Writer):
         self._recordings: list[RecordingInfo] = []
         self._names: set[str] = set()
 
-    def add(self, recording: Recording, windows: Windows, kept: np.ndarray, background: np.ndarray, split: str) -> None:
-        """Append a recording that is in memory.
-
-        Args:
-            windows: its windows.
-            kept: bool, one entry per event of ``recording.events``.
-            background: float32 (N, 2, hb, wb).
-            split: one of ``SPLITS``.
+    def add(self, staged: StagedRecording, split: str) -> None:
+        """Append a recording whose rows are made when they are written.
 
         Raises:
             InputError: a name that is already there, or a split that does not exist.
-            ValueError: arrays whose lengths or shapes do not belong together.
+            ValueError: rows of another shape or dtype than those before.
         """
-        if len(kept) != len(recording.events):
-            raise ValueError(f"{recording.name}: kept has {len(kept)} entries for {len(recording.events)} events")
-        shape = (len(windows.start_us), self.spec.n_timesteps, 2, *self.spec.size(recording.sensor_size))
-        if windows.frames.shape != shape or len(background) != shape[0]:
-            raise ValueError(
-                f"{recording.name}: frames {windows.frames.shape}, background {background.shape}, "
-                f"start_us {windows.start_us.shape}; the frames must be {shape}"
-            )
-        t = recording.events["t"]
-        frames = windows.frames.astype(bool if self.spec.normalize else np.uint16, copy=False)
-        self.add_staged(
-            StagedRecording(
-                name=recording.name,
-                source=recording.source,
-                sensor=recording.sensor,
-                sensor_size=(int(recording.sensor_size[0]), int(recording.sensor_size[1])),
-                dropped=recording.dropped,
-                t_start=int(t[0]) if len(t) else None,
-                t_end=int(t[-1]) if len(t) else None,
-                frames=ArrayRows(frames),
-                background=ArrayRows(background.astype(np.float32)),
-                start_us=ArrayRows(windows.start_us.astype(np.int64)),
-                events={**_held(recording.events.astype(EVENT_DTYPE)), "kept": ArrayRows(np.asarray(kept, bool))},
-                labels=None if recording.labels is None else recording.labels.astype(LABEL_DTYPE),
-                truth=None if recording.truth is None else _held(recording.truth.astype(TRUTH_DTYPE)),
-            ),
-            split,
-        )
-
-    def add_staged(self, staged: StagedRecording, split: str) -> None:
-        """Append a recording whose rows are made when they are written. Raises as `add` does."""
         if split not in SPLITS:
             raise InputError(f"{staged.name}: split {split!r}, must be one of {', '.join(SPLITS)}")
         if staged.name in self._names:
@@ -177,7 +137,7 @@ class FramesWriter(Writer):
                 t_end=staged.t_end,
                 events=self._add_table("events", staged.events),
                 windows=(first, first + count),
-                labels=None if staged.labels is None else self._add_table("labels", _held(staged.labels)),
+                labels=None if staged.labels is None else self._add_table("labels", columns_of(staged.labels)),
                 truth=None if staged.truth is None else self._add_table("truth", staged.truth),
             )
         )
@@ -224,7 +184,7 @@ class StagedRecording:
     truth: Mapping[str, RowSource] | None
 
 
-def _held(table: np.ndarray) -> dict[str, RowSource]:
+def columns_of(table: np.ndarray) -> dict[str, RowSource]:
     """The columns of a structured array."""
     return {name: ArrayRows(np.ascontiguousarray(table[name])) for name in table.dtype.names or ()}
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import zarr
 
 from .arrays import Layout, new_array, new_folder, seal
+from .chunks import write_file
 
 
 class RowSource(Protocol):
@@ -21,6 +21,10 @@ class RowSource(Protocol):
     def take(self, first: int, last: int) -> np.ndarray:
         """Rows first to last - 1; of 0 rows too, for their shape and dtype."""
         ...
+
+    def parts(self, first: int, last: int) -> Iterator[np.ndarray]:
+        """The same rows, a few at a time; the memory of some may be that of the next."""
+        yield self.take(first, last)
 
 
 @dataclass(frozen=True)
@@ -41,23 +45,23 @@ class FilePlan:
     """One file of an array and where its rows come from: all that a process needs to write it.
 
     Attributes:
-        store: the folder of arrays.
-        name: the array, "group/array".
-        first: its first row.
+        array: the array's folder.
+        number: of the file, counted along the rows.
+        layout: of the array.
         sources: rows, and which of them: first, last + 1.
     """
 
-    store: Path
-    name: str
-    first: int
+    array: Path
+    number: int
+    layout: Layout
     sources: tuple[tuple[RowSource, int, int], ...]
 
     def write(self) -> None:
         """Write it; again does no harm."""
-        rows = np.concatenate([source.take(first, last) for source, first, last in self.sources])
-        with zarr.config.set({"array.write_empty_chunks": True}):
-            array: Any = zarr.open_array(str(self.store / self.name), mode="r+", zarr_format=3)
-        array[self.first : self.first + len(rows)] = rows
+        row = self.sources[0][0].take(0, 0)
+        rows = (part for source, first, last in self.sources for part in source.parts(first, last))
+        path = self.array.joinpath("c", str(self.number), *["0"] * (row.ndim - 1))
+        write_file(path, rows, np.zeros(row.shape[1:], row.dtype), self.layout)
 
 
 class PlannedArrays:
@@ -105,7 +109,7 @@ class PlannedArrays:
                         break
                     if len(parts[k]):
                         sources.append((parts[k], max(first - begin, 0), min(last - begin, len(parts[k]))))
-                plans.append(FilePlan(self.path, name, first, tuple(sources)))
+                plans.append(FilePlan(self.path / name, first // per_file, layout, tuple(sources)))
         return plans
 
     def finish(self, contents: Mapping[str, Any]) -> None:

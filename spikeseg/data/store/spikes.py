@@ -126,8 +126,8 @@ class Spikes:
 
     def spike_counts(self) -> np.ndarray:
         """Spikes of each sample, in order: int64 (N,)."""
-        found = [np.diff(self._offsets[run.shape][self._steps(run)][:: run.shape[0]]) for run in self._runs]
-        return np.concatenate(found) if found else np.zeros(0, np.int64)
+        counts = [np.diff(self._offsets[run.shape][self._steps(run)][:: run.shape[0]]) for run in self._runs]
+        return np.concatenate(counts) if counts else np.zeros(0, np.int64)
 
     def blocks(self, max_spikes: int) -> list[tuple[int, int]]:
         """Cut all samples into blocks (first, end) for ``read``: each is closed by the sample that brings it to
@@ -148,7 +148,7 @@ class Spikes:
             raise IndexError(f"samples {first} to {last} of {len(self)}")
         from spikeseg.core.sparse import SpikeLists
 
-        found: list[SpikeLists] = []
+        lists: list[SpikeLists] = []
         for run in self._runs[bisect_right(self._runs, first, key=lambda run: run.last) :]:
             if first >= last:
                 break
@@ -158,9 +158,9 @@ class Spikes:
             sites = self._in.read(name, int(offsets[0]), int(offsets[-1])).astype(np.int32, copy=False)
             if len(sites) and not 0 <= sites.min() <= sites.max() < prod(run.shape[1:]):
                 raise self._in.damaged(name, f"an address outside samples of {run.shape}")
-            found.append(SpikeLists(offsets - offsets[0], sites, run.shape))
+            lists.append(SpikeLists(offsets - offsets[0], sites, run.shape))
             first = end
-        return found
+        return lists
 
     def _steps(self, run: _Run) -> slice:
         """The offsets of a run, the end included."""

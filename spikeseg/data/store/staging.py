@@ -6,7 +6,7 @@ What is expensive, the compression of its frames, then no longer depends on who 
 from __future__ import annotations
 
 import dataclasses
-from bisect import bisect_left
+import mmap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from spikeseg.data.frames import background
-from spikeseg.data.frames import framing as frames
-from spikeseg.data.frames.framing import FrameSpec
+from spikeseg.data.frames.background import Background
+from spikeseg.data.frames.framing import FrameSpec, starts
 from spikeseg.data.long import LongEvents
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, Recording, checked_labels
-from spikeseg.data.transforms import Chain, DropPixel, apply, drops_pixels_alone
+from spikeseg.data.transforms import Chain, DropPixel, drops_pixels_alone
+from spikeseg.data.windows import cut_frames, cut_lists, origin, transformed
 
 from .frames import StagedRecording
 from .plan import RowSource
 
 BLOCK = 2**20
 """Events that are passed on at a time."""
+MAPPED_WINDOWS = 64
+"""Windows for which the events' file is mapped into memory, which then holds what was read of it, until it is mapped anew."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,16 @@ class FileRows(RowSource):
         return self.count
 
     def take(self, first: int, last: int) -> np.ndarray:
-        array = self.mapped()[first:last]
+        array = self.mapped()[first:last] if first < last else self.like
         return np.array(array if self.field is None else array[self.field])
 
     def mapped(self) -> np.ndarray[Any, Any]:
-        """All of them, on the disk."""
+        """All of them, on the disk. (numpy's memmap takes 0.3 ms to look where the file really lies.)"""
         if not self.count:
             return self.like
-        return np.memmap(self.path, self.like.dtype, "r", shape=(self.count, *self.like.shape[1:]))
+        with open(self.path, "rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return np.frombuffer(content, self.like.dtype).reshape(self.count, *self.like.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class StartRows(RowSource):
 
 @dataclass(frozen=True)
 class FrameRows(RowSource):
-    """Frames of windows, cut from events (EVENT_DTYPE, sorted)."""
+    """Frames of windows, cut from events (EVENT_DTYPE, sorted) when they are written, and only then."""
 
     events: FileRows
     starts: StartRows
@@ -79,37 +83,41 @@ class FrameRows(RowSource):
         return len(self.starts)
 
     def take(self, first: int, last: int) -> np.ndarray:
-        filled = self.counted(first, last)
-        return filled.view(bool) if self.spec.normalize else filled
+        shape = (last - first, self.spec.n_timesteps, 2, *self.spec.size(self.sensor_size))
+        rows, filled = np.empty(shape, bool if self.spec.normalize else np.uint16), 0
+        for part in self.parts(first, last):
+            rows[filled : filled + len(part)] = part
+            filled += len(part)
+        return rows
 
-    def counted(self, first: int, last: int) -> np.ndarray:
-        """As `frames.frame` gives them."""
-        start_us = self.starts.take(first, last)
-        events = self.events.mapped()
-        t, inside = events["t"], slice(0, 0)
-        if len(start_us):
-            inside = slice(bisect_left(t, int(start_us[0])), bisect_left(t, int(start_us[-1]) + self.spec.window_us))
-        return frames.fill(np.array(events[inside]), self.sensor_size, self.spec, start_us)
+    def parts(self, first: int, last: int) -> Iterator[np.ndarray]:
+        for frames in cut_frames(self.events.mapped(), self.sensor_size, self.spec, self.starts.take(first, last)):
+            yield frames.view(bool) if self.spec.normalize else frames
+
+    def background(self) -> Iterator[np.ndarray]:
+        """Background rates of all windows, (n, 2, hb, wb) at a time: every one depends on those before. No frame is made."""
+        estimator = Background()
+        yield estimator.update(np.zeros((0, self.spec.n_timesteps, 2, *self.spec.size(self.sensor_size)), np.uint8))
+        for first in range(0, len(self), MAPPED_WINDOWS):
+            start_us = self.starts.take(first, min(first + MAPPED_WINDOWS, len(self)))
+            for _, events in cut_lists(self.events.mapped(), self.sensor_size, self.spec, start_us):
+                yield estimator.update_listed(events)
 
 
 def stage(recording: Recording, spec: FrameSpec, chain: Chain, folder: Path) -> tuple[StagedRecording, int]:
     """Lay a recording down in a new folder; -> how its rows are made, and how many of its events passed the chain.
 
-    Windows count from the recording's first event, whether or not the transforms keep it.
-
     Raises:
-        InputError: see `transforms.apply` and `frames.fill`.
+        InputError: see `transforms.apply` and `framing.fill`.
     """
-    passed, kept = apply(recording.events, chain)
+    passed, kept = transformed(recording, chain)
     folder.mkdir(parents=True)
     truth = None
     if recording.truth is not None:
         (rows,) = _written(folder / "truth.bin", [(recording.truth,)])
         truth = _fields(rows)
     written = _written(folder / "events.bin", [(recording.events, passed, kept)], folder / "passed.bin", folder / "kept.bin")
-    origin = int(recording.events["t"][0]) if len(recording.events) else None
-    windows = frames.blocks(passed, recording.sensor_size, spec, origin_us=origin, reuse=True)
-    return _staged(recording, spec, folder, written, truth, (part.frames for part in windows))
+    return _staged(recording, spec, folder, written, truth)
 
 
 def stage_long(
@@ -151,50 +159,30 @@ def _steps(chain: Chain) -> list[DropPixel]:
 
 
 def _staged(
-    recording: Recording,
-    spec: FrameSpec,
-    folder: Path,
-    written: list[FileRows],
-    truth: dict[str, RowSource] | None,
-    windows: Iterable[np.ndarray] | None = None,
+    recording: Recording, spec: FrameSpec, folder: Path, written: list[FileRows], truth: dict[str, RowSource] | None
 ) -> tuple[StagedRecording, int]:
-    """written: events, those that passed, and which did; windows: all of them, where they are at hand. The recording's own events
-    are left alone."""
+    """written: events, those that passed, and which did. The recording's own events are left alone."""
     events, passed, kept = written
-    ends = {name: rows.mapped()[[0, -1]] if len(rows) else rows.mapped() for name, rows in (("all", events), ("passed", passed))}
-    origin = int(ends["all"]["t"][0]) if len(events) else 0
-    starts = StartRows(origin, spec.stride_us, len(frames.starts(ends["passed"], spec, origin)))
-    cut = FrameRows(passed, starts, recording.sensor_size, spec)
+    ends, passed_ends = (rows.mapped()[[0, -1]] if len(rows) else rows.mapped() for rows in (events, passed))
+    first_us = origin(ends)
+    start_us = StartRows(first_us or 0, spec.stride_us, len(starts(passed_ends, spec, first_us)))
+    frames = FrameRows(passed, start_us, recording.sensor_size, spec)
+    (background,) = _written(folder / "background.bin", ((rates,) for rates in frames.background()))
     return StagedRecording(
         name=recording.name,
         source=recording.source,
         sensor=recording.sensor,
         sensor_size=(int(recording.sensor_size[0]), int(recording.sensor_size[1])),
         dropped=recording.dropped,
-        t_start=origin if len(events) else None,
-        t_end=int(ends["all"]["t"][1]) if len(events) else None,
-        frames=cut,
-        background=_background(cut, windows or _windows(cut), folder / "background.bin"),
-        start_us=starts,
+        t_start=first_us,
+        t_end=int(ends["t"][1]) if len(events) else None,
+        frames=frames,
+        background=background,
+        start_us=start_us,
         events={**_fields(events), "kept": kept},
         labels=None if recording.labels is None else recording.labels.astype(LABEL_DTYPE),
         truth=truth,
     ), len(passed)
-
-
-def _windows(cut: FrameRows) -> Iterator[np.ndarray]:
-    """All windows, a few at a time."""
-    at_once = max(1, frames.BLOCK_BYTES // max(1, cut.spec.n_timesteps * 4 * int(np.prod(cut.spec.size(cut.sensor_size)))))
-    for first in range(0, len(cut), at_once):
-        yield cut.counted(first, min(first + at_once, len(cut)))
-
-
-def _background(cut: FrameRows, windows: Iterable[np.ndarray], path: Path) -> FileRows:
-    """Background rates of all windows: every one depends on those before."""
-    estimator = background.Background()
-    none = estimator.update(cut.counted(0, 0))
-    (rows,) = _written(path, ((estimator.update(part),) for part in windows), like=(none,))
-    return rows
 
 
 def _written(
@@ -202,7 +190,7 @@ def _written(
 ) -> list[FileRows]:
     """Arrays that come part by part, into a file each; like: what they are, when none comes."""
     paths, counts = (path, *more), [0] * (1 + len(more))
-    files = [open(one, "wb") for one in paths]
+    files = [open(target, "wb") for target in paths]
     try:
         for arrays in parts:
             like = tuple(array[:0].copy() for array in arrays)
@@ -212,7 +200,7 @@ def _written(
     finally:
         for file in files:
             file.close()
-    return [FileRows(one, empty, count) for one, empty, count in zip(paths, like, counts, strict=True)]
+    return [FileRows(target, empty, count) for target, empty, count in zip(paths, like, counts, strict=True)]
 
 
 def _fields(rows: FileRows) -> dict[str, RowSource]:

@@ -9,12 +9,13 @@ import pytest
 import scipy.io
 import tonic.datasets
 
-from spikeseg.data.datasets import DATASETS, Entry
+from spikeseg.data.datasets import Entry
 from spikeseg.data.datasets import ebssa as module
 from spikeseg.data.recording import SOURCE_OBJECT
 from spikeseg.errors import InputError
+from spikeseg.registries import DATASETS
 
-ebssa = DATASETS["ebssa"]
+ebssa = DATASETS["ebssa"].entries
 T0 = 7_000_000
 
 
@@ -273,7 +274,7 @@ def test_damaged_archive(tmp_path):
 
 def test_synthetic_is_the_same_format(tmp_path):
     write_mat(tmp_path)
-    assert [entry.name for entry in DATASETS["synthetic"](tmp_path)] == list(RECORDINGS)
+    assert [entry.name for entry in DATASETS["synthetic"].entries(tmp_path)] == list(RECORDINGS)
 
 
 def test_the_published_file_is_known_by_size_and_content(tmp_path, monkeypatch):

@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 
-from spikeseg.data.datasets import DATASETS
 from spikeseg.errors import InputError
+from spikeseg.registries import DATASETS
 
-files = DATASETS["files"]
+files = DATASETS["files"].entries
 ROW = "0,1,2,1\n10,239,179,0\n"
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from spikeseg.data.datasets import DATASETS
 from spikeseg.errors import InputError
+from spikeseg.registries import DATASETS
 
-nmnist = DATASETS["nmnist"]
+nmnist = DATASETS["nmnist"].entries
 EVENT = bytes([3, 4, 128, 0, 10])
 
 

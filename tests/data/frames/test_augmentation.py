@@ -84,7 +84,7 @@ def test_a_flipped_recording_has_flipped_frames_and_its_labels_lie_on_its_object
     t = np.sort(rng.integers(0, 100_000, n))
     labels = {"t": t[:3], "x": [4.0, 0.0, 30.0], "y": [5.0, 6.0, 7.0], "id": [1, 1, 2]}
     columns = t, rng.integers(0, size[0], n), rng.integers(0, size[1], n), rng.integers(0, 2, n)
-    recording = checked("a", "a", *columns, size, labels)
+    recording = checked("a", "a", dict(zip("txyp", columns, strict=True)), size, labels)
     found = flipped_recording(recording, horizontal=horizontal, polarity=polarity)
     spec = FrameSpec(n_timesteps=4, timestep_us=10_000, height=None, width=None, overlap=0.0, normalize=False)
     wanted = frame(recording.events, size, spec).frames

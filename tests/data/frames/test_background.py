@@ -7,7 +7,7 @@ import torch
 from scipy.ndimage import maximum_filter, median_filter
 
 from spikeseg.core.sparse import SparseFrames
-from spikeseg.data.frames.background import Background, block_side, estimate
+from spikeseg.data.frames.background import BLOCK, Background, block_side
 from spikeseg.models.adaptive_threshold import adaptive_threshold
 
 SHAPE = (10, 2, 80, 112)
@@ -18,6 +18,11 @@ def noise(rate, windows=12, seed=0, shape=SHAPE):
     """Binary frames of Poisson events; rate per pixel and step, a number or an array that broadcasts."""
     draw = np.random.default_rng(seed).random((windows, *shape), np.float32)
     return (draw < -np.expm1(-np.asarray(rate))).astype(np.uint8)
+
+
+def estimate(frames, block=BLOCK):
+    """Rates of all windows of a recording."""
+    return Background(block).update(frames)
 
 
 def with_blob(frames, radius=6.0, speed=0.4):

@@ -11,7 +11,7 @@ from spikeseg.data.recording import checked
 
 def recording(rows, size=(6, 5)):
     t, x, y, p = np.array(rows, np.int64).reshape(-1, 4).T
-    return checked("a", "a", t, x, y, p, size)
+    return checked("a", "a", {"t": t, "x": x, "y": y, "p": p}, size)
 
 
 def test_by_hand():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeseg.core.sparse import SparseFrames
-from spikeseg.data.frames.framing import MAX_WINDOWS, FrameSpec, blocks, frame, listed_blocks, locate, starts
+from spikeseg.data.frames.framing import MAX_WINDOWS, FrameSpec, filled, frame, listed, pixels, starts, to_frame, to_sensor
 from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.errors import InputError
 
@@ -26,6 +26,22 @@ def random_events(seed, count=300, duration=3_000, sensor=SENSOR, origin=0):
     events["x"], events["y"] = rng.integers(0, sensor[0], count), rng.integers(0, sensor[1], count)
     events["p"] = rng.integers(0, 2, count)
     return events
+
+
+def blocks(events, spec, count=None, origin_us=None):
+    """The windows in parts: starts and frames."""
+    start_us, at = starts(events, spec, origin_us), 0
+    for part in filled(events, SENSOR, spec, start_us, count):
+        yield start_us[at : at + len(part)], part
+        at += len(part)
+
+
+def locate(events, start_us, spec):
+    """Which events fall into the window that starts at start_us, and the step, row and column of each."""
+    t = events["t"]
+    inside = slice(np.searchsorted(t, start_us), np.searchsorted(t, start_us + spec.window_us))
+    row, column = np.divmod(pixels(events[inside], SENSOR, spec), spec.size(SENSOR)[1])
+    return inside, (t[inside] - start_us) // spec.timestep_us, row, column
 
 
 event_lists = st.lists(
@@ -89,7 +105,7 @@ def test_no_events_make_no_windows():
     assert windows.frames.shape == (0, 10, 2, 5, 7)
     assert windows.frames.dtype == np.uint8
     assert windows.start_us.shape == (0,)
-    assert list(blocks(make([]), SENSOR, FrameSpec(10, 10))) == []
+    assert list(blocks(make([]), FrameSpec(10, 10))) == []
     assert frame(make([]), SENSOR, FrameSpec(10, 10, normalize=False)).frames.dtype == np.uint16
 
 
@@ -106,7 +122,7 @@ def test_coordinates_outside_the_sensor_are_refused_where_tonic_wraps_them(colum
     with pytest.raises(InputError, match=f"{column} = {value}, the sensor of 7x5 allows 0 to {most}"):
         frame(events, SENSOR, FrameSpec(1, 10))
     with pytest.raises(InputError, match=f"{column} = {value}"):
-        next(blocks(events, SENSOR, FrameSpec(1, 10)))
+        next(blocks(events, FrameSpec(1, 10)))
 
 
 def test_tonic_wraps_negative_coordinates():
@@ -159,7 +175,7 @@ def test_locate_says_where_frame_puts_each_event(height, width, overlap):
     rebuilt = np.zeros_like(windows.frames)
     times = np.zeros(len(events), int)
     for k, start in enumerate(windows.start_us):
-        inside, step, row, column = locate(events, int(start), SENSOR, spec)
+        inside, step, row, column = locate(events, int(start), spec)
         times[inside] += 1
         for event, s, r, c in zip(events[inside], step, row, column, strict=True):
             rebuilt[k, s, int(event["p"]), r, c] += 1
@@ -172,7 +188,7 @@ def test_locate_says_where_frame_puts_each_event(height, width, overlap):
 
 
 def test_locate_outside_the_recording_finds_nothing():
-    inside, step, row, column = locate(random_events(3), 10**7, SENSOR, FrameSpec(4, 100))
+    inside, step, row, column = locate(random_events(3), 10**7, FrameSpec(4, 100))
     assert inside.start == inside.stop == 300
     assert len(step) == len(row) == len(column) == 0
 
@@ -182,35 +198,31 @@ def test_blocks_are_the_windows_in_parts(count):
     events = random_events(4)
     spec = FrameSpec(4, 100, overlap=0.5)
     whole = frame(events, SENSOR, spec, origin_us=-50)
-    parts = list(blocks(events, SENSOR, spec, count=count, origin_us=-50))
-    assert max(len(part.start_us) for part in parts) == min(count, len(whole.start_us))
-    assert np.array_equal(np.concatenate([part.frames for part in parts]), whole.frames)
-    assert np.array_equal(np.concatenate([part.start_us for part in parts]), whole.start_us)
+    parts = [(start_us, frames.copy()) for start_us, frames in blocks(events, spec, count, -50)]
+    assert max(len(frames) for _, frames in parts) == min(count, len(whole.start_us))
+    assert np.array_equal(np.concatenate([frames for _, frames in parts]), whole.frames)
+    assert np.array_equal(np.concatenate([start_us for start_us, _ in parts]), whole.start_us)
 
 
-@pytest.mark.parametrize("count", [1, 3, 64])
 @pytest.mark.parametrize("normalize", [True, False])
-def test_listed_blocks_are_the_windows_as_lists(count, normalize):
+def test_windows_as_lists_are_the_frames(normalize):
     events = random_events(4, count=4_000)
     spec = FrameSpec(4, 100, height=3, overlap=0.5, normalize=normalize)
     whole = frame(events, SENSOR, spec, origin_us=-50)
     assert whole.frames.max() > 1 or normalize
-    parts = list(listed_blocks(events, SENSOR, spec, count=count, origin_us=-50))
-    assert max(len(start_us) for start_us, _ in parts) == min(count, len(whole.start_us))
-    assert np.array_equal(np.concatenate([start_us for start_us, _ in parts]), whole.start_us)
-    found, want = SparseFrames.joined([part for _, part in parts]), SparseFrames.of(whole.frames)
-    assert found.shape == want.shape and np.array_equal(found.counts, want.counts)
-    assert np.array_equal(found.lists.offsets, want.lists.offsets) and np.array_equal(found.lists.sites, want.lists.sites)
+    lists, expected = listed(events, SENSOR, spec, whole.start_us), SparseFrames.of(whole.frames)
+    assert lists.shape == expected.shape and np.array_equal(lists.counts, expected.counts)
+    assert np.array_equal(lists.lists.offsets, expected.lists.offsets)
+    assert np.array_equal(lists.lists.sites, expected.lists.sites)
 
 
 def test_lists_count_no_further_than_frames():
-    most, spec = np.zeros(65_535, EVENT_DTYPE), FrameSpec(1, 10, normalize=False)
-    ((_, events),) = listed_blocks(most, SENSOR, spec, count=2)
-    assert events.counts.tolist() == [65_535]
+    most, spec, start_us = np.zeros(65_535, EVENT_DTYPE), FrameSpec(1, 10, normalize=False), np.zeros(1, np.int64)
+    assert listed(most, SENSOR, spec, start_us).counts.tolist() == [65_535]
     with pytest.raises(InputError, match=r"65536 fall into one pixel and step from 0 µs, at most 65535"):
-        list(listed_blocks(np.zeros(65_536, EVENT_DTYPE), SENSOR, spec, count=2))
-    ((_, events),) = listed_blocks(np.zeros(65_536, EVENT_DTYPE), SENSOR, FrameSpec(1, 10), count=2)
-    assert events.counts.tolist() == [1] and list(listed_blocks(make([]), SENSOR, spec, count=2)) == []
+        listed(np.zeros(65_536, EVENT_DTYPE), SENSOR, spec, start_us)
+    assert listed(np.zeros(65_536, EVENT_DTYPE), SENSOR, FrameSpec(1, 10), start_us).counts.tolist() == [1]
+    assert len(listed(make([]), SENSOR, spec, start_us[:0])) == 0
 
 
 def test_windows_can_start_before_the_first_event_but_not_after():
@@ -251,22 +263,35 @@ def test_an_impossible_specification_names_its_key(wrong, match):
 def test_blocks_in_the_same_memory_hold_the_same_frames(normalize, overlap):
     events = random_events(5, count=2_000)
     spec = FrameSpec(4, 100, overlap=overlap, normalize=normalize)
-    whole, at, seen = frame(events, SENSOR, spec), 0, set()
-    for part in blocks(events, SENSOR, spec, count=3, reuse=True):
-        seen.add(part.frames.__array_interface__["data"][0])
-        assert np.array_equal(part.frames, whole.frames[at : at + len(part.start_us)])
-        at += len(part.start_us)
+    whole, at, addresses = frame(events, SENSOR, spec), 0, set()
+    for _, frames in blocks(events, spec, count=3):
+        addresses.add(frames.__array_interface__["data"][0])
+        assert np.array_equal(frames, whole.frames[at : at + len(frames)])
+        at += len(frames)
     assert at == len(whole.start_us) > 6
-    assert len(seen) == 1
-    assert list(blocks(make([]), SENSOR, spec, reuse=True)) == []
+    assert len(addresses) == 1
 
 
 def test_a_block_is_as_large_as_the_cache_allows(monkeypatch):
     monkeypatch.setattr("spikeseg.data.frames.framing.BLOCK_BYTES", 3 * 4 * 2 * 5 * 7 + 1)
     events, spec = random_events(6), FrameSpec(4, 100)
-    assert [len(part.start_us) for part in blocks(events, SENSOR, spec)] == [3, 3, 2]
+    assert [len(frames) for _, frames in blocks(events, spec)] == [3, 3, 2]
     monkeypatch.setattr("spikeseg.data.frames.framing.BLOCK_BYTES", 1)
-    assert {len(part.start_us) for part in blocks(events, SENSOR, spec)} == {1}
+    assert {len(frames) for _, frames in blocks(events, spec)} == {1}
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0, 3.75])
+def test_the_frame_covers_the_sensor(scale):
+    """The outer edges of the first and the last of 8 frame pixels are those of the sensor."""
+    assert to_sensor(-0.5, scale) == -0.5
+    assert to_sensor(7.5, scale) == 8 * scale - 0.5
+
+
+@pytest.mark.parametrize("sensor, length", [(240, 128), (180, 180), (304, 100), (7, 9)])
+def test_to_the_frame_and_back(sensor, length):
+    positions = np.linspace(-0.5, sensor - 0.5, 50)
+    assert np.allclose(to_sensor(to_frame(positions, sensor, length), sensor / length), positions, rtol=0, atol=1e-9)
+    assert to_frame(np.array([-0.5, sensor - 0.5]), sensor, length).tolist() == [-0.5, length - 0.5]
 
 
 @settings(max_examples=100, deadline=None)
@@ -283,7 +308,7 @@ def test_frames_are_where_locate_says(events, n_timesteps, timestep_us, overlap,
     windows = frame(events, SENSOR, spec, origin_us=int(events["t"][0]) + before)
     expected = np.zeros_like(windows.frames)
     for sample, start in zip(expected, windows.start_us, strict=True):
-        inside, step, row, column = locate(events, int(start), SENSOR, spec)
+        inside, step, row, column = locate(events, int(start), spec)
         np.add.at(sample, (step, events["p"][inside].astype(int), row, column), 1)
     assert np.array_equal(windows.frames, expected)
 

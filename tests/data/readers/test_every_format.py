@@ -29,8 +29,9 @@ from writers import (
 )
 
 from spikeseg.data.readers import read
-from spikeseg.data.readers.formats import FORMATS, detect
+from spikeseg.data.readers.formats import detect
 from spikeseg.errors import InputError
+from spikeseg.registries import READERS
 
 N = 24
 SIZE = (34, 34)
@@ -146,7 +147,7 @@ def rows_of(recording):
 
 
 def test_every_format_is_in_the_table():
-    assert {kind for _, kind, _, _ in FILES.values()} == set(FORMATS)
+    assert {kind for _, kind, _, _ in FILES.values()} == set(READERS)
 
 
 def test_event_for_event(given):

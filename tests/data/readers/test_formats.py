@@ -4,9 +4,10 @@ import os
 
 import pytest
 
-from spikeseg.data.readers import READ, STREAM, read, streamed
-from spikeseg.data.readers.formats import FORMATS, detect
+from spikeseg.data.readers import Reader, read, streamed
+from spikeseg.data.readers.formats import detect
 from spikeseg.errors import InputError
+from spikeseg.registries import READERS
 
 
 @pytest.mark.parametrize(
@@ -80,9 +81,12 @@ def test_content_goes_before_name(tmp_path):
 )
 def test_found_by_content(tmp_path, name, content, found):
     (tmp_path / name).write_bytes(content)
-    assert detect(tmp_path / name) == found and found in FORMATS
+    assert detect(tmp_path / name) == found and found in READERS
     assert streamed(tmp_path / name)
 
 
-def test_every_format_has_one_reader():
-    assert sorted([*READ, *STREAM, "mat5", "hdf5"]) == sorted(FORMATS)
+def test_a_reader_has_one_way_to_read():
+    with pytest.raises(ValueError, match="one of stream, read and read_member"):
+        Reader("none")
+    with pytest.raises(ValueError, match="one of stream, read and read_member"):
+        Reader("two", stream=READERS["npy"].stream, read=READERS["nmnist"].read)

@@ -6,10 +6,9 @@ import pytest
 import zarr
 
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.data.store import arrays as store_arrays
+from spikeseg.data.store import chunks
 from spikeseg.data.store.arrays import COLUMNS, ArrayReader, ArrayWriter
-from spikeseg.data.store.frames import Spikes, SpikeWriter
-from spikeseg.data.store.spikes import KIND
+from spikeseg.data.store.spikes import KIND, Spikes, SpikeWriter
 from spikeseg.errors import InputError
 
 SMALL, LARGE = (4, 2, 6, 5), (4, 2, 7, 7)
@@ -47,7 +46,7 @@ def cache_copy(written, tmp_path):
 
 @pytest.mark.parametrize("file_bytes", [2**28, 4 * 2**16])
 def test_samples_of_any_size_come_back_in_order(tmp_path, monkeypatch, file_bytes):
-    monkeypatch.setattr(store_arrays, "FILE_BYTES", file_bytes)
+    monkeypatch.setattr(chunks, "FILE_BYTES", file_bytes)
     cache = Spikes.open(write(tmp_path / "spikes"))
     assert cache.attrs == {"layer": "conv2"}
     assert len(cache) == len(SAMPLES) == 12
@@ -165,7 +164,7 @@ def test_addresses_take_16_bits_where_they_fit(tmp_path):
 
 
 def test_reading_touches_only_the_files_that_hold_the_samples(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_arrays, "FILE_BYTES", 2 * 2**16)
+    monkeypatch.setattr(chunks, "FILE_BYTES", 2 * 2**16)
     full = np.ones((1, 1, 1, 2, 2**15), np.uint8)
     path = write(tmp_path / "spikes", [full] * 4)
     cache, calls = Spikes.open(path), []

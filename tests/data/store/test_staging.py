@@ -4,8 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
+from in_memory import in_memory
 
-from spikeseg.data.frames.background import estimate
+from spikeseg.data.frames.background import Background
 from spikeseg.data.frames.framing import FrameSpec, frame
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recording
 from spikeseg.data.store.frames import FramesWriter
@@ -45,10 +46,10 @@ def test_the_same_bytes(tmp_path, spec, chain):
         for number, recording in enumerate(recordings(np.random.default_rng(0))):
             passed, kept = apply(recording.events, made)
             windows = frame(passed, SIZE, spec, origin_us=int(recording.events["t"][0]) if len(recording.events) else None)
-            memory.add(recording, windows, kept, estimate(windows.frames), "train")
+            memory.add(in_memory(recording, windows, kept, Background().update(windows.frames)), "train")
             one, left = stage(recording, spec, made, tmp_path / str(number))
             assert left == len(passed)
-            staged.add_staged(one, "train")
+            staged.add(one, "train")
     names = sorted(p.relative_to(tmp_path / "memory.zarr") for p in (tmp_path / "memory.zarr").rglob("*") if p.is_file())
     assert names == sorted(p.relative_to(tmp_path / "staged.zarr") for p in (tmp_path / "staged.zarr").rglob("*") if p.is_file())
     for name in names:

@@ -68,7 +68,9 @@ def test_its_windows_and_tracks_are_those_of_detect(own, night, step):
 
     cfg, model, _ = own
     t, x, y, p = night[1].T
-    whole = detect_recording(model, checked("r", "r", t, x, y, p, (240, 180)), cfg, Readout(cfg.tracking.object_threshold))
+    whole = detect_recording(
+        model, checked("r", "r", {"t": t, "x": x, "y": y, "p": p}, (240, 180)), cfg, Readout(cfg.tracking.object_threshold)
+    )
     one, found = windows_of(own, night[1], step)
     told = whole.entry()["windows"]
     assert [(w.start_us, w.end_us) for w in found] == [(w["t_start_us"], w["t_end_us"]) for w in told]

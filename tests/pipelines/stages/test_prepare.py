@@ -1,5 +1,6 @@
 """Recordings to cached frames."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -191,8 +192,7 @@ def test_events_that_all_fall_to_the_transforms_are_told(place):
 
 
 def test_a_file_too_long_for_memory_gives_the_same_cache(place, folder, monkeypatch):
-    from spikeseg.data import readers
-    from spikeseg.data.readers import Columns, Stream
+    from spikeseg.data.readers import Columns, Stream, numpy_files
     from spikeseg.data.readers.numpy_files import stream_npz
 
     def content() -> dict[str, bytes]:
@@ -208,7 +208,7 @@ def test_a_file_too_long_for_memory_gives_the_same_cache(place, folder, monkeypa
         opened.append(path.name)
         return Stream(Columns(*(c[at : at + 30] for c in (raw.t, raw.x, raw.y, raw.p))) for at in range(0, len(raw.t), 30))
 
-    monkeypatch.setitem(readers.STREAM, "npz", in_parts)
+    monkeypatch.setattr(numpy_files, "NPZ", dataclasses.replace(numpy_files.NPZ, stream=in_parts))
     monkeypatch.setattr(prepare, "LONG_BYTES", 0)
     place.ok("prepare", *FILES, "--force")
     assert opened.count("r0.npz") == opened.count("r1.npz") == 2 and content() == before

@@ -1,0 +1,99 @@
+"""The user's own pictures: a folder per class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from spikeseg.errors import InputError
+
+from .dataset import Dataset
+from .entry import checked_root, combined, fingerprint
+from .images import Images, ImageSet, dealt
+
+PARTS = ("train", "test")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
+
+
+def load_folders(root: str | Path, size: tuple[int | None, int | None], seed: int, test_ratio: float) -> ImageSet:
+    """A folder of images per class below ``root``; or below its folders train and test, which then are the parts, else the seed
+    deals the images of each class.
+
+    Args:
+        root: the folder.
+        size: (height, width) that images are brought to; None: a side that is not given keeps the proportions, both not given:
+            images stay as they are, and must be of one size.
+        seed: of the deal.
+        test_ratio: share of each class that is for testing.
+
+    Raises InputError: no such folder, fewer than two classes, a file that is no image, or images of several sizes.
+    """
+    root = checked_root(root, "image")
+    if not root.is_dir():
+        raise InputError(f"{root}: a file; expected a folder of images per class")
+    fixed = all((root / part).is_dir() for part in PARTS)
+    tops = {part: root / part for part in PARTS} if fixed else {"": root}
+    paths_of = {part: _by_class(top) for part, top in tops.items()}
+    classes = sorted(set().union(*paths_of.values()))
+    if len(classes) < 2:
+        raise InputError(f"{root}: holds {len(classes)} folders of images; expected one per class, two at least")
+    absent = sorted(set(classes) - set(paths_of["train"])) if fixed else []
+    if absent or not all(paths_of.values()):
+        raise InputError(f"{root}: no images in {'train/' + absent[0] if absent else 'test'}")
+    read, fingerprints = {}, []
+    for part, by_class in paths_of.items():
+        paths = [path for name in classes for path in by_class.get(name, ())]
+        read[part] = [_read_image(path, size) for path in paths], [classes.index(path.parent.name) for path in paths]
+        fingerprints += [f"{part}/{path.parent.name} {fingerprint(path)}" for path in paths]
+    shapes = {image.shape for pixels, _ in read.values() for image in pixels}
+    if len(shapes) != 1:
+        raise InputError(f"{root}: images of several sizes ({sorted(shapes)[:3]}); set images.height and images.width")
+    parts = {part: Images(np.stack(pixels), np.array(labels, np.int64)) for part, (pixels, labels) in read.items()}
+    if not fixed:
+        rows = dealt(parts[""].labels, classes, seed, test_ratio)
+        parts = {part: Images(parts[""].pixels[r], parts[""].labels[r]) for part, r in zip(PARTS, rows, strict=True)}
+    whole = combined(*fingerprints, *classes, str(size), *(() if fixed else (str(seed), str(test_ratio))))
+    return ImageSet(parts["train"], parts["test"], tuple(classes), whole)
+
+
+def _by_class(top: Path) -> dict[str, list[Path]]:
+    folders = sorted(folder for folder in top.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    by_class = {folder.name: [path for path in sorted(folder.iterdir()) if _is_image(path)] for folder in folders}
+    return {name: paths for name, paths in by_class.items() if paths}
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _read_image(path: Path, size: tuple[int | None, int | None]) -> np.ndarray:
+    """uint8 (H, W), grey."""
+    from skimage.io import imread
+    from skimage.transform import resize
+
+    try:
+        grey = imread(path, as_gray=True)
+    except Exception as error:  # libraries that read damaged files raise errors of any kind
+        raise InputError(f"{path}: cannot be read as an image ({' '.join(str(error).split())})") from error
+    grey = grey[0] if grey.ndim == 3 and len(grey) == 1 else grey  # a GIF of one picture
+    if grey.ndim != 2 or not grey.size or not np.isfinite(grey).all():
+        raise InputError(f"{path}: an image of shape {grey.shape} or with values that are not finite; expected rows and columns")
+    values = np.asarray(grey, np.float64)
+    if grey.dtype.kind == "u":
+        values = values / np.iinfo(grey.dtype).max
+    elif values.max() > 1.0:
+        values = values / values.max()
+    height, width = size
+    if height or width:
+        rows, columns = grey.shape
+        wanted = (height or max(1, round(rows * (width or 1) / columns)), width or max(1, round(columns * (height or 1) / rows)))
+        values = resize(values, wanted, anti_aliasing=True)
+    return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+DATASET = Dataset(
+    images=lambda root, options: load_folders(root, options.size, options.seed, options.test_ratio),
+    settings="kheradpisheh2018_caltech",
+    resizes=True,
+)

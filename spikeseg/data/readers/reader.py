@@ -1,0 +1,56 @@
+"""What is registered for a format of files: how it is recognised, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .raw import Raw, Stream
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A format. It is registered in `spikeseg.registries.READERS`, or by an entry point of the group ``spikeseg.readers``.
+
+    One of `stream`, `read` and `read_member` is given. They raise InputError, naming the file, where it is damaged.
+
+    Attributes:
+        title: the format, as messages name it.
+        stream: reads files of any length, part by part, in bounded memory.
+        read: reads whole files.
+        read_member: reads whole files, of which one may hold several recordings: the file, the name of one ("": the only one),
+            and its sensor ("DAVIS", "ATIS" or "" if unknown).
+        signatures: first bytes, any of which tells the format.
+        content: tells it from the file and its first bytes (`formats.HEAD_BYTES`), where signatures do not suffice.
+        suffixes: of file names, in small letters with the dot; asked when no format is told by its content.
+        guess: tells it from the first bytes when suffixes say nothing either.
+        members: whether one file may hold several recordings.
+    """
+
+    title: str
+    stream: Callable[[Path], Stream] | None = None
+    read: Callable[[Path], Raw] | None = None
+    read_member: Callable[[Path, str, str], Raw] | None = None
+    signatures: tuple[bytes, ...] = ()
+    content: Callable[[Path, bytes], bool] | None = None
+    suffixes: tuple[str, ...] = ()
+    guess: Callable[[bytes], bool] | None = None
+    members: bool = False
+
+    def __post_init__(self) -> None:
+        if sum(way is not None for way in (self.stream, self.read, self.read_member)) != 1:
+            raise ValueError(f"{self.title}: a reader has one of stream, read and read_member")
+
+    def recognises(self, path: Path, head: bytes) -> bool:
+        """Whether the file's content tells that it has this format; head: its first bytes."""
+        return head.startswith(self.signatures) or (self.content is not None and self.content(path, head))
+
+    def opened(self, path: Path, member: str, sensor: str) -> Stream:
+        """The recording, part by part; in bounded memory where there is a `stream`."""
+        if self.stream is not None:
+            return self.stream(path)
+        if self.read is not None:
+            return self.read(path).stream()
+        assert self.read_member is not None
+        return self.read_member(path, member, sensor).stream()
