@@ -32,9 +32,9 @@ from spikeseg.detection import files, network, tracked
 from spikeseg.detection.readout import readout_of
 from spikeseg.pipelines.stages import detect, runs
 from spikeseg.pipelines.stages.train import train
-from spikeseg.simulate.noise import background_events, hot_events, refractory
-from spikeseg.simulate.pixels import Sensor, source_events
-from spikeseg.simulate.recordings import SimulationConfig, simulate_scene
+from spikeseg.simulation.noise import background_events, hot_events, refractory
+from spikeseg.simulation.pixels import Sensor, source_events
+from spikeseg.simulation.recordings import SimulationConfig, simulate_scene
 
 RATE = 20_000
 """Events per second."""

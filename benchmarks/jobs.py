@@ -26,7 +26,7 @@ import numpy as np
 from measure import interleaved, options, ratios, spread, summary, table, write_json
 
 from spikeseg.data.recording import EVENT_DTYPE
-from spikeseg.simulate.recordings import SimulationConfig, simulate_recording
+from spikeseg.simulation.recordings import SimulationConfig, simulate_recording
 
 COMMAND = [sys.executable, "-c", "from spikeseg.pipelines.cli import main; main()", "prepare", "--dataset", "files", "--force"]
 

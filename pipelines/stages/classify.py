@@ -200,7 +200,6 @@ def measure(cfg: Config, data: ImageData, controls: bool, repeat: int) -> tuple[
     from spikeseg.evaluation.image_controls import scored_controls
     from spikeseg.evaluation.images import read_out
     from spikeseg.learning.image_training import train_network, untrained
-
     from spikeseg.ops.device import network_device
 
     device = network_device(cfg.device, cfg.backend)

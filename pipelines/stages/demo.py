@@ -55,7 +55,7 @@ def demo(cfg: Config, *, force: bool = False) -> Demo:
 def _test_recording(cfg: Config, frames: StageResult) -> str | None:
     """A simulated recording of the test split, as `detect` takes it; None where the recordings are not simulated."""
     from spikeseg.data.readers.recording_path import RecordingPath
-    from spikeseg.simulate.write import H5_PATH
+    from spikeseg.simulation.write import H5_PATH
 
     manifest = read_manifest(frames.path / MANIFEST) or {}
     names = sorted(name for name, part in manifest["splits"].items() if part == "test")

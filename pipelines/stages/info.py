@@ -205,7 +205,7 @@ def files_of(folder: Path) -> list[Path]:
     manifests, the truth of simulated ones, and these pictures. Raises InputError where a folder cannot be read."""
     from spikeseg.data.datasets.entry import files_below
     from spikeseg.data.readers.labels import SUFFIX
-    from spikeseg.simulate.write import TRUTH_FOLDER
+    from spikeseg.simulation.write import TRUTH_FOLDER
 
     beside = (SUFFIX, MANIFEST, PICTURE)
     return [

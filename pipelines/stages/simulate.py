@@ -18,14 +18,14 @@ from ..runtime.stage import StageResult, run_in_folder, run_stage
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.recording import Recording
-    from spikeseg.simulate.recordings import SimulationConfig
+    from spikeseg.simulation.recordings import SimulationConfig
 
 STAGE, VERSION = "simulate", 1
 
 
 def simulation(cfg: Config) -> SimulationConfig:
     """What the configuration asks to simulate; its own seed, or the top-level one."""
-    from spikeseg.simulate.recordings import SimulationConfig
+    from spikeseg.simulation.recordings import SimulationConfig
 
     section = cfg.simulate
     return SimulationConfig(
@@ -54,7 +54,7 @@ def key_in_cache(cfg: Config) -> str:
 
 def into_cache(cfg: Config, *, force: bool = False) -> StageResult:
     """Simulated recordings (HDF5) in ``cache_dir/simulated/<key>/``, made now unless they are there."""
-    from spikeseg.simulate.write import write
+    from spikeseg.simulation.write import write
 
     def build(folder: Path) -> Mapping[str, Any]:
         write(folder, _recordings(cfg), format="h5")
@@ -69,7 +69,7 @@ def into_folder(cfg: Config, out: Path, *, format: str = "h5", force: bool = Fal
     Both formats may share a folder if they hold the same recordings.
 
     Raises InputError when out cannot be written or holds other recordings that this command did not write."""
-    from spikeseg.simulate.write import FORMATS, write
+    from spikeseg.simulation.write import FORMATS, write
 
     if format not in FORMATS:
         raise InputError(f"--format {format}: unknown; allowed: {', '.join(FORMATS)}")
@@ -82,7 +82,7 @@ def into_folder(cfg: Config, out: Path, *, format: str = "h5", force: bool = Fal
 
 
 def _recordings(cfg: Config) -> Iterator[Recording]:
-    from spikeseg.simulate.recordings import simulate_recording
+    from spikeseg.simulation.recordings import simulate_recording
 
     asked = simulation(cfg)
     make = functools.partial(simulate_recording, asked)

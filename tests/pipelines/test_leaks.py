@@ -21,9 +21,9 @@ from spikeseg.evaluation.results import CONTROL, Results
 from spikeseg.pipelines.stages import answers, evaluate, runs, train
 from spikeseg.pipelines.stages.prepare import STORE, find_frames, prepare
 from spikeseg.registries import MODES
-from spikeseg.simulate.noise import background_events, hot_events, refractory
-from spikeseg.simulate.pixels import Sensor
-from spikeseg.simulate.scene import DIFFICULTIES, draw_scene
+from spikeseg.simulation.noise import background_events, hot_events, refractory
+from spikeseg.simulation.pixels import Sensor
+from spikeseg.simulation.scene import DIFFICULTIES, draw_scene
 
 SHORT = {
     "device": "cpu",

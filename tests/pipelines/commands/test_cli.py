@@ -98,7 +98,7 @@ def test_interrupted_is_130_and_leaves_nothing(place, monkeypatch):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spikeseg.simulate.recordings.simulate_recording", interrupt)
+    monkeypatch.setattr("spikeseg.simulation.recordings.simulate_recording", interrupt)
     result = place("prepare")
     assert result.exit_code == 130 and result.stderr.splitlines()[-1] == "interrupted"
     left = [path.name for path in (place.folder / "data_cache").rglob("*") if not path.name.endswith(".lock")]

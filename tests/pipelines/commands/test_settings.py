@@ -13,7 +13,7 @@ from spikeseg.pipelines.commands.settings import ConfigOption, Setting, choices_
 from spikeseg.pipelines.stages.answers import ALL
 from spikeseg.pipelines.stages.follow import IDLE_S
 from spikeseg.pipelines.stages.sweep import SPLITS
-from spikeseg.simulate.write import FORMATS
+from spikeseg.simulation.write import FORMATS
 
 DEMO = load_config("demo")
 OF_ANOTHER_CONFIGURATION = {"classify", "detect", "evaluate", "sweep"}

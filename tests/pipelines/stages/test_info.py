@@ -17,7 +17,7 @@ from spikeseg.errors import InputError
 from spikeseg.pipelines.commands.info import info as info_command
 from spikeseg.pipelines.stages import info as module
 from spikeseg.pipelines.stages.info import describe, info
-from spikeseg.simulate.write import write
+from spikeseg.simulation.write import write
 
 
 def run(*words):

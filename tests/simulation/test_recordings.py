@@ -17,8 +17,8 @@ from spikeseg.data.recording import (
 )
 from spikeseg.data.sensors import EBSSA_SIZES
 from spikeseg.errors import InputError
-from spikeseg.simulate.pixels import Sensor
-from spikeseg.simulate.recordings import (
+from spikeseg.simulation.pixels import Sensor
+from spikeseg.simulation.recordings import (
     SimulationConfig,
     label_points,
     recording_name,
@@ -26,7 +26,7 @@ from spikeseg.simulate.recordings import (
     simulate_recording,
     simulate_scene,
 )
-from spikeseg.simulate.scene import DIFFICULTIES, MIN_RELATIVE_SPEED, SATELLITE_SPEED, TWINKLE_STD, positions
+from spikeseg.simulation.scene import DIFFICULTIES, MIN_RELATIVE_SPEED, SATELLITE_SPEED, TWINKLE_STD, positions
 
 CONFIG = SimulationConfig(recordings=24, duration_s=8.0, difficulty="medium", sensor="DAVIS", seed=11)
 SCENES = [simulate_scene(CONFIG, index) for index in range(CONFIG.recordings)]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from spikeseg.data.recording import SOURCE_OBJECT, SOURCE_STAR
-from spikeseg.simulate import pixels as simulate_pixels
-from spikeseg.simulate.pixels import Pixels, Sensor, source_events
-from spikeseg.simulate.scene import MAX_STEP_PX, MAX_STEP_S, Scene, brightness, positions, time_step
+from spikeseg.simulation import pixels as simulate_pixels
+from spikeseg.simulation.pixels import Pixels, Sensor, source_events
+from spikeseg.simulation.scene import MAX_STEP_PX, MAX_STEP_S, Scene, brightness, positions, time_step
 
 EVEN = Sensor(threshold_std=0.0, photoreceptor_s=1e-6, refractory_us=0)
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeseg.data.recording import EVENT_DTYPE, SOURCE_HOT, SOURCE_NOISE
-from spikeseg.simulate.noise import background_events, hot_events, refractory
-from spikeseg.simulate.pixels import Sensor
-from spikeseg.simulate.recordings import SimulationConfig, simulate_scene
+from spikeseg.simulation.noise import background_events, hot_events, refractory
+from spikeseg.simulation.pixels import Sensor
+from spikeseg.simulation.recordings import SimulationConfig, simulate_scene
 
 SCENE = replace(simulate_scene(SimulationConfig(seed=3), 0), noise_hz=2.0, duration_s=4.0)
 PIXELS = SCENE.sensor_size[0] * SCENE.sensor_size[1]

@@ -9,8 +9,8 @@ import tonic
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recording
 from spikeseg.errors import InputError
 from spikeseg.registries import DATASETS
-from spikeseg.simulate.recordings import SimulationConfig, simulate
-from spikeseg.simulate.write import FORMATS, H5_PATH, write
+from spikeseg.simulation.recordings import SimulationConfig, simulate
+from spikeseg.simulation.write import FORMATS, H5_PATH, write
 
 CONFIG = SimulationConfig(recordings=6, duration_s=0.3, sensor="both", seed=4)
 
