@@ -36,9 +36,11 @@ bench: $(VENV)/.tested
 		echo "== $$name"; OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py --json benchmarks/results/$$name.json || exit 1; done
 
 lint: $(VENV)/.tested
-	@echo "== lint: ruff and mypy"
+	@echo "== lint: ruff, mypy, import contracts"
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports --no-cache
 
 # pip comes last into a virtual environment: one that an interrupted call left without it is completed.
 $(BIN)/pip:

@@ -133,3 +133,9 @@ def test_nothing_imports_torchvision():
 def test_constraints_resolve_on_any_machine():
     lines = [line for line in (ROOT / "constraints-cpu.txt").read_text().splitlines() if line and not line.startswith("#")]
     assert lines and all(re.fullmatch(r"[a-z-]+==\d+\.\d+\.\d+", line) for line in lines)  # no local version: any index has them
+
+
+def test_the_library_does_not_know_the_pipelines():
+    """Which import-linter cannot see, because pipelines/ lies beside spikeseg/."""
+    sources = [path for path in (ROOT / "spikeseg").rglob("*.py") if path.name != "__main__.py"]
+    assert [str(path) for path in sources if "spikeseg.pipelines" in path.read_text(encoding="utf-8")] == []

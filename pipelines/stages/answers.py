@@ -62,7 +62,7 @@ def labelled(store: Frames, split: str, needed: bool = True, sensor: str = ALL) 
 
 def labelled_recording_of(store: Frames, r: int, cfg: Config) -> LabelledRecording:
     """A labelled recording of the cache."""
-    from spikeseg.data.windows import stored
+    from spikeseg.data.store.recordings import stored
     from spikeseg.metrics.mode import LabelledRecording
 
     labels = store.labels(r)

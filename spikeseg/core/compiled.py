@@ -14,7 +14,7 @@ class _Announcement(Listener):
 
     made = False
 
-    def on_start(self, event: Event) -> None:
+    def on_start(self, event: Event) -> None:  # noqa: ARG002
         if not self.made:
             self.made = True
             logging.getLogger("spikeseg").info("compiling kernels for this machine (once; takes up to a minute)")

@@ -1,7 +1,8 @@
 """From a recording to framed windows, without its labels: the one place in which recordings are cut.
 
 Windows count from a recording's first event, whether or not the transforms keep it. `prepare` lays them down (`cut_frames`,
-`cut_lists`), `detect` goes through them (`windowed`, `stored`), `detect --follow` takes them as they come (`window_at`).
+`cut_lists`), `detect` goes through them (`windowed`; of the cache,
+`spikeseg.data.store.recordings.stored`), `detect --follow` takes them as they come (`window_at`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import DataConfig
 
     from .recording import Recording
-    from .store.frames import Frames
 
 AT_ONCE = 16
 """Windows cut, read from the cache, or encoded together: which changes no result."""
@@ -172,18 +172,3 @@ def windowed(recording: Recording, data: DataConfig) -> WindowedRecording:
             yield from zip(part_us.tolist(), frames.each(), estimator.update_listed(frames), strict=True)
 
     return WindowedRecording(recording.name, recording.events, kept, size, spec, start_us, windows)
-
-
-def stored(frames: Frames, r: int) -> WindowedRecording:
-    """Recording r of the cache; its windows are read in blocks."""
-    from spikeseg.ops.cpu.inference_kernels import listed as lists_of
-
-    info, events, kept = frames.recordings[r], frames.events(r), frames.kept(r)
-
-    def windows() -> Windows:
-        for first in range(0, info.n_windows, AT_ONCE):
-            start_us, block, rates = frames.read(r, range(first, min(first + AT_ONCE, info.n_windows)))
-            yield from zip(start_us.tolist(), lists_of(block).each(), rates, strict=True)
-
-    start_us = starts(events[kept], frames.spec, info.t_start)
-    return WindowedRecording(info.name, events, kept, info.sensor_size, frames.spec, start_us, windows)

@@ -11,8 +11,9 @@ from spikeseg.data.frames.background import Background
 from spikeseg.data.frames.framing import FrameSpec, frame, starts
 from spikeseg.data.recording import EVENT_DTYPE, Recording
 from spikeseg.data.store.frames import Frames, FramesWriter
+from spikeseg.data.store.recordings import stored
 from spikeseg.data.transforms import apply, build
-from spikeseg.data.windows import WindowedRecording, cut_frames, cut_lists, stored, window_at, windowed
+from spikeseg.data.windows import WindowedRecording, cut_frames, cut_lists, window_at, windowed
 from spikeseg.detection.response import from_maps, from_scores
 
 SPEC = FrameSpec(n_timesteps=2, timestep_us=10, height=2, width=3, overlap=0.5)

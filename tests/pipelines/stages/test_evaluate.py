@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from spikeseg.config.load import load_config
-from spikeseg.data import windows
 from spikeseg.data.store.frames import Frames
+from spikeseg.data.store.recordings import stored
 from spikeseg.detection.network import decoded, load_network
 from spikeseg.evaluation.tables import metrics_table
 from spikeseg.pipelines.runtime.stage import StageResult
@@ -109,7 +109,7 @@ def test_detectors_see_no_labels(own, monkeypatch):
     monkeypatch.setattr(Frames, "labels", forbidden)
     monkeypatch.setattr(Frames, "truth", forbidden)
     compared, thresholds = evaluate.compared(cfg, network, store, [])
-    view = windows.stored(store, 0)
+    view = stored(store, 0)
     for detector in compared:
         response = detector.respond(view)
         assert response.scores.shape == (len(view.events),) and (response.scores >= 0).all()
@@ -127,7 +127,7 @@ def test_choosing_every_class_is_choosing_none(own):
     store = Frames.open(frames.path / "frames.zarr")
     model = load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     salient = 0
-    for _, _, (whole, alone) in decoded(model, windows.stored(store, 0).windows(), [None, [0]]):
+    for _, _, (whole, alone) in decoded(model, stored(store, 0).windows(), [None, [0]]):
         assert whole.shape == (4, 45, 60) and np.array_equal(whole.dense(), alone.dense())
         salient += len(whole.index)
     assert salient
