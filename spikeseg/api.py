@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Recording(recordings_.Recording):
-    """A `spikeseg.data.recording.Recording` that can tell and show what it holds.
+    """A `spikeseg.data.recording.Recording` with a summary and a plot.
 
     >>> import spikeseg as ss
     >>> night = ss.simulate(recordings=1, duration_s=1.0, difficulty="easy", seed=1)[0]
@@ -71,7 +71,7 @@ class Recording(recordings_.Recording):
 
     @classmethod
     def of(cls, recording: recordings_.Recording) -> Recording:
-        """The same recording."""
+        """A recording of the library as one of this class."""
         return cls(**{field.name: getattr(recording, field.name) for field in dataclasses.fields(recording)})
 
 
@@ -125,7 +125,7 @@ class Network:
         model: the spiking network, a torch module.
         config: how recordings are framed, what is learned, how objects are tracked.
         checkpoint: the file that it was loaded from; None for one that was made or trained here.
-        reports: by layer, what training came to; empty for one that was not trained here.
+        reports: by layer, the report of its training (samples, wins, C_l, ...); empty for one that was not trained here.
     """
 
     model: SpikeSEG
@@ -264,7 +264,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Networ
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How well a network and what it is compared with detect labelled objects.
+    """Scores of a network and its baselines on labelled recordings.
 
     Attributes:
         metrics: "modes" (mode -> detector -> values, intervals, rows per recording), "thresholds", "detectors" (titles),
@@ -301,7 +301,7 @@ def evaluate(
 
     Args:
         network: the network.
-        recordings: labelled; those that it has learned from make its figures worthless.
+        recordings: labelled, none of which the network was trained on.
         modes: names of metric modes ('event', 'pixel', 'object', 'volume', 'track'); empty: all.
         calibration: other labelled recordings, on which the thresholds of the event mode are chosen; without any, every
             response counts.
@@ -356,7 +356,7 @@ def evaluate(
 
 
 def _placed(model: SpikeSEG, cfg: Config) -> SpikeSEG:
-    """On the device and with the backend that the configuration asks for."""
+    """The network on the device and with the backend that the configuration asks for."""
     from spikeseg.ops.device import network_device
 
     model.encoder.backend = cfg.backend

@@ -1,4 +1,4 @@
-"""The one error that a user can cause."""
+"""The exception for bad input and configuration."""
 
 
 class InputError(ValueError):

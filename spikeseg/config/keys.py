@@ -21,7 +21,7 @@ def key(
     """A field of a section with its limits; the entries of a list are checked one by one.
 
     Args:
-        default: the value where nothing else is said.
+        default: the value of a key that is left out.
         low: the least value allowed.
         high: the greatest.
         above: a bound that the value must exceed.

@@ -72,7 +72,7 @@ class ModelConfig(_FromPaper):
     background_adaptive: bool = key(True)  # raise conv1's thresholds by the local background activity
     background_sigmas: float = key(3.0, low=0.0)  # k of theta + b + k sqrt(b)
     use_delay_connections: bool = key(True)  # the decoder reaches spikes of earlier steps
-    delay_decay: float = key(0.9, low=0.0, high=1.0)  # factor per step of that reach
+    delay_decay: float = key(0.9, low=0.0, high=1.0)  # decay of that reach per step
 
     def layers(self, learned: Collection[str] = ("conv2", "conv3")) -> tuple[LayerSpec, ...]:
         """The convolutions, from the input to the classes.
@@ -218,7 +218,7 @@ class LoggingConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """How results are scored, and the two activity filters beside them."""
+    """How results are scored, and the settings of the two activity filters."""
 
     radius_px: float = key(5.0, above=0.0)  # event and volume
     pixel_tolerance_px: float = key(1.0, low=0.0)
@@ -353,7 +353,7 @@ class Config:
         return [layer.name for layer in self.layers() if layer.learned]
 
     def _check_together(self, fail: Fail) -> None:
-        """What no key can say alone."""
+        """Check what involves several keys."""
         model, stdp, wta, homeostasis = self.model, self.stdp, self.wta, self.homeostasis
         for name in ("kernel_sizes", "thresholds", "leaks"):
             if len(values := getattr(model, name)) != 3:

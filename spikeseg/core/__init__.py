@@ -1,1 +1,1 @@
-"""Exact arithmetic, neurons, layers and fixed filters. Needs torch and numpy; Norse is loaded when a neuron runs."""
+"""The exact grid, neurons, sparse containers, compiled functions, whole files. Needs torch, numpy, numba; `neurons` Norse."""

@@ -23,7 +23,7 @@ def unpacked(words: np.ndarray, bits: int) -> np.ndarray:
 
 @compiled()
 def ones(word: np.uint64) -> np.int64:
-    """How many bits of a uint64 are set; compilers know this form and use the machine's instruction."""
+    """How many bits of a uint64 are set; compilers turn this form into the machine's instruction."""
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)

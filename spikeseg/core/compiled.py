@@ -10,7 +10,7 @@ from numba.core.event import Event, Listener, register
 
 
 class _Announcement(Listener):
-    """Says once that numba compiles: half a minute on a fresh installation. What comes from the disk is not compiled."""
+    """Logs once that numba compiles (half a minute on a fresh installation); loading compiled code from disk is silent."""
 
     made = False
 
@@ -28,10 +28,10 @@ register("numba:compile", _Announcement())
 
 def compiled(*signatures: Any, allocates: bool = False, inlined: bool = False) -> Any:
     """Decorator: compile, at once for these signatures, or without any at first use; kept beside the package or in
-    NUMBA_CACHE_DIR. The code runs without the interpreter's lock and does not look where it writes.
+    NUMBA_CACHE_DIR. The code runs without the interpreter's lock and without bounds checks.
 
-    allocates: whether it makes arrays or returns them. What does not need not count who holds an array; numba would do so,
-    atomically, at every slice, at several times the cost of adding 32 numbers to one.
+    allocates: whether it makes or returns arrays. If not, numba's reference counting is off, which is atomic and at every slice
+    costs several times as much as adding 32 numbers.
     """
     options: Any = {"cache": True, "nogil": True, "boundscheck": False, "_nrt": allocates, "forceinline": inlined}
     decorate = njit(list(signatures), **options) if signatures else njit(**options)
@@ -39,8 +39,8 @@ def compiled(*signatures: Any, allocates: bool = False, inlined: bool = False) -
 
 
 def _forgiving(function: Any) -> Any:
-    """Code kept under types that are gone, as another version of this package may have left it, is compiled anew; numba would
-    fail at their names."""
+    """Recompile cached code that names types which no longer exist, as another version of this package may have left it;
+    numba would fail to load it."""
     cache = getattr(function, "_cache", None)
     if cache is None:  # NUMBA_DISABLE_JIT
         return function

@@ -60,7 +60,7 @@ def atomic_write(path: Path, content: bytes | str | Callable[[BinaryIO], Any]) -
 
 
 def fsync_folder(path: Path) -> None:
-    """Let a folder's entries reach the disk."""
+    """Flush a folder's entries to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Integrate-and-fire neurons on Norse cells: the one door to Norse.
+"""Integrate-and-fire neurons on Norse cells; nothing else uses Norse.
 
 Per neuron and step, state starting at 0 for each sample:
 
@@ -38,7 +38,7 @@ class LeakCode(IntEnum):
 
 
 class LeakMode(str, Enum):
-    """How a neuron forgets: not at all, by a constant per step, or by a factor per step."""
+    """Leak of the membrane potential: none, a constant per step, or a factor per step."""
 
     NONE = "none"
     SUBTRACTIVE = "subtractive"

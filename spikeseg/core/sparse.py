@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 ANY_RESPONSE = float(np.finfo(np.float32).tiny)
-"""The least threshold of saliency: any response reaches it, and silence does not. A smaller one would be 0 in float32, as which
-saliency is kept, and every pixel would reach it."""
+"""The smallest threshold of saliency: any response reaches it, silence does not. A smaller one would be 0 in float32, the dtype
+of saliency, and every pixel would reach it."""
 
 
 class SpikeLists(NamedTuple):
-    """The spikes of N samples of T steps, address by address.
+    """The spikes of N samples of T steps, as lists of addresses.
 
     Attributes:
         offsets: int64 (N*T + 1,); those of sample n at step t are ``sites[offsets[n*T + t]:offsets[n*T + t + 1]]``.
@@ -73,7 +73,7 @@ class SparseFrames:
 
     Attributes:
         lists: where they are above 0.
-        counts: int32, one entry per place: how much it counts there, 1 or more.
+        counts: int32, the count at each address, 1 or more.
     """
 
     lists: SpikeLists
@@ -116,7 +116,7 @@ class SparseFrames:
 
 
 def dense(frames: np.ndarray | SparseFrames) -> np.ndarray:
-    """Frames as an array, however they are given."""
+    """Frames as an array, given as one or as lists."""
     return frames.dense() if isinstance(frames, SparseFrames) else frames
 
 

@@ -40,7 +40,7 @@ MOST_NEURONS = 2**28
 
 
 def select_options(mode: str, shape: tuple[int, int, int], max_winners: int | None) -> tuple[int, dict[str, Any]]:
-    """How many winners there can be among neurons (C, H, W), and how `cuda_training.select` is to find them."""
+    """How many winners there can be among neurons (C, H, W), and how `training_kernels.select` is to find them."""
     by_map, maps = mode != "local", shape[0]
     most = maps if by_map else shape[1] * shape[2]
     limit = most if max_winners is None else min(most, max_winners)

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""Triton kernels of the training step, after the neurons (`cuda_kernels.first_spikes`): winners, STDP, homeostasis.
+"""Triton kernels of the training step, after the neurons (`neuron_kernels.first_spikes`): winners, STDP, homeostasis.
 
 Everything stays on the device. A launch belongs to a slot; the cursor says which position in the order that is, and whether there
 is anything to do: behind the end, or behind a sample after which a map was dead, a launch does nothing.
