@@ -1,4 +1,4 @@
-"""What a column of events must be; `recording.checked` and `long.iter_events` ask here."""
+"""What columns of events must satisfy; used by `recording.checked` and `long.iter_events`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BACKWARD_US = 1_000_000
 MAX_GAP_US = 3_600_000_000
 """Longest silence inside a recording; beyond it a timestamp is taken to be corrupt."""
 MAX_PIXELS = 2**24
-"""A dozen times those of the largest event camera; a count per pixel must fit in memory."""
+"""Pixels of a sensor, at most: a dozen times those of the largest event camera; a count per pixel must fit in memory."""
 POLARITY_CODINGS = ((0, 1), (-1, 1), (1, 2))
 """(OFF, ON), in the order in which a recording of one polarity only is understood: a lone 1 is ON."""
 

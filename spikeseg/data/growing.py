@@ -21,7 +21,7 @@ class GrowingText:
     """Turns text into events as it comes: one event per line, t in µs, x, y, p, as `readers.text` reads them.
 
     A first line may name the columns. Polarity is 0 or 1, -1 or 1, or a word. Lines that begin with # and empty ones are left
-    alone. A line that is no event, or lies outside the sensor, is left out and counted: one bad line must not end a night.
+    alone. A line that is no event, or lies outside the sensor, is left out and counted: one bad line must not end the recording.
 
     Attributes:
         left_out: reason -> count of lines.

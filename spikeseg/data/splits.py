@@ -13,7 +13,7 @@ def split(
 ) -> dict[str, str]:
     """Recording -> "train", "val" or "test".
 
-    ``test_ratio`` of all is set apart first, whatever else is asked for; ``train_ratio`` of the remainder trains, the rest
+    ``test_ratio`` of all is set apart first; ``train_ratio`` of the remainder trains, the rest
     validates. With ``folds`` of 1 or more, the remainder is dealt out in turn to that many folds instead: fold number ``fold``
     (from 1) validates, the others train.
     Counts are rounded half up. With two recordings or more, train is never empty; with three or more and a

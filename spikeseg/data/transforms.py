@@ -1,7 +1,7 @@
-"""tonic's event transforms by name, as the configuration lists them, kept honest.
+"""tonic's event transforms by name, as the configuration lists them, restricted and made repeatable.
 
 The frames, the labels and the detections share the sensor's pixels and the recording's clock, so a transform may drop events or
-change their polarity, but may not move or add any: one that does is refused. What tonic leaves to luck is settled
+change their polarity, but may not move or add any: one that does is refused. What tonic leaves open is fixed
 here: random transforms are seeded, none remembers the recording before, the caller's array is never changed, and empty
 recordings pass.
 """

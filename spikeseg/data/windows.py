@@ -1,8 +1,8 @@
 """From a recording to framed windows, without its labels: the one place in which recordings are cut.
 
-Windows count from a recording's first event, whether or not the transforms keep it. `prepare` lays them down (`cut_frames`,
-`cut_lists`), `detect` goes through them (`windowed`; of the cache,
-`spikeseg.data.store.recordings.stored`), `detect --follow` takes them as they come (`window_at`).
+Windows count from a recording's first event, whether or not the transforms keep it. `prepare` writes them to the cache
+(`cut_frames`, `cut_lists`), `detect` iterates over them (`windowed`; those of the cache:
+`spikeseg.data.store.recordings.stored`), `detect --follow` cuts each when its time has passed (`window_at`).
 """
 
 from __future__ import annotations
@@ -134,13 +134,13 @@ def cut_lists(
 
 
 def cut_frames(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, start_us: np.ndarray) -> Iterator[np.ndarray]:
-    """Windows as frames (n, T, 2, H, W), a few at a time, those of one gone when the next are asked for; else as `cut_lists`."""
+    """Windows as frames (n, T, 2, H, W), a few at a time, overwritten when the next are asked for; else as `cut_lists`."""
     for part, inside in _groups(events, spec, start_us):
         yield from filled(inside, sensor_size, spec, part)
 
 
 def window_at(events: np.ndarray, start_us: int, sensor_size: tuple[int, int], spec: FrameSpec) -> np.ndarray:
-    """The one window that starts at this time, (1, T, 2, H, W), silent where no event falls; see `framing.fill`."""
+    """The one window that starts at this time, (1, T, 2, H, W), 0 where no event falls; see `framing.fill`."""
     return fill(events, sensor_size, spec, np.array([start_us], np.int64))
 
 

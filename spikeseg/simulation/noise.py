@@ -1,4 +1,4 @@
-"""Events that nothing in the sky causes: background activity and hot pixels; and the pixels' refractory period."""
+"""Noise events: background activity and hot pixels; and the pixels' refractory period."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pixels of a simulated event camera make of a scene.
+"""The pixels of a simulated event camera: from a scene to events.
 
 Model [Lichtsteiner, Posch, Delbruck 2008, IEEE J. Solid-State Circuits 43(2):566; v2e: Hu, Liu, Delbruck 2021, CVPRW]:
 a pixel fires ON when its low-passed log intensity has risen by its ON threshold above the level at its last event,
@@ -141,7 +141,7 @@ class Pixels:
 def source_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
     """Events that stars and satellites cause: EVENT_TRUTH_DTYPE, in no particular order.
 
-    An event is put down to the source that lights its pixel most.
+    An event is attributed to the source that lights its pixel most.
     """
     width, height = scene.sensor_size
     dt = time_step(scene)

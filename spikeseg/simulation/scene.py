@@ -238,7 +238,7 @@ def _vector(rng: np.random.Generator, length: float) -> np.ndarray:
 
 
 def _satellite_velocity(rng: np.random.Generator, mode: str, k: int, drift: np.ndarray) -> np.ndarray:
-    """The first satellite of a tracking recording is the one followed; the others go their own way."""
+    """The first satellite of a tracking recording is the one followed; the others move independently."""
     bounds = TRACKING_RESIDUAL if mode == "tracking" and k == 0 else SATELLITE_SPEED
     while True:
         velocity = _vector(rng, log_uniform(rng, bounds))

@@ -26,7 +26,7 @@ CREEPING = Rules(Motion(acceleration=2.0, first_speed_px_s=5.0), 4, 8, 2, 4.0)
 """Stars, and whatever moves slowly among them, in the field's frame. Stars may be invisible for long, and stay where they are."""
 
 CREEP_PX_S = 10.0
-"""What is faster than this in the field's frame, px/s, does not creep: its track would break off and begin again and again."""
+"""What is faster than this in the field's frame, px/s, does not creep: tracked in this frame it would break into pieces."""
 
 FREE_MOTION = Motion(acceleration=25.0, first_speed_px_s=50.0)
 """Anything else, up to 150 px/s; the fastest satellites of EBSSA cross at about 120."""

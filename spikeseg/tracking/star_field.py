@@ -24,11 +24,11 @@ LEAST_S = 1.0
 """A track of less than this, s, agrees with almost any velocity, so it does not count among MIN_STARS."""
 
 STILL = 15.0
-"""Weight of the belief that the telescope follows the stars, in detections of stars that stand still: EBSSA's do for the most
-part, and where hardly a star is seen there is nothing else to go by."""
+"""Weight of the prior that the telescope follows the stars, in detections of stars that stand still: EBSSA's telescopes mostly
+do, and where hardly a star is seen there is no other evidence."""
 
 MEAN_SHIFTS = 20
-"""More bring nothing: the peak then moves by less than a thousandth of the kernel's width."""
+"""Enough iterations: the peak then moves by less than a thousandth of the kernel's width."""
 
 
 @dataclass(frozen=True)

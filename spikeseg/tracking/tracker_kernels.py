@@ -19,7 +19,7 @@ NEXT_SLICE, ALIVE, BEGUN, CONFIRMED = range(4)
 
 
 class State(NamedTuple):
-    """All that a tracker knows between slices; arrays have room for as many tracks as can be alive.
+    """State of a tracker between slices; arrays have room for as many tracks as can be alive.
 
     Attributes:
         counters: int64 (4,), see NEXT_SLICE.

@@ -18,7 +18,7 @@ class ImageOptions(NamedTuple):
 
     Attributes:
         size: (height, width) in pixels; None: as they are.
-        seed, test_ratio: how they are dealt into training and test, where the dataset does not say.
+        seed, test_ratio: how they are split into training and test, where the dataset has no split of its own.
     """
 
     size: tuple[int | None, int | None]
@@ -47,7 +47,7 @@ class Dataset:
         settings: built-in configuration for `classify`; None: its recordings have no classes.
         needs_root: whether it lies in a folder of the user's.
         resizes: whether `images` gives them in the size asked for.
-        identified: tells what the files of its recordings are, by path; such as whether they are the published ones.
+        identified: describes the files of its recordings, by path; such as whether they are the published ones.
     """
 
     entries: Entries | None = None

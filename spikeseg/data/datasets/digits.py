@@ -10,7 +10,7 @@ from .images import Images, ImageSet, dealt
 
 
 def load_digits(seed: int, test_ratio: float) -> ImageSet:
-    """scikit-learn's handwritten digits (1797 of 8 x 8, 16 grey values), dealt into training and test by the seed."""
+    """scikit-learn's handwritten digits (1797 of 8 x 8, 16 grey values), split into training and test by the seed."""
     from sklearn.datasets import load_digits as fetch
 
     digits = fetch()

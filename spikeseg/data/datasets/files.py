@@ -1,4 +1,4 @@
-"""Any recordings in a folder, or found by a pattern, of any format that can be read; with labels, where some lie beside them."""
+"""Recordings of any readable format in a folder or matching a pattern, with the labels that lie beside them."""
 
 from __future__ import annotations
 

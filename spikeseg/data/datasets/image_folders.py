@@ -17,14 +17,14 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".
 
 
 def load_folders(root: str | Path, size: tuple[int | None, int | None], seed: int, test_ratio: float) -> ImageSet:
-    """A folder of images per class below ``root``; or below its folders train and test, which then are the parts, else the seed
-    deals the images of each class.
+    """A folder of images per class below ``root``; or below its folders train and test, which then are the split; else the
+    images of each class are split at random.
 
     Args:
         root: the folder.
         size: (height, width) that images are brought to; None: a side that is not given keeps the proportions, both not given:
             images stay as they are, and must be of one size.
-        seed: of the deal.
+        seed: of the split.
         test_ratio: share of each class that is for testing.
 
     Raises InputError: no such folder, fewer than two classes, a file that is no image, or images of several sizes.

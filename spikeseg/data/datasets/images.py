@@ -1,4 +1,4 @@
-"""Images with classes: what the datasets of images give, and how they are dealt into training and test."""
+"""Images with classes: what image datasets give, and their split into training and test."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ImageSet:
 
 
 def dealt(labels: np.ndarray, classes: Sequence[str], seed: int, test_ratio: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of training and test, sorted: of each class this share is for testing, one at least.
+    """Rows of training and test, sorted: this share of each class is for testing, one image at least.
 
     Raises InputError when a class has a single image."""
     rng = np.random.default_rng((seed, 1))

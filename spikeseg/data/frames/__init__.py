@@ -1,1 +1,1 @@
-"""The first cuts of recordings: frames, background activity, first spikes, augmentation."""
+"""Recordings as frames; their background activity, first spikes and augmentation."""

@@ -1,8 +1,8 @@
-"""Augmentation of training windows: mirrored and, if asked for, with polarities swapped, by a seeded coin per window.
+"""Augmentation of training windows: each mirrored, and with its polarities swapped, at random by seed.
 
 The same of whole recordings, labels and truth included, is `flipped`.
 
-A window's coin falls the same way in every epoch, so what the frozen layers say to it can be cached.
+A window is flipped the same way in every epoch, so the output of the frozen layers for it can be cached.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def augment(
         background: its background rates (P, h, w); mirrored with the frames (to the block, where the width is no whole number of
             blocks).
         config: which flips are allowed; each happens with probability 1/2 when augmentation is enabled.
-        seed: what the coins depend on, such as (seed, recording, window).
+        seed: of the random draws, such as (seed, recording, window).
 
     Returns:
         copies, or the arguments themselves where nothing is flipped; the arguments are not changed.

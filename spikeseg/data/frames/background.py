@@ -1,6 +1,6 @@
 """Local rate of the background activity, estimated from the frames alone: robust and causal.
 
-Ours (the equations of Kirkland's pre-emptive neuron thresholding were not to be had). The sensor is cut into
+Ours (the equations of Kirkland's pre-emptive neuron thresholding were not available). The sensor is cut into
 blocks. In each, pixels that have so far fired far more than their neighbourhood are left out: hot pixels, resting stars, the
 cores of objects. The rate of what is left is smoothed over past windows, and the median over 3x3 neighbouring blocks
 keeps out what crosses a few of them.

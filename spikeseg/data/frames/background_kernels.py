@@ -173,7 +173,7 @@ def medians(blocks: Array, result: Array) -> None:
 def window_rate(
     sites: Array, counts: Array, past: Past, blocks: Blocks, steps: int, hot: tuple[float, float, float], halo: int, rate: Array
 ) -> None:
-    """Events per pixel and step of the quiet pixels of each block (P, hb, wb); where none is quiet, what is typical there.
+    """Events per pixel and step of the quiet pixels of each block (P, hb, wb); where none is quiet, the block's typical rate.
 
     Args:
         sites: (n,), flat index into (P, H, W) of each event of a window.

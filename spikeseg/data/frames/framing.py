@@ -1,8 +1,8 @@
 """Events to frames: windows of binary spikes or counts, one layer per polarity and time step.
 
-The meaning is that of tonic's ToFrame, slice by slice of one time step, without its traps: coordinates outside the sensor
-and unsorted events are refused rather than wrapped or lost, counts cannot overflow unseen, the tail is kept, and an
-empty recording has no windows.
+The meaning is that of tonic's ToFrame, slice by slice of one time step, but: coordinates outside the sensor and
+unsorted events are refused rather than wrapped or lost, an overflow of counts is an error, the tail is kept, and an empty
+recording has no windows.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ def fill(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, star
 def filled(
     events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, start_us: np.ndarray, count: int | None = None
 ) -> Iterator[np.ndarray]:
-    """``fill`` in parts that share their memory: the frames of one are gone when the next one is asked for. Several times faster
-    where events are few, because new memory costs more than the events.
+    """``fill`` part by part in one buffer: the frames of a part are overwritten when the next one is asked for. Several times
+    faster where events are few, because new memory costs more than the events.
 
     Args:
         events: see ``frame``.
@@ -212,7 +212,7 @@ def filled(
 
 
 def listed(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, start_us: np.ndarray) -> SparseFrames:
-    """``fill`` as lists: no frame, 0 nearly everywhere, is made on the way."""
+    """``fill`` as lists, without making dense frames."""
     return _Filler(events, sensor_size, spec).listed(start_us)
 
 
@@ -245,11 +245,11 @@ class _Filler:
         self.at_once = max(1, BLOCK_BYTES // self.empty(1).nbytes)
 
     def empty(self, count: int) -> np.ndarray:
-        """Frames of silence for so many windows."""
+        """Zero frames for so many windows."""
         return np.zeros((count, *self._shape), np.uint8 if self._spec.normalize else _COUNT)
 
     def fill(self, start_us: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """Put the events of the windows into silent frames. Returns where they fell, for ``clear``.
+        """Put the events of the windows into zero frames. Returns where they fell, for ``clear``.
 
         Raises InputError when there are too many to count."""
         positions = self._positions(start_us)
@@ -289,7 +289,7 @@ class _Filler:
         )
 
     def clear(self, frames: np.ndarray, positions: np.ndarray) -> None:
-        """Make frames silent again that ``fill`` filled."""
+        """Set what ``fill`` wrote back to zero."""
         self._kernels.write(frames.reshape(-1), positions, frames.dtype.type(0))
 
 

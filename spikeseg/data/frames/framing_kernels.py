@@ -1,6 +1,6 @@
 """Kernels of framing over events, compiled; `framing` is their only caller.
 
-None looks where it writes: x and y have to be on the sensor, t sorted. They are compiled for the columns of EVENT_DTYPE, as they
+Without bounds checks: x and y have to be on the sensor, t sorted. They are compiled for the columns of EVENT_DTYPE, as they
 lie in the structured array, and kept on disk (beside the package, or in NUMBA_CACHE_DIR).
 """
 

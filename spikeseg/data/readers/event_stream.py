@@ -3,8 +3,8 @@
 Format: https://github.com/neuromorphic-paris/event_stream. A file holds the time between events, not the time: t counts from
 where its writer started to count, which is the clock's zero or, with most writers, the first event.
 
-Decoded here: events have no fixed place in the file, so only going through it tells whether its end cuts one; faery 0.7 leaves
-such an event out without a word.
+Decoded here: events have no fixed place in the file, so only going through it tells whether its end cuts one; faery 0.7
+silently leaves such an event out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""HDF5 opened with suspicion: a small file can declare terabytes, or point outside itself."""
+"""HDF5 opened defensively: a small file can declare terabytes, or point outside itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_RATIO = 1100
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[h5py.File]:
-    """The file, open for reading. Raises InputError if it is damaged, also where the body finds out."""
+    """The file, open for reading. Raises InputError if it is damaged, also where the block finds out."""
     try:
         with h5py.File(path, "r") as file:
             yield file

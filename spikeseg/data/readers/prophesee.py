@@ -5,7 +5,7 @@ https://docs.prophesee.ai/stable/data/encoding_formats/evt2.html, .../evt3.html.
 the first time, rows of other kinds of events), the rules are those of the vendor's own decoder, OpenEB. A counter that falls by
 half its range or more has started again (so in OpenEB for EVT 3.0; for EVT 2.0 it asks for all of the range but 10 ms).
 
-Decoded here, because faery 0.7 changes times without a word. One that steps back becomes the latest seen, so that a damaged one
+Decoded here, because faery 0.7 silently changes times. One that steps back becomes the latest seen, so that a damaged one
 freezes all after it, and the low bits of EVT 3.0, which sensors set back by some µs, are up to 11 µs late (0.66 % of the events
 of a real file). In EVT 2.0 a step back adds 4.8 h; in EVT 3.0 the clock stands still where the word in which it wraps is missing
 or the recording starts just before. Data that begin with % are taken for header lines, one event outside the sensor refuses the

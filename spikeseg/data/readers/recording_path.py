@@ -31,7 +31,7 @@ class RecordingPath(NamedTuple):
 
 
 def recording_path(text: str | Path) -> RecordingPath:
-    """What a user means.
+    """The recording that a path or text names.
 
     A text that is a path of something that exists is that file or folder, whatever its name holds. Else it is cut at its last
     ``::`` before which a file is named (so names with ``::`` are found, too); where there is none, the whole is a file that is

@@ -1,1 +1,1 @@
-"""The one door to zarr: what is cached, how it lies on disk."""
+"""What is cached, and its layout on disk; nothing else uses zarr."""

@@ -1,4 +1,4 @@
-"""Arrays on disk that cannot lose data unseen: the only file that talks to zarr (format 3).
+"""Arrays on disk of which every loss is detected; the only file that uses zarr (format 3).
 
 zarr reads a chunk that is not there as zeros, so a copy cut short would pass as silence. Here the root's attributes
 list every file with its size, and carry their own SHA-256; opening compares them with the disk, and reading compares again.

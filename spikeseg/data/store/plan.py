@@ -57,7 +57,7 @@ class FilePlan:
     sources: tuple[tuple[RowSource, int, int], ...]
 
     def write(self) -> None:
-        """Write it; again does no harm."""
+        """Write it; may be repeated."""
         row = self.sources[0][0].take(0, 0)
         rows = (part for source, first, last in self.sources for part in source.parts(first, last))
         path = self.array.joinpath("c", str(self.number), *["0"] * (row.ndim - 1))

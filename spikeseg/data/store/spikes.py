@@ -1,4 +1,4 @@
-"""The cache of spikes: what the frozen layers below the one in training say to each sample, as lists of addresses.
+"""The cache of spikes: the output of the frozen layers below the one in training, sample by sample, as lists of addresses.
 
     spikes_{T}x{C}x{H}x{W}/sites     int32 (uint16 where C*H*W <= 65536) (n,): flat index (c*H + y)*W + x of each spike,
                                      sample by sample, step by step, rising within a step

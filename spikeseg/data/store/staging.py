@@ -1,4 +1,4 @@
-"""A recording, read and transformed, laid down in a folder from which its rows of the cache can be made by any process.
+"""A recording, read and transformed, written to a folder from which any process can make its rows of the cache.
 
 What is expensive, the compression of its frames, then no longer depends on who read it, and no frames travel between processes.
 """
@@ -47,7 +47,7 @@ class FileRows(RowSource):
         return np.array(array if self.field is None else array[self.field])
 
     def mapped(self) -> np.ndarray[Any, Any]:
-        """All of them, on the disk. (numpy's memmap takes 0.3 ms to look where the file really lies.)"""
+        """All of them, on the disk. (numpy's memmap takes 0.3 ms to resolve the path.)"""
         if not self.count:
             return self.like
         with open(self.path, "rb") as file:
@@ -105,7 +105,7 @@ class FrameRows(RowSource):
 
 
 def stage(recording: Recording, spec: FrameSpec, chain: Chain, folder: Path) -> tuple[StagedRecording, int]:
-    """Lay a recording down in a new folder; -> how its rows are made, and how many of its events passed the chain.
+    """Write a recording to a new folder; -> its rows of the cache, and how many of its events passed the chain.
 
     Raises:
         InputError: see `transforms.apply` and `framing.fill`.
