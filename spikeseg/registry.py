@@ -1,7 +1,7 @@
 """Things that are chosen by name, ours and other packages': datasets, readers, learning rules, metric modes, commands.
 
-Ours are named here by where they lie, so that choosing one imports that one alone. Other packages add theirs by an entry point
-of the group, in their own ``setup.cfg``::
+Built-in ones are named by module and attribute, so that choosing one imports that one alone. Other packages add theirs by an
+entry point of the group, in their own ``setup.cfg``::
 
     [options.entry_points]
     spikeseg.datasets =

@@ -1,7 +1,7 @@
-"""Activity filters: the simple detectors that a network has to beat.
+"""Activity filters: simple baselines for a network.
 
 Our own code, because tonic's Denoise takes 0.5 M events/s and `denoise` 100 M, event for event the same (100,000 events on
-240×180, median on one core); a graded filter tonic does not have.
+240×180, median on one core); tonic has no graded filter.
 """
 
 from __future__ import annotations

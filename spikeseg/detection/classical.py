@@ -1,4 +1,4 @@
-"""Classical detectors on accumulated frames, the opponents from before events: connected blobs, and lines.
+"""Classical detectors on accumulated frames, as baselines: connected blobs, and lines.
 
 Frame-based processing beside the event-based one of Afshar et al. 2020 (IEEE Sensors J. 20(24):15117): the events of a window
 are counted per pixel; the frame is smoothed, and its pixels expressed as z, in standard deviations of the frame above its mean.
@@ -103,7 +103,7 @@ def contrast(frame: np.ndarray, smoothing_px: float = SMOOTHING_PX) -> np.ndarra
     """
     smooth = ndimage.gaussian_filter(np.asarray(frame, np.float64), smoothing_px) if frame.size else np.zeros(frame.shape)
     spread = smooth.std() if frame.size else 0.0
-    if not spread > 1e-9 * np.abs(smooth).max(initial=0):  # an even frame, but for rounding
+    if not spread > 1e-9 * np.abs(smooth).max(initial=0):  # uniform, but for rounding
         return np.zeros(frame.shape)
     return np.asarray((smooth - smooth.mean()) / spread)
 

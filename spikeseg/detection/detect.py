@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spikeseg.models import SpikeSEG
 
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""Passes items on and shows how many are through: of the items, the recording's name, and how many there are."""
+"""Passes items on and shows how many are done; takes the items, the recording's name and the number of items."""
 
 
 def detect_recording(
@@ -33,9 +33,9 @@ def detect_recording(
     Args:
         model: the network, on any device.
         recording: any.
-        config: its sections data (how to frame) and tracking count.
+        config: of its sections data (how to frame) and tracking are read.
         readout: see `Readout`.
-        progress: is shown the windows as they pass; None: nobody is.
+        progress: see `Progress`, of windows; None: nothing is shown.
 
     Raises:
         InputError: the transforms do not fit the recording.

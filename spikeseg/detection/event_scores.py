@@ -1,4 +1,4 @@
-"""What tracks say of single events (ours)."""
+"""Scores of single events from tracks (ours)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def event_scores(events: np.ndarray, tracks: Sequence[ObjectTrack], saliency: np
 
     Near a track it is the track's score, less with the distance from its path: score * (1 - (distance / REACH_PX)²), the
     highest of several. An event that belongs to a track gets no score but that of tracks, so an event of a star scores 0. Events
-    without a track keep a little of their saliency, so that they differ from those without any.
+    without a track keep a small score from their saliency, so that they rank above those without any.
 
     Args:
         events: with t (µs, sorted), x, y (px).

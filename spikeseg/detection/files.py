@@ -1,4 +1,4 @@
-"""The one writer of what `detect` writes: detections.json, tracks.csv, <recording>.events.npz."""
+"""The writer of detections.json, tracks.csv and <recording>.events.npz."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """HULK: each classification spike unravelled alone into an instance [Kirkland et al. 2022, IEEE Trans. Computers 71(11):2728].
 
-An instance is what the decoder makes of one spike of conv3: the pixels it comes from, their bounding box, and its ASH, the
+An instance is what the decoder traces one spike of conv3 back to: the pixels that caused it, their bounding box, and its ASH, the
 active spike hash: which feature maps took part, and when.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Footprints(NamedTuple):
-    """Where n instances or objects lie and what they are made of.
+    """Bounding boxes and ASHs of n instances or objects.
 
     Attributes:
         boxes: int32 (n, 4), left, top, right, bottom in pixels of the frame; right and bottom are not part of the box.

@@ -1,4 +1,4 @@
-"""A trained network, and recordings' windows through it."""
+"""A trained network, and its output for the windows of a recording."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DecodedWindow(NamedTuple):
-    """One window after the network.
+    """One window, encoded and decoded.
 
     Attributes:
         frames: of the window, one sample.

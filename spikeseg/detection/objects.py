@@ -27,7 +27,7 @@ OBJECT_DTYPE = np.dtype(
 x, y: centroid of the lit pixels, each weighted by the root of its saliency. (A learned kernel stresses one side of a source: by
 saliency itself tracks were off by 0.55 px in the median on simulated nights, by its root by 0.35.) width, height: of the bounding
 box; a lone pixel measures 1. score: sum of its saliency over pixels and steps, no unit. class_id: the network's class, from 0.
-pixels: how many lit up.
+pixels: how many are lit.
 """
 
 BRIDGE_PX = 2

@@ -1,4 +1,4 @@
-"""Windows of a recording that comes bit by bit, for `detect --follow`.
+"""Windows of a recording that is still being written, for `detect --follow`.
 
 The same network and the same tracker as `detect`, but nothing that looks ahead: hot pixels are those that fired too often so far,
 and tracks are those of the last MEMORY_S seconds. Memory does not grow with the recording.
@@ -84,10 +84,10 @@ def _object_row(number: int, track: ObjectTrack) -> dict[str, Any]:
 
 
 class Follower:
-    """Windows of a recording that comes bit by bit.
+    """Windows of a recording whose events come piece by piece.
 
     Attributes:
-        late: events that came when their time had passed: left out.
+        late: events that came after their window was finished: left out.
         latencies_ms: of every window, from the arrival of what closed it to its line: 4 bytes each.
     """
 
@@ -215,7 +215,7 @@ class Follower:
 
 @dataclass
 class TrackIds:
-    """Lasting numbers for tracks, which are computed anew for every window: a track keeps the number with which it shares most
+    """Lasting ids of tracks, which are computed anew for every window: a track takes the id with which it shares most
     detections."""
 
     _owner: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -252,7 +252,7 @@ class CausalFilter:
         from spikeseg.data import transforms
 
         hot = [spec for spec in specs if spec.get("name") == "DropPixel" and "hot_pixel_frequency" in spec]
-        transforms.build(specs, sensor_size)  # complains about what does not hold
+        transforms.build(specs, sensor_size)  # raises InputError for wrong settings
         self._limits = [float(spec["hot_pixel_frequency"]) for spec in hot]
         self._rest = transforms.build([spec for spec in specs if spec not in hot], sensor_size)
         self._width = sensor_size[0]

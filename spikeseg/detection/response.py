@@ -1,4 +1,4 @@
-"""What a detector answers to a recording: a score for every event, what lights up, and the objects it tracks."""
+"""A detector's response to a recording: a score for every event, saliency, and the objects it tracks."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class TrackedObjects:
 
 @dataclass(frozen=True)
 class Response:
-    """A detector's answer to one recording.
+    """A detector's response to one recording.
 
     Attributes:
-        scores: float64 (n,) >= 0, one per event; 0 for those that the detector did not see or did not react to.
-        maps: one per window, of what lights up by step and pixel of the frame.
+        scores: float64 (n,) >= 0, one per event; 0 for those that the detector did not see or respond to.
+        maps: one per window, saliency by step and pixel of the frame.
         tracked: its tracked objects, where it tracks; the scores are then theirs.
         saliency: float64 (n,), the maps' value at each event, where the scores are something else.
-        slices: per window its objects in slices of time, where they are more than connected blobs of the maps.
+        slices: per window its objects in slices of time, where they are not the connected blobs of the maps.
         positions: per window float64 (m, 2), x, y of its objects in sensor pixels, where the detector lists them itself.
     """
 
@@ -99,7 +99,7 @@ def from_scores(view: WindowedRecording, scores: np.ndarray) -> Response:
 
 
 def from_maps(view: WindowedRecording, maps: Sequence[SparseMap]) -> Response:
-    """The response of a detector that lights up pixels: an event's score is the value at its step and pixel, the highest
+    """The response of a detector that gives saliency of pixels: an event's score is the value at its step and pixel, the highest
     where windows overlap."""
     scores, dense = np.zeros(len(view.events)), np.zeros(int(np.prod(view.shape)), np.float32)
     for start, saliency in zip(view.start_us.tolist(), maps, strict=True):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Tables:
-    """Objects, tracks and events in the forms that others take."""
+    """Objects, tracks and events as tables of pandas and astropy."""
 
     objects: np.ndarray
     tracks: np.ndarray

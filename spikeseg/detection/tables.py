@@ -1,4 +1,4 @@
-"""Tables of objects, tracks and events, from what was found in the frames; their columns are those of `schema`."""
+"""Tables of objects, tracks and events, in sensor pixels, from those of the frames; their columns are those of `schema`."""
 
 from __future__ import annotations
 

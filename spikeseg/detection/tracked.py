@@ -53,10 +53,10 @@ def unravelled_slices(
     """Objects of window k by HULK and SMASH [Kirkland et al. 2022], slice by slice as `slices_of` gives them.
 
     Args:
-        view: what the network saw.
+        view: the recording.
         k: number of the window.
         network: that the window went through.
-        window: what it made of it; its first map holds the saliency of `classes`.
+        window: its output; the first map holds the saliency of `classes`.
         threshold: the saliency from which a pixel belongs to an object.
         classes: those that count; None: all.
         settings: smash, smash_threshold.
@@ -103,7 +103,7 @@ def answer(
     """The response of a detector whose objects are tracked: an event's score comes from its track, see `event_scores`.
 
     Args:
-        view: what the detector saw.
+        view: the recording.
         maps: its saliency, one per window.
         threshold: the saliency from which a pixel belongs to an object.
         settings: of the tracker.
@@ -123,7 +123,7 @@ def event_ids(
     """int32 (n,): the track of each event that lies in one of its objects and reaches the threshold; 0 for the others.
 
     Args:
-        view: what the network saw.
+        view: the recording.
         reached: bool (n,), events whose saliency reaches the threshold.
         slices: of every window.
         owners: see `TrackedObjects`.

@@ -18,7 +18,7 @@ def over_folds(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict
     """Mode -> detector -> figure -> its values, one per fold, and what `spread` makes of them.
 
     Args:
-        metrics: the metrics.json of every fold. A figure that a fold has not, for want of anything to count, is None there.
+        metrics: the metrics.json of every fold. A figure that has nothing to count in a fold is None there.
     """
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for mode in modes_of():

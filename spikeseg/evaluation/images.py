@@ -22,7 +22,7 @@ class LabelledSpikes(NamedTuple):
 def read_out(
     network: ImageNetwork, train: LabelledSpikes, test: LabelledSpikes, svm_c: float, change: Change = unchanged
 ) -> tuple[Scored, float]:
-    """How well a linear read-out of a network's features does, and how many ms an image's features took.
+    """Scores of a linear read-out of a network's features, and how many ms an image's features took.
 
     Args:
         network: never sees a label.

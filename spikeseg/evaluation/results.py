@@ -32,7 +32,7 @@ class Answered(NamedTuple):
 
 @dataclass(frozen=True)
 class DetectorCounts:
-    """What one detector's answer to one recording came to.
+    """Counts of one detector's answer to one recording.
 
     Attributes:
         name: of the detector.

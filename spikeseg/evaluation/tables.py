@@ -10,7 +10,7 @@ from spikeseg.metrics.mode import Mode, mode_named
 from .text import cell, csv_text, text_table
 
 BESIDE = 3
-"""How many figures with their intervals fit beside each other."""
+"""How many figures with their intervals fit side by side."""
 
 Row = tuple[str, Mapping[str, Any], Mapping[str, Sequence[float] | None]]
 """A title, figures and their intervals."""

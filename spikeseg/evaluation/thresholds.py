@@ -1,4 +1,4 @@
-"""Thresholds laid on finished tracks: which ones, what each comes to, and which is chosen."""
+"""Thresholds on the scores of finished tracks: which are tried, the figures at each, and which is chosen."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Point:
         row: its figures.
         plateau: lowest (not included) and highest threshold with the same object F1, in one piece; None where nothing was chosen.
         rows: those of all thresholds, its own included, in rising order.
-        notes: what a reader must know.
+        notes: remarks for the reader.
     """
 
     row: dict[str, Any]
@@ -68,7 +68,7 @@ def levels_of(recordings: Sequence[TrackedRecording]) -> np.ndarray:
 def rows_at(
     settings: EvaluationConfig, recordings: Sequence[TrackedRecording], thresholds: Iterable[float]
 ) -> list[dict[str, Any]]:
-    """What each threshold comes to, by COLUMNS, over all recordings.
+    """The figures at each threshold, by COLUMNS, over all recordings.
 
     An event counts as seen if its score reaches the threshold, too; "informedness" is that of mode `event`, "f1", "precision",
     "recall" and the counts those of mode `object`, "false_tracks_per_minute" and "tracks" those of mode `track`."""

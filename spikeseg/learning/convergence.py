@@ -1,4 +1,4 @@
-"""When to stop, and whether what was learned is worth having."""
+"""When a layer stops learning, and which of its maps are near-duplicates."""
 
 from __future__ import annotations
 

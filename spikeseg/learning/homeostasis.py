@@ -1,4 +1,4 @@
-"""Homeostasis: its two sections as the numbers that the training step takes, and the recovery of maps that stopped winning.
+"""Homeostasis: its two sections as parameters of the training step, and the recovery of maps that stopped winning.
 
 Thresholds per map are adapted by the training step itself (`spikeseg.ops.reference.training.map_homeostasis`); they are part of
 the checkpoint and are those of inference. `wta.enable_homeostasis` is another mechanism, per neuron, for the competition during
@@ -14,14 +14,14 @@ from spikeseg.ops.types import LearningState, MapHomeostasis, NeuronHomeostasis,
 
 
 def homeostasis_of_maps(config: HomeostasisConfig) -> MapHomeostasis | None:
-    """The section `homeostasis` in numbers; None where it is off."""
+    """The section `homeostasis` as parameters; None where it is off."""
     if not config.enabled:
         return None
     return MapHomeostasis(rest=config.theta_rest, plus=config.theta_plus, tau=config.tau_theta, top=config.theta_max)
 
 
 def homeostasis_of_neurons(config: WTAConfig) -> NeuronHomeostasis | None:
-    """The homeostasis of the section `wta` in numbers; None where it is off."""
+    """The homeostasis of the section `wta` as parameters; None where it is off."""
     if not config.enable_homeostasis:
         return None
     return NeuronHomeostasis(

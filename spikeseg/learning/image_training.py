@@ -26,8 +26,8 @@ from .rules import plasticity
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], AbstractContextManager[Callable[[int], object]]]
-"""Shows how far a layer is: from its number, counted from 1, and the most images it may take, a context whose value is called
-with the number of images shown since the last call."""
+"""Shows the progress of a layer: from its number, counted from 1, and the most images it may take, a context whose value is
+called with the number of images shown since the last call."""
 
 
 def silent(_layer: int, _images: int) -> AbstractContextManager[Callable[[int], object]]:
@@ -79,7 +79,7 @@ def train_network(
         cfg: see `learn`.
         mode: of the competition, instead of wta.mode; "none": every map learns by itself.
         change: done to every layer's input, for controls.
-        progress: shows how far each layer is.
+        progress: see `Progress`.
 
     Raises:
         InputError: see `learn`.

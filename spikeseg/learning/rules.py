@@ -17,7 +17,7 @@ class LearningRule(Protocol):
     """What the registry `spikeseg.registries.RULES` holds."""
 
     def plasticity(self, config: STDPConfig) -> Plasticity:
-        """The rule in numbers, as the training step takes it.
+        """The rule as the training step takes it.
 
         Args:
             config: rates and bounds.

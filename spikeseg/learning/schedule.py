@@ -18,7 +18,7 @@ AT_A_TIME = 64
 
 
 class Pause(NamedTuple):
-    """Where learning pauses, so that others may look: how many samples were learned since the last pause, and whether
+    """A pause in learning, for checks and reports: how many samples were learned since the last one, and whether
     `logging.log_interval` asks for a report."""
 
     samples: int

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Shows how far training is."""
+    """Shows the progress of training."""
 
     def __call__(self, items: Iterable[Any], title: str, total: int) -> Iterable[Any]:
         """Pass items on and show how many of `total` are through."""

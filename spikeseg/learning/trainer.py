@@ -1,7 +1,7 @@
 """Learning of one layer, sample by sample: run, compete, update, adapt.
 
-The trainer knows tensors; the stage around it (pipelines) knows files, epochs and interrupts. Everything that the next sample
-depends on is in `state_dict`, so that a run can go on bitwise as if never stopped.
+The trainer works on tensors alone; files and interrupts belong to the stage around it (pipelines). Everything that the next
+sample depends on is in `state_dict`, so that a run can go on bitwise as if never stopped.
 """
 
 from __future__ import annotations

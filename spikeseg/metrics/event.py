@@ -144,7 +144,7 @@ def _statistic(recordings: Sequence[EventScores], counts: np.ndarray) -> Statist
     return statistic
 
 
-# -- the mode, and what is known of simulated events --------------------------------------------------
+# -- the mode, and its variants for simulated recordings --------------------------------------------------
 
 
 class ThresholdedScores(NamedTuple):

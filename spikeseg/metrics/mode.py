@@ -1,4 +1,4 @@
-"""What a metric mode is, and what it sees: a labelled recording and a detector's answer to it.
+"""What a metric mode is, and its input: a labelled recording and a detector's answer to it.
 
 A mode is one file of this package that defines a `Mode`, and one line of `spikeseg.registries.MODES`; another package registers
 its own by an entry point of the group ``spikeseg.metrics``.
@@ -169,7 +169,7 @@ class Mode:
         score: of one detector's rows, one per recording, what `rates.summary` returns.
         permuted: what the shuffled-label control makes of the network's rows and a seed; None: it is counted again, against
             the labels of another recording.
-        figure_titles: of figures whose name is not good enough for a table.
+        figure_titles: of figures that tables show under another name.
         variants: modes that come with this one, behind it.
     """
 

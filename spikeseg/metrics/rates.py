@@ -66,7 +66,7 @@ COUNTED = ("tp", "fp", "fn", "tn")
 """What `rates` are made of, in the order of its arguments."""
 
 RATE_TITLES = {"f1": "F1", "iou": "IoU"}
-"""Of rates, for tables, where the name does not do."""
+"""Titles of rates in tables, where they differ from the name."""
 
 
 def score_rates(rows: Sequence[Mapping[str, Any]], figures: Mapping[str, str], bootstrap: Bootstrap = DEFAULT) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 theta_eff = theta + b + k sqrt(b), where b is the current that background activity alone would cause at a neuron in one step: the
 local background rate of each polarity times the positive mass of its filter. Kirkland's pre-emptive neuron thresholding (PENT)
-has the same aim; its equations were not to be had, so this form is ours.
+has the same aim; its equations were not available, so this form is ours.
 """
 
 from __future__ import annotations

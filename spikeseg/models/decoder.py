@@ -1,6 +1,6 @@
 """The decoder: classification spikes traced back to the pixels that caused them, through tied weights [Kirkland 2020].
 
-conv3, pool2, conv2, pool1 and conv1 are undone in turn; what that means, `spikeseg.ops.reference.trace` says.
+conv3, pool2, conv2, pool1 and conv1 are undone in turn; `spikeseg.ops.reference.trace` defines how.
 """
 
 from __future__ import annotations

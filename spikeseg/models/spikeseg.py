@@ -18,7 +18,7 @@ from .encoder import Encoder, EncoderOutput
 
 
 class SpikeSEG(nn.Module):
-    """A spiking network that marks, in an event stream, the pixels of what it has learned to see.
+    """A spiking network that segments an event stream: it marks the pixels of the patterns that it has learned.
 
     Sources: Kirkland et al. 2020 (SpikeSEG), 2023 (settings for space domain awareness).
     """

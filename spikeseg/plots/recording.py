@@ -1,4 +1,4 @@
-"""What a recording holds: where its events lie and when they come."""
+"""Where the events of a recording lie, and their rate over time."""
 
 from __future__ import annotations
 

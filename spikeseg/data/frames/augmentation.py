@@ -1,4 +1,4 @@
-"""Augmentation of training windows: each mirrored, and with its polarities swapped, at random by seed.
+"""Augmentation of training windows: mirrored, or with polarities swapped, at random, where the configuration asks for it.
 
 The same of whole recordings, labels and truth included, is `flipped`.
 
