@@ -8,10 +8,10 @@
 
 Each is a package that exports the same:
 
-- layers with everything written down: `layer_forward`, `pool`;
+- single layers, with all potentials: `layer_forward`, `pool`;
 - learning: `select_winners`, `stdp_update`, and the class `Training`, the whole training step;
 - inference over whole samples: `encode`;
-- what spikes came from: `trace`, and for single spikes `cones`, followed by `unite` and `spread`;
+- causes of spikes: `trace`, and for single spikes `cones`, followed by `unite` and `spread`;
 - images: `latency`, `fire_once`, `final_potentials`.
 """
 

@@ -1,4 +1,4 @@
-"""What the operations take and give, the same for every backend."""
+"""Arguments and results of the operations, the same for every backend."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class PlasticityForm(IntEnum):
 
 
 class Plasticity(NamedTuple):
-    """What STDP makes of the weights of a map that won; the result is clamped to weight_min..weight_max.
+    """How STDP changes the weights of a map that won; the result is clamped to weight_min..weight_max.
 
     Attributes:
         form: how the change depends on the weight.
@@ -211,8 +211,8 @@ class LearningState:
         """The state before the first sample.
 
         Args:
-            weight: the layer's, which learning will change.
-            threshold: the layer's, too.
+            weight: the layer's; learning changes it.
+            threshold: the layer's; learning changes it.
             theta: of every map.
         """
         counts = [torch.zeros(len(weight), dtype=torch.int64, device=weight.device) for _ in range(3)]
@@ -261,7 +261,7 @@ FAR = np.int32(1 << 30)
 
 
 class Nodes(NamedTuple):
-    """Spikes of a layer, or events, as the trace meets them.
+    """Spikes of a layer, or events, as nodes of the trace.
 
     Attributes:
         sites: int32 (n,), flat index (c*H + y)*W + x, behind the pool.
@@ -298,7 +298,7 @@ class Cones(NamedTuple):
     Attributes:
         nodes: of the events, then of each layer from the first to the last.
         links: from each layer to the one before it.
-        reach: float64 (T + 1,), what is left of a weight by the number of steps back; 0 is out of reach.
+        reach: float64 (T + 1,), factor of a weight by the number of steps back; 0: not reached.
         device: where the network lies, and where cones are followed.
     """
 

@@ -1,4 +1,4 @@
-"""What the compiled kernels take, each group under one name.
+"""Arguments of the compiled kernels, in groups.
 
 Sizes: T steps, C maps below, H x W neurons of each of `maps` maps, K x K kernels, row length L = (W + 2 * (K // 2)) * maps.
 """
@@ -16,7 +16,7 @@ class InputSpikes(NamedTuple):
     Attributes:
         offsets: int64 (T + 1,) into sites and counts.
         sites: int32, flat addresses (c*H + y)*W + x; they rise within a step.
-        counts: int32, how often each; empty: once.
+        counts: int32, the count at each; empty: 1.
     """
 
     offsets: np.ndarray
@@ -25,14 +25,14 @@ class InputSpikes(NamedTuple):
 
 
 class SortedInput(NamedTuple):
-    """The same input by step and row; room for it, filled by `sort_by_row`.
+    """The same input sorted by step and row; buffers, filled by `sort_by_row`.
 
     Attributes:
         begin: int64 (T, H + 1): the input of row y at step t is at begin[t, y] to begin[t, y + 1] - 1 of the others.
         columns: int32, column of each.
         lines: int32: of a table of (K, C) lines, the number of the one that an input adds to row -K//2, if there were such a row;
             at each row further down it is C more.
-        times: int32, how often each; left alone where the input has no counts.
+        times: int32, the count of each; unused where the input has none.
     """
 
     begin: np.ndarray
@@ -57,11 +57,11 @@ class Neurons(NamedTuple):
     """The neurons of a layer at one frame size.
 
     Attributes:
-        v: int32 (H, more than L), potentials; a line of the table fits in from any column on.
+        v: int32 (H, more than L), potentials; wide enough for a line of the table from any column on.
         table: int32 (K, C, at least K * maps, beyond which it is 0: whole vectors, see `add_line`), weights as one spike adds
             them.
-        stamps: int32 (H, tiles in a row), the last step that each tile has seen, plus 1; 0 before the first. Where input only
-            excites, of the first alone: 0 before the row's first input, else 1 + a step whose floor the row lies on.
+        stamps: int32 (H, tiles in a row), the last step that each tile was run for, plus 1; 0 before the first. Where input is
+            only excitatory, of the first alone: 0 before the row's first input, else 1 + a step whose floor the row lies on.
         opened: int32 (tiles in a row,), tiles touched in a step.
         columns: W.
         maps: of the layer.
@@ -82,12 +82,12 @@ class Neurons(NamedTuple):
 
 
 class Thresholds(NamedTuple):
-    """Thresholds in units, as neurons are compared with them, and what follows from them.
+    """Thresholds in units, and what follows from them.
 
     Attributes:
-        theta: int32 (L,) of every row, or (rows of blocks, L); out of reach beside the frame.
-        patch: int32 (K * maps,), of what one spike touches; of use where they depend on the map alone.
-        exciting: whether input only excites, see `neuron_kernels`.
+        theta: int32 (L,) of every row, or (rows of blocks, L); unreachable beside the frame.
+        patch: int32 (K * maps,), of the neurons that one spike reaches in a row; used where they depend on the map alone.
+        exciting: whether input is only excitatory, see `neuron_kernels`.
         restless: whether a neuron without input may fire.
     """
 
@@ -98,15 +98,15 @@ class Thresholds(NamedTuple):
 
 
 class CappedNeurons(NamedTuple):
-    """`Neurons` whose input only excites, in uint16.
+    """`Neurons` whose input is only excitatory, in uint16.
 
     Attributes:
         v: uint16 (H, more than L). table: uint16, as theirs.
         theta: int32 (L,), thresholds of a row.
-        below, patch_below: uint16 (L,) and (K * maps,), the numbers just below the thresholds of a row and of what one spike
-            touches, see `narrow`.
-        lifted: int64 (H,), where each row lies: UNTOUCHED before its first input in the sample, then the step whose floor it is
-            on, or below 0.
+        below, patch_below: uint16 (L,) and (K * maps,), the numbers just below the thresholds of a row and of the neurons that
+            one spike reaches, see `narrow`.
+        lifted: int64 (H,), state of each row: UNTOUCHED before its first input in the sample, then the step to whose floor it was
+            lifted, or below 0.
         leak: int32.
     """
 
@@ -129,7 +129,7 @@ class WinnerRule(NamedTuple):
 
 
 class Contest(NamedTuple):
-    """Who competes in a sample, and who has won.
+    """Candidates and winners of a sample.
 
     Attributes:
         rule: of the competition.
@@ -214,13 +214,13 @@ class Learned(NamedTuple):
 
 
 class TrainingScratch(NamedTuple):
-    """What training works on at one frame size.
+    """Scratch memory of training at one frame size.
 
     Attributes:
         neurons, capped: in int32, and in uint16.
-        theta, patch: int32 (L,) and (K * maps,), room, see `Thresholds`.
+        theta, patch: int32 (L,) and (K * maps,), buffers, see `Thresholds`.
         fine, whole: tiles for samples of fewer and of more spikes than `sparse`.
-        inputs: room for the sorted input.
+        inputs: buffers for the sorted input.
         first_input: int32 (C, H, W), step of each input's first spike, T and more where silent; filled up to the last winner's.
     """
 
@@ -245,7 +245,7 @@ class Pool(NamedTuple):
 
 
 class PooledCells(NamedTuple):
-    """What has spiked behind the pool, of every step or of one; a cell is a neuron (m*H' + y)*W' + x of the output.
+    """Spikes of a layer after its pool, of every step or of one; a cell is a neuron (m*H' + y)*W' + x of the output.
 
     Attributes:
         spiked: uint64 (T, cells // 64 + 1), a bit for each cell that has.
@@ -259,12 +259,12 @@ class PooledCells(NamedTuple):
 
 
 class LayerScratch(NamedTuple):
-    """What inference works on, of one layer at one frame size.
+    """Scratch memory of inference, of one layer at one frame size.
 
     Attributes:
         neurons: with their weights.
         block: pixels of a block of thresholds.
-        theta, patch: int32 (rows of blocks, L) and (K * maps,), room, see `Thresholds`.
+        theta, patch: int32 (rows of blocks, L) and (K * maps,), buffers, see `Thresholds`.
         fine, whole, sparse, inputs: see `TrainingScratch`.
         pool: behind the layer.
         cells: of every step; no bit of `spiked` is set before and after.
@@ -283,7 +283,7 @@ class LayerScratch(NamedTuple):
 
 
 class OutputSpikes(NamedTuple):
-    """Room for the output of several samples: offsets int64 (N*T + 1,); sites, and pooling indices, int32."""
+    """Buffers for the output of several samples: offsets int64 (N*T + 1,); sites, and pooling indices, int32."""
 
     offsets: np.ndarray
     sites: np.ndarray

@@ -17,11 +17,12 @@ from .arguments import InputSpikes, LayerScratch, OutputSpikes, Pool, PooledCell
 from .memory import Membranes, aligned, as_array, in_units
 
 BLOCK = 8
-"""Samples that a thread takes at a time, at most: few enough to share out, many enough that compiled code runs nearly always."""
+"""Samples that a thread takes at a time, at most: few enough to balance threads, many enough to keep the overhead of calls
+small."""
 BLOCKS = 2
-"""Blocks for each thread, at least, where there are as many samples: uneven ones share out."""
+"""Blocks for each thread, at least, where there are as many samples: so blocks of uneven cost balance."""
 _IDLE: dict[Hashable, list[Chain]] = {}
-"""Scratch of the last call, for the next one of the same geometry: new memory's first touch costs, and threads queue for it."""
+"""Scratch of the last call, for the next one of the same geometry: first touching new memory is slow, and threads wait for it."""
 
 
 def encode(
@@ -57,7 +58,7 @@ def encode(
 
 
 def _last_of(chains: list[Chain]) -> Chain | None:
-    """Taken out; None where there is none. Threads may ask at once."""
+    """The last one, removed; None where there is none. Safe between threads."""
     try:
         return chains.pop()
     except IndexError:
@@ -112,19 +113,19 @@ _ONCE = np.empty(0, np.int32)
 
 
 class _Growing:
-    """Addresses with a number beside each, int32, in room that grows. entries: room at first."""
+    """Addresses with a number beside each, int32, in buffers that grow. entries: their first size."""
 
     def __init__(self, entries: int) -> None:
         self.sites, self.numbers = np.empty(entries, np.int32), np.empty(entries, np.int32)
 
     def fill(self, rows: int, units: int, work: Callable[..., int]) -> np.ndarray:
-        """Have the room filled.
+        """Have the buffers filled.
 
         Args:
             rows: steps of all samples.
             units: what is to be done.
             work: takes the units done, the offsets int64 (rows + 1,), sites and numbers; goes on and returns the units done,
-                fewer than all where it needs more room.
+                fewer than all where the buffers are full.
 
         Returns:
             the offsets.
@@ -138,7 +139,7 @@ class _Growing:
 
 
 def _doubled(array: np.ndarray, filled: int) -> np.ndarray:
-    """Twice the room; what was not filled takes no memory yet."""
+    """A copy of twice the size; pages that were not written take no memory yet."""
     room = np.empty(2 * len(array), array.dtype)
     room[:filled] = array[:filled]
     return room

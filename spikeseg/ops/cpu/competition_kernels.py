@@ -29,12 +29,12 @@ def candidates(v, theta, level, row, first, contest, later, cap):
     Args:
         v: the potentials, from number `first` of the row on.
         theta: their thresholds.
-        level: by how much potentials are held higher than thresholds.
+        level: offset of the potentials above their true values.
         row: the row.
         first: number of the first one in the row.
         contest: `Contest`.
         later: added to each key.
-        cap: of v, from which on a potential is not known.
+        cap: of v; a potential at it is saturated, so not known.
     """
     keys, n_keys, won, inhibited = contest.keys, contest.n_keys, contest.won, contest.inhibited
     spent, competing, by_map = contest.spent, contest.competing, contest.rule.by_map
@@ -87,7 +87,7 @@ def greedy(contest, n_winners, t, below=63):
     """Winners of one step among candidates, strongest first; -> winners so far.
 
     Args:
-        contest: `Contest`; its candidates are used up, what they won is added.
+        contest: `Contest`; its candidates are consumed, their wins are added.
         n_winners: winners so far.
         t: the step, or the first of several.
         below: bits of a key below its step, where it has one; else all.

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""Layers run to their end, event-driven: sparse for inference, and dense where every potential is asked for."""
+"""Layers run over all steps, event-driven: sparse for inference, dense where every potential is asked for."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def fire(v, theta, level, row, first, neurons, pool, cells):
     Args:
         v: the potentials, from number `first` of the row on.
         theta: their thresholds.
-        level: by how much potentials are held higher than thresholds.
+        level: offset of the potentials above their true values.
         row: the row.
         first: number of the first one in the row.
         neurons: `Neurons`.
@@ -242,7 +242,7 @@ def run_layer(done, spikes, steps, thresholds, layer, out):
 
 @compiled(allocates=True)
 def run_dense(spikes, neurons, theta, tiles, inputs, state, out_spikes, potentials):
-    """One sample through one layer, every potential written down.
+    """One sample through one layer, with every potential.
 
     Args:
         spikes: `InputSpikes` of T + 1 steps: step 0 is the past, without input.

@@ -15,7 +15,7 @@ from .arguments import Neurons, SortedInput, Tiles
 from .vectors import LANES, padded
 
 TILE = 256
-"""Potentials in a tile, about, where input is sparse: small tiles find silence, large ones run at full width."""
+"""Potentials in a tile, about, where input is sparse: small tiles skip more silence, large ones use whole vectors."""
 
 LINE = 16
 """int32 in a cache line."""
@@ -62,7 +62,7 @@ class Membranes:
             neuron_kernels.tabulate(weight, self.neurons.table, m)
 
     def sorted_input(self, steps: int, spikes: int) -> SortedInput:
-        """Room for the sorted input of so many steps and spikes."""
+        """Buffers for the sorted input of so many steps and spikes."""
         begin, columns, lines, times = self._sorted
         if len(begin) < steps:
             begin = np.zeros((steps, begin.shape[1]), np.int64)

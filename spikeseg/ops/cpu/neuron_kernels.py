@@ -1,19 +1,19 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""Event-driven neurons in integers: one spike adds a few contiguous rows, and only what was touched is looked at.
+"""Event-driven neurons in integers: one spike adds a few contiguous rows, and only the neurons that it reaches are tested.
 
 Potentials are int32 in units of 2**-12, so every sum is exact. They are laid out by row, then column and map together,
 ``v[row, (column + K//2) * maps + map]``: under a K x K kernel one input spike at column x adds K*maps contiguous numbers, from
-x*maps on, to each of K rows. K//2 columns on either side catch what falls off the frame; their thresholds are out of reach.
+x*maps on, to each of K rows. K//2 columns on either side take what falls outside the frame; their thresholds are unreachable.
 
 Neurons of a row are run for several steps before those of the next one, while their potentials are in the fastest cache; for that
 the input is sorted by step and row (`sort_by_row`). Rows are cut into tiles of a few columns. A tile that receives nothing in a
-step cannot fire, so it is left alone, and its leak is made up for when it is touched again (`stamps` holds the last step that saw
-it, plus 1; 0 before the first).
+step cannot fire, so it is skipped, and its leak is applied when it next receives input (`stamps` holds the last step that it was
+run for, plus 1; 0 before the first).
 
-Where input only excites (no negative weight, no multiplicative leak, no threshold of 0), one look at what a spike touches is
-enough (`integrate_excitatory`): potentials are held with the leak of all steps so far added, so that a leak moves the floor and
-the thresholds up instead of every potential down, and a neuron that reaches its threshold within a step stays above it until the
-step's end.
+Where input is only excitatory (no negative weight, no multiplicative leak, no threshold of 0), a neuron that reaches its
+threshold within a step stays above it until the step's end, so that it is enough to test the neurons that a spike reaches when it
+arrives (`integrate_excitatory`). Potentials are then stored with the leak of all steps so far added: a leak raises the floor and
+the thresholds instead of lowering every potential.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from spikeseg.core.neurons import LeakCode
 from .vectors import add_line
 
 NEVER = np.int32(2**30)
-"""A threshold out of reach: potentials stay below 2**24."""
+"""An unreachable threshold: potentials stay below 2**24."""
 ZERO, ONCE, LOWEST = np.int32(0), np.int32(1), np.int32(-(2**31))
 
 
@@ -39,7 +39,7 @@ def add(v, w):
 
 @compiled()
 def forget(v, mode, leak, factor, times):
-    """What `times` steps without input leave of the potentials."""
+    """Apply the leak of `times` steps without input."""
     if mode == LeakCode.SUBTRACTIVE:
         lost = np.int32(min(np.int64(leak) * times, np.int64(NEVER)))
         for i in range(v.size):
@@ -69,7 +69,7 @@ def leak_and_test(v, theta, mode, leak):
 
 @compiled()
 def open_tile(v, stamps, tile, t, mode, leak, factor):
-    """Bring a tile's potentials to the present, before the input of step t."""
+    """Apply the leak of the steps that a tile was skipped in, before the input of step t."""
     before = stamps[tile]
     if before == 0:
         v[:] = 0
@@ -126,7 +126,7 @@ def sort_by_row(spikes, first_step, last_step, shape, inputs):
 
 @compiled()
 def reaches(v, theta, level):
-    """Whether a neuron is at its threshold; potentials and thresholds are `level` apart."""
+    """Whether a neuron is at its threshold; potentials are stored `level` higher."""
     above = LOWEST
     for i in range(v.size):
         above = max(above, np.int32(v[i] - theta[i]))
@@ -135,7 +135,7 @@ def reaches(v, theta, level):
 
 @compiled()
 def add_and_test(v, w, theta, floor):
-    """Add what one spike brings to potentials on a floor; -> how far the highest lies above its threshold."""
+    """Add the weights of one spike to potentials of at least `floor`; -> how far the highest lies above its threshold."""
     above = LOWEST
     for i in range(v.size):
         u = np.int32(max(v[i], floor) + w[i])
@@ -146,7 +146,7 @@ def add_and_test(v, w, theta, floor):
 
 @compiled()
 def lift(v, theta, floor):
-    """Lift potentials to a floor; -> how far the highest lies above its threshold."""
+    """Raise potentials to a floor; -> how far the highest lies above its threshold."""
     above = LOWEST
     for i in range(v.size):
         u = max(v[i], floor)
@@ -157,7 +157,7 @@ def lift(v, theta, floor):
 
 @compiled()
 def add_capped(v, w):
-    """Sums of uint16, no higher than that holds."""
+    """Saturating addition of uint16."""
     for i in range(v.size):
         u = v[i]
         v[i] = np.uint16(u + min(w[i], np.uint16(~u)))
@@ -188,10 +188,11 @@ def lift_capped(v, below, floor):
 
 @compiled(inlined=True)
 def integrate_excitatory(neurons, row, t, inputs, theta, patch):
-    """Run one row's neurons through step t, where input only excites; -> between which numbers of the row neurons may be at
-    their thresholds, the first and one beyond the last; (0, 0) where none is. Potentials are then leak * (t + 1) higher.
+    """Run one row's neurons through step t, where input is only excitatory; -> between which numbers of the row neurons may be
+    at their thresholds, the first and one beyond the last; (0, 0) where none is. Potentials are then stored leak * (t + 1)
+    higher.
 
-    Few spikes are looked at as they come in, many once at the end of the step.
+    Where spikes are few, neurons are tested as each arrives; where they are many, once at the end of the step.
 
     Args:
         neurons: `Neurons`.
@@ -199,7 +200,7 @@ def integrate_excitatory(neurons, row, t, inputs, theta, patch):
         t: the step.
         inputs: `SortedInput`.
         theta: int32 (L,), thresholds of the row.
-        patch: int32 (K * maps,), thresholds of what one spike touches.
+        patch: int32 (K * maps,), thresholds of the neurons that one spike reaches.
     """
     v, table, touched, leak, maps = neurons.v[row], neurons.table, neurons.stamps[row], neurons.leak, neurons.maps
     begin, columns, lines = inputs.begin, inputs.columns, inputs.lines
@@ -244,7 +245,7 @@ def integrate(neurons, row, t, inputs, counted, theta, tiles, restless):
         row: the row.
         t: the step.
         inputs: `SortedInput`.
-        counted: whether its times count; else each input comes once.
+        counted: whether inputs have counts; else each counts once.
         theta: int32 (L,), thresholds of the row.
         tiles: `Tiles`.
         restless: neurons without input may fire too.
@@ -295,7 +296,8 @@ def tabulate(weight, table, m):
 
 @compiled()
 def lay_out(threshold, theta, patch, maps, half, width):
-    """Thresholds of the maps, rounded: along one row, out of reach beside the frame, and for what one spike touches."""
+    """Thresholds of the maps, rounded: along one row, unreachable beside the frame, and for the neurons that one spike
+    reaches."""
     theta[:] = NEVER
     for i in range(patch.size):
         patch[i] = np.int32(np.rint(threshold[i % maps] * SCALE32))
@@ -306,7 +308,7 @@ def lay_out(threshold, theta, patch, maps, half, width):
 
 @compiled()
 def restless(theta, neurons):
-    """Whether a neuron without input may fire, so that no tile may be left alone."""
+    """Whether a neuron without input may fire, so that no tile may be skipped."""
     mode, leak, factor = neurons.mode, neurons.leak, neurons.factor
     if (mode == LeakCode.SUBTRACTIVE and leak < 0) or (mode == LeakCode.MULTIPLICATIVE and not 0.0 <= factor <= 1.0):
         return True
@@ -318,7 +320,7 @@ def restless(theta, neurons):
 
 @compiled()
 def excites(theta, neurons):
-    """Whether input only excites, see the module's text."""
+    """Whether input is only excitatory, see the module's docstring."""
     if neurons.mode == LeakCode.MULTIPLICATIVE or restless(theta, neurons):
         return False
     weights = neurons.table.reshape(-1)

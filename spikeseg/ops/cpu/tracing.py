@@ -19,11 +19,11 @@ from .memory import as_array
 from .vectors import DOUBLES, TAPS, add_scaled, dot
 
 FEW = 4
-"""A layer of this many times fewer maps than the one below is descended by `descend_few`."""
+"""A layer with this many times fewer maps than the one below is traced by `descend_few`."""
 
 
 class Activity(NamedTuple):
-    """What is traced down, by step.
+    """The activity that is traced back, by step.
 
     Attributes:
         offsets: int64 (T + 1,) into the others.
@@ -44,10 +44,10 @@ class Gates(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Weights of a convolution, and room for activity: a line of weights fits in from any column on.
+    """Weights of a convolution, and a buffer for activity, wide enough for a line of weights from any column on.
 
     Attributes:
-        weights, room: float64, see `descend` and `descend_few`.
+        weights, room (the buffer): float64, see `descend` and `descend_few`.
         kernel, channels, height, width: K, C_in, H, W.
     """
 
@@ -108,7 +108,7 @@ def descend(activity, gates, table, decay, out):
 
 @compiled()
 def descend_few(activity, gates, table, decay, out):
-    """`descend` where few maps lead to many: what arrives is fetched where it is asked for, not laid out everywhere.
+    """`descend` from few maps to many: gathers the activity at each gate instead of scattering it everywhere.
 
     Args:
         activity: see `descend`.
@@ -142,7 +142,8 @@ def descend_few(activity, gates, table, decay, out):
 
 @compiled()
 def reached(offsets, sites, kept, latest, fired, out_offsets, out_sites, out_kept):
-    """Every site that has spiked up to each step, with the pooling index of its last spike; fills out only if it has room.
+    """Every site that has spiked up to each step, with the pooling index of its last spike; fills the outputs only if they are
+    large enough.
 
     Args:
         offsets: int64 (T + 1,) into sites and kept.
@@ -151,7 +152,7 @@ def reached(offsets, sites, kept, latest, fired, out_offsets, out_sites, out_kep
         latest: int32 (sites of the layer,), -1 everywhere; scratch.
         fired: int32 of the same size, scratch.
         out_offsets: int64 (T + 1,), filled.
-        out_sites: int32, filled if it has room.
+        out_sites: int32, filled if large enough.
         out_kept: int32, filled as well.
     """
     count, n = 0, 0

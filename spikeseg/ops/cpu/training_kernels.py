@@ -1,10 +1,10 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""The fused training step, event-driven: it looks little further than the last winner.
+"""The fused training step, event-driven: it runs little further than the last winner.
 
-Where input only excites and potentials are small, a sample is run in uint16 (`compete_capped`), of which a register holds twice
-as many as of int32. Sums stop at a cap; where a neuron that has fired is at the cap, the sample is run again in int32
+Where input is only excitatory and potentials are small, a sample is run in uint16 (`compete_capped`), of which a register holds
+twice as many as of int32. Sums saturate at a cap; where a neuron that has fired is at the cap, the sample is run again in int32
 (`compete`). While samples end with places left for winners, so that every step counts, each row is run through several steps
-before the next one, and winners are found afterwards: the row stays in the fastest cache, and little is run in vain.
+before the next one, and winners are found afterwards: the row stays in the fastest cache, and little is computed for nothing.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from .neuron_kernels import (
 )
 
 CAP = 2**16 - 1
-"""A potential in uint16 that is too high to be known."""
+"""A saturated potential in uint16, whose value is not known."""
 BELOW_STEP = 48
 """Bits of a key below its step, where it has one."""
 SPARE = np.int64(2**31 - 2**16) << 31
-"""What a `key` of a potential below the cap can do without, which leaves room for a step."""
+"""Subtracted from the `key` of a potential below the cap, which leaves bits for a step."""
 AHEAD = 10
-"""Steps that a row is run through before the next one, at most."""
+"""Steps that a row is run for before the next one, at most."""
 AGAIN = 16
-"""Samples that are run in int32 after one that did not fit."""
+"""Samples that are run in int32 after one that did not fit uint16."""
 UNTOUCHED = -2
-"""Where a row lies before its first input, see `run_row`."""
+"""State of a row before its first input, see `CappedNeurons.lifted`."""
 LEFT, EXCITING, FITTING, WAIT, CALM, WINNERS, DEAD = range(7)
-"""What `train` knows between samples: of the batch in hand, samples still to come, whether its input only excites, and whether
-uint16 may do; samples until that is tried again; whether the sample before ended with places left for winners; how many winners
-it had, and whether a map was dead after it."""
+"""State of `train` between samples: of the current batch, samples still to come, whether its input is only excitatory, and
+whether uint16 may do; samples until that is tried again; whether the sample before ended with places left for winners; how many
+winners it had, and whether a map was dead after it."""
 
 
 @compiled()
@@ -108,7 +108,7 @@ def adapt_competition(competing, winners, n_winners, numbers):
 
 @compiled()
 def begin_contest(spikes, contest, first_input):
-    """Nobody has won, no input has spiked."""
+    """Reset for a sample: no winners, no input spikes."""
     contest.won[:] = False
     contest.inhibited[:] = False
     contest.spent[:] = False
@@ -187,7 +187,7 @@ def run_row(capped, row, kept, begun, end, inputs, contest):
     """Run one row's neurons through some steps, as `integrate_excitatory` does, and list those that may win.
 
     Args:
-        capped: `CappedNeurons`; lifted[row] goes on.
+        capped: `CappedNeurons`; lifted[row] is updated.
         row: the row.
         kept: the row of v that holds their potentials.
         begun: the first of the steps.
@@ -266,7 +266,7 @@ def compete_capped(spikes, ahead, capped, inputs, first_input, contest):
 
 @compiled()
 def begin_batch(learned, scratch, steps, width):
-    """Lay out weights and thresholds as they are now; -> whether input only excites, and whether uint16 may do."""
+    """Lay out the present weights and thresholds; -> whether input is only excitatory, and whether uint16 may do."""
     neurons, capped = scratch.neurons, scratch.capped
     for m in range(neurons.maps):
         if learned.stale[m]:

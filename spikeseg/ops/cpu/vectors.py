@@ -1,8 +1,8 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""Potentials and weights as whole vectors.
+"""Additions and comparisons of potentials and weights as whole vectors.
 
-What one spike adds is short, and begins at any number. A loop over a slice spends more time on finding out where the slice ends,
-and whether the two overlap, than on adding; here neither is asked. Nor does a loop give the bits of a comparison.
+The line of weights that one spike adds is short and starts at any offset. A compiled loop over a slice spends more time on
+checking lengths and overlap than on adding; here neither is checked. Nor does a loop give a comparison as a bit mask.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spikeseg.core.compiled import compiled
 LANES = 32
 """int32 added together: two cache lines. Lines of weights are padded with 0 to a multiple of it ..."""
 NARROW = 8
-"""... or, if they are as short as that, to this: what one spike changes is not needed by the next one so soon."""
+"""... or to this, if they are no longer: the next spike then waits less often for what this one has written."""
 DOUBLES = 16
 """float64 added together: two cache lines."""
 TAPS = 8
@@ -31,14 +31,14 @@ _INT, _DOUBLE = ir.IntType(32), ir.DoubleType()
 
 
 def _load(context: Any, builder: Any, array: Any, given: Any, start: Any, kind: Any, lanes: int) -> tuple[Any, Any]:
-    """Where these numbers of a flat array lie, and the vector that they hold."""
+    """The address of these numbers of a flat array, and the vector that they hold."""
     memory = context.make_array(array)(context, builder, given).data
     address = builder.bitcast(builder.gep(memory, [start]), ir.VectorType(kind, lanes).as_pointer())
     return address, builder.load(address, align=array.dtype.bitwidth // 8)
 
 
 def _everywhere(builder: Any, number: Any, lanes: int) -> Any:
-    """A vector that holds this number in every place."""
+    """A vector with this number in every lane."""
     nothing = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
     first = builder.insert_element(nothing, number, ir.Constant(_INT, 0))
     return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INT, lanes), [0] * lanes))
@@ -108,7 +108,7 @@ def reach_mask(v, theta, start, level):
         v: int32 (n,), contiguous, potentials.
         theta: int32 (n,), contiguous, thresholds.
         start: the first of them.
-        level: int32, by how much potentials are held higher than thresholds.
+        level: int32, offset of the potentials above their true values.
     """
     if start + WORD <= v.size:
         return _reach_mask(v, theta, start, level)
@@ -119,13 +119,13 @@ def reach_mask(v, theta, start, level):
 
 
 def padded(numbers: int) -> int:
-    """How long a line of so many weights is made."""
+    """The padded length of a line of so many weights."""
     return NARROW if numbers <= NARROW else -(-numbers // LANES) * LANES
 
 
 @compiled()
 def add_line(v, start, table, line, wide, times):
-    """Add `times` as often what one spike brings.
+    """Add a line of weights, `times` times.
 
     Args:
         v: int32 (n,), contiguous; v[start : start + wide] changes.

@@ -1,4 +1,4 @@
-"""What the Triton kernels read, laid out for them: padded planes, addresses of synapses, weights in parts."""
+"""Inputs of the Triton kernels, laid out for them: padded planes, addresses of synapses, weights in parts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spikeseg.core.neurons import LeakMode
 
 PART_BITS = 7
 NEVER = 2**31 - 1
-"""A threshold out of reach."""
+"""An unreachable threshold."""
 EXACT = {"enable_fp_fusion": False}
 """Option of every launch: no multiplication and addition contracted into one rounding."""
 STEP_BITS = 32
@@ -130,5 +130,5 @@ def weight_parts(weight: Tensor, *bounds: float) -> int:
 
 
 def levels(threshold: Tensor, maps: int) -> Tensor:
-    """Thresholds of maps in units, (padded maps,), out of reach where there is no map."""
+    """Thresholds of maps in units, (padded maps,), unreachable where there is no map."""
     return F.pad(in_units(threshold), (0, padded_maps(maps) - maps), value=NEVER)

@@ -259,7 +259,7 @@ def forward(
     MODE: tl.constexpr, INPUT_PARTS: tl.constexpr, WEIGHT_PARTS: tl.constexpr, TAPS: tl.constexpr, CHUNK: tl.constexpr,
     MAPS: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr,
 ):  # fmt: skip
-    """A layer with everything written down. Grid: (groups of ROWS neurons, groups of COLS maps, samples).
+    """A layer, with all potentials. Grid: (groups of ROWS neurons, groups of COLS maps, samples).
 
     Args:
         counts: int32 (batch, steps, planes).

@@ -1,4 +1,4 @@
-"""The fused training step on a GPU: three launches a sample, many samples a CUDA graph, no answer from the device in between."""
+"""The fused training step on a GPU: three launches a sample, many samples a CUDA graph, no synchronisation in between."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ class _Scratch:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """A kernel that is collected during a capture is unloaded in it, which breaks the capture."""
+    """No garbage collection: a kernel that is collected during a capture is unloaded, which breaks the capture."""
     was = gc.isenabled()
     gc.disable()
     try:
