@@ -75,7 +75,7 @@ def main() -> None:
       spikeseg detect RECORDING      any recording -> objects and tracks
       spikeseg classify              images -> features -> linear read-out
       spikeseg info PATH             what recordings hold, and what is dropped
-      spikeseg cache list            what is stored; cache verify: is it sound?
+      spikeseg cache list            what is stored; cache verify checks it
 
     What is done already is not done again; `spikeseg status` shows what is. Exit codes: 0 done, 2 usage,
     3 bad input, 130 interrupted.

@@ -14,10 +14,10 @@ KEYS = click.argument("keys", metavar="[KEY]...", nargs=-1)
 
 @click.group("cache")
 def cache() -> None:
-    """What lies in the cache, whether it is sound, and how to be rid of it.
+    """List what the cache holds, verify its checksums, remove what is damaged or all of it.
 
     \b
-    Example: look, check every byte, remove what is damaged
+    Example: list, compare checksums, remove what is damaged
       spikeseg cache list
       spikeseg cache verify
       spikeseg cache clean --damaged

@@ -18,7 +18,7 @@ def demo(request: Request) -> None:
     Takes some minutes and needs no download.
 
     \b
-    Example: with brighter or dimmer satellites
+    Example: with dimmer, faster satellites
       spikeseg demo --set simulate.difficulty=hard
     """
     from spikeseg.evaluation.tables import metrics_table

@@ -16,7 +16,7 @@ def sha256_file(path: Path) -> str:
 
 
 def fsync_tree(root: Path) -> None:
-    """Let every file and folder below root reach the disk."""
+    """Flush every file and folder below root to the disk."""
     for folder, _, files in os.walk(root):
         for name in files:
             with open(Path(folder) / name, "rb") as file:

@@ -32,7 +32,7 @@ PACKAGES = ("spikeseg", "numpy", "torch", "norse", "tonic", "zarr", "numba", "sc
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON knows it: enums by value, paths and keys as text, tuples as lists.
+    """The value in JSON's types: enums by value, paths and keys as text, tuples as lists.
 
     Raises TypeError for what has no canonical JSON form (an array, a set, a nan)."""
     if isinstance(value, Enum):
@@ -66,7 +66,7 @@ class Ingredients(NamedTuple):
     inputs: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """The ingredients as JSON knows them. Raises TypeError for what has no canonical form."""
+        """The ingredients in JSON's types. Raises TypeError for what has no canonical form."""
         return {"stage": self.stage, "version": self.version, "config": plain(self.config), "inputs": plain(self.inputs)}
 
     @property

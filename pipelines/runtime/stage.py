@@ -1,4 +1,4 @@
-"""Stages on disk that can be trusted.
+"""Stages on disk, each finished or absent.
 
 A stage's folder is named by its key and appears by one rename once everything in it is written, so
 a folder with a manifest is finished, and one without is not an artefact.

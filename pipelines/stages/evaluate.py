@@ -185,11 +185,11 @@ def calibrated(cfg: Config, store: Frames, train: Sequence[int], detectors: Sequ
     return thresholds_of(detectors, answers(cfg, without, store, train, "calibrating", ask))
 
 
-# -- honesty -----------------------------------------------------------------------------------------
+# -- warnings ----------------------------------------------------------------------------------------
 
 
 def warnings_about(cfg: Config, network: Network, frames: StageResult, names: Sequence[str]) -> list[str]:
-    """What a reader must know before believing the numbers: recordings that the network has learned from."""
+    """Warnings about the figures: recordings that the network has learned from."""
     if network.frames_key is None:
         return ["it is not known which recordings the network was trained on; these may have been among them"]
     scored_on = read_manifest(frames.path / MANIFEST) or {}

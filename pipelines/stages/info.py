@@ -201,7 +201,7 @@ def _recordings(path: str) -> Iterator[tuple[str, InputError | None]]:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Every file below a folder, sorted by path, but hidden ones and what spikeseg itself lays beside recordings: labels,
+    """Every file below a folder, sorted by path, but hidden ones and what spikeseg itself writes beside recordings: labels,
     manifests, the truth of simulated ones, and these pictures. Raises InputError where a folder cannot be read."""
     from spikeseg.data.datasets.entry import files_below
     from spikeseg.data.readers.labels import SUFFIX

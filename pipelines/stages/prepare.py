@@ -186,7 +186,7 @@ def _identified(cfg: Config, entries: list[Entry]) -> dict[str, str]:
 def _staged(
     cfg: Config, entries: list[Entry], scratch: Path
 ) -> tuple[list[StagedRecording], dict[str, str], dict[str, dict[str, int]]]:
-    """The recordings that can be read, laid down in scratch; the others with the reason; what was dropped of each."""
+    """The recordings that can be read, written to scratch; the others with the reason; what was dropped of each."""
     from spikeseg.data.windows import frame_spec
 
     task = functools.partial(
@@ -211,13 +211,13 @@ def _staged(
 def _stage(
     numbered: tuple[int, Entry], spec: FrameSpec, transforms: list[dict[str, Any]], lenient: bool, scratch: Path
 ) -> tuple[StagedRecording | None, int | str]:
-    """A recording laid down, and how many of its events passed the transforms; or None, and why it cannot be read."""
+    """A recording written to scratch, and how many of its events passed the transforms; or None, and why it cannot be read."""
     from spikeseg.data.readers import streamed
     from spikeseg.data.store.staging import stage, stage_long, streams
     from spikeseg.data.transforms import build
 
     number, entry = numbered
-    build(transforms, PROBE_SIZE)  # what holds for no recording is no fault of this one
+    build(transforms, PROBE_SIZE)  # settings that suit no recording: not the fault of this one
     folder = scratch / str(number)
     shutil.rmtree(folder, ignore_errors=True)  # of a worker that died
     try:

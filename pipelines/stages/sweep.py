@@ -1,7 +1,7 @@
 """Stage `sweep`: from which score is a track an object? A table over thresholds, and a calibrated readout for the network.
 
-Only the training or the validation split is ever looked at. Every recording is encoded and tracked once; thresholds are laid on
-the finished tracks. Where the network has several classes, those come first that, alone, tell objects' events from others on
+Only the training or the validation split is ever looked at. Every recording is encoded and tracked once; thresholds are applied
+to the finished tracks. Where the network has several classes, those come first that, alone, tell objects' events from others on
 the training split.
 """
 
