@@ -136,7 +136,7 @@ class Network:
     def train(self, recordings: Iterable[recordings_.Recording | str | Path], *, progress: bool = True) -> Network:
         """Learn from recordings, layer by layer, without their labels; -> the network itself.
 
-        Weights are drawn anew first. The same recordings in the same order give what `spikeseg train` gives, bit for bit.
+        Weights are initialised first. The same recordings in the same order give what `spikeseg train` gives, bit for bit.
 
         Args:
             recordings: recordings, or paths of some; all of them are learned from.

@@ -1,4 +1,4 @@
-"""Keys, which name what a stage makes by what it is made from, and manifests, which say what was made and how."""
+"""Keys, which name the output of a stage by its ingredients, and manifests, which record what was made and how."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def local_copy(url: str) -> Path:
 def fetch(folder: Path) -> bool:
     """Download a stage's folder from the URL that it belongs to; False when it belongs to none, or nothing finished is there.
 
-    Raises InputError when the URL cannot be read, or what came is not what its manifest says."""
+    Raises InputError when the URL cannot be read, or what came differs from its manifest."""
     url = _url_of(folder)
     if url is None:
         return False

@@ -78,7 +78,7 @@ def answers(
     what: str,
     ask: Callable[[Detector, LabelledRecording], Result],
 ) -> Iterator[Result]:
-    """What `ask` makes of every recording with every detector, in order, under a progress bar."""
+    """`ask` of every recording with every detector, in order, under a progress bar."""
     from ..runtime.console import progress
     from ..runtime.parallel import Workers, ordered
 
@@ -94,7 +94,7 @@ def answers(
 def of_each(
     cfg: Config, store: Frames, recordings: Sequence[int], what: str, ask: Callable[[LabelledRecording], Result]
 ) -> Iterator[Result]:
-    """What `ask` makes of every recording, in order, under a progress bar."""
+    """`ask` of every recording, in order, under a progress bar."""
     from ..runtime.console import progress
     from ..runtime.parallel import Workers, ordered
 

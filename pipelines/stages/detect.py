@@ -90,7 +90,7 @@ def detect(
 def write_detections(
     cfg: Config, network: Network, recordings: Sequence[str], readout: Readout, folder: Path, plot: bool = False
 ) -> dict[str, Any]:
-    """Fill the output folder. -> what the manifest tells: counts by recording, device, seed."""
+    """Fill the output folder. -> entries for the manifest: counts by recording, device, seed."""
     from spikeseg.data.readers import read
     from spikeseg.detection.detect import detect_recording
     from spikeseg.detection.files import DetectionWriter

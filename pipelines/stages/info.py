@@ -2,7 +2,7 @@
 
 Recordings are gone through by ``data.long.iter_events``: its events, and what it drops, are those of ``readers.read``, so the
 figures are of the events that every other command sees; formats that are read part by part take bounded memory. Checks are
-lenient here: a recording that other commands would refuse is described, and said to be so.
+lenient here: a recording that other commands would refuse is described, and marked as such.
 """
 
 from __future__ import annotations

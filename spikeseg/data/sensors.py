@@ -1,4 +1,4 @@
-"""Known event cameras: their sizes, and how a file's sensor is found when it does not say."""
+"""Known event cameras: their sizes, and how the sensor of a file that does not name it is found."""
 
 from __future__ import annotations
 

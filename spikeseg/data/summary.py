@@ -37,7 +37,7 @@ class HotPixels:
 
 
 class Summary:
-    """Counts of a recording, taken in part by part; memory does not grow with its length.
+    """Counts of a recording, added up part by part; memory does not grow with its length.
 
     Attributes:
         sensor_size: (width, height) in pixels.
@@ -57,7 +57,7 @@ class Summary:
         self._busiest = (0, 0)
 
     def add(self, events: np.ndarray) -> None:
-        """Take in the next events: EVENT_DTYPE (n,), sorted by t, on the sensor, none before those already here."""
+        """Add the next events: EVENT_DTYPE (n,), sorted by t, on the sensor, none before those already here."""
         if not len(events):
             return
         t = events["t"]

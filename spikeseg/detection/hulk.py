@@ -137,7 +137,7 @@ class Instances:
         return masks.reshape(-1, height, width)
 
     def saliency(self, group: np.ndarray | None = None, n: int | None = None) -> np.ndarray:
-        """Saliency of groups of instances: what the decoder makes of each group's spikes alone; it is linear.
+        """Saliency of groups of instances: each group's spikes decoded alone (decoding is linear).
 
         Args:
             group: int (instances,), the group of each, -1 for none. None: every instance is a group of its own.

@@ -1,7 +1,7 @@
 """The layout of what `detect` writes, and of the tables that `Detections` holds; no files here.
 
 Positions and sizes are in sensor pixels (0-based, the centre of the top left pixel is (0, 0), y points down), times in µs on the
-recording's own clock, velocities in px/s. docs/output-files.md tells users the same.
+recording's own clock, velocities in px/s. docs/output-files.md describes it for users.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UNITS = {
     "threshold, score": "saliency",
     "object_threshold, object_score": "0 to 1",
 }
-"""What detections.json says of itself."""
+"""Units by field, an entry of detections.json."""
 
 
 class Column(NamedTuple):

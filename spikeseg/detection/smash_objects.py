@@ -31,7 +31,7 @@ def groups_in_slices(
         instances: of the window.
         group: int (n,), the object of each instance, from 0, as `smash.group` says; ``np.arange(len(instances))`` makes every
             instance an object of its own. -1: of none.
-        saliency: (T, H, W), what the decoder makes of all of them, >= 0.
+        saliency: (T, H, W) of all of them, decoded together, >= 0.
         threshold: > 0.
         time: of the window.
         min_pixels: objects of fewer salient pixels in a slice are dropped from it.

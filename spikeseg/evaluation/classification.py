@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 PUBLISHED_IMAGES = '"only a few tens of examples per category were required" (its abstract; by layer: docs/papers.md)'
-"""What Kheradpisheh et al. 2018 say of how many images learning takes."""
+"""How many images learning takes, according to Kheradpisheh et al. 2018."""
 
 
 def classification_table(metrics: dict[str, Any]) -> str:

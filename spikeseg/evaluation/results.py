@@ -60,7 +60,7 @@ class Results:
         self._answered: list[Answered] = []
 
     def count(self, detector: Detector, labelled: LabelledRecording) -> DetectorCounts:
-        """Let a detector answer, then hold the answer against the labels. Changes nothing, so that threads may do it."""
+        """Run a detector on a recording, then count its answer against the labels. Changes nothing, so threads may call it."""
         answered = Answered(labelled, detector, detector.respond(labelled.recording))
         rows = {mode.name: self._row(mode, answered) for mode in self.modes}
         present = {mode: row for mode, row in rows.items() if row is not None}
@@ -73,7 +73,7 @@ class Results:
         return mode.count(labelled, response, settings)
 
     def add(self, counted: DetectorCounts) -> None:
-        """Take in what was counted."""
+        """Add the counts of one answer."""
         for mode, row in counted.rows.items():
             self._rows.setdefault(mode, {}).setdefault(counted.name, []).append(row)
         if counted.answered is not None:

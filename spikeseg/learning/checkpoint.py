@@ -30,7 +30,7 @@ def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: A
 
     Args:
         file: path or open binary file.
-        model: its weights and thresholds go in, from whatever device.
+        model: its weights and thresholds are saved, from any device.
         config: the resolved configuration.
         meta: what else to keep, such as ``trained=["conv2"]``, ``trainer=trainer.state_dict()``.
     """
@@ -107,7 +107,7 @@ def restore(model: SpikeSEG, tensors: dict[str, torch.Tensor], source: str) -> N
 
 
 def untrained(model: SpikeSEG, config: Config) -> SpikeSEG:
-    """A copy of a trained network with its learned layers drawn anew: same filters, same thresholds, no learning."""
+    """A copy of a trained network with its learned weights initialised anew: same filters, same thresholds, no learning."""
     control = build(config)
     control.encoder.backend = model.encoder.backend
     control.encoder.load_state_dict(model.encoder.state_dict())

@@ -56,6 +56,6 @@ def training_spikes(
 
 
 def prepare_first_layer(model: SpikeSEG, cfg: Config) -> None:
-    """Draw conv1's weights at random, in place of its fixed filters, and raise its thresholds as homeostasis asks."""
+    """Draw conv1's weights at random, in place of its fixed filters, and add theta_rest of homeostasis to its thresholds."""
     model.initialise("conv1", cfg.seed, cfg.stdp)
     model.encoder.conv1.threshold += cfg.homeostasis.theta_rest if cfg.homeostasis.enabled else 0.0

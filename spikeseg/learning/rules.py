@@ -14,7 +14,7 @@ from spikeseg.registries import RULES
 
 
 class LearningRule(Protocol):
-    """What the registry `spikeseg.registries.RULES` holds."""
+    """A learning rule, as registered in `spikeseg.registries.RULES`."""
 
     def plasticity(self, config: STDPConfig) -> Plasticity:
         """The rule as the training step takes it.

@@ -165,9 +165,9 @@ class Mode:
         title: what counts, for the table; filled in from the settings in metrics.json ("within {radius_px:g} px").
         shown: figures in the table, in this order.
         folds: figures that cross-validation carries.
-        count: what an answer to one recording comes to, a row; None where the mode does not apply. May run in a thread.
+        count: the counts of an answer to one recording, a row; None where the mode does not apply. May run in a thread.
         score: of one detector's rows, one per recording, what `rates.summary` returns.
-        permuted: what the shuffled-label control makes of the network's rows and a seed; None: it is counted again, against
+        permuted: rows of the shuffled-label control from the network's rows and a seed; None: answers are counted again, against
             the labels of another recording.
         figure_titles: of figures that tables show under another name.
         variants: modes that come with this one, behind it.

@@ -2,7 +2,7 @@
 
 Every mode gives a `Statistic`: named values as functions of how often each recording is counted. Counting each once
 gives the pooled value, one alone that recording's own, a bootstrap draw one value of the resampled distribution.
-Within this module an undefined value (nothing to divide by) is nan; what leaves it says None, null in JSON.
+Within this module an undefined value (nothing to divide by) is nan; it is returned as None, null in JSON.
 """
 
 from __future__ import annotations

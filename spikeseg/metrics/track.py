@@ -57,7 +57,7 @@ def track_counts(
     slice_us: int = SLICE_US,
     max_gap_us: float = MAX_GAP_US,
 ) -> dict[str, Any]:
-    """What the tracks of a recording make of its objects.
+    """Counts and errors of the tracks of a recording against its objects.
 
     Args:
         tracks: in any order.

@@ -1,7 +1,7 @@
 """Objects of successive slices of time joined into tracks (ours): a Kalman filter for each, then Hungarian assignment.
 
-Bewley et al. 2016 (SORT, arXiv 1602.00763) joins detections the same way. What belongs to the star field, and what moves
-differently, is for `scene` to say.
+Bewley et al. 2016 (SORT, arXiv 1602.00763) joins detections the same way. `scene` separates the star field from what moves
+differently.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ImageOptions(NamedTuple):
-    """What the configuration says of images.
+    """Settings for images, from the configuration.
 
     Attributes:
         size: (height, width) in pixels; None: as they are.

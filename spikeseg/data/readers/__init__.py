@@ -34,7 +34,7 @@ def read(
 
     Args:
         path: of the file, or ``FILE.h5::NAME``.
-        sensor_size: (width, height); by default what the file says, or else the smallest known sensor that
+        sensor_size: (width, height); by default that of the file, or else the smallest known sensor that
             holds the coordinates (sensors.SENSOR_SIZES).
         labels: columns t, x, y, id, for a file that holds none itself (``labels.read_labels``).
         lenient: see ``recording.checked``.

@@ -47,7 +47,7 @@ IMU_WORDS = "words of IMU samples"
 
 
 class Header(NamedTuple):
-    """What the text lines say: the chip (one of CHIPS; "" if none is named), the first byte after them, the size of the file."""
+    """The text header: the chip (one of CHIPS; "" if none is named), the first byte after them, the size of the file."""
 
     chip: str
     start: int

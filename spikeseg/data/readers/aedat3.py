@@ -51,7 +51,7 @@ SIZES: dict[str, tuple[int, int]] = {
 
 
 class Header(NamedTuple):
-    """What the text lines say: names of the sources by number, the first byte after them, the size of the file."""
+    """The text header: names of the sources by number, the first byte after them, the size of the file."""
 
     sources: dict[int, str]
     start: int

@@ -29,7 +29,7 @@ DSEC, E2VID, METAVISION = "dsec", "e2vid", "metavision"
 FIELDS = {DSEC: ("t", "x", "y", "p"), E2VID: ("ts", "xs", "ys", "ps"), METAVISION: ("t", "x", "y", "p")}
 """Layout -> names of t, x, y and p."""
 TOLD_IN = ("geometry", "width", "height", "sensor_resolution")
-"""Attributes that may say how large the sensor is."""
+"""Attributes that may hold the size of the sensor."""
 ECF = 36559
 US = 1e6
 MAX_CHUNK_BYTES = 2**28
@@ -46,7 +46,7 @@ def is_hdf5_events(path: str | Path) -> bool:
 
 
 def stream_hdf5_events(path: str | Path) -> Stream:
-    """Events, t in µs as the file's clock says, origin top left; external triggers of Metavision are counted.
+    """Events, t in µs on the file's clock, origin top left; external triggers of Metavision are counted.
 
     Raises InputError: damaged or unfinished, another layout, a filter that is not there, columns of several lengths.
     """
@@ -126,7 +126,7 @@ def _readable(item: h5py.Dataset, where: str) -> h5py.Dataset:
 
 
 def _size(file: h5py.File, layout: str, where: str) -> tuple[int, int] | None:
-    """(width, height), if the file or its layout says."""
+    """(width, height), if the file or its layout gives it."""
     attrs = attributes(file, TOLD_IN, where) | attributes(file["CD" if layout == METAVISION else "events"], TOLD_IN, where)
     geometry = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", _text(attrs.get("geometry", "")))
     if geometry:

@@ -44,7 +44,7 @@ LARGEST_VECTOR = 12
 
 
 class Header(NamedTuple):
-    """What the text lines of a file say.
+    """The text header of a file.
 
     Attributes:
         fields: keyword -> value.

@@ -1,4 +1,4 @@
-"""What a reader hands over: columns as the file holds them, not yet checked."""
+"""The output of a reader: columns as the file holds them, not yet checked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 BLOCK_EVENTS = 2**20
-"""Events that a reader of long files hands over at a time, about."""
+"""Events in a part of a recording that is read part by part, about."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Raw:
 
     Attributes:
         t, x, y, p: one-dimensional arrays of any real dtype; t in µs, x and y 0-based pixels.
-        sensor_size: (width, height) if the file or its format says, else None.
+        sensor_size: (width, height) if the file or its format gives it, else None.
         labels: columns t (µs), x, y (0-based pixels), id; None when the file is not labelled.
         sensor: "DAVIS", "ATIS" or "".
         left_out: what the reader left out of the file, as reason -> count.

@@ -154,7 +154,7 @@ class ArrayReader:
         path: the folder.
         kind: of the contents.
         contents: what ``finish`` was given.
-        files: every file but the root's metadata, by its path in the folder, and what tells it from a damaged one.
+        files: every file but the root's metadata, by its path in the folder, with its size or SHA-256 to detect damage.
     """
 
     def __init__(self, path: str | Path, kind: str) -> None:
@@ -265,7 +265,7 @@ class Writer:
 
 
 def _signature(path: Path) -> int | str:
-    """What tells a good file from a damaged one: its size, or for metadata, which has no checksum, its SHA-256."""
+    """What detects damage of a file: its size, or for metadata, which has no checksum, its SHA-256."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.name == META else path.stat().st_size
 
 

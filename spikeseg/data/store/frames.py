@@ -35,7 +35,7 @@ _UNITS = {"t": "µs", "x": "px", "y": "px"}
 
 @dataclass(frozen=True)
 class RecordingInfo:
-    """What the cache knows of a recording without reading its events.
+    """A recording of the cache, without its events.
 
     Attributes:
         name: unique in the cache.

@@ -32,7 +32,7 @@ MAPPED_WINDOWS = 64
 
 @dataclass(frozen=True)
 class FileRows(RowSource):
-    """Rows of a file of nothing else; `like`, empty, tells what they are; of one field if named."""
+    """Rows of a raw binary file, or one field of them; `like`: an empty array of their shape and dtype."""
 
     path: Path
     like: np.ndarray[Any, Any]

@@ -145,7 +145,7 @@ class Training:
         return int(self._cursor[2])
 
     def _parts(self) -> int:
-        """Parts that hold the weights, whatever is learned."""
+        """Parts that hold all weights that learning can reach."""
         plasticity = self.rule.plasticity
         return weight_parts(self.state.weight, plasticity.weight_min, plasticity.weight_max)
 
