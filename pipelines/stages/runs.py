@@ -117,7 +117,10 @@ def network_of(cfg: Config) -> Network:
     """The newest network trained with this very configuration and data.
 
     Raises InputError, naming the command to run, when frames or a layer are missing."""
-    frames = find_frames(cfg)
+    try:
+        frames = find_frames(cfg)
+    except InputError as error:
+        raise InputError(f"no trained network: {error}, or name one with --checkpoint") from None
     layers = cfg.learned_layers()
     if not layers:
         raise InputError("train_conv1, train_conv2, train_conv3: all false, so no network is trained; name one with --checkpoint")

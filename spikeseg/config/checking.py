@@ -54,7 +54,7 @@ class Checker:
             return None if value is None else self._value(args[0], value, name, limits)
         if typing.get_origin(hint) is tuple:
             if not isinstance(value, (list, tuple)):
-                self.fail(name, value, f"a list of {_kind(args[0])}")
+                self.fail(name, value, f"a list, each entry {_kind(args[0])}")
             return tuple(self._value(args[0], entry, name, limits) for entry in value)
         if typing.get_origin(hint) is list:
             if not isinstance(value, list) or not all(isinstance(v, Mapping) and isinstance(v.get("name"), str) for v in value):
