@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import spikeseg as ss
-from spikeseg import api
+from spikeseg.api import network, recordings, scoring
 from spikeseg.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def test_the_functions_stay_functions_when_rooms_are_imported():
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_examples_in_docstrings_run():
-    for module in (ss, api):
+    for module in (ss, recordings, network, scoring):
         failed, tried = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
         assert tried > 0 and not failed
 
