@@ -71,7 +71,8 @@ def test_the_wheel_puts_spikeseg_alone_into_site_packages(installed):
 
 
 def test_the_wheel_holds_every_module_and_configuration(installed):
-    sources = {f"spikeseg/{path.relative_to(ROOT / 'spikeseg').as_posix()}" for path in ROOT.glob("spikeseg/**/*.py")}
+    modules = [*ROOT.glob("spikeseg/**/*.py"), ROOT / "spikeseg" / "py.typed"]
+    sources = {f"spikeseg/{path.relative_to(ROOT / 'spikeseg').as_posix()}" for path in modules}
     for folder in ("pipelines", "configs"):
         kept = (path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml"))
         sources |= {f"spikeseg/{folder}/{path.relative_to(ROOT / folder).as_posix()}" for path in kept}

@@ -231,7 +231,6 @@ def train_layer(
         KeyboardInterrupt: after the current sample, with a checkpoint saved (checkpoint.save_on_interrupt); or, if that
             sample was the layer's last, with the layer finished.
     """
-    from spikeseg.ops.device import network_device
 
     from .training_loop import TrainingLoop, saved_progress
 
@@ -250,6 +249,8 @@ def train_layer(
         return StageResult(run_dir, ingredients.key, ran=False)
     if checkpoint is not None:
         saved_progress(checkpoint, layer, ingredients.key)  # before any work is done
+    from spikeseg.ops.device import network_device
+
     model = starting_model(cfg, layer, run_dir, frames.key).to(network_device(cfg.device, cfg.backend))
     model.encoder.backend = cfg.backend
     started = time.monotonic()

@@ -1,1 +1,1 @@
-"""The exact grid, neurons, sparse containers, compiled functions, whole files. Needs torch, numpy, numba; `neurons` Norse."""
+"""The exact grid, neurons, sparse containers, compiled functions, whole files. Needs torch and numpy."""

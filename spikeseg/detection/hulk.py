@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from spikeseg.core.bits import packed, unpacked
+from spikeseg.core.packing import packed, unpacked
 from spikeseg.core.sparse import SparseFrames
 from spikeseg.models.decoder import LEVELS
 from spikeseg.ops import backend as ops_backend

@@ -23,7 +23,9 @@ def metrics_table(metrics: Mapping[str, Any]) -> str:
         mode = mode_named(name)
         rows = [(metrics["detectors"][detector], values, values["intervals"]) for detector, values in detectors.items()]
         blocks.append("\n".join([f"{name}: {mode.title.format(**settings)}", *_tables(mode, rows)]))
-    summary = f"{len(metrics['recordings'])} recordings of the {metrics['split']} split"
+    summary = f"{len(metrics['recordings'])} recordings"
+    if "split" in metrics:
+        summary += f" of the {metrics['split']} split"
     if settings.get("sensor", "all") != "all":
         summary += f", {settings['sensor']} alone"
     summary += f"; in brackets {settings['confidence']:.0%} intervals over recordings"

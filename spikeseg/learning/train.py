@@ -43,7 +43,8 @@ def train(
 ) -> tuple[SpikeSEG, dict[str, dict[str, Any]]]:
     """A network that has learned from recordings, layer by layer; labels are not read.
 
-    The same recordings in the same order give the weights and thresholds that `spikeseg train` gives, bit for bit.
+    The same recordings in the same order, none held out for tests, give the weights and thresholds that `spikeseg train` gives,
+    bit for bit.
 
     Args:
         recordings: all of them are learned from.

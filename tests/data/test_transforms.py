@@ -4,8 +4,9 @@ import tonic.transforms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spikeseg.config import load_config
 from spikeseg.data.recording import EVENT_DTYPE
-from spikeseg.data.transforms import TRANSFORMS, apply, build
+from spikeseg.data.transforms import HOT_PIXEL_FREQUENCY, TRANSFORMS, apply, build
 from spikeseg.errors import InputError
 
 SENSOR = (12, 9)
@@ -250,3 +251,8 @@ def test_a_chain_that_only_reorders_is_put_back_in_order():
     result, kept = apply(events, lambda carried: carried[::-2])
     assert np.array_equal(result, events[1::2])
     assert np.array_equal(kept, np.arange(400) % 2 == 1)
+
+
+@pytest.mark.parametrize("name", ["demo", "ebssa"])
+def test_the_night_configurations_drop_the_hot_pixels_that_info_counts(name):
+    assert load_config(name).data.transforms == [{"name": "DropPixel", "hot_pixel_frequency": HOT_PIXEL_FREQUENCY}]

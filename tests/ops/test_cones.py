@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from spikeseg.core.bits import unpacked
 from spikeseg.core.neurons import LeakMode
+from spikeseg.core.packing import unpacked
 from spikeseg.core.sparse import SparseFrames
 from spikeseg.ops import cpu, reference
 from spikeseg.ops.types import FAR, Groups, Layer

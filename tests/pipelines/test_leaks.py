@@ -115,7 +115,7 @@ def test_labels_of_other_recordings_find_nothing(night):
     model = load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     plain = detectors.network("saliency", "", model)
     tracked = detectors.tracked("network", "", plain, readout.threshold, readout.object_threshold, cfg.tracking)
-    thresholds = evaluate.calibrated(cfg, [tracked], store, answers.labelled(store, "train"))
+    thresholds = evaluate.calibrated(cfg, store, answers.labelled(store, "train"), [tracked])
     results = Results(cfg, list(MODES), thresholds)
     for counted in answers.answers(cfg, [tracked], store, answers.labelled(store, "test"), "scoring", results.count):
         results.add(counted)

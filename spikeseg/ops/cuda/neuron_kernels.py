@@ -18,10 +18,14 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from spikeseg.core.grid import GRID_BITS, SCALE
 from spikeseg.core.neurons import LeakCode
 
 SUBTRACTIVE, MULTIPLICATIVE = tl.constexpr(int(LeakCode.SUBTRACTIVE)), tl.constexpr(int(LeakCode.MULTIPLICATIVE))
-UNITS = tl.constexpr(4096.0)
+UNITS = tl.constexpr(SCALE)
+STEP_MASK, HALF_STEP = tl.constexpr(2**GRID_BITS - 1), tl.constexpr(2 ** (GRID_BITS - 1))
+SHIFT = tl.constexpr(GRID_BITS)
+"""The grid, `spikeseg.core.grid`: units in 1, and what rounding a product back to units takes."""
 PART_BITS = tl.constexpr(7)
 PART_MASK = tl.constexpr(127)
 
@@ -55,14 +59,14 @@ def to_units(value):
 
 @triton.jit
 def membrane(v, current, leak, MODE: tl.constexpr):
-    """Pre-reset potential. leak: in units (subtractive), or the factor times 4096 (multiplicative)."""
+    """Pre-reset potential. leak: in units (subtractive), or the factor times UNITS (multiplicative)."""
     if MODE == SUBTRACTIVE:
         u = tl.maximum(v + current - leak, 0)
     elif MODE == MULTIPLICATIVE:
         product = v.to(tl.int64) * leak
-        below = product >> 12  # floor, of negative ones too
-        rest = product & 4095
-        kept = below + ((rest > 2048) | ((rest == 2048) & ((below & 1) == 1))).to(tl.int64)
+        below = product >> SHIFT  # floor, of negative ones too
+        rest = product & STEP_MASK
+        kept = below + ((rest > HALF_STEP) | ((rest == HALF_STEP) & ((below & 1) == 1))).to(tl.int64)
         u = kept.to(tl.int32) + current
     else:
         u = v + current

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spikeseg.core.bits import packed
 from spikeseg.core.grid import snap
+from spikeseg.core.packing import packed
 from spikeseg.core.sparse import SparseFrames, SpikeLists
 from spikeseg.ops.types import FAR, Cones, Groups, Layer, Links, Nodes, PooledSpikes
 

@@ -1,0 +1,193 @@
+"""Networks at the front door: made, loaded, trained, and what they detect."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeseg.config import load_config
+from spikeseg.config.sections import Config
+from spikeseg.data.recording import Recording
+from spikeseg.errors import InputError
+
+from .recordings import as_recordings
+
+if TYPE_CHECKING:
+    from spikeseg.detection.readout import Readout
+    from spikeseg.detection.result import DetectionResult, Detections
+    from spikeseg.models import SpikeSEG
+
+
+@dataclass(eq=False)
+class Network:
+    """A network with the configuration that it runs under.
+
+    Attributes:
+        model: the spiking network, a torch module.
+        config: how recordings are framed, what is learned, how objects are tracked.
+        checkpoint: the file that it was loaded from; None for one that was made or trained here.
+        reports: by layer, the report of its training (samples, wins, C_l, ...); empty for one that was not trained here.
+    """
+
+    model: SpikeSEG
+    config: Config
+    checkpoint: Path | None = None
+    reports: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def train(self, recordings: Iterable[Recording | str | Path], *, progress: bool = True) -> Network:
+        """Learn from recordings, layer by layer, without their labels; -> the network itself.
+
+        Weights are initialised first. The same recordings in the same order, none held out, give what `spikeseg train` gives, bit
+        for bit.
+
+        Args:
+            recordings: recordings, or paths of some; all of them are learned from.
+            progress: whether to show a bar per epoch.
+
+        Raises:
+            InputError: a recording cannot be read, nothing to learn from, or settings that do not fit.
+
+        >>> import spikeseg as ss
+        >>> network = ss.new("demo", {"max_epochs": 1, "device": "cpu"})
+        >>> nights = ss.simulate(recordings=2, duration_s=1.0, difficulty="easy")
+        >>> sorted(network.train(nights, progress=False).reports)
+        ['conv2', 'conv3']
+        """
+        from spikeseg.data.windows import windowed
+        from spikeseg.learning.train import silent, train
+
+        cuts = [windowed(recording, self.config.data) for recording in as_recordings(recordings, self.config.data.lenient)]
+        device = self.model.encoder.conv1.weight.device
+        self.model, self.reports = train(cuts, self.config, device, _bar if progress else silent)
+        self.checkpoint = None
+        return self
+
+    def detect(self, recordings: Recording | str | Path | Sequence[Recording | str | Path]) -> Detections | DetectionResult:
+        """Objects, tracks and a score for every event; labels are never read.
+
+        Args:
+            recordings: a recording or a path, which gives `Detections`; or several, which give a `DetectionResult`, a mapping
+                from names to `Detections`. Both have ``objects``, ``tracks`` and ``events`` (structured arrays), ``to_pandas()``,
+                ``to_table()``, and ``save(folder)``, which writes the files that `spikeseg detect` writes.
+
+        Raises:
+            InputError: a recording cannot be read, two of them share a name, or settings do not fit.
+
+        >>> import spikeseg as ss
+        >>> night = ss.simulate(recordings=1, duration_s=1.0, difficulty="easy")[0]
+        >>> result = ss.new("demo", {"device": "cpu"}).detect(night)
+        >>> len(result.events) == len(night.events)
+        True
+        """
+        from spikeseg.detection.detect import detect_recording
+        from spikeseg.detection.result import DetectionResult
+
+        one = isinstance(recordings, (Recording, str, Path))
+        given = as_recordings([recordings] if one else recordings, self.config.data.lenient)  # type: ignore[list-item,arg-type]
+        readout = self.readout
+        detections = [detect_recording(self.model, recording, self.config, readout) for recording in given]
+        return detections[0] if one else DetectionResult(detections)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a checkpoint, which `load` and every command's --checkpoint read; -> the file.
+
+        Raises:
+            InputError: the file cannot be written.
+
+        >>> import tempfile, pathlib
+        >>> import spikeseg as ss
+        >>> path = ss.new("demo", {"device": "cpu"}).save(pathlib.Path(tempfile.mkdtemp()) / "network.pt")
+        >>> path.name
+        'network.pt'
+        """
+        from spikeseg.core.files import atomic_write
+        from spikeseg.learning import checkpoint
+
+        return atomic_write(Path(path), lambda file: checkpoint.save(file, self.model, self.config))
+
+    @property
+    def readout(self) -> Readout:
+        """How its output is read: thresholds, classes.
+
+        Raises:
+            InputError: the configuration asks for a calibration, and the network has none.
+        """
+        from spikeseg.detection.readout import readout_of
+
+        if self.checkpoint is None and self.config.evaluation.readout != "all":
+            raise InputError("evaluation.readout: calibrated, but this network holds no calibration; `spikeseg sweep` makes one")
+        return readout_of(self.config, self.checkpoint or Path())
+
+    def __repr__(self) -> str:
+        maps = ", ".join(f"{spec.name} {spec.channels}" for spec in self.config.layers())
+        state = f"trained in {self.checkpoint}" if self.checkpoint else "trained here" if self.reports else "untrained"
+        return f"Network({maps}; {state})"
+
+
+def new(config: str | Path = "demo", overrides: Mapping[str, Any] | None = None, *, paper: str | None = None) -> Network:
+    """An untrained network.
+
+    Args:
+        config: a YAML file, or the name of a built-in configuration: 'demo', 'files', 'ebssa', 'config'.
+        overrides: of its keys, nested or dotted, such as ``{"stdp.lr_plus": 0.01}``.
+        paper: a paper's settings on top: 'igarss2023' or 'kheradpisheh2018'.
+
+    Raises:
+        InputError: no such configuration, or a key or value that is not allowed.
+
+    >>> import spikeseg as ss
+    >>> ss.new("demo", {"device": "cpu"})
+    Network(conv1 4, conv2 36, conv3 1; untrained)
+    """
+    from spikeseg.learning import checkpoint
+
+    cfg = load_config(config, overrides, paper)
+    return Network(_placed(checkpoint.build(cfg), cfg), cfg)
+
+
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Network:
+    """A trained network.
+
+    Args:
+        path: a checkpoint, or the folder of a finished run, of which the best one is taken.
+        overrides: of the configuration that it was trained with.
+
+    Raises:
+        InputError: no such file, no checkpoint, training not finished, or overrides that do not fit the network.
+
+    >>> import tempfile, pathlib
+    >>> import spikeseg as ss
+    >>> path = ss.new("demo", {"device": "cpu"}).save(pathlib.Path(tempfile.mkdtemp()) / "network.pt")
+    >>> ss.load(path, {"tracking.min_hits": 4}).config.tracking.min_hits
+    4
+    """
+    from spikeseg.config import from_dict, merge_configs, to_dict
+    from spikeseg.config.files import undotted
+    from spikeseg.learning import checkpoint
+    from spikeseg.learning.run_files import best_checkpoint
+
+    file = best_checkpoint(Path(path)) if Path(path).is_dir() else Path(path)
+    saved, meta = checkpoint.load(file)
+    cfg = meta["config"]
+    if overrides:
+        cfg = from_dict(merge_configs(to_dict(cfg), undotted(overrides, "overrides")), "overrides")
+    model = checkpoint.build(cfg)
+    checkpoint.restore(model, saved.encoder.state_dict(), str(file))
+    return Network(_placed(model, cfg), cfg, file)
+
+
+def _placed(model: SpikeSEG, cfg: Config) -> SpikeSEG:
+    """The network on the device and with the backend that the configuration asks for."""
+    from spikeseg.ops.device import network_device
+
+    model.encoder.backend = cfg.backend
+    return model.to(network_device(cfg.device, cfg.backend))
+
+
+def _bar(items: Iterable[Any], title: str, total: int) -> Iterable[Any]:
+    from tqdm.auto import tqdm
+
+    return tqdm(items, title, total, unit="sample")

@@ -1,0 +1,130 @@
+"""Recordings at the front door: read, simulated, summarised and plotted."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeseg.data import recording as recordings_
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from spikeseg.data.summary import Summary
+
+
+class Recording(recordings_.Recording):
+    """A `spikeseg.data.recording.Recording` with a summary and a plot.
+
+    >>> import spikeseg as ss
+    >>> night = ss.simulate(recordings=1, duration_s=1.0, difficulty="easy", seed=1)[0]
+    >>> night.events.dtype.names
+    ('t', 'x', 'y', 'p')
+    """
+
+    def summary(self) -> Summary:
+        """Events by pixel and polarity, and over time."""
+        from spikeseg.data.summary import Summary
+
+        summary = Summary(self.sensor_size)
+        summary.add(self.events)
+        return summary
+
+    def info(self) -> dict[str, Any]:
+        """What it holds: name, sensor, sensor_size (width, height), events, on_share, duration_s, events_per_s, labelled objects
+        (None where nobody labelled it) and what the checks dropped, by reason.
+
+        >>> import spikeseg as ss
+        >>> night = ss.simulate(duration_s=1.0, difficulty="easy", seed=1)[0]
+        >>> night.info()["name"], night.info()["sensor_size"]
+        ('DAVIS_0000', (240, 180))
+        """
+        summary = self.summary()
+        return {
+            "name": self.name,
+            "source": self.source,
+            "sensor": self.sensor,
+            "sensor_size": self.sensor_size,
+            "events": summary.events,
+            "on_share": summary.on / summary.events if summary.events else None,
+            "duration_s": summary.duration_us * 1e-6,
+            "events_per_s": summary.events_per_s,
+            "objects": None if self.labels is None else len(set(self.labels["id"].tolist())),
+            "dropped": dict(self.dropped),
+        }
+
+    def plot(self) -> Figure:
+        """A matplotlib figure: events per pixel and polarity, and their rate over time.
+
+        Raises:
+            InputError: matplotlib is not installed (extra 'plots').
+
+        >>> import spikeseg as ss
+        >>> figure = ss.simulate(duration_s=1.0)[0].plot()
+        >>> [axes.get_title() for axes in figure.axes][:2]
+        ['ON events', 'OFF events']
+        """
+        from spikeseg.plots.recording import recording_figure
+
+        return recording_figure(self.summary(), self.name)
+
+    @classmethod
+    def of(cls, recording: recordings_.Recording) -> Recording:
+        """A recording of the library as one of this class."""
+        return cls(**{field.name: getattr(recording, field.name) for field in dataclasses.fields(recording)})
+
+
+def read(path: str | Path, *, sensor_size: tuple[int, int] | None = None, lenient: bool = False) -> Recording:
+    """Read a recording, in any format that the command line reads.
+
+    Args:
+        path: a file, or ``FILE.h5::NAME`` for one of several in a file.
+        sensor_size: (width, height) in pixels, for formats that do not tell it.
+        lenient: accept a recording of which more than 1 % must be dropped.
+
+    Raises:
+        InputError: no such file, an unknown format, or content that does not pass the checks.
+
+    >>> import tempfile, pathlib
+    >>> import spikeseg as ss
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "two.csv"
+    >>> _ = path.write_text("t,x,y,p\\n10,3,4,1\\n20,3,5,0\\n")
+    >>> ss.read(path, sensor_size=(8, 8)).events["y"].tolist()
+    [4, 5]
+    """
+    from spikeseg.data.readers import read as read_recording
+
+    return Recording.of(read_recording(path, sensor_size=sensor_size, lenient=lenient))
+
+
+def simulate(
+    recordings: int = 1, *, duration_s: float = 8.0, difficulty: str = "medium", sensor: str = "DAVIS", seed: int = 42
+) -> list[Recording]:
+    """Simulated recordings of the night sky, labelled, with the cause of every event.
+
+    Args:
+        recordings: how many.
+        duration_s: length of each, s.
+        difficulty: 'easy', 'medium' or 'hard': how dim and how fast the satellites are.
+        sensor: 'DAVIS' (240 x 180), 'ATIS' (304 x 240) or 'both', in turn.
+        seed: the same seed gives the same events.
+
+    Raises:
+        InputError: a value that is not allowed.
+
+    >>> import spikeseg as ss
+    >>> [night.name for night in ss.simulate(recordings=2, duration_s=0.5, sensor="both")]
+    ['DAVIS_0000', 'ATIS_0001']
+    """
+    from spikeseg.simulation.recordings import SimulationConfig
+    from spikeseg.simulation.recordings import simulate as simulated
+
+    config = SimulationConfig(recordings, duration_s, difficulty, sensor, seed)
+    return [Recording.of(recording) for recording in simulated(config)]
+
+
+def as_recordings(recordings: Iterable[recordings_.Recording | str | Path], lenient: bool = False) -> list[recordings_.Recording]:
+    """Recordings as they are, and those that paths name."""
+    return [r if isinstance(r, recordings_.Recording) else read(r, lenient=lenient) for r in recordings]
