@@ -38,7 +38,7 @@ class LeakCode(IntEnum):
 
 
 class LeakMode(str, Enum):
-    """Leak of the membrane potential: none, a constant per step, or a factor per step."""
+    """How a neuron forgets: not at all, by a constant per step, or by a factor per step."""
 
     NONE = "none"
     SUBTRACTIVE = "subtractive"
