@@ -18,7 +18,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from spikeseg.core.neurons import LeakCode
+from spikeseg.core.leak import LeakCode
 
 SUBTRACTIVE, MULTIPLICATIVE = tl.constexpr(int(LeakCode.SUBTRACTIVE)), tl.constexpr(int(LeakCode.MULTIPLICATIVE))
 UNITS = tl.constexpr(4096.0)
