@@ -2,9 +2,11 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -110,26 +112,46 @@ def test_a_neuron_mode_is_five_files(code):
 ADDED = {
     "dataset": (
         "data/datasets/my_dataset.py",
-        "DATASET",
         "registries.py",
-        '        "mnist": "spikeseg.data.datasets.mnist:DATASET",\n',
+        """
+        "mnist": "spikeseg.data.datasets.mnist:DATASET",
+        "mine": "spikeseg.data.datasets.my_dataset:DATASET",
+""",
     ),
     "reader": (
         "data/readers/my_reader.py",
-        "READER",
         "registries.py",
-        '        "npz": "spikeseg.data.readers.numpy_files:NPZ",\n',
+        """
+        "npz": "spikeseg.data.readers.numpy_files:NPZ",
+        "mine": "spikeseg.data.readers.my_reader:READER",
+""",
     ),
-    "rule": ("learning/my_rule.py", "RULE", "registries.py", '        "additive": "spikeseg.learning.rules:ADDITIVE",\n'),
-    "metric": ("metrics/my_metric.py", "MODE", "registries.py", '        "track": "spikeseg.metrics.track:MODE",\n'),
+    "rule": (
+        "learning/my_rule.py",
+        "registries.py",
+        """
+        "additive": "spikeseg.learning.rules:ADDITIVE",
+        "mine": "spikeseg.learning.my_rule:RULE",
+""",
+    ),
+    "metric": (
+        "metrics/my_metric.py",
+        "registries.py",
+        """
+        "track": "spikeseg.metrics.track:MODE",
+        "mine": "spikeseg.metrics.my_metric:MODE",
+""",
+    ),
     "command": (
         "pipelines/commands/my_command.py",
-        "mine",
         "pipelines/commands/__init__.py",
-        '        "info": f"{_FOLDER}.info:info",\n',
+        """
+        "info": f"{_FOLDER}.info:info",
+        "mine": f"{_FOLDER}.my_command:mine",
+""",
     ),
 }
-"""Package of this folder -> its file in the tree, what it registers, the registry, a line of it that the new one follows."""
+"""Package of this folder -> its file in the tree, the registry, a line of it and the new one behind it."""
 
 CHECK = """
 import sys
@@ -152,12 +174,11 @@ def test_what_is_added_to_the_tree_is_a_file_and_a_line(tmp_path):
     shutil.copytree(TREE / "spikeseg", copy, ignore=python)
     shutil.copytree(TREE / "pipelines", copy / "pipelines", ignore=python)
     shutil.copytree(TREE / "configs", copy / "configs")
-    for package, (file, attribute, registry, line) in ADDED.items():
+    for package, (file, registry, lines) in ADDED.items():
         shutil.copy(FOLDER / package / f"my_{package}.py", copy / file)
-        lines = (copy / registry).read_text()
-        module = file.removesuffix(".py").replace("/", ".")
-        assert lines.count(line) == 1
-        (copy / registry).write_text(lines.replace(line, f'{line}        "mine": "spikeseg.{module}:{attribute}",\n'))
+        before, content = "\n".join(lines.split("\n")[:2]) + "\n", (copy / registry).read_text()
+        assert content.count(before) == 1
+        (copy / registry).write_text(content.replace(before, lines))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-W", "ignore", "-c", CHECK, str(tmp_path)]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -165,3 +186,13 @@ def test_what_is_added_to_the_tree_is_a_file_and_a_line(tmp_path):
     title = "events above the threshold, slices of {slice_ms:g} ms"
     assert done.stdout.startswith(f"mine; CUSTOM; events of mine; {title}\n")
     assert "Count the windows of a recording." in done.stdout and "track|mine" in done.stdout
+
+
+def test_the_code_that_contributing_shows_is_ours():
+    files = [*FOLDER.rglob("my_*.py"), *FOLDER.rglob("pyproject.toml"), FOLDER / "test_in_the_tree.py"]
+    files += [path for folder in ("spikeseg", "pipelines") for path in (TREE / folder).rglob("*.py")]
+    blocks = re.findall(r"```(?:python|toml)\n(.*?)```", (TREE / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    contents = [textwrap.dedent(path.read_text()) for path in files]
+    parts = [part for block in blocks for part in block.strip("\n").split("\n...\n")]
+    absent = [part for part in parts if not any(textwrap.indent(part, " " * n) in text for text in contents for n in (0, 4, 8))]
+    assert len(parts) > 15 and not absent, absent[0]
