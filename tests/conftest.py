@@ -1,10 +1,13 @@
-"""A tiny world: four recordings of 16x12 pixels, on which every stage of training takes a fraction of a second."""
+"""Two tiny settings: a world of four recordings of 16x12 pixels, on which every stage of training takes a fraction of a second,
+and a chain of commands, run once on five simulated recordings of half a second with a network of four maps."""
 
 import contextlib
 import hashlib
 import json
 import logging
+import os
 import re
+import shutil
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,6 +20,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner, Result
 
 from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config
@@ -25,6 +29,7 @@ from spikeseg.data.store.frames import Frames
 from spikeseg.data.store.spikes import Spikes
 from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer, checkpoint
+from spikeseg.pipelines.cli import main
 from spikeseg.pipelines.runtime.console import LOGGER
 from spikeseg.pipelines.stages import prepare, train_layer
 
@@ -269,3 +274,88 @@ def the_world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def interrupt() -> Any:
     """`interrupted_after`, for tests that cannot import it from here."""
     return interrupted_after
+
+
+TINY = """
+experiment_name: tiny
+device: cpu
+max_epochs: 1
+model: {conv2_channels: 4, thresholds: [0.2, 1.0, 0.0], leaks: [0.18, 0.1, 0.0]}
+homeostasis: {theta_rest: 1.0, theta_max: 100.0}
+wta: {enable_homeostasis: false}
+data:
+  dataset: synthetic
+  n_timesteps: 4
+  timestep_ms: 25.0
+  input_height: 45
+  input_width: 60
+  train_ratio: 1.0
+  test_ratio: 0.4
+  transforms: [{name: DropPixel, hot_pixel_frequency: 40}]
+evaluation: {bootstrap: 20}
+tracking: {min_hits: 2}
+simulate: {recordings: 5, duration_s: 0.5, difficulty: easy}
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with tiny.yaml in it, in which commands are run."""
+
+    folder: Path
+
+    def __call__(self, *words: str, config: bool = True) -> Result:
+        """Run the command line in the folder; config: with the tiny configuration."""
+        command = words[0]
+        options = ["-c", "tiny.yaml"] if config else []
+        before = Path.cwd()
+        os.chdir(self.folder)
+        try:
+            return CliRunner().invoke(main, [command, *options, *map(str, words[1:])])
+        finally:
+            os.chdir(before)
+
+    def ok(self, *words: str, config: bool = True) -> str:
+        """Run a command that must succeed; what it printed on stdout."""
+        result = self(*words, config=config)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def refused(self, *words: str, config: bool = True) -> str:
+        """Run a command that must be refused with one line and exit code 3; that line."""
+        result = self(*words, config=config)
+        assert result.exit_code == 3, result.output
+        lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1 and "Traceback" not in result.output, result.output
+        return lines[0]
+
+
+def new_place(folder: Path) -> Place:
+    """A folder with nothing but tiny.yaml."""
+    folder.mkdir(exist_ok=True)
+    (folder / "tiny.yaml").write_text(TINY)
+    return Place(folder)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An empty folder to run commands in."""
+    return new_place(tmp_path / "place")
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A folder in which everything up to `evaluate` has been run; tests leave it as it is."""
+    place = new_place(tmp_path_factory.mktemp("chain"))
+    place.ok("prepare")
+    place.ok("train-layer", "conv2")
+    place.ok("train-layer", "conv3")
+    place.ok("evaluate")
+    return place
+
+
+@pytest.fixture
+def copied(chain: Place, tmp_path: Path) -> Place:
+    """A copy of the chain's folder, to change at will."""
+    shutil.copytree(chain.folder, tmp_path / "copied")
+    return Place(tmp_path / "copied")

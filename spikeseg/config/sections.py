@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NoReturn, TypeVar
 
+from spikeseg.core.leak import CONFIGURABLE, LeakMode
 from spikeseg.errors import InputError
 from spikeseg.registries import DATASETS, RULES
 
@@ -68,7 +69,7 @@ class ModelConfig(_FromPaper):
     thresholds: tuple[float, ...] = key((0.1, 0.1, 0.1), low=0.0)  # base; homeostasis adds its theta to learned layers
     leaks: tuple[float, ...] = key((0.09, 0.01, 0.0), low=0.0)  # lost per step: potential (subtractive) or share (multiplicative)
     use_dog_filters: bool = key(True)  # conv1: differences of Gaussians; false: Gabor filters
-    leak_mode: str = key("subtractive", choices=("subtractive", "multiplicative"))
+    leak_mode: str = key("subtractive", choices=CONFIGURABLE)
     background_adaptive: bool = key(True)  # raise conv1's thresholds by the local background activity
     background_sigmas: float = key(3.0, low=0.0)  # k of theta + b + k sqrt(b)
     use_delay_connections: bool = key(True)  # the decoder reaches spikes of earlier steps
@@ -364,8 +365,8 @@ class Config:
             kernel, stride = getattr(model, f"{pool}_kernel"), getattr(model, f"{pool}_stride")
             if stride > kernel:
                 fail(f"model.{pool}_stride", stride, f"at most model.{pool}_kernel = {kernel}, or inputs are lost")
-        if model.leak_mode == "multiplicative" and max(model.leaks) > 1:
-            fail("model.leaks", list(model.leaks), "at most 1 with the multiplicative leak (a share lost per step)")
+        if LeakMode(model.leak_mode).loses_share and max(model.leaks) > 1:
+            fail("model.leaks", list(model.leaks), f"at most 1 with the {model.leak_mode} leak (a share lost per step)")
         if stdp.weight_min >= stdp.weight_max:
             fail("stdp.weight_min", stdp.weight_min, f"below stdp.weight_max = {stdp.weight_max:g}")
         if not stdp.weight_min <= stdp.weight_init_mean <= stdp.weight_max:

@@ -19,7 +19,6 @@ cells have no floor at rest, so the subtractive mode's is in u.
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -27,27 +26,7 @@ import torch
 from torch import Tensor
 
 from .grid import HALF_STEP, snap
-
-
-class LeakCode(IntEnum):
-    """A `LeakMode` as compiled kernels take it."""
-
-    NONE = 0
-    SUBTRACTIVE = 1
-    MULTIPLICATIVE = 2
-
-
-class LeakMode(str, Enum):
-    """How a neuron forgets: not at all, by a constant per step, or by a factor per step."""
-
-    NONE = "none"
-    SUBTRACTIVE = "subtractive"
-    MULTIPLICATIVE = "multiplicative"
-
-    @property
-    def code(self) -> LeakCode:
-        """The same, as compiled kernels take it."""
-        return LeakCode[self.name]
+from .leak import LeakMode
 
 
 class NeuronStep(NamedTuple):

@@ -31,7 +31,7 @@ class SpikingConv2d(nn.Module):
         if kernel % 2 == 0:
             raise ValueError(f"kernel size {kernel} is even; 'same' padding needs an odd one")
         self.mode = mode if leak else LeakMode.NONE
-        self.leak = snap_number(1.0 - leak if self.mode is LeakMode.MULTIPLICATIVE else leak)
+        self.leak = snap_number(self.mode.parameter(leak))
         self.register_buffer("weight", torch.zeros(out_channels, in_channels, kernel, kernel))
         self.register_buffer("threshold", torch.ones(out_channels))
 

@@ -66,7 +66,7 @@ class Neurons(NamedTuple):
         columns: W.
         maps: of the layer.
         mode: `LeakCode`.
-        leak: int32, in units (subtractive).
+        leak: int32, in units (subtractive); 0 without a leak.
         factor: kept per step (multiplicative).
     """
 

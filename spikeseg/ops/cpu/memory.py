@@ -50,7 +50,7 @@ class Membranes:
             columns=width,
             maps=maps,
             mode=int(mode.code),
-            leak=np.int32(round(leak * SCALE)) if mode is LeakMode.SUBTRACTIVE else np.int32(0),
+            leak=np.int32(0 if mode is LeakMode.NONE else round(leak * SCALE)),
             factor=float(leak),
         )
         none = np.zeros(0, np.int32)

@@ -22,7 +22,7 @@ import numpy as np
 
 from spikeseg.core.compiled import compiled
 from spikeseg.core.grid import SCALE32
-from spikeseg.core.neurons import LeakCode
+from spikeseg.core.leak import LeakCode
 
 from .vectors import add_line
 

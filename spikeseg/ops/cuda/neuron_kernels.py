@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 
 from spikeseg.core.grid import GRID_BITS, SCALE
-from spikeseg.core.neurons import LeakCode
+from spikeseg.core.leak import LeakCode
 
 SUBTRACTIVE, MULTIPLICATIVE = tl.constexpr(int(LeakCode.SUBTRACTIVE)), tl.constexpr(int(LeakCode.MULTIPLICATIVE))
 UNITS = tl.constexpr(SCALE)
