@@ -1,4 +1,4 @@
-"""How neurons forget; imports no torch, so that the configuration can name it."""
+"""Modes of the leak; imports no torch, so that the configuration can name them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class LeakCode(IntEnum):
 
 
 class LeakMode(str, Enum):
-    """How a neuron forgets: not at all, by a constant per step, or by a factor per step."""
+    """Leak of the membrane potential: none, a constant per step, or a factor per step."""
 
     NONE = "none"
     SUBTRACTIVE = "subtractive"
