@@ -344,14 +344,22 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture(scope="session")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A folder in which everything up to `evaluate` has been run; tests leave it as it is."""
+def chain_of_session(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A folder in which everything up to `evaluate` has been run, once; see `chain`."""
     place = new_place(tmp_path_factory.mktemp("chain"))
     place.ok("prepare")
     place.ok("train-layer", "conv2")
     place.ok("train-layer", "conv3")
     place.ok("evaluate")
     return place
+
+
+@pytest.fixture(scope="module")
+def chain(chain_of_session: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A folder in which everything up to `evaluate` has been run: a copy for each file of tests, which may add to it."""
+    folder = tmp_path_factory.mktemp("copy") / "chain"
+    shutil.copytree(chain_of_session.folder, folder)
+    return Place(folder)
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def measure(cfg: Config, data: ImageData, controls: bool, repeat: int) -> tuple[
     """The content of metrics.json, and the (first) network."""
     from spikeseg.evaluation.image_controls import scored_controls
     from spikeseg.evaluation.images import read_out
-    from spikeseg.learning.image_training import train_network, untrained
+    from spikeseg.learning.image_training import train_network, untrained_network
     from spikeseg.ops.device import network_device
 
     device = network_device(cfg.device, cfg.backend)
@@ -211,7 +211,7 @@ def measure(cfg: Config, data: ImageData, controls: bool, repeat: int) -> tuple[
     networks, predicted = [], []
     for seed in range(cfg.seed, cfg.seed + repeat):
         seeded = dataclasses.replace(cfg, seed=seed)
-        network = untrained(seeded, train.lists, device)
+        network = untrained_network(seeded, train.lists, device)
         layers = train_network(network, train.lists, seeded, progress=learning_bar)
         scored, features_ms = read_out(network, train, test, cfg.images.svm_c)
         confusion = np.zeros((len(classes), len(classes)), np.int64)
@@ -248,7 +248,7 @@ def measure(cfg: Config, data: ImageData, controls: bool, repeat: int) -> tuple[
 
 @contextmanager
 def learning_bar(layer: int, images: int) -> Iterator[Callable[[int], object]]:
-    """A progress bar of a layer that learns, see `spikeseg.learning.image_training.Progress`."""
+    """A progress bar of a layer that learns, see `spikeseg.learning.image_training.LayerProgress`."""
     with bar(f"learning layer {layer}", "image", images) as shown:
         yield shown.update
 

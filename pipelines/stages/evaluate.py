@@ -173,16 +173,16 @@ def compared(
 
     model = load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
     calibration = functools.partial(calibrated, cfg, store, train)
-    return compare.compared(model, cfg, readout or readout_of(cfg, network.checkpoint), calibration)
+    return compare.compared_detectors(model, cfg, readout or readout_of(cfg, network.checkpoint), calibration)
 
 
 def calibrated(cfg: Config, store: Frames, train: Sequence[int], detectors: Sequence[Detector]) -> dict[str, float]:
     """The threshold of each detector: its own, or the one of highest informedness on the training split."""
-    from spikeseg.evaluation.compare import scored_events, thresholds_of
+    from spikeseg.evaluation.compare import calibrated_thresholds, scored_events
 
     without = [detector for detector in detectors if detector.threshold is None]
     ask = functools.partial(scored_events, settings=cfg.evaluation)
-    return thresholds_of(detectors, answers(cfg, without, store, train, "calibrating", ask))
+    return calibrated_thresholds(detectors, answers(cfg, without, store, train, "calibrating", ask))
 
 
 # -- warnings ----------------------------------------------------------------------------------------

@@ -115,11 +115,11 @@ def measure(cfg: Config, network: Network, frames_key: str, split: str) -> dict[
         from spikeseg.core.sparse import ANY_RESPONSE
         from spikeseg.detection.tracked import answer
         from spikeseg.evaluation.thresholds import TrackedRecording
-        from spikeseg.metrics.event import event_scores
+        from spikeseg.metrics.event import labelled_event_scores
 
         response = answer(labelled.recording, detector.respond(labelled.recording).maps, ANY_RESPONSE, cfg.tracking)
         assert response.tracked is not None
-        return TrackedRecording(labelled, response.tracked.tracks, event_scores(labelled, response, cfg.evaluation))
+        return TrackedRecording(labelled, response.tracked.tracks, labelled_event_scores(labelled, response, cfg.evaluation))
 
     recordings = list(of_each(cfg, store, swept, "tracking", tracks))
     thresholds = thresholds_of(recordings, cfg.tracking.object_threshold)
@@ -161,12 +161,12 @@ def class_scores(cfg: Config, model: SpikeSEG, labelled: LabelledRecording) -> l
     """Of every class alone, its events' scores, untracked; a window is encoded once."""
     from spikeseg.detection.network import decoded
     from spikeseg.detection.response import from_maps
-    from spikeseg.metrics.event import event_scores
+    from spikeseg.metrics.event import labelled_event_scores
 
     single, recording = [[c] for c in range(cfg.model.n_classes)], labelled.recording
     by_window = (by_class for _, _, by_class in decoded(model, recording.windows(), single))
     maps = list(zip(*by_window, strict=True)) or [() for _ in single]
-    return [event_scores(labelled, from_maps(recording, of_class), cfg.evaluation) for of_class in maps]
+    return [labelled_event_scores(labelled, from_maps(recording, of_class), cfg.evaluation) for of_class in maps]
 
 
 def _area(recordings: Sequence[EventScores]) -> float | None:

@@ -56,8 +56,9 @@ class Network:
         >>> sorted(network.train(nights, progress=False).reports)
         ['conv2', 'conv3']
         """
+        from spikeseg.core.progress import silent
         from spikeseg.data.windows import windowed
-        from spikeseg.learning.train import silent, train
+        from spikeseg.learning.train import train
 
         cuts = [windowed(recording, self.config.data) for recording in as_recordings(recordings, self.config.data.lenient)]
         device = self.model.encoder.conv1.weight.device

@@ -70,7 +70,7 @@ def evaluate(
     """
     from spikeseg.config import section_dict
     from spikeseg.data.windows import windowed
-    from spikeseg.evaluation.compare import compared, scored_events, thresholds_of, titles
+    from spikeseg.evaluation.compare import calibrated_thresholds, compared_detectors, scored_events, titles
     from spikeseg.evaluation.results import CONTROL, Results
     from spikeseg.metrics.mode import LabelledRecording
     from spikeseg.registries import MODES
@@ -89,10 +89,10 @@ def evaluate(
     def calibrate(detectors: Sequence[Any]) -> dict[str, float]:
         without = [detector for detector in detectors if detector.threshold is None]
         pairs = ((detector, one) for one in calibrated_on for detector in without)
-        return thresholds_of(detectors, (scored_events(detector, one, cfg.evaluation) for detector, one in pairs))
+        return calibrated_thresholds(detectors, (scored_events(detector, one, cfg.evaluation) for detector, one in pairs))
 
     tested, calibrated_on = labelled(recordings), labelled(calibration)
-    detectors, thresholds = compared(network.model, cfg, network.readout, calibrate)
+    detectors, thresholds = compared_detectors(network.model, cfg, network.readout, calibrate)
     results = Results(cfg, list(modes) or list(MODES), thresholds)
     for one in tested:
         for detector in detectors:

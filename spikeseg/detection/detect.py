@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikeseg.core.progress import Progress, silent
 from spikeseg.data.windows import windowed
 
 from .network import decoded
@@ -21,12 +22,9 @@ if TYPE_CHECKING:
     from spikeseg.data.recording import Recording
     from spikeseg.models import SpikeSEG
 
-Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""Passes items on and shows how many are done; takes the items, the recording's name and the number of items."""
-
 
 def detect_recording(
-    model: SpikeSEG, recording: Recording, config: Config, readout: Readout, progress: Progress | None = None
+    model: SpikeSEG, recording: Recording, config: Config, readout: Readout, progress: Progress = silent
 ) -> Detections:
     """Objects of every slice of every window, tracks, and each event's score and track; labels are not read.
 
@@ -35,7 +33,7 @@ def detect_recording(
         recording: any.
         config: of its sections data (how to frame) and tracking are read.
         readout: see `Readout`.
-        progress: see `Progress`, of windows; None: nothing is shown.
+        progress: shown the windows as they pass.
 
     Raises:
         InputError: the transforms do not fit the recording.
@@ -45,9 +43,7 @@ def detect_recording(
     single = range(model.config.n_classes) if model.config.n_classes > 1 and not hulk else ()
     maps, slices, by_class = [], [], []
     windows: Iterable[Any] = decoded(model, view.windows(), [readout.classes, *([c] for c in single)])
-    if progress is not None:
-        windows = progress(windows, recording.name, len(view.start_us))
-    for k, window in enumerate(windows):
+    for k, window in enumerate(progress(windows, recording.name, len(view.start_us))):
         maps.append(window.maps[0])
         by_class.append(window.maps[1:])
         if hulk:

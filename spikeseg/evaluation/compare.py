@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from spikeseg.metrics.event import EventScores, calibrate, event_scores
+from spikeseg.metrics.event import EventScores, calibrate, labelled_event_scores
 
 from . import detectors as kinds
 from .detectors import Detector
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from spikeseg.models import SpikeSEG
 
 Calibration = Callable[[Sequence[Detector]], dict[str, float]]
-"""The threshold of each detector, by name, see `thresholds_of`."""
+"""The threshold of each detector, by name, see `calibrated_thresholds`."""
 
 
-def compared(model: SpikeSEG, cfg: Config, readout: Readout, calibration: Calibration) -> tuple[list[Detector], dict[str, float]]:
+def compared_detectors(
+    model: SpikeSEG, cfg: Config, readout: Readout, calibration: Calibration
+) -> tuple[list[Detector], dict[str, float]]:
     """A network and what it is compared with: raw events, filters, classical detectors, the same network untrained.
 
     Args:
@@ -58,10 +60,10 @@ def compared(model: SpikeSEG, cfg: Config, readout: Readout, calibration: Calibr
 
 def scored_events(detector: Detector, labelled: LabelledRecording, settings: EvaluationConfig) -> tuple[str, EventScores]:
     """The detector's name, and its score and the truth of every event: what calibration looks at."""
-    return detector.name, event_scores(labelled, detector.respond(labelled.recording), settings)
+    return detector.name, labelled_event_scores(labelled, detector.respond(labelled.recording), settings)
 
 
-def thresholds_of(detectors: Sequence[Detector], scores: Iterable[tuple[str, EventScores]]) -> dict[str, float]:
+def calibrated_thresholds(detectors: Sequence[Detector], scores: Iterable[tuple[str, EventScores]]) -> dict[str, float]:
     """The threshold of each detector: its own, or the one of highest informedness on these scores of labelled recordings."""
     by_name: dict[str, list[EventScores]] = {d.name: [] for d in detectors if d.threshold is None}
     for name, events in scores:

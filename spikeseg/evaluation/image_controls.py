@@ -13,7 +13,7 @@ from torch import Tensor
 from spikeseg.config.sections import Config
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.learning.classifier import score_linear
-from spikeseg.learning.image_training import Progress, silent, train_network, untrained
+from spikeseg.learning.image_training import LayerProgress, no_progress, train_network, untrained_network
 from spikeseg.models.image_network import Change, ImageNetwork, unchanged
 
 from .images import LabelledSpikes, read_out
@@ -38,7 +38,7 @@ def scored_controls(
     train: LabelledSpikes,
     test: LabelledSpikes,
     pixels: tuple[np.ndarray, np.ndarray] | None,
-    progress: Progress = silent,
+    progress: LayerProgress = no_progress,
 ) -> dict[str, Any]:
     """Accuracy of each control, by name; seeds are those of the networks.
 
@@ -66,27 +66,27 @@ def scored_controls(
 
 
 def _controls(
-    cfg: Config, network: ImageNetwork, lists: SpikeLists, progress: Progress
+    cfg: Config, network: ImageNetwork, lists: SpikeLists, progress: LayerProgress
 ) -> Iterator[tuple[str, ImageNetwork, Change]]:
     """Each control that is a network: its name, the network, and what is done to the input of its layers."""
     rng = np.random.default_rng((cfg.seed, 2))
-    yield "untrained", untrained(cfg, lists, network.device), unchanged
+    yield "untrained", untrained_network(cfg, lists, network.device), unchanged
     for name, layers, change in (
         ("random", range(len(network.weights)), _random),
         ("shuffled_weights", range(len(network.weights)), _shuffled),
         ("last_layer_shuffled", [len(network.weights) - 1], _shuffled),
     ):
-        control = untrained(cfg, lists, network.device)
+        control = untrained_network(cfg, lists, network.device)
         control.weights = [change(w, rng) if k in layers else w for k, w in enumerate(network.weights)]
         yield name, control, unchanged
 
     def mixed(spikes: SpikeLists) -> SpikeLists:
         return shuffled_times(spikes, rng)
 
-    control = untrained(cfg, lists, network.device)
+    control = untrained_network(cfg, lists, network.device)
     train_network(control, lists, cfg, change=mixed, progress=progress)
     yield "shuffled_times", control, mixed
-    control = untrained(cfg, lists, network.device)
+    control = untrained_network(cfg, lists, network.device)
     train_network(control, lists, cfg, mode="none", progress=progress)
     yield "no_competition", control, unchanged
 

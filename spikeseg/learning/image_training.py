@@ -25,12 +25,12 @@ from .rules import plasticity
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], AbstractContextManager[Callable[[int], object]]]
+LayerProgress = Callable[[int, int], AbstractContextManager[Callable[[int], object]]]
 """Shows the progress of a layer: from its number, counted from 1, and the most images it may take, a context whose value is
 called with the number of images shown since the last call."""
 
 
-def silent(_layer: int, _images: int) -> AbstractContextManager[Callable[[int], object]]:
+def no_progress(_layer: int, _images: int) -> AbstractContextManager[Callable[[int], object]]:
     """No progress."""
     return nullcontext(lambda _shown: None)
 
@@ -46,7 +46,7 @@ class LayerResult(NamedTuple):
     near_duplicates: int
 
 
-def untrained(cfg: Config, lists: SpikeLists, device: torch.device | str = "cpu") -> ImageNetwork:
+def untrained_network(cfg: Config, lists: SpikeLists, device: torch.device | str = "cpu") -> ImageNetwork:
     """An untrained network for these images.
 
     Args:
@@ -69,7 +69,7 @@ def train_network(
     *,
     mode: str | None = None,
     change: Change = unchanged,
-    progress: Progress = silent,
+    progress: LayerProgress = no_progress,
 ) -> list[LayerResult]:
     """Train a network's weights in place, layer by layer.
 
@@ -79,7 +79,7 @@ def train_network(
         cfg: see `learn`.
         mode: of the competition, instead of wta.mode; "none": every map learns by itself.
         change: done to every layer's input, for controls.
-        progress: see `Progress`.
+        progress: see `LayerProgress`.
 
     Raises:
         InputError: see `learn`.

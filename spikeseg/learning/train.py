@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikeseg.core.progress import Progress, silent
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 
@@ -23,19 +24,6 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.windows import WindowedRecording
     from spikeseg.models import SpikeSEG
-
-
-class Progress(Protocol):
-    """Shows the progress of training."""
-
-    def __call__(self, items: Iterable[Any], title: str, total: int) -> Iterable[Any]:
-        """Pass items on and show how many of `total` are through."""
-
-
-def silent(items: Iterable[Any], title: str, total: int) -> Iterable[Any]:
-    """A `Progress` that shows nothing."""
-    del title, total
-    return items
 
 
 def train(

@@ -160,7 +160,7 @@ def near_objects(labelled: LabelledRecording, settings: EvaluationConfig) -> np.
     return event_truth(events, labelled.labels, settings.radius_px, gap_us)
 
 
-def event_scores(labelled: LabelledRecording, answer: Answer, settings: EvaluationConfig) -> EventScores:
+def labelled_event_scores(labelled: LabelledRecording, answer: Answer, settings: EvaluationConfig) -> EventScores:
     """The scored events of a recording; true are those near a labelled object."""
     scored = labelled.scored
     return EventScores(labelled.name, answer.scores[scored], near_objects(labelled, settings)[scored])
@@ -178,7 +178,7 @@ def permuted_truth(rows: Sequence[EventScores], seed: int) -> list[EventScores]:
 
 
 def _count(labelled: LabelledRecording, answer: Answer, settings: CountSettings) -> ThresholdedScores:
-    return ThresholdedScores(event_scores(labelled, answer, settings.evaluation), settings.threshold)
+    return ThresholdedScores(labelled_event_scores(labelled, answer, settings.evaluation), settings.threshold)
 
 
 def _count_exact(labelled: LabelledRecording, answer: Answer, settings: CountSettings) -> ThresholdedScores | None:

@@ -12,7 +12,7 @@ from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.learning import image_training
-from spikeseg.learning.image_training import learn, train_network, untrained
+from spikeseg.learning.image_training import learn, train_network, untrained_network
 from spikeseg.models.image_network import ImageNetwork
 from spikeseg.ops import reference
 from spikeseg.ops.types import LearningState, Plasticity, PlasticityForm, TrainingRule
@@ -214,14 +214,16 @@ def test_a_network_learns_layer_by_layer_and_shows_how_far_it_is():
         shown.append((layer, images, []))
         yield shown[-1][2].append
 
-    network, by_hand = untrained(cfg, lists()), untrained(cfg, lists())
+    network, by_hand = untrained_network(cfg, lists()), untrained_network(cfg, lists())
     results = train_network(network, lists(), cfg, progress=progress)
     assert [(layer, images, sum(counts)) for layer, images, counts in shown] == [(1, 40, 40), (2, 40, 40)]
     assert network.backend == "cpu" and [result.images for result in results] == [40, 40]
     for number, inputs in enumerate(by_hand.inputs(lists())):
         learn(by_hand.weights[number], inputs, cfg, number)
     assert all(torch.equal(a, b) for a, b in zip(network.weights, by_hand.weights, strict=True))
-    free = untrained(cfg, lists())
+    free = untrained_network(cfg, lists())
     train_network(free, lists(), cfg, mode="none")
-    learn(by_hand.to("cpu").weights[0].copy_(untrained(cfg, lists()).weights[0]), lists(), cfg, 0, mode="global", winners=6)
+    learn(
+        by_hand.to("cpu").weights[0].copy_(untrained_network(cfg, lists()).weights[0]), lists(), cfg, 0, mode="global", winners=6
+    )
     assert torch.equal(free.weights[0], by_hand.weights[0])

@@ -22,9 +22,9 @@ def triton_ops() -> ModuleType:
     """`spikeseg.ops.cuda`."""
     pytest.importorskip("triton", reason="the cuda backend needs triton")
     from spikeseg.ops import cuda
-    from spikeseg.ops.cuda import neuron_kernels as cuda_kernels
+    from spikeseg.ops.cuda import neuron_kernels
 
-    if not torch.cuda.is_available() and type(cuda_kernels.first_spikes).__name__ != "InterpretedFunction":
+    if not torch.cuda.is_available() and type(neuron_kernels.first_spikes).__name__ != "InterpretedFunction":
         pytest.skip("triton was imported before TRITON_INTERPRET=1 could be set: run tests/ops by itself")
     return cuda
 

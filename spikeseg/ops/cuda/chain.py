@@ -12,7 +12,7 @@ from spikeseg.core.sparse import SparseFrames, SpikeLists, dense
 from spikeseg.ops.reference.layers import pooled_size
 from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 
-from . import neuron_kernels as cuda_kernels
+from . import neuron_kernels
 from .memory import (
     EXACT,
     STEP_BITS,
@@ -138,7 +138,7 @@ class _PooledLayer:
         window = power_of_two(self.kernel**2)
         theta = theta.contiguous()
         if samples and steps:
-            cuda_kernels.infer[(-(-self.cells // (ROWS // window)), -(-self.maps // cols), samples)](
+            neuron_kernels.infer[(-(-self.cells // (ROWS // window)), -(-self.maps // cols), samples)](
                 planes, geometry.taps, self.weights, theta, outputs, words,
                 geometry.sites * (steps if peak else 1), geometry.sites, geometry.row,
                 self.maps, *self.size, block, theta.stride(0) if len(theta) > 1 else 0, theta.stride(1), theta.stride(2),

@@ -16,8 +16,7 @@ from spikeseg.ops.reference.layers import pooled_size
 from spikeseg.ops.reference.training import SILENT
 from spikeseg.ops.types import WTA_MODES, LayerRun, Plasticity, PlasticityForm, PoolRun
 
-from . import neuron_kernels as cuda_kernels
-from . import training_kernels as cuda_training
+from . import neuron_kernels, training_kernels
 from .memory import (
     EXACT,
     NEVER,
@@ -59,7 +58,7 @@ def layer_forward(
     if spikes.numel():
         cols = columns(maps)
         with launching_on(spikes.device):
-            cuda_kernels.forward[(-(-height * width // ROWS), -(-maps // cols), batch)](
+            neuron_kernels.forward[(-(-height * width // ROWS), -(-maps // cols), batch)](
                 counts, geometry.taps, weights, theta, after, fired, potentials,
                 steps * geometry.sites, geometry.sites, geometry.row,
                 maps, height, width, *strides, leak_units(mode, leak), batch, steps,
@@ -80,7 +79,7 @@ def pool(spikes: Tensor, potentials: Tensor, kernel: int, stride: int) -> PoolRu
     if planes:
         block = min(256, power_of_two(cells))
         with launching_on(spikes.device):
-            cuda_kernels.pool_dense[(planes, -(-cells // block))](
+            neuron_kernels.pool_dense[(planes, -(-cells // block))](
                 spikes.float().contiguous(), potentials.float().contiguous(), fired, indices,
                 height, width, *shape[-2:], stride, POOL=kernel, CELLS=block, **EXACT,
             )  # fmt: skip
@@ -98,12 +97,12 @@ def select_winners(
             f"{n_steps} steps of {first.numel()} neurons; this backend ranks up to {MOST_STEPS} of fewer than {MOST_NEURONS}"
         )
     maps, height, width = first.shape
-    heights = cuda_kernels.TOP.value - torch.round(potential.double() * SCALE).to(torch.int64)
-    rank = first.to(torch.int64) << cuda_kernels.HEIGHT_BITS.value | heights
+    heights = neuron_kernels.TOP.value - torch.round(potential.double() * SCALE).to(torch.int64)
+    rank = first.to(torch.int64) << neuron_kernels.HEIGHT_BITS.value | heights
     address = torch.arange(first.numel(), device=first.device).reshape(first.shape)
-    keys = torch.where(first < n_steps, rank << cuda_kernels.ADDRESS_BITS.value | address, cuda_kernels.NONE.value)
+    keys = torch.where(first < n_steps, rank << neuron_kernels.ADDRESS_BITS.value | address, neuron_kernels.NONE.value)
     rows, cols = -(-height // SIDE), -(-width // SIDE)
-    tiles = keys.new_full((padded_maps(maps), rows * SIDE, cols * SIDE), cuda_kernels.NONE.value)
+    tiles = keys.new_full((padded_maps(maps), rows * SIDE, cols * SIDE), neuron_kernels.NONE.value)
     tiles[:maps, :height, :width] = keys
     tiles = tiles.reshape(-1, rows, SIDE, cols, SIDE).permute(1, 3, 2, 4, 0).reshape(rows * cols, SIDE * SIDE, -1).contiguous()
     best = tiles.amin(1)
@@ -111,7 +110,7 @@ def select_winners(
     limit, options = select_options(mode, (maps, height, width), max_winners)
     winners, n_winners = selection(keys.device, limit, maps)
     with launching_on(keys.device):
-        cuda_training.select[(1,)](
+        training_kernels.select[(1,)](
             tiles, best, winners, n_winners, cursor, 0, len(tiles), cols, height, width, radius, limit, **options
         )  # fmt: skip
     return winner_rows(winners[: maps if options["BY_MAP"] else int(n_winners)], (height, width))
@@ -130,7 +129,7 @@ def stdp_update(weight: Tensor, pre_first: Tensor, winners: Tensor, plasticity: 
     first = torch.ceil(pre_first.double()).clamp(max=SILENT).to(torch.int32)
     learned = weight.detach().contiguous()
     with launching_on(weight.device):
-        cuda_training.apply_stdp[(len(weight),)](
+        training_kernels.apply_stdp[(len(weight),)](
             learned, geometry.padded(first, NEVER), geometry.taps,
             winners.to(weight.device, torch.int32).contiguous(), len(winners),
             torch.tensor(plasticity[1:5], dtype=torch.float32, device=weight.device),

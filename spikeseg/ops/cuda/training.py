@@ -15,8 +15,7 @@ from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops.reference.training import updated
 from spikeseg.ops.types import LearningState, PlasticityForm, TrainingRule
 
-from . import neuron_kernels as cuda_kernels
-from . import training_kernels as cuda_training
+from . import neuron_kernels, training_kernels
 from .memory import (
     EXACT,
     STEP_BITS,
@@ -32,8 +31,8 @@ from .memory import (
     weight_parts,
 )
 
-SIDE: int = cuda_kernels.SIDE.value
-NONE: int = cuda_kernels.NONE.value
+SIDE: int = neuron_kernels.SIDE.value
+NONE: int = neuron_kernels.NONE.value
 SLOTS = 32
 """Samples of a graph. The host checks for dead maps after each graph, so a map's death costs at most this many idle launches."""
 MOST_NEURONS = 2**28
@@ -61,8 +60,8 @@ def winner_rows(keys: Tensor, size: tuple[int, int]) -> Tensor:
     """Keys of winners among neurons of size (H, W), or NONE, as rows (step, map, row, column) in the order in which they won."""
     height, width = size
     keys = keys[keys != NONE].sort().values
-    address = keys & cuda_kernels.ADDRESS_MASK.value
-    step = keys >> cuda_kernels.ADDRESS_BITS.value + cuda_kernels.HEIGHT_BITS.value
+    address = keys & neuron_kernels.ADDRESS_MASK.value
+    step = keys >> neuron_kernels.ADDRESS_BITS.value + neuron_kernels.HEIGHT_BITS.value
     return torch.stack((step, address // (height * width), address // width % height, address % width), 1)
 
 
@@ -225,7 +224,7 @@ class _Scratch:
         """The next `count` samples as words of step bits."""
         geometry = self._geometry
         self._words.zero_()
-        cuda_training.unpack[(count, self._steps)](
+        training_kernels.unpack[(count, self._steps)](
             lists.offsets, lists.sites, order, self._training._cursor, self._words,
             geometry.sites, geometry.plane, geometry.row, geometry.height, geometry.width, geometry.half,
             STEPS=self._steps, BLOCK=512, **EXACT,
@@ -286,7 +285,7 @@ class _Scratch:
         parts, room = training._weights.shape[1], padded_maps(maps)
         block = min(1024, power_of_two(synapses))
         by_map = self._options["BY_MAP"]
-        cuda_kernels.first_spikes[(self._tiles, -(-maps // cols))](
+        neuron_kernels.first_spikes[(self._tiles, -(-maps // cols))](
             self._words, geometry.taps, training._weights, training._levels, self.competing, self._keys, self._tile_best,
             training._cursor, slot, geometry.sites, geometry.row,
             maps, geometry.height, geometry.width, self._tiles_x, self._leak,
@@ -294,12 +293,12 @@ class _Scratch:
             WEIGHT_PARTS=parts, TAPS=len(geometry.taps), CHUNK=chunk(synapses), MAPS=room, COLS=cols,
             **EXACT,
         )  # fmt: skip
-        cuda_training.select[(1,)](
+        training_kernels.select[(1,)](
             self._keys, self._tile_best, self._winners, self._n_winners, training._cursor, slot,
             self._tiles, self._tiles_x, geometry.height, geometry.width, rule.radius, self._limit, **self._options,
         )  # fmt: skip
         groups = -(-geometry.height * geometry.width // block) if rule.competition is not None else 0
-        cuda_training.learn[(maps, 1 + groups)](
+        training_kernels.learn[(maps, 1 + groups)](
             self._words, geometry.taps, state.weight, training._weights, self._winners, self._n_winners, training._cursor, slot,
             training._numbers, state.threshold, training._theta, training._levels,
             training._wins, training._recent, training._seen, self.competing,
