@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ class Network:
     checkpoint: Path | None = None
     reports: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
-    def train(self, recordings: Iterable[Recording | str | Path], *, progress: bool = True) -> Network:
+    def train(self, recordings: Recording | str | Path | Iterable[Recording | str | Path], *, progress: bool = True) -> Network:
         """Learn from recordings, layer by layer, without their labels; -> the network itself.
 
         Weights are initialised first. The same recordings in the same order, none held out, give what `spikeseg train` gives, bit
@@ -66,7 +66,7 @@ class Network:
         self.checkpoint = None
         return self
 
-    def detect(self, recordings: Recording | str | Path | Sequence[Recording | str | Path]) -> Detections | DetectionResult:
+    def detect(self, recordings: Recording | str | Path | Iterable[Recording | str | Path]) -> Detections | DetectionResult:
         """Objects, tracks and a score for every event; labels are never read.
 
         Args:
@@ -87,7 +87,7 @@ class Network:
         from spikeseg.detection.result import DetectionResult
 
         one = isinstance(recordings, (Recording, str, Path))
-        given = as_recordings([recordings] if one else recordings, self.config.data.lenient)  # type: ignore[list-item,arg-type]
+        given = as_recordings(recordings, self.config.data.lenient)
         readout = self.readout
         detections = [detect_recording(self.model, recording, self.config, readout) for recording in given]
         return detections[0] if one else DetectionResult(detections)

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from spikeseg.data import recording as recordings_
+from spikeseg.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -125,6 +128,31 @@ def simulate(
     return [Recording.of(recording) for recording in simulated(config)]
 
 
-def as_recordings(recordings: Iterable[recordings_.Recording | str | Path], lenient: bool = False) -> list[recordings_.Recording]:
-    """Recordings as they are, and those that paths name."""
-    return [r if isinstance(r, recordings_.Recording) else read(r, lenient=lenient) for r in recordings]
+def as_recordings(
+    recordings: recordings_.Recording | str | Path | Iterable[recordings_.Recording | str | Path], lenient: bool = False
+) -> list[recordings_.Recording]:
+    """Recordings as they are, and those that paths name; one alone is a list of one.
+
+    Raises:
+        InputError: neither a recording nor a path, a path that cannot be read, or a recording put together by hand whose events
+            are not as `spikeseg.data.recording.checked` leaves them.
+    """
+    given = [recordings] if isinstance(recordings, (recordings_.Recording, str, Path)) else recordings
+    if not isinstance(given, Iterable):
+        raise InputError(f"recordings: found {type(given).__name__}, must be recordings or paths")
+    return [_recording(item, lenient) for item in given]
+
+
+def _recording(item: Any, lenient: bool) -> recordings_.Recording:
+    if isinstance(item, (str, Path)):
+        return read(item, lenient=lenient)
+    if not isinstance(item, recordings_.Recording):
+        raise InputError(f"recordings: found {type(item).__name__}, must be recordings or paths")
+    events, truth = item.events, item.truth
+    if not isinstance(events, np.ndarray) or events.dtype != recordings_.EVENT_DTYPE or events.ndim != 1:
+        raise InputError(f"{item.name}: events: must be an array (n,) of {recordings_.EVENT_DTYPE}")
+    if np.any(events["t"][1:] < events["t"][:-1]):
+        raise InputError(f"{item.name}: events: must be sorted by t")
+    if truth is not None and truth.shape != events.shape:
+        raise InputError(f"{item.name}: truth: {truth.shape}; must have an entry per event, {events.shape}")
+    return item

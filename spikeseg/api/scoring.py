@@ -42,10 +42,10 @@ class Evaluation:
 
 def evaluate(
     network: Network,
-    recordings: Iterable[Recording | str | Path],
+    recordings: Recording | str | Path | Iterable[Recording | str | Path],
     *,
-    modes: Sequence[str] = (),
-    calibration: Iterable[Recording | str | Path] = (),
+    modes: str | Sequence[str] = (),
+    calibration: Recording | str | Path | Iterable[Recording | str | Path] = (),
 ) -> Evaluation:
     """Score a network on labelled recordings, beside raw events, filters and the same network untrained.
 
@@ -54,12 +54,12 @@ def evaluate(
     Args:
         network: the network.
         recordings: labelled, none of which the network was trained on.
-        modes: names of metric modes ('event', 'pixel', 'object', 'volume', 'track'); empty: all.
+        modes: a metric mode or several ('event', 'pixel', 'object', 'volume', 'track'); empty: all.
         calibration: other labelled recordings, on which the thresholds of the event mode are chosen; without any, every
             response counts.
 
     Raises:
-        InputError: a recording cannot be read or is not labelled, or an unknown mode.
+        InputError: no recording, one that cannot be read or is not labelled, or an unknown mode.
 
     >>> import spikeseg as ss
     >>> nights = ss.simulate(recordings=2, duration_s=1.0, difficulty="easy")
@@ -77,7 +77,7 @@ def evaluate(
 
     cfg = network.config
 
-    def labelled(given: Iterable[Recording | str | Path]) -> list[LabelledRecording]:
+    def labelled(given: Recording | str | Path | Iterable[Recording | str | Path]) -> list[LabelledRecording]:
         read_ = as_recordings(given, cfg.data.lenient)
         bare = [recording.name for recording in read_ if recording.labels is None]
         if bare:
@@ -92,8 +92,10 @@ def evaluate(
         return calibrated_thresholds(detectors, (scored_events(detector, one, cfg.evaluation) for detector, one in pairs))
 
     tested, calibrated_on = labelled(recordings), labelled(calibration)
+    if not tested:
+        raise InputError("recordings: none, so there is nothing to score")
     detectors, thresholds = compared_detectors(network.model, cfg, network.readout, calibrate)
-    results = Results(cfg, list(modes) or list(MODES), thresholds)
+    results = Results(cfg, [modes] if isinstance(modes, str) else list(modes) or list(MODES), thresholds)
     for one in tested:
         for detector in detectors:
             results.add(results.count(detector, one))

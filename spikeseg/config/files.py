@@ -87,7 +87,10 @@ def merge_configs(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[
 
 
 def undotted(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """``{"stdp.lr_plus": 0.004}`` -> ``{"stdp": {"lr_plus": 0.004}}``. Raises InputError for a key that is not text."""
+    """``{"stdp.lr_plus": 0.004}`` -> ``{"stdp": {"lr_plus": 0.004}}``. Raises InputError for no mapping, and a key that is
+    not text."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"{origin}: found {values!r}, must be a mapping of keys to values")
     nested: dict[str, Any] = {}
     for name, value in values.items():
         if not isinstance(name, str):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -51,12 +52,12 @@ class SimulationConfig:
             raise InputError(f"simulate.difficulty: {self.difficulty!r}; allowed: {', '.join(DIFFICULTIES)}")
         if self.sensor not in SENSORS:
             raise InputError(f"simulate.sensor: {self.sensor!r}; allowed: {', '.join(SENSORS)}")
-        if self.recordings < 1:
-            raise InputError(f"simulate.recordings: {self.recordings}; allowed: 1 or more")
-        if not 0.1 <= self.duration_s <= 600:
-            raise InputError(f"simulate.duration_s: {self.duration_s}; allowed: 0.1 to 600 s")
-        if self.seed < 0:
-            raise InputError(f"simulate.seed: {self.seed}; allowed: 0 or more")
+        if not isinstance(self.recordings, Integral) or self.recordings < 1:
+            raise InputError(f"simulate.recordings: {self.recordings!r}; allowed: 1 or more")
+        if not isinstance(self.duration_s, Real) or not 0.1 <= self.duration_s <= 600:
+            raise InputError(f"simulate.duration_s: {self.duration_s!r}; allowed: 0.1 to 600 s")
+        if not isinstance(self.seed, Integral) or self.seed < 0:
+            raise InputError(f"simulate.seed: {self.seed!r}; allowed: 0 or more")
 
 
 def recording_name(config: SimulationConfig, index: int) -> str:

@@ -1,5 +1,6 @@
 """The front door: what README shows, what docstrings show, and that it does what the stages do."""
 
+import dataclasses
 import doctest
 import json
 import re
@@ -131,6 +132,52 @@ def test_what_cannot_be_done_is_one_line(tmp_path):
         network.detect([bare, bare])
     with pytest.raises(InputError, match="no window to learn from"):
         network.train([])
+
+
+@pytest.mark.parametrize("value", [None, 3, [3], [np.zeros(4)]])
+def test_what_is_no_recording_is_one_line(value):
+    network = ss.new("demo", {"device": "cpu"})
+    for call in (network.detect, network.train, lambda given: ss.evaluate(network, given)):
+        with pytest.raises(InputError, match=r"recordings: found \w+, must be recordings or paths"):
+            call(value)
+
+
+def test_recordings_put_together_by_hand_are_checked(tmp_path):
+    network = ss.new("demo", {"device": "cpu"})
+    (night,) = ss.simulate(duration_s=0.5)
+    backwards = dataclasses.replace(night, events=night.events[::-1])
+    with pytest.raises(InputError, match="DAVIS_0000: events: must be sorted by t"):
+        network.detect(backwards)
+    with pytest.raises(InputError, match=r"DAVIS_0000: truth: .* must have an entry per event"):
+        ss.evaluate(network, [dataclasses.replace(night, events=night.events[:5])])
+    with pytest.raises(InputError, match="DAVIS_0000: events: must be an array"):
+        network.detect(dataclasses.replace(night, events=[1, 2, 3]))
+    assert len(network.detect(dataclasses.replace(night, events=night.events[:0], truth=None)).events) == 0
+
+
+def test_one_recording_is_a_list_of_one(tmp_path):
+    network = ss.new("demo", {"device": "cpu", "max_epochs": 1, "evaluation.bootstrap": 10})
+    (night,) = ss.simulate(duration_s=1.0, difficulty="easy")
+    one, listed = (ss.evaluate(network, given, modes=modes) for given, modes in ((night, "object"), ([night], ["object"])))
+    assert one.metrics == listed.metrics
+    weights = [network.train(given, progress=False).model.encoder.conv3.weight for given in (night, (r for r in [night]))]
+    assert torch.equal(*weights)
+    for path in ("none.csv", tmp_path / "none.csv"):
+        with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
+            network.train(path)
+    with pytest.raises(InputError, match="nothing to score"):
+        ss.evaluate(network, [])
+
+
+def test_wrong_kinds_of_values_are_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"overrides: found \[1\], must be a mapping of keys to values"):
+        ss.new("demo", [1])
+    file = ss.new("demo", {"device": "cpu"}).save(tmp_path / "n.pt")
+    with pytest.raises(InputError, match="overrides: found 3, must be a mapping"):
+        ss.load(file, 3)
+    for key, value in {"recordings": 1.5, "duration_s": "long", "seed": 0.5}.items():
+        with pytest.raises(InputError, match=f"simulate.{key}: {value!r}; allowed"):
+            ss.simulate(**{key: value})
 
 
 def test_a_recording_says_what_it_holds():
