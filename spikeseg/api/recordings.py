@@ -148,11 +148,9 @@ def _recording(item: Any, lenient: bool) -> recordings_.Recording:
         return read(item, lenient=lenient)
     if not isinstance(item, recordings_.Recording):
         raise InputError(f"recordings: found {type(item).__name__}, must be recordings or paths")
-    events, truth = item.events, item.truth
+    events = item.events
     if not isinstance(events, np.ndarray) or events.dtype != recordings_.EVENT_DTYPE or events.ndim != 1:
         raise InputError(f"{item.name}: events: must be an array (n,) of {recordings_.EVENT_DTYPE}")
     if np.any(events["t"][1:] < events["t"][:-1]):
         raise InputError(f"{item.name}: events: must be sorted by t")
-    if truth is not None and truth.shape != events.shape:
-        raise InputError(f"{item.name}: truth: {truth.shape}; must have an entry per event, {events.shape}")
     return item

@@ -82,6 +82,9 @@ def evaluate(
         bare = [recording.name for recording in read_ if recording.labels is None]
         if bare:
             raise InputError(f"{bare[0]}: not labelled, so there is nothing to score; `Network.detect` needs no labels")
+        for recording in read_:
+            if recording.truth is not None and len(recording.truth) != len(recording.events):
+                raise InputError(f"{recording.name}: truth: {len(recording.truth)} entries for {len(recording.events)} events")
         return [
             LabelledRecording.of(windowed(r, cfg.data), r.labels, r.truth, cfg.evaluation) for r in read_ if r.labels is not None
         ]

@@ -148,11 +148,11 @@ def test_recordings_put_together_by_hand_are_checked(tmp_path):
     backwards = dataclasses.replace(night, events=night.events[::-1])
     with pytest.raises(InputError, match="DAVIS_0000: events: must be sorted by t"):
         network.detect(backwards)
-    with pytest.raises(InputError, match=r"DAVIS_0000: truth: .* must have an entry per event"):
+    with pytest.raises(InputError, match=r"DAVIS_0000: truth: \d+ entries for 5 events"):
         ss.evaluate(network, [dataclasses.replace(night, events=night.events[:5])])
     with pytest.raises(InputError, match="DAVIS_0000: events: must be an array"):
         network.detect(dataclasses.replace(night, events=[1, 2, 3]))
-    assert len(network.detect(dataclasses.replace(night, events=night.events[:0], truth=None)).events) == 0
+    assert len(network.detect(dataclasses.replace(night, events=night.events[:0])).events) == 0
 
 
 def test_one_recording_is_a_list_of_one(tmp_path):
