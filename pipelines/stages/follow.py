@@ -62,6 +62,7 @@ def follow(
     Raises:
         InputError: no such file, an output that is there already, HULK asked for, a checkpoint that does not fit.
         KeyboardInterrupt: after the summary was written."""
+    from spikeseg.core import compiled  # noqa: F401 - numba: loaded now, while nothing waits, rather than in the first window
     from spikeseg.data.growing import GrowingText
     from spikeseg.detection.network import load_network
     from spikeseg.detection.online import Follower

@@ -237,3 +237,10 @@ def test_an_empty_input_gives_an_empty_result(chain, tmp_path):
     chain.ok("detect", "--follow", *SIZE, "--idle", "0", "-o", tmp_path / "out", tmp_path / "empty.csv")
     told = json.loads((tmp_path / "out" / "follow.json").read_text())
     assert told["windows"] == told["events"] == 0 and (tmp_path / "out" / "detections.jsonl").read_text() == ""
+
+
+def test_the_first_window_does_not_wait_for_numba(chain, tmp_path):
+    code = "import sys; from spikeseg.pipelines.cli import main; main(standalone_mode=False); print('numba' in sys.modules)"
+    command = [sys.executable, "-c", code, "detect", "-c", "tiny.yaml", "--follow", *SIZE, "-o", str(tmp_path / "out"), "-"]
+    done = subprocess.run(command, input="", cwd=chain.folder, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
