@@ -130,7 +130,10 @@ def shared(output: str | None = None, *, key: str | None = None, data: bool = Fa
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def command(**given: Any) -> Any:
-            with one_line_errors(given.pop("debug"), (click.ClickException,)), logging_to_stderr(given["log_level"] or "INFO"):
+            with (
+                one_line_errors(given.pop("debug"), (click.ClickException, click.Abort)),
+                logging_to_stderr(given["log_level"] or "INFO"),
+            ):
                 function(_request(given), **given)
 
         vars(command)["of_demo"] = of_demo  # read by settings.of_demo

@@ -69,7 +69,9 @@ def test_the_commands(copied):
     left.mkdir()
     assert "1 of" in copied.refused("cache", "verify", config=False)
     assert "would remove" in copied.ok("cache", "clean", "--damaged", "--dry-run", config=False) and frames.path.exists()
-    assert copied("cache", "clean", "--damaged", config=False).exit_code != 0 and frames.path.exists()  # nobody said yes
+    declined = copied("cache", "clean", "--damaged", config=False)  # nobody said yes
+    assert declined.exit_code == 1 and "Aborted!" in declined.output and "spikeseg itself" not in declined.output
+    assert frames.path.exists()
     said = copied.ok("cache", "clean", "--damaged", "--yes", config=False)
     assert "removed 1 artefacts and 1 unfinished" in said and not frames.path.exists() and not left.exists()
     assert len(artefacts(copied.folder / "data_cache")) == count - 1
