@@ -82,7 +82,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
 def once(cfg: Config, checkpoint: Path, recording: Path, out: Path) -> tuple[float, dict[str, float]]:
     """Seconds in all, and of each part."""
     out.mkdir(exist_ok=True)
-    clock, trained_network = Clock(), runs.Network(checkpoint, out, None)
+    clock, trained_network = Clock(), runs.SavedNetwork(checkpoint, out, None)
     model = network.load_network(cfg, str(checkpoint), torch.device("cpu"))
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(network, "load_network", lambda *_: model))

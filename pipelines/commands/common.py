@@ -17,7 +17,7 @@ from .settings import setting
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
 
-    from ..stages.runs import Network
+    from ..stages.runs import SavedNetwork
 
 CHECKPOINT = click.option(
     "--checkpoint", metavar="PATH", type=click.Path(path_type=Path), help="Network: a checkpoint or a run [newest run's best]."
@@ -43,7 +43,7 @@ def training(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def network_for(request: Request, checkpoint: Path | None) -> tuple[Config, Network]:
+def network_for(request: Request, checkpoint: Path | None) -> tuple[Config, SavedNetwork]:
     """The network a command means, and the configuration to run it with.
 
     --checkpoint names it; else, with a configuration, it is the one trained with that; else the newest run's. Without a

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spikeseg.evaluation.detectors import Detector
     from spikeseg.metrics.mode import LabelledRecording
 
-    from .runs import Network
+    from .runs import SavedNetwork
 
 Result = TypeVar("Result")
 
@@ -25,13 +25,13 @@ ALL = "all"
 """Every recording, whatever its split: for data that the network has never seen. Of sensors: every one."""
 
 
-def learned_key(cfg: Config, network: Network) -> str | None:
+def learned_key(cfg: Config, network: SavedNetwork) -> str | None:
     """The key of the frames that the network was trained on, where they are still in the cache."""
     key = network.frames_key
     return key if key and finished(Path(cfg.cache_dir) / "frames" / key) else None
 
 
-def learned_from(cfg: Config, network: Network) -> Frames | None:
+def learned_from(cfg: Config, network: SavedNetwork) -> Frames | None:
     """Those frames: what is calibrated, is so on their training split, whatever data is scored."""
     from spikeseg.data.store.frames import Frames
 

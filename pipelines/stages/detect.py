@@ -15,7 +15,7 @@ from ..runtime.console import progress
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients
 from ..runtime.stage import StageResult, run_in_folder, run_stage
-from .runs import Network
+from .runs import SavedNetwork
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -27,7 +27,7 @@ STAGE, VERSION = "detect", 2
 
 def detect(
     cfg: Config,
-    network: Network,
+    network: SavedNetwork,
     recordings: Sequence[str],
     *,
     output: Path | None = None,
@@ -88,7 +88,7 @@ def detect(
 
 
 def write_detections(
-    cfg: Config, network: Network, recordings: Sequence[str], readout: Readout, folder: Path, plot: bool = False
+    cfg: Config, network: SavedNetwork, recordings: Sequence[str], readout: Readout, folder: Path, plot: bool = False
 ) -> dict[str, Any]:
     """Fill the output folder. -> entries for the manifest: counts by recording, device, seed."""
     from spikeseg.data.readers import read

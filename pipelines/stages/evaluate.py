@@ -26,7 +26,7 @@ from ..runtime.manifest import Ingredients, read_manifest
 from ..runtime.stage import StageResult, run_stage
 from .answers import ALL, answers, labelled, learned_from, learned_key
 from .prepare import STORE, find_frames
-from .runs import Network
+from .runs import SavedNetwork
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -66,7 +66,7 @@ EVERYTHING = Selection()
 """Every mode, on the test split."""
 
 
-def plan(cfg: Config, network: Network, frames_key: str, selection: Selection = EVERYTHING) -> Ingredients:
+def plan(cfg: Config, network: SavedNetwork, frames_key: str, selection: Selection = EVERYTHING) -> Ingredients:
     """What `evaluate` would do."""
     config = {
         "evaluation": dataclasses.asdict(cfg.evaluation),
@@ -87,7 +87,7 @@ def plan(cfg: Config, network: Network, frames_key: str, selection: Selection = 
 
 def evaluate(
     cfg: Config,
-    network: Network,
+    network: SavedNetwork,
     selection: Selection = EVERYTHING,
     *,
     output: Path | None = None,
@@ -119,7 +119,7 @@ def evaluate(
     return done
 
 
-def measure(cfg: Config, network: Network, frames: StageResult, selection: Selection = EVERYTHING) -> dict[str, Any]:
+def measure(cfg: Config, network: SavedNetwork, frames: StageResult, selection: Selection = EVERYTHING) -> dict[str, Any]:
     """The content of metrics.json."""
     from spikeseg.data.store.frames import Frames
     from spikeseg.detection.readout import readout_of
@@ -163,7 +163,7 @@ def measure(cfg: Config, network: Network, frames: StageResult, selection: Selec
 
 
 def compared(
-    cfg: Config, network: Network, store: Frames, train: Sequence[int], readout: Readout | None = None
+    cfg: Config, network: SavedNetwork, store: Frames, train: Sequence[int], readout: Readout | None = None
 ) -> tuple[list[Detector], dict[str, float]]:
     """The detectors, in the order of the table, and the threshold of each for events. readout: else as the configuration says."""
     from spikeseg.detection.network import load_network
@@ -188,7 +188,7 @@ def calibrated(cfg: Config, store: Frames, train: Sequence[int], detectors: Sequ
 # -- warnings ----------------------------------------------------------------------------------------
 
 
-def warnings_about(cfg: Config, network: Network, frames: StageResult, names: Sequence[str]) -> list[str]:
+def warnings_about(cfg: Config, network: SavedNetwork, frames: StageResult, names: Sequence[str]) -> list[str]:
     """Warnings about the figures: recordings that the network has learned from."""
     if network.frames_key is None:
         return ["it is not known which recordings the network was trained on; these may have been among them"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spikeseg.data.growing import GrowingText
     from spikeseg.detection.online import FollowedWindow, Follower
 
-    from .runs import Network
+    from .runs import SavedNetwork
 
 LINES, SUMMARY = "detections.jsonl", "follow.json"
 PIPE = "-"
@@ -35,7 +35,7 @@ IDLE_S = 10.0
 
 def follow(
     cfg: Config,
-    network: Network,
+    network: SavedNetwork,
     path: str,
     sensor_size: tuple[int, int],
     *,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Network:
+class SavedNetwork:
     """A checkpoint and where what belongs to it lies.
 
     checkpoint: the file. folder: of its run (its own folder when it lies in none).
@@ -44,17 +44,17 @@ def _last(run: Path) -> Path | None:
     return manifest_path(run, learned[-1]) if learned else None
 
 
-def network_in(cfg: Config, run: Path) -> Network:
+def network_in(cfg: Config, run: Path) -> SavedNetwork:
     """The best checkpoint of a finished run (lowest C_l; without one, that of the last layer's end), calibrated where the
     configuration asks for it, see `as_read`."""
     layer = cfg.learned_layers()[-1]
     best = checkpoint_folder(cfg, run) / BEST
     manifest = read_manifest(manifest_path(run, layer)) or {}
     checkpoint = best if best.is_file() else layer_checkpoint(cfg, run, layer)
-    return as_read(cfg, Network(checkpoint, run, manifest.get("inputs", {}).get("frames")))
+    return as_read(cfg, SavedNetwork(checkpoint, run, manifest.get("inputs", {}).get("frames")))
 
 
-def as_read(cfg: Config, network: Network) -> Network:
+def as_read(cfg: Config, network: SavedNetwork) -> SavedNetwork:
     """The same network with its calibrated readout, where evaluation.readout asks for one and `sweep` has written it for this
     very checkpoint; else as it is."""
     path = network.checkpoint.parent / CALIBRATED
@@ -66,7 +66,7 @@ def as_read(cfg: Config, network: Network) -> Network:
     return replace(network, checkpoint=path) if meta.get("calibrated_from") == sha256_file(network.checkpoint) else network
 
 
-def network_at(path: Path) -> Network:
+def network_at(path: Path) -> SavedNetwork:
     """The network in a checkpoint file, or the best one in a run's folder. Raises InputError when there is none."""
     if path.is_dir():
         last = _last(path)
@@ -83,7 +83,7 @@ def network_at(path: Path) -> Network:
     run = config.parent if config else path.parent
     manifests = (read_manifest(manifest) for manifest in sorted(run.glob(MANIFESTS)))
     keys = {manifest["inputs"].get("frames") for manifest in manifests if manifest}
-    return Network(path, run, keys.pop() if len(keys) == 1 else None)
+    return SavedNetwork(path, run, keys.pop() if len(keys) == 1 else None)
 
 
 def config_beside(path: Path) -> Config | None:
@@ -101,7 +101,7 @@ def _config_file(path: Path) -> Path | None:
     return next((folder / CONFIG for folder in folders if (folder / CONFIG).is_file()), None)
 
 
-def own_config(network: Network) -> Config:
+def own_config(network: SavedNetwork) -> Config:
     """The configuration a network was trained with: its run's, or the one inside the checkpoint."""
     of_run = config_beside(network.checkpoint)
     if of_run is not None:
@@ -113,7 +113,7 @@ def own_config(network: Network) -> Config:
     return saved
 
 
-def network_of(cfg: Config) -> Network:
+def network_of(cfg: Config) -> SavedNetwork:
     """The newest network trained with this very configuration and data.
 
     Raises InputError, naming the command to run, when frames or a layer are missing."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from spikeseg.metrics.mode import LabelledRecording
     from spikeseg.models import SpikeSEG
 
-    from .runs import Network
+    from .runs import SavedNetwork
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,9 @@ SPLITS = ("train", "val")
 __all__ = ["COLUMNS", "SWEEP", "TABLE", "sweep"]
 
 
-def sweep(cfg: Config, network: Network, *, split: str = "train", output: Path | None = None, force: bool = False) -> StageResult:
+def sweep(
+    cfg: Config, network: SavedNetwork, *, split: str = "train", output: Path | None = None, force: bool = False
+) -> StageResult:
     """Try thresholds on a split; ``sweep/<key>/sweep.json`` and ``sweep.csv`` in the run's folder.
 
     On the training split the chosen one, and the chosen classes, also go into ``checkpoint_calibrated.pt`` beside the network's
@@ -96,7 +98,7 @@ UNREAD = (
 """Keys of the section evaluation that change nothing here."""
 
 
-def measure(cfg: Config, network: Network, frames_key: str, split: str) -> dict[str, Any]:
+def measure(cfg: Config, network: SavedNetwork, frames_key: str, split: str) -> dict[str, Any]:
     """The content of sweep.json, without its settings."""
     from spikeseg.data.store.frames import Frames
     from spikeseg.detection.network import load_network
@@ -180,7 +182,7 @@ def _area(recordings: Sequence[EventScores]) -> float | None:
 # -- the calibrated checkpoint -----------------------------------------------------------------------
 
 
-def uncalibrated(network: Network) -> Network:
+def uncalibrated(network: SavedNetwork) -> SavedNetwork:
     """The network itself, or, of a calibrated one, the checkpoint beside it that it was made from.
 
     Raises InputError when that is gone, or the file is no checkpoint."""
@@ -198,7 +200,7 @@ def uncalibrated(network: Network) -> Network:
     )
 
 
-def write_calibrated(network: Network, swept: Mapping[str, Any]) -> bool:
+def write_calibrated(network: SavedNetwork, swept: Mapping[str, Any]) -> bool:
     """Write the network with the readout of sweep.json beside its checkpoint, unless it is there. -> whether it was not."""
     from spikeseg.learning import checkpoint
 

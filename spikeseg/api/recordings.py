@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikeseg.config.sections import Config, SimulateConfig
 from spikeseg.data import recording as recordings_
 from spikeseg.errors import InputError
 
@@ -103,7 +104,12 @@ def read(path: str | Path, *, sensor_size: tuple[int, int] | None = None, lenien
 
 
 def simulate(
-    recordings: int = 1, *, duration_s: float = 8.0, difficulty: str = "medium", sensor: str = "DAVIS", seed: int = 42
+    recordings: int = 1,
+    *,
+    duration_s: float = SimulateConfig.duration_s,
+    difficulty: str = SimulateConfig.difficulty,
+    sensor: str = SimulateConfig.sensor,
+    seed: int = Config.seed,
 ) -> list[Recording]:
     """Simulated recordings of the night sky, labelled, with the cause of every event.
 

@@ -145,9 +145,9 @@ def test_a_network_from_elsewhere_is_noted(own, metrics, tmp_path):
     cfg, network, frames = own
     assert metrics["notes"] == []
     names = ["DAVIS_0000"]
-    unknown = runs.Network(network.checkpoint, tmp_path, None)
+    unknown = runs.SavedNetwork(network.checkpoint, tmp_path, None)
     assert "not known" in evaluate.warnings_about(cfg, unknown, frames, names)[0]
-    gone = runs.Network(network.checkpoint, tmp_path, "0" * 16)
+    gone = runs.SavedNetwork(network.checkpoint, tmp_path, "0" * 16)
     assert "are gone" in evaluate.warnings_about(cfg, gone, frames, names)[0]
 
 
