@@ -1,0 +1,122 @@
+"""The rate of the background at every event, for the motion layer: local in place, and following what changes in time (ours).
+
+Real noise is not Poisson: pixels differ, hot ones send for ever, regions flicker, rows and whole sensors fire at once, a pixel sends
+pairs. Each would look like evidence. So an event counts for the less, the more events its pixel, its block or its moment has in any
+case; and it does not count at all if it is one of many of its row within a millisecond, or repeats its pixel's last.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from .background_kernels import Bursts, bursts
+
+SMOOTHING_PX = 8.0
+"""Standard deviation over which the rate is smoothed, px."""
+
+REPEAT_S = 0.01
+"""An event of the same pixel so soon after its last one is no new evidence, s."""
+
+BLOCK_PX, BLOCK_S = 24, 1 / 32
+"""Blocks of the sensor and of time in which a burst is looked for."""
+
+DRIFT_S = 2.0
+"""Rates are followed in steps of this length, s."""
+
+ROW_S, ROW_EVENTS, ROW_PX = 0.001, 5, 48
+"""So many events of a row within ROW_S, spread over at least ROW_PX, are the row's."""
+
+HOT = (3.0, 4.0, 4.0)
+"""A pixel above 3 m + 4 sqrt(m) + 4 events, where its neighbourhood has m, is hot."""
+
+
+def background_rates(
+    t_s: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], explained: np.ndarray, share: float = 0.0
+) -> np.ndarray:
+    """Background of each event's pixel at its time, both polarities together, events/s; inf where the event does not count.
+
+    Args:
+        t_s: float64 (n,), sorted, s.
+        x: int64 (n,), px.
+        y: int64 (n,), px.
+        sensor_size: (width, height), px.
+        explained: bool (n,), events of stars: they do not count.
+        share: of the sensor's area and time that these stars cover.
+
+    Returns:
+        float64 (n,).
+    """
+    width, height = sensor_size
+    if not len(t_s):
+        return np.zeros(0)
+    origin, seconds = float(t_s[0]), max(float(t_s[-1] - t_s[0]), 0.1)
+    repeated, of_row = np.zeros(len(t_s), np.bool_), np.zeros(len(t_s), np.bool_)
+    blocks = (-(-width // BLOCK_PX), -(-height // BLOCK_PX))
+    moment = np.zeros(len(t_s), np.int64)
+    settings = Bursts(REPEAT_S, ROW_S, ROW_EVENTS, ROW_PX, BLOCK_PX, BLOCK_S)
+    bursts(t_s, x, y, width, height, settings, repeated, of_row, moment)
+    counted = ~(explained | repeated | of_row)
+    pixel = y * width + x
+    counts = np.bincount(pixel[counted], minlength=width * height).reshape(height, width).astype(np.float64)
+    hidden = np.bincount(pixel[explained], minlength=width * height).reshape(height, width) > 0
+    mean, hot = _smooth(counts, np.where(hidden, max(0.0, 1 - share), 1.0) if share else np.ones_like(counts))
+    counted &= ~hot[y, x]
+    spread = _overdispersion(counts, mean, hot)
+    gain = (1 + spread * counts) / (1 + spread * mean) if spread > 0 else np.ones_like(mean)
+    steady = mean * gain / seconds
+    rate = steady[y, x]
+    rate = rate * _drift(t_s - origin, x, y, counted, (mean / seconds, hot), blocks)
+    expected = np.maximum(rate, 1e-9) * (BLOCK_PX**2 * BLOCK_S)
+    burst = moment > expected + 5 * np.sqrt(expected) + 5
+    rate = np.where(burst, rate * moment / expected, rate)
+    return np.where(counted, np.maximum(rate, 1e-4), np.inf)
+
+
+def _smooth(counts: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean count of the neighbourhood of each pixel, hot pixels left out, and which are hot. seen: share of time each is seen."""
+    hot = np.zeros(counts.shape, bool)
+    mean = np.full(counts.shape, counts.mean())
+    a, b, c = HOT
+    for _ in range(3):
+        limit = a * mean + b * np.sqrt(mean) + c
+        hot = counts > limit
+        kept = np.where(hot, 0.0, 1.0)
+        total = ndimage.gaussian_filter(counts * kept, SMOOTHING_PX, mode="reflect")
+        weight = ndimage.gaussian_filter(seen * kept, SMOOTHING_PX, mode="reflect")
+        mean = np.maximum(total / np.maximum(weight, 1e-3), 1e-3)
+    around = ndimage.uniform_filter(counts, 3, mode="reflect") * 9 - counts
+    return mean, hot & (counts > around)  # a source lights its neighbours, too
+
+
+def _overdispersion(counts: np.ndarray, mean: np.ndarray, hot: np.ndarray) -> float:
+    """Variance of the pixels' rates over the square of their mean; 0 for equal pixels."""
+    usual = ~hot & (counts <= HOT[0] * mean + HOT[1] * np.sqrt(mean) + HOT[2])
+    excess = float((((counts - mean) ** 2 - mean)[usual]).sum() / (mean[usual] ** 2).sum())
+    return excess if excess > 0.05 else 0.0
+
+
+def _drift(
+    since: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    counted: np.ndarray,
+    steady: tuple[np.ndarray, np.ndarray],
+    blocks: tuple[int, int],
+) -> np.ndarray:
+    """How much more than in the mean over time the events' blocks send at their times: float64 (n,)."""
+    mean, hot = steady
+    columns, rows = blocks
+    steps = max(1, round(float(since[-1]) / DRIFT_S))
+    length = max(float(since[-1]), 1e-3) / steps
+    step = np.minimum((since / length).astype(np.int64), steps - 1)
+    cell = (step * rows + y // BLOCK_PX) * columns + x // BLOCK_PX
+    counts = np.bincount(cell[counted], minlength=steps * rows * columns).reshape(steps, rows, columns).astype(np.float64)
+    height, width = mean.shape
+    of_pixel = (np.arange(height) // BLOCK_PX)[:, None] * columns + np.arange(width) // BLOCK_PX
+    expected = np.bincount(of_pixel.ravel(), np.where(hot, 0.0, mean).ravel(), rows * columns).reshape(rows, columns) * length
+    around = np.stack([ndimage.uniform_filter(part, 3, mode="nearest") for part in counts])
+    ratio = (around + 10) / (ndimage.uniform_filter(expected, 3, mode="nearest") + 10)
+    ratio = ndimage.median_filter(ratio, size=(1, 3, 3), mode="nearest")
+    factor: np.ndarray = ratio.ravel()[cell]
+    return factor

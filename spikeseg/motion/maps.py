@@ -1,0 +1,173 @@
+"""Velocity-tuned maps: neurons whose potential travels along their map's velocity (ours; design after Page's CUSUM).
+
+    V_k(x + d_k) <- max(0, max_j [ V_k(x + j) - cost_j ] + n_k(x) - leak)
+
+once an interval: d_k is what map k moves by, n_k(x) the weights of the interval's events in a box of 2 x 2 cells that starts at x
+and moves along, j the 3 x 3 neighbours, cost_j SIDE for each step aside. It is the subtractive-leak neuron with a floor at rest, which
+is Page's sequential test [Page 1954, Biometrika 41:100], with the state carried along the motion. All numbers are whole units of
+1/UNIT nat in 8 bits; additions stop at 255, subtractions at 0, so that every backend gives the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from .scales import SECTORS, SUBSLICES, Scale, Wiring, directions
+
+UNIT = 8
+"""Units per nat."""
+
+STAY, ASIDE = 0.4, 0.11
+"""Probability that a path stays in its map's cell from one interval to the next, and about that of each of four neighbours."""
+
+SIDE = round(UNIT * math.log(STAY / ASIDE))
+"""What a step to a neighbouring cell costs more than staying, in units; a diagonal one costs it twice."""
+
+MOVE_NATS = -math.log(STAY)
+"""What staying costs, nat: part of the leak."""
+
+TARGET_NATS = 2.5
+"""Evidence per interval of the signal that maps are designed for, nat: less, and noise adds up as fast."""
+
+
+class EventWeights(NamedTuple):
+    """Events of one interval as the maps take them.
+
+    Attributes:
+        subslice: int64 (n,), 0 to SUBSLICES - 1.
+        x, y: float64 (n,), px.
+        on: bool (n,), polarity.
+        weight: uint8 (n,), units.
+    """
+
+    subslice: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    on: np.ndarray
+    weight: np.ndarray
+
+
+class Spikes(NamedTuple):
+    """Neurons at or above a threshold: int64 (n,) each, by map, then row, then column.
+
+    Attributes:
+        map, x, y: which; x, y in cells.
+        potential: in units.
+    """
+
+    map: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    potential: np.ndarray
+
+
+class Backend(Protocol):
+    """State of all maps of a scale, and how it goes on."""
+
+    def step(self, events: EventWeights, shift: np.ndarray, leak: int) -> None:
+        """Go on by one interval. shift: float64 (2, SECTORS + 1, 2), see `MotionMaps.shift`."""
+
+    def spikes(self, threshold: int) -> Spikes:
+        """The neurons whose potential reaches the threshold."""
+
+    def clear(self, boxes: np.ndarray) -> None:
+        """Set the potentials of all maps to 0 in boxes (n, 4): first and last column, first and last row, in cells."""
+
+    def potentials(self) -> np.ndarray:
+        """uint8 (K, h, w), a copy."""
+
+
+class MotionMaps:
+    """All maps of one scale on one sensor.
+
+    Args:
+        scale: of the maps.
+        sensor_size: (width, height), px.
+        displacement: how far ON events lie ahead of the object's path, and OFF events, px; negative: behind.
+        backend: "reference" (numpy) or any other name: compiled.
+    """
+
+    def __init__(self, scale: Scale, sensor_size: tuple[int, int], displacement: tuple[float, float], backend: str) -> None:
+        self.wiring = Wiring.of(scale)
+        self.scale = scale
+        self.size = tuple(-(-side // scale.cell_px) for side in sensor_size)
+        on, off = displacement
+        self.shift = np.array([off, on])[:, None, None] * directions()
+        """float64 (2, SECTORS + 1, 2), px: where events of OFF and ON lie from the path, by direction of motion."""
+        assert self.shift.shape[1] == SECTORS + 1
+        self._state: Backend
+        if backend == "reference":
+            from .maps_reference import ReferenceMaps
+
+            self._state = ReferenceMaps(self.wiring, self.size)
+        else:
+            from .maps_compiled import CompiledMaps
+
+            self._state = CompiledMaps(self.wiring, self.size)
+
+    def step(self, start_s: float, t_s: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, rate: np.ndarray) -> None:
+        """Add the events of an interval.
+
+        Args:
+            start_s: where the interval begins, s.
+            t_s: float64 (n,), times within it.
+            x: (n,), px.
+            y: (n,), px.
+            on: bool (n,), polarity.
+            rate: float64 (n,), background of the event's pixel, both polarities, events/s; inf: the event does not count.
+        """
+        known = rate[np.isfinite(rate)]
+        background = float(np.median(known)) if len(known) else 1.0
+        area = (2 * self.scale.cell_px) ** 2
+        signal = design_signal(background * area * self.scale.interval_s)
+        gain = np.log1p(signal / (area * self.scale.interval_s) / rate)
+        weight = np.clip(np.rint(UNIT * gain), 0, 255).astype(np.uint8)
+        part = np.clip(((t_s - start_s) * (SUBSLICES / self.scale.interval_s)).astype(np.int64), 0, SUBSLICES - 1)
+        leak = min(255, round(UNIT * (signal + MOVE_NATS)))
+        counted = weight > 0
+        events = EventWeights(*(np.ascontiguousarray(c[counted]) for c in (part, x, y, on, weight)))
+        self._state.step(events, self.shift, leak)
+
+    def spikes(self, threshold_nats: float) -> Spikes:
+        """Neurons whose potential reaches a threshold in nats."""
+        return self._state.spikes(math.ceil(UNIT * threshold_nats))
+
+    def clear(self, x: np.ndarray, y: np.ndarray, radius_px: float) -> None:
+        """Forget the evidence around places (n,), px, in all maps: what has been explained."""
+        cell = self.scale.cell_px
+        low = [np.floor((side - radius_px) / cell).astype(np.int64) for side in (x, y)]
+        high = [np.floor((side + radius_px) / cell).astype(np.int64) for side in (x, y)]
+        boxes = np.stack(
+            [c for a, b, n in zip(low, high, self.size, strict=True) for c in (np.clip(a, 0, n), np.clip(b, -1, n - 1))], 1
+        )
+        self._state.clear(boxes)
+
+    def potentials(self) -> np.ndarray:
+        """uint8 (K, h, w), units: a copy."""
+        return self._state.potentials()
+
+    def place(self, spikes: Spikes) -> tuple[np.ndarray, np.ndarray]:
+        """Where spikes are at the end of the interval and how they move: float64 (n, 2) px, float64 (n, 2) px/s."""
+        cells = np.stack([spikes.x, spikes.y], 1)
+        within = self.wiring.displacement[spikes.map] / (2 * SUBSLICES)  # images take a sub-slice's events where it begins
+        return (cells + 1 + within) * self.scale.cell_px - 0.5, self.wiring.velocity[spikes.map]
+
+
+def design_signal(background: float) -> float:
+    """Events s over a background b at which a box gains TARGET_NATS, (b + s) ln(1 + s/b) - s: by bisection.
+
+    Args:
+        background: events expected in the box in an interval, > 0.
+    """
+    b = max(background, 1e-3)
+    low, high = 0.0, 1e3 + 10 * b
+    for _ in range(60):
+        s = (low + high) / 2
+        if (b + s) * math.log1p(s / b) - s < TARGET_NATS:
+            low = s
+        else:
+            high = s
+    return min(low, (255 / UNIT - MOVE_NATS) / 1.05)

@@ -1,0 +1,138 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
+"""Loops of `maps_compiled`: additions and comparisons of bytes that stop at 0 and 255, which compile to vector instructions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from spikeseg.core.compiled import compiled
+
+
+class Layout(NamedTuple):
+    """width, height: in cells; stride: bytes from row to row; margin: before the first; cells: stride * height."""
+
+    width: int
+    height: int
+    stride: int
+    margin: int
+    cells: int
+
+
+class Last(NamedTuple):
+    """Of every map: the image that both halves of the interval take, int64 (K,); where the second half lies, and what the map moves
+    by, in bytes, int64 (K,) each."""
+
+    first: np.ndarray
+    offset: np.ndarray
+    move: np.ndarray
+
+
+class Potentials(NamedTuple):
+    """Before and after the step, uint8 (K, room) each; room for one map, uint8 (room,); the highest of each map, uint8 (K,)."""
+
+    before: np.ndarray
+    after: np.ndarray
+    row: np.ndarray
+    top: np.ndarray
+
+
+class Costs(NamedTuple):
+    """uint8, units: of a step aside, and of an interval."""
+
+    side: Any
+    leak: Any
+
+
+def _bytewise(name: str) -> Any:
+    """An LLVM intrinsic of two bytes."""
+
+    @intrinsic
+    def operation(_typing: Any, a: Any, b: Any) -> Any:  # noqa: ARG001
+        def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+            byte = ir.IntType(8)
+            return builder.call(builder.module.declare_intrinsic(name, [byte], ir.FunctionType(byte, [byte, byte])), given)
+
+        return types.uint8(types.uint8, types.uint8), generate
+
+    return operation
+
+
+_add, _subtract = _bytewise("llvm.uadd.sat"), _bytewise("llvm.usub.sat")
+_higher, _lower = _bytewise("llvm.umax"), _bytewise("llvm.umin")
+
+
+@compiled()
+def fill(images, events, shift, cell_px, layout):
+    """Weights of events in boxes of 2 x 2 cells: uint8 (SUBSLICES, SECTORS + 1, room)."""
+    images[:] = 0
+    for i in range(len(events.weight)):
+        part, polarity, weight = events.subslice[i], np.int64(events.on[i]), np.int64(events.weight[i])
+        for k in range(images.shape[1]):
+            column = np.int64(math.floor((events.x[i] + 0.5 - shift[polarity, k, 0]) / cell_px))
+            row = np.int64(math.floor((events.y[i] + 0.5 - shift[polarity, k, 1]) / cell_px))
+            for y in range(max(row - 1, 0), min(row + 1, layout.height)):
+                for x in range(max(column - 1, 0), min(column + 1, layout.width)):
+                    at = layout.margin + y * layout.stride + x
+                    images[part, k, at] = np.uint8(min(np.int64(images[part, k, at]) + weight, 255))
+
+
+@compiled()
+def _sum_of_two(out, a, b, mask, n):
+    for i in range(n):
+        out[i] = _lower(_add(a[i], b[i]), mask[i])
+
+
+@compiled()
+def build(images, below, first, offset, mask, layout):
+    """The sums of a level, uint8 (spans, n, room), from those below, uint8 (2 * spans, m, room)."""
+    at = layout.margin
+    for span in range(images.shape[0]):
+        for k in range(len(first)):
+            second = below[2 * span + 1, first[k], at + offset[k] :]
+            _sum_of_two(images[span, k, at:], below[2 * span, first[k], at:], second, mask, layout.cells)
+
+
+@compiled()
+def _beside(out, here, left, right, side, n):
+    for i in range(n):
+        out[i] = _higher(here[i], _subtract(_higher(left[i], right[i]), side))
+
+
+@compiled()
+def _after(out, here, above, below, first, second, mask, costs, n):
+    top = np.uint8(0)
+    for i in range(n):
+        best = _higher(here[i], _subtract(_higher(above[i], below[i]), costs.side))
+        potential = _lower(_subtract(_add(_add(best, first[i]), second[i]), costs.leak), mask[i])
+        out[i] = potential
+        top = _higher(top, potential)
+    return top
+
+
+@compiled()
+def update(state, images, last, mask, layout, costs):
+    """One interval of all maps. images: uint8 (2, m, room), of the halves of the interval."""
+    stride, n = layout.stride, layout.cells
+    for k in range(len(last.first)):
+        at, before, row = layout.margin - last.move[k], state.before[k], state.row  # where the cells come from
+        start = at - stride
+        _beside(row[start:], before[start:], before[start - 1 :], before[start + 1 :], costs.side, n + 2 * stride)
+        first, second = images[0, last.first[k], at:], images[1, last.first[k], at + last.offset[k] :]
+        out, above, below = state.after[k, layout.margin :], row[at - stride :], row[at + stride :]
+        state.top[k] = _after(out, row[at:], above, below, first, second, mask, costs, n)
+
+
+@compiled()
+def clear(potential, boxes, stride, margin):
+    """Set boxes (n, 4) of all maps to 0."""
+    for k in range(len(potential)):
+        for i in range(len(boxes)):
+            for y in range(boxes[i, 2], boxes[i, 3] + 1):
+                at = margin + y * stride
+                potential[k, at + boxes[i, 0] : at + boxes[i, 1] + 1] = 0
