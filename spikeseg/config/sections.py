@@ -74,6 +74,7 @@ class ModelConfig(_FromPaper):
     background_sigmas: float = key(3.0, low=0.0)  # k of theta + b + k sqrt(b)
     use_delay_connections: bool = key(True)  # the decoder reaches spikes of earlier steps
     delay_decay: float = key(0.9, low=0.0, high=1.0)  # decay of that reach per step
+    motion: bool = key(False, omit_default=True)  # velocity-tuned maps behind the tracker: points that move, however faint
 
     def layers(self, learned: Collection[str] = ("conv2", "conv3")) -> tuple[LayerSpec, ...]:
         """The convolutions, from the input to the classes.
@@ -246,6 +247,8 @@ class TrackingConfig:
     max_misses: int = key(3, low=0)  # slices of time
     gate_px: float = key(10.0, above=0.0)
     object_threshold: float = key(0.5, low=0.0, high=1.0)  # of a track's score: from here on it is an object, below a star
+    false_alarms_per_minute: float = key(0.1, above=0.0, omit_default=True)  # of the motion layer, by noise alone
+    deep: bool = key(False, omit_default=True)  # the motion layer looks longer: one scale and more candidates
 
 
 @dataclass(frozen=True)

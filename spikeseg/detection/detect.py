@@ -10,6 +10,7 @@ import numpy as np
 from spikeseg.core.progress import Progress, silent
 from spikeseg.data.windows import windowed
 
+from .moving import motion_of
 from .network import decoded
 from .objects import Blobs
 from .readout import Readout
@@ -48,7 +49,8 @@ def detect_recording(
         by_class.append(window.maps[1:])
         if hulk:
             slices.append(unravelled_slices(view, k, model, window, readout.threshold, readout.classes, config.tracking))
-    response = answer(view, maps, readout.threshold, config.tracking, slices if hulk else None)
+    motion = motion_of(config, model)
+    response = answer(view, maps, readout.threshold, config.tracking, slices if hulk else None, motion)
     tracked = response.tracked
     assert tracked is not None and response.saliency is not None
     for parts, of_classes in zip(tracked.slices, by_class, strict=True):

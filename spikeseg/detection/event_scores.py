@@ -11,11 +11,20 @@ from spikeseg.tracking.scene import ObjectTrack
 REACH_PX = 8.0
 """Further from a track's path no event is its object's, px; half of its score is reached at 5.7 px, where labels' discs end."""
 
+OWN_SHARE = 0.7
+"""Of an event's score that goes by the probability that it is the object's, rather than noise beside it."""
+
 UNTRACKED = 0.1
 """Highest score of an event with saliency but near no track: less than that of any likely object."""
 
 
-def event_scores(events: np.ndarray, tracks: Sequence[ObjectTrack], saliency: np.ndarray, ids: np.ndarray) -> np.ndarray:
+def event_scores(
+    events: np.ndarray,
+    tracks: Sequence[ObjectTrack],
+    saliency: np.ndarray,
+    ids: np.ndarray,
+    own: np.ndarray | None = None,
+) -> np.ndarray:
     """How surely each event belongs to an object that moves differently from the stars.
 
     Near a track it is the track's score, less with the distance from its path: score * (1 - (distance / REACH_PX)²), the
@@ -27,6 +36,8 @@ def event_scores(events: np.ndarray, tracks: Sequence[ObjectTrack], saliency: np
         tracks: in px of the events.
         saliency: (n,), >= 0.
         ids: (n,), the track whose object holds the event; 0: none.
+        own: (n,), the probability that an event is an object's, by the motion layer: then OWN_SHARE of the score goes by it. None:
+            there is no motion layer.
 
     Returns:
         float64 (n,), 0 to 1.
@@ -41,7 +52,10 @@ def event_scores(events: np.ndarray, tracks: Sequence[ObjectTrack], saliency: np
         path = track.at(part["t"], beyond)
         squared = (part["x"] - path[:, 0]) ** 2 + (part["y"] - path[:, 1]) ** 2
         near = np.flatnonzero(squared < REACH_PX**2)
-        scores[first + near] = np.maximum(scores[first + near], track.score * (1 - squared[near] / REACH_PX**2))
+        share = 1 - squared[near] / REACH_PX**2
+        if own is not None:
+            share = (1 - OWN_SHARE) * share + OWN_SHARE * own[first + near]
+        scores[first + near] = np.maximum(scores[first + near], track.score * share)
     return scores
 
 

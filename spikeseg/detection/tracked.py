@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import TrackingConfig
     from spikeseg.models import SpikeSEG
 
+    from .moving import Motion
+
 
 def window_time(view: WindowedRecording, k: int) -> WindowTime:
     """The time of window k; what it shares with the window before belongs to that one."""
@@ -99,6 +101,7 @@ def answer(
     threshold: float,
     settings: TrackingConfig,
     slices: Sequence[Sequence[Slice]] | None = None,
+    motion: Motion | None = None,
 ) -> Response:
     """The response of a detector whose objects are tracked: an event's score comes from its track, see `event_scores`.
 
@@ -108,12 +111,23 @@ def answer(
         threshold: the saliency from which a pixel belongs to an object.
         settings: of the tracker.
         slices: of every window its objects; None: the connected blobs of the maps.
+        motion: the motion layer; None: there is none.
     """
     saliency = from_maps(view, maps).scores
     slices = slices_of(view, maps, threshold) if slices is None else slices
     tracks, owners = track(view, slices, settings)
-    ids = event_ids(view, saliency >= threshold, slices, owners)
-    scores = event_scores(view.events, tracks.tracks, saliency, ids)
+    if motion is None:
+        ids = event_ids(view, saliency >= threshold, slices, owners)
+        scores = event_scores(view.events, tracks.tracks, saliency, ids)
+    else:
+        from .moving import OWN, find_paths, merge
+
+        found = find_paths(view, tracks.field, motion)
+        slices, tracks, owners = merge(view, slices, tracks, found, tracks.field)
+        own = found.responsibility
+        ids = event_ids(view, (saliency >= threshold) | (own >= OWN), slices, owners)
+        saliency = np.maximum(saliency, own)
+        scores = event_scores(view.events, tracks.tracks, saliency, ids, own)
     return Response(scores, maps, TrackedObjects(slices, tracks, owners, ids), saliency)
 
 

@@ -12,6 +12,7 @@ from .detectors import Detector
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config, EvaluationConfig
+    from spikeseg.detection.moving import Motion
     from spikeseg.detection.readout import Readout
     from spikeseg.metrics.mode import LabelledRecording
     from spikeseg.models import SpikeSEG
@@ -34,6 +35,7 @@ def compared_detectors(
     Returns:
         the detectors, in the order of the table, and the threshold of each for events.
     """
+    from spikeseg.detection.moving import motion_of
     from spikeseg.learning import checkpoint
 
     device = model.encoder.conv1.weight.device
@@ -46,13 +48,16 @@ def compared_detectors(
     untracked = [raw, denoise, graded, *kinds.classical(), saliency]
     thresholds = calibration(untracked)
 
-    def tracks_of(name: str, title: str, detector: Detector, pixel_threshold: float) -> Detector:
-        return kinds.tracked(name, title, detector, pixel_threshold, readout.object_threshold, cfg.tracking)
+    def tracks_of(name: str, title: str, detector: Detector, pixel: float, motion: Motion | None = None) -> Detector:
+        return kinds.tracked(name, title, detector, (pixel, readout.object_threshold), cfg.tracking, motion)
 
-    tracked = [
-        tracks_of("graded_tracks", "graded filter, tracked", graded, thresholds["graded"]),
-        tracks_of("untrained", "untrained network", of_untrained, readout.threshold),
-        tracks_of("network", "trained network", saliency, readout.threshold),
+    motion = motion_of(cfg, model)
+    tracked = [tracks_of("graded_tracks", "graded filter, tracked", graded, thresholds["graded"])]
+    if motion is not None:
+        tracked.append(tracks_of("no_motion", "network, no motion layer", saliency, readout.threshold))
+    tracked += [
+        tracks_of("untrained", "untrained network", of_untrained, readout.threshold, motion_of(cfg, untrained)),
+        tracks_of("network", "trained network", saliency, readout.threshold, motion),
     ]
     thresholds |= calibration(tracked)
     return [*untracked[:-1], tracked[0], saliency, *tracked[1:]], thresholds

@@ -19,6 +19,7 @@ from spikeseg.detection.response import Response, from_maps, from_scores
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import EvaluationConfig, TrackingConfig
+    from spikeseg.detection.moving import Motion
     from spikeseg.models import SpikeSEG
 
 PASSED = 0.5
@@ -97,15 +98,30 @@ def classical() -> list[Detector]:
 
 
 def tracked(
-    name: str, title: str, detector: Detector, pixel_threshold: float, object_threshold: float, settings: TrackingConfig
+    name: str,
+    title: str,
+    detector: Detector,
+    thresholds: tuple[float, float],
+    settings: TrackingConfig,
+    motion: Motion | None = None,
 ) -> Detector:
-    """A detector whose pixels are tracked: those that reach the threshold make objects, and tracks give the scores."""
+    """A detector whose pixels are tracked: those that reach the threshold make objects, and tracks give the scores.
+
+    Args:
+        name: see `Detector`.
+        title: see `Detector`.
+        detector: gives the pixels.
+        thresholds: of pixels, and of objects.
+        settings: of the tracker.
+        motion: the motion layer; None: there is none.
+    """
+    pixel_threshold, object_threshold = thresholds
 
     def respond(recording: WindowedRecording) -> Response:
         from spikeseg.detection.tracked import answer
 
         untracked = detector.respond(recording)
-        return answer(recording, untracked.maps, pixel_threshold, settings, untracked.slices)
+        return answer(recording, untracked.maps, pixel_threshold, settings, untracked.slices, motion)
 
     return Detector(name, title, respond, is_network=detector.is_network, object_threshold=object_threshold)
 

@@ -21,11 +21,16 @@ class SpikeSEG(nn.Module):
     """A spiking network that segments an event stream: it marks the pixels of the patterns that it has learned.
 
     Sources: Kirkland et al. 2020 (SpikeSEG), 2023 (settings for space domain awareness).
+
+    Attributes:
+        encoder: its layers.
+        footprint: float64 (2, side, side), what the motion layer has learned, see `motion.footprint.Footprint`; None: nothing yet.
     """
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
+        self.footprint: np.ndarray | None = None
 
     @classmethod
     def from_config(

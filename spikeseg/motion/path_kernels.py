@@ -55,13 +55,18 @@ BLOCK_PX = 8
 
 
 class Sight(NamedTuple):
-    """Where nothing can be seen for stars: uint8 (ticks, h, w), 0 where blind, of cells of cell_px; tick k holds from
-    start_s + k * tick_s."""
+    """What can be seen for stars.
+
+    Attributes:
+        visible: uint8 (frames, height, width), 0 where a star hides what is behind it, px of the sensor.
+        frame: int64 (ticks,), which of them holds at each tick.
+        start_s, tick_s: of the first tick, and how long each lasts, s.
+    """
 
     visible: np.ndarray
+    frame: np.ndarray
     start_s: float
     tick_s: float
-    cell_px: float
 
 
 FAR_PX = 3.0
@@ -206,8 +211,8 @@ def sees(sight, table, t, x, y):
     """Whether something at a place and time could be seen: on the sensor, and not in front of a star."""
     if x < -0.5 or y < -0.5 or x > table.width - 0.5 or y > table.height - 0.5:
         return False
-    tick = min(max(int((t - sight.start_s) / sight.tick_s), 0), sight.visible.shape[0] - 1)
-    return sight.visible[tick, int((y + 0.5) / sight.cell_px), int((x + 0.5) / sight.cell_px)] != 0
+    tick = min(max(int((t - sight.start_s) / sight.tick_s), 0), len(sight.frame) - 1)
+    return sight.visible[sight.frame[tick], int(y + 0.5), int(x + 0.5)] != 0
 
 
 @compiled()
@@ -434,3 +439,119 @@ def rings(events, origin, line, inner, width, out):
         r = inner + ring * width
         mean = out[1, ring] / out[0, ring] if out[0, ring] > 0.0 else 0.0
         out[1, ring] = mean * math.pi * ((r + width) ** 2 - r * r) * seconds
+
+
+@compiled(allocates=True)
+def polish(events, owner, table, sight, times, path, wander, rounds, mean, gained, responsibility):
+    """The smoothed path of an object, from all of its events: expectation (which events are the object's) and maximisation (a Kalman
+    filter, then the smoother of Rauch, Tung and Striebel), in turn.
+
+    Args:
+        events: `Events`.
+        owner: whose events these are.
+        table: `FootprintTable`.
+        sight: `Sight`.
+        times: float64 (k,), of the knots, s, at equal distances.
+        path: float64 (k, 2), where the object about is, px.
+        wander: spectral density of the acceleration, px²/s³.
+        rounds: how often.
+        mean: float64 (k, 4), filled: x, y, vx, vy.
+        gained: float64 (k, 2), filled: evidence (nat) and events of the object around each knot.
+        responsibility: float32 (n,), raised to the probability that an event is the object's.
+    """
+    k = len(times)
+    half = 0.5 * (times[1] - times[0]) if k > 1 else 0.05
+    for j in range(k):
+        before, after = max(j - 1, 0), min(j + 1, k - 1)
+        seconds = max(times[after] - times[before], 1e-6)
+        for axis in range(2):
+            mean[j, axis] = path[j, axis]
+            mean[j, 2 + axis] = (path[after, axis] - path[before, axis]) / seconds if k > 1 else 0.0
+    rate = np.zeros(k)
+    filtered, covariance = np.zeros((k, 4)), np.zeros((k, 3))
+    ahead, ahead_covariance = np.zeros((k, 4)), np.zeros((k, 3))
+    for turn in range(rounds + 1):
+        final = turn == rounds
+        variance = table.sigma**2 + (2.0 if turn == 0 else 0.0)
+        weight, offset = np.zeros(k), np.zeros((k, 2))
+        usual = rate.sum() / k if turn else 8.0
+        for j in range(k):
+            moves = math.hypot(mean[j, 2], mean[j, 3]) > STILL_PX_S
+            speed = math.hypot(mean[j, 2], mean[j, 3]) if moves else 1.0
+            ux, uy = (mean[j, 2] / speed, mean[j, 3] / speed) if moves else (1.0, 0.0)
+            expected = max(rate[j], 0.5 * usual) if turn else usual
+            gain = 0.0
+            for i in range(np.searchsorted(events.t, times[j] - half), np.searchsorted(events.t, times[j] + half)):
+                since = events.t[i] - times[j]
+                rx, ry = events.x[i] - mean[j, 0] - mean[j, 2] * since, events.y[i] - mean[j, 1] - mean[j, 3] * since
+                if abs(rx) > REACH or abs(ry) > REACH:
+                    continue
+                if (events.owner[i] != 0 and events.owner[i] != owner) or events.rate[i] == np.inf:
+                    continue
+                ahead_px = table.on if events.on[i] else table.off
+                sx, sy = (rx - ahead_px * ux, ry - ahead_px * uy) if moves else (rx, ry)
+                if final:
+                    ratio = expected * density(table, rx, ry, ux, uy, events.on[i], moves) / events.rate[i]
+                    gain += math.log1p(ratio)
+                    responsibility[i] = max(responsibility[i], ratio / (1.0 + ratio))
+                else:
+                    squared = sx * sx + sy * sy
+                    ratio = expected * 0.5 * math.exp(-0.5 * squared / variance) / (2 * math.pi * variance) / events.rate[i]
+                ratio /= 1.0 + ratio
+                weight[j] += ratio
+                offset[j, 0] += ratio * sx
+                offset[j, 1] += ratio * sy
+            if final:
+                shown = sees(sight, table, times[j], mean[j, 0], mean[j, 1])
+                gained[j, 0] = gain - (expected * 2 * half if shown else 0.0)
+                gained[j, 1] = weight[j]
+        if final:
+            break
+        memory = max(1, int(0.5 / (2 * half)))
+        for j in range(k):
+            low, high = max(j - memory, 0), min(j + memory, k - 1)
+            total = 0.0
+            for i in range(low, high + 1):
+                total += weight[i]
+            rate[j] = total / ((high - low + 1) * 2 * half)
+        _smooth(times, weight, offset, mean, table.sigma**2, wander, filtered, covariance, ahead, ahead_covariance)
+
+
+@compiled(allocates=True)
+def _smooth(times, weight, offset, mean, noise, wander, filtered, covariance, ahead, ahead_covariance):
+    """Filter forwards and smooth backwards: places mean[:, :2] + offset / weight, measured with a variance of noise / weight."""
+    k = len(times)
+    filtered[0] = mean[0]
+    covariance[0] = 25.0, 0.0, 2500.0
+    for j in range(k):
+        if j:
+            s = times[j] - times[j - 1]
+            p, b, v = covariance[j - 1]
+            ahead[j, :2] = filtered[j - 1, :2] + s * filtered[j - 1, 2:]
+            ahead[j, 2:] = filtered[j - 1, 2:]
+            ahead_covariance[j] = p + s * (2 * b + s * v) + wander * s**3 / 3, b + s * v + wander * s**2 / 2, v + wander * s
+            filtered[j], covariance[j] = ahead[j], ahead_covariance[j]
+        if weight[j] > 0.05:
+            p, b, v = covariance[j]
+            scale = p + 1.2 * noise / weight[j]
+            for axis in range(2):
+                off = mean[j, axis] + offset[j, axis] / weight[j] - filtered[j, axis]
+                filtered[j, axis] += p / scale * off
+                filtered[j, 2 + axis] += b / scale * off
+            covariance[j] = p - p * p / scale, b - p * b / scale, v - b * b / scale
+    mean[k - 1] = filtered[k - 1]
+    for j in range(k - 2, -1, -1):
+        s = times[j + 1] - times[j]
+        p, b, v = covariance[j]
+        # gain = covariance F' (ahead covariance)^-1
+        cp, cb = p + s * b, b
+        dp, dv = b + s * v, v
+        ap, ab, av = ahead_covariance[j + 1]
+        det = ap * av - ab * ab
+        g00, g01 = (cp * av - cb * ab) / det, (cb * ap - cp * ab) / det
+        g10, g11 = (dp * av - dv * ab) / det, (dv * ap - dp * ab) / det
+        for axis in range(2):
+            e0 = mean[j + 1, axis] - ahead[j + 1, axis]
+            e1 = mean[j + 1, 2 + axis] - ahead[j + 1, 2 + axis]
+            mean[j, axis] = filtered[j, axis] + g00 * e0 + g01 * e1
+            mean[j, 2 + axis] = filtered[j, 2 + axis] + g10 * e0 + g11 * e1

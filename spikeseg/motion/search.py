@@ -32,6 +32,18 @@ STEADY_RATE = 8.0
 RATE_MEMORY_S = 2.0
 """Time over which an object's rate of events is estimated, s."""
 
+BEND, WANDER_PX_S = 0.02, 0.3
+"""Within a second a velocity changes by about this share of itself, and by this much, px/s."""
+
+POLISHING = 3
+"""Rounds of smoothing a finished path."""
+
+YOUNG = 4
+"""For so many intervals a path's line is looked for again."""
+
+LONGEST_SPAN_S = 32.0
+"""Evidence is added up over this long at most, before a path is found, s."""
+
 NEAR_PX = 8.0
 """Candidates that begin and end so near to a stronger one are the same."""
 
@@ -74,6 +86,11 @@ class Path:
             could be seen.
         alive: whether it goes on.
         radius: within which events are its, px.
+        scale: of the maps that found it.
+        state: of the filter that follows it, see `path_kernels.STATE`.
+        until: up to where it has been followed, s.
+        step: between knots, s.
+        line_nats: evidence of the line that it was laid along, nat.
     """
 
     id: int
@@ -82,14 +99,40 @@ class Path:
     knots: np.ndarray
     alive: bool
     radius: float
-    _state: np.ndarray
-    _until: float
-    _step: float
+    scale: Scale
+    state: np.ndarray
+    until: float
+    step: float
+    line_nats: float = 0.0
 
     @property
     def speed(self) -> float:
         """At the last knot, px/s."""
         return float(np.hypot(*self.knots[-1, 3:5]))
+
+
+class SmoothPath(NamedTuple):
+    """A path, smoothed by all of its events.
+
+    Attributes:
+        found_s: when its evidence reached the threshold, s.
+        t_s: float64 (k,), of its knots, s.
+        states: float64 (k, 4), x, y (px), vx, vy (px/s).
+        nats: float64 (k,), evidence gained at each knot; the path's log-likelihood ratio is their sum.
+        events: float64 (k,), of the object at each knot.
+        radius: within which events are the object's, px.
+    """
+
+    found_s: float
+    t_s: np.ndarray
+    states: np.ndarray
+    nats: np.ndarray
+    events: np.ndarray
+    radius: float
+
+    def at(self, t_s: np.ndarray) -> np.ndarray:
+        """States at times within the path, linear between knots: float64 (n, 4)."""
+        return np.stack([np.interp(t_s, self.t_s, column) for column in self.states.T], -1)
 
 
 class Columns(NamedTuple):
@@ -154,10 +197,51 @@ class MotionSearch:
                 self._tick(tick, min(start + tick * self.tick_s, end + 1e-6))
         return self.paths
 
+    def smoothed(self, responsibility: np.ndarray) -> list[SmoothPath]:
+        """All paths, smoothed; those that come to nothing are left out.
+
+        Args:
+            responsibility: float32 (n,), raised to each event's probability of being an object's.
+        """
+        return [smooth for path in self.paths if (smooth := self._smoothed(path, responsibility)) is not None]
+
+    def along(self, t_s: np.ndarray, states: np.ndarray) -> SmoothPath | None:
+        """The evidence along a way that is known, its place taken from the events; None of less than two points.
+
+        Args:
+            t_s: float64 (n,), rising, s.
+            states: float64 (n, 4), x, y (px), vx, vy (px/s).
+        """
+        if len(t_s) < 2:
+            return None
+        times = np.linspace(t_s[0], t_s[-1], max(3, round((t_s[-1] - t_s[0]) / 0.1) + 1))
+        rough = np.stack([np.interp(times, t_s, states[:, axis]) for axis in (0, 1)], -1)
+        speed = float(np.hypot(*states[:, 2:].mean(0)))
+        mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 2))
+        own = np.zeros(len(self.events.t), np.float32)
+        kernels.polish(self.events, 0, self.table, self.sight, times, rough, _wander(speed), 1, mean, gained, own)
+        return SmoothPath(float(t_s[-1]), times, mean, gained[:, 0], gained[:, 1], 3.0)
+
+    def _smoothed(self, path: Path, responsibility: np.ndarray) -> SmoothPath | None:
+        first, last = float(path.knots[0, 0]), float(path.knots[-1, 0])
+        if last - first < 2 * self.tick_s / 5:
+            return None
+        times = np.linspace(first, last, max(3, round((last - first) / path.step) + 1))
+        rough = np.stack([np.interp(times, path.knots[:, 0], path.knots[:, axis]) for axis in (1, 2)], -1)
+        mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 2))
+        own = np.zeros(len(self.events.t), np.float32)
+        kernels.polish(
+            self.events, path.id, self.table, self.sight, times, rough, _wander(path.speed), POLISHING, mean, gained, own
+        )
+        np.maximum(responsibility, own, out=responsibility)
+        return SmoothPath(path.found_s, times, mean, gained[:, 0], gained[:, 1], path.radius)
+
     def _tick(self, tick: int, now: float) -> None:
         for path in self.paths:
             if path.alive:
                 self._go_on(path, now)
+            if tick % round(path.scale.interval_s / self.tick_s) == 0 and now - path.found_s <= YOUNG * path.scale.interval_s:
+                self._refit(path, now)
         for maps in self.maps:
             ticks = round(maps.scale.interval_s / self.tick_s)
             if tick % ticks == 0:
@@ -176,14 +260,15 @@ class MotionSearch:
             self.candidates += 1
             line = self._refined(maps.scale, now, np.concatenate([place, velocity]))
             if line is not None:
-                self._found(line, now)
+                self._found(maps.scale, line, now)
 
-    def _refined(self, scale: Scale, now: float, start: np.ndarray) -> np.ndarray | None:
+    def _refined(self, scale: Scale, now: float, start: np.ndarray, owner: int = 0) -> np.ndarray | None:
         """The line of most evidence near a start, if it reaches the threshold: float64 (LINE,)."""
-        spans = np.array([s for s in scale.interval_s * np.array([2.0, 4.0, 8.0, 16.0]) if s <= 64.0])
+        spans = np.array([s for s in scale.interval_s * np.array([2.0, 4.0, 8.0, 16.0]) if s <= LONGEST_SPAN_S])
         line = np.zeros(LINE)
-        aside = 0.7 * scale.velocity_step
-        kernels.refine(self.events, self._index, 0, now, self.table, self.sight, start, spans, aside, np.array(HOPELESS_NATS), self._scratch, line)
+        aside, hopeless = 0.7 * scale.velocity_step, np.array(HOPELESS_NATS)
+        args = self.events, self._index, owner, now, self.table, self.sight
+        kernels.refine(*args, start, spans, aside, hopeless, self._scratch, line)
         line[7] -= self._ends(line, now)
         return line if line[7] >= self.settings.path_nats else None
 
@@ -198,19 +283,33 @@ class MotionSearch:
             cost += 0.0 if at_edge or abs(at - limit) <= gap else ENDS_NATS
         return cost
 
-    def _found(self, line: np.ndarray, now: float) -> None:
+    def _found(self, scale: Scale, line: np.ndarray, now: float) -> None:
         number = len(self.paths) + 1
-        radius = self._radius(line, now)
-        kernels.claim_along(self.events, number, now, line, radius)
-        speed = float(np.hypot(line[2], line[3]))
-        step = float(np.clip(4.0 / max(speed, 1e-3), 0.02, 0.2))
-        first, last = self._ends_of(line, now, step)
-        knots = first[::-1]
-        path = Path(number, now, float(line[7]), np.concatenate([knots, last]), True, radius, self._state(line, line[6]), now + line[6], step)
-        path.nats += float(self._gained(first))
+        path = Path(number, now, 0.0, np.zeros((0, KNOT)), True, self._radius(line, now), scale, np.zeros(STATE), now, 0.1)
+        self._follow_line(path, line, now)
         self.paths.append(path)
-        self._go_on(path, now)
         self._forget(path)
+
+    def _follow_line(self, path: Path, line: np.ndarray, now: float) -> None:
+        """Lay a path along a line, back to where its object came from, and on to now."""
+        speed = float(np.hypot(line[2], line[3]))
+        path.step = float(np.clip(4.0 / max(speed, 1e-3), 0.02, 0.2))
+        path.line_nats = float(line[7])
+        kernels.claim_along(self.events, path.id, now, line, path.radius)
+        before = _cut(self._advance(path, self._state(line, line[5]), (now + line[5], self.start_s))[0])
+        path.knots = np.concatenate([before[::-1], self._along(line, now, path.step)])
+        path.nats = float(line[7] + before[:, 5].sum())
+        path.state, path.until, path.alive = self._state(line, line[6]), now + float(line[6]), True
+        self._go_on(path, now)
+
+    def _refit(self, path: Path, now: float) -> None:
+        """Look again for the best line of a path that is young: its first one came from little evidence."""
+        start = path.knots[-1, 1:5].copy()
+        start[:2] += start[2:] * (now - path.knots[-1, 0])
+        line = self._refined(path.scale, now, start, path.id)
+        if line is not None and line[7] > path.line_nats:
+            path.radius = max(path.radius, self._radius(line, now))
+            self._follow_line(path, line, now)
 
     def _state(self, line: np.ndarray, at: float) -> np.ndarray:
         """A filter's state on a line at a time since its origin."""
@@ -223,42 +322,37 @@ class MotionSearch:
         state[7] = line[4]
         return state
 
-    def _ends_of(self, line: np.ndarray, now: float, step: float) -> tuple[np.ndarray, np.ndarray]:
-        """Knots before the line's interval, backwards, and those of the interval."""
-        back, _ = self._advance(0, len(self.paths) + 1, self._state(line, line[5]), (now + line[5], self.start_s), step)
+    def _along(self, line: np.ndarray, now: float, step: float) -> np.ndarray:
+        """Knots of a line's own interval."""
         n = max(2, int((line[6] - line[5]) / step) + 1)
         at = np.linspace(line[5], line[6], n)
-        inside = np.zeros((n, KNOT))
-        inside[:, 0] = now + at
-        inside[:, 1:3] = line[:2] + line[2:4] * at[:, None]
-        inside[:, 3:5] = line[2:4]
-        inside[:, 5], inside[:, 6], inside[:, 7] = line[7] / n, line[8] / n, 1
-        return back, inside
+        knots = np.zeros((n, KNOT))
+        knots[:, 0] = now + at
+        knots[:, 1:3] = line[:2] + line[2:4] * at[:, None]
+        knots[:, 3:5] = line[2:4]
+        knots[:, 5], knots[:, 6], knots[:, 7] = line[7] / n, line[8] / n, 1
+        return knots
 
-    def _advance(
-        self, used: int, owner: int, state: np.ndarray, times: tuple[float, float], step: float, radius: float = 3.0
-    ) -> tuple[np.ndarray, bool]:
-        room = int(abs(times[1] - times[0]) / step) + 2
+    def _advance(self, path: Path, state: np.ndarray, times: tuple[float, float]) -> tuple[np.ndarray, bool]:
+        """Knots from the first time to the second, and whether the object is still there; where it is not, up to where it was."""
+        room = int(abs(times[1] - times[0]) / path.step) + 2
         knots = np.zeros((room, KNOT))
-        wander = (0.02 * float(np.hypot(state[2], state[3])) + 0.3) ** 2
-        limits = np.array([LOST_NATS, STEADY_RATE, RATE_MEMORY_S, radius])
+        wander = _wander(float(np.hypot(state[2], state[3])))
+        limits = np.array([LOST_NATS, STEADY_RATE, RATE_MEMORY_S, path.radius])
         used, goes_on = kernels.advance(
-            self.events, owner, True, self.table, self.sight, state, *times, step, wander, limits, knots, used
+            self.events, path.id, True, self.table, self.sight, state, *times, path.step, wander, limits, knots, 0
         )
         return (knots[:used] if goes_on else _cut(knots[:used])), goes_on
 
     def _go_on(self, path: Path, now: float) -> None:
-        if now - path._until < 1e-9:
+        if now - path.until < 1e-9:
             return
-        more, path.alive = self._advance(0, path.id, path._state, (path._until, now), path._step, path.radius)
+        more, path.alive = self._advance(path, path.state, (path.until, now))
         path.knots = np.concatenate([path.knots, more])
         if not path.alive:
             path.knots = _cut(path.knots)
         path.nats += float(more[:, 5].sum())
-        path._until = now
-
-    def _gained(self, knots: np.ndarray) -> float:
-        return float(knots[:, 5].sum())
+        path.until = now
 
     def _radius(self, line: np.ndarray, now: float) -> float:
         """Within which events are the object's, px: out to where there are hardly more than the background's."""
@@ -279,6 +373,11 @@ class MotionSearch:
         recent = path.knots[path.knots[:, 0] >= path.knots[-1, 0] - 8.0]
         for maps in self.maps:
             maps.clear(recent[:, 1], recent[:, 2], path.radius + 2.0 * maps.scale.cell_px)
+
+
+def _wander(speed: float) -> float:
+    """Spectral density of the acceleration of an object of this speed, px/s: px²/s³."""
+    return (BEND * speed + WANDER_PX_S) ** 2
 
 
 def _cut(knots: np.ndarray) -> np.ndarray:

@@ -28,13 +28,14 @@ SIGMAS, FLOOR = 5.0, 5.0
 SHARE_OF_PARTS = 0.6
 """... and is brighter than the background in this share of the parts in which its place is seen."""
 
+STEADY = 0.25
+"""... by at least this share of its mean brightness: what shows in two parts alone is no star."""
+
 RADII_PX = (3.0, 4.0, 5.0, 6.5, 8.0)
 """How far a star's events reach, by brightness, px."""
 
 TICK_S = 0.25
 """What is hidden behind stars is known at this interval, s."""
-
-SIGHT_CELL_PX = 1
 
 
 class Stars(NamedTuple):
@@ -61,10 +62,11 @@ def find_stars(
     width, height = sensor_size
     explained = np.zeros(len(t_s), bool)
     if not len(t_s):
-        return Stars(explained, Sight(np.ones((1, height, width), np.uint8), 0.0, TICK_S, SIGHT_CELL_PX), 0.0)
+        return Stars(explained, Sight(np.ones((1, height, width), np.uint8), np.zeros(1, np.int64), 0.0, TICK_S), 0.0)
     start, end = float(t_s[0]), float(t_s[-1])
     ticks = max(1, int(np.ceil((end - start) / TICK_S + 1e-9)))
-    visible = np.ones((ticks, height, width), np.uint8)
+    frames: list[np.ndarray] = []
+    frame_of = np.zeros(ticks, np.int64)
     spans = max(1, round((end - start) / SPAN_S))
     edges = np.linspace(start, end, spans + 1)
     bounds = np.searchsorted(t_s, edges)
@@ -81,12 +83,16 @@ def find_stars(
         part = np.minimum(((t_s[chosen] - low) / max(high - low, 1e-6) * PARTS).astype(np.int64), PARTS - 1)
         hides = _hidden((part[known], row[known], column[known]), grid, background, (high - low) / PARTS)
         explained[chosen][inside] = hides[row[inside], column[inside]]
+        last_shift: tuple[int, int] | None = None
         for k in np.flatnonzero((tick_s >= low) & (tick_s < high + TICK_S)).tolist():
-            dx, dy = np.rint(field.shift(np.array([tick_s[k] * 1e6]))[0]).astype(np.int64)
-            top, left = -dy - grid.top, -dx - grid.left
-            visible[k] = ~_window(hides, top, left, height, width)
-    share = float(1 - visible.mean())
-    return Stars(explained, Sight(visible, start, TICK_S, SIGHT_CELL_PX), share)
+            dx, dy = np.rint(field.shift(np.array([tick_s[k] * 1e6]))[0]).astype(np.int64).tolist()
+            if (dx, dy) != last_shift:
+                frames.append(~_window(hides, -dy - grid.top, -dx - grid.left, height, width))
+                last_shift = (dx, dy)
+            frame_of[k] = len(frames) - 1
+    visible = np.stack(frames).astype(np.uint8)
+    share = float(1 - visible.mean((1, 2))[frame_of].mean())
+    return Stars(explained, Sight(visible, frame_of, start, TICK_S), share)
 
 
 class _Grid(NamedTuple):
@@ -124,7 +130,8 @@ def _hidden(places: tuple[np.ndarray, ...], grid: _Grid, background: float, part
     total, mean = around.sum(0), expected.sum(0)
     bright = total > mean + SIGMAS * np.sqrt(mean) + FLOOR
     usual = grid.seen > 0.5
-    lit = ((around > expected + np.sqrt(expected)) & usual).sum(0)
+    own = STEADY * np.maximum(total - mean, 0) / np.maximum(usual.sum(0), 1)
+    lit = ((around > expected + np.maximum(np.sqrt(expected), own)) & usual).sum(0)
     stars = bright & (lit >= SHARE_OF_PARTS * usual.sum(0)) & usual.any(0)
     excess = np.where(stars, (total - mean) / 9, 0) / np.maximum(mean / 9, 1e-6)
     radius = SIGMA_PX * 1.15 * np.sqrt(2 * np.log(np.maximum(10 * excess, 1.0)))
@@ -144,5 +151,7 @@ def _window(image: np.ndarray, top: int, left: int, height: int, width: int) -> 
     rows = slice(max(top, 0), min(top + height, image.shape[0]))
     columns = slice(max(left, 0), min(left + width, image.shape[1]))
     part = image[rows, columns]
-    result[rows.start - top : rows.start - top + part.shape[0], columns.start - left : columns.start - left + part.shape[1]] = part
+    result[rows.start - top : rows.start - top + part.shape[0], columns.start - left : columns.start - left + part.shape[1]] = (
+        part
+    )
     return result

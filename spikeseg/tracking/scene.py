@@ -73,6 +73,7 @@ class ObjectTrack:
         states: float64 (n, 4): x, y in px and vx, vy in px/s, smoothed by all detections, later ones included.
         relative: float64 (n, 2), velocity less that of the star field, px/s.
         score: 0 to 1, how surely it moves differently from the stars: 0 for a star, 1/2 in doubt.
+        nats: its log-likelihood ratio against the background and the stars, by the motion layer; 0 without one.
     """
 
     id: int
@@ -82,6 +83,7 @@ class ObjectTrack:
     states: np.ndarray
     relative: np.ndarray
     score: float
+    nats: float = 0.0
 
     def at(self, t_us: np.ndarray, beyond_us: float = 0.0) -> np.ndarray:
         """Where it was at times (n,), µs: float64 (n, 2), px; nan before its first and after its last detection, or further than

@@ -1,0 +1,294 @@
+"""The motion layer in detection: paths of faint objects beside the tracks of what lights up (ours).
+
+The tracker gives the star field and all that is bright. The motion layer finds what moves, bright or faint, among the events that no
+star explains. Both are brought together here: a track that a path covers is that path; a track without one has to show, along its
+way, the same evidence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from spikeseg.data.windows import WindowedRecording
+from spikeseg.motion.background import background_rates
+from spikeseg.motion.footprint import Footprint
+from spikeseg.motion.paths import against_stars, joined
+from spikeseg.motion.probability import probability, threshold_nats
+from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
+from spikeseg.motion.search import Columns, MotionSearch, SearchSettings, SmoothPath
+from spikeseg.motion.stars import find_stars
+from spikeseg.tracking.scene import ObjectTrack, Tracks
+from spikeseg.tracking.star_field import StarField
+
+from .objects import OBJECT_DTYPE, Blobs, Labels, Slice
+from .tables import Scale
+
+if TYPE_CHECKING:
+    from spikeseg.config.sections import Config
+    from spikeseg.models import SpikeSEG
+
+SPIKE_NATS, DEEP_SPIKE_NATS = 9.0, 7.5
+"""Potential at which a map's neuron spikes, nat; deeper, more of them are looked at."""
+
+COVER_PX, COVER_SHARE = 5.0, 0.5
+"""A path covers a track if this share of its detections lie so near to it, px."""
+
+OWN = 0.5
+"""From this probability on an event belongs to a path's object."""
+
+CERTAIN_STAR = 0.5
+"""A track of a lower score by its motion alone stays below it, whatever its evidence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """The motion layer of a network.
+
+    Attributes:
+        footprint: of the objects it looks for.
+        false_alarms_per_minute: that it may raise.
+        deep: whether to look longer.
+        backend: of the maps, see `spikeseg.ops`.
+    """
+
+    footprint: Footprint
+    false_alarms_per_minute: float = 0.1
+    deep: bool = False
+    backend: str = "auto"
+
+
+def motion_of(cfg: Config, model: SpikeSEG) -> Motion | None:
+    """The motion layer of a network, as the configuration runs it; None where it has none."""
+    if not cfg.model.motion:
+        return None
+    share = model.footprint
+    footprint = Footprint.point() if share is None else Footprint(np.asarray(share, np.float64))
+    return Motion(footprint, cfg.tracking.false_alarms_per_minute, cfg.tracking.deep, cfg.backend)
+
+
+class Found(NamedTuple):
+    """What the motion layer finds.
+
+    Attributes:
+        paths: smoothed, each with its evidence against the background and the stars, nat.
+        nats: of each path.
+        threshold: evidence from which it is an object, nat.
+        responsibility: float32 (n,), probability that an event is a path's.
+        search: the finished search.
+    """
+
+    paths: list[SmoothPath]
+    nats: list[float]
+    threshold: float
+    responsibility: np.ndarray
+    search: MotionSearch
+
+
+def prepared(view: WindowedRecording, field: StarField) -> tuple[Columns, object, np.ndarray]:
+    """Events that were kept as the search takes them, what can be seen, and their indices: int64 (m,)."""
+    index = np.flatnonzero(view.kept)
+    events = view.events[index]
+    t_s = events["t"] * 1e-6
+    x, y = events["x"].astype(np.int64), events["y"].astype(np.int64)
+    nothing = np.zeros(len(t_s), bool)
+    rate = background_rates(t_s, x, y, view.sensor_size, nothing)
+    stars = find_stars(t_s, x, y, rate, view.sensor_size, field)
+    if stars.explained.any():
+        rate = background_rates(t_s, x, y, view.sensor_size, stars.explained, stars.share)
+    on = events["p"].astype(np.int64)
+    columns = Columns(t_s, x.astype(np.float64), y.astype(np.float64), on, rate, stars.explained)
+    return columns, stars.sight, index
+
+
+def search_of(columns: Columns, sight: object, sensor_size: tuple[int, int], motion: Motion) -> MotionSearch:
+    """A search that has not begun."""
+    settings = SearchSettings(
+        scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
+        spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
+        path_nats=threshold_nats(motion.false_alarms_per_minute, sensor_size),
+        backend=motion.backend,
+    )
+    return MotionSearch(columns, sight, sensor_size, motion.footprint, settings)  # type: ignore[arg-type]
+
+
+def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Found:
+    """What moves in a recording, apart from its stars.
+
+    Args:
+        view: the recording; its kept events are looked at.
+        field: the stars' common motion.
+        motion: the layer.
+    """
+    columns, sight, index = prepared(view, field)
+    search = search_of(columns, sight, view.sensor_size, motion)
+    search.run()
+    search.paths = joined(search.paths, search.events)
+    own = np.zeros(len(index), np.float32)
+    paths = search.smoothed(own)
+    responsibility = np.zeros(len(view.events), np.float32)
+    responsibility[index] = own
+    nats = [against_stars(path, field) for path in paths]
+    return Found(paths, nats, search.settings.path_nats, responsibility, search)
+
+
+class Merged(NamedTuple):
+    """Tracks and objects of both: see `tracked.TrackedObjects`."""
+
+    slices: list[list[Slice]]
+    tracks: Tracks
+    owners: list[np.ndarray]
+
+
+def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tracks, found: Found, field: StarField) -> Merged:
+    """Tracks of the tracker and paths of the motion layer, as one list; paths get objects of their own where nothing lit up."""
+    flat = [part for window in slices for part in window]
+    middles = np.array([(part.start_us + part.end_us) / 2 for part in flat])
+    kept, covered = [], {}
+    for track in tracks.tracks:
+        path = _covering(track, found)
+        if path is None:
+            kept.append(_scored(track, found, field))
+        else:
+            for k, j in zip(track.slices.tolist(), track.detections.tolist(), strict=True):
+                covered[k, j] = path
+    draft = _Draft(view, flat)
+    made = []
+    for number, (path, nats) in enumerate(zip(found.paths, found.nats, strict=True)):
+        if nats < found.threshold - 12:
+            continue
+        inside = np.flatnonzero((middles >= path.t_s[0] * 1e6) & (middles <= path.t_s[-1] * 1e6))
+        if len(inside) < 2:
+            continue
+        states = path.at(middles[inside] * 1e-6)
+        detections = np.array(
+            [draft.detection(k, state, path, number, covered, found) for k, state in zip(inside.tolist(), states, strict=True)]
+        )
+        relative = states[:, 2:] - field.velocity(middles[inside])
+        made.append(
+            ObjectTrack(
+                0,
+                middles[inside],
+                inside,
+                detections,
+                states,
+                relative,
+                float(probability(nats, found.threshold)),
+                nats,
+            )  # fmt: skip
+        )
+    return draft.finished(slices, kept + made, tracks.field)
+
+
+def _covering(track: ObjectTrack, found: Found) -> int | None:
+    """The path that covers most of a track's detections, if COVER_SHARE of them or more."""
+    best, chosen = COVER_SHARE, None
+    for number, path in enumerate(found.paths):
+        t_s = track.t_us * 1e-6
+        during = (t_s >= path.t_s[0] - 0.2) & (t_s <= path.t_s[-1] + 0.2)
+        if not during.any():
+            continue
+        away = np.hypot(*(path.at(t_s[during])[:, :2] - track.states[during, :2]).T)
+        share = np.count_nonzero(away <= COVER_PX) / len(t_s)
+        if share >= best:
+            best, chosen = share, number
+    return chosen
+
+
+def _scored(track: ObjectTrack, found: Found, field: StarField) -> ObjectTrack:
+    """A track that no path covers, with the evidence along its way and the score that follows from it."""
+    search = found.search
+    path = search.along(track.t_us * 1e-6, track.states)
+    nats = against_stars(path, field) if path is not None else 0.0
+    likely = float(probability(nats, found.threshold))
+    return dataclasses.replace(track, score=likely if track.score >= CERTAIN_STAR else min(likely, track.score), nats=nats)
+
+
+class _Draft:
+    """Slices that get further objects."""
+
+    def __init__(self, view: WindowedRecording, flat: Sequence[Slice]) -> None:
+        self.view, self.flat = view, flat
+        _, height, width = view.shape
+        self.scale = Scale.of(view.sensor_size, (height, width))
+        self.added: dict[int, list[tuple[np.void, np.ndarray]]] = {}
+        self.taken: set[tuple[int, int]] = set()
+        self.t = view.events["t"]
+
+    def detection(
+        self, k: int, state: np.ndarray, path: SmoothPath, number: int, covered: dict[tuple[int, int], int], found: Found
+    ) -> int:
+        """The path's object in slice k: one of a track that it covers, or a new one."""
+        objects = self.flat[k].blobs.objects
+        if len(objects):
+            x = (objects["x"] + 0.5) * self.scale.x - 0.5
+            y = (objects["y"] + 0.5) * self.scale.y - 0.5
+            away = np.hypot(x - state[0], y - state[1])
+            j = int(np.argmin(away))
+            if away[j] <= COVER_PX and covered.get((k, j)) == number and (k, j) not in self.taken:
+                self.taken.add((k, j))
+                return j
+        return self._new(k, state, path, found)
+
+    def _new(self, k: int, state: np.ndarray, path: SmoothPath, found: Found) -> int:
+        part = self.flat[k]
+        first, last = np.searchsorted(self.t, [part.start_us, part.end_us])
+        own = found.responsibility[first:last]
+        events = self.view.events[first:last]
+        since = events["t"] * 1e-6 - (part.start_us + part.end_us) / 2e6
+        away = np.hypot(events["x"] - state[0] - state[2] * since, events["y"] - state[1] - state[3] * since)
+        near = (own >= OWN) & (away <= path.radius)
+        _, height, width = self.view.shape
+        column = np.clip((events["x"][near] / self.scale.x).astype(np.int64), 0, width - 1)
+        row = np.clip((events["y"][near] / self.scale.y).astype(np.int64), 0, height - 1)
+        pixels = np.unique(row * width + column).astype(np.int32)
+        entry = np.zeros((), OBJECT_DTYPE)
+        entry["x"], entry["y"] = (state[0] + 0.5) / self.scale.x - 0.5, (state[1] + 0.5) / self.scale.y - 0.5
+        entry["width"], entry["height"] = 2 * path.radius / self.scale.x, 2 * path.radius / self.scale.y
+        entry["score"], entry["pixels"] = max(float(own[near].sum()), 1e-3), len(pixels)
+        new = self.added.setdefault(k, [])
+        new.append((entry[()], pixels))
+        return len(part.blobs.objects) + len(new) - 1
+
+    def finished(self, slices: Sequence[Sequence[Slice]], tracks: list[ObjectTrack], field: StarField) -> Merged:
+        """With all objects in their slices, sorted by falling score, and tracks numbered by their beginning."""
+        order = sorted(range(len(tracks)), key=lambda n: (tracks[n].t_us[0], int(tracks[n].slices[0]), n))
+        places = {k: _with(self.flat[k], new) for k, new in self.added.items()}
+        flat = [places[k][0] if k in places else part for k, part in enumerate(self.flat)]
+        owners = [np.zeros(len(part.blobs.objects), np.int32) for part in flat]
+        numbered = []
+        for number, n in enumerate(order, 1):
+            track = tracks[n]
+            moved = [
+                int(places[k][1][j]) if k in places else j
+                for k, j in zip(track.slices.tolist(), track.detections.tolist(), strict=True)
+            ]
+            for k, j in zip(track.slices.tolist(), moved, strict=True):
+                owners[k][j] = number
+            numbered.append(dataclasses.replace(track, id=number, detections=np.array(moved, np.int64)))
+        parts = iter(flat)
+        return Merged([[next(parts) for _ in window] for window in slices], Tracks(numbered, field), owners)
+
+
+def _with(part: Slice, new: Sequence[tuple[np.void, np.ndarray]]) -> tuple[Slice, np.ndarray]:
+    """A slice with further objects, by falling score, and where each object (old, then new) is in it."""
+    objects = np.concatenate([part.blobs.objects, np.array([entry for entry, _ in new], OBJECT_DTYPE)])
+    order = np.argsort(-objects["score"], kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    labels = part.blobs.labels
+    pixel, number = [labels.pixel], [place[labels.number - 1] + 1]
+    held = set(labels.pixel.tolist())
+    for k, (_, pixels) in enumerate(new, len(part.blobs.objects)):
+        free = np.array([p for p in pixels.tolist() if p not in held], np.int32)
+        held.update(free.tolist())
+        pixel.append(free)
+        number.append(np.full(len(free), place[k] + 1))
+    flat, numbers = np.concatenate(pixel), np.concatenate(number).astype(np.int32)
+    by_pixel = np.argsort(flat, kind="stable")
+    blobs = Blobs(objects[order], Labels(labels.size, flat[by_pixel].astype(np.int32), numbers[by_pixel]))
+    return part._replace(blobs=blobs), place

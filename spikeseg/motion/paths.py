@@ -1,0 +1,81 @@
+"""Paths of a whole recording: pieces of one object joined, and the evidence that it is none of the stars (ours)."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from spikeseg.tracking.star_field import StarField
+
+from .path_kernels import Events
+from .search import Path, SmoothPath
+
+GAP_S = 2.0
+"""Pieces of one object lie no further apart in time than this, s."""
+
+APART_PX, APART_SHARE = 4.0, 0.15
+"""The middle of the shorter piece lies within APART_PX, and this share of the way between, of where the longer one leads."""
+
+STAR_PX = 2.5
+"""What has not gone further from a place of the star field than this, px, may be a star ..."""
+
+FIELD_PX_S, FIELD_S = 0.3, 10.0
+"""... or further by the error of the field's velocity, px/s, over FIELD_S at most."""
+
+
+def joined(paths: list[Path], events: Events) -> list[Path]:
+    """Paths, with pieces of one object made one; their events get the owner that is kept."""
+    kept = sorted(paths, key=lambda path: -_seconds(path))
+    for path in list(kept):
+        if path not in kept:
+            continue
+        while True:
+            piece = next((other for other in kept if other is not path and _continues(path, other)), None)
+            if piece is None:
+                break
+            kept.remove(piece)
+            events.owner[events.owner == piece.id] = path.id
+            knots = np.concatenate([path.knots, piece.knots])
+            path.knots = knots[np.argsort(knots[:, 0], kind="stable")]
+            path.nats += max(piece.nats, 0.0)
+            path.found_s, path.radius = min(path.found_s, piece.found_s), max(path.radius, piece.radius)
+    return sorted(kept, key=lambda path: path.id)
+
+
+def _seconds(path: Path) -> float:
+    return float(path.knots[-1, 0] - path.knots[0, 0])
+
+
+def _continues(path: Path, piece: Path) -> bool:
+    """Whether the shorter piece lies where the path leads, before its beginning or behind its end."""
+    if _seconds(piece) > _seconds(path):
+        return False
+    middle = 0.5 * (piece.knots[0, 0] + piece.knots[-1, 0])
+    where = np.array([np.interp(middle, piece.knots[:, 0], piece.knots[:, axis]) for axis in (1, 2)])
+    for end, gap in ((0, path.knots[0, 0] - piece.knots[-1, 0]), (-1, piece.knots[0, 0] - path.knots[-1, 0])):
+        outside = middle < path.knots[0, 0] if end == 0 else middle > path.knots[-1, 0]
+        if not outside or gap > GAP_S:
+            continue
+        part = path.knots[:30] if end == 0 else path.knots[-30:]
+        velocity = part[:, 3:5].mean(0)
+        ahead = middle - path.knots[end, 0]
+        way = abs(ahead) * float(np.hypot(*velocity))
+        if float(np.hypot(*(path.knots[end, 1:3] + velocity * ahead - where))) <= APART_PX + APART_SHARE * way:
+            return True
+    return False
+
+
+def against_stars(path: SmoothPath, field: StarField) -> float:
+    """Evidence that a path is an object's and no star's, nat: what it has gained, less what it has gained near the place of the
+    star field at which it gained most.
+
+    A star stays at its place, within what its image and the field's velocity leave open.
+    """
+    places = path.states[:, :2] - field.shift(path.t_s * 1e6)
+    gained = np.maximum(path.nats, 0.0)
+    seconds = float(path.t_s[-1] - path.t_s[0])
+    reach = STAR_PX + FIELD_PX_S * min(seconds, FIELD_S) / 2
+    knots = max(1, len(places) // 400)
+    most = max(float(gained[np.hypot(*(places - place).T) <= reach].sum()) for place in itertools.islice(places, 0, None, knots))
+    return float(path.nats.sum()) - most
