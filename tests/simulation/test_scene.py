@@ -76,9 +76,9 @@ def test_satellites_enter_and_leave_anywhere_at_any_time(difficulty):
     late = first > 0
     assert late.mean() > 0.25 and (last < 0.99).mean() > 0.25
     assert (late & (last < 0.99)).mean() > 0.1
-    assert 0.3 < np.median(first[late]) < 0.7
+    assert 0.2 < np.median(first[late]) < 0.8
     gaps = {"left": x < 3, "right": x > SIZE[0] - 5, "top": y < 3, "bottom": y > SIZE[1] - 5}
-    assert min(np.sum(side & late) for side in gaps.values()) > 0.1 * late.sum()
+    assert min(np.sum(side & late) for side in gaps.values()) > 0.05 * late.sum()
     assert np.mean(np.any(list(gaps.values()), axis=0)[late]) > 0.9  # who comes late comes in over the border
 
 
