@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from spikeseg.data.recording import SOURCE_OBJECT, SOURCE_STAR
+from spikeseg.simulation import scene as scene_module
 from spikeseg.simulation.recordings import SimulationConfig, label_points, simulate_scene
 from spikeseg.simulation.scene import (
     DIFFICULTIES,
@@ -53,15 +54,27 @@ def in_view(scene, place, beyond=0.0):
 # --- where satellites are ---
 
 
-@pytest.mark.parametrize("difficulty", ["medium", "extreme"])
-def test_nearness_to_the_centre_does_not_tell_a_satellite(difficulty):
-    """ROC-AUC of labels against places that are uniform over the sensor (0.75 where paths pass through its middle)."""
-    labels = labels_of(scenes(difficulty, range(20)))
+def auc_of_nearness(labels):
+    """ROC-AUC of nearness to the centre: labels against places that are uniform over the sensor."""
     places = np.random.default_rng(0).uniform(-0.5, np.array(SIZE) - 0.5, (50_000, 2))
     centre = (np.array(SIZE) - 1) / 2
     near = [-np.hypot(*(points - centre).T) for points in (np.stack([labels["x"], labels["y"]], 1), places)]
-    is_label = np.repeat([1, 0], [len(one) for one in near])
-    assert roc_auc_score(is_label, np.concatenate(near)) == pytest.approx(0.5, abs=0.035)
+    return roc_auc_score(np.repeat([1, 0], [len(one) for one in near]), np.concatenate(near))
+
+
+@pytest.mark.parametrize("difficulty", ["medium", "extreme"])
+def test_nearness_to_the_centre_does_not_tell_a_satellite(difficulty):
+    """0.75 where paths pass through the middle of the field at a middle time."""
+    assert auc_of_nearness(labels_of(scenes(difficulty, range(20)))) == pytest.approx(0.5, abs=0.035)
+
+
+@pytest.mark.parametrize("speed", [15.0, 60.0])
+def test_the_places_of_crossing_satellites_are_uniform_over_the_sensor(speed, monkeypatch):
+    """Paths through uniform places alone would lie nearer to the centre: it is crossed from everywhere."""
+    monkeypatch.setattr(scene_module, "SATELLITE_SPEED", (speed, speed))
+    rng = np.random.default_rng(1)
+    many = [draw_scene(rng, "sidereal", 4, 0.1, DIFFICULTIES["easy"], SIZE, 8.0) for _ in range(150)]
+    assert auc_of_nearness(labels_of(many)) == pytest.approx(0.5, abs=0.025)
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
