@@ -18,7 +18,7 @@ from .settings import choices_of, setting
 @setting("--duration", key="simulate.duration_s", type=float, metavar="SECONDS", help="Length of each.")
 @setting(
     "--difficulty", key="simulate.difficulty", type=choices_of("simulate.difficulty"),
-    help="How dim and how fast the satellites are.",
+    help="How bright the satellites are; hard and extreme also rotate, shake, turn and cloud the field.",
 )  # fmt: skip
 @setting(
     "--sensor", key="simulate.sensor", type=choices_of("simulate.sensor"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spikeseg.data.recording import Recording
     from spikeseg.simulation.recordings import SimulationConfig
 
-STAGE, VERSION = "simulate", 1
+STAGE, VERSION = "simulate", 2
 
 
 def simulation(cfg: Config) -> SimulationConfig:

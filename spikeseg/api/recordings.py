@@ -116,7 +116,7 @@ def simulate(
     Args:
         recordings: how many.
         duration_s: length of each, s.
-        difficulty: 'easy', 'medium' or 'hard': how dim and how fast the satellites are.
+        difficulty: 'easy', 'medium', 'hard' or 'extreme': how bright the satellites are, and what the telescope and clouds do.
         sensor: 'DAVIS' (240 x 180), 'ATIS' (304 x 240) or 'both', in turn.
         seed: the same seed gives the same events.
 

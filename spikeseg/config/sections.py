@@ -298,7 +298,7 @@ class SimulateConfig:
 
     recordings: int = key(24, low=1)
     duration_s: float = key(8.0, above=0.0)
-    difficulty: str = key("medium", choices=("easy", "medium", "hard"))
+    difficulty: str = key("medium", choices=("easy", "medium", "hard", "extreme"))
     sensor: str = key("DAVIS", choices=("DAVIS", "ATIS", "both"))
     seed: int | None = key(None, low=0, high=SEED_MAX)  # null: the top-level seed
 

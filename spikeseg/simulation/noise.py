@@ -6,8 +6,9 @@ import numpy as np
 
 from spikeseg.data.recording import SOURCE_HOT, SOURCE_NOISE
 
+from .draws import log_uniform, smooth_field
 from .pixels import EVENT_TRUTH_DTYPE, US_PER_S, Sensor
-from .scene import Scene, log_uniform, smooth_field
+from .scene import Scene
 
 
 def background_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:

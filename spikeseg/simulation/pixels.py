@@ -156,6 +156,10 @@ def source_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.
     for block, light in zip(blocks, brightness(scene, blocks, dt, again), strict=True):
         position = positions(scene, block * dt)
         near = np.all((position > -0.5 - reach) & (position < edge), axis=2)
+        sources = np.flatnonzero(near.any(axis=0))
+        position, near, light = position[:, sources], near[:, sources], light[:, sources]
+        if scene.clouds is not None:
+            light *= scene.clouds.transmission(position, (block * dt)[:, None])
         steps_crossings = []
         for k, number in enumerate(block.tolist()):
             active = np.flatnonzero(near[k])
@@ -166,9 +170,8 @@ def source_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.
         crossings = np.concatenate([np.zeros(0, CROSSING_DTYPE), *steps_crossings])
         events = pixels.events(crossings, dt)
         row = np.repeat(crossings["step"], crossings["count"]) - block[0]
-        sources = np.flatnonzero(near.any(axis=0))
         if len(events):
-            cause = sources[_brightest(events, row, position[:, sources], light[:, sources], scene.sigma_px)]
+            cause = sources[_brightest(events, row, position, light, scene.sigma_px)]
             events["source"], events["object_id"] = scene.source[cause], scene.object_id[cause]
         inside = (events["x"] >= 0) & (events["x"] < width) & (events["y"] >= 0) & (events["y"] < height)
         made.append(events[inside & (events["t"] < scene.duration_s * US_PER_S)])

@@ -14,6 +14,9 @@ import numpy as np
 from spikeseg.data.recording import SOURCE_OBJECT, SOURCE_STAR
 from spikeseg.data.sensors import EBSSA_SIZES
 
+from .draws import log_uniform, smooth_field, vector
+from .field_motion import Clouds, FieldMotion, draw_clouds
+
 MODES = ("sidereal", "stare", "tracking")
 """The telescope follows the stars, stands still, or follows a satellite."""
 
@@ -25,33 +28,76 @@ MAX_STEP_S = 0.004
 
 @dataclass(frozen=True)
 class Difficulty:
-    """Ranges (low, high) that a level of difficulty draws from, log-uniformly.
+    """Ranges (low, high) that a level of difficulty draws from.
 
-    contrast: peak of a satellite's point-spread function over the sky.
-    noise_hz: mean rate of background activity of a pixel, events/s; tenfold between recordings.
+    contrast: peak of a satellite's point-spread function over the sky; log-uniform.
+    noise_hz: mean rate of background activity of a pixel, events/s; log-uniform, tenfold between recordings.
+    rotation_deg_s: rate at which the star field turns about a point of the sensor, either way round, degrees/s; uniform.
+    jitter_px: root mean square of the mount's jitter, in x and in y, beside its sway; uniform.
+    turns_a_minute: mean number of turns of the telescope a minute, from one of MODES to another within TURN_S.
+    clouds: share of the recordings with clouds.
+    cloud_depth: optical depth of their thickest parts (1: light falls to 37 %); uniform.
     """
 
     contrast: tuple[float, float]
     noise_hz: tuple[float, float]
+    rotation_deg_s: tuple[float, float] = (0.0, 0.0)
+    jitter_px: tuple[float, float] = (0.0, 0.0)
+    turns_a_minute: float = 0.0
+    clouds: float = 0.0
+    cloud_depth: tuple[float, float] = (0.0, 0.0)
 
 
 DIFFICULTIES = {
     "easy": Difficulty(contrast=(4.0, 20.0), noise_hz=(0.03, 0.3)),
     "medium": Difficulty(contrast=(0.9, 8.0), noise_hz=(0.06, 0.6)),
-    "hard": Difficulty(contrast=(0.4, 1.6), noise_hz=(0.08, 0.8)),
+    "hard": Difficulty(
+        contrast=(0.4, 1.6),
+        noise_hz=(0.08, 0.8),
+        rotation_deg_s=(0.01, 0.1),
+        jitter_px=(0.02, 0.1),
+        turns_a_minute=1.0,
+        clouds=0.25,
+        cloud_depth=(0.2, 0.7),
+    ),
+    "extreme": Difficulty(
+        contrast=(0.4, 1.6),
+        noise_hz=(0.08, 0.8),
+        rotation_deg_s=(0.1, 1.0),
+        jitter_px=(0.1, 0.5),
+        turns_a_minute=6.0,
+        clouds=0.5,
+        cloud_depth=(0.7, 2.0),
+    ),
 }
-"""medium: 3 to 26 thousand noise events/s on a DAVIS, as in the labelled part of EBSSA."""
+"""What each level holds:
 
-SATELLITE_SPEED = (2.0, 120.0)
-"""Speed of a satellite that the telescope does not follow, px/s."""
+| | easy | medium | hard | extreme |
+|---|---|---|---|---|
+| contrast of satellites | 4-20 | 0.9-8 | 0.4-1.6 | 0.4-1.6 |
+| noise, events/s per pixel | 0.03-0.3 | 0.06-0.6 | 0.08-0.8 | 0.08-0.8 |
+| field rotation, degrees/s | none | none | 0.01-0.1 | 0.1-1 |
+| jitter, px rms | none | none | 0.02-0.1 | 0.1-0.5 |
+| turns of the telescope a minute | none | none | 1 | 6 |
+| recordings with clouds, optical depth | none | none | 1 in 4, 0.2-0.7 | 1 in 2, 0.7-2 |
+
+Everything else is the same for all: satellites enter and leave anywhere, at 0.5-120 px/s (SATELLITE_SPEED), and the mount
+sways (SWAY_PX). medium: 3 to 26 thousand noise events/s on a DAVIS, as in the labelled part of EBSSA. extreme has the
+brightness and the noise of hard, so that what tells them apart is the telescope and the weather."""
+
+SATELLITE_SPEED = (0.5, 120.0)
+"""Speed of a satellite that the telescope does not follow, px/s: of every second one relative to the stars, of the others
+relative to the sensor; so some move hardly faster than the stars, and some hardly over the sensor."""
 STARE_DRIFT = (2.0, 30.0)
 """Speed of the star field while the telescope stands still, px/s."""
 TRACKING_DRIFT = (30.0, 120.0)
 """Speed of the star field while the telescope follows a satellite, px/s."""
 TRACKING_RESIDUAL = (0.3, 2.0)
 """Speed of the followed satellite within the frame, px/s."""
-MIN_RELATIVE_SPEED = 4.0
-"""A satellite differs from drifting stars by at least this velocity, px/s."""
+MIN_RELATIVE_SPEED = 0.5
+"""A satellite differs from the stars by at least this velocity, px/s, when it passes the place that it is drawn at."""
+BRIEF_S = 0.5
+"""Satellites in view for at least this long are as frequent as if they came from everywhere alike; shorter visits are rarer."""
 STARS_IN_VIEW = (5.0, 18.0)
 """Mean number of stars within the area of a DAVIS."""
 STAR_CONTRAST = (0.25, 15.0)
@@ -70,12 +116,24 @@ BEND = 0.02
 """Acceleration of a satellite, across or along its path, as a share of its speed per second."""
 SKY_GRADIENT = 0.15
 """Strength of the gradient of the sky's level."""
-SHAKE_PX = {"sidereal": (0.0, 0.2), "stare": (0.0, 0.0), "tracking": (0.2, 0.8)}
+SWAY_PX = {"sidereal": (0.0, 0.2), "stare": (0.0, 0.0), "tracking": (0.2, 0.8)}
 """Amplitude with which the mount sways while it follows something, px."""
-SHAKE_HZ = (0.3, 1.0)
+SWAY_HZ = (0.3, 1.0)
 """Rate at which it does."""
+JITTER_HZ = (0.5, 8.0)
+"""Band of the mount's jitter; its amplitude falls as 1/f."""
+JITTER_SINES = 6
+"""Sines that make it up."""
+TURN_S = (1.0, 2.0)
+"""How long a turn of the telescope takes."""
 MARGIN_PX = 10.0
 """Width of the strip around the swept field in which there are stars, so that their light leaks in."""
+CELL_PX = 24.0
+"""Side of the cells of which the swept field is made up."""
+PATHS = 64
+"""Paths of which one is drawn for a satellite."""
+LOOK_S = 0.05
+"""Time between two looks at whether a path is in view."""
 PSF_SIGMA = (0.8, 1.3)
 """Width of the point-spread function, px."""
 
@@ -91,12 +149,14 @@ class Scene:
         noise_hz: mean background activity of a pixel, events/s.
         sky: float64 (H, W), level of the sky, mean about 1.
         sigma_px: width of the point-spread function.
-        start, velocity, bend: float64 (S, 2); position, velocity and acceleration (x, y) at ``at_s``.
+        field: how the telescope moves the sky over the sensor.
+        clouds: what dims the sources, or None.
+        start, velocity, bend: float64 (S, 2); place, velocity and acceleration (x, y) in the sky (FieldMotion), so
+            relative to the stars, at ``at_s``.
         at_s: float64 (S,), the time at which a source is at ``start``.
-        contrast: float64 (S,), mean peak brightness over the sky.
+        contrast: float64 (S,), mean peak brightness over the sky, without clouds.
         twinkle_std, twinkle_s: how the air modulates the brightness (log-normal, correlation time).
         tumble_hz, tumble_depth, tumble_phase: float64 (S,), zero depth for steady sources.
-        shake_px, shake_hz, shake_phase: sway of the mount, common to all sources, in x and in y.
         source: int8 (S,), SOURCE_STAR or SOURCE_OBJECT.
         object_id: int32 (S,), 1, 2, ... for satellites, 0 for stars.
     """
@@ -107,6 +167,8 @@ class Scene:
     noise_hz: float
     sky: np.ndarray
     sigma_px: float
+    field: FieldMotion
+    clouds: Clouds | None
     start: np.ndarray
     velocity: np.ndarray
     bend: np.ndarray
@@ -117,34 +179,25 @@ class Scene:
     tumble_hz: np.ndarray
     tumble_depth: np.ndarray
     tumble_phase: np.ndarray
-    shake_px: float
-    shake_hz: float
-    shake_phase: tuple[float, float]
     source: np.ndarray
     object_id: np.ndarray
 
 
-def log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
-    """One number between the bounds, uniform in its logarithm."""
-    return float(np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]))))
-
-
 def positions(scene: Scene, t_s: np.ndarray, which: slice | np.ndarray = slice(None)) -> np.ndarray:
-    """Centres of the point-spread functions of some sources (indices, all S by default).
+    """Centres of the point-spread functions of some sources (indices, all S by default), on the sensor.
 
     float64 (len(t_s), S, 2), px, as (x, y).
     """
     since = t_s[:, None, None] - scene.at_s[which, None]
-    path = scene.start[which] + scene.velocity[which] * since + 0.5 * scene.bend[which] * since**2
-    turn = 2 * np.pi * scene.shake_hz * t_s[:, None] + np.array(scene.shake_phase)
-    return path + scene.shake_px * np.sin(turn)[:, None, :]
+    return scene.field.place(_path(scene.start[which], scene.velocity[which], scene.bend[which], since), t_s[:, None])
 
 
 def time_step(scene: Scene) -> float:
-    """A step, in s, during which no source moves further than MAX_STEP_PX."""
-    away = np.maximum(scene.at_s, scene.duration_s - scene.at_s)
-    speed = np.hypot(*scene.velocity.T) + np.hypot(*scene.bend.T) * away
-    fastest = speed.max(initial=0.0) + 2 * np.pi * scene.shake_hz * scene.shake_px * np.sqrt(2)
+    """A step, in s, during which no source that is in view, or nearly, moves further than MAX_STEP_PX."""
+    since = np.array([0, scene.duration_s])[:, None, None] - scene.at_s[:, None]
+    own = scene.velocity + scene.bend * since  # with the drift, fastest at one of the ends and one of the drift's velocities
+    speed = np.hypot(*np.moveaxis(own[:, None] + scene.field.velocities[:, None], -1, 0))
+    fastest = speed.max(initial=0.0) + scene.field.speed_beside_drift(scene.sensor_size, MARGIN_PX)
     return float(MAX_STEP_PX / max(fastest, MAX_STEP_PX / MAX_STEP_S))
 
 
@@ -182,14 +235,11 @@ def draw_scene(
     """A scene of the given kind; everything else comes from ``rng``."""
     size = np.array(sensor_size, float)
     sigma = rng.uniform(*PSF_SIGMA)
-    drift = np.zeros(2)
-    if mode != "sidereal":
-        drift = _vector(rng, log_uniform(rng, STARE_DRIFT if mode == "stare" else TRACKING_DRIFT))
-    stars = _stars(rng, size, drift, duration_s)
-    velocity = np.array([_satellite_velocity(rng, mode, k, drift) for k in range(satellites)]).reshape(-1, 2)
-    bend = np.array([_vector(rng, BEND * speed) for speed in np.hypot(*velocity.T)]).reshape(-1, 2)
-    middle = size * rng.uniform(0.2, 0.8, (satellites, 2))
-    middle_s = rng.uniform(0.2, 0.8, satellites) * duration_s
+    field = _field_motion(rng, mode, difficulty, size, duration_s)
+    clouds = draw_clouds(rng, rng.uniform(*difficulty.cloud_depth)) if rng.random() < difficulty.clouds else None
+    stars = _stars(rng, field, size, duration_s)
+    followed = [mode == "tracking" and k == 0 for k in range(satellites)]
+    paths = np.array([_satellite_path(rng, field, size, duration_s, one) for one in followed]).reshape(-1, 7)
     contrast = np.array([log_uniform(rng, difficulty.contrast) for _ in range(satellites)])
     tumbles = rng.random(satellites) < 2 / 3
     depth = np.where(tumbles, rng.uniform(*TUMBLE_DEPTH, satellites), 0.0)
@@ -197,7 +247,7 @@ def draw_scene(
     phase = rng.uniform(0, 2 * np.pi, satellites)
     n = len(stars)
     star_contrast = _star_contrast(rng, n)
-    none = np.zeros(n)
+    none, still = np.zeros(n), np.zeros((n, 2))
     return Scene(
         mode=mode,
         sensor_size=sensor_size,
@@ -205,58 +255,103 @@ def draw_scene(
         noise_hz=noise_hz,
         sky=smooth_field(rng, sensor_size, SKY_GRADIENT),
         sigma_px=sigma,
-        start=np.concatenate([stars, middle]),
-        velocity=np.concatenate([np.broadcast_to(drift, (n, 2)), velocity]),
-        bend=np.concatenate([np.zeros((n, 2)), bend]),
-        at_s=np.concatenate([none, middle_s]),
+        field=field,
+        clouds=clouds,
+        start=np.concatenate([stars, paths[:, :2]]),
+        velocity=np.concatenate([still, paths[:, 2:4]]),
+        bend=np.concatenate([still, paths[:, 4:6]]),
+        at_s=np.concatenate([none, paths[:, 6]]),
         contrast=np.concatenate([star_contrast, contrast]),
         twinkle_std=rng.uniform(*TWINKLE_STD),
         twinkle_s=log_uniform(rng, TWINKLE_S),
         tumble_hz=np.concatenate([none, rate]),
         tumble_depth=np.concatenate([none, depth]),
         tumble_phase=np.concatenate([none, phase]),
-        shake_px=rng.uniform(*SHAKE_PX[mode]),
-        shake_hz=rng.uniform(*SHAKE_HZ),
-        shake_phase=(rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)),
         source=np.r_[np.full(n, SOURCE_STAR), np.full(satellites, SOURCE_OBJECT)].astype(np.int8),
         object_id=np.r_[np.zeros(n), np.arange(1, satellites + 1)].astype(np.int32),
     )
 
 
-def smooth_field(rng: np.random.Generator, sensor_size: tuple[int, int], strength: float) -> np.ndarray:
-    """A gentle gradient with a bowl, exp of a quadratic: float64 (H, W), mean 1."""
-    width, height = sensor_size
-    x, y = np.linspace(-1, 1, width), np.linspace(-1, 1, height)[:, None]
-    a, b, c = rng.normal(0, strength, 3)
-    field = np.exp(a * x + b * y + c * (x**2 + y**2))
-    return field / field.mean()
+def _path(start: np.ndarray, velocity: np.ndarray, bend: np.ndarray, since: np.ndarray) -> np.ndarray:
+    """Places (..., 2) in the sky, ``since`` seconds (..., 1) after ``start``."""
+    return start + velocity * since + 0.5 * bend * since**2
 
 
-def _vector(rng: np.random.Generator, length: float) -> np.ndarray:
-    angle = rng.uniform(0, 2 * np.pi)
-    return length * np.array([np.cos(angle), np.sin(angle)])
+def _field_motion(
+    rng: np.random.Generator, mode: str, difficulty: Difficulty, size: np.ndarray, duration_s: float
+) -> FieldMotion:
+    """A telescope that begins in ``mode`` and goes on in others."""
+    turns_s = np.sort(rng.uniform(0, duration_s, rng.poisson(difficulty.turns_a_minute * duration_s / 60)))
+    modes = [mode]
+    for _ in turns_s:
+        modes.append(str(rng.choice([other for other in MODES if other != modes[-1]])))
+    sway_px, sway_hz = rng.uniform(*SWAY_PX[mode]), rng.uniform(*SWAY_HZ)
+    jitter_hz = np.array([log_uniform(rng, JITTER_HZ) for _ in range(JITTER_SINES)])
+    jitter_px = rng.uniform(*difficulty.jitter_px) * np.sqrt(2) / (jitter_hz * np.linalg.norm(1 / jitter_hz))
+    return FieldMotion(
+        velocities=np.array([_drift(rng, one) for one in modes]),
+        turns_s=turns_s,
+        turn_takes_s=rng.uniform(*TURN_S),
+        rotation=np.radians(rng.uniform(*difficulty.rotation_deg_s)) * rng.choice([-1, 1]),
+        pivot=rng.uniform(0, size - 1),
+        shake_px=np.r_[sway_px, jitter_px],
+        shake_hz=np.r_[sway_hz, jitter_hz],
+        shake_phase=rng.uniform(0, 2 * np.pi, (1 + JITTER_SINES, 2)),
+    )
 
 
-def _satellite_velocity(rng: np.random.Generator, mode: str, k: int, drift: np.ndarray) -> np.ndarray:
-    """The first satellite of a tracking recording is the one followed; the others move independently."""
-    bounds = TRACKING_RESIDUAL if mode == "tracking" and k == 0 else SATELLITE_SPEED
-    while True:
-        velocity = _vector(rng, log_uniform(rng, bounds))
-        if not drift.any() or np.hypot(*(velocity - drift)) >= MIN_RELATIVE_SPEED:
-            return velocity
+def _drift(rng: np.random.Generator, mode: str) -> np.ndarray:
+    """Velocity of the star field in a mode: float64 (2,), px/s."""
+    if mode == "sidereal":
+        return np.zeros(2)
+    return vector(rng, log_uniform(rng, STARE_DRIFT if mode == "stare" else TRACKING_DRIFT))
 
 
-def _stars(rng: np.random.Generator, size: np.ndarray, drift: np.ndarray, duration_s: float) -> np.ndarray:
-    """Positions at t = 0 of all stars that come into view: float64 (n, 2).
+def _satellite_path(
+    rng: np.random.Generator, field: FieldMotion, size: np.ndarray, duration_s: float, followed: bool
+) -> np.ndarray:
+    """One of all paths that come into view: start, velocity and bend (x, y each) and at_s, float64 (7,).
 
-    The density is uniform over the box that the drifting field of view sweeps.
+    PATHS paths of one velocity pass through places that are uniform over the sensor, at times that are uniform over the
+    recording. Such paths are more often among them the longer they are in view; by picking one with the inverse of that
+    time (of BRIEF_S at least) as its weight, each is as frequent as if satellites came from everywhere alike, and their
+    places in view are uniform over the sensor.
     """
-    path = drift * duration_s
-    low = np.minimum(0, -path) - MARGIN_PX
-    high = size + np.maximum(0, -path) + MARGIN_PX
-    davis = np.prod(EBSSA_SIZES["DAVIS"])
-    mean = log_uniform(rng, STARS_IN_VIEW) * np.prod(high - low) / davis
-    return rng.uniform(low, high, (rng.poisson(mean), 2))
+    look_s = np.linspace(0, duration_s, max(20, int(np.ceil(duration_s / LOOK_S))))[:, None]
+    bounds = TRACKING_RESIDUAL if followed else SATELLITE_SPEED
+    while True:
+        to_sensor = followed or rng.random() < 0.5
+        own = vector(rng, log_uniform(rng, bounds))
+        bend = vector(rng, BEND * np.hypot(*own))
+        at_s = rng.uniform(0, duration_s, PATHS)
+        start = field.sky(rng.uniform(-0.5, size - 0.5, (PATHS, 2)), at_s)
+        velocity = own - to_sensor * field.velocity(at_s)
+        seen = field.place(_path(start, velocity, bend, (look_s - at_s)[..., None]), look_s)
+        in_view_s = duration_s * np.all((seen >= -0.5) & (seen < size - 0.5), axis=2).mean(axis=0)
+        moves = np.hypot(*velocity.T) >= MIN_RELATIVE_SPEED
+        weight = ((in_view_s > 0) & moves) / np.maximum(in_view_s, BRIEF_S)
+        if weight.any():
+            k = rng.choice(PATHS, p=weight / weight.sum())
+            return np.r_[start[k], velocity[k], bend, at_s[k]]
+
+
+def _stars(rng: np.random.Generator, field: FieldMotion, size: np.ndarray, duration_s: float) -> np.ndarray:
+    """Places in the sky of all stars that come into view: float64 (n, 2).
+
+    The density is uniform over the cells that the field of view sweeps: those in which a grid of points lies, over the
+    view and two cells around it, at times between which it moves by less than half a cell.
+    """
+    reach, spacing = MARGIN_PX + 2 * CELL_PX, CELL_PX / 2
+    view = np.stack(np.meshgrid(*(np.arange(-reach, side + reach + spacing, spacing) for side in size)), axis=-1).reshape(-1, 2)
+    speed = np.hypot(*field.velocities.T).max() + abs(field.rotation) * np.hypot(*(size + reach))
+    times = np.linspace(0, duration_s, 2 + int(speed * duration_s / spacing))[:, None]
+    cells = np.floor(field.sky(view, times) / CELL_PX).astype(np.int64).reshape(-1, 2)
+    first = cells.min(axis=0)
+    swept = np.zeros(cells.max(axis=0) - first + 1, bool)
+    swept[tuple((cells - first).T)] = True
+    mean = log_uniform(rng, STARS_IN_VIEW) * np.count_nonzero(swept) * CELL_PX**2 / np.prod(EBSSA_SIZES["DAVIS"])
+    corner = first + rng.choice(np.argwhere(swept), rng.poisson(mean))
+    return CELL_PX * (corner + rng.random(corner.shape))
 
 
 def _star_contrast(rng: np.random.Generator, n: int) -> np.ndarray:

@@ -120,14 +120,17 @@ def test_labels_of_other_recordings_find_nothing(night):
     for counted in answers.answers(cfg, [tracked], store, answers.labelled(store, "test"), "scoring", results.count):
         results.add(counted)
     modes = results.scores()
-    low, high = modes["event"][CONTROL]["intervals"]["informedness"]
-    assert low <= 0 <= high and high - low < 0.1
+    control = modes["event"][CONTROL]
+    low, high = control["intervals"]["informedness"]
+    called = (control["tp"] + control["fp"]) / control["events"]
+    chance = np.sqrt(called * (1 - called) / control["object_events"])  # standard deviation of recall where truth is permuted
+    assert abs(control["informedness"]) < 3 * chance < 0.01 and high - low < 0.1
     for mode in ("pixel", "volume", "object", "object_1px"):
         value, interval = modes[mode][CONTROL]["informedness"], modes[mode][CONTROL]["intervals"]["informedness"]
         assert value <= 0 or interval[0] <= 0, mode
     assert modes["track"][CONTROL]["coverage"] < 0.1
-    for mode in ("event", "pixel", "volume"):
-        assert modes[mode]["network"]["informedness"] > 0.5, mode
+    for mode, least in (("event", 0.5), ("pixel", 0.25), ("volume", 0.35)):  # three of six objects move by 8 px or less in all
+        assert modes[mode]["network"]["informedness"] > least, mode
 
 
 # -- noise ---------------------------------------------------------------------------------------------

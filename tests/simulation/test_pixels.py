@@ -7,10 +7,27 @@ import pytest
 
 from spikeseg.data.recording import SOURCE_OBJECT, SOURCE_STAR
 from spikeseg.simulation import pixels as simulate_pixels
+from spikeseg.simulation.field_motion import Clouds, FieldMotion
 from spikeseg.simulation.pixels import Pixels, Sensor, source_events
-from spikeseg.simulation.scene import MAX_STEP_PX, MAX_STEP_S, Scene, brightness, positions, time_step
+from spikeseg.simulation.scene import Scene, brightness, positions, time_step
 
 EVEN = Sensor(threshold_std=0.0, photoreceptor_s=1e-6, refractory_us=0)
+
+
+STILL = FieldMotion(
+    velocities=np.zeros((1, 2)),
+    turns_s=np.zeros(0),
+    turn_takes_s=1.0,
+    rotation=0.0,
+    pivot=np.zeros(2),
+    shake_px=np.zeros(1),
+    shake_hz=np.ones(1),
+    shake_phase=np.zeros((1, 2)),
+)
+
+
+def swaying(px):
+    return replace(STILL, shake_px=np.array([px]))
 
 
 def scene_of(paths, contrast, duration_s=1.0, size=(40, 20), **changes):
@@ -24,6 +41,8 @@ def scene_of(paths, contrast, duration_s=1.0, size=(40, 20), **changes):
         "noise_hz": 1.0,
         "sky": np.ones(size[::-1]),
         "sigma_px": 1.0,
+        "field": STILL,
+        "clouds": None,
         "start": paths[:, :2],
         "velocity": paths[:, 2:],
         "bend": np.zeros((n, 2)),
@@ -34,9 +53,6 @@ def scene_of(paths, contrast, duration_s=1.0, size=(40, 20), **changes):
         "tumble_hz": zeros,
         "tumble_depth": zeros,
         "tumble_phase": zeros,
-        "shake_px": 0.0,
-        "shake_hz": 1.0,
-        "shake_phase": (0.0, 0.0),
         "source": np.full(n, SOURCE_OBJECT, np.int8),
         "object_id": np.arange(1, n + 1, dtype=np.int32),
     }
@@ -105,7 +121,7 @@ def test_slow_pixels_trail_behind_by_speed_times_their_time_constant():
 def test_a_steady_still_source_is_silent_and_a_swaying_or_flickering_one_is_not():
     still = scene_of([(20.3, 10.1, 0, 0)], [8.0])
     assert len(events_of(still)) == 0
-    assert len(events_of(replace(still, shake_px=0.5))) > 20
+    assert len(events_of(replace(still, field=swaying(0.5)))) > 20
     assert len(events_of(replace(still, twinkle_std=0.2))) > 20
     tumbling = events_of(replace(still, tumble_hz=np.array([2.0]), tumble_depth=np.array([0.8])))
     assert len(tumbling) > 20 and 0.4 < tumbling["p"].mean() < 0.6
@@ -142,36 +158,6 @@ def test_thresholds_differ_from_pixel_to_pixel():
     assert np.corrcoef(pixels.on, pixels.off)[0, 1] == pytest.approx(0, abs=0.1)
     wild = Pixels(scene, replace(sensor, threshold_std=1.0), 0.004, 3, np.random.default_rng(0))
     assert wild.on.min() == pytest.approx(0.25 * sensor.threshold)
-
-
-def test_paths_bend_and_sway_by_the_formula():
-    scene = scene_of(
-        [(5, 6, 7, -8)],
-        [1.0],
-        at_s=np.array([1.0]),
-        bend=np.array([[2.0, 4.0]]),
-        shake_px=0.5,
-        shake_hz=0.25,
-        shake_phase=(0.0, np.pi / 2),
-    )
-    np.testing.assert_allclose(
-        positions(scene, np.array([1.0, 3.0]))[:, 0], [[5.5, 6.0], [5 + 14 + 4 - 0.5, 6 - 16 + 8]], atol=1e-12
-    )
-
-
-def test_no_source_moves_further_than_the_largest_step():
-    for path, changes in [
-        ((0, 0, 120, 0), {}),
-        ((0, 0, 3, 4), {}),
-        ((0, 0, 0, 0), {"shake_px": 5.0}),
-        ((0, 0, 50, 50), {"bend": np.array([[4.0, -3.0]]), "shake_px": 0.8}),
-    ]:
-        scene = scene_of([path], [1.0], duration_s=8.0, **changes)
-        dt = time_step(scene)
-        moved = np.diff(positions(scene, np.arange(0, 8, dt)), axis=0)
-        assert np.hypot(moved[..., 0], moved[..., 1]).max() <= MAX_STEP_PX * (1 + 1e-9)
-        assert dt <= MAX_STEP_S
-    assert time_step(scene_of([], [])) == pytest.approx(MAX_STEP_S)
 
 
 def test_events_are_put_down_to_the_source_that_lights_them():
@@ -221,3 +207,47 @@ def test_tumbling_repeats_with_its_period_and_leaves_steady_sources_alone():
     light = next(brightness(scene, [np.arange(1000)], 0.004, np.random.default_rng(0)))
     np.testing.assert_allclose(light[100:, 0], light[:-100, 0])  # 0.4 s
     assert light[:, 0].max() > 1.3 * 2 and light[:, 0].min() < 2 / 1.3 and np.all(light[:, 1] == 2.0)
+
+
+# --- the field's motion and clouds, as the pixels see them ---
+
+
+def test_events_of_stars_lie_where_the_field_has_turned_and_rotated_them():
+    """Two stars at rest in the sky, seen by a telescope that drifts, turns at 1 s and rotates all the while."""
+    field = replace(
+        STILL,
+        velocities=np.array([[12.0, 0.0], [0.0, -9.0]]),
+        turns_s=np.array([1.0]),
+        rotation=np.radians(4.0),
+        pivot=np.array([20.0, 60.0]),
+    )
+    stars = np.array([SOURCE_STAR, SOURCE_STAR], np.int8)
+    scene = scene_of([(10, 50, 0, 0), (60, 20, 0, 0)], [4.0, 4.0], 4.0, (100, 80), field=field, source=stars)
+    found = events_of(scene)
+    for number in (1, 2):
+        mine = found[found["object_id"] == number]
+        place = positions(scene, mine["t"] / 1e6)[:, number - 1]
+        far = np.hypot(mine["x"] - place[:, 0], mine["y"] - place[:, 1])
+        assert len(mine) > 200 and np.median(far) < 2 and np.mean(far < 4) > 0.97
+        assert np.hypot(*np.ptp(place, axis=0)) > 15
+    ends = positions(scene, np.array([0.0, 4.0]))
+    drift = np.array([12.0 * 1.5, -9.0 * 2.5])  # of a turn that takes a second, half of it is spent at either velocity
+    angle = np.radians(16.0)
+    turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    np.testing.assert_allclose(ends[1], (ends[0] + drift - field.pivot) @ turned.T + field.pivot)
+
+
+def test_clouds_take_the_light_of_what_is_behind_them_and_of_nothing_else():
+    """One wave along x, 80 px long, crests at 0 and 80: thick at the left of the sensor, clear in the middle."""
+    clouds = Clouds(3.0, np.array([[2 * np.pi / 80, 0.0]]), np.zeros(1), np.zeros(2))
+    paths = [(0, 25, 0, -30), (40, 25, 0, -30)]
+    clear, clouded = (events_of(scene_of(paths, [3.0, 3.0], size=(60, 20), clouds=one)) for one in (None, clouds))
+    for number, share in ((1, 0.1), (2, 1.0)):
+        seen = [np.count_nonzero(found["object_id"] == number) for found in (clear, clouded)]
+        assert seen[0] > 50 and share * 0.7 - 0.1 <= seen[1] / seen[0] <= share
+
+
+def test_a_cloud_that_drifts_over_a_steady_star_makes_it_fade():
+    clouds = Clouds(2.0, np.array([[2 * np.pi / 80, 0.0]]), np.zeros(1), np.array([20.0, 0.0]))
+    found = events_of(scene_of([(40, 10, 0, 0)], [8.0], size=(80, 20), duration_s=2.0, clouds=clouds))
+    assert len(found) > 20 and not found["p"].all() and np.mean(found["p"]) < 0.1

@@ -19,7 +19,7 @@ from spikeseg.pipelines.stages.runs import network_of
 def recording(chain) -> str:
     """One of the simulated recordings, as `detect` takes it."""
     (path,) = (chain.folder / "data_cache" / "simulated").glob("*/EBSSA/labelled_ebssa.h5")
-    return f"{path}::DAVIS_0003"
+    return f"{path}::DAVIS_0001"
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +33,11 @@ def found(chain, recording, tmp_path_factory):
 
 def test_files_have_their_schema(found):
     assert sorted(p.name for p in found.iterdir()) == [
-        "DAVIS_0003.events.npz", "detect.manifest.json", "detections.json", "tracks.csv",
+        "DAVIS_0001.events.npz", "detect.manifest.json", "detections.json", "tracks.csv",
     ]  # fmt: skip
     content = json.loads((found / "detections.json").read_text())
     (told,) = content["recordings"]
-    assert content["version"] == 2 and told["name"] == "DAVIS_0003" and told["sensor_size"] == [240, 180]
+    assert content["version"] == 2 and told["name"] == "DAVIS_0001" and told["sensor_size"] == [240, 180]
     assert told["object_threshold"] == 0.5 and 0 < told["threshold"] < 1e-37 and len(told["star_field"]) == 2
     starts = [window["t_start_us"] for window in told["windows"]]
     assert np.diff(starts).tolist() == [100_000] * (len(starts) - 1)
@@ -62,7 +62,7 @@ def test_tracks_are_those_of_the_objects(found):
 
 
 def test_every_event_has_its_score_and_its_track(found):
-    with np.load(found / "DAVIS_0003.events.npz") as events:
+    with np.load(found / "DAVIS_0001.events.npz") as events:
         columns = dict(events)
     assert [(k, v.dtype.str) for k, v in columns.items()] == [
         ("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "|b1"), ("score", "<f4"), ("object_id", "<i4"),
@@ -107,20 +107,20 @@ def test_a_lower_object_threshold_makes_more_tracks_objects_and_changes_nothing_
     one, other = (json.loads((folder / "detections.json").read_text())["recordings"][0] for folder in (found, tmp_path / "out"))
     assert set(other.pop("objects")) > set(one.pop("objects"))
     assert (one.pop("object_threshold"), other.pop("object_threshold")) == (0.5, 0.0) and one == other
-    for name in ("tracks.csv", "DAVIS_0003.events.npz"):
+    for name in ("tracks.csv", "DAVIS_0001.events.npz"):
         assert (found / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
 def test_bare_detect_writes_into_the_newest_run(copied, recording):
     said = copied.ok("detect", recording, config=False)
-    assert "/detect/" in said.splitlines()[-1] and "DAVIS_0003: " in said
+    assert "/detect/" in said.splitlines()[-1] and "DAVIS_0001: " in said
 
 
 def test_labels_are_not_read(chain, recording, found, tmp_path):
     """The same recording without labels gives the same objects."""
-    with np.load(found / "DAVIS_0003.events.npz") as events:
-        np.savez(tmp_path / "DAVIS_0003.npz", **{name: events[name] for name in ("t", "x", "y", "p")})
-    chain.ok("detect", tmp_path / "DAVIS_0003.npz", "-o", tmp_path / "out")
+    with np.load(found / "DAVIS_0001.events.npz") as events:
+        np.savez(tmp_path / "DAVIS_0001.npz", **{name: events[name] for name in ("t", "x", "y", "p")})
+    chain.ok("detect", tmp_path / "DAVIS_0001.npz", "-o", tmp_path / "out")
     one, other = (json.loads((folder / "detections.json").read_text()) for folder in (found, tmp_path / "out"))
     assert one["recordings"][0]["windows"] == other["recordings"][0]["windows"]
 
