@@ -20,8 +20,8 @@ from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.paths import against_stars, joined
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
-from spikeseg.motion.search import Columns, MotionSearch, SearchSettings, SmoothPath
-from spikeseg.motion.stars import find_stars
+from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath, events_of, index_of
+from spikeseg.motion.stars import Stars, find_stars
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
@@ -80,6 +80,7 @@ class Found(NamedTuple):
         threshold: evidence from which it is an object, nat.
         responsibility: float32 (n,), probability that an event is a path's.
         search: the finished search.
+        stars: that were left out.
     """
 
     paths: list[SmoothPath]
@@ -87,33 +88,30 @@ class Found(NamedTuple):
     threshold: float
     responsibility: np.ndarray
     search: MotionSearch
+    stars: Stars
 
 
-def prepared(view: WindowedRecording, field: StarField) -> tuple[Columns, object, np.ndarray]:
-    """Events that were kept as the search takes them, what can be seen, and their indices: int64 (m,)."""
+def searched(view: WindowedRecording, field: StarField, motion: Motion) -> tuple[MotionSearch, Stars, np.ndarray]:
+    """A finished search over the events that were kept, the stars that were left out, and the events' indices: int64 (m,)."""
     index = np.flatnonzero(view.kept)
-    events = view.events[index]
-    t_s = events["t"] * 1e-6
-    x, y = events["x"].astype(np.int64), events["y"].astype(np.int64)
-    nothing = np.zeros(len(t_s), bool)
-    rate = background_rates(t_s, x, y, view.sensor_size, nothing)
-    stars = find_stars(t_s, x, y, rate, view.sensor_size, field)
+    events, size = view.events[index], view.sensor_size
+    t_s, x, y = events["t"] * 1e-6, events["x"].astype(np.int64), events["y"].astype(np.int64)
+    rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool))
+    prepared = events_of(t_s, x, y, events["p"], rate)
+    by_place = index_of(prepared, size)
+    stars = find_stars(prepared, by_place, size, field, Footprint.point().table(size))
     if stars.explained.any():
-        rate = background_rates(t_s, x, y, view.sensor_size, stars.explained, stars.share)
-    on = events["p"].astype(np.int64)
-    columns = Columns(t_s, x.astype(np.float64), y.astype(np.float64), on, rate, stars.explained)
-    return columns, stars.sight, index
-
-
-def search_of(columns: Columns, sight: object, sensor_size: tuple[int, int], motion: Motion) -> MotionSearch:
-    """A search that has not begun."""
+        rate = background_rates(t_s, x, y, size, stars.explained, stars.share)
+        prepared = events_of(t_s, x, y, events["p"], rate, prepared.owner)
     settings = SearchSettings(
         scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
         spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
-        path_nats=threshold_nats(motion.false_alarms_per_minute, sensor_size),
+        path_nats=threshold_nats(motion.false_alarms_per_minute, size),
         backend=motion.backend,
     )
-    return MotionSearch(columns, sight, sensor_size, motion.footprint, settings)  # type: ignore[arg-type]
+    search = MotionSearch(prepared, by_place, stars.sight, size, motion.footprint, settings)
+    search.run()
+    return search, stars, index
 
 
 def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Found:
@@ -124,16 +122,14 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
         field: the stars' common motion.
         motion: the layer.
     """
-    columns, sight, index = prepared(view, field)
-    search = search_of(columns, sight, view.sensor_size, motion)
-    search.run()
+    search, stars, index = searched(view, field, motion)
     search.paths = joined(search.paths, search.events)
     own = np.zeros(len(index), np.float32)
     paths = search.smoothed(own)
     responsibility = np.zeros(len(view.events), np.float32)
     responsibility[index] = own
-    nats = [against_stars(path, field) for path in paths]
-    return Found(paths, nats, search.settings.path_nats, responsibility, search)
+    nats = [against_stars(path, stars.spans) for path in paths]
+    return Found(paths, nats, search.settings.path_nats, responsibility, search, stars)
 
 
 class Merged(NamedTuple):
@@ -152,7 +148,7 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
     for track in tracks.tracks:
         path = _covering(track, found)
         if path is None:
-            kept.append(_scored(track, found, field))
+            kept.append(_scored(track, found))
         else:
             for k, j in zip(track.slices.tolist(), track.detections.tolist(), strict=True):
                 covered[k, j] = path
@@ -199,11 +195,11 @@ def _covering(track: ObjectTrack, found: Found) -> int | None:
     return chosen
 
 
-def _scored(track: ObjectTrack, found: Found, field: StarField) -> ObjectTrack:
+def _scored(track: ObjectTrack, found: Found) -> ObjectTrack:
     """A track that no path covers, with the evidence along its way and the score that follows from it."""
     search = found.search
     path = search.along(track.t_us * 1e-6, track.states)
-    nats = against_stars(path, field) if path is not None else 0.0
+    nats = against_stars(path, found.stars.spans) if path is not None else 0.0
     likely = float(probability(nats, found.threshold))
     return dataclasses.replace(track, score=likely if track.score >= CERTAIN_STAR else min(likely, track.score), nats=nats)
 

@@ -418,29 +418,6 @@ def claim_along(events, owner, origin, line, explained):
     return n
 
 
-@compiled()
-def rings(events, origin, line, inner, width, out):
-    """Events of nobody in rings about a line, and what the background alone would give there: float64 (2, k), filled."""
-    first, last = np.searchsorted(events.t, origin + line[5]), np.searchsorted(events.t, origin + line[6], side="right")
-    out[:] = 0.0
-    k = out.shape[1]
-    seconds = max(line[6] - line[5], 1e-3)
-    total = 0.0
-    for i in range(first, last):
-        since = events.t[i] - origin
-        rx, ry = events.x[i] - line[0] - line[2] * since, events.y[i] - line[1] - line[3] * since
-        r = math.sqrt(rx * rx + ry * ry)
-        ring = int((r - inner) / width) if r >= inner else -1
-        if 0 <= ring < k and events.owner[i] == 0 and events.rate[i] != np.inf:
-            out[0, ring] += 1.0
-            out[1, ring] += 2.0 * events.rate[i]
-            total += 1.0
-    for ring in range(k):
-        r = inner + ring * width
-        mean = out[1, ring] / out[0, ring] if out[0, ring] > 0.0 else 0.0
-        out[1, ring] = mean * math.pi * ((r + width) ** 2 - r * r) * seconds
-
-
 @compiled(allocates=True)
 def polish(events, owner, table, sight, times, path, wander, rounds, mean, gained, responsibility):
     """The smoothed path of an object, from all of its events: expectation (which events are the object's) and maximisation (a Kalman
@@ -555,3 +532,51 @@ def _smooth(times, weight, offset, mean, noise, wander, filtered, covariance, ah
             e1 = mean[j + 1, 2 + axis] - ahead[j + 1, 2 + axis]
             mean[j, axis] = filtered[j, axis] + g00 * e0 + g01 * e1
             mean[j, 2 + axis] = filtered[j, 2 + axis] + g10 * e0 + g11 * e1
+
+
+@compiled()
+def hide(visible, x, y, radius):
+    """Set a disc of uint8 (height, width) to 0."""
+    height, width = visible.shape
+    for row in range(max(y - radius, 0), min(y + radius + 1, height)):
+        for column in range(max(x - radius, 0), min(x + radius + 1, width)):
+            if (row - y) ** 2 + (column - x) ** 2 <= radius * radius:
+                visible[row, column] = 0
+
+
+MOST_REACH_PX = 12
+"""An object's events reach no further than this from its path, px."""
+
+
+@compiled(allocates=True)
+def reach_of(events, owner, origin, table, line):
+    """How far from its path a line's events reach, px: to where a round source of its brightness sinks into the background, or
+    further, while there are more events than the background's."""
+    first, last = np.searchsorted(events.t, origin + line[5]), np.searchsorted(events.t, origin + line[6], side="right")
+    counts, rates = np.zeros(MOST_REACH_PX), np.zeros(MOST_REACH_PX)
+    for i in range(first, last):
+        since = events.t[i] - origin
+        rx, ry = events.x[i] - line[0] - line[2] * since, events.y[i] - line[1] - line[3] * since
+        squared = rx * rx + ry * ry
+        if (
+            squared < MOST_REACH_PX * MOST_REACH_PX
+            and (events.owner[i] == 0 or events.owner[i] == owner)
+            and events.rate[i] != np.inf
+        ):
+            ring = int(math.sqrt(squared))
+            counts[ring] += 1.0
+            rates[ring] += 2.0 * events.rate[i]
+    total = counts.sum()
+    usual = max(rates.sum() / total, 1e-4) if total else 1.0
+    seconds = max(line[6] - line[5], 1e-3)
+    variance = table.sigma * table.sigma
+    excess = line[4] / (2 * math.pi * variance) / (0.1 * usual)
+    reach = max(3.0, table.sigma * math.sqrt(2 * math.log(max(excess, math.e))))
+    for ring in range(3, MOST_REACH_PX):
+        expected = usual * math.pi * (2 * ring + 1) * seconds
+        if ring < reach - 1:
+            continue
+        if ring > reach + 1 or counts[ring] <= expected + 3 * math.sqrt(expected) + 3:
+            break
+        reach = max(reach, ring + 1.0)
+    return min(reach, float(MOST_REACH_PX))

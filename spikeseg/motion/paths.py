@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
-from spikeseg.tracking.star_field import StarField
-
 from .path_kernels import Events
 from .search import Path, SmoothPath
+from .stars import Span
 
 GAP_S = 2.0
 """Pieces of one object lie no further apart in time than this, s."""
@@ -20,8 +19,8 @@ APART_PX, APART_SHARE = 4.0, 0.15
 STAR_PX = 2.5
 """What has not gone further from a place of the star field than this, px, may be a star ..."""
 
-FIELD_PX_S, FIELD_S = 0.3, 10.0
-"""... or further by the error of the field's velocity, px/s, over FIELD_S at most."""
+KNOWN_PX_S, FIELD_PX_S, FIELD_S = 0.1, 0.3, 10.0
+"""... or further by the error of the field's velocity, px/s, known from the stars' own lines or not, over FIELD_S at most."""
 
 
 def joined(paths: list[Path], events: Events) -> list[Path]:
@@ -66,16 +65,26 @@ def _continues(path: Path, piece: Path) -> bool:
     return False
 
 
-def against_stars(path: SmoothPath, field: StarField) -> float:
+def against_stars(path: SmoothPath, spans: Sequence[Span]) -> float:
     """Evidence that a path is an object's and no star's, nat: what it has gained, less what it has gained near the place of the
     star field at which it gained most.
 
     A star stays at its place, within what its image and the field's velocity leave open.
+
+    Args:
+        path: smoothed.
+        spans: how the stars move.
     """
-    places = path.states[:, :2] - field.shift(path.t_s * 1e6)
+    drift, known = np.zeros_like(path.states[:, :2]), True
+    for span in spans:
+        inside = (path.t_s >= span.start_s) & (path.t_s <= span.end_s)
+        drift[inside] = span.at(path.states[inside, :2])
+        known &= span.known or not inside.any()
+    steps = np.diff(path.t_s)[:, None] * (drift[1:] + drift[:-1]) / 2
+    places = path.states[:, :2] - np.vstack([np.zeros((1, 2)), np.cumsum(steps, 0)])
     gained = np.maximum(path.nats, 0.0)
     seconds = float(path.t_s[-1] - path.t_s[0])
-    reach = STAR_PX + FIELD_PX_S * min(seconds, FIELD_S) / 2
+    reach = STAR_PX + (KNOWN_PX_S if known else FIELD_PX_S) * min(seconds, FIELD_S) / 2
     knots = max(1, len(places) // 400)
-    most = max(float(gained[np.hypot(*(places - place).T) <= reach].sum()) for place in itertools.islice(places, 0, None, knots))
+    most = max(float(gained[np.hypot(*(places - place).T) <= reach].sum()) for place in places[::knots])
     return float(path.nats.sum()) - most

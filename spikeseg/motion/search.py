@@ -135,27 +135,41 @@ class SmoothPath(NamedTuple):
         return np.stack([np.interp(t_s, self.t_s, column) for column in self.states.T], -1)
 
 
-class Columns(NamedTuple):
-    """Events as `MotionSearch` takes them: t in s, x, y in px, float64 (n,) each; on int64 (n,), 0 or 1; rate float64 (n,), of the
-    background, both polarities, events/s, inf where the event does not count; explained bool (n,), those of stars."""
+def events_of(
+    t_s: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, rate: np.ndarray, owner: np.ndarray | None = None
+) -> Events:
+    """Events as the kernels take them.
 
-    t: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    on: np.ndarray
-    rate: np.ndarray
-    explained: np.ndarray
+    Args:
+        t_s: float64 (n,), sorted, s.
+        x: (n,), px.
+        y: (n,), px.
+        on: (n,), polarity.
+        rate: float64 (n,), background, both polarities, events/s; inf where the event does not count.
+        owner: int64 (n,), what explains the event; None: nothing.
+    """
+    on = np.asarray(on, np.int64)
+    on_share = float(on.mean()) if len(on) else 0.5
+    of_polarity = np.clip(np.array([1 - on_share, on_share]), 0.05, 0.95)
+    owner = np.zeros(len(t_s), np.int64) if owner is None else owner
+    places = (np.asarray(side, np.float64) for side in (x, y))
+    return Events(np.asarray(t_s, np.float64), *places, on, rate * of_polarity[on], owner)
 
 
-STAR = -1
-"""Owner of the events of stars."""
+def index_of(events: Events, sensor_size: tuple[int, int], tick_s: float = 0.25) -> Index:
+    """The index of events by place and time."""
+    columns, rows = (-(-side // BLOCK_PX) for side in sensor_size)
+    start, end = (float(events.t[0]), float(events.t[-1])) if len(events.t) else (0.0, 0.0)
+    order, begins = kernels.indexed(events, columns, rows, start, tick_s, int((end - start) / tick_s) + 1)
+    return Index(order, begins, columns, rows, start, tick_s)
 
 
 class MotionSearch:
     """A search over the events of a recording.
 
     Args:
-        columns: all events that may be looked at, sorted by time.
+        events: all that may be looked at, sorted by time; their owners are changed.
+        index: of them.
         sight: what can be seen.
         sensor_size: (width, height), px.
         footprint: of the objects.
@@ -163,36 +177,29 @@ class MotionSearch:
     """
 
     def __init__(
-        self, columns: Columns, sight: Sight, sensor_size: tuple[int, int], footprint: Footprint, settings: SearchSettings
+        self,
+        events: Events,
+        index: Index,
+        sight: Sight,
+        sensor_size: tuple[int, int],
+        footprint: Footprint,
+        settings: SearchSettings,
     ) -> None:
         self.settings, self.sensor_size, self.sight = settings, sensor_size, sight
-        owner = np.where(columns.explained, STAR, 0).astype(np.int64)
-        on_share = float(columns.on.mean()) if len(columns.on) else 0.5
-        of_polarity = np.clip(np.array([1 - on_share, on_share]), 0.05, 0.95)
-        rate = columns.rate * of_polarity[columns.on]
-        self.events = Events(columns.t, columns.x, columns.y, columns.on, rate, owner)
-        self.rate = columns.rate
+        self.events, self._index = events, index
         self.table = footprint.table(sensor_size)
         displacement = footprint.displacement()
         self.maps = [MotionMaps(scale, sensor_size, displacement, settings.backend) for scale in settings.scales]
         self.tick_s = min(scale.interval_s for scale in settings.scales)
+        self.start_s = float(events.t[0]) if len(events.t) else 0.0
         self.paths: list[Path] = []
-        self._index = self._indexed()
         self._scratch = np.empty(ROOM, np.int64)
         self.candidates = 0
-
-    def _indexed(self) -> Index:
-        columns, rows = (-(-side // BLOCK_PX) for side in self.sensor_size)
-        start, end = (float(self.events.t[0]), float(self.events.t[-1])) if len(self.events.t) else (0.0, 0.0)
-        ticks = int((end - start) / self.tick_s) + 1
-        order, begins = kernels.indexed(self.events, columns, rows, start, self.tick_s, ticks)
-        return Index(order, begins, columns, rows, start, self.tick_s)
 
     def run(self) -> list[Path]:
         """Search all events. -> all paths, in the order in which they were found."""
         if len(self.events.t):
-            start, end = float(self.events.t[0]), float(self.events.t[-1])
-            self.start_s = start
+            start, end = self.start_s, float(self.events.t[-1])
             for tick in range(1, math.ceil((end - start) / self.tick_s + 1e-9) + 1):
                 self._tick(tick, min(start + tick * self.tick_s, end + 1e-6))
         return self.paths
@@ -251,7 +258,7 @@ class MotionSearch:
         start = self.start_s + round((now - self.start_s) / self.tick_s) * self.tick_s - maps.scale.interval_s
         events = self.events
         part = slice(*np.searchsorted(events.t, [start, start + maps.scale.interval_s]))
-        rate = np.where(events.owner[part] == 0, self.rate[part], np.inf)
+        rate = np.where(events.owner[part] == 0, 2 * events.rate[part], np.inf)
         maps.step(start, events.t[part], events.x[part], events.y[part], events.on[part] > 0, rate)
         spikes = maps.spikes(self.settings.spike_nats)
         if not len(spikes.map):
@@ -354,20 +361,23 @@ class MotionSearch:
         path.nats += float(more[:, 5].sum())
         path.until = now
 
-    def _radius(self, line: np.ndarray, now: float) -> float:
-        """Within which events are the object's, px: out to where there are hardly more than the background's."""
-        variance = self.table.sigma**2
-        density = line[4] / (2 * math.pi * variance)
-        rings = np.zeros((2, 8))
-        kernels.rings(self.events, now, line, 3.0, 1.0, rings)
-        usual = max(float(np.median(self.events.rate[np.isfinite(self.events.rate)])) * 2, 1e-4)
-        radius = self.table.sigma * math.sqrt(2 * math.log(max(density / (0.1 * usual), math.e)))
-        radius = max(3.0, radius)
-        found, expected = rings
-        for k in range(8):
-            if 3 + k >= radius - 1 and found[k] > expected[k] + 3 * math.sqrt(expected[k]) + 3:
-                radius = max(radius, 4.0 + k)
-        return float(min(radius, 12.0))
+    def _radius(self, line: np.ndarray, now: float, owner: int = 0) -> float:
+        """Within which events are the object's, px; those that are the owner's already among them."""
+        return float(kernels.reach_of(self.events, owner, now, self.table, line))
+
+    def _widened(self, path: Path, now: float) -> None:
+        """Take in all events around the path's last second: an object may have become brighter."""
+        first = max(path.knots[0, 0], now - 1.0)
+        recent = path.knots[path.knots[:, 0] >= first]
+        if len(recent) < 2:
+            return
+        line = np.zeros(LINE)
+        line[2:4] = (recent[-1, 1:3] - recent[0, 1:3]) / max(recent[-1, 0] - recent[0, 0], 1e-3)
+        line[:2] = recent[-1, 1:3] + line[2:4] * (now - recent[-1, 0])
+        line[5], line[6] = first - now, 0.0
+        line[4] = max(float(recent[:, 6].sum()) / max(now - first, 0.1), 1.0)
+        path.radius = max(path.radius, self._radius(line, now, path.id))
+        kernels.claim_along(self.events, path.id, now, line, path.radius)
 
     def _forget(self, path: Path) -> None:
         recent = path.knots[path.knots[:, 0] >= path.knots[-1, 0] - 8.0]

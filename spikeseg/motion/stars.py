@@ -1,7 +1,9 @@
-"""Events that stars explain: added up in the frame of the star field, where a star stays at one place (ours).
+"""Events that stars explain (ours).
 
 Stars are taken out before anything is looked for among them: where many of them stream through the picture, their streaks cross, and
-the crossings would look like slow objects.
+the crossings would look like slow objects. A star is found where, in the frame of the field, more events fall at one place than the
+background sends there, in most parts of a span of time. Each is then fitted by a line of its own; what moves differently from the
+lines of the others is no star.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from scipy import ndimage
 
 from spikeseg.tracking.star_field import StarField
 
-from .footprint import SIGMA_PX
-from .path_kernels import Sight
+from . import path_kernels as kernels
+from .footprint import FootprintTable
+from .path_kernels import LINE, Events, Index, Sight
 
 SPAN_S = 8.0
 """A star is looked for in spans of this length, s: longer ones would ask for a better known velocity of the field."""
@@ -25,133 +28,258 @@ PARTS = 8
 SIGMAS, FLOOR = 5.0, 5.0
 """A star has more than m + SIGMAS sqrt(m) + FLOOR events in 3 x 3 px where the background has m ..."""
 
-SHARE_OF_PARTS = 0.6
-"""... and is brighter than the background in this share of the parts in which its place is seen."""
+SHARE_OF_PARTS = 0.5
+"""... and is brighter than the background in this share of the parts in which its place is seen ..."""
 
-STEADY = 0.25
+STEADY = 0.2
 """... by at least this share of its mean brightness: what shows in two parts alone is no star."""
 
-RADII_PX = (3.0, 4.0, 5.0, 6.5, 8.0)
-"""How far a star's events reach, by brightness, px."""
+LONE = 0.6
+"""Where one pixel sends more than this share of the events of 3 x 3, it is a warm pixel."""
+
+MOST_STARS = 400
+"""Lines fitted in a span, the brightest first."""
+
+ALIKE_PX_S, ALIKE_PX = 0.12, 1.5
+"""A star's velocity agrees with the others' within this, px/s, and what its fit leaves open; or it strays by less than ALIKE_PX in
+the span."""
+
+FEW, MANY = 3, 8
+"""Stars from which on their own velocities, and their rotation, are taken rather than what the tracker says."""
 
 TICK_S = 0.25
 """What is hidden behind stars is known at this interval, s."""
 
+ROOM = 4000
+
+
+class Span(NamedTuple):
+    """How the stars move from start_s to end_s: at (x, y) by velocity + turn * (-(y - y0), x - x0), px/s; known: from their lines."""
+
+    start_s: float
+    end_s: float
+    velocity: np.ndarray
+    turn: float
+    centre: np.ndarray
+    known: bool
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """float64 (n, 2), px/s, at places (n, 2), px."""
+        away = places - self.centre
+        return self.velocity + self.turn * np.stack([-away[:, 1], away[:, 0]], 1)
+
 
 class Stars(NamedTuple):
-    """explained: bool (n,), events of stars; sight: what they hide; share: of area and time that they cover."""
+    """explained: bool (n,), events of stars; sight: what they hide; share: of area and time that they cover; spans: how they move."""
 
     explained: np.ndarray
     sight: Sight
     share: float
+    spans: list[Span]
 
 
-def find_stars(
-    t_s: np.ndarray, x: np.ndarray, y: np.ndarray, rate: np.ndarray, sensor_size: tuple[int, int], field: StarField
-) -> Stars:
+def find_stars(events: Events, index: Index, sensor_size: tuple[int, int], field: StarField, table: FootprintTable) -> Stars:
     """Which events are those of stars.
 
     Args:
-        t_s: float64 (n,), sorted, s.
-        x: int64 (n,), px.
-        y: int64 (n,), px.
-        rate: float64 (n,), background at the events, both polarities, events/s; inf: not counted.
+        events: all of them; nobody's.
+        index: of them.
         sensor_size: (width, height), px.
-        field: the stars' common motion, times in µs on the clock of t_s.
+        field: the stars' common motion, times in µs on the clock of the events.
+        table: of a round source, of either polarity.
     """
     width, height = sensor_size
-    explained = np.zeros(len(t_s), bool)
-    if not len(t_s):
-        return Stars(explained, Sight(np.ones((1, height, width), np.uint8), np.zeros(1, np.int64), 0.0, TICK_S), 0.0)
-    start, end = float(t_s[0]), float(t_s[-1])
-    ticks = max(1, int(np.ceil((end - start) / TICK_S + 1e-9)))
-    frames: list[np.ndarray] = []
-    frame_of = np.zeros(ticks, np.int64)
-    spans = max(1, round((end - start) / SPAN_S))
-    edges = np.linspace(start, end, spans + 1)
-    bounds = np.searchsorted(t_s, edges)
-    bounds[-1] = len(t_s)
-    tick_s = start + (np.arange(ticks) + 0.5) * TICK_S
-    for first, last, low, high in zip(bounds[:-1], bounds[1:], edges[:-1], edges[1:], strict=True):
-        chosen = slice(first, last)
-        shift = np.rint(field.shift(t_s[chosen] * 1e6)).astype(np.int64)
-        grid = _Grid.of(field, (low, high), sensor_size)
-        column, row = x[chosen] - shift[:, 0] - grid.left, y[chosen] - shift[:, 1] - grid.top
-        inside = (column >= 0) & (row >= 0) & (column < grid.size[0]) & (row < grid.size[1])
-        known = inside & np.isfinite(rate[chosen])
-        background = float(np.median(rate[chosen][known])) if known.any() else 1.0
-        part = np.minimum(((t_s[chosen] - low) / max(high - low, 1e-6) * PARTS).astype(np.int64), PARTS - 1)
-        hides = _hidden((part[known], row[known], column[known]), grid, background, (high - low) / PARTS)
-        explained[chosen][inside] = hides[row[inside], column[inside]]
-        last_shift: tuple[int, int] | None = None
-        for k in np.flatnonzero((tick_s >= low) & (tick_s < high + TICK_S)).tolist():
-            dx, dy = np.rint(field.shift(np.array([tick_s[k] * 1e6]))[0]).astype(np.int64).tolist()
-            if (dx, dy) != last_shift:
-                frames.append(~_window(hides, -dy - grid.top, -dx - grid.left, height, width))
-                last_shift = (dx, dy)
-            frame_of[k] = len(frames) - 1
-    visible = np.stack(frames).astype(np.uint8)
-    share = float(1 - visible.mean((1, 2))[frame_of].mean())
-    return Stars(explained, Sight(visible, frame_of, start, TICK_S), share)
+    explained = np.zeros(len(events.t), bool)
+    if not len(events.t):
+        return Stars(explained, Sight(np.ones((1, height, width), np.uint8), np.zeros(1, np.int64), 0.0, TICK_S), 0.0, [])
+    start, end = float(events.t[0]), float(events.t[-1])
+    edges = np.linspace(start, end, max(1, round((end - start) / SPAN_S)) + 1)
+    painter = _Painter(start, end, sensor_size)
+    spans = []
+    for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        places = _candidates(events, (low, high), sensor_size, field)
+        lines = _fitted(events, index, (low, high), places, field, table)
+        span, own = _common(lines, (low, high), field, sensor_size)
+        spans.append(span)
+        for line, radius in own:
+            kernels.claim_along(events, STAR, low, line, radius)
+        painter.paint(low, high, own)
+    explained = events.owner == STAR
+    sight = painter.sight()
+    return Stars(explained, sight, float(1 - sight.visible.mean((1, 2))[sight.frame].mean()), spans)
 
 
-class _Grid(NamedTuple):
-    """Pixels of the field's frame that a span sees.
-
-    left, top: of its first pixel; size: (width, height), px; seen: float64 (PARTS, height, width), share of each part in which a
-    pixel is on the sensor.
-    """
-
-    left: int
-    top: int
-    size: tuple[int, int]
-    seen: np.ndarray
-
-    @classmethod
-    def of(cls, field: StarField, span: tuple[float, float], sensor_size: tuple[int, int]) -> _Grid:
-        times = np.linspace(*span, 4 * PARTS + 1)
-        shift = np.rint(field.shift(times * 1e6)).astype(np.int64)
-        low, high = -shift.max(0), -shift.min(0)
-        width, height = (int(h - a + side) for a, h, side in zip(low, high, sensor_size, strict=True))
-        seen = np.zeros((PARTS, height, width))
-        for k in range(4 * PARTS):
-            left, top = (-(shift[k] + shift[k + 1]) // 2 - low).tolist()
-            seen[k // 4, max(top, 0) : top + sensor_size[1], max(left, 0) : left + sensor_size[0]] += 0.25
-        return cls(int(low[0]), int(low[1]), (width, height), seen)
+STAR = -1
+"""Owner of the events of stars."""
 
 
-def _hidden(places: tuple[np.ndarray, ...], grid: _Grid, background: float, part_s: float) -> np.ndarray:
-    """bool (height, width): where stars are. places: part, row and column of events."""
-    width, height = grid.size
-    counts = np.zeros((PARTS, height, width), np.float32)
-    np.add.at(counts, places, 1)
-    around = np.stack([ndimage.uniform_filter(part, 3, mode="constant") * 9 for part in counts])
-    expected = 9 * background * part_s * grid.seen
+def _candidates(events: Events, span: tuple[float, float], sensor_size: tuple[int, int], field: StarField) -> np.ndarray:
+    """Places in the field's frame, px, at which stars seem to be, the brightest first: float64 (n, 2)."""
+    low, high = span
+    chosen = slice(*np.searchsorted(events.t, [low, np.nextafter(high, np.inf)]))
+    times = np.linspace(low, high, 4 * PARTS + 1)
+    shift = np.rint(field.shift(times * 1e6)).astype(np.int64)
+    least, most = -shift.max(0), -shift.min(0)
+    width, height = (int(b - a + side) for a, b, side in zip(least, most, sensor_size, strict=True))
+    seen = np.zeros((PARTS, height, width), np.float32)
+    for k in range(4 * PARTS):
+        left, top = (-(shift[k] + shift[k + 1]) // 2 - least).tolist()
+        seen[k // 4, max(top, 0) : top + sensor_size[1], max(left, 0) : left + sensor_size[0]] += 0.25
+    moved = np.rint(field.shift(events.t[chosen] * 1e6)).astype(np.int64)
+    column = events.x[chosen].astype(np.int64) - moved[:, 0] - least[0]
+    row = events.y[chosen].astype(np.int64) - moved[:, 1] - least[1]
+    known = np.isfinite(events.rate[chosen]) & (column >= 0) & (row >= 0) & (column < width) & (row < height)
+    if not known.any():
+        return np.zeros((0, 2))
+    part = np.minimum(((events.t[chosen] - low) / max(high - low, 1e-6) * PARTS).astype(np.int64), PARTS - 1)
+    counts = np.bincount(((part * height + row) * width + column)[known], minlength=PARTS * height * width)
+    counts = counts.reshape(PARTS, height, width).astype(np.float32)
+    around = np.stack([ndimage.uniform_filter(own, 3, mode="constant") * 9 for own in counts])
+    background = 2 * float(np.median(events.rate[chosen][known]))
+    expected = 9 * background * (high - low) / PARTS * seen
     total, mean = around.sum(0), expected.sum(0)
-    bright = total > mean + SIGMAS * np.sqrt(mean) + FLOOR
-    usual = grid.seen > 0.5
-    own = STEADY * np.maximum(total - mean, 0) / np.maximum(usual.sum(0), 1)
+    usual = seen > 0.5
+    parts = np.maximum(usual.sum(0), 1)
+    own = STEADY * np.maximum(total - mean, 0) / parts
     lit = ((around > expected + np.maximum(np.sqrt(expected), own)) & usual).sum(0)
-    stars = bright & (lit >= SHARE_OF_PARTS * usual.sum(0)) & usual.any(0)
-    excess = np.where(stars, (total - mean) / 9, 0) / np.maximum(mean / 9, 1e-6)
-    radius = SIGMA_PX * 1.15 * np.sqrt(2 * np.log(np.maximum(10 * excess, 1.0)))
-    hidden = np.zeros((height, width), bool)
-    low = 0.0
-    for reach in RADII_PX:
-        of_class = stars & (radius > low) & ((radius <= reach) | (reach == RADII_PX[-1]))
-        if of_class.any():
-            hidden |= ndimage.distance_transform_edt(~of_class) <= reach
-        low = reach
-    return hidden
+    stars = (total > mean + SIGMAS * np.sqrt(mean) + FLOOR) & (lit >= SHARE_OF_PARTS * parts) & usual.any(0)
+    lone = ndimage.maximum_filter(counts.sum(0), 3) > LONE * total
+    peaks = stars & ~lone & (total >= ndimage.maximum_filter(total, 5))
+    y, x = np.nonzero(peaks)
+    order = np.argsort(-total[y, x], kind="stable")[:MOST_STARS]
+    return np.stack([x[order] + least[0], y[order] + least[1]], 1).astype(np.float64)
 
 
-def _window(image: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """A part of an image, False where it reaches beyond."""
-    result = np.zeros((height, width), bool)
-    rows = slice(max(top, 0), min(top + height, image.shape[0]))
-    columns = slice(max(left, 0), min(left + width, image.shape[1]))
-    part = image[rows, columns]
-    result[rows.start - top : rows.start - top + part.shape[0], columns.start - left : columns.start - left + part.shape[1]] = (
-        part
-    )
+def _fitted(
+    events: Events, index: Index, span: tuple[float, float], places: np.ndarray, field: StarField, table: FootprintTable
+) -> np.ndarray:
+    """Lines through the candidates, times from the span's start: float64 (n, LINE); bright ones keep their events."""
+    low, high = span
+    lines, scratch = [], np.empty(ROOM, np.int64)
+    velocity = field.velocity(np.array([(low + high) / 2 * 1e6]))[0]
+    shift = field.shift(np.array([low * 1e6]))[0]
+    for place in places:
+        line = np.zeros(LINE)
+        line[:2], line[2:4] = place + shift, velocity
+        inside = _inside(line, high - low, table)
+        if inside is None:
+            continue
+        line[5], line[6] = inside
+        n = kernels.gather(events, index, 0, low + line[5], low + line[6], low, line, 5.0, 0.0, scratch)
+        if n < 5:
+            continue
+        line[4] = max(n / max(line[6] - line[5], 0.1) * 0.5, 1.0)
+        if not kernels.fit(events, scratch, n, low, table, line, 8, 1.0):
+            continue
+        line[8] = line[4] * (line[6] - line[5])
+        radius = kernels.reach_of(events, 0, low, table, line)
+        line[7] = radius
+        kernels.claim_along(events, CANDIDATE, low, line, radius)
+        lines.append(line)
+    events.owner[events.owner == CANDIDATE] = 0
+    return np.array(lines).reshape(-1, LINE)
+
+
+CANDIDATE = -2
+"""Owner of events while lines are fitted: no second line takes them."""
+
+
+def _inside(line: np.ndarray, seconds: float, table: FootprintTable) -> tuple[float, float] | None:
+    """When a line is on the sensor: first and last time within the span, s."""
+    first, last = 0.0, seconds
+    for place, speed, side in ((line[0], line[2], table.width), (line[1], line[3], table.height)):
+        if abs(speed) < 1e-9:
+            if not -0.5 <= place <= side - 0.5:
+                return None
+            continue
+        a, b = sorted(((-0.5 - place) / speed, (side - 0.5 - place) / speed))
+        first, last = max(first, a), min(last, b)
+    return (first, last) if last - first > 0.05 else None
+
+
+def _common(
+    lines: np.ndarray, span: tuple[float, float], field: StarField, sensor_size: tuple[int, int]
+) -> tuple[Span, list[tuple[np.ndarray, float]]]:
+    """How the stars of a span move, and the lines that move so, each with how far its events reach, px."""
+    low, high = span
+    centre = np.array(sensor_size) / 2.0
+    velocity = field.velocity(np.array([(low + high) / 2 * 1e6]))[0]
+    plain = Span(low, high, velocity, 0.0, centre, False)
+    if not len(lines):
+        return plain, []
+    seconds = lines[:, 6] - lines[:, 5]
+    error = 1.05 * np.sqrt(12 / np.maximum(lines[:, 8], 2)) / seconds
+    middle = lines[:, :2] + lines[:, 2:4] * ((lines[:, 5] + lines[:, 6]) / 2)[:, None]
+    usable = (error < 0.5) & (np.hypot(*(lines[:, 2:4] - velocity).T) < 4 + 3 * error)
+    motion = plain
+    if usable.sum() >= FEW:
+        weight = np.minimum(seconds, 4.0) / (ALIKE_PX_S**2 + error**2)
+        v = _median(lines[usable, 2:4], weight[usable])
+        motion = Span(low, high, v, 0.0, centre, True)
+        if usable.sum() >= MANY:
+            motion = _turning(motion, middle[usable], lines[usable, 2:4], weight[usable], error[usable])
+    away = np.hypot(*(lines[:, 2:4] - motion.at(middle)).T)
+    known = ALIKE_PX_S if motion.known else 0.5
+    stars = (away <= known + 3 * error) | (away * seconds <= ALIKE_PX)
+    return motion, [(line, float(line[7])) for line in lines[stars]]
+
+
+def _median(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted median along each axis: (2,)."""
+    result = np.zeros(2)
+    for axis in range(2):
+        order = np.argsort(values[:, axis], kind="stable")
+        upto = np.cumsum(weight[order])
+        result[axis] = values[order[int(np.searchsorted(upto, upto[-1] / 2))], axis]
     return result
+
+
+def _turning(span: Span, places: np.ndarray, velocities: np.ndarray, weight: np.ndarray, error: np.ndarray) -> Span:
+    """With a rotation, where the stars show one: least squares, reweighted so that what moves on its own does not count."""
+    away = places - span.centre
+    design = np.zeros((2 * len(places), 3))
+    design[0::2, 0], design[1::2, 1] = 1, 1
+    design[0::2, 2], design[1::2, 2] = -away[:, 1], away[:, 0]
+    target = velocities.reshape(-1)
+    known = np.array([*span.velocity, 0.0])
+    for _ in range(10):
+        rest = np.hypot(*(target - design @ known).reshape(-1, 2).T)
+        robust = weight / (1 + (rest / (ALIKE_PX_S + error)) ** 2)
+        root = np.sqrt(np.repeat(robust, 2))
+        known = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0]
+    return span._replace(velocity=known[:2], turn=float(known[2]))
+
+
+class _Painter:
+    """What stars hide, tick by tick."""
+
+    def __init__(self, start: float, end: float, sensor_size: tuple[int, int]) -> None:
+        self.start, (self.width, self.height) = start, sensor_size
+        self.ticks = max(1, int(np.ceil((end - start) / TICK_S + 1e-9)))
+        self.frames: list[np.ndarray] = []
+        self.frame_of = np.zeros(self.ticks, np.int64)
+
+    def paint(self, low: float, high: float, stars: list[tuple[np.ndarray, float]]) -> None:
+        """The ticks of a span."""
+        middles = self.start + (np.arange(self.ticks) + 0.5) * TICK_S
+        before: list[tuple[int, int, int]] | None = None
+        for k in np.flatnonzero((middles >= low) & (middles < high + TICK_S)).tolist():
+            since = middles[k] - low
+            discs = [
+                (round(line[0] + line[2] * since), round(line[1] + line[3] * since), int(np.ceil(radius)))
+                for line, radius in stars
+                if line[5] - TICK_S <= since <= line[6] + TICK_S
+            ]
+            if discs != before:
+                visible = np.ones((self.height, self.width), np.uint8)
+                for x, y, radius in discs:
+                    kernels.hide(visible, x, y, radius)
+                self.frames.append(visible)
+                before = discs
+            self.frame_of[k] = len(self.frames) - 1
+
+    def sight(self) -> Sight:
+        """All ticks."""
+        if not self.frames:
+            self.frames = [np.ones((self.height, self.width), np.uint8)]
+        return Sight(np.stack(self.frames), self.frame_of, self.start, TICK_S)
