@@ -16,11 +16,12 @@ import numpy as np
 
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.motion.background import background_rates
+from spikeseg.motion.events import events_of, index_of
 from spikeseg.motion.footprint import Footprint
-from spikeseg.motion.paths import against_stars, joined
+from spikeseg.motion.paths import FORMATION, against_stars, field_of, joined, together
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
-from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath, events_of, index_of
+from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
 from spikeseg.motion.stars import Stars, find_stars
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
@@ -37,6 +38,12 @@ SPIKE_NATS, DEEP_SPIKE_NATS = 9.0, 7.5
 
 COVER_PX, COVER_SHARE = 5.0, 0.5
 """A path covers a track if this share of its detections lie so near to it, px."""
+
+LEAST_SLICES = 6
+"""Slices of time that a path has to be seen in: what is there for less is a flash, or a piece of something else."""
+
+FIELD_ROUNDS = 2
+"""How often the star field's motion is corrected by paths that move alike."""
 
 OWN = 0.5
 """From this probability on an event belongs to a path's object."""
@@ -76,19 +83,23 @@ class Found(NamedTuple):
 
     Attributes:
         paths: smoothed, each with its evidence against the background and the stars, nat.
-        nats: of each path.
+        nats: of each path; 0 for stars.
+        star: bool (n,), whether the path is one of several that move alike.
         threshold: evidence from which it is an object, nat.
         responsibility: float32 (n,), probability that an event is a path's.
         search: the finished search.
         stars: that were left out.
+        field: their common motion.
     """
 
     paths: list[SmoothPath]
     nats: list[float]
+    star: np.ndarray
     threshold: float
     responsibility: np.ndarray
     search: MotionSearch
     stars: Stars
+    field: StarField
 
 
 def searched(view: WindowedRecording, field: StarField, motion: Motion) -> tuple[MotionSearch, Stars, np.ndarray]:
@@ -99,7 +110,7 @@ def searched(view: WindowedRecording, field: StarField, motion: Motion) -> tuple
     rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool))
     prepared = events_of(t_s, x, y, events["p"], rate)
     by_place = index_of(prepared, size)
-    stars = find_stars(prepared, by_place, size, field, Footprint.point().table(size))
+    stars = find_stars(prepared, size, field, Footprint.point().table(size))
     if stars.explained.any():
         rate = background_rates(t_s, x, y, size, stars.explained, stars.share)
         prepared = events_of(t_s, x, y, events["p"], rate, prepared.owner)
@@ -122,14 +133,25 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
         field: the stars' common motion.
         motion: the layer.
     """
+    found = _found(view, field, motion)
+    for _ in range(FIELD_ROUNDS):
+        stars = [path for path, star in zip(found.paths, found.star, strict=True) if star]
+        if len(stars) <= FORMATION:
+            break
+        found = _found(view, field_of(stars, found.field), motion)
+    return found
+
+
+def _found(view: WindowedRecording, field: StarField, motion: Motion) -> Found:
     search, stars, index = searched(view, field, motion)
     search.paths = joined(search.paths, search.events)
     own = np.zeros(len(index), np.float32)
     paths = search.smoothed(own)
     responsibility = np.zeros(len(view.events), np.float32)
     responsibility[index] = own
-    nats = [against_stars(path, stars.spans) for path in paths]
-    return Found(paths, nats, search.settings.path_nats, responsibility, search, stars)
+    star = together(paths)
+    nats = [0.0 if member else against_stars(path, field, stars.spans) for path, member in zip(paths, star, strict=True)]
+    return Found(paths, nats, star, search.settings.path_nats, responsibility, search, stars, field)
 
 
 class Merged(NamedTuple):
@@ -140,7 +162,7 @@ class Merged(NamedTuple):
     owners: list[np.ndarray]
 
 
-def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tracks, found: Found, field: StarField) -> Merged:
+def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tracks, found: Found) -> Merged:
     """Tracks of the tracker and paths of the motion layer, as one list; paths get objects of their own where nothing lit up."""
     flat = [part for window in slices for part in window]
     middles = np.array([(part.start_us + part.end_us) / 2 for part in flat])
@@ -158,13 +180,13 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
         if nats < found.threshold - 12:
             continue
         inside = np.flatnonzero((middles >= path.t_s[0] * 1e6) & (middles <= path.t_s[-1] * 1e6))
-        if len(inside) < 2:
+        if len(inside) < LEAST_SLICES:
             continue
         states = path.at(middles[inside] * 1e-6)
         detections = np.array(
             [draft.detection(k, state, path, number, covered, found) for k, state in zip(inside.tolist(), states, strict=True)]
         )
-        relative = states[:, 2:] - field.velocity(middles[inside])
+        relative = states[:, 2:] - found.field.velocity(middles[inside])
         made.append(
             ObjectTrack(
                 0,
@@ -177,7 +199,7 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
                 nats,
             )  # fmt: skip
         )
-    return draft.finished(slices, kept + made, tracks.field)
+    return draft.finished(slices, kept + made, found.field)
 
 
 def _covering(track: ObjectTrack, found: Found) -> int | None:
@@ -199,7 +221,7 @@ def _scored(track: ObjectTrack, found: Found) -> ObjectTrack:
     """A track that no path covers, with the evidence along its way and the score that follows from it."""
     search = found.search
     path = search.along(track.t_us * 1e-6, track.states)
-    nats = against_stars(path, found.stars.spans) if path is not None else 0.0
+    nats = against_stars(path, found.field, found.stars.spans) if path is not None else 0.0
     likely = float(probability(nats, found.threshold))
     return dataclasses.replace(track, score=likely if track.score >= CERTAIN_STAR else min(likely, track.score), nats=nats)
 

@@ -123,7 +123,7 @@ def answer(
         from .moving import OWN, find_paths, merge
 
         found = find_paths(view, tracks.field, motion)
-        slices, tracks, owners = merge(view, slices, tracks, found, tracks.field)
+        slices, tracks, owners = merge(view, slices, tracks, found)
         own = found.responsibility
         ids = event_ids(view, (saliency >= threshold) | (own >= OWN), slices, owners)
         saliency = np.maximum(saliency, own)

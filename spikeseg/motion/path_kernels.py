@@ -4,70 +4,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from spikeseg.core.compiled import compiled
 
+from .events import BLOCK_PX
 from .footprint import REACH, SIDE
-
-
-class Events(NamedTuple):
-    """Events in the order of their times.
-
-    Attributes:
-        t: float64 (n,), s.
-        x, y: float64 (n,), px.
-        on: int64 (n,), 0 or 1.
-        rate: float64 (n,), background of the event's pixel and polarity, events/s; inf: does not count.
-        owner: int64 (n,), what explains the event; 0: nothing yet.
-    """
-
-    t: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    on: np.ndarray
-    rate: np.ndarray
-    owner: np.ndarray
-
-
-class Index(NamedTuple):
-    """Events by tick and block of the sensor.
-
-    Attributes:
-        order: int64 (n,), events by tick, then block, then time.
-        begins: int64 (ticks * blocks + 1,), where in `order` each block of each tick begins.
-        columns, rows: blocks of the sensor.
-        start_s, tick_s: of the first tick, and how long each lasts, s.
-    """
-
-    order: np.ndarray
-    begins: np.ndarray
-    columns: int
-    rows: int
-    start_s: float
-    tick_s: float
-
-
-BLOCK_PX = 8
-"""Side of a block, px."""
-
-
-class Sight(NamedTuple):
-    """What can be seen for stars.
-
-    Attributes:
-        visible: uint8 (frames, height, width), 0 where a star hides what is behind it, px of the sensor.
-        frame: int64 (ticks,), which of them holds at each tick.
-        start_s, tick_s: of the first tick, and how long each lasts, s.
-    """
-
-    visible: np.ndarray
-    frame: np.ndarray
-    start_s: float
-    tick_s: float
-
 
 FAR_PX = 3.0
 """How far a velocity may be off at the far end of a span, px: by so much it is varied."""
@@ -102,25 +45,6 @@ def density(table, rx, ry, ux, uy, on, moves):
     return (1 - fc) * ((1 - fa) * of_part[i, j] + fa * of_part[i, j + 1]) + fc * (
         (1 - fa) * of_part[i + 1, j] + fa * of_part[i + 1, j + 1]
     )
-
-
-@compiled(allocates=True)
-def indexed(events, columns, rows, start, tick, ticks):
-    """The order and the beginnings of an `Index`."""
-    n, blocks = len(events.t), columns * rows
-    key = np.empty(n, np.int64)
-    begins = np.zeros(ticks * blocks + 1, np.int64)
-    for i in range(n):
-        of_tick = min(max(int((events.t[i] - start) / tick), 0), ticks - 1)
-        key[i] = (of_tick * rows + int(events.y[i]) // BLOCK_PX) * columns + int(events.x[i]) // BLOCK_PX
-        begins[key[i] + 1] += 1
-    for k in range(ticks * blocks):
-        begins[k + 1] += begins[k]
-    order, filled = np.empty(n, np.int64), begins[:-1].copy()
-    for i in range(n):
-        order[filled[key[i]]] = i
-        filled[key[i]] += 1
-    return order, begins
 
 
 @compiled()

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .path_kernels import Events
+from spikeseg.tracking.star_field import StarField
+
+from .events import Events
 from .search import Path, SmoothPath
 from .stars import Span
 
@@ -19,8 +21,20 @@ APART_PX, APART_SHARE = 4.0, 0.15
 STAR_PX = 2.5
 """What has not gone further from a place of the star field than this, px, may be a star ..."""
 
+STRAY = 0.1
+"""Share of a star's evidence that may lie beyond: its halo, and what sways."""
+
 KNOWN_PX_S, FIELD_PX_S, FIELD_S = 0.1, 0.3, 10.0
 """... or further by the error of the field's velocity, px/s, known from the stars' own lines or not, over FIELD_S at most."""
+
+FORMATION = 2
+"""Objects hardly ever have the velocity of so many others at the same time."""
+
+LEAST_S, ALIKE_PX_S, ALIKE_SHARE = 0.4, 2.0, 0.04
+"""Velocities over LEAST_S or more are alike within ALIKE_PX_S, px/s, and this share of the speed."""
+
+STEP_S = 0.25
+"""Of the field's motion from paths, s."""
 
 
 def joined(paths: list[Path], events: Events) -> list[Path]:
@@ -65,7 +79,7 @@ def _continues(path: Path, piece: Path) -> bool:
     return False
 
 
-def against_stars(path: SmoothPath, spans: Sequence[Span]) -> float:
+def against_stars(path: SmoothPath, field: StarField, spans: Sequence[Span]) -> float:
     """Evidence that a path is an object's and no star's, nat: what it has gained, less what it has gained near the place of the
     star field at which it gained most.
 
@@ -73,7 +87,8 @@ def against_stars(path: SmoothPath, spans: Sequence[Span]) -> float:
 
     Args:
         path: smoothed.
-        spans: how the stars move.
+        field: the stars' common motion.
+        spans: how they move besides.
     """
     drift, known = np.zeros_like(path.states[:, :2]), True
     for span in spans:
@@ -81,10 +96,40 @@ def against_stars(path: SmoothPath, spans: Sequence[Span]) -> float:
         drift[inside] = span.at(path.states[inside, :2])
         known &= span.known or not inside.any()
     steps = np.diff(path.t_s)[:, None] * (drift[1:] + drift[:-1]) / 2
-    places = path.states[:, :2] - np.vstack([np.zeros((1, 2)), np.cumsum(steps, 0)])
+    places = path.states[:, :2] - field.shift(path.t_s * 1e6) - np.vstack([np.zeros((1, 2)), np.cumsum(steps, 0)])
     gained = np.maximum(path.nats, 0.0)
     seconds = float(path.t_s[-1] - path.t_s[0])
     reach = STAR_PX + (KNOWN_PX_S if known else FIELD_PX_S) * min(seconds, FIELD_S) / 2
     knots = max(1, len(places) // 400)
     most = max(float(gained[np.hypot(*(places - place).T) <= reach].sum()) for place in places[::knots])
-    return float(path.nats.sum()) - most
+    return float(path.nats.sum()) - most * (1 + STRAY)
+
+
+def together(paths: Sequence[SmoothPath]) -> np.ndarray:
+    """Which paths move like FORMATION others at the same time, as stars do: bool (n,)."""
+    alike = np.zeros((len(paths), len(paths)), bool)
+    for i, path in enumerate(paths):
+        seconds = float(path.t_s[-1] - path.t_s[0])
+        for j, other in enumerate(paths):
+            first, last = max(path.t_s[0], other.t_s[0]), min(path.t_s[-1], other.t_s[-1])
+            if i == j or last - first < max(LEAST_S, 0.5 * seconds):
+                continue
+            times = np.linspace(first, last, 9)
+            own, theirs = path.at(times)[:, 2:], other.at(times)[:, 2:]
+            away = float(np.hypot(*(own - theirs).T).mean())
+            alike[i, j] = away <= ALIKE_PX_S + ALIKE_SHARE * float(np.hypot(*own.T).mean())
+    member: np.ndarray = alike.sum(1) >= FORMATION
+    return member
+
+
+def field_of(paths: Sequence[SmoothPath], known: StarField) -> StarField:
+    """The star field's motion from paths of stars, in steps of STEP_S, where at least two are there; elsewhere as it was known."""
+    first, last = min(float(path.t_s[0]) for path in paths), max(float(path.t_s[-1]) for path in paths)
+    edges = np.arange(first, last + STEP_S, STEP_S)
+    middles = (edges[:-1] + edges[1:]) / 2
+    velocities = known.velocity(middles * 1e6).copy()
+    for k, middle in enumerate(middles.tolist()):
+        there = [path.at(np.array([middle]))[0, 2:] for path in paths if path.t_s[0] <= middle <= path.t_s[-1]]
+        if len(there) >= 2:
+            velocities[k] = np.median(there, axis=0)
+    return StarField(edges * 1e6, velocities)

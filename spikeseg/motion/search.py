@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from . import path_kernels as kernels
+from .events import Events, Index, Sight
 from .footprint import Footprint
 from .maps import MotionMaps, Spikes
-from .path_kernels import BLOCK_PX, KNOT, LINE, STATE, Events, Index, Sight
+from .path_kernels import KNOT, LINE, STATE
 from .scales import Scale
 
 ENDS_NATS = 4.5
@@ -135,35 +136,6 @@ class SmoothPath(NamedTuple):
         return np.stack([np.interp(t_s, self.t_s, column) for column in self.states.T], -1)
 
 
-def events_of(
-    t_s: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, rate: np.ndarray, owner: np.ndarray | None = None
-) -> Events:
-    """Events as the kernels take them.
-
-    Args:
-        t_s: float64 (n,), sorted, s.
-        x: (n,), px.
-        y: (n,), px.
-        on: (n,), polarity.
-        rate: float64 (n,), background, both polarities, events/s; inf where the event does not count.
-        owner: int64 (n,), what explains the event; None: nothing.
-    """
-    on = np.asarray(on, np.int64)
-    on_share = float(on.mean()) if len(on) else 0.5
-    of_polarity = np.clip(np.array([1 - on_share, on_share]), 0.05, 0.95)
-    owner = np.zeros(len(t_s), np.int64) if owner is None else owner
-    places = (np.asarray(side, np.float64) for side in (x, y))
-    return Events(np.asarray(t_s, np.float64), *places, on, rate * of_polarity[on], owner)
-
-
-def index_of(events: Events, sensor_size: tuple[int, int], tick_s: float = 0.25) -> Index:
-    """The index of events by place and time."""
-    columns, rows = (-(-side // BLOCK_PX) for side in sensor_size)
-    start, end = (float(events.t[0]), float(events.t[-1])) if len(events.t) else (0.0, 0.0)
-    order, begins = kernels.indexed(events, columns, rows, start, tick_s, int((end - start) / tick_s) + 1)
-    return Index(order, begins, columns, rows, start, tick_s)
-
-
 class MotionSearch:
     """A search over the events of a recording.
 
@@ -249,6 +221,8 @@ class MotionSearch:
                 self._go_on(path, now)
             if tick % round(path.scale.interval_s / self.tick_s) == 0 and now - path.found_s <= YOUNG * path.scale.interval_s:
                 self._refit(path, now)
+            if path.alive and tick % round(1.0 / self.tick_s) == 0:
+                self._widened(path, now)
         for maps in self.maps:
             ticks = round(maps.scale.interval_s / self.tick_s)
             if tick % ticks == 0:

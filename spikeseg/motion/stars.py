@@ -16,8 +16,9 @@ from scipy import ndimage
 from spikeseg.tracking.star_field import StarField
 
 from . import path_kernels as kernels
+from .events import Events, Index, Sight, index_of
 from .footprint import FootprintTable
-from .path_kernels import LINE, Events, Index, Sight
+from .path_kernels import LINE
 
 SPAN_S = 8.0
 """A star is looked for in spans of this length, s: longer ones would ask for a better known velocity of the field."""
@@ -44,8 +45,11 @@ ALIKE_PX_S, ALIKE_PX = 0.12, 1.5
 """A star's velocity agrees with the others' within this, px/s, and what its fit leaves open; or it strays by less than ALIKE_PX in
 the span."""
 
-FEW, MANY = 3, 8
+FEW, MANY = 3, 5
 """Stars from which on their own velocities, and their rotation, are taken rather than what the tracker says."""
+
+HALO_PX = 5.0
+"""A star that is so near to the sensor, px, still sends events."""
 
 TICK_S = 0.25
 """What is hidden behind stars is known at this interval, s."""
@@ -54,7 +58,8 @@ ROOM = 4000
 
 
 class Span(NamedTuple):
-    """How the stars move from start_s to end_s: at (x, y) by velocity + turn * (-(y - y0), x - x0), px/s; known: from their lines."""
+    """How the stars move from start_s to end_s, besides the field's motion: at (x, y) by velocity + turn * (-(y - y0), x - x0), px/s;
+    known: from the stars' own lines."""
 
     start_s: float
     end_s: float
@@ -64,9 +69,58 @@ class Span(NamedTuple):
     known: bool
 
     def at(self, places: np.ndarray) -> np.ndarray:
-        """float64 (n, 2), px/s, at places (n, 2), px."""
+        """float64 (n, 2), px/s, at places (n, 2) on the sensor, px."""
         away = places - self.centre
         return self.velocity + self.turn * np.stack([-away[:, 1], away[:, 0]], 1)
+
+
+class _FieldView(NamedTuple):
+    """Events of a span in the frame of the star field.
+
+    Attributes:
+        events: their places less the field's motion since the span's start and the corner.
+        index: of them.
+        times: float64 (k,), over the span, s, and shift: float64 (k, 2), how far the field has moved by then, px.
+        corner: float64 (2,), place in the field's frame at which the picture begins, px.
+        size: (width, height) of the picture, px.
+    """
+
+    events: Events
+    index: Index
+    times: np.ndarray
+    shift: np.ndarray
+    corner: np.ndarray
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, events: Events, span: tuple[float, float], sensor_size: tuple[int, int], field: StarField) -> _FieldView:
+        low, high = span
+        chosen = slice(*np.searchsorted(events.t, [low, np.nextafter(high, np.inf)]))
+        times = np.linspace(low, high, 16 * PARTS + 1)
+        start = field.shift(np.array([low * 1e6]))[0]
+        shift = field.shift(times * 1e6) - start
+        corner = np.floor(-shift.max(0)) - 1
+        width, height = (
+            int(np.ceil(-least - from_ + side)) + 2 for least, from_, side in zip(shift.min(0), corner, sensor_size, strict=True)
+        )
+        moved = field.shift(events.t[chosen] * 1e6) - start + corner
+        places = events.x[chosen] - moved[:, 0], events.y[chosen] - moved[:, 1]
+        own = Events(events.t[chosen], *places, events.on[chosen], events.rate[chosen], events.owner[chosen])
+        return cls(own, index_of(own, (width, height)), times, shift, corner, (width, height))
+
+    def seen(self, place: np.ndarray, sensor_size: tuple[int, int]) -> tuple[float, float] | None:
+        """First and last time at which a place of the picture is on the sensor, from the span's start, s."""
+        on_sensor = place + self.corner + self.shift
+        inside = np.flatnonzero(((on_sensor >= -HALO_PX) & (on_sensor <= np.array(sensor_size) - 1 + HALO_PX)).all(1))
+        if len(inside) < 2:
+            return None
+        return float(self.times[inside[0]] - self.times[0]), float(self.times[inside[-1]] - self.times[0])
+
+    def on_sensor(self, line: np.ndarray, since: float) -> np.ndarray:
+        """Where a line of the picture is on the sensor, so long after the span's start: (2,), px."""
+        at = np.array([np.interp(self.times[0] + since, self.times, self.shift[:, axis]) for axis in (0, 1)])
+        place: np.ndarray = line[:2] + line[2:4] * since + self.corner + at
+        return place
 
 
 class Stars(NamedTuple):
@@ -78,12 +132,11 @@ class Stars(NamedTuple):
     spans: list[Span]
 
 
-def find_stars(events: Events, index: Index, sensor_size: tuple[int, int], field: StarField, table: FootprintTable) -> Stars:
+def find_stars(events: Events, sensor_size: tuple[int, int], field: StarField, table: FootprintTable) -> Stars:
     """Which events are those of stars.
 
     Args:
         events: all of them; nobody's.
-        index: of them.
         sensor_size: (width, height), px.
         field: the stars' common motion, times in µs on the clock of the events.
         table: of a round source, of either polarity.
@@ -97,13 +150,13 @@ def find_stars(events: Events, index: Index, sensor_size: tuple[int, int], field
     painter = _Painter(start, end, sensor_size)
     spans = []
     for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        places = _candidates(events, (low, high), sensor_size, field)
-        lines = _fitted(events, index, (low, high), places, field, table)
-        span, own = _common(lines, (low, high), field, sensor_size)
+        view = _FieldView.of(events, (low, high), sensor_size, field)
+        lines = _fitted(view, _candidates(view, sensor_size), sensor_size, table)
+        span, own = _common(view, lines, sensor_size)
         spans.append(span)
-        for line, radius in own:
-            kernels.claim_along(events, STAR, low, line, radius)
-        painter.paint(low, high, own)
+        for line in own:
+            kernels.claim_along(view.events, STAR, low, line, line[7])
+        painter.paint(view, own)
     explained = events.owner == STAR
     sight = painter.sight()
     return Stars(explained, sight, float(1 - sight.visible.mean((1, 2))[sight.frame].mean()), spans)
@@ -113,30 +166,25 @@ STAR = -1
 """Owner of the events of stars."""
 
 
-def _candidates(events: Events, span: tuple[float, float], sensor_size: tuple[int, int], field: StarField) -> np.ndarray:
-    """Places in the field's frame, px, at which stars seem to be, the brightest first: float64 (n, 2)."""
-    low, high = span
-    chosen = slice(*np.searchsorted(events.t, [low, np.nextafter(high, np.inf)]))
-    times = np.linspace(low, high, 4 * PARTS + 1)
-    shift = np.rint(field.shift(times * 1e6)).astype(np.int64)
-    least, most = -shift.max(0), -shift.min(0)
-    width, height = (int(b - a + side) for a, b, side in zip(least, most, sensor_size, strict=True))
+def _candidates(view: _FieldView, sensor_size: tuple[int, int]) -> np.ndarray:
+    """Places of the picture at which stars seem to be, px, the brightest first: float64 (n, 2)."""
+    width, height = view.size
     seen = np.zeros((PARTS, height, width), np.float32)
-    for k in range(4 * PARTS):
-        left, top = (-(shift[k] + shift[k + 1]) // 2 - least).tolist()
-        seen[k // 4, max(top, 0) : top + sensor_size[1], max(left, 0) : left + sensor_size[0]] += 0.25
-    moved = np.rint(field.shift(events.t[chosen] * 1e6)).astype(np.int64)
-    column = events.x[chosen].astype(np.int64) - moved[:, 0] - least[0]
-    row = events.y[chosen].astype(np.int64) - moved[:, 1] - least[1]
-    known = np.isfinite(events.rate[chosen]) & (column >= 0) & (row >= 0) & (column < width) & (row < height)
+    steps = (len(view.times) - 1) // PARTS
+    for k in range(len(view.times) - 1):
+        left, top = np.rint(-(view.shift[k] + view.shift[k + 1]) / 2 - view.corner).astype(np.int64).tolist()
+        seen[k // steps, max(top, 0) : top + sensor_size[1], max(left, 0) : left + sensor_size[0]] += 1 / steps
+    events, span_s = view.events, float(view.times[-1] - view.times[0])
+    column, row = np.rint(events.x).astype(np.int64), np.rint(events.y).astype(np.int64)
+    known = np.isfinite(events.rate) & (column >= 0) & (row >= 0) & (column < width) & (row < height)
     if not known.any():
         return np.zeros((0, 2))
-    part = np.minimum(((events.t[chosen] - low) / max(high - low, 1e-6) * PARTS).astype(np.int64), PARTS - 1)
+    part = np.minimum(((events.t - view.times[0]) / max(span_s, 1e-6) * PARTS).astype(np.int64), PARTS - 1)
     counts = np.bincount(((part * height + row) * width + column)[known], minlength=PARTS * height * width)
     counts = counts.reshape(PARTS, height, width).astype(np.float32)
     around = np.stack([ndimage.uniform_filter(own, 3, mode="constant") * 9 for own in counts])
-    background = 2 * float(np.median(events.rate[chosen][known]))
-    expected = 9 * background * (high - low) / PARTS * seen
+    background = 2 * float(np.median(events.rate[known]))
+    expected = 9 * background * span_s / PARTS * seen
     total, mean = around.sum(0), expected.sum(0)
     usual = seen > 0.5
     parts = np.maximum(usual.sum(0), 1)
@@ -147,34 +195,29 @@ def _candidates(events: Events, span: tuple[float, float], sensor_size: tuple[in
     peaks = stars & ~lone & (total >= ndimage.maximum_filter(total, 5))
     y, x = np.nonzero(peaks)
     order = np.argsort(-total[y, x], kind="stable")[:MOST_STARS]
-    return np.stack([x[order] + least[0], y[order] + least[1]], 1).astype(np.float64)
+    return np.stack([x[order], y[order]], 1).astype(np.float64)
 
 
-def _fitted(
-    events: Events, index: Index, span: tuple[float, float], places: np.ndarray, field: StarField, table: FootprintTable
-) -> np.ndarray:
-    """Lines through the candidates, times from the span's start: float64 (n, LINE); bright ones keep their events."""
-    low, high = span
+def _fitted(view: _FieldView, places: np.ndarray, sensor_size: tuple[int, int], table: FootprintTable) -> np.ndarray:
+    """Lines through the candidates, times from the span's start, the reach of their events (px) in the place of their evidence:
+    float64 (n, LINE). Bright ones keep their events."""
+    events, low = view.events, float(view.times[0])
     lines, scratch = [], np.empty(ROOM, np.int64)
-    velocity = field.velocity(np.array([(low + high) / 2 * 1e6]))[0]
-    shift = field.shift(np.array([low * 1e6]))[0]
     for place in places:
-        line = np.zeros(LINE)
-        line[:2], line[2:4] = place + shift, velocity
-        inside = _inside(line, high - low, table)
-        if inside is None:
+        seen = view.seen(place, sensor_size)
+        if seen is None:
             continue
-        line[5], line[6] = inside
-        n = kernels.gather(events, index, 0, low + line[5], low + line[6], low, line, 5.0, 0.0, scratch)
+        line = np.zeros(LINE)
+        line[:2], line[5:7] = place, seen
+        n = kernels.gather(events, view.index, 0, low + line[5], low + line[6], low, line, 5.0, 0.0, scratch)
         if n < 5:
             continue
         line[4] = max(n / max(line[6] - line[5], 0.1) * 0.5, 1.0)
         if not kernels.fit(events, scratch, n, low, table, line, 8, 1.0):
             continue
         line[8] = line[4] * (line[6] - line[5])
-        radius = kernels.reach_of(events, 0, low, table, line)
-        line[7] = radius
-        kernels.claim_along(events, CANDIDATE, low, line, radius)
+        line[7] = kernels.reach_of(events, 0, low, table, line)
+        kernels.claim_along(events, CANDIDATE, low, line, line[7])
         lines.append(line)
     events.owner[events.owner == CANDIDATE] = 0
     return np.array(lines).reshape(-1, LINE)
@@ -184,44 +227,25 @@ CANDIDATE = -2
 """Owner of events while lines are fitted: no second line takes them."""
 
 
-def _inside(line: np.ndarray, seconds: float, table: FootprintTable) -> tuple[float, float] | None:
-    """When a line is on the sensor: first and last time within the span, s."""
-    first, last = 0.0, seconds
-    for place, speed, side in ((line[0], line[2], table.width), (line[1], line[3], table.height)):
-        if abs(speed) < 1e-9:
-            if not -0.5 <= place <= side - 0.5:
-                return None
-            continue
-        a, b = sorted(((-0.5 - place) / speed, (side - 0.5 - place) / speed))
-        first, last = max(first, a), min(last, b)
-    return (first, last) if last - first > 0.05 else None
-
-
-def _common(
-    lines: np.ndarray, span: tuple[float, float], field: StarField, sensor_size: tuple[int, int]
-) -> tuple[Span, list[tuple[np.ndarray, float]]]:
-    """How the stars of a span move, and the lines that move so, each with how far its events reach, px."""
-    low, high = span
+def _common(view: _FieldView, lines: np.ndarray, sensor_size: tuple[int, int]) -> tuple[Span, list[np.ndarray]]:
+    """How the stars of a span move, and the lines that move so."""
     centre = np.array(sensor_size) / 2.0
-    velocity = field.velocity(np.array([(low + high) / 2 * 1e6]))[0]
-    plain = Span(low, high, velocity, 0.0, centre, False)
+    motion = Span(float(view.times[0]), float(view.times[-1]), np.zeros(2), 0.0, centre, False)
     if not len(lines):
-        return plain, []
+        return motion, []
     seconds = lines[:, 6] - lines[:, 5]
     error = 1.05 * np.sqrt(12 / np.maximum(lines[:, 8], 2)) / seconds
-    middle = lines[:, :2] + lines[:, 2:4] * ((lines[:, 5] + lines[:, 6]) / 2)[:, None]
-    usable = (error < 0.5) & (np.hypot(*(lines[:, 2:4] - velocity).T) < 4 + 3 * error)
-    motion = plain
+    middle = np.array([view.on_sensor(line, (line[5] + line[6]) / 2) for line in lines])
+    usable = (error < 0.5) & (np.hypot(*lines[:, 2:4].T) < 4 + 3 * error)
     if usable.sum() >= FEW:
         weight = np.minimum(seconds, 4.0) / (ALIKE_PX_S**2 + error**2)
-        v = _median(lines[usable, 2:4], weight[usable])
-        motion = Span(low, high, v, 0.0, centre, True)
+        motion = motion._replace(velocity=_median(lines[usable, 2:4], weight[usable]), known=True)
         if usable.sum() >= MANY:
             motion = _turning(motion, middle[usable], lines[usable, 2:4], weight[usable], error[usable])
     away = np.hypot(*(lines[:, 2:4] - motion.at(middle)).T)
     known = ALIKE_PX_S if motion.known else 0.5
     stars = (away <= known + 3 * error) | (away * seconds <= ALIKE_PX)
-    return motion, [(line, float(line[7])) for line in lines[stars]]
+    return motion, list(lines[stars])
 
 
 def _median(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -259,17 +283,15 @@ class _Painter:
         self.frames: list[np.ndarray] = []
         self.frame_of = np.zeros(self.ticks, np.int64)
 
-    def paint(self, low: float, high: float, stars: list[tuple[np.ndarray, float]]) -> None:
+    def paint(self, view: _FieldView, stars: list[np.ndarray]) -> None:
         """The ticks of a span."""
+        low, high = float(view.times[0]), float(view.times[-1])
         middles = self.start + (np.arange(self.ticks) + 0.5) * TICK_S
-        before: list[tuple[int, int, int]] | None = None
+        before: list[tuple[int, ...]] | None = None
         for k in np.flatnonzero((middles >= low) & (middles < high + TICK_S)).tolist():
             since = middles[k] - low
-            discs = [
-                (round(line[0] + line[2] * since), round(line[1] + line[3] * since), int(np.ceil(radius)))
-                for line, radius in stars
-                if line[5] - TICK_S <= since <= line[6] + TICK_S
-            ]
+            shown = [line for line in stars if line[5] - TICK_S <= since <= line[6] + TICK_S]
+            discs = [(*np.rint(view.on_sensor(line, since)).astype(int).tolist(), int(np.ceil(line[7]))) for line in shown]
             if discs != before:
                 visible = np.ones((self.height, self.width), np.uint8)
                 for x, y, radius in discs:
