@@ -8,9 +8,9 @@ lines of frames, all tracked by the network's tracker; shift and stack) have the
 those with no more than 0.1 false tracks a minute the one that finds most.
 
 An object counts as found when a track that is called an object is within 5 px of it for at least half of the track's life, and
-for at least 1 s or a quarter of the object's time in view. A track is false when it is within 5 px of no object for more than half
-of its life; their rate is measured on recordings without objects. The limit is that of an ideal detector that counts events within
-2 px of every possible path, see limit_bound.py; R50 is where a logistic in the logarithm of the rate, fitted to the shares,
+for at least 1 s or a quarter of the object's time in view. A track is false when it is within 5 px of no object for more than
+half of its life; their rate is measured on recordings without objects. The limit is that of an ideal detector that counts events
+within 2 px of every possible path, see limit_bound.py; R50 is where a logistic in the logarithm of the rate, fitted to the shares,
 passes one half. Intervals, of 95 %: Wilson's for shares, a bootstrap over recordings for R50, the exact one for Poisson counts.
 """
 

@@ -1,4 +1,4 @@
-"""What `limit.py` counts: found objects and false tracks, their intervals, and the rate at which half of the objects are found."""
+"""What `limit.py` counts: found objects, false tracks, their intervals, and the rate at which half of the objects are found."""
 
 from __future__ import annotations
 

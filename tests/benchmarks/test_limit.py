@@ -31,9 +31,8 @@ def test_the_limit_rises_with_noise_and_falls_with_time_in_view(limit_bound):
     seconds = np.linspace(5, 20, 50)
     by_noise = [limit_bound.bound(noise, seconds, limit_bound.Search()) for noise in (0.02, 0.1, 0.5)]
     assert by_noise[0] < by_noise[1] < by_noise[2]
-    assert limit_bound.bound(0.1, np.full(3, 20.0), limit_bound.Search()) < limit_bound.bound(
-        0.1, np.full(3, 5.0), limit_bound.Search()
-    )
+    longer, shorter = (limit_bound.bound(0.1, np.full(3, s), limit_bound.Search()) for s in (20.0, 5.0))
+    assert longer < shorter
     narrow = limit_bound.Search(speed_px_s=(10.0, 11.0))
     assert limit_bound.bound(0.1, seconds, narrow) < by_noise[1]
     assert limit_bound.bound(0.1, seconds, limit_bound.Search(), displacement_px=1.5) > by_noise[1]
@@ -43,7 +42,7 @@ def test_at_the_limit_half_are_found_and_the_needed_count_is_as_rare_as_asked(li
     seconds, search = np.array([8.0, 16.0]), limit_bound.Search()
     rate = limit_bound.bound(0.1, seconds, search)
     share = limit_bound.share_within(2.0, 1.0, 0.7)
-    events = np.random.default_rng(0).standard_normal((200_000, 2)) + [0.7, 0.0]
+    events = np.random.default_rng(0).standard_normal((200_000, 2)) + np.array([0.7, 0.0])
     assert share == pytest.approx((np.hypot(*events.T) < 2).mean(), abs=0.004)
     needed = limit_bound.needed_counts(0.1, seconds, search)
     noise = 0.1 * np.pi * 4 * seconds
