@@ -5,13 +5,14 @@ Run: python benchmarks/limit.py [--condition NAME ...] [--checkpoint FILE] [--js
 Recordings are those of `spikeseg simulate --kind limit`. The network is the demo's, trained here on a few simulated nights unless
 a checkpoint is named, and is run as `detect` runs it, with its own thresholds. The opponents (the graded filter, blobs and Hough
 lines of frames, all tracked by the network's tracker; shift and stack) have their thresholds set on recordings of other seeds: of
-those with no more than 0.1 false tracks a minute the one that finds most.
+those with no more than 0.1 false tracks a minute the one that finds most. In the row below the network the score from which its
+tracks are objects is set in the same way.
 
 An object counts as found when a track that is called an object is within 5 px of it for at least half of the track's life, and
 for at least 1 s or a quarter of the object's time in view. A track is false when it is within 5 px of no object for more than
 half of its life; their rate is measured on recordings without objects. The limit is that of an ideal detector that counts events
-within 2 px of every possible path, see limit_bound.py; R50 is where a logistic in the logarithm of the rate, fitted to the shares,
-passes one half. Intervals, of 95 %: Wilson's for shares, a bootstrap over recordings for R50, the exact one for Poisson counts.
+within 2 px of every possible path, see limit_bound.py; R50 is where a logistic in the logarithm of the rate, fitted to the
+shares, passes one half. Intervals, of 95 %: Wilson's for shares, a bootstrap over recordings for R50, the exact one for counts.
 """
 
 from __future__ import annotations
@@ -219,7 +220,7 @@ def main() -> None:
     conditions: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as home:
         checkpoint = chosen.checkpoint.resolve() if chosen.checkpoint else None
-        if checkpoint is None and "network" in chosen.detectors:
+        if checkpoint is None and {"network", "network_cut"} & set(chosen.detectors):
             from detect import trained
 
             _say("training the demo's network")

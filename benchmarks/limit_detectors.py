@@ -53,6 +53,7 @@ class Detector:
 
 TITLES = {
     "network": "network",
+    "network_cut": "network, score set by false tracks",
     "graded": "graded filter, tracked",
     "blobs": "blobs of frames, tracked",
     "lines": "Hough lines, tracked",
@@ -68,14 +69,17 @@ def detector(name: str, checkpoint: Path | None, config: LimitConfig) -> Detecto
         checkpoint: of the network.
         config: of the recordings: shift-and-stack is told their speeds and how long objects are in view.
     """
-    if name == "network":
-        return Detector(name, TITLES[name], functools.partial(_network_tracks, checkpoint), lambda tracks, _: list(tracks))
+    if name in ("network", "network_cut"):
+        assert checkpoint is not None
+        own = name == "network"
+        tracks = functools.partial(_network_tracks, checkpoint, own)
+        return Detector(name, TITLES[name], tracks, lambda tracks, _: list(tracks), () if own else (0.0,))
     if name == "graded":
-        return Detector(name, TITLES[name], _graded_maps, _graded_tracks, _steps(1.0, 16.0))
+        return Detector(name, TITLES[name], _graded_maps, _graded_tracks, _steps(0.5, 8.0))
     if name in ("blobs", "lines"):
         find = classical.blobs if name == "blobs" else classical.lines
         tracks = functools.partial(_frame_tracks, find)
-        return Detector(name, TITLES[name], _frames, tracks, _steps(1.5, 12.0))
+        return Detector(name, TITLES[name], _frames, tracks, _steps(1.0, 8.0))
     search = limit_stack.Stack.of(config)
     return Detector(name, TITLES[name], search.paths, lambda paths, _: list(paths), (0.0,))
 
@@ -99,11 +103,12 @@ def _loaded(checkpoint: Path) -> Any:
     return spikeseg.load(checkpoint, {"device": "cpu"})
 
 
-def _network_tracks(checkpoint: Path, recording: Recording) -> list[Track]:
-    """What `detect` calls objects."""
+def _network_tracks(checkpoint: Path, own_threshold: bool, recording: Recording) -> list[Track]:
+    """What `detect` calls objects, or all its tracks."""
     network = _loaded(checkpoint)
     found = detect_recording(network.model, recording, network.config, network.readout)
-    rows = [found.tracks[found.tracks["track_id"] == number] for number in found.object_ids]
+    numbers = found.object_ids if own_threshold else found.track_ids
+    rows = [found.tracks[found.tracks["track_id"] == number] for number in numbers]
     return [
         Track(own["t_us"].astype(np.float64), np.stack([own["x"], own["y"]], 1), float(own["object_score"][0])) for own in rows
     ]
