@@ -12,7 +12,8 @@ An object counts as found when a track that is called an object is within 5 px o
 for at least 1 s or a quarter of the object's time in view. A track is false when it is within 5 px of no object for more than
 half of its life; their rate is measured on recordings without objects. The limit is that of an ideal detector that counts events
 within 2 px of every possible path, see limit_bound.py; R50 is where a logistic in the logarithm of the rate, fitted to the
-shares, passes one half. Intervals, of 95 %: Wilson's for shares, a bootstrap over recordings for R50, the exact one for counts.
+shares, passes one half. Intervals, of 95 %: Wilson's for shares, the exact one for counts, and for R50 a bootstrap over recordings
+or the likelihood ratio, whichever is wider.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ CONDITIONS = {
 SEED = 71_000
 OF_QUIET, OF_CALIBRATION, OF_BOUND = 1, 2, 4
 """What is added to the seed: for recordings without objects, for calibration (and one more), for times in view of the limit."""
+TICKS = (1, 2, 4, 8, 16, 32, 64, 128)
 CALIBRATION_RATES = (8.0, 16.0, 32.0, 64.0)
 TIMES_IN_VIEW = 400
 
@@ -176,18 +178,24 @@ def draw(path: Path, conditions: dict[str, Any]) -> None:
     )
     for spare in axes.ravel()[len(conditions) :]:
         spare.remove()
+    shown: dict[str, Any] = {}
     for ax, (name, found) in zip(axes.ravel(), conditions.items(), strict=False):
         for key, own in found["detectors"].items():
             rate = [row["rate_hz"] for row in own["rates"]]
             share = np.array([row["found"] / row["objects"] for row in own["rates"]])
             ends = np.array([row["interval"] for row in own["rates"]]).T
-            ax.errorbar(rate, share, np.abs(ends - share), marker="o", markersize=3, capsize=2, linewidth=1, label=TITLES[key])
-        ax.axvline(found["limit_hz"], color="black", linestyle="--", linewidth=1, label="limit")
+            bars = np.abs(ends - share)
+            look = {"marker": "o", "markersize": 3, "capsize": 2, "linewidth": 1, "color": f"C{list(TITLES).index(key)}"}
+            shown[TITLES[key]] = ax.errorbar(rate, share, bars, **look)
+        shown["limit"] = ax.axvline(found["limit_hz"], color="black", linestyle="--", linewidth=1)
         ax.axhline(0.5, color="grey", linewidth=0.5)
         ax.set(title=name, xscale="log", xlabel="events/s of the object", ylabel="share of objects found", ylim=(-0.03, 1.03))
-    axes[0, 0].legend(fontsize=8)
+        ax.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS], minor=False)
+        ax.minorticks_off()
+        ax.set_xlim(min(found["limit_hz"], rate[0]) / 1.2, rate[-1] * 1.2)
     figure.tight_layout()
-    figure.savefig(path, dpi=150)
+    figure.legend(list(shown.values()), list(shown), fontsize=8, loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1.0))
+    figure.savefig(path, dpi=150, bbox_inches="tight")
     plt.close(figure)
 
 

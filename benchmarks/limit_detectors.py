@@ -75,7 +75,7 @@ def detector(name: str, checkpoint: Path | None, config: LimitConfig) -> Detecto
         tracks = functools.partial(_network_tracks, checkpoint, own)
         return Detector(name, TITLES[name], tracks, lambda tracks, _: list(tracks), () if own else (0.0,))
     if name == "graded":
-        return Detector(name, TITLES[name], _graded_maps, _graded_tracks, _steps(0.5, 8.0))
+        return Detector(name, TITLES[name], _graded_maps, _graded_tracks, _steps(0.25, 8.0))
     if name in ("blobs", "lines"):
         find = classical.blobs if name == "blobs" else classical.lines
         tracks = functools.partial(_frame_tracks, find)

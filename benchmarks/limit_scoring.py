@@ -109,24 +109,46 @@ def half_rates(rates_hz: np.ndarray, found: np.ndarray, objects: np.ndarray) -> 
     Returns:
         inf or 0 where it lies beyond what was measured: the fit is above the highest or below the lowest rate.
     """
-    log_rate = np.log(np.asarray(rates_hz, np.float64))
-    centre, slope = np.meshgrid(np.linspace(log_rate[0] - BEYOND, log_rate[-1] + BEYOND, CENTRES), SLOPES, indexing="ij")
-    argument = slope.reshape(-1) * (log_rate[:, None] - centre.reshape(-1))
-    log_found, log_missed = special.log_expit(argument), special.log_expit(-argument)
+    centres = _centres(rates_hz)
     best = np.concatenate(
-        [
-            (found[k : k + AT_ONCE] @ log_found + (objects[k : k + AT_ONCE] - found[k : k + AT_ONCE]) @ log_missed).argmax(1)
-            for k in range(0, len(found), AT_ONCE)
-        ]
+        [_profiles(rates_hz, found[k : k + AT_ONCE], objects[k : k + AT_ONCE]).argmax(1) for k in range(0, len(found), AT_ONCE)]
     )
-    fitted = centre.reshape(-1)[best]
-    return np.where(fitted > log_rate[-1], np.inf, np.where(fitted < log_rate[0], 0.0, np.exp(fitted)))
+    return _within(centres[best], rates_hz)
+
+
+def likely_half_rates(rates_hz: np.ndarray, found: np.ndarray, objects: np.ndarray) -> np.ndarray:
+    """The lowest and the highest rate at which half may be found, by the likelihood ratio at LEVEL: float64 (2,).
+
+    Args: those of `half_rates`, (R,) each, of one sample; inf and 0 mean the same."""
+    centres, profile = _centres(rates_hz), _profiles(rates_hz, found[None], objects[None])[0]
+    likely = centres[profile >= profile.max() - stats.chi2.ppf(LEVEL, 1) / 2]
+    return _within(likely[[0, -1]], rates_hz)
+
+
+def _centres(rates_hz: np.ndarray) -> np.ndarray:
+    """Logarithms of the rates that are tried: float64 (CENTRES,)."""
+    return np.linspace(np.log(rates_hz[0]) - BEYOND, np.log(rates_hz[-1]) + BEYOND, CENTRES)
+
+
+def _profiles(rates_hz: np.ndarray, found: np.ndarray, objects: np.ndarray) -> np.ndarray:
+    """Log-likelihood (B, CENTRES) of each centre with the slope that suits it best."""
+    argument = SLOPES * (np.log(rates_hz)[:, None, None] - _centres(rates_hz)[:, None])
+    log_found, log_missed = (special.log_expit(sign * argument).reshape(len(rates_hz), -1) for sign in (1, -1))
+    return np.asarray((found @ log_found + (objects - found) @ log_missed).reshape(len(found), CENTRES, len(SLOPES)).max(2))
+
+
+def _within(log_rate: np.ndarray, rates_hz: np.ndarray) -> np.ndarray:
+    """The rates; inf above the highest measured and 0 below the lowest."""
+    rate = np.exp(log_rate)
+    return np.where(rate > rates_hz[-1], np.inf, np.where(rate < rates_hz[0], 0.0, rate))
 
 
 def half_rate(
     rates_hz: np.ndarray, found: Sequence[np.ndarray], objects: Sequence[np.ndarray], seed: int = 0, samples: int = 1000
 ) -> tuple[float, float, float]:
-    """The rate at which half are found, and its bootstrap interval over recordings, drawn anew within each rate.
+    """The rate at which half are found, and its interval: the bootstrap's over recordings, drawn anew within each rate, or the
+    likelihood ratio's, whichever end is further out; where all are found at one rate and none at the next, the bootstrap sees no
+    spread.
 
     Args:
         rates_hz: (R,), rising.
@@ -141,5 +163,6 @@ def half_rate(
         chosen = np.concatenate([np.arange(len(own_found))[None], rng.integers(0, len(own_found), (samples, len(own_found)))])
         drawn_found[:, k], drawn_objects[:, k] = own_found[chosen].sum(1), own_objects[chosen].sum(1)
     fitted = half_rates(rates_hz, drawn_found, drawn_objects)
-    low, high = np.quantile(fitted[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="nearest")
-    return float(fitted[0]), float(low), float(high)
+    drawn = np.quantile(fitted[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="nearest")
+    likely = likely_half_rates(rates_hz, drawn_found[0], drawn_objects[0])
+    return float(fitted[0]), float(min(drawn[0], likely[0])), float(max(drawn[1], likely[1]))

@@ -143,6 +143,12 @@ def test_a_half_rate_beyond_the_rates_is_none(scoring):
     assert step == pytest.approx(np.sqrt(32), rel=0.02)
 
 
+def test_all_at_one_rate_and_none_at_the_next_leaves_it_open_where_in_between(scoring):
+    found = [np.zeros(10, int), np.ones(10, int)]
+    value, low, high = scoring.half_rate(np.array([16.0, 64.0]), found, [np.ones(10, int)] * 2)
+    assert value == pytest.approx(32, rel=0.02) and low < 20 and high > 50
+
+
 # -- thresholds and detectors ---------------------------------------------------------------------------
 
 
