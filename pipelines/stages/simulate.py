@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.config.keys import section_dict
 from spikeseg.errors import InputError
 
 from ..runtime.console import progress
@@ -18,6 +19,7 @@ from ..runtime.stage import StageResult, run_in_folder, run_stage
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.recording import Recording
+    from spikeseg.simulation.limit import LimitConfig
     from spikeseg.simulation.recordings import SimulationConfig
 
 STAGE, VERSION = "simulate", 2
@@ -33,18 +35,29 @@ def simulation(cfg: Config) -> SimulationConfig:
         duration_s=section.duration_s,
         difficulty=section.difficulty,
         sensor=section.sensor,
-        seed=cfg.seed if section.seed is None else section.seed,
+        seed=seed_of(cfg),
+        noise=section.noise,
     )
 
 
-def config_values(cfg: Config, format: str = "h5") -> dict[str, Any]:
-    """The configuration values that decide what is written."""
-    return {**dataclasses.asdict(simulation(cfg)), "format": format}
+def seed_of(cfg: Config) -> int:
+    """The seed of what is simulated."""
+    return cfg.seed if cfg.simulate.seed is None else cfg.simulate.seed
 
 
-def ingredients(cfg: Config, format: str = "h5") -> Ingredients:
+def config_values(cfg: Config, format: str = "h5", limit: LimitConfig | None = None) -> dict[str, Any]:
+    """The configuration values that decide what is written: a night's, or those of `limit`."""
+    if limit is not None:
+        return {"kind": "limit", "recordings": cfg.simulate.recordings, **dataclasses.asdict(limit), "format": format}
+    values = dataclasses.asdict(simulation(cfg))
+    if "noise" not in section_dict(cfg.simulate):
+        del values["noise"]
+    return {**values, "format": format}
+
+
+def ingredients(cfg: Config, format: str = "h5", limit: LimitConfig | None = None) -> Ingredients:
     """What simulated recordings are made from."""
-    return Ingredients(STAGE, VERSION, config_values(cfg, format), {})
+    return Ingredients(STAGE, VERSION, config_values(cfg, format, limit), {})
 
 
 def key_in_cache(cfg: Config) -> str:
@@ -58,15 +71,18 @@ def into_cache(cfg: Config, *, force: bool = False) -> StageResult:
 
     def build(folder: Path) -> Mapping[str, Any]:
         write(folder, _recordings(cfg), format="h5")
-        return {"seed": simulation(cfg).seed, "device": "cpu"}
+        return {"seed": seed_of(cfg), "device": "cpu"}
 
     return run_stage(Path(cfg.cache_dir) / "simulated", ingredients(cfg), build, force)
 
 
-def into_folder(cfg: Config, out: Path, *, format: str = "h5", force: bool = False) -> StageResult:
+def into_folder(
+    cfg: Config, out: Path, *, format: str = "h5", force: bool = False, limit: LimitConfig | None = None
+) -> StageResult:
     """Simulated recordings in a folder of the user's, beside a manifest ``simulate-<format>.manifest.json``.
 
-    Both formats may share a folder if they hold the same recordings.
+    Both formats may share a folder if they hold the same recordings. With `limit` these are recordings for measuring the faintest
+    object, as many as the configuration asks for, instead of nights.
 
     Raises InputError when out cannot be written or holds other recordings that this command did not write."""
     from spikeseg.simulation.write import FORMATS, write
@@ -75,16 +91,16 @@ def into_folder(cfg: Config, out: Path, *, format: str = "h5", force: bool = Fal
         raise InputError(f"--format {format}: unknown; allowed: {', '.join(FORMATS)}")
 
     def build(folder: Path) -> Mapping[str, Any]:
-        write(folder, _recordings(cfg), format=format)
-        return {"seed": simulation(cfg).seed, "device": "cpu"}
+        write(folder, _recordings(cfg, limit), format=format)
+        return {"seed": seed_of(cfg) if limit is None else limit.seed, "device": "cpu"}
 
-    return run_in_folder(out, ingredients(cfg, format)._replace(stage=f"{STAGE}-{format}"), build, force)
+    return run_in_folder(out, ingredients(cfg, format, limit)._replace(stage=f"{STAGE}-{format}"), build, force)
 
 
-def _recordings(cfg: Config) -> Iterator[Recording]:
+def _recordings(cfg: Config, limit: LimitConfig | None = None) -> Iterator[Recording]:
+    from spikeseg.simulation.limit import limit_recording
     from spikeseg.simulation.recordings import simulate_recording
 
-    asked = simulation(cfg)
-    make = functools.partial(simulate_recording, asked)
-    recordings = ordered(make, range(asked.recordings), Workers.of(cfg))
-    return progress(recordings, "simulating", "recording", total=asked.recordings)
+    total = cfg.simulate.recordings
+    make = functools.partial(simulate_recording, simulation(cfg)) if limit is None else functools.partial(limit_recording, limit)
+    return progress(ordered(make, range(total), Workers.of(cfg)), "simulating", "recording", total=total)

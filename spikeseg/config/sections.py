@@ -300,6 +300,7 @@ class SimulateConfig:
     duration_s: float = key(8.0, above=0.0)
     difficulty: str = key("medium", choices=("easy", "medium", "hard", "extreme"))
     sensor: str = key("DAVIS", choices=("DAVIS", "ATIS", "both"))
+    noise: str = key("poisson", choices=("poisson", "measured"), omit_default=True)  # measured: a real sensor's in the dark
     seed: int | None = key(None, low=0, high=SEED_MAX)  # null: the top-level seed
 
 

@@ -16,6 +16,7 @@ from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, SOURCE_OBJECT, TRU
 from spikeseg.data.sensors import EBSSA_SIZES
 from spikeseg.errors import InputError
 
+from .camera_noise import measured
 from .noise import background_events, hot_events, refractory
 from .pixels import US_PER_S, Sensor, source_events
 from .scene import DIFFICULTIES, MODES, Scene, draw_scene, positions, time_step
@@ -31,12 +32,21 @@ STREAMS = ("kinds", "noise rates", "scene", "sources", "background", "hot")
 """Independent random streams of a seed: a change to one leaves the others as they were."""
 
 
+def _measured_background(scene: Scene, _: Sensor, rng: np.random.Generator) -> np.ndarray:
+    return measured(rng, scene.sensor_size, scene.duration_s, scene.noise_hz)
+
+
+BACKGROUNDS = {"poisson": background_events, "measured": _measured_background}
+"""Background activity, by name."""
+
+
 @dataclass(frozen=True)
 class SimulationConfig:
     """What to simulate.
 
     recordings: how many. duration_s: length of each, s. difficulty: a key of DIFFICULTIES.
-    sensor: "DAVIS", "ATIS" or "both" (in turn). seed: 0 or more; same seed, same bytes.
+    sensor: "DAVIS", "ATIS" or "both" (in turn). seed: 0 or more; same seed, same bytes. noise: "poisson", or "measured", see
+    camera_noise.measured.
 
     Raises InputError for anything else.
     """
@@ -46,6 +56,7 @@ class SimulationConfig:
     difficulty: str = SimulateConfig.difficulty
     sensor: str = SimulateConfig.sensor
     seed: int = Config.seed
+    noise: str = SimulateConfig.noise
 
     def __post_init__(self) -> None:
         if self.difficulty not in DIFFICULTIES:
@@ -58,6 +69,8 @@ class SimulationConfig:
             raise InputError(f"simulate.duration_s: {self.duration_s!r}; allowed: 0.1 to 600 s")
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise InputError(f"simulate.seed: {self.seed!r}; allowed: 0 or more")
+        if self.noise not in BACKGROUNDS:
+            raise InputError(f"simulate.noise: {self.noise!r}; allowed: {', '.join(BACKGROUNDS)}")
 
 
 def recording_name(config: SimulationConfig, index: int) -> str:
@@ -87,15 +100,9 @@ def simulate_recording(config: SimulationConfig, index: int, sensor: Sensor | No
     """
     scene = simulate_scene(config, index)
     sensor = Sensor() if sensor is None else sensor
-    makers = {"sources": source_events, "background": background_events, "hot": hot_events}
+    makers = {"sources": source_events, "background": BACKGROUNDS[config.noise], "hot": hot_events}
     made = np.concatenate([make(scene, sensor, _random(config, stream, index)) for stream, make in makers.items()])
-    made = made[refractory(made, sensor.refractory_us)]
-    made = made[np.argsort(made["t"], kind="stable")]
-    events, truth = np.empty(len(made), EVENT_DTYPE), np.empty(len(made), TRUTH_DTYPE)
-    for name in EVENT_DTYPE.names or ():
-        events[name] = made[name]
-    for name in TRUTH_DTYPE.names or ():
-        truth[name] = made[name]
+    events, truth = events_and_truth(made[refractory(made, sensor.refractory_us)])
     return Recording(
         events=events,
         sensor_size=scene.sensor_size,
@@ -105,6 +112,17 @@ def simulate_recording(config: SimulationConfig, index: int, sensor: Sensor | No
         sensor=_sensor(config, index),
         truth=truth,
     )
+
+
+def events_and_truth(made: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Events of EVENT_TRUTH_DTYPE, in any order, as EVENT_DTYPE sorted by time, and the truth of each, TRUTH_DTYPE."""
+    made = made[np.argsort(made["t"], kind="stable")]
+    events, truth = np.empty(len(made), EVENT_DTYPE), np.empty(len(made), TRUTH_DTYPE)
+    for name in EVENT_DTYPE.names or ():
+        events[name] = made[name]
+    for name in TRUTH_DTYPE.names or ():
+        truth[name] = made[name]
+    return events, truth
 
 
 def simulate(config: SimulationConfig) -> Iterator[Recording]:

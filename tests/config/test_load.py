@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from spikeseg.config import PAPERS, dump, from_dict, load_config, merge_configs, parse_overrides, section_dict, to_dict
-from spikeseg.config.sections import Config, ImagesConfig, ModelConfig, STDPConfig, WTAMode
+from spikeseg.config.sections import Config, ImagesConfig, ModelConfig, SimulateConfig, STDPConfig, WTAMode
 from spikeseg.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:wta.threshold_min")  # one test expects it
@@ -191,6 +191,7 @@ def test_a_dump_is_byte_for_byte_what_it_was(name):
 def test_a_key_that_is_omitted_at_its_default_shows_when_it_is_set():
     assert "rule" not in section_dict(STDPConfig()) and "rule" not in to_dict(Config())["stdp"]
     config = load_config(None, {"stdp.rule": "additive"})
+    assert "noise" not in section_dict(SimulateConfig()) and section_dict(SimulateConfig(noise="measured"))["noise"] == "measured"
     assert section_dict(config.stdp)["rule"] == to_dict(config)["stdp"]["rule"] == "additive"
     assert from_dict(to_dict(config), "test") == config
 

@@ -13,6 +13,8 @@ from spikeseg.pipelines.commands.settings import ConfigOption, Setting, choices_
 from spikeseg.pipelines.stages.answers import ALL
 from spikeseg.pipelines.stages.follow import IDLE_S
 from spikeseg.pipelines.stages.sweep import SPLITS
+from spikeseg.simulation.camera_noise import KINDS as NOISE_KINDS
+from spikeseg.simulation.limit import FIELDS
 from spikeseg.simulation.write import FORMATS
 
 DEMO = load_config("demo")
@@ -99,6 +101,8 @@ def test_a_configuration_is_meant_by_what_changes_results():
 def test_what_a_command_repeats_to_start_fast_is_what_the_stages_say():
     options = {(command, option.name): option for command, option, _ in every_option()}
     assert tuple(options["simulate", "format"].type.choices) == FORMATS
+    assert list(options["simulate", "noise"].type.choices) == list(NOISE_KINDS)
+    assert tuple(options["simulate", "field"].type.choices) == FIELDS
     assert tuple(options["sweep", "split"].type.choices) == SPLITS
     assert set(options["evaluate", "split"].type.choices) == {"test", *SPLITS, ALL}
     assert options["evaluate", "camera"].default == ALL and options["detect", "idle"].default == IDLE_S

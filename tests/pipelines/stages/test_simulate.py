@@ -84,3 +84,67 @@ def test_a_folder_that_cannot_be_written_is_one_line(place, out):
 def test_an_impossible_request_is_one_line(place):
     assert "simulate.duration_s" in place.refused("simulate", "sky", "--duration", "0.01")
     assert not Path(place.folder / "sky").exists()
+
+
+FAINT = ["--kind", "limit", "--recordings", "2", "--duration", "1"]
+
+
+def manifest_of(place, name):
+    return json.loads((place.folder / name / "simulate-h5.manifest.json").read_text())["config"]
+
+
+def test_recordings_for_the_faintest_object(place):
+    words = ["simulate", "faint", *FAINT, "--rate", "6", "--noise-rate", "0.2", "--speed", "5", "9", "--field", "drift"]
+    said = place.ok(*words)
+    config = manifest_of(place, "faint")
+    assert config["kind"] == "limit" and config["recordings"] == 2 and config["format"] == "h5" and config["duration_s"] == 1.0
+    assert (config["rate_hz"], config["noise_hz"], config["speed_px_s"], config["field"]) == (6.0, 0.2, [5.0, 9.0], "drift")
+    assert sorted(path.stem for path in (place.folder / "faint" / "truth").iterdir()) == ["limit_0000", "limit_0001"]
+    following = said.splitlines()[-1].partition("next: spikeseg ")[2]
+    assert place.ok(*following.split()).splitlines()[-1].startswith("wrote data_cache/frames/")
+    assert place.ok(*words).startswith("up to date")
+
+
+def test_what_is_left_out_has_the_defaults_of_the_limit_not_of_the_nights(place):
+    words = ["--kind", "limit", "--recordings", "1", "--objects", "0", "--noise", "rows", "--sensor", "ATIS", "--seed", "3"]
+    place.ok("simulate", "faint", *words)
+    config = manifest_of(place, "faint")
+    assert config["duration_s"] == 20.0 and config["objects"] == 0 and config["noise"] == "rows" and config["seed"] == 3
+    assert config["sensor_size"] == [304, 240] and config["rate_hz"] == 8.0
+
+
+def test_limit_in_several_processes_is_the_same(place):
+    place.ok("simulate", "one", *FAINT, "--format", "mat")
+    place.ok("simulate", "two", *FAINT, "--format", "mat", "--jobs", "2")
+    one, two = ((place.folder / name / "limit_0001.mat").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--rate", "6"], "--rate goes with --kind limit"),
+        (["--field", "drift"], "--field goes with --kind limit"),
+        (["--noise", "rows"], "simulate.noise"),
+        (["--kind", "limit", "--difficulty", "hard"], "without --difficulty"),
+        (["--kind", "limit", "--sensor", "both"], "one sensor"),
+        (["--kind", "limit", "--rate", "-1"], "limit.rate_hz: -1.0"),
+        (["--kind", "limit", "--speed", "9", "5"], "limit.speed_px_s: (9.0, 5.0)"),
+    ],
+)
+def test_options_that_do_not_go_together_are_one_line(place, words, message):
+    result = place("simulate", "sky", *words)
+    assert result.exit_code in (2, 3) and message in result.stderr and "Traceback" not in result.output
+    assert not (place.folder / "sky").exists()
+
+
+def test_nights_with_measured_noise_are_others_and_say_so(place):
+    place.ok("simulate", "usual", *SMALL)
+    place.ok("simulate", "real", "--noise", "measured", *SMALL)
+    assert "noise" not in manifest_of(place, "usual") and manifest_of(place, "real")["noise"] == "measured"
+    truths = [np.load(place.folder / name / "truth" / "DAVIS_0000.npz") for name in ("usual", "real")]
+    stars = [truth["t"][truth["source"] == 2] for truth in truths]
+    assert len(stars[0]) and abs(len(stars[0]) - len(stars[1])) < 0.05 * len(stars[0]) + 3  # but for the refractory period
+    rows = [np.bincount(truth["y"][truth["source"] == 0], minlength=180) for truth in truths]
+    ratio = [max(r[::2].sum() / r[1::2].sum(), r[1::2].sum() / r[::2].sum()) for r in rows]
+    assert ratio[0] < 1.3 < 1.6 < ratio[1]
