@@ -42,6 +42,9 @@ COVER_PX, COVER_SHARE = 5.0, 0.5
 LEAST_SLICES = 6
 """Slices of time that a path has to be seen in: what is there for less is a flash, or a piece of something else."""
 
+EARLY_NATS = 2.5
+"""A line becomes a path with so much less evidence than an object needs, nat: what comes before and behind may make up for it."""
+
 FIELD_ROUNDS = 2
 """How often the star field's motion is corrected by paths that move alike."""
 
@@ -117,7 +120,7 @@ def searched(view: WindowedRecording, field: StarField, motion: Motion) -> tuple
     settings = SearchSettings(
         scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
         spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
-        path_nats=threshold_nats(motion.false_alarms_per_minute, size),
+        path_nats=threshold_nats(motion.false_alarms_per_minute, size) - EARLY_NATS,
         backend=motion.backend,
     )
     search = MotionSearch(prepared, by_place, stars.sight, size, motion.footprint, settings)
@@ -151,7 +154,9 @@ def _found(view: WindowedRecording, field: StarField, motion: Motion) -> Found:
     responsibility[index] = own
     star = together(paths)
     nats = [0.0 if member else against_stars(path, field, stars.spans) for path, member in zip(paths, star, strict=True)]
-    return Found(paths, nats, star, search.settings.path_nats, responsibility, search, stars, field)
+    return Found(
+        paths, nats, star, threshold_nats(motion.false_alarms_per_minute, view.sensor_size), responsibility, search, stars, field
+    )
 
 
 class Merged(NamedTuple):
@@ -177,7 +182,7 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
     draft = _Draft(view, flat)
     made = []
     for number, (path, nats) in enumerate(zip(found.paths, found.nats, strict=True)):
-        if nats < found.threshold - 12:
+        if nats < found.threshold - EARLY_NATS:
             continue
         inside = np.flatnonzero((middles >= path.t_s[0] * 1e6) & (middles <= path.t_s[-1] * 1e6))
         if len(inside) < LEAST_SLICES:

@@ -97,12 +97,15 @@ def against_stars(path: SmoothPath, field: StarField, spans: Sequence[Span]) -> 
         known &= span.known or not inside.any()
     steps = np.diff(path.t_s)[:, None] * (drift[1:] + drift[:-1]) / 2
     places = path.states[:, :2] - field.shift(path.t_s * 1e6) - np.vstack([np.zeros((1, 2)), np.cumsum(steps, 0)])
+    total = float(path.nats.sum())
+    if total <= 0 or path.evidence <= 0:
+        return 0.0
     gained = np.maximum(path.nats, 0.0)
     seconds = float(path.t_s[-1] - path.t_s[0])
     reach = STAR_PX + (KNOWN_PX_S if known else FIELD_PX_S) * min(seconds, FIELD_S) / 2
     knots = max(1, len(places) // 400)
     most = max(float(gained[np.hypot(*(places - place).T) <= reach].sum()) for place in places[::knots])
-    return float(path.nats.sum()) - most * (1 + STRAY)
+    return path.evidence * max(0.0, total - most * (1 + STRAY)) / total
 
 
 def together(paths: Sequence[SmoothPath]) -> np.ndarray:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-REFERENCE_NATS = 23.0
+REFERENCE_NATS = 18.3
 """Evidence that noise reaches REFERENCE_RATE times a minute on a sensor of REFERENCE_PIXELS: measured."""
 
 REFERENCE_RATE, REFERENCE_PIXELS = 0.1, 240 * 180

@@ -119,7 +119,9 @@ class SmoothPath(NamedTuple):
         found_s: when its evidence reached the threshold, s.
         t_s: float64 (k,), of its knots, s.
         states: float64 (k, 4), x, y (px), vx, vy (px/s).
-        nats: float64 (k,), evidence gained at each knot; the path's log-likelihood ratio is their sum.
+        nats: float64 (k,), evidence at each knot, of the path that all events together make likely.
+        evidence: the path's log-likelihood ratio, nat: of the line that found it, and of what was foretold of the events before and
+            behind it, less what its ends cost. (The sum of nats is more, the more the longer the path: it was fitted.)
         events: float64 (k,), of the object at each knot.
         radius: within which events are the object's, px.
     """
@@ -128,6 +130,7 @@ class SmoothPath(NamedTuple):
     t_s: np.ndarray
     states: np.ndarray
     nats: np.ndarray
+    evidence: float
     events: np.ndarray
     radius: float
 
@@ -199,7 +202,7 @@ class MotionSearch:
         mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 2))
         own = np.zeros(len(self.events.t), np.float32)
         kernels.polish(self.events, 0, self.table, self.sight, times, rough, _wander(speed), 1, mean, gained, own)
-        return SmoothPath(float(t_s[-1]), times, mean, gained[:, 0], gained[:, 1], 3.0)
+        return SmoothPath(float(t_s[-1]), times, mean, gained[:, 0], float(gained[:, 0].sum()), gained[:, 1], 3.0)
 
     def _smoothed(self, path: Path, responsibility: np.ndarray) -> SmoothPath | None:
         first, last = float(path.knots[0, 0]), float(path.knots[-1, 0])
@@ -213,7 +216,7 @@ class MotionSearch:
             self.events, path.id, self.table, self.sight, times, rough, _wander(path.speed), POLISHING, mean, gained, own
         )
         np.maximum(responsibility, own, out=responsibility)
-        return SmoothPath(path.found_s, times, mean, gained[:, 0], gained[:, 1], path.radius)
+        return SmoothPath(path.found_s, times, mean, gained[:, 0], path.nats, gained[:, 1], path.radius)
 
     def _tick(self, tick: int, now: float) -> None:
         for path in self.paths:
