@@ -18,7 +18,8 @@ from spikeseg.data.windows import WindowedRecording
 from spikeseg.motion.background import background_rates
 from spikeseg.motion.events import events_of, index_of
 from spikeseg.motion.footprint import Footprint
-from spikeseg.motion.paths import FORMATION, against_stars, field_of, joined, together
+from spikeseg.motion.frame import Frame, Moving, rigid
+from spikeseg.motion.paths import against_stars, joined
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
 from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
@@ -92,7 +93,7 @@ class Found(NamedTuple):
         responsibility: float32 (n,), probability that an event is a path's.
         search: the finished search.
         stars: that were left out.
-        field: their common motion.
+        frame: in which they stand still.
     """
 
     paths: list[SmoothPath]
@@ -102,10 +103,10 @@ class Found(NamedTuple):
     responsibility: np.ndarray
     search: MotionSearch
     stars: Stars
-    field: StarField
+    frame: Frame
 
 
-def searched(view: WindowedRecording, field: StarField, motion: Motion) -> tuple[MotionSearch, Stars, np.ndarray]:
+def searched(view: WindowedRecording, frame: Frame, motion: Motion) -> tuple[MotionSearch, Stars, np.ndarray]:
     """A finished search over the events that were kept, the stars that were left out, and the events' indices: int64 (m,)."""
     index = np.flatnonzero(view.kept)
     events, size = view.events[index], view.sensor_size
@@ -113,7 +114,7 @@ def searched(view: WindowedRecording, field: StarField, motion: Motion) -> tuple
     rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool))
     prepared = events_of(t_s, x, y, events["p"], rate)
     by_place = index_of(prepared, size)
-    stars = find_stars(prepared, size, field, Footprint.point().table(size))
+    stars = find_stars(prepared, size, frame, Footprint.point().table(size))
     if stars.explained.any():
         rate = background_rates(t_s, x, y, size, stars.explained, stars.share)
         prepared = events_of(t_s, x, y, events["p"], rate, prepared.owner)
@@ -136,27 +137,28 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
         field: the stars' common motion.
         motion: the layer.
     """
-    found = _found(view, field, motion)
+    t_us = view.events["t"]
+    span = (float(t_us[0]) * 1e-6, float(t_us[-1]) * 1e-6) if len(t_us) else (0.0, 0.0)
+    found = _found(view, Frame.of(field, span, view.sensor_size), motion)
     for _ in range(FIELD_ROUNDS):
-        stars = [path for path, star in zip(found.paths, found.star, strict=True) if star]
-        if len(stars) <= FORMATION:
+        if not found.star.any():
             break
-        found = _found(view, field_of(stars, found.field), motion)
+        _, frame = rigid([Moving(path.t_s, path.states) for path in found.paths], found.frame, view.sensor_size)
+        found = _found(view, frame, motion)
     return found
 
 
-def _found(view: WindowedRecording, field: StarField, motion: Motion) -> Found:
-    search, stars, index = searched(view, field, motion)
+def _found(view: WindowedRecording, frame: Frame, motion: Motion) -> Found:
+    search, stars, index = searched(view, frame, motion)
     search.paths = joined(search.paths, search.events)
     own = np.zeros(len(index), np.float32)
     paths = search.smoothed(own)
     responsibility = np.zeros(len(view.events), np.float32)
     responsibility[index] = own
-    star = together(paths)
-    nats = [0.0 if member else against_stars(path, field, stars.spans) for path, member in zip(paths, star, strict=True)]
-    return Found(
-        paths, nats, star, threshold_nats(motion.false_alarms_per_minute, view.sensor_size), responsibility, search, stars, field
-    )
+    star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, view.sensor_size)
+    nats = [0.0 if member else against_stars(path, frame, stars.spans) for path, member in zip(paths, star, strict=True)]
+    threshold = threshold_nats(motion.false_alarms_per_minute, view.sensor_size)
+    return Found(paths, nats, star, threshold, responsibility, search, stars, frame)
 
 
 class Merged(NamedTuple):
@@ -191,7 +193,7 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
         detections = np.array(
             [draft.detection(k, state, path, number, covered, found) for k, state in zip(inside.tolist(), states, strict=True)]
         )
-        relative = states[:, 2:] - found.field.velocity(middles[inside])
+        relative = states[:, 2:] - found.frame.velocity(middles[inside] * 1e-6, states[:, :2])
         made.append(
             ObjectTrack(
                 0,
@@ -204,7 +206,7 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
                 nats,
             )  # fmt: skip
         )
-    return draft.finished(slices, kept + made, found.field)
+    return draft.finished(slices, kept + made, found.frame.as_field())
 
 
 def _covering(track: ObjectTrack, found: Found) -> int | None:
@@ -226,7 +228,7 @@ def _scored(track: ObjectTrack, found: Found) -> ObjectTrack:
     """A track that no path covers, with the evidence along its way and the score that follows from it."""
     search = found.search
     path = search.along(track.t_us * 1e-6, track.states)
-    nats = against_stars(path, found.field, found.stars.spans) if path is not None else 0.0
+    nats = against_stars(path, found.frame, found.stars.spans) if path is not None else 0.0
     likely = float(probability(nats, found.threshold))
     return dataclasses.replace(track, score=likely if track.score >= CERTAIN_STAR else min(likely, track.score), nats=nats)
 

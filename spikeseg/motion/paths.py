@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spikeseg.tracking.star_field import StarField
-
 from .events import Events
+from .frame import Frame
 from .search import Path, SmoothPath
 from .stars import Span
 
@@ -26,15 +25,6 @@ STRAY = 0.1
 
 KNOWN_PX_S, FIELD_PX_S, FIELD_S = 0.1, 0.3, 10.0
 """... or further by the error of the field's velocity, px/s, known from the stars' own lines or not, over FIELD_S at most."""
-
-FORMATION = 2
-"""Objects hardly ever have the velocity of so many others at the same time."""
-
-LEAST_S, ALIKE_PX_S, ALIKE_SHARE = 0.4, 2.0, 0.04
-"""Velocities over LEAST_S or more are alike within ALIKE_PX_S, px/s, and this share of the speed."""
-
-STEP_S = 0.25
-"""Of the field's motion from paths, s."""
 
 
 def joined(paths: list[Path], events: Events) -> list[Path]:
@@ -79,7 +69,7 @@ def _continues(path: Path, piece: Path) -> bool:
     return False
 
 
-def against_stars(path: SmoothPath, field: StarField, spans: Sequence[Span]) -> float:
+def against_stars(path: SmoothPath, frame: Frame, spans: Sequence[Span]) -> float:
     """Evidence that a path is an object's and no star's, nat: what it has gained, less what it has gained near the place of the
     star field at which it gained most.
 
@@ -87,16 +77,17 @@ def against_stars(path: SmoothPath, field: StarField, spans: Sequence[Span]) -> 
 
     Args:
         path: smoothed.
-        field: the stars' common motion.
-        spans: how they move besides.
+        frame: of the star field.
+        spans: how the stars move in it.
     """
-    drift, known = np.zeros_like(path.states[:, :2]), True
+    places, known = frame.to_sky(path.t_s, path.states[:, :2]), True
+    drift = np.zeros_like(places)
     for span in spans:
         inside = (path.t_s >= span.start_s) & (path.t_s <= span.end_s)
-        drift[inside] = span.at(path.states[inside, :2])
+        drift[inside] = span.at(places[inside])
         known &= span.known or not inside.any()
     steps = np.diff(path.t_s)[:, None] * (drift[1:] + drift[:-1]) / 2
-    places = path.states[:, :2] - field.shift(path.t_s * 1e6) - np.vstack([np.zeros((1, 2)), np.cumsum(steps, 0)])
+    places = places - np.vstack([np.zeros((1, 2)), np.cumsum(steps, 0)])
     total = float(path.nats.sum())
     if total <= 0 or path.evidence <= 0:
         return 0.0
@@ -106,33 +97,3 @@ def against_stars(path: SmoothPath, field: StarField, spans: Sequence[Span]) -> 
     knots = max(1, len(places) // 400)
     most = max(float(gained[np.hypot(*(places - place).T) <= reach].sum()) for place in places[::knots])
     return path.evidence * max(0.0, total - most * (1 + STRAY)) / total
-
-
-def together(paths: Sequence[SmoothPath]) -> np.ndarray:
-    """Which paths move like FORMATION others at the same time, as stars do: bool (n,)."""
-    alike = np.zeros((len(paths), len(paths)), bool)
-    for i, path in enumerate(paths):
-        seconds = float(path.t_s[-1] - path.t_s[0])
-        for j, other in enumerate(paths):
-            first, last = max(path.t_s[0], other.t_s[0]), min(path.t_s[-1], other.t_s[-1])
-            if i == j or last - first < max(LEAST_S, 0.5 * seconds):
-                continue
-            times = np.linspace(first, last, 9)
-            own, theirs = path.at(times)[:, 2:], other.at(times)[:, 2:]
-            away = float(np.hypot(*(own - theirs).T).mean())
-            alike[i, j] = away <= ALIKE_PX_S + ALIKE_SHARE * float(np.hypot(*own.T).mean())
-    member: np.ndarray = alike.sum(1) >= FORMATION
-    return member
-
-
-def field_of(paths: Sequence[SmoothPath], known: StarField) -> StarField:
-    """The star field's motion from paths of stars, in steps of STEP_S, where at least two are there; elsewhere as it was known."""
-    first, last = min(float(path.t_s[0]) for path in paths), max(float(path.t_s[-1]) for path in paths)
-    edges = np.arange(first, last + STEP_S, STEP_S)
-    middles = (edges[:-1] + edges[1:]) / 2
-    velocities = known.velocity(middles * 1e6).copy()
-    for k, middle in enumerate(middles.tolist()):
-        there = [path.at(np.array([middle]))[0, 2:] for path in paths if path.t_s[0] <= middle <= path.t_s[-1]]
-        if len(there) >= 2:
-            velocities[k] = np.median(there, axis=0)
-    return StarField(edges * 1e6, velocities)

@@ -13,11 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from spikeseg.tracking.star_field import StarField
-
 from . import path_kernels as kernels
 from .events import Events, Index, Sight, index_of
 from .footprint import FootprintTable
+from .frame import Frame
 from .path_kernels import LINE
 
 SPAN_S = 8.0
@@ -69,7 +68,7 @@ class Span(NamedTuple):
     known: bool
 
     def at(self, places: np.ndarray) -> np.ndarray:
-        """float64 (n, 2), px/s, at places (n, 2) on the sensor, px."""
+        """float64 (n, 2), px/s, at places (n, 2) of the frame, px."""
         away = places - self.centre
         return self.velocity + self.turn * np.stack([-away[:, 1], away[:, 0]], 1)
 
@@ -78,49 +77,70 @@ class _FieldView(NamedTuple):
     """Events of a span in the frame of the star field.
 
     Attributes:
-        events: their places less the field's motion since the span's start and the corner.
+        events: their places in the frame, less the corner.
         index: of them.
-        times: float64 (k,), over the span, s, and shift: float64 (k, 2), how far the field has moved by then, px.
-        corner: float64 (2,), place in the field's frame at which the picture begins, px.
+        frame: of the field.
+        times: float64 (k,), over the span, s.
+        corner: float64 (2,), place in the frame at which the picture begins, px.
         size: (width, height) of the picture, px.
+        sensor_size: (width, height), px.
     """
 
     events: Events
     index: Index
+    frame: Frame
     times: np.ndarray
-    shift: np.ndarray
     corner: np.ndarray
     size: tuple[int, int]
+    sensor_size: tuple[int, int]
 
     @classmethod
-    def of(cls, events: Events, span: tuple[float, float], sensor_size: tuple[int, int], field: StarField) -> _FieldView:
+    def of(cls, events: Events, span: tuple[float, float], sensor_size: tuple[int, int], frame: Frame) -> _FieldView:
         low, high = span
         chosen = slice(*np.searchsorted(events.t, [low, np.nextafter(high, np.inf)]))
         times = np.linspace(low, high, 16 * PARTS + 1)
-        start = field.shift(np.array([low * 1e6]))[0]
-        shift = field.shift(times * 1e6) - start
-        corner = np.floor(-shift.max(0)) - 1
-        width, height = (
-            int(np.ceil(-least - from_ + side)) + 2 for least, from_, side in zip(shift.min(0), corner, sensor_size, strict=True)
-        )
-        moved = field.shift(events.t[chosen] * 1e6) - start + corner
-        places = events.x[chosen] - moved[:, 0], events.y[chosen] - moved[:, 1]
-        own = Events(events.t[chosen], *places, events.on[chosen], events.rate[chosen], events.owner[chosen])
-        return cls(own, index_of(own, (width, height)), times, shift, corner, (width, height))
+        width, height = sensor_size
+        corners = np.array([(x, y) for x in (-1, width) for y in (-1, height)], np.float64)
+        swept = np.concatenate([frame.to_sky(times, np.broadcast_to(corner, (len(times), 2))) for corner in corners])
+        least, most = np.floor(swept.min(0)) - 1, np.ceil(swept.max(0)) + 1
+        size = int(most[0] - least[0]), int(most[1] - least[1])
+        places = frame.to_sky(events.t[chosen], np.stack([events.x[chosen], events.y[chosen]], 1)) - least
+        own = Events(
+            events.t[chosen], np.ascontiguousarray(places[:, 0]), np.ascontiguousarray(places[:, 1]),
+            events.on[chosen], events.rate[chosen], events.owner[chosen],
+        )  # fmt: skip
+        return cls(own, index_of(own, size), frame, times, least, size, sensor_size)
 
-    def seen(self, place: np.ndarray, sensor_size: tuple[int, int]) -> tuple[float, float] | None:
+    def seen(self, place: np.ndarray) -> tuple[float, float] | None:
         """First and last time at which a place of the picture is on the sensor, from the span's start, s."""
-        on_sensor = place + self.corner + self.shift
-        inside = np.flatnonzero(((on_sensor >= -HALO_PX) & (on_sensor <= np.array(sensor_size) - 1 + HALO_PX)).all(1))
+        on_sensor = self.frame.to_sensor(self.times, np.broadcast_to(place + self.corner, (len(self.times), 2)))
+        inside = np.flatnonzero(((on_sensor >= -HALO_PX) & (on_sensor <= np.array(self.sensor_size) - 1 + HALO_PX)).all(1))
         if len(inside) < 2:
             return None
         return float(self.times[inside[0]] - self.times[0]), float(self.times[inside[-1]] - self.times[0])
 
     def on_sensor(self, line: np.ndarray, since: float) -> np.ndarray:
         """Where a line of the picture is on the sensor, so long after the span's start: (2,), px."""
-        at = np.array([np.interp(self.times[0] + since, self.times, self.shift[:, axis]) for axis in (0, 1)])
-        place: np.ndarray = line[:2] + line[2:4] * since + self.corner + at
-        return place
+        place = line[:2] + line[2:4] * since + self.corner
+        return self.frame.to_sensor(np.array([self.times[0] + since]), place[None])[0]
+
+    def share_seen(self) -> np.ndarray:
+        """float32 (PARTS, height, width), share of each part of the span in which a pixel of the picture is on the sensor."""
+        width, height = self.size
+        seen = np.zeros((PARTS, height, width), np.float32)
+        steps = 4
+        y, x = np.mgrid[:height, :width]
+        places = np.stack([x.ravel(), y.ravel()], 1) + self.corner
+        still = bool(np.ptp(self.frame.at(self.times)[0]) == 0 and np.ptp(self.frame.at(self.times)[1], axis=0).max() < 0.5)
+        for k in range(1 if still else PARTS * steps):
+            t = self.times[0] + (k + 0.5) * (self.times[-1] - self.times[0]) / (PARTS * steps)
+            on_sensor = self.frame.to_sensor(np.full(1, t), places)
+            inside = ((on_sensor > -0.5) & (on_sensor < np.array(self.sensor_size) - 0.5)).all(1).reshape(height, width)
+            if still:
+                seen[:] = inside
+            else:
+                seen[k // steps] += inside.astype(np.float32) / steps
+        return seen
 
 
 class Stars(NamedTuple):
@@ -132,13 +152,13 @@ class Stars(NamedTuple):
     spans: list[Span]
 
 
-def find_stars(events: Events, sensor_size: tuple[int, int], field: StarField, table: FootprintTable) -> Stars:
+def find_stars(events: Events, sensor_size: tuple[int, int], frame: Frame, table: FootprintTable) -> Stars:
     """Which events are those of stars.
 
     Args:
         events: all of them; nobody's.
         sensor_size: (width, height), px.
-        field: the stars' common motion, times in µs on the clock of the events.
+        frame: in which the stars about stand still.
         table: of a round source, of either polarity.
     """
     width, height = sensor_size
@@ -150,9 +170,9 @@ def find_stars(events: Events, sensor_size: tuple[int, int], field: StarField, t
     painter = _Painter(start, end, sensor_size)
     spans = []
     for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        view = _FieldView.of(events, (low, high), sensor_size, field)
-        lines = _fitted(view, _candidates(view, sensor_size), sensor_size, table)
-        span, own = _common(view, lines, sensor_size)
+        view = _FieldView.of(events, (low, high), sensor_size, frame)
+        lines = _fitted(view, _candidates(view), table)
+        span, own = _common(view, lines)
         spans.append(span)
         for line in own:
             kernels.claim_along(view.events, STAR, low, line, line[7])
@@ -166,14 +186,10 @@ STAR = -1
 """Owner of the events of stars."""
 
 
-def _candidates(view: _FieldView, sensor_size: tuple[int, int]) -> np.ndarray:
+def _candidates(view: _FieldView) -> np.ndarray:
     """Places of the picture at which stars seem to be, px, the brightest first: float64 (n, 2)."""
     width, height = view.size
-    seen = np.zeros((PARTS, height, width), np.float32)
-    steps = (len(view.times) - 1) // PARTS
-    for k in range(len(view.times) - 1):
-        left, top = np.rint(-(view.shift[k] + view.shift[k + 1]) / 2 - view.corner).astype(np.int64).tolist()
-        seen[k // steps, max(top, 0) : top + sensor_size[1], max(left, 0) : left + sensor_size[0]] += 1 / steps
+    seen = view.share_seen()
     events, span_s = view.events, float(view.times[-1] - view.times[0])
     column, row = np.rint(events.x).astype(np.int64), np.rint(events.y).astype(np.int64)
     known = np.isfinite(events.rate) & (column >= 0) & (row >= 0) & (column < width) & (row < height)
@@ -198,13 +214,13 @@ def _candidates(view: _FieldView, sensor_size: tuple[int, int]) -> np.ndarray:
     return np.stack([x[order], y[order]], 1).astype(np.float64)
 
 
-def _fitted(view: _FieldView, places: np.ndarray, sensor_size: tuple[int, int], table: FootprintTable) -> np.ndarray:
+def _fitted(view: _FieldView, places: np.ndarray, table: FootprintTable) -> np.ndarray:
     """Lines through the candidates, times from the span's start, the reach of their events (px) in the place of their evidence:
     float64 (n, LINE). Bright ones keep their events."""
     events, low = view.events, float(view.times[0])
     lines, scratch = [], np.empty(ROOM, np.int64)
     for place in places:
-        seen = view.seen(place, sensor_size)
+        seen = view.seen(place)
         if seen is None:
             continue
         line = np.zeros(LINE)
@@ -227,15 +243,15 @@ CANDIDATE = -2
 """Owner of events while lines are fitted: no second line takes them."""
 
 
-def _common(view: _FieldView, lines: np.ndarray, sensor_size: tuple[int, int]) -> tuple[Span, list[np.ndarray]]:
+def _common(view: _FieldView, lines: np.ndarray) -> tuple[Span, list[np.ndarray]]:
     """How the stars of a span move, and the lines that move so."""
-    centre = np.array(sensor_size) / 2.0
+    centre = view.frame.to_sky(view.times[:1], np.array(view.sensor_size)[None] / 2.0)[0]
     motion = Span(float(view.times[0]), float(view.times[-1]), np.zeros(2), 0.0, centre, False)
     if not len(lines):
         return motion, []
     seconds = lines[:, 6] - lines[:, 5]
     error = 1.05 * np.sqrt(12 / np.maximum(lines[:, 8], 2)) / seconds
-    middle = np.array([view.on_sensor(line, (line[5] + line[6]) / 2) for line in lines])
+    middle = lines[:, :2] + lines[:, 2:4] * ((lines[:, 5] + lines[:, 6]) / 2)[:, None] + view.corner
     usable = (error < 0.5) & (np.hypot(*lines[:, 2:4].T) < 4 + 3 * error)
     if usable.sum() >= FEW:
         weight = np.minimum(seconds, 4.0) / (ALIKE_PX_S**2 + error**2)

@@ -1,0 +1,171 @@
+"""The frame of the star field: where its stars stand still, as it drifts and turns over the sensor (ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikeseg.tracking.star_field import StarField
+
+STEP_S = 1 / 16
+"""The frame's motion is constant for so long, s."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """Places of the sky on the sensor: centre + R(angle) (place - centre) + shift.
+
+    Attributes:
+        times_s: float64 (k,), rising, at equal steps, s.
+        angle: float64 (k,), rad, from x towards y.
+        shift: float64 (k, 2), px.
+        centre: float64 (2,), px.
+        rates: float64 (k, 3), of the motion: of a star at the centre of the sensor, px/s, and of the angle, rad/s.
+    """
+
+    times_s: np.ndarray
+    angle: np.ndarray
+    shift: np.ndarray
+    centre: np.ndarray
+    rates: np.ndarray
+
+    @classmethod
+    def of(cls, field: StarField, span_s: tuple[float, float], sensor_size: tuple[int, int]) -> Frame:
+        """Of a field that drifts, times in µs on the same clock."""
+        times = _steps(*span_s)
+        velocity = field.velocity((times + STEP_S / 2) * 1e6)
+        return cls.moving(times, np.column_stack([velocity, np.zeros(len(times))]), sensor_size)
+
+    @classmethod
+    def moving(cls, times_s: np.ndarray, rates: np.ndarray, sensor_size: tuple[int, int]) -> Frame:
+        """From its rates, float64 (k, 3), each for a step: velocity at the sensor's centre, px/s, and angle, rad/s."""
+        seconds = np.diff(times_s, append=times_s[-1] + STEP_S)
+        angle, shift = np.zeros(len(times_s)), np.zeros((len(times_s), 2))
+        for k in range(len(times_s) - 1):
+            turn = rates[k, 2] * seconds[k]
+            angle[k + 1] = angle[k] + turn
+            half = rates[k, :2] * seconds[k] / 2
+            shift[k + 1] = _turned(shift[k] + half, turn) + half
+        return cls(times_s, angle, shift, np.array(sensor_size) / 2.0 - 0.5, rates)
+
+    def at(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Angle (n,) and shift (n, 2) at times (n,), s."""
+        angle = np.interp(t_s, self.times_s, self.angle)
+        return angle, np.stack([np.interp(t_s, self.times_s, self.shift[:, axis]) for axis in (0, 1)], -1)
+
+    def to_sky(self, t_s: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Where in the frame places (n, 2) on the sensor are at times (n,): float64 (n, 2), px."""
+        angle, shift = self.at(t_s)
+        return self.centre + _turned(places - self.centre - shift, -angle)
+
+    def to_sensor(self, t_s: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Where on the sensor places (n, 2) of the frame are at times (n,): float64 (n, 2), px."""
+        angle, shift = self.at(t_s)
+        return self.centre + _turned(places - self.centre, angle) + shift
+
+    def velocity(self, t_s: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Velocity of stars at places (n, 2) on the sensor at times (n,): float64 (n, 2), px/s."""
+        k = np.clip(np.searchsorted(self.times_s, t_s, side="right") - 1, 0, len(self.times_s) - 1)
+        away = places - self.centre
+        return self.rates[k, :2] + self.rates[k, 2:] * np.stack([-away[:, 1], away[:, 0]], 1)
+
+    def as_field(self) -> StarField:
+        """The motion of the sensor's centre over the stars."""
+        edges = np.append(self.times_s, self.times_s[-1] + STEP_S) * 1e6
+        change = np.flatnonzero(np.r_[True, np.any(np.diff(self.rates[:, :2], axis=0) != 0, axis=1)])
+        return StarField(np.append(edges[change], edges[-1]), self.rates[change, :2])
+
+
+def _turned(places: np.ndarray, angle: float | np.ndarray) -> np.ndarray:
+    """Places (..., 2) turned about the origin."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    x, y = places[..., 0], places[..., 1]
+    return np.stack([cos * x - sin * y, sin * x + cos * y], -1)
+
+
+def _steps(first_s: float, last_s: float) -> np.ndarray:
+    """Times from the first to behind the last, STEP_S apart."""
+    return first_s + STEP_S * np.arange(max(2, int((last_s - first_s) / STEP_S) + 2))
+
+
+ALIKE_PX_S, ALIKE_SHARE = 2.0, 0.04
+"""A star's velocity agrees with the others' within ALIKE_PX_S, px/s, and this share of its speed."""
+
+TOGETHER, TURNING = 3, 4
+"""So many things have one velocity at a time if they are stars; or so many, if their field turns."""
+
+BIN_S = 0.25
+"""Velocities are compared at this interval, s."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moving:
+    """Where something is and how it moves at some times: t_s (n,), states (n, 4): x, y, px, vx, vy, px/s."""
+
+    t_s: np.ndarray
+    states: np.ndarray
+
+    def at(self, t_s: float) -> np.ndarray | None:
+        """Its state, None where it is not there."""
+        if not self.t_s[0] <= t_s <= self.t_s[-1]:
+            return None
+        return np.array([np.interp(t_s, self.t_s, column) for column in self.states.T])
+
+
+def rigid(movers: Sequence[Moving], known: Frame, sensor_size: tuple[int, int]) -> tuple[np.ndarray, Frame]:
+    """Which of several move like a field of stars, and the frame in which they stand still.
+
+    Args:
+        movers: paths, stars or objects.
+        known: the frame elsewhere.
+        sensor_size: (width, height), px.
+
+    Returns:
+        bool (n,), those that agree with the others in at least half of their time; and the frame.
+    """
+    agree, there = np.zeros(len(movers)), np.zeros(len(movers))
+    rates = known.rates.copy()
+    centre = known.centre
+    edges = np.arange(known.times_s[0], known.times_s[-1] + BIN_S, BIN_S)
+    for low in edges.tolist():
+        states = [(i, state) for i, mover in enumerate(movers) if (state := mover.at(low + BIN_S / 2)) is not None]
+        if not states:
+            continue
+        index = np.array([i for i, _ in states])
+        there[index] += 1
+        if len(states) < TOGETHER:
+            continue
+        table = np.array([state for _, state in states])
+        motion, members = _consensus(table[:, :2] - centre, table[:, 2:])
+        if members.any():
+            agree[index[members]] += 1
+            rates[(known.times_s >= low) & (known.times_s < low + BIN_S)] = motion
+    stars = (there > 0) & (agree >= 0.5 * there)
+    return stars, Frame.moving(known.times_s, rates, sensor_size)
+
+
+def _consensus(places: np.ndarray, velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The motion (vx, vy, turn) that most agree with, and which: bool (n,); none where they are too few."""
+    tolerance = ALIKE_PX_S + ALIKE_SHARE * np.hypot(*velocities.T)
+    across = np.stack([-places[:, 1], places[:, 0]], 1)
+    best, members = np.zeros(3), np.zeros(len(places), bool)
+    for velocity in velocities:
+        near = np.hypot(*(velocities - velocity).T) <= tolerance
+        if near.sum() > members.sum() and near.sum() >= TOGETHER:
+            best, members = np.array([*np.median(velocities[near], axis=0), 0.0]), near
+    drifting = int(members.sum())
+    first, second = np.triu_indices(len(places), 1)
+    between, change = places[second] - places[first], velocities[second] - velocities[first]
+    distance = (between**2).sum(1)
+    turn = (-between[:, 1] * change[:, 0] + between[:, 0] * change[:, 1]) / np.maximum(distance, 1.0)
+    for k in np.flatnonzero(distance > 15.0**2)[:400].tolist():
+        start = velocities[first[k]] - turn[k] * across[first[k]]
+        near = np.hypot(*(velocities - start - turn[k] * across).T) <= tolerance
+        if near.sum() >= max(TURNING, drifting + 2) and near.sum() > members.sum():
+            design = np.zeros((2 * int(near.sum()), 3))
+            design[0::2, 0], design[1::2, 1] = 1, 1
+            design[:, 2] = across[near].reshape(-1)
+            best, members = np.linalg.lstsq(design, velocities[near].reshape(-1), rcond=None)[0], near
+    return best, members
