@@ -12,8 +12,8 @@ An object counts as found when a track that is called an object is within 5 px o
 for at least 1 s or a quarter of the object's time in view. A track is false when it is within 5 px of no object for more than
 half of its life; their rate is measured on recordings without objects. The limit is that of an ideal detector that counts events
 within 2 px of every possible path, see limit_bound.py; R50 is where a logistic in the logarithm of the rate, fitted to the
-shares, passes one half. Intervals, of 95 %: Wilson's for shares, the exact one for counts, and for R50 a bootstrap over recordings
-or the likelihood ratio, whichever is wider.
+shares, passes one half. Intervals, of 95 %: Wilson's for shares, the exact one for counts, and for R50 a bootstrap over
+recordings or the likelihood ratio, whichever is wider.
 """
 
 from __future__ import annotations
