@@ -167,7 +167,9 @@ def test_a_cut_leaves_as_many_false_tracks_as_are_expected_elsewhere(script):
 
 def test_changes_reach_the_network_and_its_own_threshold_holds_but_where_it_is_set_by_false_tracks(script, tmp_path):
     detectors = script("limit_detectors")
-    trained = detectors.Trained(ss.new("demo", {"device": "cpu"}).save(tmp_path / "network.pt"), ("tracking.object_threshold=0.9",))
+    trained = detectors.Trained(
+        ss.new("demo", {"device": "cpu"}).save(tmp_path / "network.pt"), ("tracking.object_threshold=0.9",)
+    )
     assert detectors._loaded(trained).config.tracking.object_threshold == 0.9
     recording = limit_recording(LimitConfig(rate_hz=200.0, noise_hz=0.05, duration_s=6.0, seed=1), 0)
     own, of_all = (detectors.detector(name, trained, LimitConfig()) for name in ("network", "network_cut"))
