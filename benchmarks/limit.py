@@ -12,8 +12,8 @@ An object counts as found when a track that is called an object is within 5 px o
 for at least 1 s or a quarter of the object's time in view. A track is false when it is within 5 px of no object for more than
 half of its life; their rate is measured on recordings without objects. The limit is that of an ideal detector that counts events
 within 2 px of every possible path, see limit_bound.py; R50 is where a logistic in the logarithm of the rate, fitted to the
-shares, passes one half. Intervals, of 95 %: Wilson's for shares, the exact one for counts, and for R50 a bootstrap over recordings
-or the likelihood ratio, whichever is wider.
+shares, passes one half. Intervals, of 95 %: Wilson's for shares, the exact one for counts, and for R50 a bootstrap over
+recordings or the likelihood ratio, whichever is wider.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from limit_bound import FALSE_ALARMS_PER_MINUTE, Search, bound
-from limit_detectors import TITLES
+from limit_detectors import TITLES, Trained
 from limit_scoring import half_rate, rate_interval, share_interval
 from limit_work import Bench, Setting, answers, calibrated
 from measure import options, table, write_json
@@ -212,6 +212,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quiet", type=int, default=100, metavar="N", help="without objects, for false tracks [100]")
     parser.add_argument("--calibration", type=int, default=30, metavar="N", help="without objects, for thresholds [30]")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a network [trained here]")
+    parser.add_argument("--set", dest="changes", nargs="+", default=[], metavar="KEY=VALUE",
+                        help="changes to the configuration of the network")  # fmt: skip
     parser.add_argument("--seed", type=int, default=SEED, help=f"of the recordings [{SEED}]")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes [all cores]")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the curves there (needs matplotlib)")
@@ -233,13 +235,14 @@ def main() -> None:
 
             _say("training the demo's network")
             checkpoint = trained(Path(home), chosen.quick)
+        network = Trained(checkpoint, tuple(chosen.changes)) if checkpoint else None
         for name in chosen.condition:
             config = replace(CONDITIONS[name], seed=chosen.seed)
             if chosen.quick:
                 config = replace(config, duration_s=5.0)
             _say(name)
             names = [own for own in chosen.detectors if own != "stack" or config.field == "still"]
-            conditions[name] = measured(Bench(config, checkpoint, chosen.jobs), names, chosen.rates, chosen)
+            conditions[name] = measured(Bench(config, network, chosen.jobs), names, chosen.rates, chosen)
             print(report(name, conditions[name], chosen.markdown) + "\n", flush=True)
             write_json(chosen.json, "limit", {"conditions": conditions})
     if chosen.figure:

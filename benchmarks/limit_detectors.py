@@ -16,7 +16,7 @@ import numpy as np
 from limit_scoring import Track
 
 import spikeseg
-from spikeseg.config.load import load_config
+from spikeseg.config.load import load_config, parse_overrides
 from spikeseg.config.sections import Config
 from spikeseg.data.recording import Recording
 from spikeseg.data.windows import WindowedRecording, windowed
@@ -51,6 +51,14 @@ class Detector:
     thresholds: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A network: its checkpoint, and KEY=VALUE changes to the configuration that it was trained with."""
+
+    checkpoint: Path
+    changes: tuple[str, ...] = ()
+
+
 TITLES = {
     "network": "network",
     "network_cut": "network, score set by false tracks",
@@ -61,18 +69,18 @@ TITLES = {
 }
 
 
-def detector(name: str, checkpoint: Path | None, config: LimitConfig) -> Detector:
+def detector(name: str, network: Trained | None, config: LimitConfig) -> Detector:
     """A detector by its name.
 
     Args:
         name: a key of TITLES.
-        checkpoint: of the network.
+        network: for the detectors that need it.
         config: of the recordings: shift-and-stack is told their speeds and how long objects are in view.
     """
     if name in ("network", "network_cut"):
-        assert checkpoint is not None
+        assert network is not None
         own = name == "network"
-        tracks = functools.partial(_network_tracks, checkpoint, own)
+        tracks = functools.partial(_network_tracks, network, own)
         return Detector(name, TITLES[name], tracks, lambda tracks, _: list(tracks), () if own else (0.0,))
     if name == "graded":
         return Detector(name, TITLES[name], _graded_maps, _graded_tracks, _steps(0.25, 8.0))
@@ -99,13 +107,13 @@ def settings() -> Config:
 
 
 @functools.cache
-def _loaded(checkpoint: Path) -> Any:
-    return spikeseg.load(checkpoint, {"device": "cpu"})
+def _loaded(trained: Trained) -> Any:
+    return spikeseg.load(trained.checkpoint, {"device": "cpu", **parse_overrides(trained.changes)})
 
 
-def _network_tracks(checkpoint: Path, own_threshold: bool, recording: Recording) -> list[Track]:
+def _network_tracks(trained: Trained, own_threshold: bool, recording: Recording) -> list[Track]:
     """What `detect` calls objects, or all its tracks."""
-    network = _loaded(checkpoint)
+    network = _loaded(trained)
     found = detect_recording(network.model, recording, network.config, network.readout)
     numbers = found.object_ids if own_threshold else found.track_ids
     rows = [found.tracks[found.tracks["track_id"] == number] for number in numbers]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import limit_detectors
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from limit_detectors import Detector
+from limit_detectors import Detector, Trained
 from limit_scoring import Judged, judged
 
 from spikeseg.simulation.limit import LimitConfig, limit_recording
@@ -35,12 +34,12 @@ class Bench:
 
     Attributes:
         config: of the recordings; its seed is that of the objects that are counted.
-        checkpoint: of the network.
+        network: for the detectors that need one.
         jobs: processes.
     """
 
     config: LimitConfig
-    checkpoint: Path | None
+    network: Trained | None
     jobs: int
 
     def run(self, function: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> list[Any]:
@@ -52,16 +51,16 @@ class Bench:
 
 
 @functools.lru_cache(maxsize=16)
-def detector_of(name: str, checkpoint: Path | None, config: LimitConfig) -> Detector:
+def detector_of(name: str, network: Trained | None, config: LimitConfig) -> Detector:
     """A detector, made once in a process."""
     torch.set_num_threads(1)
-    return limit_detectors.detector(name, checkpoint, config)
+    return limit_detectors.detector(name, network, config)
 
 
 def answers(bench: Bench, config: LimitConfig, index: int, settings: dict[str, Setting]) -> dict[str, Judged]:
     """How each of some detectors does on one recording of a configuration."""
     recording = limit_recording(config, index)
-    return {name: _answer(detector_of(name, bench.checkpoint, bench.config), recording, own) for name, own in settings.items()}
+    return {name: _answer(detector_of(name, bench.network, bench.config), recording, own) for name, own in settings.items()}
 
 
 def _answer(detector: Detector, recording: Any, setting: Setting) -> Judged:
@@ -86,7 +85,7 @@ def calibrated(bench: Bench, name: str, quiet: int, seed: int, rates_hz: Sequenc
     For each threshold the cut is the lowest score that, by the recordings without objects, leaves no more false tracks than
     allowed; among thresholds the one that finds most of the objects is taken, of equals the lowest.
     """
-    thresholds = detector_of(name, bench.checkpoint, bench.config).thresholds
+    thresholds = detector_of(name, bench.network, bench.config).thresholds
     if not thresholds:
         return Setting()
     alone = replace(bench.config, seed=seed, objects=0)
@@ -131,14 +130,14 @@ def tail_cut(scores: np.ndarray, allowed: float) -> float:
 
 def _scores(bench: Bench, name: str, config: LimitConfig, index: int) -> list[np.ndarray]:
     """By threshold, the scores of all tracks of a recording."""
-    detector = detector_of(name, bench.checkpoint, bench.config)
+    detector = detector_of(name, bench.network, bench.config)
     prepared = detector.prepare(limit_recording(config, index))
     return [np.array([track.score for track in detector.tracks(prepared, own)], np.float64) for own in detector.thresholds]
 
 
 def _found(bench: Bench, name: str, config: LimitConfig, index: int, settings: Sequence[Setting]) -> list[int]:
     """By setting, how many objects of a recording are found."""
-    detector, recording = detector_of(name, bench.checkpoint, bench.config), limit_recording(config, index)
+    detector, recording = detector_of(name, bench.network, bench.config), limit_recording(config, index)
     prepared = detector.prepare(recording)
     tracks = [(detector.tracks(prepared, own.threshold), own.cut) for own in settings]
     return [judged([track for track in part if track.score >= cut], recording.labels).found for part, cut in tracks]

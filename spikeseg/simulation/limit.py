@@ -18,9 +18,10 @@ from spikeseg.data.sensors import EBSSA_SIZES
 from spikeseg.errors import InputError
 
 from .camera_noise import KINDS
+from .draws import log_uniform
+from .field_motion import FieldMotion
 from .pixels import EVENT_TRUTH_DTYPE, US_PER_S
 from .recordings import LABEL_INTERVAL_US, events_and_truth
-from .scene import log_uniform
 
 FIELDS = ("still", "drift", "turn")
 STREAMS = ("field", "paths", "objects", "places of stars", "stars", "noise")
@@ -39,6 +40,8 @@ NEAR_SIGMAS = 5.0
 """Sources further off the sensor than this send no events to it."""
 RESTS_PX_S = 0.1
 """What is slower than this on the sensor has no ahead and no behind."""
+TURN_S = 0.5
+"""How long a change of the field's direction takes."""
 SHORTEST_S, LONGEST_S = 0.5, 3600.0
 
 
@@ -114,42 +117,12 @@ class LimitConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class FieldMotion:
-    """How the star field moves over the sensor: it rotates about a point, or moves at a velocity that changes once.
-
-    Attributes:
-        pivot: float64 (2,), px.
-        turn_rate: rad/s.
-        before, after: float64 (2,), velocities in px/s.
-        change_s: when the one gives way to the other.
-    """
-
-    pivot: np.ndarray
-    turn_rate: float
-    before: np.ndarray
-    after: np.ndarray
-    change_s: float
-
-    def on_sensor(self, place: np.ndarray, t_s: np.ndarray) -> np.ndarray:
-        """Where places (..., 2) of the field, which is the sensor at time 0, are at times (...): float64 (..., 2), px."""
-        return self.pivot + _rotated(place - self.pivot, self.turn_rate * t_s) + self._shift(t_s)
-
-    def in_field(self, position: np.ndarray, t_s: np.ndarray) -> np.ndarray:
-        """The places of the field that are at positions (..., 2) of the sensor at times (...): float64 (..., 2), px."""
-        return self.pivot + _rotated(position - self._shift(t_s) - self.pivot, -self.turn_rate * t_s)
-
-    def _shift(self, t_s: np.ndarray) -> np.ndarray:
-        t = np.asarray(t_s, np.float64)[..., None]
-        return np.minimum(t, self.change_s) * self.before + np.maximum(t - self.change_s, 0) * self.after
-
-
-@dataclass(frozen=True, eq=False)
 class Sources:
     """Point sources that move evenly within a field.
 
     Attributes:
         motion: of the field.
-        start: float64 (S, 2), place in the field at time 0, px.
+        start: float64 (S, 2), place in the field (its place on the sensor) at time 0, px.
         velocity: float64 (S, 2), in the field, px/s.
         rate_hz: float64 (S,), events/s.
         kind: SOURCE_STAR or SOURCE_OBJECT.
@@ -164,7 +137,7 @@ class Sources:
     def at(self, t_s: np.ndarray, which: Any = slice(None)) -> np.ndarray:
         """Positions on the sensor at times that broadcast with the sources (S,), or those in `which`: float64 (..., 2), px."""
         t = np.asarray(t_s, np.float64)
-        return self.motion.on_sensor(self.start[which] + t[..., None] * self.velocity[which], t)
+        return self.motion.place(self.start[which] + t[..., None] * self.velocity[which], t)
 
 
 def limit_recording(config: LimitConfig, index: int) -> Recording:
@@ -210,25 +183,30 @@ def _scene(config: LimitConfig, index: int) -> tuple[Sources, Sources]:
     return Sources(of_objects, paths[:, 0], paths[:, 1], np.full(len(paths), config.rate_hz), SOURCE_OBJECT), stars
 
 
+def _moving(velocities: Any, turns_s: Any = (), rotation: float = 0.0, pivot: Any = (0.0, 0.0)) -> FieldMotion:
+    """A field of these velocities (n + 1, 2), px/s, between turns, which does not shake."""
+    shake = np.zeros(0), np.zeros(0), np.zeros((0, 2))
+    return FieldMotion(np.array(velocities), np.array(turns_s, np.float64), TURN_S, rotation, np.array(pivot), *shake)
+
+
 def _still() -> FieldMotion:
-    return FieldMotion(np.zeros(2), 0.0, np.zeros(2), np.zeros(2), 0.0)
+    return _moving([(0.0, 0.0)])
 
 
 def _field_motion(config: LimitConfig, rng: np.random.Generator) -> FieldMotion:
     """A field that moves as the configuration says, in a direction of its own."""
     angle, sense, share = rng.uniform(0, 2 * np.pi), rng.choice([-1.0, 1.0]), rng.uniform(0.3, 0.7)
     rotates, bend, pivot = rng.random() < 0.5, rng.uniform(np.pi / 3, np.pi), rng.random(2) * config.sensor_size
-    before = config.field_speed_px_s * _direction(angle)
     if config.field == "still":
         return _still()
+    before = config.field_speed_px_s * _direction(angle)
     if config.field == "drift":
-        return FieldMotion(np.zeros(2), 0.0, before, before, 0.0)
+        return _moving([before])
     if rotates:
         size = np.array(config.sensor_size)
         far = np.sqrt((size**2 / 12 + (pivot - size / 2) ** 2).sum())  # root mean square distance of the sensor's pixels
-        return FieldMotion(pivot, float(sense * config.field_speed_px_s / far), np.zeros(2), np.zeros(2), 0.0)
-    after = config.field_speed_px_s * _direction(angle + sense * bend)
-    return FieldMotion(np.zeros(2), 0.0, before, after, share * config.duration_s)
+        return _moving([(0.0, 0.0)], rotation=float(sense * config.field_speed_px_s / far), pivot=pivot)
+    return _moving([before, config.field_speed_px_s * _direction(angle + sense * bend)], [share * config.duration_s])
 
 
 def _star_places(config: LimitConfig, motion: FieldMotion, rng: np.random.Generator) -> np.ndarray:
@@ -237,7 +215,7 @@ def _star_places(config: LimitConfig, motion: FieldMotion, rng: np.random.Genera
     low, high = np.array([-0.5, -0.5]), np.array([width, height]) - 0.5
     if config.field != "still":
         corners = np.array([[low[0], low[1]], [low[0], high[1]], [high[0], low[1]], [high[0], high[1]]])
-        seen = motion.in_field(corners, np.linspace(0, config.duration_s, 257)[:, None]).reshape(-1, 2)
+        seen = motion.sky(corners, np.linspace(0, config.duration_s, 257)[:, None]).reshape(-1, 2)
         margin = NEAR_SIGMAS * config.sigma_px
         low, high = seen.min(0) - margin, seen.max(0) + margin
     return rng.uniform(low, high, (round(config.stars * float(np.prod(high - low)) / (width * height)), 2))
@@ -250,9 +228,7 @@ def _path(config: LimitConfig, motion: FieldMotion, rng: np.random.Generator) ->
     point = rng.uniform(*MIDDLE, (CANDIDATES, 2)) * size
     at_s = rng.random(CANDIDATES) * config.duration_s
     velocity = (0.0 if config.at_rest else speed) * _direction(rng.uniform(0, 2 * np.pi, CANDIDATES))
-    sources = Sources(
-        motion, motion.in_field(point, at_s) - at_s[:, None] * velocity, velocity, np.ones(CANDIDATES), SOURCE_OBJECT
-    )
+    sources = Sources(motion, motion.sky(point, at_s) - at_s[:, None] * velocity, velocity, np.ones(CANDIDATES), SOURCE_OBJECT)
     grid = np.arange(0.5 * STEP_S, config.duration_s, STEP_S)
     in_view = _inside(sources.at(grid[:, None]), config.sensor_size).sum(0) * STEP_S
     seen_px_s = np.hypot(*_sensor_velocity(sources, at_s, slice(None)).T)
@@ -309,12 +285,6 @@ def _sensor_velocity(sources: Sources, t_s: np.ndarray, which: Any) -> np.ndarra
 def _inside(position: np.ndarray, sensor_size: tuple[int, int], margin: float = 0.0) -> np.ndarray:
     """Whether positions (..., 2) lie on the sensor, or within a margin of it: bool (...)."""
     return np.asarray(((position >= -0.5 - margin) & (position < np.array(sensor_size) - 0.5 + margin)).all(-1))
-
-
-def _rotated(vector: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    cos, sin = np.cos(angle), np.sin(angle)
-    x, y = vector[..., 0], vector[..., 1]
-    return np.stack([cos * x - sin * y, sin * x + cos * y], -1)
 
 
 def _direction(angle: Any) -> np.ndarray:

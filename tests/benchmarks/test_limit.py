@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import spikeseg as ss
 from spikeseg.data.recording import LABEL_DTYPE
 from spikeseg.simulation.limit import LimitConfig, limit_recording, seconds_in_view
 
@@ -162,6 +163,19 @@ def test_a_cut_leaves_as_many_false_tracks_as_are_expected_elsewhere(script):
     assert np.mean(beyond["lowest_cut"]) == pytest.approx(4.0, rel=0.15)
     assert np.mean(beyond["tail_cut"]) == pytest.approx(4.0, rel=0.15)
     assert work.lowest_cut(np.array([]), 3.0) == work.SCORE_OF_A_STAR == work.lowest_cut(np.array([0.9, 0.8]), 5.0)
+
+
+def test_changes_reach_the_network_and_its_own_threshold_holds_but_where_it_is_set_by_false_tracks(script, tmp_path):
+    detectors = script("limit_detectors")
+    trained = detectors.Trained(
+        ss.new("demo", {"device": "cpu"}).save(tmp_path / "network.pt"), ("tracking.object_threshold=0.9",)
+    )
+    assert detectors._loaded(trained).config.tracking.object_threshold == 0.9
+    recording = limit_recording(LimitConfig(rate_hz=200.0, noise_hz=0.05, duration_s=6.0, seed=1), 0)
+    own, of_all = (detectors.detector(name, trained, LimitConfig()) for name in ("network", "network_cut"))
+    assert own.thresholds == () and of_all.thresholds == (0.0,)
+    scores = [[track.score for track in d.tracks(d.prepare(recording), 0.0)] for d in (own, of_all)]
+    assert scores[0] == [score for score in scores[1] if score >= 0.9] and len(scores[0]) < len(scores[1])
 
 
 def test_shift_and_stack_finds_what_is_too_faint_to_see_and_nothing_else(script):

@@ -99,7 +99,7 @@ def test_speeds_are_relative_to_stars_that_move(field):
     for index in range(10):
         objects, stars = _scene(replace(CONFIG, field=field, field_speed_px_s=30.0), index)
         t = np.linspace(0, 20, 50)
-        in_field = objects.motion.in_field(objects.at(t[:, None])[:, 0], t)
+        in_field = objects.motion.sky(objects.at(t[:, None])[:, 0], t)
         steps = np.diff(in_field, axis=0) / np.diff(t)[:, None]
         assert np.allclose(steps, steps[0], atol=1e-6) and 4 <= np.hypot(*steps[0]) <= 40
         assert objects.motion is stars.motion and not stars.velocity.any()
@@ -107,18 +107,19 @@ def test_speeds_are_relative_to_stars_that_move(field):
 
 def test_a_drifting_field_has_its_speed_and_a_turning_one_rotates_or_changes_its_direction():
     drift = _field_motion(replace(CONFIG, field="drift"), _random(CONFIG, "field", 0))
-    assert np.hypot(*drift.before) == pytest.approx(16.0) and drift.turn_rate == 0
+    assert np.hypot(*drift.velocities[0]) == pytest.approx(16.0) and len(drift.velocities) == 1 and drift.rotation == 0
     rotating = 0
     for index in range(40):
         motion = _field_motion(replace(CONFIG, field="turn"), _random(CONFIG, "field", index))
-        if motion.turn_rate:
+        if motion.rotation:
             rotating += 1
             x, y = np.meshgrid(np.arange(240.0), np.arange(180.0))
             far = np.hypot(x - motion.pivot[0], y - motion.pivot[1])
-            assert np.sqrt((far**2).mean()) * abs(motion.turn_rate) == pytest.approx(16.0, rel=0.02)
+            assert np.sqrt((far**2).mean()) * abs(motion.rotation) == pytest.approx(16.0, rel=0.02)
         else:
-            angle = np.degrees(np.arccos(np.clip(motion.before @ motion.after / 16.0**2, -1, 1)))
-            assert 59 <= angle <= 180 and 6 <= motion.change_s <= 14
+            before, after = motion.velocities
+            angle = np.degrees(np.arccos(np.clip(before @ after / 16.0**2, -1, 1)))
+            assert np.hypot(*after) == pytest.approx(16.0) and 59 <= angle <= 180 and 6 <= motion.turns_s[0] <= 14
     assert 8 < rotating < 32
 
 
