@@ -55,14 +55,23 @@ class Frame:
         angle = np.interp(t_s, self.times_s, self.angle)
         return angle, np.stack([np.interp(t_s, self.times_s, self.shift[:, axis]) for axis in (0, 1)], -1)
 
+    @property
+    def drifts(self) -> bool:
+        """Whether it does not turn."""
+        return not self.angle.any()
+
     def to_sky(self, t_s: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Where in the frame places (n, 2) on the sensor are at times (n,): float64 (n, 2), px."""
         angle, shift = self.at(t_s)
+        if self.drifts:
+            return np.asarray(places - shift)
         return self.centre + _turned(places - self.centre - shift, -angle)
 
     def to_sensor(self, t_s: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Where on the sensor places (n, 2) of the frame are at times (n,): float64 (n, 2), px."""
         angle, shift = self.at(t_s)
+        if self.drifts:
+            return np.asarray(places + shift)
         return self.centre + _turned(places - self.centre, angle) + shift
 
     def velocity(self, t_s: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ class EventWeights(NamedTuple):
 
     Attributes:
         subslice: int64 (n,), 0 to SUBSLICES - 1.
-        x, y: float64 (n,), px.
+        x, y: int64 (n,), px.
         on: bool (n,), polarity.
         weight: uint8 (n,), units.
     """
@@ -127,8 +127,8 @@ class MotionMaps:
         weight = np.clip(np.rint(UNIT * gain), 0, 255).astype(np.uint8)
         part = np.clip(((t_s - start_s) * (SUBSLICES / self.scale.interval_s)).astype(np.int64), 0, SUBSLICES - 1)
         leak = min(255, round(UNIT * (signal + MOVE_NATS)))
-        counted = weight > 0
-        events = EventWeights(*(np.ascontiguousarray(c[counted]) for c in (part, x, y, on, weight)))
+        counted, pixels = weight > 0, (np.asarray(side).astype(np.int64) for side in (x, y))
+        events = EventWeights(*(np.ascontiguousarray(c[counted]) for c in (part, *pixels, on, weight)))
         self._state.step(events, self.shift, leak)
 
     def spikes(self, threshold_nats: float) -> Spikes:

@@ -38,7 +38,12 @@ class CompiledMaps:
     def step(self, events: EventWeights, shift: np.ndarray, leak: int) -> None:
         """See `maps.Backend`."""
         layout = kernels.Layout(self.size[0], self.size[1], self.stride, self.margin, self.cells)
-        kernels.fill(self._images[0], events, shift, self.wiring.scale.cell_px, layout)
+        cell = self.wiring.scale.cell_px
+        columns, rows = (
+            np.floor((np.arange(side * cell) + 0.5 - shift[:, :, axis, None]) / cell).astype(np.int64)
+            for axis, side in enumerate(self.size)
+        )
+        kernels.fill(self._images[0], events, columns, rows, layout)
         levels = zip(self._images, self._images[1:], self.wiring.sums, self._offsets, strict=False)
         for below, images, sums, offsets in levels:
             kernels.build(images, below, sums.first, offsets, self._mask, layout)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,18 +67,27 @@ _higher, _lower = _bytewise("llvm.umax"), _bytewise("llvm.umin")
 
 
 @compiled()
-def fill(images, events, shift, cell_px, layout):
-    """Weights of events in boxes of 2 x 2 cells: uint8 (SUBSLICES, SECTORS + 1, room)."""
+def fill(images, events, columns, rows, layout):
+    """Weights of events in boxes of 2 x 2 cells: uint8 (SUBSLICES, SECTORS + 1, room). columns, rows: int64 (2, SECTORS + 1, side),
+    by polarity and direction the cell in which each pixel's events fall."""
     images[:] = 0
     for i in range(len(events.weight)):
-        part, polarity, weight = events.subslice[i], np.int64(events.on[i]), np.int64(events.weight[i])
+        polarity, weight = np.int64(events.on[i]), events.weight[i]
         for k in range(images.shape[1]):
-            column = np.int64(math.floor((events.x[i] + 0.5 - shift[polarity, k, 0]) / cell_px))
-            row = np.int64(math.floor((events.y[i] + 0.5 - shift[polarity, k, 1]) / cell_px))
-            for y in range(max(row - 1, 0), min(row + 1, layout.height)):
-                for x in range(max(column - 1, 0), min(column + 1, layout.width)):
-                    at = layout.margin + y * layout.stride + x
-                    images[part, k, at] = np.uint8(min(np.int64(images[part, k, at]) + weight, 255))
+            column, row = columns[polarity, k, events.x[i]], rows[polarity, k, events.y[i]]
+            image = images[events.subslice[i], k]
+            at = layout.margin + row * layout.stride + column
+            inside, left = 0 <= column < layout.width, 0 < column <= layout.width
+            if 0 <= row < layout.height:
+                if inside:
+                    image[at] = _add(image[at], weight)
+                if left:
+                    image[at - 1] = _add(image[at - 1], weight)
+            if 0 < row <= layout.height:
+                if inside:
+                    image[at - layout.stride] = _add(image[at - layout.stride], weight)
+                if left:
+                    image[at - layout.stride - 1] = _add(image[at - layout.stride - 1], weight)
 
 
 @compiled()

@@ -45,6 +45,9 @@ YOUNG = 4
 LONGEST_SPAN_S = 32.0
 """Evidence is added up over this long at most, before a path is found, s."""
 
+FORGET_S = 6.0
+"""When a path is found, what the maps hold along its last seconds is forgotten."""
+
 NEAR_PX = 8.0
 """Candidates that begin and end so near to a stronger one are the same."""
 
@@ -357,9 +360,12 @@ class MotionSearch:
         kernels.claim_along(self.events, path.id, now, line, path.radius)
 
     def _forget(self, path: Path) -> None:
-        recent = path.knots[path.knots[:, 0] >= path.knots[-1, 0] - 8.0]
+        recent = path.knots[path.knots[:, 0] >= path.knots[-1, 0] - FORGET_S]
+        way = np.cumsum(np.hypot(*np.diff(recent[:, 1:3], axis=0, prepend=recent[:1, 1:3]).T))
         for maps in self.maps:
-            maps.clear(recent[:, 1], recent[:, 2], path.radius + 2.0 * maps.scale.cell_px)
+            cell = maps.scale.cell_px
+            _, first = np.unique((way / cell).astype(np.int64), return_index=True)
+            maps.clear(recent[first, 1], recent[first, 2], path.radius + 2.0 * cell)
 
 
 def _wander(speed: float) -> float:

@@ -31,6 +31,9 @@ SIGMAS, FLOOR = 5.0, 5.0
 SHARE_OF_PARTS = 0.5
 """... and is brighter than the background in this share of the parts in which its place is seen ..."""
 
+STEPS = 16
+"""Steps of a part in which the place of the sensor in the sky is followed."""
+
 STEADY = 0.2
 """... by at least this share of its mean brightness: what shows in two parts alone is no star."""
 
@@ -128,18 +131,20 @@ class _FieldView(NamedTuple):
         """float32 (PARTS, height, width), share of each part of the span in which a pixel of the picture is on the sensor."""
         width, height = self.size
         seen = np.zeros((PARTS, height, width), np.float32)
-        steps = 4
+        side_x, side_y = self.sensor_size
+        steps = STEPS if self.frame.drifts else 4
+        middles = self.times[0] + (np.arange(PARTS * steps) + 0.5) * (self.times[-1] - self.times[0]) / (PARTS * steps)
+        if self.frame.drifts:
+            corners = np.rint(-self.frame.at(middles)[1] - self.corner).astype(np.int64)
+            for k, (left, top) in enumerate(corners.tolist()):
+                seen[k // steps, max(top, 0) : max(top + side_y, 0), max(left, 0) : max(left + side_x, 0)] += 1 / steps
+            return seen
         y, x = np.mgrid[:height, :width]
         places = np.stack([x.ravel(), y.ravel()], 1) + self.corner
-        still = bool(np.ptp(self.frame.at(self.times)[0]) == 0 and np.ptp(self.frame.at(self.times)[1], axis=0).max() < 0.5)
-        for k in range(1 if still else PARTS * steps):
-            t = self.times[0] + (k + 0.5) * (self.times[-1] - self.times[0]) / (PARTS * steps)
+        for k, t in enumerate(middles.tolist()):
             on_sensor = self.frame.to_sensor(np.full(1, t), places)
             inside = ((on_sensor > -0.5) & (on_sensor < np.array(self.sensor_size) - 0.5)).all(1).reshape(height, width)
-            if still:
-                seen[:] = inside
-            else:
-                seen[k // steps] += inside.astype(np.float32) / steps
+            seen[k // steps] += inside.astype(np.float32) / steps
         return seen
 
 
@@ -303,18 +308,25 @@ class _Painter:
         """The ticks of a span."""
         low, high = float(view.times[0]), float(view.times[-1])
         middles = self.start + (np.arange(self.ticks) + 0.5) * TICK_S
-        before: list[tuple[int, ...]] | None = None
-        for k in np.flatnonzero((middles >= low) & (middles < high + TICK_S)).tolist():
-            since = middles[k] - low
-            shown = [line for line in stars if line[5] - TICK_S <= since <= line[6] + TICK_S]
-            discs = [(*np.rint(view.on_sensor(line, since)).astype(int).tolist(), int(np.ceil(line[7]))) for line in shown]
-            if discs != before:
+        ticks = np.flatnonzero((middles >= low) & (middles < high + TICK_S))
+        since = middles[ticks] - low
+        discs = np.zeros((len(stars), len(ticks), 3), np.int64)
+        shown = np.zeros((len(stars), len(ticks)), bool)
+        for n, line in enumerate(stars):
+            places = line[:2] + line[2:4] * since[:, None] + view.corner
+            discs[n, :, :2] = np.rint(view.frame.to_sensor(middles[ticks], places))
+            discs[n, :, 2] = int(np.ceil(line[7]))
+            shown[n] = (line[5] - TICK_S <= since) & (since <= line[6] + TICK_S)
+        before = b""
+        for k, tick in enumerate(ticks.tolist()):
+            own = discs[shown[:, k], k]
+            if own.tobytes() != before or not self.frames:
                 visible = np.ones((self.height, self.width), np.uint8)
-                for x, y, radius in discs:
+                for x, y, radius in own.tolist():
                     kernels.hide(visible, x, y, radius)
                 self.frames.append(visible)
-                before = discs
-            self.frame_of[k] = len(self.frames) - 1
+                before = own.tobytes()
+            self.frame_of[tick] = len(self.frames) - 1
 
     def sight(self) -> Sight:
         """All ticks."""
