@@ -36,8 +36,8 @@ def event_scores(
         tracks: in px of the events.
         saliency: (n,), >= 0.
         ids: (n,), the track whose object holds the event; 0: none.
-        own: (n,), the probability that an event is an object's, by the motion layer: then OWN_SHARE of the score goes by it. None:
-            there is no motion layer.
+        own: (n,), the probability that an event is an object's, by the motion layer: then OWN_SHARE of the score goes by it.
+            None: there is no motion layer.
 
     Returns:
         float64 (n,), 0 to 1.

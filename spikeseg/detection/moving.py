@@ -1,8 +1,8 @@
 """The motion layer in detection: paths of faint objects beside the tracks of what lights up (ours).
 
-The tracker gives the star field and all that is bright. The motion layer finds what moves, bright or faint, among the events that no
-star explains. Both are brought together here: a track that a path covers is that path; a track without one has to show, along its
-way, the same evidence.
+The tracker gives the star field and all that is bright. The motion layer finds what moves, bright or faint, among the events
+that no star explains. Both are brought together here: a track that a path covers is that path; a track without one has to show,
+along its way, the same evidence.
 """
 
 from __future__ import annotations
@@ -175,12 +175,12 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
     middles = np.array([(part.start_us + part.end_us) / 2 for part in flat])
     kept, covered = [], {}
     for track in tracks.tracks:
-        path = _covering(track, found)
-        if path is None:
+        cover = _covering(track, found)
+        if cover is None:
             kept.append(_scored(track, found))
         else:
             for k, j in zip(track.slices.tolist(), track.detections.tolist(), strict=True):
-                covered[k, j] = path
+                covered[k, j] = cover
     draft = _Draft(view, flat)
     made = []
     for number, (path, nats) in enumerate(zip(found.paths, found.nats, strict=True)):
@@ -204,7 +204,7 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
                 relative,
                 float(probability(nats, found.threshold)),
                 nats,
-            )  # fmt: skip
+            )
         )
     return draft.finished(slices, kept + made, found.frame.as_field())
 
@@ -240,7 +240,7 @@ class _Draft:
         self.view, self.flat = view, flat
         _, height, width = view.shape
         self.scale = Scale.of(view.sensor_size, (height, width))
-        self.added: dict[int, list[tuple[np.void, np.ndarray]]] = {}
+        self.added: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         self.taken: set[tuple[int, int]] = set()
         self.t = view.events["t"]
 
@@ -276,7 +276,7 @@ class _Draft:
         entry["width"], entry["height"] = 2 * path.radius / self.scale.x, 2 * path.radius / self.scale.y
         entry["score"], entry["pixels"] = max(float(own[near].sum()), 1e-3), len(pixels)
         new = self.added.setdefault(k, [])
-        new.append((entry[()], pixels))
+        new.append((entry, pixels))
         return len(part.blobs.objects) + len(new) - 1
 
     def finished(self, slices: Sequence[Sequence[Slice]], tracks: list[ObjectTrack], field: StarField) -> Merged:
@@ -299,7 +299,7 @@ class _Draft:
         return Merged([[next(parts) for _ in window] for window in slices], Tracks(numbered, field), owners)
 
 
-def _with(part: Slice, new: Sequence[tuple[np.void, np.ndarray]]) -> tuple[Slice, np.ndarray]:
+def _with(part: Slice, new: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[Slice, np.ndarray]:
     """A slice with further objects, by falling score, and where each object (old, then new) is in it."""
     objects = np.concatenate([part.blobs.objects, np.array([entry for entry, _ in new], OBJECT_DTYPE)])
     order = np.argsort(-objects["score"], kind="stable")

@@ -24,7 +24,8 @@ class SpikeSEG(nn.Module):
 
     Attributes:
         encoder: its layers.
-        footprint: float64 (2, side, side), what the motion layer has learned, see `motion.footprint.Footprint`; None: nothing yet.
+        footprint: float64 (2, side, side), what the motion layer has learned, see `motion.footprint.Footprint`; None: nothing
+            yet.
     """
 
     def __init__(self, encoder: Encoder) -> None:

@@ -1,8 +1,8 @@
 """The rate of the background at every event, for the motion layer: local in place, and following what changes in time (ours).
 
-Real noise is not Poisson: pixels differ, hot ones send for ever, regions flicker, rows and whole sensors fire at once, a pixel sends
-pairs. Each would look like evidence. So an event counts for the less, the more events its pixel, its block or its moment has in any
-case; and it does not count at all if it is one of many of its row within a millisecond, or repeats its pixel's last.
+Real noise is not Poisson: pixels differ, hot ones send for ever, regions flicker, rows and whole sensors fire at once, a pixel
+sends pairs. Each would look like evidence. So an event counts for the less, the more events its pixel, its block or its moment
+has in any case; and it does not count at all if it is one of many of its row within a millisecond, or repeats its pixel's last.
 """
 
 from __future__ import annotations

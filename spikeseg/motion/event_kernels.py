@@ -7,7 +7,8 @@ import numpy as np
 
 from spikeseg.core.compiled import compiled
 
-from .events import BLOCK_PX
+BLOCK_PX = 8
+"""Side of a block of the index, px."""
 
 
 @compiled(allocates=True)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .event_kernels import BLOCK_PX, indexed
+
 
 class Events(NamedTuple):
     """Events in the order of their times.
@@ -44,10 +46,6 @@ class Index(NamedTuple):
     tick_s: float
 
 
-BLOCK_PX = 8
-"""Side of a block, px."""
-
-
 class Sight(NamedTuple):
     """What can be seen for stars.
 
@@ -80,14 +78,12 @@ def events_of(
     on_share = float(on.mean()) if len(on) else 0.5
     of_polarity = np.clip(np.array([1 - on_share, on_share]), 0.05, 0.95)
     owner = np.zeros(len(t_s), np.int64) if owner is None else owner
-    places = (np.asarray(side, np.float64) for side in (x, y))
-    return Events(np.asarray(t_s, np.float64), *places, on, rate * of_polarity[on], owner)
+    column, row = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    return Events(np.asarray(t_s, np.float64), column, row, on, rate * of_polarity[on], owner)
 
 
 def index_of(events: Events, sensor_size: tuple[int, int], tick_s: float = 0.25) -> Index:
     """The index of events by place and time."""
-    from .event_kernels import indexed
-
     columns, rows = (-(-side // BLOCK_PX) for side in sensor_size)
     start, end = (float(events.t[0]), float(events.t[-1])) if len(events.t) else (0.0, 0.0)
     order, begins = indexed(events, columns, rows, start, tick_s, int((end - start) / tick_s) + 1)

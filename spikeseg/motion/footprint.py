@@ -24,8 +24,8 @@ class FootprintTable(NamedTuple):
     """What the compiled loops read.
 
     Attributes:
-        density: float64 (3, SIDE, SIDE), share of all events per px²: of OFF and of ON, by place across and along the motion (middle:
-            the path; along rises ahead); last, of either polarity of an object that stands still.
+        density: float64 (3, SIDE, SIDE), share of all events per px²: of OFF and of ON, by place across and along the motion
+            (middle: the path; along rises ahead); last, of either polarity of an object that stands still.
         on, off: how far ahead of the path events of each polarity lie in the mean, px.
         sigma: spread about there, px.
         width, height: of the sensor, px.

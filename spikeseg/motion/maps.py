@@ -3,81 +3,22 @@
     V_k(x + d_k) <- max(0, max_j [ V_k(x + j) - cost_j ] + n_k(x) - leak)
 
 once an interval: d_k is what map k moves by, n_k(x) the weights of the interval's events in a box of 2 x 2 cells that starts at x
-and moves along, j the 3 x 3 neighbours, cost_j SIDE for each step aside. It is the subtractive-leak neuron with a floor at rest, which
-is Page's sequential test [Page 1954, Biometrika 41:100], with the state carried along the motion. All numbers are whole units of
-1/UNIT nat in 8 bits; additions stop at 255, subtractions at 0, so that every backend gives the same bits.
+and moves along, j the 3 x 3 neighbours, cost_j SIDE for each step aside. It is the subtractive-leak neuron with a floor at
+rest, which is Page's sequential test [Page 1954, Biometrika 41:100], with the state carried along the motion. All numbers are
+whole units of 1/UNIT nat in 8 bits; additions stop at 255, subtractions at 0, so that every backend gives the same bits.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from .evidence import MOVE_NATS, UNIT, Backend, EventWeights, Spikes
 from .scales import SECTORS, SUBSLICES, Scale, Wiring, directions
-
-UNIT = 8
-"""Units per nat."""
-
-STAY, ASIDE = 0.4, 0.11
-"""Probability that a path stays in its map's cell from one interval to the next, and about that of each of four neighbours."""
-
-SIDE = round(UNIT * math.log(STAY / ASIDE))
-"""What a step to a neighbouring cell costs more than staying, in units; a diagonal one costs it twice."""
-
-MOVE_NATS = -math.log(STAY)
-"""What staying costs, nat: part of the leak."""
 
 TARGET_NATS = 2.5
 """Evidence per interval of the signal that maps are designed for, nat: less, and noise adds up as fast."""
-
-
-class EventWeights(NamedTuple):
-    """Events of one interval as the maps take them.
-
-    Attributes:
-        subslice: int64 (n,), 0 to SUBSLICES - 1.
-        x, y: int64 (n,), px.
-        on: bool (n,), polarity.
-        weight: uint8 (n,), units.
-    """
-
-    subslice: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    on: np.ndarray
-    weight: np.ndarray
-
-
-class Spikes(NamedTuple):
-    """Neurons at or above a threshold: int64 (n,) each, by map, then row, then column.
-
-    Attributes:
-        map, x, y: which; x, y in cells.
-        potential: in units.
-    """
-
-    map: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    potential: np.ndarray
-
-
-class Backend(Protocol):
-    """State of all maps of a scale, and how it goes on."""
-
-    def step(self, events: EventWeights, shift: np.ndarray, leak: int) -> None:
-        """Go on by one interval. shift: float64 (2, SECTORS + 1, 2), see `MotionMaps.shift`."""
-
-    def spikes(self, threshold: int) -> Spikes:
-        """The neurons whose potential reaches the threshold."""
-
-    def clear(self, boxes: np.ndarray) -> None:
-        """Set the potentials of all maps to 0 in boxes (n, 4): first and last column, first and last row, in cells."""
-
-    def potentials(self) -> np.ndarray:
-        """uint8 (K, h, w), a copy."""
 
 
 class MotionMaps:

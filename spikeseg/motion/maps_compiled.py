@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from . import maps_kernels as kernels
-from .maps import SIDE, EventWeights, Spikes
+from .evidence import SIDE, EventWeights, Spikes
 from .scales import SECTORS, SUBSLICES, Wiring
 
 
 class CompiledMaps:
-    """See `maps.Backend`. size: (width, height) in cells.
+    """See `evidence.Backend`. size: (width, height) in cells.
 
-    A row takes ``stride`` bytes, of which the last ones are 0; ``margin`` bytes of 0 lie before the first row and behind the last.
+    A row takes ``stride`` bytes, of which the last ones are 0; ``margin`` bytes of 0 lie before the first row and behind the
+    last.
     """
 
     def __init__(self, wiring: Wiring, size: tuple[int, ...]) -> None:
@@ -36,7 +37,7 @@ class CompiledMaps:
         self._top = np.zeros(counts[-1], np.uint8)
 
     def step(self, events: EventWeights, shift: np.ndarray, leak: int) -> None:
-        """See `maps.Backend`."""
+        """See `evidence.Backend`."""
         layout = kernels.Layout(self.size[0], self.size[1], self.stride, self.margin, self.cells)
         cell = self.wiring.scale.cell_px
         columns, rows = (
@@ -53,7 +54,7 @@ class CompiledMaps:
         self._potential, self._next = self._next, self._potential
 
     def spikes(self, threshold: int) -> Spikes:
-        """See `maps.Backend`."""
+        """See `evidence.Backend`."""
         parts = [np.zeros((4, 0), np.int64)]
         for k in np.flatnonzero(self._top >= min(max(threshold, 1), 256)).tolist():
             potential = self._potential[k, self.margin : self.margin + self.cells]
@@ -63,10 +64,10 @@ class CompiledMaps:
         return Spikes(*np.concatenate(parts, 1))
 
     def clear(self, boxes: np.ndarray) -> None:
-        """See `maps.Backend`."""
+        """See `evidence.Backend`."""
         kernels.clear(self._potential, np.asarray(boxes, np.int64), self.stride, self.margin)
 
     def potentials(self) -> np.ndarray:
-        """See `maps.Backend`."""
+        """See `evidence.Backend`."""
         rows = self._potential[:, self.margin : self.margin + self.cells].reshape(-1, self.size[1], self.stride)
         return rows[:, :, : self.size[0]].copy()

@@ -24,8 +24,8 @@ class Layout(NamedTuple):
 
 
 class Last(NamedTuple):
-    """Of every map: the image that both halves of the interval take, int64 (K,); where the second half lies, and what the map moves
-    by, in bytes, int64 (K,) each."""
+    """Of every map: the image that both halves of the interval take, int64 (K,); where the second half lies, and what the map
+    moves by, in bytes, int64 (K,) each."""
 
     first: np.ndarray
     offset: np.ndarray
@@ -68,8 +68,8 @@ _higher, _lower = _bytewise("llvm.umax"), _bytewise("llvm.umin")
 
 @compiled()
 def fill(images, events, columns, rows, layout):
-    """Weights of events in boxes of 2 x 2 cells: uint8 (SUBSLICES, SECTORS + 1, room). columns, rows: int64 (2, SECTORS + 1, side),
-    by polarity and direction the cell in which each pixel's events fall."""
+    """Weights of events in boxes of 2 x 2 cells: uint8 (SUBSLICES, SECTORS + 1, room). columns, rows: int64 (2, SECTORS + 1,
+    side), by polarity and direction the cell in which each pixel's events fall."""
     images[:] = 0
     for i in range(len(events.weight)):
         polarity, weight = np.int64(events.on[i]), events.weight[i]

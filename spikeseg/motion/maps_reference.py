@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from .maps import SIDE, EventWeights, Spikes
+from .evidence import SIDE, EventWeights, Spikes
 from .scales import SECTORS, SUBSLICES, Wiring
 
 
 class ReferenceMaps:
-    """See `maps.Backend`. size: (width, height) in cells."""
+    """See `evidence.Backend`. size: (width, height) in cells."""
 
     def __init__(self, wiring: Wiring, size: tuple[int, ...]) -> None:
         self.wiring, self.size = wiring, size
         self._potential = np.zeros((len(wiring.displacement), size[1], size[0]), np.int64)
 
     def step(self, events: EventWeights, shift: np.ndarray, leak: int) -> None:
-        """See `maps.Backend`."""
+        """See `evidence.Backend`."""
         images = _images(events, shift, self.wiring.scale.cell_px, self.size)
         for sums in self.wiring.sums[:-1]:
             images = np.stack([_both(images[q : q + 2], sums.first, sums.offset) for q in range(0, len(images), 2)])
@@ -34,17 +34,17 @@ class ReferenceMaps:
             self._potential[k] = _moved(after, dx, dy)[pad:-pad, pad:-pad]
 
     def spikes(self, threshold: int) -> Spikes:
-        """See `maps.Backend`."""
+        """See `evidence.Backend`."""
         k, y, x = np.nonzero(self._potential >= max(threshold, 1))
         return Spikes(k, x, y, self._potential[k, y, x])
 
     def clear(self, boxes: np.ndarray) -> None:
-        """See `maps.Backend`."""
+        """See `evidence.Backend`."""
         for left, right, top, bottom in boxes.tolist():
             self._potential[:, top : bottom + 1, left : right + 1] = 0
 
     def potentials(self) -> np.ndarray:
-        """See `maps.Backend`."""
+        """See `evidence.Backend`."""
         return self._potential.astype(np.uint8)
 
 

@@ -1,5 +1,6 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""Loops of `paths`: the likelihood of events along a path, the straight line that fits best, and a filter that goes on along it."""
+"""Loops of `paths`: the likelihood of events along a path, the straight line that fits best, and a filter that goes on along
+it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from spikeseg.core.compiled import compiled
 
-from .events import BLOCK_PX
+from .event_kernels import BLOCK_PX
 from .footprint import REACH, SIDE
 
 FAR_PX = 3.0
@@ -250,8 +251,8 @@ def advance(events, owner, claim, table, sight, state, start, until, step, wande
         until: time at which to stop, s; before start: backwards.
         step: between knots, s.
         wander: spectral density of the acceleration, px²/s³.
-        settings: float64 (4,): evidence whose loss ends a path, nat; most events/s that count for that; time over which the rate is
-            estimated, s; distance within which events are explained, px.
+        settings: float64 (4,): evidence whose loss ends a path, nat; most events/s that count for that; time over which the
+            rate is estimated, s; distance within which events are explained, px.
         knots: float64 (room, KNOT), filled from `used` on.
         used: how many knots are filled already.
 
@@ -344,8 +345,8 @@ def claim_along(events, owner, origin, line, explained):
 
 @compiled(allocates=True)
 def polish(events, owner, table, sight, times, path, wander, rounds, mean, gained, responsibility):
-    """The smoothed path of an object, from all of its events: expectation (which events are the object's) and maximisation (a Kalman
-    filter, then the smoother of Rauch, Tung and Striebel), in turn.
+    """The smoothed path of an object, from all of its events: expectation (which events are the object's) and maximisation (a
+    Kalman filter, then the smoother of Rauch, Tung and Striebel), in turn.
 
     Args:
         events: `Events`.

@@ -12,7 +12,8 @@ REFERENCE_NATS = 18.3
 REFERENCE_RATE, REFERENCE_PIXELS = 0.1, 240 * 180
 
 FALL = 0.72
-"""By which the logarithm of that rate falls for each nat: measured. (By 1 for a path that is known; here the best of many is taken.)"""
+"""By which the logarithm of that rate falls for each nat: measured. (By 1 for a path that is known; here the best of many is
+taken.)"""
 
 WIDTH_NATS = 1.5
 """Of the step of the probability around the threshold: measured."""

@@ -1,8 +1,8 @@
 """Scales of the motion layer: which velocities a set of maps is tuned to, and how the maps share their sums (ours).
 
-Design: a map of velocity v adds up the events of an interval along v. The interval is cut into 16 sub-slices; sums over 2, 4, 8 and
-16 of them are built from each other, as in the fast discrete Radon transform [Brady 1998, SIAM J. Comput. 27(1):107; Press 2006,
-PNAS 103(51):19249], so that 1,500 maps cost little more than one addition per map and cell.
+Design: a map of velocity v adds up the events of an interval along v. The interval is cut into 16 sub-slices; sums over 2, 4, 8
+and 16 of them are built from each other, as in the fast discrete Radon transform [Brady 1998, SIAM J. Comput. 27(1):107; Press
+2006, PNAS 103(51):19249], so that 1,500 maps cost little more than one addition per map and cell.
 """
 
 from __future__ import annotations

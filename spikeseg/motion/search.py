@@ -1,8 +1,8 @@
 """The motion layer at work: interval by interval, from events to paths (ours).
 
 Maps spike where evidence along a motion has added up; each spike is traced to the straight line of greatest likelihood among the
-events themselves; a line whose evidence reaches the threshold becomes a path, which is followed back to where it began and on from
-interval to interval. Events that a path explains are nobody else's. Nothing looks ahead.
+events themselves; a line whose evidence reaches the threshold becomes a path, which is followed back to where it began and on
+from interval to interval. Events that a path explains are nobody else's. Nothing looks ahead.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ class Path:
         id: from 1.
         found_s: when its evidence reached the threshold, s.
         nats: log-likelihood ratio of its events against the background, less what its ends cost.
-        knots: float64 (n, KNOT), by time: t (s), x, y (px), vx, vy (px/s), evidence gained (nat), events of the object, 1 where it
-            could be seen.
+        knots: float64 (n, KNOT), by time: t (s), x, y (px), vx, vy (px/s), evidence gained (nat), events of the object, 1 where
+            it could be seen.
         alive: whether it goes on.
         radius: within which events are its, px.
         scale: of the maps that found it.
@@ -123,8 +123,8 @@ class SmoothPath(NamedTuple):
         t_s: float64 (k,), of its knots, s.
         states: float64 (k, 4), x, y (px), vx, vy (px/s).
         nats: float64 (k,), evidence at each knot, of the path that all events together make likely.
-        evidence: the path's log-likelihood ratio, nat: of the line that found it, and of what was foretold of the events before and
-            behind it, less what its ends cost. (The sum of nats is more, the more the longer the path: it was fitted.)
+        evidence: the path's log-likelihood ratio, nat: of the line that found it, and of what was foretold of the events before
+            and behind it, less what its ends cost. (The sum of nats is more, the more the longer the path: it was fitted.)
         events: float64 (k,), of the object at each knot.
         radius: within which events are the object's, px.
     """
@@ -388,7 +388,8 @@ def strongest(maps: MotionMaps, spikes: Spikes) -> tuple[np.ndarray, np.ndarray]
     spikes = Spikes(*(column[order] for column in spikes))
     place, velocity = maps.place(spikes)
     origin = place - velocity * maps.scale.interval_s
-    left, kept = np.ones(len(place), bool), []
+    kept: list[int] = []
+    left = np.ones(len(place), bool)
     near = max(NEAR_PX, 3.0 * maps.scale.cell_px)
     while left.any() and len(kept) < AT_ONCE:
         k = int(np.argmax(left))

@@ -1,9 +1,9 @@
 """Events that stars explain (ours).
 
-Stars are taken out before anything is looked for among them: where many of them stream through the picture, their streaks cross, and
-the crossings would look like slow objects. A star is found where, in the frame of the field, more events fall at one place than the
-background sends there, in most parts of a span of time. Each is then fitted by a line of its own; what moves differently from the
-lines of the others is no star.
+Stars are taken out before anything is looked for among them: where many of them stream through the picture, their streaks
+cross, and the crossings would look like slow objects. A star is found where, in the frame of the field, more events fall at one
+place than the background sends there, in most parts of a span of time. Each is then fitted by a line of its own; what moves
+differently from the lines of the others is no star.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ MOST_STARS = 400
 """Lines fitted in a span, the brightest first."""
 
 ALIKE_PX_S, ALIKE_PX = 0.12, 1.5
-"""A star's velocity agrees with the others' within this, px/s, and what its fit leaves open; or it strays by less than ALIKE_PX in
-the span."""
+"""A star's velocity agrees with the others' within this, px/s, and what its fit leaves open; or it strays by less than ALIKE_PX
+in the span."""
 
 FEW, MANY = 3, 5
 """Stars from which on their own velocities, and their rotation, are taken rather than what the tracker says."""
@@ -60,7 +60,8 @@ ROOM = 4000
 
 
 class Span(NamedTuple):
-    """How the stars move from start_s to end_s, besides the field's motion: at (x, y) by velocity + turn * (-(y - y0), x - x0), px/s;
+    """How the stars move from start_s to end_s, besides the field's motion: at (x, y) by velocity + turn * (-(y - y0), x - x0),
+    px/s;
     known: from the stars' own lines."""
 
     start_s: float
@@ -81,7 +82,7 @@ class _FieldView(NamedTuple):
 
     Attributes:
         events: their places in the frame, less the corner.
-        index: of them.
+        by_place: index of them.
         frame: of the field.
         times: float64 (k,), over the span, s.
         corner: float64 (2,), place in the frame at which the picture begins, px.
@@ -90,7 +91,7 @@ class _FieldView(NamedTuple):
     """
 
     events: Events
-    index: Index
+    by_place: Index
     frame: Frame
     times: np.ndarray
     corner: np.ndarray
@@ -149,7 +150,8 @@ class _FieldView(NamedTuple):
 
 
 class Stars(NamedTuple):
-    """explained: bool (n,), events of stars; sight: what they hide; share: of area and time that they cover; spans: how they move."""
+    """explained: bool (n,), events of stars; sight: what they hide; share: of area and time that they cover; spans: how they
+    move."""
 
     explained: np.ndarray
     sight: Sight
@@ -230,7 +232,7 @@ def _fitted(view: _FieldView, places: np.ndarray, table: FootprintTable) -> np.n
             continue
         line = np.zeros(LINE)
         line[:2], line[5:7] = place, seen
-        n = kernels.gather(events, view.index, 0, low + line[5], low + line[6], low, line, 5.0, 0.0, scratch)
+        n = kernels.gather(events, view.by_place, 0, low + line[5], low + line[6], low, line, 5.0, 0.0, scratch)
         if n < 5:
             continue
         line[4] = max(n / max(line[6] - line[5], 0.1) * 0.5, 1.0)
