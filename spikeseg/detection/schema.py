@@ -74,6 +74,7 @@ TRACK_COLUMNS = {
     "height": Column("<f8", "pix", "of the detection's bounding box"),
     "score": Column("<f8", "", "the detection's, see objects"),
     "object_score": Column("<f8", "", "how surely the track moves differently from the stars, 0 to 1"),
+    "log_likelihood_ratio": Column("<f8", "", "of its events against background and stars, nat; 0 without a motion layer"),
 }
 """Tracks, stars included, one row per detection, by track, then time: the columns of tracks.csv."""
 

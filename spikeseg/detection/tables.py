@@ -93,6 +93,7 @@ def track_table(recording: str, tracks: Sequence[ObjectTrack], objects: Sequence
     own = everything[np.concatenate([first[track.slices] + track.detections for track in tracks])]
     table["width"], table["height"], table["score"] = own["width"] * scale.x, own["height"] * scale.y, own["score"]
     table["object_score"] = np.repeat([track.score for track in tracks], counts)
+    table["log_likelihood_ratio"] = np.repeat([track.nats for track in tracks], counts)
     return table
 
 

@@ -194,10 +194,11 @@ def test_tracks_csv_by_value(tracked):
     tracks, objects, _ = tracked
     assert tuple(TRACK_COLUMNS) == (
         "recording", "track_id", "t_us", "x", "y", "vx", "vy", "vx_rel", "vy_rel", "width", "height", "score", "object_score",
+        "log_likelihood_ratio",
     )  # fmt: skip
     rows = track_table("a", tracks.tracks, objects, PLAIN).tolist()
     assert [row[:3] for row in rows] == [("a", 1, 50_000 + 100_000 * k) for k in range(3)]
-    assert [row[3:] for row in rows] == [(10 + 2 * k, 20 + k, 20, 10, 5, 6, 4, 2, 5, 0.75) for k in range(3)]
+    assert [row[3:] for row in rows] == [(10 + 2 * k, 20 + k, 20, 10, 5, 6, 4, 2, 5, 0.75, 0.0) for k in range(3)]
 
 
 def test_a_tracks_positions_are_the_sensors_and_its_sizes_those_of_the_frame(tracked):
