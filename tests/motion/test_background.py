@@ -66,7 +66,7 @@ def test_a_hot_pixel_does_not_count_and_leaves_its_neighbours_alone():
 def test_a_source_that_spreads_over_pixels_is_no_hot_pixel():
     base, rng = noise(4, 0.1), np.random.default_rng(4)
     n = 120
-    place = np.rint(rng.standard_normal((n, 2)) + (40, 30)).astype(int)
+    place = np.rint(rng.standard_normal((n, 2)) + np.array([40, 30])).astype(int)
     t, x, y, own = mixed(base, (rng.random(n) * 8, *place.T))
     assert np.isfinite(rates(t, x, y)[own]).mean() > 0.8
 
@@ -108,7 +108,7 @@ def test_what_repeats_a_pixels_last_event_does_not_count():
 def test_explained_events_do_not_count_and_do_not_raise_the_background():
     base, rng = noise(9, 0.1), np.random.default_rng(9)
     n = 800
-    place = np.rint(1.5 * rng.standard_normal((n, 2)) + (40, 30)).astype(int)
+    place = np.rint(1.5 * rng.standard_normal((n, 2)) + np.array([40, 30])).astype(int)
     t, x, y, star = mixed(base, (rng.random(n) * 8, *place.T))
     found = rates(t, x, y, star, 0.01)
     assert np.isinf(found[star]).all()

@@ -138,7 +138,7 @@ def test_the_image_of_a_map_counts_each_event_in_the_box_that_moves_along():
             x, y = (middle + beside - 0.5).T
             maps = CompiledMaps(wiring, size)
             maps.step(EventWeights(part, x, y, np.ones(SUBSLICES, bool), np.ones(SUBSLICES, np.uint8)), 0 * SHIFT, 0)
-            column, row = (start + (dx, dy)).astype(int)
+            column, row = (start + np.array([dx, dy])).astype(int)
             counted = maps.potentials()[k, row, column]
             assert counted == expected if expected == 0 else counted >= expected - 4
 
