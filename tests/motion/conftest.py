@@ -67,54 +67,72 @@ def make_events(sky, explained=None, share=0.0, owner=None):
     return events, index_of(events, sky.size)
 
 
-def make_stars(sky, field=None):
-    """`find_stars` in a sky, and the events, whose owners it has changed. field: of the stars; None: still."""
-    from spikeseg.motion.footprint import Footprint
-    from spikeseg.motion.stars import find_stars
+def make_frame(velocity=(0.0, 0.0), *, size=(120, 90), seconds=8.0):
+    """The frame of stars that move together."""
+    from spikeseg.motion.frame import Frame
     from spikeseg.tracking.star_field import StarField
 
+    return Frame.of(StarField(np.array([0.0, 1e6]), np.array([velocity], float)), (0.0, seconds), size)
+
+
+def make_stars(sky, frame=None):
+    """`find_stars` in a sky, and the events, whose owners it has changed. frame: of the stars; None: they stand still."""
+    from spikeseg.motion.footprint import Footprint
+    from spikeseg.motion.stars import find_stars
+
     events, _ = make_events(sky)
-    return find_stars(events, sky.size, field or StarField.still(), Footprint.point().table(sky.size)), events
+    return find_stars(events, sky.size, frame or make_frame(size=sky.size), Footprint.point().table(sky.size)), events
 
 
 class Result(NamedTuple):
-    """A finished search, its paths smoothed, each event's responsibility, and the stars that were left out."""
+    """A finished search, its paths smoothed, each one's evidence that it is no star's, each event's responsibility, the stars that
+    were left out, and the evidence that makes an object."""
 
     search: object
     paths: list
+    nats: list
     own: np.ndarray
     stars: object
+    threshold: float
+
+    @property
+    def objects(self):
+        """The paths of objects."""
+        return [path for path, nats in zip(self.paths, self.nats, strict=True) if nats >= self.threshold]
 
 
-def make_search(sky, field=None, **settings):
+def make_search(sky, frame=None, **settings):
     """Search a sky as detection does it: stars first, then paths, pieces joined."""
     from spikeseg.motion.footprint import Footprint
-    from spikeseg.motion.paths import joined
+    from spikeseg.motion.paths import against_stars, joined
     from spikeseg.motion.probability import threshold_nats
     from spikeseg.motion.scales import DEFAULT_SCALES
     from spikeseg.motion.search import MotionSearch, SearchSettings
 
-    stars, events = make_stars(sky, field)
+    stars, events = make_stars(sky, frame)
     events, index = make_events(sky, stars.explained, stars.share, events.owner)
-    settings = SearchSettings(**{"scales": DEFAULT_SCALES, "path_nats": threshold_nats(0.1, sky.size), **settings})
+    frame, threshold = frame or make_frame(size=sky.size), threshold_nats(0.1, sky.size)
+    settings = SearchSettings(**{"scales": DEFAULT_SCALES, "path_nats": threshold - 2.5, **settings})
     search = MotionSearch(events, index, stars.sight, sky.size, Footprint.point(), settings)
     search.run()
     search.paths = joined(search.paths, search.events)
     own = np.zeros(len(sky.t), np.float32)
-    return Result(search, search.smoothed(own), own, stars)
+    paths = search.smoothed(own)
+    return Result(search, paths, [against_stars(path, frame, stars.spans) for path in paths], own, stars, threshold)
 
 
 class Tools(NamedTuple):
     """The functions above."""
 
-    sky: object = staticmethod(make_sky)
-    star_rows: object = staticmethod(star_rows)
-    events: object = staticmethod(make_events)
-    stars: object = staticmethod(make_stars)
-    search: object = staticmethod(make_search)
+    sky: object
+    star_rows: object
+    events: object
+    frame: object
+    stars: object
+    search: object
 
 
 @pytest.fixture(scope="session")
 def skies():
-    """`make_sky`, `star_rows`, `make_events`, `make_stars`, `make_search`."""
-    return Tools(make_sky, star_rows, make_events, make_stars, make_search)
+    """`make_sky`, `star_rows`, `make_events`, `make_frame`, `make_stars`, `make_search`."""
+    return Tools(make_sky, star_rows, make_events, make_frame, make_stars, make_search)

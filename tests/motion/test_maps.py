@@ -20,7 +20,7 @@ SHIFT = np.array([-0.7, 1.2])[:, None, None] * directions()
 
 def random_events(rng, n, size, most=40):
     """Events on a sensor of this many pixels; weights up to `most`."""
-    x, y = rng.integers(0, size[0], n).astype(float), rng.integers(0, size[1], n).astype(float)
+    x, y = rng.integers(0, size[0], n), rng.integers(0, size[1], n)
     weight = rng.integers(1, most + 1, n).astype(np.uint8)
     return EventWeights(rng.integers(0, SUBSLICES, n), x, y, rng.random(n) < 0.5, weight)
 
@@ -117,7 +117,7 @@ def test_backends_agree_bit_for_bit(scale, size):
 def test_many_events_stop_at_255_and_a_leak_at_0(backend):
     maps = backend(Wiring.of(SMALL), (6, 6))
     n = 200
-    crowd = EventWeights(np.zeros(n, np.int64), np.full(n, 5.0), np.full(n, 5.0), np.zeros(n, bool), np.full(n, 200, np.uint8))
+    crowd = EventWeights(np.zeros(n, np.int64), np.full(n, 5), np.full(n, 5), np.zeros(n, bool), np.full(n, 200, np.uint8))
     maps.step(crowd, 0 * SHIFT, 10)
     assert set(np.unique(maps.potentials())) == {0, 245}
     for _ in range(3):
@@ -135,7 +135,7 @@ def test_the_image_of_a_map_counts_each_event_in_the_box_that_moves_along():
         start = np.array([20 - dx / 2, 15 - dy / 2]).round()  # in cells; the box ends at start + (dx, dy)
         middle = 2 * (start + 1 + np.outer(part / SUBSLICES, (dx, dy)))
         for beside, expected in ((0.0, SUBSLICES), (7.0, 0)):
-            x, y = (middle + beside - 0.5).T
+            x, y = np.rint(middle + beside - 0.5).astype(np.int64).T
             maps = CompiledMaps(wiring, size)
             maps.step(EventWeights(part, x, y, np.ones(SUBSLICES, bool), np.ones(SUBSLICES, np.uint8)), 0 * SHIFT, 0)
             column, row = (start + np.array([dx, dy])).astype(int)
@@ -148,8 +148,8 @@ def test_polarities_are_moved_to_the_path_by_their_direction():
     wiring = Wiring.of(SMALL)
     shift = np.array([-4.0, 4.0])[:, None, None] * directions()
     maps = CompiledMaps(wiring, (20, 20))
-    x = np.array([20.0 - 4, 20.0 + 4])
-    maps.step(EventWeights(np.zeros(2, np.int64), x, np.full(2, 20.0), np.array([False, True]), np.ones(2, np.uint8)), shift, 0)
+    x = np.array([20 - 4, 20 + 4])
+    maps.step(EventWeights(np.zeros(2, np.int64), x, np.full(2, 20), np.array([False, True]), np.ones(2, np.uint8)), shift, 0)
     top = maps.potentials().reshape(len(wiring.displacement), -1).max(1)
     assert top.tolist() == [2 if sector(dx, dy) == 0 else 1 for dx, dy in wiring.displacement.tolist()]
 

@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 
 from spikeseg.motion.stars import Span
-from spikeseg.tracking.star_field import StarField
 
 SIZE, SECONDS = (120, 90), 8.0
 OBJECTS = [(20.0, 20.0, 12.0, 5.0, 12.0), (90.0, 60.0, -6.0, -8.0, 30.0)]
-
-
-def field(velocity):
-    return StarField(np.array([0.0, SECONDS * 1e6]), np.array([velocity], float))
 
 
 @pytest.mark.parametrize(
@@ -23,7 +18,7 @@ def test_stars_are_explained_and_objects_are_not(skies, velocity, stars, least, 
     """Also where the velocity of the field is not quite known."""
     rows = skies.star_rows(1, stars, velocity)
     sky = skies.sky(1, rows + OBJECTS)
-    found, events = skies.stars(sky, field((velocity[0] + error, velocity[1])))
+    found, events = skies.stars(sky, skies.frame((velocity[0] + error, velocity[1])))
     of_star, of_object = (sky.source >= 0) & (sky.source < len(rows)), sky.source >= len(rows)
     assert found.explained[of_star].mean() > least and found.explained[of_object].mean() < 0.15
     assert found.explained[sky.source < 0].mean() < 1.3 * found.share + 0.005
@@ -56,7 +51,7 @@ def test_a_slow_object_among_stars_is_left(skies):
 def test_what_rests_on_the_sensor_is_left_where_the_stars_drift(skies):
     rows = skies.star_rows(5, 8, (16.0, 0.0))
     sky = skies.sky(5, [*rows, (60.0, 45.0, 0.0, 0.0, 30.0)])
-    found, _ = skies.stars(sky, field((16.0, 0.0)))
+    found, _ = skies.stars(sky, skies.frame((16.0, 0.0)))
     assert found.explained[sky.source == len(rows)].mean() < 0.2
 
 
@@ -73,7 +68,7 @@ def test_a_warm_pixel_is_no_star(skies):
 def test_stars_hide_what_is_behind_them(skies, velocity):
     places = [(30.0, 60.0), (70.0, 50.0), (50.0, 75.0), (15.0, 85.0)]
     sky = skies.sky(7, [(*place, *velocity, 60.0) for place in places])
-    found, _ = skies.stars(sky, field(velocity))
+    found, _ = skies.stars(sky, skies.frame(velocity))
     sight = found.sight
     assert sight.visible.shape[1:] == SIZE[::-1] and set(np.unique(sight.visible)) == {0, 1}
     hidden = sight.visible[sight.frame] == 0
