@@ -85,8 +85,8 @@ def make_stars(sky, frame=None):
 
 
 class Result(NamedTuple):
-    """A finished search, its paths smoothed, each one's evidence that it is no star's, each event's responsibility, the stars that
-    were left out, and the evidence that makes an object."""
+    """A finished search, its paths smoothed, each one's evidence that it is no star's, each event's responsibility, the stars
+    that were left out, and the evidence that makes an object."""
 
     search: object
     paths: list
