@@ -1,0 +1,119 @@
+"""Pieces that are joined, and what tells an object from a star."""
+
+import numpy as np
+import pytest
+
+from spikeseg.motion.events import Events
+from spikeseg.motion.frame import Frame
+from spikeseg.motion.path_kernels import KNOT, STATE
+from spikeseg.motion.paths import against_stars, joined
+from spikeseg.motion.scales import MEDIUM
+from spikeseg.motion.search import Path, SmoothPath
+from spikeseg.motion.stars import Span
+from spikeseg.tracking.star_field import StarField
+
+NO_SPANS: list[Span] = []
+
+
+def drift(*velocity):
+    return Frame.of(StarField(np.array([0.0, 60e6]), np.array([velocity], float)), (0.0, 8.0), (120, 90))
+
+
+STILL = drift(0, 0)
+
+
+def piece(number, first, last, start, velocity, nats=40.0):
+    """A path along a straight line: where it is at time 0."""
+    t = np.arange(first, last + 1e-9, 0.1)
+    knots = np.zeros((len(t), KNOT))
+    knots[:, 0], knots[:, 3:5] = t, velocity
+    knots[:, 1:3] = np.array(start) + np.outer(t, velocity)
+    knots[:, 5], knots[:, 6], knots[:, 7] = nats / len(t), 1, 1
+    return Path(number, first + 1.0, nats, knots, False, 3.0 + number / 10, MEDIUM, np.zeros(STATE), last, 0.1)
+
+
+def no_events(owners=()):
+    n = len(owners)
+    return Events(*(np.arange(n, dtype=float) for _ in range(3)), np.zeros(n, np.int64), np.ones(n), np.array(owners, np.int64))
+
+
+def smooth(start, velocity, first=0.0, last=8.0, nats=80.0):
+    """A smooth path along a straight line: where it is at time 0."""
+    t = np.linspace(first, last, round((last - first) / 0.1) + 1)
+    states = np.concatenate([np.array(start) + np.outer(t, velocity), np.tile(np.array(velocity, float), (len(t), 1))], 1)
+    return SmoothPath(last, t, states, np.full(len(t), nats / len(t)), nats, np.ones(len(t)), 3.0)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_halves_are_joined(order):
+    halves = [piece(1, 0.0, 3.0, (10, 20), (8, 3), 30.0), piece(2, 4.0, 9.0, (10, 20), (8, 3), 45.0)]
+    events = no_events([1, 2, 0, 2, -1])
+    (path,) = joined([halves[k] for k in order], events)
+    assert path.id == 2 and path.nats == 75.0 and path.found_s == 1.0 and path.radius == 3.2
+    assert (np.diff(path.knots[:, 0]) > 0).all() and len(path.knots) == 31 + 51
+    assert path.knots[[0, -1], 0].tolist() == pytest.approx([0.0, 9.0])
+    assert events.owner.tolist() == [2, 2, 0, 2, -1]
+
+
+def test_three_pieces_are_one():
+    pieces = [piece(k, first, first + 2.0, (10, 20), (8, 3)) for k, first in enumerate((0.0, 3.0, 6.0), 1)]
+    events = no_events([1, 2, 3])
+    (path,) = joined(pieces, events)
+    assert path.nats == 120.0 and set(events.owner) == {path.id}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        piece(2, 6.0, 10.0, (10, 20), (8, 3)),  # 3 s later
+        piece(2, 4.0, 8.0, (10, 40), (8, 3)),  # beside
+        piece(2, 1.0, 2.5, (30, 40), (8, 3)),  # at the same time
+        piece(2, 3.5, 6.0, (10, 20), (-8, 3)),  # turns back
+    ],
+)
+def test_what_does_not_follow_stays_apart(other):
+    events = no_events([1, 2])
+    kept = joined([piece(1, 0.0, 3.0, (10, 20), (8, 3)), other], events)
+    assert [path.id for path in kept] == [1, 2] and events.owner.tolist() == [1, 2]
+    assert joined([], events) == []
+
+
+def test_a_star_has_no_evidence_to_be_anything_else():
+    assert against_stars(smooth((30, 40), (0, 0)), STILL, NO_SPANS) <= 0
+    assert against_stars(smooth((30, 40), (16, -5)), drift(16, -5), NO_SPANS) <= 0
+    assert against_stars(smooth((30, 40), (16.2, -5)), drift(16, -5), NO_SPANS) <= 0  # the field is not known better
+
+
+@pytest.mark.parametrize(("velocity", "field"), [((10, 4), STILL), ((0, 0), drift(16, 0)), ((20, 0), drift(16, 0))])
+def test_an_object_keeps_its_evidence_the_more_the_further_it_goes(velocity, field):
+    near = against_stars(smooth((30, 40), velocity), field, NO_SPANS)
+    beside = np.array(velocity) - field.rates[0, :2]
+    far = against_stars(smooth((30, 40), 3 * beside + field.rates[0, :2]), field, NO_SPANS)
+    assert 40 < near < far < 80
+
+
+def test_evidence_near_one_place_does_not_count():
+    """A path that gained nearly all while it stood at one place, and little on its way, is a star that something passed."""
+    path = smooth((30, 40), (10, 4))
+    path.nats[:] = 0.1
+    path.nats[:5] = 14.0
+    assert against_stars(path, STILL, NO_SPANS) < 10
+
+
+def test_stars_move_as_their_spans_say():
+    """A star of a field whose velocity is off by 1 px/s, or that turns, is none by the field alone."""
+    wrong = Span(0.0, 8.0, np.array([1.0, 0.0]), 0.0, np.array([60.0, 45.0]), True)
+    turning = Span(0.0, 8.0, np.zeros(2), 0.1, np.array([60.0, 45.0]), True)
+    path = smooth((30, 40), (1, 0))
+    assert against_stars(path, STILL, [wrong]) <= 0 < against_stars(path, STILL, [wrong._replace(velocity=np.zeros(2))])
+    angle = 0.1 * path.t_s
+    round_about = np.stack([60 + 30 * np.cos(angle), 45 + 30 * np.sin(angle), -3 * np.sin(angle), 3 * np.cos(angle)], 1)
+    path = path._replace(states=round_about)
+    assert against_stars(path, STILL, [turning]) <= 0 < against_stars(path, STILL, [turning._replace(turn=0.0)])
+
+
+def test_a_field_that_is_known_leaves_less_open():
+    span = Span(0.0, 8.0, np.zeros(2), 0.0, np.array([60.0, 45.0]), False)
+    path = smooth((30, 40), (1.2, 0.0))
+    unknown, known = (against_stars(path, STILL, [span._replace(known=known)]) for known in (False, True))
+    assert known > unknown

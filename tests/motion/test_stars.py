@@ -1,0 +1,118 @@
+"""Which events stars explain, and what they hide."""
+
+import numpy as np
+import pytest
+
+from spikeseg.motion.stars import Span
+
+SIZE, SECONDS = (120, 90), 8.0
+OBJECTS = [(20.0, 20.0, 12.0, 5.0, 12.0), (90.0, 60.0, -6.0, -8.0, 30.0)]
+
+
+@pytest.mark.parametrize(
+    ("velocity", "stars", "least"),
+    [((0, 0), 15, 0.9), ((0, 0), 3, 0.95), ((16, 0), 15, 0.9), ((-11, 11), 6, 0.85), ((60, 0), 15, 0.88), ((-42, 42), 15, 0.75)],
+)
+@pytest.mark.parametrize("error", [0.0, 0.3])
+def test_stars_are_explained_and_objects_are_not(skies, velocity, stars, least, error):
+    """Also where the velocity of the field is not quite known."""
+    rows = skies.star_rows(1, stars, velocity)
+    sky = skies.sky(1, rows + OBJECTS)
+    found, events = skies.stars(sky, skies.frame((velocity[0] + error, velocity[1])))
+    of_star, of_object = (sky.source >= 0) & (sky.source < len(rows)), sky.source >= len(rows)
+    assert found.explained[of_star].mean() > least and found.explained[of_object].mean() < 0.15
+    assert found.explained[sky.source < 0].mean() < 1.3 * found.share + 0.005
+    assert np.array_equal(events.owner != 0, found.explained)
+    (span,) = found.spans
+    assert span.known and np.abs(span.velocity - (-error, 0)).max() < 0.3
+    assert np.abs(span.at(np.array([[60.0, 45.0]]))[0] - (-error, 0)).max() < 0.3
+
+
+@pytest.mark.parametrize("stars", [0, 1, 2])
+def test_few_stars_are_explained_too(skies, stars):
+    sky = skies.sky(2, [*skies.star_rows(3, stars), *OBJECTS])
+    found, _ = skies.stars(sky)
+    of_star, of_object = (sky.source >= 0) & (sky.source < stars), sky.source >= stars
+    assert found.explained[of_object].mean() < 0.1 and not found.spans[0].known
+    if stars:
+        assert found.explained[of_star].mean() > 0.9
+    else:
+        assert found.share < 0.01 and found.explained.mean() < 0.01
+
+
+def test_a_slow_object_among_stars_is_left(skies):
+    rows = skies.star_rows(4, 8)
+    sky = skies.sky(4, [*rows, (60.0, 45.0, 1.2, 0.9, 30.0)])
+    found, _ = skies.stars(sky)
+    assert found.explained[sky.source == len(rows)].mean() < 0.2
+    assert found.explained[(sky.source >= 0) & (sky.source < len(rows))].mean() > 0.9
+
+
+def test_what_rests_on_the_sensor_is_left_where_the_stars_drift(skies):
+    rows = skies.star_rows(5, 8, (16.0, 0.0))
+    sky = skies.sky(5, [*rows, (60.0, 45.0, 0.0, 0.0, 30.0)])
+    found, _ = skies.stars(sky, skies.frame((16.0, 0.0)))
+    assert found.explained[sky.source == len(rows)].mean() < 0.2
+
+
+def test_a_warm_pixel_is_no_star(skies):
+    sky, t = skies.sky(6, []), np.random.default_rng(6).random(20) * SECONDS
+    more = (t, np.full(20, 50), np.full(20, 40), np.ones(20, bool), np.zeros(20, np.int64))
+    order = np.argsort(np.concatenate([sky.t, t]), kind="stable")
+    columns = (np.concatenate(pair)[order] for pair in zip(sky[:5], more, strict=True))
+    found, _ = skies.stars(type(sky)(*columns, sky.size))
+    assert not found.explained.any()
+
+
+@pytest.mark.parametrize("velocity", [(0.0, 0.0), (12.0, -5.0)])
+def test_stars_hide_what_is_behind_them(skies, velocity):
+    places = [(30.0, 60.0), (70.0, 50.0), (50.0, 75.0), (15.0, 85.0)]
+    sky = skies.sky(7, [(*place, *velocity, 60.0) for place in places])
+    found, _ = skies.stars(sky, skies.frame(velocity))
+    sight = found.sight
+    assert sight.visible.shape[1:] == SIZE[::-1] and set(np.unique(sight.visible)) == {0, 1}
+    hidden = sight.visible[sight.frame] == 0
+    for tick, frame in enumerate(hidden):
+        middle = sight.start_s + (tick + 0.5) * sight.tick_s
+        y, x = np.indices(frame.shape)
+        away = np.full(frame.shape, np.inf)
+        for place in places:
+            px, py = np.array(place) + np.array(velocity) * min(middle, SECONDS)
+            away = np.minimum(away, np.hypot(x - px, y - py))
+        assert frame[away <= 2].all() and not frame[away > 9].any()
+    assert hidden.mean() == pytest.approx(found.share)
+
+
+def test_a_turning_field_is_known_by_its_stars(skies):
+    """They stand for a rotation of 0.02 rad/s about the middle, by velocities that hardly change in 8 s."""
+    rng = np.random.default_rng(8)
+    places = np.stack([rng.uniform(5, 115, 14), rng.uniform(5, 85, 14)], 1)
+    away = places - np.array([60, 45])
+    rows = [(x, y, -0.02 * dy, 0.02 * dx, 60.0) for (x, y), (dx, dy) in zip(places, away, strict=True)]
+    sky = skies.sky(8, rows)
+    found, _ = skies.stars(sky)
+    assert found.spans[0].turn == pytest.approx(0.02, abs=0.004) and np.abs(found.spans[0].velocity).max() < 0.2
+    assert found.explained[sky.source >= 0].mean() > 0.85
+
+
+def test_a_span_moves_its_places_by_velocity_and_turn():
+    span = Span(0.0, 8.0, np.array([1.0, -2.0]), 0.1, np.array([60.0, 45.0]), True)
+    assert np.allclose(span.at(np.array([[60.0, 45.0], [70.0, 45.0], [60.0, 25.0]])), [[1, -2], [1, -1], [3, -2]])
+
+
+def test_long_recordings_are_looked_at_in_spans(skies):
+    sky = skies.sky(9, skies.star_rows(9, 4, size=(60, 50), seconds=20.0), size=(60, 50), seconds=20.0)
+    found, _ = skies.stars(sky)
+    assert len(found.spans) > 1 and found.explained[sky.source >= 0].mean() > 0.85
+    edges = [(span.start_s, span.end_s) for span in found.spans]
+    assert edges[0][0] == sky.t[0] and edges[-1][1] == sky.t[-1]
+    assert all(before[1] == after[0] for before, after in zip(edges[:-1], edges[1:], strict=True))
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_hardly_any_events(skies, n):
+    sky = skies.sky(10, [])
+    few = type(sky)(*(column[:n] for column in sky[:5]), sky.size)
+    found, _ = skies.stars(few)
+    assert found.explained.shape == (n,) and not found.explained.any() and found.share == 0
+    assert found.sight.visible.shape[1:] == SIZE[::-1] and found.sight.visible.all()
