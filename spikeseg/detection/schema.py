@@ -230,7 +230,7 @@ def tracks_text(tables: Iterable[np.ndarray]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_VALUES = 2 * ",%d" + 10 * ",%.4f"
+_VALUES = 2 * ",%d" + 11 * ",%.4f"
 """All of a row of tracks.csv but the name."""
 
 

@@ -59,7 +59,7 @@ def test_saved_files_hold_the_tables(tmp_path):
     assert (entry["threshold"], entry["object_threshold"], entry["star_field"]) == (0.25, 0.5, [1.5, -2.0])
     lines = (tmp_path / "out" / "tracks.csv").read_text().splitlines()
     assert lines[0] == ",".join(TRACK_COLUMNS) and len(lines) == 5
-    assert lines[2] == "night,1,150000,0.3333,0.0000,30.0000" + 6 * ",0.0000" + ",0.9000"
+    assert lines[2] == "night,1,150000,0.3333,0.0000,30.0000" + 6 * ",0.0000" + ",0.9000" + ",0.0000"
 
 
 def test_a_name_with_a_comma_is_quoted_in_tracks_csv():

@@ -204,7 +204,7 @@ def test_tracks_csv_by_value(tracked):
 def test_a_tracks_positions_are_the_sensors_and_its_sizes_those_of_the_frame(tracked):
     tracks, objects, _ = tracked
     plain, scaled = (track_table("a", tracks.tracks, objects, scale).tolist()[1] for scale in (PLAIN, Scale(2.0, 0.5)))
-    assert scaled[:9] == plain[:9] and scaled[9:] == (8.0, 1.0, 5.0, 0.75)
+    assert scaled[:9] == plain[:9] and scaled[9:] == (8.0, 1.0, 5.0, 0.75, 0.0)
 
 
 def test_a_row_takes_the_detection_of_its_slice(tracked):
@@ -225,7 +225,7 @@ def test_rows_are_by_track_then_time(tracked):
 def test_tracks_hold_plain_numbers(tracked):
     tracks, objects, _ = tracked
     (row, *_) = track_table("a", tracks.tracks, objects, PLAIN).tolist()
-    assert [type(value) for value in row] == [str, int, int] + [float] * 10
+    assert [type(value) for value in row] == [str, int, int] + [float] * 11
 
 
 @pytest.mark.parametrize("n", [0, 3])
