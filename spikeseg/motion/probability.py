@@ -11,12 +11,9 @@ REFERENCE_NATS = 18.3
 
 REFERENCE_RATE, REFERENCE_PIXELS = 0.1, 240 * 180
 
-FALL = 0.72
+FALL = 0.75
 """By which the logarithm of that rate falls for each nat: measured. (By 1 for a path that is known; here the best of many is
 taken.)"""
-
-WIDTH_NATS = 1.5
-"""Of the step of the probability around the threshold: measured."""
 
 
 def threshold_nats(false_alarms_per_minute: float, sensor_size: tuple[int, int]) -> float:
@@ -32,5 +29,6 @@ def threshold_nats(false_alarms_per_minute: float, sensor_size: tuple[int, int])
 
 
 def probability(nats: float | np.ndarray, threshold: float) -> float | np.ndarray:
-    """That a path of so much evidence is an object's: 1/2 at the threshold."""
-    return 1.0 / (1.0 + np.exp(-np.clip((np.asarray(nats) - threshold) / WIDTH_NATS, -50, 50)))
+    """That a path of so much evidence is an object's: 1/2 at the threshold, where noise gives about as many as objects do; for
+    each nat more, noise gives fewer by a factor of e^FALL."""
+    return 1.0 / (1.0 + np.exp(-np.clip(FALL * (np.asarray(nats) - threshold), -50, 50)))
