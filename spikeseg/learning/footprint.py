@@ -1,13 +1,13 @@
 """The footprint of objects in their own frame, learned by STDP without labels (ours; the rule is of Nessler et al. 2013).
 
-A path of the motion layer is a winning neuron that moves with its object: in its frame the object stands still, and its inputs are
-the events by polarity and place around it, along and across the motion. It spikes once for every SPIKE_EVENTS events of its object.
-At every spike
+A path of the motion layer is a winning neuron that moves with its object: in its frame the object stands still, and its inputs
+are the events around it by polarity and place, along and across the motion. It spikes once for every SPIKE_EVENTS events of its
+object. At every spike
 
     dw = eta (exp(-w) - 1) where the input fired since the spike before, dw = -eta where it did not,
 
-so that exp(w) becomes the probability with which an input fires before a spike [Nessler et al. 2013, PLoS Comput. Biol. 9:e1003037].
-What noise alone would give is taken off; the rest is the footprint.
+so that exp(w) becomes the probability with which an input fires before a spike [Nessler et al. 2013, PLoS Comput. Biol.
+9:e1003037]. What noise alone would give is taken off; the rest is the footprint.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ def winner_spikes(path: SmoothPath, events: Events, sensor_size: tuple[int, int]
     background = np.array([float(rate[ring & (on == k)].mean()) if (ring & (on == k)).any() else 0.0 for k in (0, 1)])
     along, across = np.rint(rx * ux + ry * uy).astype(np.int64) + REACH, np.rint(ry * ux - rx * uy).astype(np.int64) + REACH
     spike = np.searchsorted(at_s[1:], t)
-    inputs = counted & (along >= 0) & (along < SIDE) & (across >= 0) & (across < SIDE) & (t > begin_s[np.minimum(spike, count - 1)])
+    inputs = (
+        counted & (along >= 0) & (along < SIDE) & (across >= 0) & (across < SIDE) & (t > begin_s[np.minimum(spike, count - 1)])
+    )
     fired = np.zeros((count, 2, SIDE, SIDE), bool)
     fired[spike[inputs], on[inputs], across[inputs], along[inputs]] = True
     return WinnerSpikes(fired[chosen], (end_s - begin_s)[chosen, None] * background)
@@ -123,8 +125,8 @@ def untrained_footprint(seed: int) -> Footprint:
 def stdp(weights: np.ndarray, fired: np.ndarray, spikes_before: int) -> np.ndarray:
     """Weights after one spike of the winner.
 
-    The rate of a synapse, 1 / (spikes + exp(-w)), falls as its weight becomes certain; it is the smaller, the more seldom its input
-    fires, as variance tracking in [Nessler et al. 2013] has it, so that no step is larger than 1.
+    The rate of a synapse, 1 / (spikes + exp(-w)), falls as its weight becomes certain; it is the smaller, the more seldom its
+    input fires, as variance tracking in [Nessler et al. 2013] has it, so that no step is larger than 1.
 
     Args:
         weights: float64, any shape, <= 0.
