@@ -49,8 +49,7 @@ def load(path: str | Path) -> tuple[SpikeSEG, dict[str, Any]]:
     """Read a checkpoint. -> the network on the CPU, and everything else that `save` was given, with "config" as a Config.
 
     Raises:
-        InputError: no such file, not a checkpoint, truncated, tensors that do not fit its configuration, or a footprint that is no
-            footprint.
+        InputError: no such file, not a checkpoint, truncated, or tensors or a footprint that do not fit.
     """
     content = _read(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
