@@ -49,6 +49,10 @@ NOISE_SIGMAS = 2.0
 """An input whose 3 x 3 neighbours do not together fire by so much more than the background is pruned."""
 
 
+LEAST_EXPLAINED = 0.5
+"""A footprint that explains less than this share of the events that made the winners spike is none."""
+
+
 class WinnerSpikes(NamedTuple):
     """Inputs at the spikes of winners.
 
@@ -140,7 +144,7 @@ def stdp(weights: np.ndarray, fired: np.ndarray, spikes_before: int) -> np.ndarr
 
 
 def learned_footprint(spikes: WinnerSpikes, start: Footprint, rng: np.random.Generator) -> Footprint | None:
-    """What STDP makes of a footprint; None where there are too few spikes, or nothing above the background.
+    """What STDP makes of a footprint; None where there are too few spikes, or too little above the background.
 
     Args:
         spikes: of all winners.
@@ -163,7 +167,7 @@ def learned_footprint(spikes: WinnerSpikes, start: Footprint, rng: np.random.Gen
     excess, variance = (part + part[:, ::-1] for part in (excess, variance))  # left and right of the motion are alike
     summed, spread = (9 * ndimage.uniform_filter(part, (0, 3, 3), mode="constant") for part in (excess, variance))
     share = np.where(summed > NOISE_SIGMAS * np.sqrt(2 * spread), np.maximum(excess, 0.0), 0.0)
-    return Footprint.normalised(_centred(share)) if share.sum() > 0 else None
+    return Footprint.normalised(_centred(share)) if share.sum() / 2 > LEAST_EXPLAINED * SPIKE_EVENTS else None
 
 
 def _centred(share: np.ndarray) -> np.ndarray:
