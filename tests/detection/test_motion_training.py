@@ -47,7 +47,9 @@ def test_it_learns_where_on_and_off_lie(nights):
 
 
 def test_it_learns_nothing_without_objects(caplog):
-    share, report = footprint_of([Night(views_of(LimitConfig(**{**vars(BRIGHT), "objects": 0}), 1)[0], StarField.still())], CONFIG)
+    share, report = footprint_of(
+        [Night(views_of(LimitConfig(**{**vars(BRIGHT), "objects": 0}), 1)[0], StarField.still())], CONFIG
+    )
     assert share is None and report["on_ahead_px"] is None and report["samples"] == 0
     assert "too few to learn from" in caplog.text
 

@@ -105,7 +105,7 @@ def test_a_bright_object_gives_no_more_spikes_than_another_and_the_fewer_the_bri
 
 def test_what_leaves_the_sensor_gives_spikes_only_while_all_its_inputs_are_on_it():
     path, events = night(0.7)
-    beyond = path._replace(states=path.states + [110.0, 0, 0, 0])
+    beyond = path._replace(states=path.states + np.array([110.0, 0, 0, 0]))
     inside = winner_spikes(beyond, events, SIZE, np.random.default_rng(0))
     assert 0 < len(inside.fired) < MOST_SPIKES
 
