@@ -88,7 +88,7 @@ def test_the_second_time_it_is_up_to_date_and_status_knows(learned):
 def test_commands_and_the_front_door_take_that_network(learned):
     place, _, _ = learned
     place.ok("detect", "nights/limit_0000.npz", "-o", "found", config=False)
-    manifest = json.loads((place.folder / "found" / "manifest.json").read_text())
+    manifest = json.loads((place.folder / "found" / "detect.manifest.json").read_text())
     run = run_of(place)
     assert sha256_file(run / "checkpoints" / "checkpoint_motion.pt") in manifest["inputs"].values()
     assert ss.load(run).checkpoint.name == "checkpoint_motion.pt" and ss.load(run).model.footprint is not None
