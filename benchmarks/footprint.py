@@ -59,8 +59,8 @@ AUC_RATE = 6.0
 SEARCHED_PER_MINUTE = 2.0
 """False paths that the search itself may raise: below the threshold of every footprint."""
 ALLOWED_PER_MINUTE = 0.1
-TAIL = 5
-"""Paths of noise from whose evidence the threshold is extrapolated, by `probability.FALL`."""
+TAIL = 8
+"""Rank of the path of noise from whose evidence the threshold is extrapolated, by `probability.FALL`."""
 TRAINING_HZ = (4.0, 60.0)
 SEED = 72_000
 OF_QUIET, OF_TRAINING = 1, 1000
@@ -150,14 +150,13 @@ def _without(recording: Recording, checkpoint: Path) -> Answer:
 
 
 def threshold(quiet: Sequence[Answer], minutes: float) -> float:
-    """The evidence that noise reaches ALLOWED_PER_MINUTE times, from the TAIL strongest paths of noise, the mean over them; where
-    there are none, that from which the search makes paths."""
+    """The evidence that noise reaches ALLOWED_PER_MINUTE times, by the TAILth strongest of its paths; at least that from which the
+    search makes paths."""
     least = threshold_nats(SEARCHED_PER_MINUTE, LimitConfig().sensor_size)
     falling = np.sort(np.concatenate([own.nats for own in quiet]))[::-1][:TAIL]
     if not len(falling):
         return least
-    expected = ALLOWED_PER_MINUTE * minutes
-    return max(least, float(np.mean(falling + np.log((np.arange(len(falling)) + 0.5) / expected) / FALL)))
+    return max(least, float(falling[-1] + np.log(len(falling) / (ALLOWED_PER_MINUTE * minutes)) / FALL))
 
 
 def half_rate_samples(
@@ -288,7 +287,7 @@ def arguments() -> argparse.Namespace:
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.rates, chosen.bright, chosen.displacement = [6.0], [64.0], [1.5]
-        chosen.recordings, chosen.quiet, chosen.train, chosen.seeds = 2, 2, 6, 1
+        chosen.recordings, chosen.quiet, chosen.train, chosen.seeds, chosen.seconds = 1, 1, 6, 1, 8.0
     chosen.rates, chosen.bright = sorted(chosen.rates), sorted(chosen.bright)
     return chosen
 
