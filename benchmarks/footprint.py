@@ -34,7 +34,7 @@ from spikeseg.config.load import load_config
 from spikeseg.data.recording import SOURCE_OBJECT, Recording
 from spikeseg.data.windows import WindowedRecording, windowed
 from spikeseg.detection.motion_training import Night, footprint_of
-from spikeseg.detection.moving import Motion, Prepared, found_in, prepared
+from spikeseg.detection.moving import Motion, Prepared, found_in, frame_of, prepared
 from spikeseg.learning.footprint import untrained_footprint
 from spikeseg.metrics.event import roc_auc
 from spikeseg.motion.footprint import Footprint
@@ -56,7 +56,7 @@ HARD = ("untrained", "shuffled", "none")
 RATES = (2.0, 2.5, 3.0, 3.5, 4.5, 6.0)
 BRIGHT = (8.0, 16.0, 32.0, 64.0, 128.0)
 AUC_RATE = 6.0
-SEARCHED_PER_MINUTE = 2.0
+SEARCHED_PER_MINUTE = 0.5
 """False paths that the search itself may raise: below the threshold of every footprint."""
 ALLOWED_PER_MINUTE = 0.1
 TAIL = 8
@@ -111,7 +111,8 @@ def footprints(displacement: float, own: Footprint, seed: int) -> dict[str, Foot
 def answers(config: LimitConfig, index: int, shown: Mapping[str, Footprint], checkpoint: Path | None) -> dict[str, Answer]:
     """How each footprint does on one recording, and the network of the checkpoint without a motion layer."""
     recording = limit_recording(config, index)
-    start = prepared(windowed(recording, load_config("demo").data), StarField.still())
+    view = windowed(recording, load_config("demo").data)
+    start = prepared(view, frame_of(view, StarField.still()))
     given = {name: _answer(recording, start, footprint) for name, footprint in shown.items()}
     return given if checkpoint is None else {**given, "none": _without(recording, checkpoint)}
 
@@ -150,8 +151,8 @@ def _without(recording: Recording, checkpoint: Path) -> Answer:
 
 
 def threshold(quiet: Sequence[Answer], minutes: float) -> float:
-    """The evidence that noise reaches ALLOWED_PER_MINUTE times, by the TAILth strongest of its paths; at least that from which the
-    search makes paths."""
+    """The evidence that noise reaches ALLOWED_PER_MINUTE times, by the TAILth strongest of its paths; at least that from which
+    the search makes paths."""
     least = threshold_nats(SEARCHED_PER_MINUTE, LimitConfig().sensor_size)
     falling = np.sort(np.concatenate([own.nats for own in quiet]))[::-1][:TAIL]
     if not len(falling):

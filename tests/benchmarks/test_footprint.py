@@ -1,4 +1,4 @@
-"""The benchmark of the learned footprint: thresholds of one false-alarm rate, R50 of the same samples, controls, and that it runs."""
+"""The benchmark of the learned footprint: thresholds of one false-alarm rate, R50, controls, and that it runs."""
 
 import numpy as np
 import pytest

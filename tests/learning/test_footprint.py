@@ -31,6 +31,7 @@ def night(displacement, *, angle=0.3, rate_hz=30.0, noise_hz=0.1, seconds=20.0, 
         t,
         np.hstack([place, np.tile(velocity, (len(t), 1))]),
         np.ones(len(t)),
+        50.0,
         np.full(len(t), rate_hz * 0.1),
         3.0,
     )  # fmt: skip
