@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,18 +68,36 @@ def config_of_run(resume: str | None) -> Config | None:
     return config_beside(Path(resume)) if resume else None
 
 
+def trained_layers(cfg: Config) -> list[str]:
+    """All layers that `train` trains, the motion layer last."""
+    from spikeseg.learning.run_files import MOTION_LAYER
+
+    return cfg.learned_layers() + ([MOTION_LAYER] if cfg.model.motion else [])
+
+
 def print_layers(run: Path, layers: Sequence[str]) -> None:
     """Print a line per layer: how its training ended."""
-    from spikeseg.learning.run_files import manifest_path
+    from spikeseg.learning.run_files import MOTION_LAYER, manifest_path
 
     for layer in layers:
         result = (read_manifest(manifest_path(run, layer)) or {}).get("result")
-        if result:
+        if result and layer == MOTION_LAYER:
+            click.echo(f"motion: {_footprint(result)}")
+        elif result:
             click.echo(
                 f"{layer}: C_l {result['convergence_index']:.4f} after {result['samples']} samples, "
                 f"{result['dead_maps']} of {result['maps']} maps dead, {result['near_duplicate_maps']} near-duplicates; "
                 f"stopped: {result['stopped']}"
             )
+
+
+def _footprint(result: Mapping[str, Any]) -> str:
+    """What the motion layer has learned, in words."""
+    seen = f"{result['samples']} spikes of {result['paths']} paths"
+    if result["on_ahead_px"] is None:
+        return f"nothing learned, {seen} are too few; it looks for a round point"
+    on, off = result["on_ahead_px"], result["off_ahead_px"]
+    return f"footprint from {seen}: ON {on:+.1f} px, OFF {off:+.1f} px ahead, spread {result['sigma_px']:.1f} px"
 
 
 def after_training(cfg: Config, request: Request) -> str:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from .common import print_end, print_layers
+from .common import print_end, print_layers, trained_layers
 from .options import Request, shared
 
 
@@ -29,7 +29,7 @@ def demo(request: Request) -> None:
 
     cfg = request.load()
     results = stage.demo(cfg, force=request.force)
-    print_layers(results.network.path, cfg.learned_layers())
+    print_layers(results.network.path, trained_layers(cfg))
     click.echo(metrics_table(json.loads((results.metrics.path / METRICS).read_text())))
     click.echo(f"frames      {results.frames.path / STORE}")
     click.echo(f"network     {results.network.path}")

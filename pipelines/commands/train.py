@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import NAME, after_training, config_of_run, print_end, print_layers, training
+from .common import NAME, after_training, config_of_run, print_end, print_layers, trained_layers, training
 from .options import Request, shared
 
 
@@ -26,5 +26,5 @@ def train(request: Request, resume: str | None, name: str, no_tensorboard: bool)
     cfg = request.load(stored=config_of_run(resume))
     tensorboard = False if no_tensorboard else None
     result = stage.train(cfg, name=name, force=request.force, resume=resume, tensorboard=tensorboard)
-    print_layers(result.path, cfg.learned_layers())
+    print_layers(result.path, trained_layers(cfg))
     print_end(result.ran, f"a trained network in {result.path}", after_training(cfg, request))

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikeseg.errors import InputError
-from spikeseg.learning.run_files import BEST, CALIBRATED, CONFIG, MANIFESTS, checkpoint_folder, manifest_path
+from spikeseg.learning.run_files import (
+    BEST,
+    CALIBRATED,
+    CONFIG,
+    MANIFESTS,
+    checkpoint_folder,
+    manifest_path,
+    motion_checkpoint,
+)
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import read_manifest
@@ -45,13 +53,17 @@ def _last(run: Path) -> Path | None:
 
 
 def network_in(cfg: Config, run: Path) -> SavedNetwork:
-    """The best checkpoint of a finished run (lowest C_l; without one, that of the last layer's end), calibrated where the
-    configuration asks for it, see `as_read`."""
-    layer = cfg.learned_layers()[-1]
-    best = checkpoint_folder(cfg, run) / BEST
-    manifest = read_manifest(manifest_path(run, layer)) or {}
-    checkpoint = best if best.is_file() else layer_checkpoint(cfg, run, layer)
+    """The best checkpoint of a finished run (see `best_of_layers`), with its motion layer where that is trained, calibrated where
+    the configuration asks for it, see `as_read`."""
+    manifest = read_manifest(manifest_path(run, cfg.learned_layers()[-1])) or {}
+    checkpoint = motion_checkpoint(cfg, run) or best_of_layers(cfg, run)
     return as_read(cfg, SavedNetwork(checkpoint, run, manifest.get("inputs", {}).get("frames")))
+
+
+def best_of_layers(cfg: Config, run: Path) -> Path:
+    """The checkpoint of lowest C_l; without one, that of the last layer's end."""
+    best = checkpoint_folder(cfg, run) / BEST
+    return best if best.is_file() else layer_checkpoint(cfg, run, cfg.learned_layers()[-1])
 
 
 def as_read(cfg: Config, network: SavedNetwork) -> SavedNetwork:

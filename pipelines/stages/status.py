@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.core.names import MANIFEST
-from spikeseg.learning.run_files import manifest_path
+from spikeseg.learning.run_files import MOTION_LAYER, manifest_path
 
 from ..runtime.manifest import Ingredients, finished, plain, read_manifest
 from . import evaluate, prepare, simulate
 from .runs import network_in
 from .train_layer import layer_ingredients, run_folder, trained
+from .train_motion import motion_ingredients, motion_trained
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -49,6 +50,8 @@ def status(cfg: Config) -> list[Stage]:
         stages.append(_folder("simulate", cache / "simulated", simulated, "prepare"))
     stages.append(_folder("prepare", cache / "frames", frames, "prepare"))
     stages += _layers(cfg, frames.key)
+    if cfg.model.motion:
+        stages.append(_motion(cfg, frames.key))
     if all(stage.state == DONE for stage in stages):
         stages.append(_evaluation(cfg, frames.key))
     else:
@@ -75,6 +78,16 @@ def _layers(cfg: Config, frames_key: str) -> Iterator[Stage]:
         else:
             manifests = (manifest_path(run, layer) for run in runs)
             yield _undone(layer, layer_ingredients(cfg, layer, frames_key), manifests, command)
+
+
+def _motion(cfg: Config, frames_key: str) -> Stage:
+    """The motion layer, in any run."""
+    runs, command = sorted(path for path in Path(cfg.output_dir).glob("*") if path.is_dir()), f"train-layer {MOTION_LAYER}"
+    holding = [run for run in runs if motion_trained(cfg, run, frames_key)]
+    if holding:
+        return Stage(MOTION_LAYER, DONE, ", ".join(map(str, holding)), command)
+    manifests = (manifest_path(run, MOTION_LAYER) for run in runs)
+    return _undone(MOTION_LAYER, motion_ingredients(cfg, frames_key), manifests, command)
 
 
 def _evaluation(cfg: Config, frames_key: str) -> Stage:

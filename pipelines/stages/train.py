@@ -1,4 +1,4 @@
-"""The one-command trainer: prepare if needed, then every learned layer in turn."""
+"""The one-command trainer: prepare if needed, then every learned layer in turn, the motion layer last."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..runtime.manifest import read_manifest
 from ..runtime.stage import StageResult
 from .prepare import prepare
 from .train_layer import layer_key, resumed_run, run_folder, train_layer
+from .train_motion import train_motion
 from .training_loop import saved_progress
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 def train(
     cfg: Config, *, name: str = "auto", force: bool = False, resume: str | Path | None = None, tensorboard: bool | None = None
 ) -> StageResult:
-    """Run `prepare` and train every learned layer that is not up to date.
+    """Run `prepare` and train every learned layer that is not up to date, then the motion layer where there is one.
 
     Args:
         cfg: the configuration.
@@ -55,6 +56,9 @@ def train(
         ran |= result.ran
     if result is None:
         raise InputError("train_conv1, train_conv2, train_conv3: all false; set at least one to true to train")
+    if cfg.model.motion:
+        motion = train_motion(cfg, name=name, force=force)
+        return StageResult(motion.path, motion.key, ran | motion.ran)
     return StageResult(result.path, result.key, ran)
 
 

@@ -20,6 +20,8 @@ from spikeseg.learning.run_files import (
     CONFIG,
     LATEST,
     METRICS,
+    MOTION,
+    MOTION_LAYER,
     epoch_checkpoint,
     epoch_of,
     final_checkpoint,
@@ -101,9 +103,10 @@ class TrainingLoop:
         for spec in self.cfg.model.layers():
             if spec.index >= self.spec.index:
                 manifest_path(self.run_dir, spec.name).unlink(missing_ok=True)
+        manifest_path(self.run_dir, MOTION_LAYER).unlink(missing_ok=True)
         if not self.resumed:
             epochs = self.folder.glob(epoch_checkpoint("*", self.layer))
-            for path in (self.folder / BEST, self.folder / CALIBRATED, *epochs):
+            for path in (self.folder / BEST, self.folder / MOTION, self.folder / CALIBRATED, *epochs):
                 path.unlink(missing_ok=True)
 
     def _one_epoch(self, stop: threading.Event) -> None:

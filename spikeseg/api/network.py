@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from spikeseg.errors import InputError
 from .recordings import as_recordings
 
 if TYPE_CHECKING:
+    from spikeseg.data.windows import WindowedRecording
     from spikeseg.detection.readout import Readout
     from spikeseg.detection.result import DetectionResult, Detections
     from spikeseg.models import SpikeSEG
@@ -38,7 +40,7 @@ class Network:
     reports: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def train(self, recordings: Recording | str | Path | Iterable[Recording | str | Path], *, progress: bool = True) -> Network:
-        """Learn from recordings, layer by layer, without their labels; -> the network itself.
+        """Learn from recordings, layer by layer, the motion layer last, without their labels; -> the network itself.
 
         Weights are initialised first. The same recordings in the same order, none held out, give what `spikeseg train` gives, bit
         for bit.
@@ -54,7 +56,7 @@ class Network:
         >>> network = ss.new("demo", {"max_epochs": 1, "device": "cpu"})
         >>> nights = ss.simulate(recordings=2, duration_s=1.0, difficulty="easy")
         >>> sorted(network.train(nights, progress=False).reports)
-        ['conv2', 'conv3']
+        ['conv2', 'conv3', 'motion']
         """
         from spikeseg.core.progress import silent
         from spikeseg.data.windows import windowed
@@ -62,7 +64,14 @@ class Network:
 
         cuts = [windowed(recording, self.config.data) for recording in as_recordings(recordings, self.config.data.lenient)]
         device = self.model.encoder.conv1.weight.device
-        self.model, self.reports = train(cuts, self.config, device, _bar if progress else silent)
+        shown = _bar if progress else silent
+        self.model, self.reports = train(cuts, self.config, device, shown)
+        if self.config.model.motion:
+            from spikeseg.detection.motion_training import train_motion
+
+            views = [functools.partial(_same, cut) for cut in cuts]
+            learned = train_motion(self.model, views, self.config, shown)
+            self.model.footprint, self.reports = learned.share, {**self.reports, "motion": learned.report}
         self.checkpoint = None
         return self
 
@@ -177,6 +186,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Networ
         cfg = from_dict(merge_configs(to_dict(cfg), undotted(overrides, "overrides")), "overrides")
     model = checkpoint.build(cfg)
     checkpoint.restore(model, saved.encoder.state_dict(), str(file))
+    model.footprint = saved.footprint
     return Network(_placed(model, cfg), cfg, file)
 
 
@@ -186,6 +196,10 @@ def _placed(model: SpikeSEG, cfg: Config) -> SpikeSEG:
 
     model.encoder.backend = cfg.backend
     return model.to(network_device(cfg.device, cfg.backend))
+
+
+def _same(cut: WindowedRecording) -> WindowedRecording:
+    return cut
 
 
 def _bar(items: Iterable[Any], title: str, total: int) -> Iterable[Any]:

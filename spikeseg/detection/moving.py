@@ -16,7 +16,7 @@ import numpy as np
 
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.motion.background import background_rates
-from spikeseg.motion.events import events_of, index_of
+from spikeseg.motion.events import Events, Index, events_of, index_of
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.frame import Frame, Moving, rigid
 from spikeseg.motion.paths import against_stars, joined
@@ -106,27 +106,41 @@ class Found(NamedTuple):
     frame: Frame
 
 
-def searched(view: WindowedRecording, frame: Frame, motion: Motion) -> tuple[MotionSearch, Stars, np.ndarray]:
-    """A finished search over the events that were kept, the stars that were left out, and the events' indices: int64 (m,)."""
+class Prepared(NamedTuple):
+    """What a search starts from, whatever its footprint.
+
+    Attributes:
+        events: that were kept; those of stars are theirs.
+        by_place: index of them.
+        stars: that were left out.
+        frame: in which they stand still.
+        index: int64 (m,), the events' indices in their recording.
+        total: events of the recording.
+        sensor_size: (width, height), px.
+    """
+
+    events: Events
+    by_place: Index
+    stars: Stars
+    frame: Frame
+    index: np.ndarray
+    total: int
+    sensor_size: tuple[int, int]
+
+
+def prepared(view: WindowedRecording, frame: Frame) -> Prepared:
+    """The events that were kept, with the background's rates, the stars' told from the others."""
     index = np.flatnonzero(view.kept)
     events, size = view.events[index], view.sensor_size
     t_s, x, y = events["t"] * 1e-6, events["x"].astype(np.int64), events["y"].astype(np.int64)
     rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool))
-    prepared = events_of(t_s, x, y, events["p"], rate)
-    by_place = index_of(prepared, size)
-    stars = find_stars(prepared, size, frame, Footprint.point().table(size))
+    kept = events_of(t_s, x, y, events["p"], rate)
+    by_place = index_of(kept, size)
+    stars = find_stars(kept, size, frame, Footprint.point().table(size))
     if stars.explained.any():
         rate = background_rates(t_s, x, y, size, stars.explained, stars.share)
-        prepared = events_of(t_s, x, y, events["p"], rate, prepared.owner)
-    settings = SearchSettings(
-        scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
-        spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
-        path_nats=threshold_nats(motion.false_alarms_per_minute, size) - EARLY_NATS,
-        backend=motion.backend,
-    )
-    search = MotionSearch(prepared, by_place, stars.sight, size, motion.footprint, settings)
-    search.run()
-    return search, stars, index
+        kept = events_of(t_s, x, y, events["p"], rate, kept.owner)
+    return Prepared(kept, by_place, stars, frame, index, len(view.events), size)
 
 
 def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Found:
@@ -137,28 +151,42 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
         field: the stars' common motion.
         motion: the layer.
     """
-    t_us = view.events["t"]
-    span = (float(t_us[0]) * 1e-6, float(t_us[-1]) * 1e-6) if len(t_us) else (0.0, 0.0)
-    found = _found(view, Frame.of(field, span, view.sensor_size), motion)
+    found = found_in(prepared(view, frame_of(view, field)), motion)
     for _ in range(FIELD_ROUNDS):
         if not found.star.any():
             break
         _, frame = rigid([Moving(path.t_s, path.states) for path in found.paths], found.frame, view.sensor_size)
-        found = _found(view, frame, motion)
+        found = found_in(prepared(view, frame), motion)
     return found
 
 
-def _found(view: WindowedRecording, frame: Frame, motion: Motion) -> Found:
-    search, stars, index = searched(view, frame, motion)
+def frame_of(view: WindowedRecording, field: StarField) -> Frame:
+    """In which the stars of a recording stand still."""
+    t_us = view.events["t"]
+    span = (float(t_us[0]) * 1e-6, float(t_us[-1]) * 1e-6) if len(t_us) else (0.0, 0.0)
+    return Frame.of(field, span, view.sensor_size)
+
+
+def found_in(start: Prepared, motion: Motion) -> Found:
+    """What moves among prepared events, which get their owners."""
+    threshold = threshold_nats(motion.false_alarms_per_minute, start.sensor_size)
+    settings = SearchSettings(
+        scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
+        spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
+        path_nats=threshold - EARLY_NATS,
+        backend=motion.backend,
+    )
+    search = MotionSearch(start.events, start.by_place, start.stars.sight, start.sensor_size, motion.footprint, settings)
+    search.run()
     search.paths = joined(search.paths, search.events)
-    own = np.zeros(len(index), np.float32)
+    own = np.zeros(len(start.index), np.float32)
     paths = search.smoothed(own)
-    responsibility = np.zeros(len(view.events), np.float32)
-    responsibility[index] = own
-    star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, view.sensor_size)
-    nats = [0.0 if member else against_stars(path, frame, stars.spans) for path, member in zip(paths, star, strict=True)]
-    threshold = threshold_nats(motion.false_alarms_per_minute, view.sensor_size)
-    return Found(paths, nats, star, threshold, responsibility, search, stars, frame)
+    responsibility = np.zeros(start.total, np.float32)
+    responsibility[start.index] = own
+    frame, spans = start.frame, start.stars.spans
+    star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, start.sensor_size)
+    nats = [0.0 if member else against_stars(path, frame, spans) for path, member in zip(paths, star, strict=True)]
+    return Found(paths, nats, star, threshold, responsibility, search, start.stars, frame)
 
 
 class Merged(NamedTuple):

@@ -63,5 +63,6 @@ def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:
     saved, _ = checkpoint.load(path)
     model = checkpoint.build(cfg)
     checkpoint.restore(model, saved.encoder.state_dict(), path)
+    model.footprint = saved.footprint
     model.encoder.backend = cfg.backend
     return model.to(device)

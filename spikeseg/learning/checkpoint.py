@@ -1,4 +1,5 @@
-"""Checkpoints: weights, thresholds, the configuration they belong to and, while training, all that resuming needs.
+"""Checkpoints: weights, thresholds, the footprint of the motion layer, the configuration they belong to and, while training, all
+that resuming needs.
 
 They hold tensors, numbers, strings, lists and dictionaries, and load under ``torch.load(weights_only=True)``: nothing in a file
 can run code.
@@ -13,12 +14,16 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 
 from spikeseg.config.load import from_dict, to_dict
 from spikeseg.config.sections import Config
 from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
+from spikeseg.motion.footprint import Footprint
+
+from .footprint import untrained_footprint
 
 FORMAT = "spikeseg-checkpoint"
 VERSION = 1
@@ -36,14 +41,15 @@ def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: A
     """
     tensors = {name: value.detach().cpu().clone() for name, value in model.encoder.state_dict().items()}
     settings = to_dict(dataclasses.replace(config, backend="auto"))  # no backend changes a result, so none shows in the file
-    torch.save({"format": FORMAT, "version": VERSION, "model": tensors, "config": settings, **meta}, file)
+    learned = {} if model.footprint is None else {"footprint": torch.from_numpy(np.array(model.footprint, np.float64))}
+    torch.save({"format": FORMAT, "version": VERSION, "model": tensors, "config": settings, **learned, **meta}, file)
 
 
 def load(path: str | Path) -> tuple[SpikeSEG, dict[str, Any]]:
     """Read a checkpoint. -> the network on the CPU, and everything else that `save` was given, with "config" as a Config.
 
     Raises:
-        InputError: no such file, not a checkpoint, truncated, or tensors that do not fit its configuration.
+        InputError: no such file, not a checkpoint, truncated, or tensors or a footprint that do not fit.
     """
     content = _read(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -55,7 +61,8 @@ def load(path: str | Path) -> tuple[SpikeSEG, dict[str, Any]]:
     config = from_dict(content["config"], str(path))
     model = build(config)
     restore(model, content["model"], str(path))
-    meta = {key: value for key, value in content.items() if key not in ("format", "version", "model", "config")}
+    model.footprint = _footprint(content.get("footprint"), path)
+    meta = {key: value for key, value in content.items() if key not in ("format", "version", "model", "config", "footprint")}
     return model, {**meta, "config": config}
 
 
@@ -72,6 +79,18 @@ def _read(path: str | Path) -> Any:
     except READING_FAILS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a readable checkpoint ({reason})") from None
+
+
+def _footprint(saved: Any, path: str | Path) -> np.ndarray | None:
+    """The footprint of a checkpoint, float64 (2, side, side); None where it has none."""
+    if saved is None:
+        return None
+    if not isinstance(saved, torch.Tensor):
+        raise InputError(f"{path}: footprint is a {type(saved).__name__}, must be a tensor")
+    try:
+        return Footprint(saved.to(torch.float64).numpy()).share
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def build(config: Config) -> SpikeSEG:
@@ -107,11 +126,16 @@ def restore(model: SpikeSEG, tensors: dict[str, torch.Tensor], source: str) -> N
 
 
 def untrained(model: SpikeSEG, config: Config) -> SpikeSEG:
-    """A copy of a trained network with its learned weights initialised anew: same filters, same thresholds, no learning."""
+    """A copy of a trained network with its learned weights initialised anew: same filters, same thresholds, no learning.
+
+    Where it has a motion layer, its footprint is random about flat.
+    """
     control = build(config)
     control.encoder.backend = model.encoder.backend
     control.encoder.load_state_dict(model.encoder.state_dict())
     for spec in control.encoder.specs:
         if spec.learned:
             control.initialise(spec.name, config.seed, config.stdp)
+    if config.model.motion:
+        control.footprint = untrained_footprint(config.seed).share
     return control

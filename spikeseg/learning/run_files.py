@@ -21,6 +21,10 @@ METRICS = "metrics_final.json"
 """Per layer: wins, weight statistics, convergence."""
 LATEST, BEST = "checkpoint_latest.pt", "checkpoint_best.pt"
 """Checkpoints: with all that resuming needs; of the lowest C_l."""
+MOTION = "checkpoint_motion.pt"
+"""The best network with the footprint that its motion layer has learned, which `train-layer motion` writes."""
+MOTION_LAYER = "motion"
+"""The name of that layer."""
 CALIBRATED = "checkpoint_calibrated.pt"
 """The best network with a calibrated readout, which `sweep` writes."""
 MANIFESTS = MANIFEST_BESIDE.format("*")
@@ -59,8 +63,16 @@ def final_checkpoint(layer: str) -> str:
     return f"{layer}.pt"
 
 
+def motion_checkpoint(cfg: Config, run_dir: Path) -> Path | None:
+    """The run's network with its trained motion layer; None where it has none."""
+    path = checkpoint_folder(cfg, run_dir) / MOTION
+    there = cfg.model.motion and manifest_path(run_dir, MOTION_LAYER).is_file() and path.is_file()
+    return path if there else None
+
+
 def best_checkpoint(run_dir: Path) -> Path:
-    """The checkpoint of lowest C_l in the folder of a finished run; without one, that of its last layer's end.
+    """The checkpoint of lowest C_l in the folder of a finished run, with its motion layer where that is trained; without one,
+    that of its last layer's end.
 
     Raises:
         InputError: no run's folder, or training is not finished.
@@ -73,5 +85,8 @@ def best_checkpoint(run_dir: Path) -> Path:
     last = cfg.learned_layers()[-1]
     if not manifest_path(run_dir, last).is_file():
         raise InputError(f"{run_dir}: training is not finished; go on with `spikeseg train --resume {run_dir}`")
+    with_motion = motion_checkpoint(cfg, run_dir)
+    if with_motion is not None:
+        return with_motion
     folder = checkpoint_folder(cfg, run_dir)
     return folder / BEST if (folder / BEST).is_file() else folder / final_checkpoint(last)

@@ -176,7 +176,7 @@ def test_a_folder_named_like_a_built_in_configuration_does_not_hide_it(tmp_path,
 
 
 DUMPS = {
-    "demo": "30f642dd1860d32d0328cc98ed38fc648f5c11b3748f4dbf3e28a88ee73710d2",
+    "demo": "3199fda425a6707d4db060cfb65619bbfb80c4a8f2aa875e32dcf621f7968037",
     "config": "70179d9e5898c1615161e9c125805ce4ce3cdf4eb1f110e1152d46849cdee532",
     "kheradpisheh2018_mnist": "6fa54c9575781043480f4f94e5f646bf940b487d51db522c5d460d86aad7b8a9",
 }

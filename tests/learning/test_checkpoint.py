@@ -1,15 +1,21 @@
 """Checkpoints come back whole or are refused in one line, and run no code."""
 
+import dataclasses
 import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+import spikeseg
 from spikeseg.config.load import load_config
+from spikeseg.detection.network import load_network
 from spikeseg.errors import InputError
 from spikeseg.learning import checkpoint
+from spikeseg.learning.footprint import untrained_footprint
+from spikeseg.motion.footprint import Footprint
 
 CONFIG = load_config(None, {"model.conv2_channels": 5, "model.n_classes": 2, "wta.enable_homeostasis": False})
 
@@ -153,3 +159,51 @@ def test_the_untrained_control_keeps_filters_and_thresholds():
         drawn = name in ("conv2.weight", "conv3.weight")
         assert torch.equal(tensor, (fresh if drawn else model).encoder.state_dict()[name]), name
     assert not torch.equal(model.encoder.conv2.weight, control.encoder.conv2.weight)
+
+
+# -- the footprint of the motion layer ----------------------------------------------------------------
+
+
+def with_footprint(path, footprint):
+    """A checkpoint whose entry "footprint" is this."""
+    checkpoint.save(path, trained(), CONFIG, footprint=footprint)
+    return path
+
+
+def test_a_footprint_comes_back(tmp_path):
+    model, path = trained(), tmp_path / "a.pt"
+    model.footprint = untrained_footprint(7).share
+    checkpoint.save(path, model, CONFIG)
+    read, meta = checkpoint.load(path)
+    assert read.footprint.tobytes() == model.footprint.tobytes() and read.footprint.dtype == np.float64
+    assert meta == {"config": CONFIG}
+    assert load_network(CONFIG, str(path), torch.device("cpu")).footprint.tobytes() == model.footprint.tobytes()
+    assert spikeseg.load(path).model.footprint.tobytes() == model.footprint.tobytes()
+
+
+def test_a_network_without_one_has_no_such_entry(saved):
+    assert "footprint" not in torch.load(saved, weights_only=True)
+    assert checkpoint.load(saved)[0].footprint is None and checkpoint.build(CONFIG).footprint is None
+
+
+@pytest.mark.parametrize(
+    ("footprint", "said"),
+    [
+        (torch.ones(2, 3, 3) / 18, "shape (2, 3, 3), must be (2, 13, 13)"),
+        (torch.full((2, 13, 13), float("nan")), "finite"),
+        (-torch.ones(2, 13, 13), ">= 0"),
+        (torch.ones(2, 13, 13), "sum to 338, must be 1"),
+        ("flat", "footprint is a str, must be a tensor"),
+    ],
+)
+def test_what_is_no_footprint_is_refused(tmp_path, footprint, said):
+    assert said in refused(with_footprint(tmp_path / "b.pt", footprint))
+
+
+def test_an_untrained_network_has_an_untrained_footprint_where_it_has_a_motion_layer():
+    model = trained()
+    model.footprint = Footprint.point(1.0).share
+    assert checkpoint.untrained(model, CONFIG).footprint is None
+    moving = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, motion=True))
+    control = checkpoint.untrained(model, moving)
+    assert control.footprint.tobytes() == untrained_footprint(CONFIG.seed).share.tobytes()

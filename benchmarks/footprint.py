@@ -1,0 +1,311 @@
+"""What a learned footprint is worth to the motion layer: how faint objects may be with it, and with what has learned nothing.
+
+Run: python benchmarks/footprint.py [--displacement PX ...] [--checkpoint FILE] [--json FILE] [--markdown] [--quick]
+
+Recordings are those of `spikeseg simulate --kind limit`: ON events lie ahead of the object and OFF events behind it by a
+displacement that nobody tells the layer. Several networks, each with its own seed, learn their footprints as `train-layer motion`
+does, from recordings of other seeds, without labels. Recording i of a rate is shown to network i modulo their number, and to the
+controls: the hand-made box, the footprint before learning, the learned weights shuffled, its two polarities merged, and the
+footprint of the simulator. Everything but the footprint is the same: events, background, stars.
+
+Each footprint has a threshold of its own: by recordings without objects, 0.1 false paths a minute. What counts as found is in
+limit_scoring.py; R50 is where a logistic in the logarithm of the rate passes one half; differences are paired, recording by
+recording, in dB of R50, with 95 % intervals of a bootstrap over recordings. AUC is that of single events at one rate, object
+against all others, by the probability that the layer gives them. --checkpoint names a network whose tracks without a motion layer
+are the last row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+from limit_scoring import Track, half_rates, judged
+from measure import options, table, write_json
+
+from spikeseg.config.load import load_config
+from spikeseg.data.recording import SOURCE_OBJECT, Recording
+from spikeseg.data.windows import WindowedRecording, windowed
+from spikeseg.detection.motion_training import Night, footprint_of
+from spikeseg.detection.moving import Motion, Prepared, found_in, frame_of, prepared
+from spikeseg.learning.footprint import untrained_footprint
+from spikeseg.metrics.event import roc_auc
+from spikeseg.motion.footprint import Footprint
+from spikeseg.motion.probability import FALL, threshold_nats
+from spikeseg.simulation.limit import LimitConfig, limit_recording
+from spikeseg.tracking.star_field import StarField
+
+TITLES = {
+    "box": "hand-made box",
+    "untrained": "untrained",
+    "shuffled": "learned, shuffled",
+    "merged": "learned, polarities merged",
+    "learned": "learned",
+    "true": "of the simulator",
+    "none": "no motion layer",
+}
+HARD = ("untrained", "shuffled", "none")
+"""What finds nothing at faint rates is shown bright ones."""
+RATES = (2.0, 2.5, 3.0, 3.5, 4.5, 6.0)
+BRIGHT = (8.0, 16.0, 32.0, 64.0, 128.0)
+AUC_RATE = 6.0
+SEARCHED_PER_MINUTE = 0.5
+"""False paths that the search itself may raise: below the threshold of every footprint."""
+ALLOWED_PER_MINUTE = 0.1
+TAIL = 8
+"""Rank of the path of noise from whose evidence the threshold is extrapolated, by `probability.FALL`."""
+TRAINING_HZ = (4.0, 60.0)
+SEED = 72_000
+OF_QUIET, OF_TRAINING = 1, 1000
+SAMPLES = 2000
+
+
+class Answer(NamedTuple):
+    """Of one footprint and recording: evidence and, by `limit_scoring`, found objects of every path; AUC of events; objects."""
+
+    nats: np.ndarray
+    found: np.ndarray
+    auc: float
+    objects: int
+
+
+def learned(displacement: float, seed: int, recordings: int) -> tuple[Footprint, dict[str, Any]]:
+    """What a network of this seed learns from recordings of its own, objects of TRAINING_HZ, log-uniform."""
+    cfg = load_config("demo", {"seed": seed})
+    rates = np.exp(np.random.default_rng(seed).uniform(*np.log(TRAINING_HZ), recordings))
+    base = LimitConfig(displacement_px=displacement, seed=SEED + OF_TRAINING + seed)
+    nights = [
+        Night(functools.partial(_view, replace(base, rate_hz=float(rate)), index), StarField.still())
+        for index, rate in enumerate(rates)
+    ]
+    share, report = footprint_of(nights, cfg)
+    if share is None:
+        raise SystemExit(f"seed {seed}: nothing learned from {recordings} recordings; give --train more")
+    return Footprint(share), report
+
+
+def _view(config: LimitConfig, index: int) -> WindowedRecording:
+    return windowed(limit_recording(config, index), load_config("demo").data)
+
+
+def footprints(displacement: float, own: Footprint, seed: int) -> dict[str, Footprint]:
+    """The learned one and its controls."""
+    order = np.random.default_rng(seed).permutation(own.share.size)
+    return {
+        "box": Footprint.box(),
+        "untrained": untrained_footprint(seed),
+        "shuffled": Footprint(own.share.reshape(-1)[order].reshape(own.share.shape)),
+        "merged": own.merged(),
+        "learned": own,
+        "true": Footprint.point(displacement),
+    }
+
+
+def answers(config: LimitConfig, index: int, shown: Mapping[str, Footprint], checkpoint: Path | None) -> dict[str, Answer]:
+    """How each footprint does on one recording, and the network of the checkpoint without a motion layer."""
+    recording = limit_recording(config, index)
+    view = windowed(recording, load_config("demo").data)
+    start = prepared(view, frame_of(view, StarField.still()))
+    given = {name: _answer(recording, start, footprint) for name, footprint in shown.items()}
+    return given if checkpoint is None else {**given, "none": _without(recording, checkpoint)}
+
+
+def _answer(recording: Recording, start: Prepared, footprint: Footprint) -> Answer:
+    own = start._replace(events=start.events._replace(owner=start.events.owner.copy()))
+    found = found_in(own, Motion(footprint, SEARCHED_PER_MINUTE))
+    tracks = [Track(path.t_s * 1e6, path.states[:, :2]) for path in found.paths]
+    return _judged(recording, tracks, np.array(found.nats), found.responsibility)
+
+
+def _judged(recording: Recording, tracks: Sequence[Track], nats: np.ndarray, scores: np.ndarray) -> Answer:
+    objects = judged([], recording.labels).objects
+    found = np.array([judged([track], recording.labels).found for track in tracks], np.int64)
+    of_object = recording.truth["source"] == SOURCE_OBJECT
+    auc = roc_auc(scores, of_object)
+    return Answer(nats.astype(np.float64), found, float("nan") if auc is None else auc, objects)
+
+
+@functools.cache
+def _network(checkpoint: Path) -> Any:
+    import spikeseg
+
+    return spikeseg.load(checkpoint, {"device": "cpu", "model.motion": False})
+
+
+def _without(recording: Recording, checkpoint: Path) -> Answer:
+    network = _network(checkpoint)
+    result = network.detect(recording)
+    rows = [result.tracks[result.tracks["track_id"] == number] for number in result.object_ids]
+    tracks = [Track(own["t_us"].astype(np.float64), np.stack([own["x"], own["y"]], 1)) for own in rows]
+    return _judged(recording, tracks, np.full(len(tracks), np.inf), result.events["object_score"])
+
+
+# -- thresholds and differences ---------------------------------------------------------------------
+
+
+def threshold(quiet: Sequence[Answer], minutes: float) -> float:
+    """The evidence that noise reaches ALLOWED_PER_MINUTE times, by the TAILth strongest of its paths; at least that from which
+    the search makes paths."""
+    least = threshold_nats(SEARCHED_PER_MINUTE, LimitConfig().sensor_size)
+    falling = np.sort(np.concatenate([own.nats for own in quiet]))[::-1][:TAIL]
+    if not len(falling):
+        return least
+    return max(least, float(falling[-1] + np.log(len(falling) / (ALLOWED_PER_MINUTE * minutes)) / FALL))
+
+
+def half_rate_samples(
+    rates: Sequence[float], given: Sequence[Sequence[Answer]], cut: float, chosen: Sequence[np.ndarray]
+) -> np.ndarray:
+    """R50 of all recordings, then of every bootstrap sample: float64 (SAMPLES + 1,).
+
+    Args:
+        rates: events/s.
+        given: answers by rate.
+        cut: evidence from which a path counts.
+        chosen: by rate int64 (SAMPLES + 1, n), the recordings of every sample, the first of them all.
+    """
+    found = [np.array([bool(own.found[own.nats >= cut].any()) for own in part]) for part in given]
+    objects = [np.array([own.objects for own in part]) for part in given]
+    return half_rates(
+        np.array(rates),
+        np.stack([part[which].sum(1) for part, which in zip(found, chosen, strict=True)], 1).astype(float),
+        np.stack([part[which].sum(1) for part, which in zip(objects, chosen, strict=True)], 1).astype(float),
+    )
+
+
+def measured(displacement: float, asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
+    """All figures of a displacement."""
+    run = Parallel(asked.jobs)
+    say(f"{displacement:g} px: {asked.seeds} networks learn from {asked.train} recordings each")
+    taught = run(delayed(learned)(displacement, seed, asked.train) for seed in range(asked.seeds))
+    shown = [footprints(displacement, own, seed) for seed, (own, _) in enumerate(taught)]
+    base = LimitConfig(displacement_px=displacement, seed=SEED, duration_s=asked.seconds)
+    say(f"  {asked.quiet} recordings without objects")
+    alone = replace(base, objects=0, seed=SEED + OF_QUIET)
+    quiet = run(delayed(answers)(alone, index, shown[index % len(shown)], None) for index in range(asked.quiet))
+    cuts = {name: threshold([own[name] for own in quiet], asked.quiet * asked.seconds / 60) for name in shown[0]}
+    rates = {name: asked.bright if name in HARD else asked.rates for name in TITLES}
+    by_rate: dict[float, list[dict[str, Answer]]] = {}
+    for k, rate in enumerate(sorted({*asked.rates, *asked.bright})):
+        say(f"  {rate:g} events/s")
+        names = [name for name in shown[0] if rate in rates[name]]
+        checkpoint = asked.checkpoint if rate in rates["none"] else None
+        by_rate[rate] = run(
+            delayed(answers)(
+                replace(base, rate_hz=rate), k * asked.recordings + index,
+                {name: shown[index % len(shown)][name] for name in names}, checkpoint,
+            )
+            for index in range(asked.recordings)
+        )  # fmt: skip
+    rng = np.random.default_rng(SEED)
+    chosen = {
+        rate: np.concatenate([np.arange(asked.recordings)[None], rng.integers(0, asked.recordings, (SAMPLES, asked.recordings))])
+        for rate in by_rate
+    }
+    half = {
+        name: half_rate_samples(
+            own, [[answer[name] for answer in by_rate[rate]] for rate in own], cuts.get(name, 0.0), [chosen[rate] for rate in own]
+        )
+        for name, own in rates.items()
+        if name != "none" or asked.checkpoint
+    }
+    rows = {name: _row(name, own, half, rates[name], by_rate, cuts) for name, own in half.items()}
+    return {"config": asdict(base), "footprints": rows, "training": [report for _, report in taught]}
+
+
+def _row(
+    name: str,
+    half: np.ndarray,
+    halves: Mapping[str, np.ndarray],
+    rates: Sequence[float],
+    by_rate: Mapping[float, Sequence[Mapping[str, Answer]]],
+    cuts: Mapping[str, float],
+) -> dict[str, Any]:
+    """Figures of one footprint; above_learned_db: how much more its objects need than those of the learned one."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = 10 * np.log10(half / halves["learned"])
+    near = min(rates, key=lambda rate: abs(rate - AUC_RATE))
+    cut = cuts.get(name, 0.0)
+    return {
+        "threshold_nats": cuts.get(name),
+        "half_rate_hz": _interval(half),
+        "above_learned_db": _interval(above),
+        "shares": [
+            {"rate_hz": rate, "found": sum(bool(own[name].found[own[name].nats >= cut].any()) for own in by_rate[rate]),
+             "objects": sum(own[name].objects for own in by_rate[rate])}
+            for rate in rates
+        ],
+        "event_auc": float(np.nanmean([own[name].auc for own in by_rate[near]])),
+        "event_auc_rate_hz": near,
+    }  # fmt: skip
+
+
+def _interval(samples: np.ndarray) -> list[float | None]:
+    """The value of all, and the interval of the samples; None beyond what was measured."""
+    low, high = np.quantile(samples[1:], [0.025, 0.975], method="nearest")
+    return [float(value) if np.isfinite(value) and value != 0 else None for value in (samples[0], low, high)]
+
+
+def report(displacement: float, found: Mapping[str, Any], markdown: bool) -> str:
+    """The table of a displacement."""
+    rows = []
+    for name, own in found["footprints"].items():
+        beyond = [f"beyond {own['shares'][-1]['rate_hz']:g}", *[""] * 4]
+        half, above = (beyond[0] if own[key][0] is None else _spread(own[key]) for key in ("half_rate_hz", "above_learned_db"))
+        cut = "" if own["threshold_nats"] is None else f"{own['threshold_nats']:.1f}"
+        auc = f"{own['event_auc']:.3f} ({own['event_auc_rate_hz']:g}/s)"
+        rows.append([TITLES[name], half, "" if name == "learned" else above, cut, auc])
+    head = ["footprint", "R50, events/s", "dB above learned", "threshold, nat", "event ROC-AUC"]
+    return f"ON and OFF displaced by {displacement:g} px\n\n" + table(head, rows, markdown=markdown)
+
+
+def _spread(values: Sequence[float | None]) -> str:
+    middle, low, high = ("beyond" if value is None else f"{value:.2f}" for value in values)
+    return f"{middle} ({low}..{high})"
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = options("What a learned footprint is worth.", markdown=True)
+    parser.add_argument("--displacement", nargs="+", type=float, default=[0.7, 1.5], metavar="PX", help="[0.7 1.5]")
+    parser.add_argument("--rates", nargs="+", type=float, default=list(RATES), metavar="HZ", help="[2 to 6]")
+    parser.add_argument("--bright", nargs="+", type=float, default=list(BRIGHT), metavar="HZ",
+                        help="for what learned nothing [8 to 128]")  # fmt: skip
+    parser.add_argument("--recordings", type=int, default=30, metavar="N", help="for each rate [30]")
+    parser.add_argument("--quiet", type=int, default=30, metavar="N", help="without objects, for thresholds [30]")
+    parser.add_argument("--train", type=int, default=12, metavar="N", help="that a network learns from [12]")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="networks [5]")
+    parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="of a recording [20]")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a network, for the row without motion layer")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes [1]")
+    chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.rates, chosen.bright, chosen.displacement = [6.0], [64.0], [1.5]
+        chosen.recordings, chosen.quiet, chosen.train, chosen.seeds, chosen.seconds = 1, 1, 6, 1, 8.0
+    chosen.rates, chosen.bright = sorted(chosen.rates), sorted(chosen.bright)
+    return chosen
+
+
+def main() -> None:
+    """Measure, print, and write JSON where asked to."""
+    chosen = arguments()
+    results = {}
+    for displacement in chosen.displacement:
+        results[f"{displacement:g}"] = measured(displacement, chosen, _say)
+        print(report(displacement, results[f"{displacement:g}"], chosen.markdown) + "\n", flush=True)
+        write_json(chosen.json, "footprint", {"displacements": results})
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
