@@ -82,6 +82,16 @@ def motion_of(cfg: Config, model: SpikeSEG) -> Motion | None:
     return Motion(footprint, cfg.tracking.false_alarms_per_minute, cfg.tracking.deep, cfg.backend)
 
 
+def search_settings(motion: Motion, sensor_size: tuple[int, int]) -> SearchSettings:
+    """How the layer searches on a sensor of (width, height), px."""
+    return SearchSettings(
+        scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
+        spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
+        path_nats=threshold_nats(motion.false_alarms_per_minute, sensor_size) - EARLY_NATS,
+        backend=motion.backend,
+    )
+
+
 class Found(NamedTuple):
     """What the motion layer finds.
 
@@ -118,13 +128,7 @@ def searched(view: WindowedRecording, frame: Frame, motion: Motion) -> tuple[Mot
     if stars.explained.any():
         rate = background_rates(t_s, x, y, size, stars.explained, stars.share)
         prepared = events_of(t_s, x, y, events["p"], rate, prepared.owner)
-    settings = SearchSettings(
-        scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
-        spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
-        path_nats=threshold_nats(motion.false_alarms_per_minute, size) - EARLY_NATS,
-        backend=motion.backend,
-    )
-    search = MotionSearch(prepared, by_place, stars.sight, size, motion.footprint, settings)
+    search = MotionSearch(prepared, by_place, stars.sight, size, motion.footprint, search_settings(motion, size))
     search.run()
     return search, stars, index
 
@@ -175,9 +179,9 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
     middles = np.array([(part.start_us + part.end_us) / 2 for part in flat])
     kept, covered = [], {}
     for track in tracks.tracks:
-        cover = _covering(track, found)
+        cover = covering(track, found)
         if cover is None:
-            kept.append(_scored(track, found))
+            kept.append(scored(track, found))
         else:
             for k, j in zip(track.slices.tolist(), track.detections.tolist(), strict=True):
                 covered[k, j] = cover
@@ -209,7 +213,7 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
     return draft.finished(slices, kept + made, found.frame.as_field())
 
 
-def _covering(track: ObjectTrack, found: Found) -> int | None:
+def covering(track: ObjectTrack, found: Found) -> int | None:
     """The path that covers most of a track's detections, if COVER_SHARE of them or more."""
     best, chosen = COVER_SHARE, None
     for number, path in enumerate(found.paths):
@@ -224,7 +228,7 @@ def _covering(track: ObjectTrack, found: Found) -> int | None:
     return chosen
 
 
-def _scored(track: ObjectTrack, found: Found) -> ObjectTrack:
+def scored(track: ObjectTrack, found: Found) -> ObjectTrack:
     """A track that no path covers, with the evidence along its way and the score that follows from it."""
     search = found.search
     path = search.along(track.t_us * 1e-6, track.states)

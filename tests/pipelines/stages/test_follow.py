@@ -16,8 +16,9 @@ from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.detection import online as follower
 from spikeseg.detection.detect import detect_recording
 from spikeseg.detection.network import load_network
-from spikeseg.detection.online import CausalFilter, Follower, TrackIds
+from spikeseg.detection.online import CausalFilter, Follower
 from spikeseg.detection.readout import Readout
+from spikeseg.detection.track_ids import TrackIds
 from spikeseg.pipelines.stages.runs import network_of
 
 SIZE = ["--sensor-size", "240x180"]
