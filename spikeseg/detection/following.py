@@ -56,7 +56,7 @@ class PathFollower:
         self.search.step(new, end_us * 1e-6, tracks.field)
         found, known = self._found(), list(self.search.known.values())
         by = [covering(track, found) for track in tracks.tracks]
-        reported = [self._report(k, one, [n for n, path in enumerate(by) if path == k], ids) for k, one in enumerate(known)]
+        reported = [self._report(one, [n for n, path in enumerate(by) if path == k], ids) for k, one in enumerate(known)]
         self._numbers = {n: number for n, number in self._numbers.items() if n in self.search.known}
         objects = [one for one in reported if one is not None and one[1].t_us[-1] >= since_us]
         least = min(self.object_threshold, CERTAIN_STAR)
@@ -77,7 +77,7 @@ class PathFollower:
         paths, nothing = [one.smooth for one in known], np.zeros(0, np.float32)
         return Found(paths, nats, star, self.threshold, nothing, search.search, search.stars, search.field)
 
-    def _report(self, k: int, one: KnownPath, covered: Sequence[int], ids: TrackIds) -> tuple[int, ObjectTrack] | None:
+    def _report(self, one: KnownPath, covered: Sequence[int], ids: TrackIds) -> tuple[int, ObjectTrack] | None:
         """A path that is an object, and its id: its own, one of a piece of it or of a track that it covers, or a new one."""
         score = float(probability(0.0 if one.star else one.nats, self.threshold))
         first, last = float(one.smooth.t_s[0]), float(one.smooth.t_s[-1])

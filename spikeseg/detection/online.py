@@ -1,8 +1,8 @@
 """Windows of a recording that is still being written, for `detect --follow`.
 
-The same network, tracker and motion layer as `detect`, but nothing that looks ahead: hot pixels are those that fired too often so far,
-tracks are those of the last MEMORY_S seconds, and paths of the motion layer are reported when their evidence reaches the threshold.
-Memory does not grow with the recording.
+The same network, tracker and motion layer as `detect`, but nothing that looks ahead: hot pixels are those that fired too often so
+far, tracks are those of the last MEMORY_S seconds, and paths of the motion layer are reported when their evidence reaches the
+threshold. Memory does not grow with the recording.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from spikeseg.tracking.scene import ObjectTrack, Tracks
 
     from .following import PathFollower
-
     from .objects import Slice
     from .readout import Readout
 
@@ -44,8 +43,8 @@ class FollowedWindow:
     Attributes:
         start_us, end_us: µs.
         events: in it, and how many of them passed the transforms.
-        objects: tracks, and paths of the motion layer, that move differently from the stars and were seen since the window before;
-            each with its lasting id.
+        objects: tracks, and paths of the motion layer, that move differently from the stars and were seen since the window
+            before; each with its lasting id.
         fresh: ids among them that were not there before.
         tracks: the tracker's, of the last MEMORY_S, stars included.
         star_field: common motion of the stars at its end, px/s.

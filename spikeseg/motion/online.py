@@ -12,7 +12,7 @@ import numpy as np
 
 from spikeseg.tracking.star_field import StarField
 
-from .background import background_rates
+from .background import Marks, background_rates
 from .events import Events, Index, Sight, events_of, index_of
 from .footprint import Footprint
 from .paths import FORMATION, against_stars, field_of, joined, together
@@ -110,9 +110,9 @@ class OnlineSearch:
         """The events of the last HISTORY_S, with those that explain them; stars are looked for anew."""
         old = slice(int(np.searchsorted(self._events.t, until_s - HISTORY_S)), None)
         first = int(np.searchsorted(new.t, until_s - HISTORY_S))
-        columns = [np.concatenate([mine[old], theirs[first:]]) for mine, theirs in zip(self._events[:4], new, strict=True)]
+        t, x, y, on = (np.concatenate([mine[old], theirs[first:]]) for mine, theirs in zip(self._events[:4], new, strict=True))
         owner = np.concatenate([np.maximum(self._events.owner[old], 0), np.zeros(len(new.t) - first, np.int64)])
-        self._events = Events(*columns, np.zeros(len(owner)), owner)
+        self._events = Events(t, x, y, on, np.zeros(len(owner)), owner)
 
     def _fields(self, tracked: StarField) -> list[StarField]:
         """Motions that the field may have: by paths that move alike where there are enough; else by the tracker, or as it was."""
@@ -123,13 +123,14 @@ class OnlineSearch:
         return [tracked] if self._by_paths is None else [tracked, self._by_paths]
 
     def _explain(self, fields: list[StarField]) -> None:
-        """Background and stars of what is remembered, by the motion of the field that explains most. What objects have explained, and
-        stars that move alike, stays theirs; all else is offered to stars."""
+        """Background and stars of what is remembered, by the motion of the field that explains most. What objects have explained,
+        and stars that move alike, stays theirs; all else is offered to stars."""
         t, x, y, on, _, owner = self._events
         column, row = x.astype(np.int64), y.astype(np.int64)
         kept = [n for n, known in self.known.items() if known.star or known.nats >= self.settings.path_nats]
         offered = np.where(np.isin(owner, kept), owner, 0)
-        rate = background_rates(t, column, row, self.sensor_size, np.zeros(len(t), bool))
+        marks = Marks.of(t, column, row, self.sensor_size)
+        rate = background_rates(t, column, row, self.sensor_size, np.zeros(len(t), bool), marks=marks)
         events = events_of(t, x, y, on, rate)
         self._index = index_of(events, self.sensor_size)
         found = [find_stars(events._replace(owner=offered.copy()), self.sensor_size, field, self._point) for field in fields]
@@ -139,7 +140,7 @@ class OnlineSearch:
             self._by_paths = None
         explained = self.stars.explained
         if explained.any():
-            rate = background_rates(t, column, row, self.sensor_size, explained, self.stars.share)
+            rate = background_rates(t, column, row, self.sensor_size, explained, self.stars.share, marks)
         has, loses = (np.bincount(owner[which], minlength=self.search.made + 1) for which in (owner > 0, (owner > 0) & explained))
         gone = np.flatnonzero(loses > MOST_OF_A_STAR * has)
         self._drop(set(gone.tolist()))
@@ -230,8 +231,7 @@ class _Search(MotionSearch):
 
 
 def _none() -> Events:
-    places = (np.zeros(0) for _ in range(3))
-    return Events(*places, np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
+    return Events(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
 
 
 def _clear_sight(sensor_size: tuple[int, int]) -> Sight:
