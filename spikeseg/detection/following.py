@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spikeseg.motion.online import KnownPath, NewEvents, OnlineSearch
-from spikeseg.motion.probability import probability
+from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 
 from .moving import CERTAIN_STAR, LEAST_SLICES, Found, Motion, covering, scored, search_settings
@@ -27,7 +27,7 @@ class PathFollower:
     def __init__(self, motion: Motion, sensor_size: tuple[int, int], object_threshold: float) -> None:
         self.object_threshold = object_threshold
         self.search = OnlineSearch(sensor_size, motion.footprint, search_settings(motion, sensor_size))
-        self.threshold = self.search.settings.path_nats
+        self.threshold = threshold_nats(motion.false_alarms_per_minute, sensor_size)
         self._numbers: dict[int, int] = {}
 
     @property
@@ -75,7 +75,7 @@ class PathFollower:
         star = np.array([one.star for one in known], bool)
         nats = [0.0 if one.star else one.nats for one in known]
         paths, nothing = [one.smooth for one in known], np.zeros(0, np.float32)
-        return Found(paths, nats, star, self.threshold, nothing, search.search, search.stars, search.field)
+        return Found(paths, nats, star, self.threshold, nothing, search.search, search.stars, search.frame)
 
     def _report(self, one: KnownPath, covered: Sequence[int], ids: TrackIds) -> tuple[int, ObjectTrack] | None:
         """A path that is an object, and its id: its own, one of a piece of it or of a track that it covers, or a new one."""
@@ -94,5 +94,5 @@ class PathFollower:
             ids.give(n, number)
         t_us = np.linspace(first, last, max(2, round((last - first) / (SLICE_US * 1e-6)) + 1)) * 1e6
         states, nothing = one.smooth.at(t_us * 1e-6), np.zeros(len(t_us), np.int64)
-        relative = states[:, 2:] - self.search.field.velocity(t_us)
+        relative = states[:, 2:] - self.search.frame.velocity(t_us * 1e-6, states[:, :2])
         return number, ObjectTrack(number, t_us, nothing, nothing, states, relative, score, one.nats)

@@ -15,12 +15,16 @@ from spikeseg.tracking.star_field import StarField
 from .background import Marks, background_rates
 from .events import Events, Index, Sight, events_of, index_of
 from .footprint import Footprint
-from .paths import FORMATION, against_stars, field_of, joined, together
+from .frame import Frame, Moving, rigid
+from .paths import against_stars, joined
 from .search import MotionSearch, Path, SearchSettings, SmoothPath
 from .stars import STAR, TICK_S, Stars, find_stars
 
 HISTORY_S = 16.0
 """Length of the past in which evidence is added up and paths are known, s."""
+
+RECENT_S = 4.0
+"""Paths that have moved alike for the last so many seconds are stars, s."""
 
 MOST_OF_A_STAR = 0.5
 """A path, of no object so far, is a star if stars explain more than this share of its events."""
@@ -42,19 +46,14 @@ class KnownPath:
     Attributes:
         path: that is followed.
         smooth: its last HISTORY_S.
-        nats: log-likelihood ratio against the background and the stars: of those, and of what was gained before while it was an
-            object's.
+        nats: its log-likelihood ratio against the background, from its beginning, and the stars, in what is remembered.
         star: whether it is one of several that move alike.
-        began_s: when it began, s.
-        earlier: evidence gained before what is remembered, nat.
     """
 
     path: Path
     smooth: SmoothPath
     nats: float
     star: bool
-    began_s: float
-    earlier: float = 0.0
 
 
 class OnlineSearch:
@@ -69,7 +68,7 @@ class OnlineSearch:
         known: paths that have been followed within the last HISTORY_S, in the order in which they were found; by `Path.id`.
         merged: of paths that turned out to be pieces of another one since the last step: their id, and the other's.
         stars: of the last HISTORY_S.
-        field: their common motion.
+        frame: in which they stand still.
     """
 
     def __init__(self, sensor_size: tuple[int, int], footprint: Footprint, settings: SearchSettings) -> None:
@@ -77,8 +76,9 @@ class OnlineSearch:
         self.known: dict[int, KnownPath] = {}
         self.merged: dict[int, int] = {}
         self.stars = Stars(np.zeros(0, bool), _clear_sight(sensor_size), 0.0, [])
-        self.field = StarField.still()
-        self._by_paths: StarField | None = None
+        self.frame = Frame.of(StarField.still(), (0.0, 0.0), sensor_size)
+        self._by_paths: Frame | None = None
+        self._moving_alike = False
         self._point = Footprint.point().table(sensor_size)
         self._events = _none()
         self._index = index_of(self._events, sensor_size)
@@ -88,6 +88,7 @@ class OnlineSearch:
         """Forget all that came before: after a silence in which everything may have changed. Paths get new numbers."""
         self.search.restart()
         self.known, self.merged, self._events, self._by_paths = {}, {}, _none(), None
+        self._moving_alike = False
 
     def step(self, new: NewEvents, until_s: float, field: StarField) -> None:
         """Go on.
@@ -101,7 +102,7 @@ class OnlineSearch:
         self._remember(new, until_s)
         if not len(self._events.t):
             return
-        self._explain(self._fields(field))
+        self._explain(self._frames(field, until_s))
         search.over(self._events, self._index, self.stars.sight)
         search.go_to(until_s)
         self._update(until_s)
@@ -114,17 +115,20 @@ class OnlineSearch:
         owner = np.concatenate([np.maximum(self._events.owner[old], 0), np.zeros(len(new.t) - first, np.int64)])
         self._events = Events(t, x, y, on, np.zeros(len(owner)), owner)
 
-    def _fields(self, tracked: StarField) -> list[StarField]:
-        """Motions that the field may have: by paths that move alike where there are enough; else by the tracker, or as it was."""
-        stars = [known.smooth for known in self.known.values() if known.star]
-        if len(stars) > FORMATION:
-            self._by_paths = field_of(stars, tracked)
-            return [self._by_paths]
-        return [tracked] if self._by_paths is None else [tracked, self._by_paths]
+    def _frames(self, tracked: StarField, until_s: float) -> list[Frame]:
+        """Frames that the stars may stand still in: by paths that move alike where there are enough; else by the tracker, or as
+        such paths had it before."""
+        frame = Frame.of(tracked, (float(self._events.t[0]), until_s), self.sensor_size)
+        known = self._by_paths
+        if known is None:
+            return [frame]
+        k = np.clip(np.searchsorted(known.times_s, frame.times_s, side="right") - 1, 0, len(known.times_s) - 1)
+        as_before = Frame.moving(frame.times_s, known.rates[k], self.sensor_size)
+        return [as_before] if self._moving_alike else [frame, as_before]
 
-    def _explain(self, fields: list[StarField]) -> None:
-        """Background and stars of what is remembered, by the motion of the field that explains most. What objects have explained,
-        and stars that move alike, stays theirs; all else is offered to stars."""
+    def _explain(self, frames: list[Frame]) -> None:
+        """Background and stars of what is remembered, in the frame that explains most. What objects have explained, and stars
+        that move alike, stays theirs; all else is offered to stars."""
         t, x, y, on, _, owner = self._events
         column, row = x.astype(np.int64), y.astype(np.int64)
         kept = [n for n, known in self.known.items() if known.star or known.nats >= self.settings.path_nats]
@@ -133,9 +137,9 @@ class OnlineSearch:
         rate = background_rates(t, column, row, self.sensor_size, np.zeros(len(t), bool), marks=marks)
         events = events_of(t, x, y, on, rate)
         self._index = index_of(events, self.sensor_size)
-        found = [find_stars(events._replace(owner=offered.copy()), self.sensor_size, field, self._point) for field in fields]
+        found = [find_stars(events._replace(owner=offered.copy()), self.sensor_size, frame, self._point) for frame in frames]
         best = max(range(len(found)), key=lambda k: np.count_nonzero(found[k].explained))
-        self.stars, self.field = found[best], fields[best]
+        self.stars, self.frame = found[best], frames[best]
         if len(found) > 1 and best == 0:
             self._by_paths = None
         explained = self.stars.explained
@@ -160,7 +164,7 @@ class OnlineSearch:
         self.merged = {n: _holder(piece, search.paths) for n, piece in before.items() if n not in left}
         known, held = {}, []
         for path in search.paths:
-            was, began_s = self.known.get(path.id), float(path.knots[0, 0])
+            was = self.known.get(path.id)
             path.knots = path.knots[path.knots[:, 0] >= oldest]
             smooth = self._smoothed(path, was, oldest)
             if smooth is None:
@@ -170,17 +174,25 @@ class OnlineSearch:
                     search.release(path)
                 continue
             held.append(path)
-            earlier = 0.0
-            if was is not None:
-                began_s, earlier = min(began_s, was.began_s), was.earlier
-                if was.nats >= self.settings.path_nats:
-                    earlier += float(was.smooth.nats[was.smooth.t_s < oldest].sum())
-            nats = against_stars(smooth, self.field, self.stars.spans) + earlier
-            known[path.id] = KnownPath(path, smooth, nats, False, began_s, earlier)
+            nats = against_stars(smooth, self.frame, self.stars.spans)
+            known[path.id] = KnownPath(path, smooth, nats, was is not None and was.star)
         search.paths = held
-        for one, star in zip(known.values(), together([one.smooth for one in known.values()]), strict=True):
-            one.star = bool(star)
+        self._find_stars_among(list(known.values()), until_s)
         self.known = known
+
+    def _find_stars_among(self, known: list[KnownPath], until_s: float) -> None:
+        """Paths that move alike, and what follows for the frame."""
+        first, times = until_s - RECENT_S, self.frame.times_s
+        recent = [one for one in known if one.smooth.t_s[-1] > first]
+        movers = [Moving(smooth.t_s, smooth.states) for smooth in (_since(one.smooth, first) for one in recent)]
+        new = times >= first
+        star, frame = rigid(movers, Frame.moving(times[new], self.frame.rates[new], self.sensor_size), self.sensor_size)
+        for one, moves_alike in zip(recent, star.tolist(), strict=True):
+            one.star = moves_alike
+        self._moving_alike = bool(star.any())
+        if self._moving_alike:
+            rates = np.concatenate([self.frame.rates[~new], frame.rates])
+            self._by_paths = Frame.moving(times, rates, self.sensor_size)
 
     def _smoothed(self, path: Path, was: KnownPath | None, oldest_s: float) -> SmoothPath | None:
         """A path, smoothed over what is remembered; None where that is too short."""
