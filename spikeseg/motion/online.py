@@ -127,11 +127,12 @@ class OnlineSearch:
         return [as_before] if self._moving_alike else [frame, as_before]
 
     def _explain(self, frames: list[Frame]) -> None:
-        """Background and stars of what is remembered, in the frame that explains most. What objects have explained, and stars
-        that move alike, stays theirs; all else is offered to stars."""
+        """Background and stars of what is remembered, in the frame that explains most. What objects have explained, and paths
+        that move alike while stars are not known otherwise, stays theirs; all else is offered to stars."""
         t, x, y, on, _, owner = self._events
         column, row = x.astype(np.int64), y.astype(np.int64)
-        kept = [n for n, known in self.known.items() if known.star or known.nats >= self.settings.path_nats]
+        explains = bool(self.stars.spans) and self.stars.spans[-1].known
+        kept = [n for n, one in self.known.items() if (not explains if one.star else one.nats >= self.settings.path_nats)]
         offered = np.where(np.isin(owner, kept), owner, 0)
         marks = Marks.of(t, column, row, self.sensor_size)
         rate = background_rates(t, column, row, self.sensor_size, np.zeros(len(t), bool), marks=marks)
@@ -192,7 +193,9 @@ class OnlineSearch:
         self._moving_alike = bool(star.any())
         if self._moving_alike:
             rates = np.concatenate([self.frame.rates[~new], frame.rates])
-            self._by_paths = Frame.moving(times, rates, self.sensor_size)
+            changed = np.flatnonzero((rates != self.frame.rates).any(1))
+            end = changed[-1] + 1 if len(changed) else len(times)  # behind this nothing is known
+            self._by_paths = Frame.moving(times[:end], rates[:end], self.sensor_size)
 
     def _smoothed(self, path: Path, was: KnownPath | None, oldest_s: float) -> SmoothPath | None:
         """A path, smoothed over what is remembered; None where that is too short."""
