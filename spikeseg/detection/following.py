@@ -15,6 +15,10 @@ from .objects import SLICE_US
 from .track_ids import TrackIds
 
 
+AGAIN_NATS = 2.5
+"""So much more evidence than in `detect` makes an object, nat: it is looked at again in every window, and noise has as many chances."""
+
+
 class PathFollower:
     """Paths among the events of windows that come one after the other.
 
@@ -27,7 +31,7 @@ class PathFollower:
     def __init__(self, motion: Motion, sensor_size: tuple[int, int], object_threshold: float) -> None:
         self.object_threshold = object_threshold
         self.search = OnlineSearch(sensor_size, motion.footprint, search_settings(motion, sensor_size))
-        self.threshold = threshold_nats(motion.false_alarms_per_minute, sensor_size)
+        self.threshold = threshold_nats(motion.false_alarms_per_minute, sensor_size) + AGAIN_NATS
         self._numbers: dict[int, int] = {}
 
     @property
