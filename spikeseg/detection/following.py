@@ -9,14 +9,18 @@ import numpy as np
 from spikeseg.motion.online import KnownPath, NewEvents, OnlineSearch
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.tracking.scene import ObjectTrack, Tracks
+from spikeseg.tracking.star_field import StarField
 
 from .moving import CERTAIN_STAR, LEAST_SLICES, Found, Motion, covering, scored, search_settings
 from .objects import SLICE_US
 from .track_ids import TrackIds
 
-
 AGAIN_NATS = 2.5
-"""So much more evidence than in `detect` makes an object, nat: it is looked at again in every window, and noise has as many chances."""
+"""So much more evidence than in `detect` makes an object, nat: in every window it is looked at again, and noise has a chance."""
+
+
+PATIENCE_S = 3.0
+"""For so long after the beginning nothing is reported, s: until the stars' motion is known, each looks like an object."""
 
 
 class PathFollower:
@@ -26,13 +30,29 @@ class PathFollower:
         motion: the layer.
         sensor_size: (width, height), px.
         object_threshold: score from which a path or track is an object.
+
+    Attributes:
+        last: whether the next window is the last one: then there is nothing to wait for.
     """
 
     def __init__(self, motion: Motion, sensor_size: tuple[int, int], object_threshold: float) -> None:
-        self.object_threshold = object_threshold
+        self._motion, self.object_threshold = motion, object_threshold
         self.search = OnlineSearch(sensor_size, motion.footprint, search_settings(motion, sensor_size))
         self.threshold = threshold_nats(motion.false_alarms_per_minute, sensor_size) + AGAIN_NATS
         self._numbers: dict[int, int] = {}
+        self.last = False
+        self._began_us: int | None = None
+        self._waits = True
+
+    def load(self) -> None:
+        """Load all compiled code, so that no window waits for it: a search among a few made-up events."""
+        t, size = np.arange(600) / 200, (32, 24)
+        x, y = np.random.default_rng(0).integers(0, (32, 24), (600, 2)).T
+        x[::2], y[::2] = 4 + 8 * t[::2], 12
+        small = OnlineSearch(size, self._motion.footprint, search_settings(self._motion, size))
+        for low in (0, 200, 400):
+            part = slice(low, low + 200)
+            small.step(NewEvents(t[part], x[part], y[part], np.arange(200) % 2), (low + 200) / 200, StarField.still())
 
     @property
     def numbers(self) -> set[int]:
@@ -42,7 +62,7 @@ class PathFollower:
     def restart(self) -> None:
         """After a silence in which everything may have changed."""
         self.search.restart()
-        self._numbers = {}
+        self._numbers, self._began_us, self._waits = {}, None, True
 
     def objects(
         self, events: np.ndarray, end_us: int, since_us: int, tracks: Tracks, ids: TrackIds
@@ -57,7 +77,13 @@ class PathFollower:
             ids: of the tracks; paths take theirs from it, too.
         """
         new = NewEvents(events["t"] * 1e-6, *(events[name].astype(np.int64) for name in "xyp"))
+        if self._began_us is None:
+            self._began_us = since_us
         self.search.step(new, end_us * 1e-6, tracks.field)
+        if self._waits and end_us < self._began_us + PATIENCE_S * 1e6 and not self.last:
+            return []
+        if self._waits:
+            self._waits, since_us = False, self._began_us
         found, known = self._found(), list(self.search.known.values())
         by = [covering(track, found) for track in tracks.tracks]
         reported = [self._report(one, [n for n, path in enumerate(by) if path == k], ids) for k, one in enumerate(known)]

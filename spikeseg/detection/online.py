@@ -121,6 +121,11 @@ class Follower:
         self._made = 0
         self._paths = self._path_follower()
 
+    def load(self) -> None:
+        """Load the motion layer's compiled code now, while nothing waits, rather than in the first windows."""
+        if self._paths is not None:
+            self._paths.load()
+
     def _path_follower(self) -> PathFollower | None:
         if not self.cfg.model.motion:
             return None
@@ -154,6 +159,8 @@ class Follower:
     def finish(self, arrived: float) -> Iterator[FollowedWindow]:
         """What is left, at the end of the input."""
         if self._start is not None and len(self._waiting) and (self._passed is None or self._waiting["t"][-1] >= self._passed):
+            if self._paths is not None:
+                self._paths.last = True
             yield self._window(min(self._start + self.spec.window_us, int(self._waiting["t"][-1]) + 1), arrived)
 
     def _pass_silence(self) -> bool:

@@ -189,6 +189,7 @@ def test_a_track_without_a_path_is_judged_by_its_evidence():
     places = label_at(faint, t_us)
     follower, ids = PathFollower(Motion(Footprint.point()), (96, 72), 0.5), TrackIds()
     follower.search.search._found = lambda *_: None  # no line becomes a path
+    follower.last = True
     tracks = [track_along(places, t_us), track_along(places[:, ::-1] + 20, t_us)]
     tracks.append(dataclasses.replace(tracks[0], score=0.1))  # a star's motion
     ids.carry_over([[(0, k)] for k in range(3)])
@@ -207,3 +208,23 @@ def track_along(places, t_us):
 def test_only_noise_and_stars_are_no_objects(model):
     _, windows = followed(model, recording(objects=0, seed=8).events)
     assert not any(w.objects for w in windows)
+
+
+def test_nothing_is_reported_before_the_stars_are_known_unless_the_input_ends(model):
+    from spikeseg.detection.following import PATIENCE_S
+
+    bright = recording(rate_hz=60.0, speed_px_s=(40.0, 40.0), duration_s=6.0, seed=11)
+    entered, left = bright.labels["t"][[0, -1]]
+    _, windows = followed(model, bright.events)
+    assert left < 2.5e6  # it has gone before anything may be reported
+    first = next(w for w in windows if w.objects)
+    assert first.end_us - windows[0].start_us == PATIENCE_S * 1e6
+    ((_, track),) = first.objects
+    assert entered - 0.3e6 <= track.t_us[0] <= track.t_us[-1] <= left + 0.3e6
+    _, short = followed(model, bright.events[bright.events["t"] < 2.4e6])
+    assert short[-1].objects and not any(w.objects for w in short[:-1])
+
+
+def test_two_stars_that_drift_are_no_objects_at_the_beginning(model):
+    faint = recording(stars=6, objects=0, field="drift", field_speed_px_s=7.0, seed=2)
+    assert not any(w.objects for w in followed(model, faint.events)[1])
