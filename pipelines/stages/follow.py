@@ -79,10 +79,11 @@ def follow(
     model, readout = load_network(cfg, str(network.checkpoint), device), readout_of(cfg, network.checkpoint)
     text = GrowingText(sensor_size)
     with _opened(path) as source:
+        follower = Follower(cfg, model, readout, sensor_size)
+        follower.load()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SUMMARY).unlink(missing_ok=True)
         with (folder / LINES).open("w", encoding="utf-8") as lines:
-            follower = Follower(cfg, model, readout, sensor_size)
             ended = "interrupted"
             try:
                 for window in _windows(source, path != PIPE, idle_s, text, follower):

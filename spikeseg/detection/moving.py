@@ -82,6 +82,16 @@ def motion_of(cfg: Config, model: SpikeSEG) -> Motion | None:
     return Motion(footprint, cfg.tracking.false_alarms_per_minute, cfg.tracking.deep, cfg.backend)
 
 
+def search_settings(motion: Motion, sensor_size: tuple[int, int]) -> SearchSettings:
+    """How the layer searches on a sensor of (width, height), px."""
+    return SearchSettings(
+        scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
+        spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
+        path_nats=threshold_nats(motion.false_alarms_per_minute, sensor_size) - EARLY_NATS,
+        backend=motion.backend,
+    )
+
+
 class Found(NamedTuple):
     """What the motion layer finds.
 
@@ -170,12 +180,7 @@ def frame_of(view: WindowedRecording, field: StarField) -> Frame:
 def found_in(start: Prepared, motion: Motion) -> Found:
     """What moves among prepared events, which get their owners."""
     threshold = threshold_nats(motion.false_alarms_per_minute, start.sensor_size)
-    settings = SearchSettings(
-        scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
-        spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
-        path_nats=threshold - EARLY_NATS,
-        backend=motion.backend,
-    )
+    settings = search_settings(motion, start.sensor_size)
     search = MotionSearch(start.events, start.by_place, start.stars.sight, start.sensor_size, motion.footprint, settings)
     search.run()
     search.paths = joined(search.paths, search.events)
@@ -203,9 +208,9 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
     middles = np.array([(part.start_us + part.end_us) / 2 for part in flat])
     kept, covered = [], {}
     for track in tracks.tracks:
-        cover = _covering(track, found)
+        cover = covering(track, found)
         if cover is None:
-            kept.append(_scored(track, found))
+            kept.append(scored(track, found))
         else:
             for k, j in zip(track.slices.tolist(), track.detections.tolist(), strict=True):
                 covered[k, j] = cover
@@ -237,7 +242,7 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
     return draft.finished(slices, kept + made, found.frame.as_field())
 
 
-def _covering(track: ObjectTrack, found: Found) -> int | None:
+def covering(track: ObjectTrack, found: Found) -> int | None:
     """The path that covers most of a track's detections, if COVER_SHARE of them or more."""
     best, chosen = COVER_SHARE, None
     for number, path in enumerate(found.paths):
@@ -252,7 +257,7 @@ def _covering(track: ObjectTrack, found: Found) -> int | None:
     return chosen
 
 
-def _scored(track: ObjectTrack, found: Found) -> ObjectTrack:
+def scored(track: ObjectTrack, found: Found) -> ObjectTrack:
     """A track that no path covers, with the evidence along its way and the score that follows from it."""
     search = found.search
     path = search.along(track.t_us * 1e-6, track.states)

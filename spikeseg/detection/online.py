@@ -1,7 +1,8 @@
 """Windows of a recording that is still being written, for `detect --follow`.
 
-The same network and the same tracker as `detect`, but nothing that looks ahead: hot pixels are those that fired too often so far,
-and tracks are those of the last MEMORY_S seconds. Memory does not grow with the recording.
+The same network, tracker and motion layer as `detect`, but nothing that looks ahead: hot pixels are those that fired too often so
+far, tracks are those of the last MEMORY_S seconds, and paths of the motion layer are reported when their evidence reaches the
+threshold. Memory does not grow with the recording.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import resource
 from array import array
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .track_ids import TrackIds
+
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.models import SpikeSEG
-    from spikeseg.tracking.scene import ObjectTrack
+    from spikeseg.tracking.scene import ObjectTrack, Tracks
 
+    from .following import PathFollower
     from .objects import Slice
     from .readout import Readout
 
@@ -39,8 +43,10 @@ class FollowedWindow:
     Attributes:
         start_us, end_us: µs.
         events: in it, and how many of them passed the transforms.
-        objects: tracks that move differently from the stars and were detected since the window before; each with its lasting id.
-        tracks: of the last MEMORY_S, stars included.
+        objects: tracks, and paths of the motion layer, that move differently from the stars and were seen since the window
+            before; each with its lasting id.
+        fresh: ids among them that were not there before.
+        tracks: the tracker's, of the last MEMORY_S, stars included.
         star_field: common motion of the stars at its end, px/s.
         arrived: when the events that closed it had come, s of `time.monotonic`.
     """
@@ -49,6 +55,7 @@ class FollowedWindow:
     end_us: int
     events: tuple[int, int]
     objects: list[tuple[int, ObjectTrack]]
+    fresh: frozenset[int]
     tracks: int
     star_field: tuple[float, float]
     arrived: float
@@ -63,7 +70,7 @@ class FollowedWindow:
             "late_so_far": follower.late,
             "tracks": self.tracks,
             "star_field": list(self.star_field),
-            "objects": [_object_row(number, track) for number, track in self.objects],
+            "objects": [_object_row(number, track, number in self.fresh) for number, track in self.objects],
         }
 
     def line(self, latency_ms: float) -> str:
@@ -72,15 +79,19 @@ class FollowedWindow:
         return f"{self.end_us / 1e6:10.2f} s {self.events[0]:7d} events {latency_ms:6.0f} ms {self.tracks:4d} tracks  {objects}"
 
 
-def _object_row(number: int, track: ObjectTrack) -> dict[str, Any]:
+def _object_row(number: int, track: ObjectTrack, fresh: bool) -> dict[str, Any]:
     (x, y, vx, vy), (vx_rel, vy_rel) = track.states[-1].tolist(), track.relative[-1].tolist()
-    return {
+    row = {
         "track_id": number,
         "t_us": round(float(track.t_us[-1])),
         "x": x, "y": y, "vx": vx, "vy": vy, "vx_rel": vx_rel, "vy_rel": vy_rel,
         "object_score": track.score,
+        "log_likelihood_ratio": track.nats,
         "seen": len(track.t_us),
     }  # fmt: skip
+    if fresh:
+        row["past"] = [[round(t), x, y] for t, (x, y) in zip(track.t_us.tolist(), track.states[:, :2].tolist(), strict=True)]
+    return row
 
 
 class Follower:
@@ -108,7 +119,22 @@ class Follower:
         self._passed: int | None = None
         self._slices: deque[tuple[int, Slice]] = deque()
         self._made = 0
-        self._ids_given: set[int] = set()
+        self._paths = self._path_follower()
+
+    def load(self) -> None:
+        """Load the motion layer's compiled code now, while nothing waits, rather than in the first windows."""
+        if self._paths is not None:
+            self._paths.load()
+
+    def _path_follower(self) -> PathFollower | None:
+        if not self.cfg.model.motion:
+            return None
+        from .following import PathFollower
+        from .moving import motion_of
+
+        motion = motion_of(self.cfg, self.model)
+        assert motion is not None
+        return PathFollower(motion, self.sensor_size, self.readout.object_threshold)
 
     def take(self, events: np.ndarray, arrived: float) -> Iterator[FollowedWindow]:
         """New events, in the order in which they came; the windows whose time has passed with them."""
@@ -133,6 +159,8 @@ class Follower:
     def finish(self, arrived: float) -> Iterator[FollowedWindow]:
         """What is left, at the end of the input."""
         if self._start is not None and len(self._waiting) and (self._passed is None or self._waiting["t"][-1] >= self._passed):
+            if self._paths is not None:
+                self._paths.last = True
             yield self._window(min(self._start + self.spec.window_us, int(self._waiting["t"][-1]) + 1), arrived)
 
     def _pass_silence(self) -> bool:
@@ -144,6 +172,8 @@ class Follower:
         strides = -(-ahead // self.spec.stride_us)
         self.silent += strides
         self._start += strides * self.spec.stride_us
+        if self._paths is not None:
+            self._paths.restart()
         return True
 
     def _window(self, end: int, arrived: float) -> FollowedWindow:
@@ -168,31 +198,36 @@ class Follower:
             self._made += 1
         while self._slices and self._slices[0][1].end_us < end - MEMORY_S * 1e6:
             self._slices.popleft()
-        star_field, tracks, objects = self._tracked(end - sum(part.end_us - part.start_us for part in parts))
+        tracks, ids = self._tracked()
+        since = end - sum(part.end_us - part.start_us for part in parts)
+        if self._paths is None:
+            objects = [
+                (number, track)
+                for number, track in zip(ids.given, tracks.tracks, strict=True)
+                if track.score >= self.readout.object_threshold and track.t_us[-1] >= since
+            ]
+        else:
+            new = kept if self._passed is None else kept[int(np.searchsorted(kept["t"], self._passed)) :]
+            objects = self._paths.objects(new, end, since, tracks, ids)
+        vx, vy = tracks.field.velocity(np.array([float(self._slices[-1][1].end_us) if self._slices else 0.0]))[0].tolist()
+        fresh = ids.report((number for number, _ in objects), self._paths.numbers if self._paths else ())
         self._passed, self._start = end, start + spec.stride_us
         self._waiting = self._waiting[int(np.searchsorted(self._waiting["t"], self._start)) :].copy()
         self.windows += 1
-        self._ids_given |= {number for number, _ in objects}
-        return FollowedWindow(start, end, (len(inside), len(kept)), objects, tracks, star_field, arrived)
+        return FollowedWindow(start, end, (len(inside), len(kept)), objects, fresh, len(tracks.tracks), (vx, vy), arrived)
 
-    def _tracked(self, since_us: int) -> tuple[tuple[float, float], int, list[tuple[int, ObjectTrack]]]:
-        """From the slices kept: the star field's velocity, the number of tracks, and the objects detected since `since_us`."""
+    def _tracked(self) -> tuple[Tracks, TrackIds]:
+        """The tracks of the slices kept, and their ids."""
         from spikeseg.tracking.scene import find_tracks
 
         from .tracked import in_sensor
 
         numbers, parts = [k for k, _ in self._slices], [part for _, part in self._slices]
         tracks = find_tracks(in_sensor(parts, self.spec.size(self.sensor_size), self.sensor_size), self.cfg.tracking)
-        hits = [[(numbers[k], int(j)) for k, j in zip(track.slices, track.detections, strict=True)] for track in tracks.tracks]
-        ids = self.ids.carry_over(hits)
-        objects = [
-            (number, track)
-            for number, track in zip(ids, tracks.tracks, strict=True)
-            if track.score >= self.readout.object_threshold and track.t_us[-1] >= since_us
-        ]
-        last = float(parts[-1].end_us) if parts else 0.0
-        vx, vy = tracks.field.velocity(np.array([last]))[0].tolist()
-        return (vx, vy), len(tracks.tracks), objects
+        self.ids.carry_over(
+            [[(numbers[k], int(j)) for k, j in zip(track.slices, track.detections, strict=True)] for track in tracks.tracks]
+        )
+        return tracks, self.ids
 
     def summary(self, name: str, ended: str, left_out: Counter[str]) -> dict[str, Any]:
         """What follow.json holds."""
@@ -205,40 +240,12 @@ class Follower:
             "silent_windows_passed_over": self.silent,
             "events": self.events,
             "left_out": {**left_out, "late": self.late},
-            "objects": len(self._ids_given),
+            "objects": self.ids.objects,
             "latency_ms": {
                 "median": float(np.median(taken)), "p95": float(np.percentile(taken, 95)), "worst": float(taken.max())
             },
             "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }  # fmt: skip
-
-
-@dataclass
-class TrackIds:
-    """Lasting ids of tracks, which are computed anew for every window: a track takes the id with which it shares most
-    detections."""
-
-    _owner: dict[tuple[int, int], int] = field(default_factory=dict)
-    _last: int = 0
-
-    def carry_over(self, tracks: Sequence[Sequence[tuple[int, int]]]) -> list[int]:
-        """The number of each track, from 1.
-
-        Args:
-            tracks: of each its detections (number of the slice, index in it); no detection belongs to two.
-        """
-        votes = [Counter(self._owner[hit] for hit in hits if hit in self._owner) for hits in tracks]
-        wishes = sorted((-count, number, k) for k, vote in enumerate(votes) for number, count in vote.items())
-        given: dict[int, int] = {}
-        for _, number, k in wishes:
-            if k not in given and number not in given.values():
-                given[k] = number
-        for k in range(len(tracks)):
-            if k not in given:
-                self._last += 1
-                given[k] = self._last
-        self._owner = {hit: given[k] for k, hits in enumerate(tracks) for hit in hits}
-        return [given[k] for k in range(len(tracks))]
 
 
 class CausalFilter:

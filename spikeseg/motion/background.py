@@ -7,6 +7,8 @@ has in any case; and it does not count at all if it is one of many of its row wi
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 
@@ -31,8 +33,30 @@ HOT = (3.0, 4.0, 4.0)
 """A pixel above 3 m + 4 sqrt(m) + 4 events, where its neighbourhood has m, is hot."""
 
 
+class Marks(NamedTuple):
+    """repeated, of_row: bool (n,), whether an event repeats its pixel's last, is one of many of its row; moment: int64 (n,), events
+    of its block in its BLOCK_S."""
+
+    repeated: np.ndarray
+    of_row: np.ndarray
+    moment: np.ndarray
+
+    @classmethod
+    def of(cls, t_s: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> Marks:
+        """See `background_rates`."""
+        marks = cls(np.zeros(len(t_s), np.bool_), np.zeros(len(t_s), np.bool_), np.zeros(len(t_s), np.int64))
+        bursts(t_s, x, y, *sensor_size, Bursts(REPEAT_S, ROW_S, ROW_EVENTS, ROW_PX, BLOCK_PX, BLOCK_S), *marks)
+        return marks
+
+
 def background_rates(
-    t_s: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], explained: np.ndarray, share: float = 0.0
+    t_s: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    sensor_size: tuple[int, int],
+    explained: np.ndarray,
+    share: float = 0.0,
+    marks: Marks | None = None,
 ) -> np.ndarray:
     """Background of each event's pixel at its time, both polarities together, events/s; inf where the event does not count.
 
@@ -43,6 +67,7 @@ def background_rates(
         sensor_size: (width, height), px.
         explained: bool (n,), events of stars: they do not count.
         share: of the sensor's area and time that these stars cover.
+        marks: `Marks` of these events, if they are known.
 
     Returns:
         float64 (n,).
@@ -51,11 +76,8 @@ def background_rates(
     if not len(t_s):
         return np.zeros(0)
     origin, seconds = float(t_s[0]), max(float(t_s[-1] - t_s[0]), 0.1)
-    repeated, of_row = np.zeros(len(t_s), np.bool_), np.zeros(len(t_s), np.bool_)
     blocks = (-(-width // BLOCK_PX), -(-height // BLOCK_PX))
-    moment = np.zeros(len(t_s), np.int64)
-    settings = Bursts(REPEAT_S, ROW_S, ROW_EVENTS, ROW_PX, BLOCK_PX, BLOCK_S)
-    bursts(t_s, x, y, width, height, settings, repeated, of_row, moment)
+    repeated, of_row, moment = marks or Marks.of(t_s, x, y, sensor_size)
     counted = ~(explained | repeated | of_row)
     pixel = y * width + x
     counts = np.bincount(pixel[counted], minlength=width * height).reshape(height, width).astype(np.float64)
@@ -78,9 +100,10 @@ def _smooth(counts: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarra
     hot = np.zeros(counts.shape, bool)
     mean = np.full(counts.shape, counts.mean())
     a, b, c = HOT
-    for _ in range(3):
-        limit = a * mean + b * np.sqrt(mean) + c
-        hot = counts > limit
+    for turn in range(3):
+        before, hot = hot, counts > a * mean + b * np.sqrt(mean) + c
+        if turn and np.array_equal(before, hot):  # nothing would change
+            break
         kept = np.where(hot, 0.0, 1.0)
         total = ndimage.gaussian_filter(counts * kept, SMOOTHING_PX, mode="reflect")
         weight = ndimage.gaussian_filter(seen * kept, SMOOTHING_PX, mode="reflect")

@@ -42,6 +42,8 @@ def joined(paths: list[Path], events: Events) -> list[Path]:
             knots = np.concatenate([path.knots, piece.knots])
             path.knots = knots[np.argsort(knots[:, 0], kind="stable")]
             path.nats += max(piece.nats, 0.0)
+            if piece.alive and not path.alive:
+                path.state, path.until, path.alive = piece.state, piece.until, True
             path.found_s, path.radius = min(path.found_s, piece.found_s), max(path.radius, piece.radius)
     return sorted(kept, key=lambda path: path.id)
 

@@ -172,7 +172,7 @@ class MotionSearch:
         self.start_s = float(events.t[0]) if len(events.t) else 0.0
         self.paths: list[Path] = []
         self._scratch = np.empty(ROOM, np.int64)
-        self.candidates = 0
+        self.candidates, self.made = 0, 0
 
     def run(self) -> list[Path]:
         """Search all events. -> all paths, in the order in which they were found."""
@@ -271,8 +271,8 @@ class MotionSearch:
         return cost
 
     def _found(self, scale: Scale, line: np.ndarray, now: float) -> None:
-        number = len(self.paths) + 1
-        path = Path(number, now, 0.0, np.zeros((0, KNOT)), True, self._radius(line, now), scale, np.zeros(STATE), now, 0.1)
+        self.made += 1
+        path = Path(self.made, now, 0.0, np.zeros((0, KNOT)), True, self._radius(line, now), scale, np.zeros(STATE), now, 0.1)
         self._follow_line(path, line, now)
         self.paths.append(path)
         self._forget(path)

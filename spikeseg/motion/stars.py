@@ -140,11 +140,11 @@ class _FieldView(NamedTuple):
             for k, (left, top) in enumerate(corners.tolist()):
                 seen[k // steps, max(top, 0) : max(top + side_y, 0), max(left, 0) : max(left + side_x, 0)] += 1 / steps
             return seen
-        y, x = np.mgrid[:height, :width]
-        places = np.stack([x.ravel(), y.ravel()], 1) + self.corner
-        for k, t in enumerate(middles.tolist()):
-            on_sensor = self.frame.to_sensor(np.full(1, t), places)
-            inside = ((on_sensor > -0.5) & (on_sensor < np.array(self.sensor_size) - 0.5)).all(1).reshape(height, width)
+        x, y = np.arange(width) + self.corner[0] - self.frame.centre[0], np.arange(height) + self.corner[1] - self.frame.centre[1]
+        for k, (angle, shift) in enumerate(zip(*self.frame.at(middles), strict=True)):
+            cos, sin, (left, top) = np.cos(angle), np.sin(angle), self.frame.centre + shift
+            column, row = cos * x - (sin * y - left)[:, None], sin * x + (cos * y + top)[:, None]
+            inside = (column > -0.5) & (column < side_x - 0.5) & (row > -0.5) & (row < side_y - 0.5)
             seen[k // steps] += inside.astype(np.float32) / steps
         return seen
 

@@ -16,7 +16,7 @@ from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.detection import online as follower
 from spikeseg.detection.detect import detect_recording
 from spikeseg.detection.network import load_network
-from spikeseg.detection.online import CausalFilter, Follower, TrackIds
+from spikeseg.detection.online import CausalFilter, Follower
 from spikeseg.detection.readout import Readout
 from spikeseg.pipelines.stages.runs import network_of
 
@@ -123,15 +123,6 @@ def test_memory_stays_bounded(own, night, monkeypatch):
     assert len(one._slices) <= 4 and one.windows > 15
     assert len(one._waiting) < len(night[1]) / 2
     assert {k for k, _ in one.ids._owner} <= {number for number, _ in one._slices}
-
-
-def test_numbers_last():
-    ids = TrackIds()
-    assert ids.carry_over([[(0, 0), (1, 0)], [(0, 1), (1, 1)]]) == [1, 2]
-    assert ids.carry_over([[(1, 1), (2, 0)], [(1, 0), (2, 1)]]) == [2, 1]
-    assert ids.carry_over([[(2, 5)], [(1, 0), (2, 0), (2, 1)]]) == [3, 1]  # 1 and 2 in one: one of them is gone
-    assert ids.carry_over([[(3, 0)], [(2, 5), (3, 1)], [(2, 1)]]) == [4, 3, 1]
-    assert ids.carry_over([]) == [] and ids.carry_over([[(3, 1)]]) == [5]  # forgotten with its detections
 
 
 def test_hot_pixels_are_told_by_the_past_alone():
