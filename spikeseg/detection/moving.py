@@ -124,7 +124,7 @@ class Prepared(NamedTuple):
         by_place: index of them.
         stars: that were left out.
         frame: in which they stand still.
-        index: int64 (m,), the events' indices in their recording.
+        chosen: int64 (m,), the events' indices in their recording.
         total: events of the recording.
         sensor_size: (width, height), px.
     """
@@ -133,7 +133,7 @@ class Prepared(NamedTuple):
     by_place: Index
     stars: Stars
     frame: Frame
-    index: np.ndarray
+    chosen: np.ndarray
     total: int
     sensor_size: tuple[int, int]
 
@@ -184,10 +184,10 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     search = MotionSearch(start.events, start.by_place, start.stars.sight, start.sensor_size, motion.footprint, settings)
     search.run()
     search.paths = joined(search.paths, search.events)
-    own = np.zeros(len(start.index), np.float32)
+    own = np.zeros(len(start.chosen), np.float32)
     paths = search.smoothed(own)
     responsibility = np.zeros(start.total, np.float32)
-    responsibility[start.index] = own
+    responsibility[start.chosen] = own
     frame, spans = start.frame, start.stars.spans
     star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, start.sensor_size)
     nats = [0.0 if member else against_stars(path, frame, spans) for path, member in zip(paths, star, strict=True)]

@@ -34,8 +34,8 @@ HOT = (3.0, 4.0, 4.0)
 
 
 class Marks(NamedTuple):
-    """repeated, of_row: bool (n,), whether an event repeats its pixel's last, is one of many of its row; moment: int64 (n,), events
-    of its block in its BLOCK_S."""
+    """repeated, of_row: bool (n,), whether an event repeats its pixel's last, is one of many of its row; moment: int64 (n,),
+    events of its block in its BLOCK_S."""
 
     repeated: np.ndarray
     of_row: np.ndarray
