@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from spikeseg.motion.events import Events
 from spikeseg.motion.footprint import REACH, SIDE, Footprint
-from spikeseg.motion.path_kernels import STILL_PX_S
+from spikeseg.motion.line_kernels import STILL_PX_S
 from spikeseg.motion.search import SmoothPath
 
 SPIKE_EVENTS = 5.0

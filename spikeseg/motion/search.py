@@ -14,11 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import line_kernels as lines
 from . import path_kernels as kernels
 from .events import Events, Index, Sight
 from .footprint import Footprint
+from .line_kernels import LINE
 from .maps import MotionMaps, Spikes
-from .path_kernels import KNOT, LINE, STATE
+from .path_kernels import KNOT, STATE
 from .scales import Scale
 
 ENDS_NATS = 4.5
@@ -255,7 +257,7 @@ class MotionSearch:
         line = np.zeros(LINE)
         aside, hopeless = 0.7 * scale.velocity_step, np.array(HOPELESS_NATS)
         args = self.events, self._index, owner, now, self.table, self.sight
-        kernels.refine(*args, start, spans, aside, hopeless, self._scratch, line)
+        lines.refine(*args, start, spans, aside, hopeless, self._scratch, line)
         line[7] -= self._ends(line, now)
         return line if line[7] >= self.settings.path_nats else None
 
@@ -282,7 +284,7 @@ class MotionSearch:
         speed = float(np.hypot(line[2], line[3]))
         path.step = float(np.clip(4.0 / max(speed, 1e-3), 0.02, 0.2))
         path.line_nats = float(line[7])
-        kernels.claim_along(self.events, path.id, now, line, path.radius)
+        lines.claim_along(self.events, path.id, now, line, path.radius)
         before = _cut(self._advance(path, self._state(line, line[5]), (now + line[5], self.start_s))[0])
         path.knots = np.concatenate([before[::-1], self._along(line, now, path.step)])
         path.nats = float(line[7] + before[:, 5].sum())
@@ -343,7 +345,7 @@ class MotionSearch:
 
     def _radius(self, line: np.ndarray, now: float, owner: int = 0) -> float:
         """Within which events are the object's, px; those that are the owner's already among them."""
-        return float(kernels.reach_of(self.events, owner, now, self.table, line))
+        return float(lines.reach_of(self.events, owner, now, self.table, line))
 
     def _widened(self, path: Path, now: float) -> None:
         """Take in all events around the path's last second: an object may have become brighter."""
@@ -357,7 +359,7 @@ class MotionSearch:
         line[5], line[6] = first - now, 0.0
         line[4] = max(float(recent[:, 6].sum()) / max(now - first, 0.1), 1.0)
         path.radius = max(path.radius, self._radius(line, now, path.id))
-        kernels.claim_along(self.events, path.id, now, line, path.radius)
+        lines.claim_along(self.events, path.id, now, line, path.radius)
 
     def _forget(self, path: Path) -> None:
         recent = path.knots[path.knots[:, 0] >= path.knots[-1, 0] - FORGET_S]

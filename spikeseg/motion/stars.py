@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from . import path_kernels as kernels
+from . import line_kernels as kernels
 from .events import Events, Index, Sight, index_of
 from .footprint import FootprintTable
 from .frame import Frame
-from .path_kernels import LINE
+from .line_kernels import LINE
 
 SPAN_S = 8.0
 """A star is looked for in spans of this length, s: longer ones would ask for a better known velocity of the field."""

@@ -288,12 +288,12 @@ KEYS = {"model.motion": True, "tracking.false_alarms_per_minute": 0.5, "tracking
 
 def test_keys_of_the_layer_are_written_only_where_they_are_set():
     """Configurations from before the layer keep their bytes, and stages their keys."""
-    plain = load_config("demo", {"data.data_root": None})
+    plain = load_config("files", {"data.data_root": None})
     assert not plain.model.motion and plain.tracking.false_alarms_per_minute == 0.1 and not plain.tracking.deep
     for dotted, value in KEYS.items():
         section, name = dotted.split(".")
         assert name not in to_dict(plain)[section] and f"{name}:" not in dump(plain)
-        changed = load_config("demo", {"data.data_root": None, dotted: value})
+        changed = load_config("files", {"data.data_root": None, dotted: value})
         assert to_dict(changed)[section][name] == value and f"{name}: " in dump(changed)
         assert from_dict(to_dict(changed), "here") == changed and from_dict(to_dict(plain), "here") == plain
 
