@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeseg.motion.maps import MOVE_NATS, SIDE, TARGET_NATS, UNIT, EventWeights, MotionMaps, Spikes, design_signal
+from spikeseg.motion.evidence import MOVE_NATS, SIDE, UNIT, EventWeights, Spikes
+from spikeseg.motion.maps import TARGET_NATS, MotionMaps, design_signal
 from spikeseg.motion.maps_compiled import CompiledMaps
 from spikeseg.motion.maps_reference import ReferenceMaps
 from spikeseg.motion.scales import FAST, MEDIUM, SECTORS, SUBSLICES, Scale, Wiring, directions, sector
