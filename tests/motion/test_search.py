@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from spikeseg.motion.events import Events, index_of
+from spikeseg.motion.evidence import Spikes
 from spikeseg.motion.footprint import Footprint
-from spikeseg.motion.maps import MotionMaps, Spikes
+from spikeseg.motion.maps import MotionMaps
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES, MEDIUM, Scale
 from spikeseg.motion.search import AT_ONCE, MotionSearch, SearchSettings, SmoothPath, strongest
 from spikeseg.motion.stars import find_stars
 
 SECONDS = 8.0
+TABLE = Footprint.point().table((120, 90))
 
 
 def through_the_middle(velocity, rate=8.0):
@@ -230,16 +232,28 @@ def test_a_smooth_path_is_linear_between_its_knots():
 
 
 def test_candidates_begin_and_end_away_from_stronger_ones():
-    maps = MotionMaps(MEDIUM, (240, 180), (0.0, 0.0), "auto")
-    rng = np.random.default_rng(0)
-    n = 3000
-    spikes = Spikes(rng.integers(0, 1517, n), rng.integers(0, 120, n), rng.integers(0, 90, n), rng.integers(72, 255, n))
+    maps, rng, n = MotionMaps(MEDIUM, (240, 180), (0.0, 0.0), "auto"), np.random.default_rng(0), 3000
+    slow = rng.choice(np.flatnonzero(np.hypot(*maps.wiring.velocity.T) < 12), n)
+    spikes = Spikes(slow, rng.integers(50, 70, n), rng.integers(30, 60, n), rng.integers(72, 255, n))
     place, velocity = strongest(maps, spikes)
-    assert 10 < len(place) <= AT_ONCE and place.shape == velocity.shape
-    every, _ = maps.place(spikes)
-    top = every[spikes.potential == spikes.potential.max()]
-    assert (top == place[0]).all(1).any()
+    assert 5 < len(place) <= AT_ONCE and place.shape == velocity.shape
+    every, moves = maps.place(spikes)
+    top = spikes.potential == spikes.potential.max()
+    assert (every[top] == place[0]).all(1).any() and (moves[top] == velocity[0]).all(1).any()
     ends = np.concatenate([place, place - velocity], 1)
     apart = np.abs(ends[:, None] - ends)
     apart = np.maximum(apart[..., :2].max(-1), apart[..., 2:].max(-1))
     assert apart[~np.eye(len(place), dtype=bool)].min() > 8
+
+
+def test_what_is_explained_already_gives_no_candidates(skies):
+    """The events of a bright object that belong to something else."""
+    sky = skies.sky(12, [through_the_middle((6.0, 4.0), 80.0)])
+    candidates = {}
+    for owner in (0, 7):
+        events, index = skies.events(sky, owner=np.where(sky.source == 0, owner, 0))
+        sight = find_stars(events._replace(owner=np.ones_like(events.owner)), sky.size, skies.frame(), TABLE).sight
+        search = MotionSearch(events, index, sight, sky.size, Footprint.point(), SearchSettings(DEFAULT_SCALES, path_nats=1e6))
+        assert not search.run()
+        candidates[owner] = search.candidates
+    assert candidates[7] < 0.8 * candidates[0]

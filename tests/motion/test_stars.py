@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from spikeseg.motion.stars import Span
+from spikeseg.motion.events import events_of
+from spikeseg.motion.footprint import Footprint
+from spikeseg.motion.stars import Span, find_stars
 
 SIZE, SECONDS = (120, 90), 8.0
 OBJECTS = [(20.0, 20.0, 12.0, 5.0, 12.0), (90.0, 60.0, -6.0, -8.0, 30.0)]
@@ -55,13 +57,18 @@ def test_what_rests_on_the_sensor_is_left_where_the_stars_drift(skies):
     assert found.explained[sky.source == len(rows)].mean() < 0.2
 
 
-def test_a_warm_pixel_is_no_star(skies):
-    sky, t = skies.sky(6, []), np.random.default_rng(6).random(20) * SECONDS
-    more = (t, np.full(20, 50), np.full(20, 40), np.ones(20, bool), np.zeros(20, np.int64))
-    order = np.argsort(np.concatenate([sky.t, t]), kind="stable")
-    columns = (np.concatenate(pair)[order] for pair in zip(sky[:5], more, strict=True))
-    found, _ = skies.stars(type(sky)(*columns, sky.size))
-    assert not found.explained.any()
+@pytest.mark.parametrize(("spread", "is_star"), [(0.0, False), (1.0, True)])
+def test_a_warm_pixel_is_no_star(skies, spread, is_star):
+    """As many events at one pixel, or spread as those of a point."""
+    rng, sky = np.random.default_rng(6), skies.sky(6, [])
+    place = np.rint(rng.standard_normal((80, 2)) * spread + np.array([50, 40])).astype(np.int64)
+    more = (rng.random(80) * SECONDS, *place.T, np.ones(80, bool), np.zeros(80, np.int64))
+    joint = [np.concatenate(pair) for pair in zip(sky[:5], more, strict=True)]
+    order = np.argsort(joint[0], kind="stable")
+    t, x, y, on, source = (column[order] for column in joint)
+    events = events_of(t, x, y, on, np.full(len(t), 0.1))
+    found = find_stars(events, SIZE, skies.frame(), Footprint.point().table(SIZE))
+    assert found.explained[source == 0].mean() > 0.9 if is_star else not found.explained.any()
 
 
 @pytest.mark.parametrize("velocity", [(0.0, 0.0), (12.0, -5.0)])
