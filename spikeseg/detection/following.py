@@ -19,8 +19,8 @@ AGAIN_NATS = 2.5
 """So much more evidence than in `detect` makes an object, nat: in every window it is looked at again, and noise has a chance."""
 
 
-PATIENCE_S = 3.0
-"""For so long after the beginning nothing is reported, s: until the stars' motion is known, each looks like an object."""
+PATIENCE_S = 2.5
+"""Nothing is reported so soon after it appeared, s: where stars begin to move, for a moment each of them looks like an object."""
 
 
 class PathFollower:
@@ -41,8 +41,6 @@ class PathFollower:
         self.threshold = threshold_nats(motion.false_alarms_per_minute, sensor_size) + AGAIN_NATS
         self._numbers: dict[int, int] = {}
         self.last = False
-        self._began_us: int | None = None
-        self._waits = True
 
     def load(self) -> None:
         """Load all compiled code, so that no window waits for it: a search among a few made-up events."""
@@ -62,7 +60,7 @@ class PathFollower:
     def restart(self) -> None:
         """After a silence in which everything may have changed."""
         self.search.restart()
-        self._numbers, self._began_us, self._waits = {}, None, True
+        self._numbers = {}
 
     def objects(
         self, events: np.ndarray, end_us: int, since_us: int, tracks: Tracks, ids: TrackIds
@@ -77,21 +75,19 @@ class PathFollower:
             ids: of the tracks; paths take theirs from it, too.
         """
         new = NewEvents(events["t"] * 1e-6, *(events[name].astype(np.int64) for name in "xyp"))
-        if self._began_us is None:
-            self._began_us = since_us
         self.search.step(new, end_us * 1e-6, tracks.field)
-        if self._waits and end_us < self._began_us + PATIENCE_S * 1e6 and not self.last:
-            return []
-        if self._waits:
-            self._waits, since_us = False, self._began_us
         found, known = self._found(), list(self.search.known.values())
         by = [covering(track, found) for track in tracks.tracks]
-        reported = [self._report(one, [n for n, path in enumerate(by) if path == k], ids) for k, one in enumerate(known)]
+        latest_us = np.inf if self.last else end_us - PATIENCE_S * 1e6
+        reported = [
+            self._report(one, [n for n, path in enumerate(by) if path == k], ids, (since_us, latest_us))
+            for k, one in enumerate(known)
+        ]
         self._numbers = {n: number for n, number in self._numbers.items() if n in self.search.known}
-        objects = [one for one in reported if one is not None and one[1].t_us[-1] >= since_us]
+        objects = [one for one in reported if one is not None]
         least = min(self.object_threshold, CERTAIN_STAR)
         for n, (track, path) in enumerate(zip(tracks.tracks, by, strict=True)):
-            if path is not None or track.score < least or track.t_us[-1] < since_us:
+            if path is not None or track.score < least or track.t_us[-1] < since_us or track.t_us[0] > latest_us:
                 continue
             if ids.given[n] in self._numbers.values():  # a path has gone its own way
                 ids.give(n, ids.new())
@@ -107,13 +103,21 @@ class PathFollower:
         paths, nothing = [one.smooth for one in known], np.zeros(0, np.float32)
         return Found(paths, nats, star, self.threshold, nothing, search.search, search.stars, search.frame)
 
-    def _report(self, one: KnownPath, covered: Sequence[int], ids: TrackIds) -> tuple[int, ObjectTrack] | None:
-        """A path that is an object, and its id: its own, one of a piece of it or of a track that it covers, or a new one."""
+    def _report(
+        self, one: KnownPath, covered: Sequence[int], ids: TrackIds, times_us: tuple[float, float]
+    ) -> tuple[int, ObjectTrack] | None:
+        """A path that is an object, and its id: its own, one of a piece of it or of a track that it covers, or a new one.
+
+        times_us: it has been seen since the first, or not long before where it is new, and was there before the second.
+        """
         score = float(probability(0.0 if one.star else one.nats, self.threshold))
         first, last = float(one.smooth.t_s[0]), float(one.smooth.t_s[-1])
-        if score < self.object_threshold or last - first < LEAST_SLICES * SLICE_US * 1e-6:
+        number, (since_us, latest_us) = self._numbers.get(one.path.id), times_us
+        if number is None:
+            since_us -= PATIENCE_S * 1e6
+        is_object = score >= self.object_threshold and last - first >= LEAST_SLICES * SLICE_US * 1e-6
+        if not is_object or last * 1e6 < since_us or first * 1e6 > latest_us:
             return None
-        number = self._numbers.get(one.path.id)
         if number is None:
             pieces = [self._numbers[n] for n, whole in self.search.merged.items() if whole == one.path.id and n in self._numbers]
             taken = set(self._numbers.values())
