@@ -26,9 +26,9 @@ from spikeseg.motion.search import SmoothPath
 SPIKE_EVENTS = 5.0
 """Events of the object from one spike of the winner to the next."""
 
-MOST_SPIKES, USUAL_HZ = 40, 30.0
-"""An object gives so many spikes at most, so that none dominates; one above USUAL_HZ events/s the fewer, the brighter it is: the
-images of bright ones are wider."""
+MOST_SPIKES, BRIGHT_SPIKES, USUAL_HZ = 40, 15, 30.0
+"""An object gives MOST_SPIKES at most, so that none dominates; one above USUAL_HZ events/s the fewer, the brighter it is, down to
+BRIGHT_SPIKES: the images of bright ones are wider."""
 
 LONGEST_S = 4.0
 """Inputs are those of the last LONGEST_S before a spike at most, s."""
@@ -91,10 +91,10 @@ def winner_spikes(path: SmoothPath, events: Events, sensor_size: tuple[int, int]
     at_s = np.interp(np.arange(count + 1) * SPIKE_EVENTS, own, path.t_s)
     begin_s, end_s = np.maximum(at_s[:-1], at_s[1:] - LONGEST_S), at_s[1:]
     seen = _inside(path.at(begin_s), sensor_size) & _inside(path.at(end_s), sensor_size) & (end_s > begin_s)
-    most = MOST_SPIKES * min(1.0, USUAL_HZ * float(path.t_s[-1] - path.t_s[0]) / max(float(own[-1]), 1e-9))
+    most = max(MOST_SPIKES * min(1.0, USUAL_HZ * float(path.t_s[-1] - path.t_s[0]) / max(float(own[-1]), 1e-9)), BRIGHT_SPIKES)
     chosen = np.flatnonzero(seen)
     if len(chosen) > most:
-        chosen = np.sort(rng.choice(chosen, max(1, int(most)), replace=False))
+        chosen = np.sort(rng.choice(chosen, int(most), replace=False))
     part = slice(*np.searchsorted(events.t, [at_s[0], at_s[-1]], side="right"))
     t, on, rate = events.t[part], events.on[part], events.rate[part]
     states = path.at(t)

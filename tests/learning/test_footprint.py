@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from spikeseg.learning.footprint import (
+    BRIGHT_SPIKES,
     FEWEST_SPIKES,
     MOST_SPIKES,
     SPIKE_EVENTS,
@@ -99,9 +100,9 @@ def test_events_of_stars_are_no_inputs():
 
 
 def test_a_bright_object_gives_no_more_spikes_than_another_and_the_fewer_the_brighter():
-    counts = {rate: len(spikes_of(night(0.7, rate_hz=rate)).fired) for rate in (8.0, 25.0, 90.0)}
+    counts = {rate: len(spikes_of(night(0.7, rate_hz=rate)).fired) for rate in (8.0, 25.0, 60.0, 300.0)}
     assert counts[8.0] == int(8.0 * 20 / SPIKE_EVENTS) and counts[25.0] == MOST_SPIKES
-    assert counts[90.0] == pytest.approx(MOST_SPIKES / 3, abs=1)
+    assert counts[60.0] == pytest.approx(MOST_SPIKES / 2, abs=1) and counts[300.0] == BRIGHT_SPIKES
 
 
 def test_what_leaves_the_sensor_gives_spikes_only_while_all_its_inputs_are_on_it():
