@@ -23,7 +23,7 @@ from spikeseg.motion.paths import against_stars, joined
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
 from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
-from spikeseg.motion.stars import Stars, find_stars
+from spikeseg.motion.stars import FEW, Stars, find_stars
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
@@ -48,6 +48,9 @@ EARLY_NATS = 2.5
 
 FIELD_ROUNDS = 2
 """How often the star field's motion is corrected by paths that move alike."""
+
+RESTS_PX_S, RESTS_S = 0.3, 2.0
+"""What is slower than this, px/s, for so long, s, is at rest on the sensor."""
 
 OWN = 0.5
 """From this probability on an event belongs to a path's object."""
@@ -162,12 +165,24 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
         motion: the layer.
     """
     found = found_in(prepared(view, frame_of(view, field)), motion)
+    if _rather_still(found):
+        found = found_in(prepared(view, frame_of(view, StarField.still())), motion)
     for _ in range(FIELD_ROUNDS):
         if not found.star.any():
             break
         _, frame = rigid([Moving(path.t_s, path.states) for path in found.paths], found.frame, view.sensor_size)
         found = found_in(prepared(view, frame), motion)
     return found
+
+
+def _rather_still(found: Found) -> bool:
+    """Whether the field's motion stands on no more stars than there are points at rest: then the telescope rather follows the stars,
+    and what seemed to be one moves among them."""
+    stars = max((span.stars for span in found.stars.spans), default=0)
+    if stars >= FEW or float(np.hypot(*found.frame.rates[:, :2].mean(0))) < RESTS_PX_S:
+        return False
+    still = [p for p in found.paths if np.hypot(*p.states[:, 2:].mean(0)) < RESTS_PX_S and p.t_s[-1] - p.t_s[0] >= RESTS_S]
+    return len(still) >= max(stars, 1)
 
 
 def frame_of(view: WindowedRecording, field: StarField) -> Frame:

@@ -93,7 +93,7 @@ class MotionMaps:
     def place(self, spikes: Spikes) -> tuple[np.ndarray, np.ndarray]:
         """Where spikes are at the end of the interval and how they move: float64 (n, 2) px, float64 (n, 2) px/s."""
         cells = np.stack([spikes.x, spikes.y], 1)
-        within = self.wiring.displacement[spikes.map] / (2 * SUBSLICES)  # by which a sub-slice's events lie ahead of its beginning
+        within = self.wiring.displacement[spikes.map] / (2 * SUBSLICES)  # a sub-slice lies so far ahead of its beginning
         return (cells + 1 - within) * self.scale.cell_px - 0.5, self.wiring.velocity[spikes.map]
 
 

@@ -61,8 +61,7 @@ ROOM = 4000
 
 class Span(NamedTuple):
     """How the stars move from start_s to end_s, besides the field's motion: at (x, y) by velocity + turn * (-(y - y0), x - x0),
-    px/s;
-    known: from the stars' own lines."""
+    px/s; known: from the stars' own lines; stars: how many lines."""
 
     start_s: float
     end_s: float
@@ -70,6 +69,7 @@ class Span(NamedTuple):
     turn: float
     centre: np.ndarray
     known: bool
+    stars: int = 0
 
     def at(self, places: np.ndarray) -> np.ndarray:
         """float64 (n, 2), px/s, at places (n, 2) of the frame, px."""
@@ -268,7 +268,7 @@ def _common(view: _FieldView, lines: np.ndarray) -> tuple[Span, list[np.ndarray]
     away = np.hypot(*(lines[:, 2:4] - motion.at(middle)).T)
     known = ALIKE_PX_S if motion.known else 0.5
     stars = (away <= known + 3 * error) | (away * seconds <= ALIKE_PX)
-    return motion, list(lines[stars])
+    return motion._replace(stars=int(stars.sum())), list(lines[stars])
 
 
 def _median(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
