@@ -57,6 +57,12 @@ class PathFollower:
         """Lasting ids of paths that may be seen again."""
         return set(self._numbers.values())
 
+    @property
+    def star_field(self) -> tuple[float, float] | None:
+        """How the stars move now at the sensor's centre, px/s; None before there was anything to see."""
+        rates = self.search.frame.rates[-1]
+        return (float(rates[0]), float(rates[1])) if self.search.stars.spans else None
+
     def restart(self) -> None:
         """After a silence in which everything may have changed."""
         self.search.restart()

@@ -209,7 +209,10 @@ class Follower:
         else:
             new = kept if self._passed is None else kept[int(np.searchsorted(kept["t"], self._passed)) :]
             objects = self._paths.objects(new, end, since, tracks, ids)
-        vx, vy = tracks.field.velocity(np.array([float(self._slices[-1][1].end_us) if self._slices else 0.0]))[0].tolist()
+        if self._paths is not None and self._paths.star_field is not None:
+            vx, vy = self._paths.star_field
+        else:
+            vx, vy = tracks.field.velocity(np.array([float(self._slices[-1][1].end_us) if self._slices else 0.0]))[0].tolist()
         fresh = ids.report((number for number, _ in objects), self._paths.numbers if self._paths else ())
         self._passed, self._start = end, start + spec.stride_us
         self._waiting = self._waiting[int(np.searchsorted(self._waiting["t"], self._start)) :].copy()

@@ -225,4 +225,6 @@ def test_what_has_just_appeared_is_not_reported_yet_unless_the_input_ends(model)
 
 def test_stars_that_drift_are_no_objects_at_the_beginning(model):
     faint = recording(stars=12, objects=0, field="drift", field_speed_px_s=12.0, seed=2)
-    assert not any(w.objects for w in followed(model, faint.events)[1])
+    _, windows = followed(model, faint.events)
+    assert not any(w.objects for w in windows)
+    assert np.hypot(*windows[-1].star_field) == pytest.approx(12.0, abs=0.7)
