@@ -333,4 +333,4 @@ RATE = "tracking.false_alarms_per_minute"
 )  # fmt: skip
 def test_values_that_cannot_be_are_refused(dotted, value):
     with pytest.raises(InputError, match=dotted.replace(".", r"\.")):
-        load_config("demo", {"data.data_root": None, dotted: value})
+        load_config(None, {dotted: value})
