@@ -309,6 +309,7 @@ def test_the_layer_is_that_of_the_configuration_and_the_network(network):
 KEYS = {"model.motion": True, "tracking.false_alarms_per_minute": 0.5, "tracking.deep": True}
 
 
+@pytest.mark.filterwarnings("ignore:wta.threshold_min")
 def test_keys_of_the_layer_are_written_only_where_they_are_set():
     """Configurations from before the layer keep their bytes, and stages their keys."""
     plain = load_config("files", {"data.data_root": None})
@@ -333,4 +334,4 @@ RATE = "tracking.false_alarms_per_minute"
 )  # fmt: skip
 def test_values_that_cannot_be_are_refused(dotted, value):
     with pytest.raises(InputError, match=dotted.replace(".", r"\.")):
-        load_config("demo", {"data.data_root": None, dotted: value})
+        load_config(None, {dotted: value})

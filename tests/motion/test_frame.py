@@ -79,7 +79,8 @@ def test_three_that_move_alike_are_stars():
 
 def test_two_that_move_alike_are_none_and_leave_the_frame_as_it_was():
     known = turning(3.0, 1.0)
-    stars, frame = rigid([straight((10 * k, 20), (16, -5)) for k in range(2)], known, SIZE)
+    others = [straight((90, 70), (-10, 2)), straight((50, 10), (3, 9), 0.0, 5.0)]
+    stars, frame = rigid([straight((10 * k, 20), (16, -5)) for k in range(2)] + others, known, SIZE)
     assert not stars.any() and np.array_equal(frame.rates, known.rates)
     assert rigid([], known, SIZE)[0].shape == (0,)
 

@@ -124,6 +124,15 @@ def test_a_path_lasts_as_long_as_its_object(skies):
         assert path.t_s[0] == pytest.approx(first, abs=0.5) and path.t_s[-1] == pytest.approx(last, abs=0.5)
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_path_is_followed_back_to_where_its_object_came_from(skies, seed):
+    """It is found where it flares up, and was faint before."""
+    row = through_the_middle((9.0, 3.0))
+    found = skies.search(skies.sky(seed, [row, (*row[:4], 40.0, 5.5, SECONDS)]), path_nats=60.0)
+    (path,) = found.objects
+    assert 5.5 < path.found_s < 7 and path.t_s[0] < 1.0 and follows(path, row)
+
+
 def test_a_path_ends_where_its_object_leaves_the_sensor(skies):
     row = (80.0, 30.0, 9.0, 2.0, 16.0)  # at x = 119.5 after 4.4 s
     found = skies.search(skies.sky(4, [row]))
