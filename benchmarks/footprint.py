@@ -13,6 +13,9 @@ limit_scoring.py; R50 is where a logistic in the logarithm of the rate passes on
 recording, in dB of R50, with 95 % intervals of a bootstrap over recordings. AUC is that of single events at one rate, object
 against all others, by the probability that the layer gives them. --checkpoint names a network whose tracks without a motion layer
 are the last row.
+
+"evidence" asks the same without a search: by how much brighter objects must be for as much evidence along their true paths as
+the learned footprint gathers. --evidence stops there: a minute instead of many.
 """
 
 from __future__ import annotations
@@ -23,11 +26,20 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from footprint_scoring import (
+    SAMPLES,
+    SEARCHED_PER_MINUTE,
+    Answer,
+    evidence_samples,
+    half_rate_samples,
+    interval,
+    threshold,
+)
 from joblib import Parallel, delayed
-from limit_scoring import Track, half_rates, judged
+from limit_scoring import Track, judged
 from measure import options, table, write_json
 
 from spikeseg.config.load import load_config
@@ -38,7 +50,8 @@ from spikeseg.detection.moving import Motion, Prepared, found_in, frame_of, prep
 from spikeseg.learning.footprint import untrained_footprint
 from spikeseg.metrics.event import roc_auc
 from spikeseg.motion.footprint import Footprint
-from spikeseg.motion.probability import FALL, threshold_nats
+from spikeseg.motion.scales import SLOW
+from spikeseg.motion.search import MotionSearch, SearchSettings
 from spikeseg.simulation.limit import LimitConfig, limit_recording
 from spikeseg.tracking.star_field import StarField
 
@@ -56,24 +69,9 @@ HARD = ("untrained", "shuffled", "none")
 RATES = (2.0, 2.5, 3.0, 3.5, 4.5, 6.0)
 BRIGHT = (8.0, 16.0, 32.0, 64.0, 128.0)
 AUC_RATE = 6.0
-SEARCHED_PER_MINUTE = 0.5
-"""False paths that the search itself may raise: below the threshold of every footprint."""
-ALLOWED_PER_MINUTE = 0.1
-TAIL = 8
-"""Rank of the path of noise from whose evidence the threshold is extrapolated, by `probability.FALL`."""
 TRAINING_HZ = (4.0, 60.0)
 SEED = 72_000
 OF_QUIET, OF_TRAINING = 1, 1000
-SAMPLES = 2000
-
-
-class Answer(NamedTuple):
-    """Of one footprint and recording: evidence and, by `limit_scoring`, found objects of every path; AUC of events; objects."""
-
-    nats: np.ndarray
-    found: np.ndarray
-    auc: float
-    objects: int
 
 
 def learned(displacement: float, seed: int, recordings: int) -> tuple[Footprint, dict[str, Any]]:
@@ -111,10 +109,33 @@ def footprints(displacement: float, own: Footprint, seed: int) -> dict[str, Foot
 def answers(config: LimitConfig, index: int, shown: Mapping[str, Footprint], checkpoint: Path | None) -> dict[str, Answer]:
     """How each footprint does on one recording, and the network of the checkpoint without a motion layer."""
     recording = limit_recording(config, index)
-    view = windowed(recording, load_config("demo").data)
-    start = prepared(view, frame_of(view, StarField.still()))
+    start = _prepared(recording)
     given = {name: _answer(recording, start, footprint) for name, footprint in shown.items()}
     return given if checkpoint is None else {**given, "none": _without(recording, checkpoint)}
+
+
+def evidence(config: LimitConfig, index: int, shown: Mapping[str, Footprint]) -> dict[str, float]:
+    """What each footprint gathers along the true path of a recording's object, nat."""
+    recording = limit_recording(config, index)
+    start = _prepared(recording)
+    labels = recording.labels
+    if len(labels) < 3:
+        return dict.fromkeys(shown, 0.0)
+    t_s, place = labels["t"] * 1e-6, np.stack([labels["x"], labels["y"]], 1)
+    states = np.hstack([place, np.gradient(place, t_s, axis=0)])
+    gathered = {}
+    for name, footprint in shown.items():
+        search = MotionSearch(
+            start.events, start.by_place, start.stars.sight, start.sensor_size, footprint, SearchSettings((SLOW,))
+        )
+        path = search.along(t_s, states)
+        gathered[name] = 0.0 if path is None else float(path.nats.sum())
+    return gathered
+
+
+def _prepared(recording: Recording) -> Prepared:
+    view = windowed(recording, load_config("demo").data)
+    return prepared(view, frame_of(view, StarField.still()))
 
 
 def _answer(recording: Recording, start: Prepared, footprint: Footprint) -> Answer:
@@ -147,39 +168,6 @@ def _without(recording: Recording, checkpoint: Path) -> Answer:
     return _judged(recording, tracks, np.full(len(tracks), np.inf), result.events["object_score"])
 
 
-# -- thresholds and differences ---------------------------------------------------------------------
-
-
-def threshold(quiet: Sequence[Answer], minutes: float) -> float:
-    """The evidence that noise reaches ALLOWED_PER_MINUTE times, by the TAILth strongest of its paths; at least that from which
-    the search makes paths."""
-    least = threshold_nats(SEARCHED_PER_MINUTE, LimitConfig().sensor_size)
-    falling = np.sort(np.concatenate([own.nats for own in quiet]))[::-1][:TAIL]
-    if not len(falling):
-        return least
-    return max(least, float(falling[-1] + np.log(len(falling) / (ALLOWED_PER_MINUTE * minutes)) / FALL))
-
-
-def half_rate_samples(
-    rates: Sequence[float], given: Sequence[Sequence[Answer]], cut: float, chosen: Sequence[np.ndarray]
-) -> np.ndarray:
-    """R50 of all recordings, then of every bootstrap sample: float64 (SAMPLES + 1,).
-
-    Args:
-        rates: events/s.
-        given: answers by rate.
-        cut: evidence from which a path counts.
-        chosen: by rate int64 (SAMPLES + 1, n), the recordings of every sample, the first of them all.
-    """
-    found = [np.array([bool(own.found[own.nats >= cut].any()) for own in part]) for part in given]
-    objects = [np.array([own.objects for own in part]) for part in given]
-    return half_rates(
-        np.array(rates),
-        np.stack([part[which].sum(1) for part, which in zip(found, chosen, strict=True)], 1).astype(float),
-        np.stack([part[which].sum(1) for part, which in zip(objects, chosen, strict=True)], 1).astype(float),
-    )
-
-
 def measured(displacement: float, asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
     """All figures of a displacement."""
     run = Parallel(asked.jobs)
@@ -187,28 +175,84 @@ def measured(displacement: float, asked: argparse.Namespace, say: Callable[[str]
     taught = run(delayed(learned)(displacement, seed, asked.train) for seed in range(asked.seeds))
     shown = [footprints(displacement, own, seed) for seed, (own, _) in enumerate(taught)]
     base = LimitConfig(displacement_px=displacement, seed=SEED, duration_s=asked.seconds)
+    rng = np.random.default_rng(SEED)
+    drawn = rng.integers(0, asked.recordings, (len(asked.rates) + len(asked.bright), SAMPLES, asked.recordings))
+    chosen = {
+        rate: np.concatenate([np.arange(asked.recordings)[None], part])
+        for rate, part in zip(sorted({*asked.rates, *asked.bright}), drawn, strict=False)
+    }
+    rows = _evidence(base, shown, chosen, run, asked)
+    if not asked.evidence:
+        found = _searched(base, shown, chosen, asked, say)
+        rows = {name: {**rows.get(name, {}), **own} for name, own in found.items()}
+    return {"config": asdict(base), "footprints": rows, "training": [report for _, report in taught]}
+
+
+def _evidence(
+    base: LimitConfig,
+    shown: Sequence[Mapping[str, Footprint]],
+    chosen: Mapping[float, np.ndarray],
+    run: Parallel,
+    asked: argparse.Namespace,
+) -> dict[str, Any]:
+    """Of every footprint, how much brighter objects must be for the evidence of the learned one."""
+    gathered = [
+        run(
+            delayed(evidence)(replace(base, rate_hz=rate), _index(asked, rate, index), shown[index % len(shown)])
+            for index in range(asked.recordings)
+        )
+        for rate in asked.rates
+    ]
+    means = {
+        name: np.stack(
+            [
+                np.array([own[name] for own in part])[chosen[rate]].mean(1)
+                for rate, part in zip(asked.rates, gathered, strict=True)
+            ],
+            1,
+        )
+        for name in shown[0]
+    }
+    return {
+        name: {
+            "evidence_nats": own[0].tolist(),
+            "evidence_db": interval(evidence_samples(asked.rates, own, means["learned"]), zero=True),
+        }
+        for name, own in means.items()
+    }
+
+
+def _index(asked: argparse.Namespace, rate: float, index: int) -> int:
+    """Number of a recording: no two rates share one."""
+    return sorted({*asked.rates, *asked.bright}).index(rate) * asked.recordings + index
+
+
+def _searched(
+    base: LimitConfig,
+    shown: Sequence[Mapping[str, Footprint]],
+    chosen: Mapping[float, np.ndarray],
+    asked: argparse.Namespace,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Thresholds, R50 and AUC of every footprint, by searches."""
+    run = Parallel(asked.jobs)
     say(f"  {asked.quiet} recordings without objects")
     alone = replace(base, objects=0, seed=SEED + OF_QUIET)
     quiet = run(delayed(answers)(alone, index, shown[index % len(shown)], None) for index in range(asked.quiet))
     cuts = {name: threshold([own[name] for own in quiet], asked.quiet * asked.seconds / 60) for name in shown[0]}
     rates = {name: asked.bright if name in HARD else asked.rates for name in TITLES}
     by_rate: dict[float, list[dict[str, Answer]]] = {}
-    for k, rate in enumerate(sorted({*asked.rates, *asked.bright})):
+    for rate in sorted({*asked.rates, *asked.bright}):
         say(f"  {rate:g} events/s")
         names = [name for name in shown[0] if rate in rates[name]]
         checkpoint = asked.checkpoint if rate in rates["none"] else None
         by_rate[rate] = run(
             delayed(answers)(
-                replace(base, rate_hz=rate), k * asked.recordings + index,
+                replace(base, rate_hz=rate), _index(asked, rate, index),
                 {name: shown[index % len(shown)][name] for name in names}, checkpoint,
             )
             for index in range(asked.recordings)
         )  # fmt: skip
-    rng = np.random.default_rng(SEED)
-    chosen = {
-        rate: np.concatenate([np.arange(asked.recordings)[None], rng.integers(0, asked.recordings, (SAMPLES, asked.recordings))])
-        for rate in by_rate
-    }
     half = {
         name: half_rate_samples(
             own, [[answer[name] for answer in by_rate[rate]] for rate in own], cuts.get(name, 0.0), [chosen[rate] for rate in own]
@@ -216,8 +260,7 @@ def measured(displacement: float, asked: argparse.Namespace, say: Callable[[str]
         for name, own in rates.items()
         if name != "none" or asked.checkpoint
     }
-    rows = {name: _row(name, own, half, rates[name], by_rate, cuts) for name, own in half.items()}
-    return {"config": asdict(base), "footprints": rows, "training": [report for _, report in taught]}
+    return {name: _row(name, own, half, rates[name], by_rate, cuts) for name, own in half.items()}
 
 
 def _row(
@@ -235,8 +278,8 @@ def _row(
     cut = cuts.get(name, 0.0)
     return {
         "threshold_nats": cuts.get(name),
-        "half_rate_hz": _interval(half),
-        "above_learned_db": _interval(above),
+        "half_rate_hz": interval(half),
+        "above_learned_db": interval(above),
         "shares": [
             {"rate_hz": rate, "found": sum(bool(own[name].found[own[name].nats >= cut].any()) for own in by_rate[rate]),
              "objects": sum(own[name].objects for own in by_rate[rate])}
@@ -247,23 +290,23 @@ def _row(
     }  # fmt: skip
 
 
-def _interval(samples: np.ndarray) -> list[float | None]:
-    """The value of all, and the interval of the samples; None beyond what was measured."""
-    low, high = np.quantile(samples[1:], [0.025, 0.975], method="nearest")
-    return [float(value) if np.isfinite(value) and value != 0 else None for value in (samples[0], low, high)]
-
-
 def report(displacement: float, found: Mapping[str, Any], markdown: bool) -> str:
     """The table of a displacement."""
     rows = []
     for name, own in found["footprints"].items():
-        beyond = [f"beyond {own['shares'][-1]['rate_hz']:g}", *[""] * 4]
-        half, above = (beyond[0] if own[key][0] is None else _spread(own[key]) for key in ("half_rate_hz", "above_learned_db"))
-        cut = "" if own["threshold_nats"] is None else f"{own['threshold_nats']:.1f}"
-        auc = f"{own['event_auc']:.3f} ({own['event_auc_rate_hz']:g}/s)"
-        rows.append([TITLES[name], half, "" if name == "learned" else above, cut, auc])
-    head = ["footprint", "R50, events/s", "dB above learned", "threshold, nat", "event ROC-AUC"]
-    return f"ON and OFF displaced by {displacement:g} px\n\n" + table(head, rows, markdown=markdown)
+        of_evidence = "" if name == "learned" or "evidence_db" not in own else _spread(own["evidence_db"])
+        row = [TITLES[name], of_evidence]
+        if "half_rate_hz" in own:
+            beyond = f"beyond {own['shares'][-1]['rate_hz']:g}"
+            half, above = (beyond if own[key][0] is None else _spread(own[key]) for key in ("half_rate_hz", "above_learned_db"))
+            cut = "" if own["threshold_nats"] is None else f"{own['threshold_nats']:.1f}"
+            auc = f"{own['event_auc']:.3f} ({own['event_auc_rate_hz']:g}/s)"
+            row += ["" if name == "learned" else above, half, cut, auc]
+        rows.append(row)
+    head = ["footprint", "dB by evidence", "dB by R50", "R50, events/s", "threshold, nat", "event ROC-AUC"]
+    columns = max(map(len, rows))
+    title = f"ON and OFF displaced by {displacement:g} px; dB more than with the learned footprint\n\n"
+    return title + table(head[:columns], rows, markdown=markdown)
 
 
 def _spread(values: Sequence[float | None]) -> str:
@@ -283,11 +326,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--train", type=int, default=12, metavar="N", help="that a network learns from [12]")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="networks [5]")
     parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="of a recording [20]")
+    parser.add_argument("--evidence", action="store_true", help="along true paths only, no searches")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a network, for the row without motion layer")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes [1]")
     chosen = parser.parse_args()
     if chosen.quick:
-        chosen.rates, chosen.bright, chosen.displacement = [6.0], [64.0], [1.5]
+        chosen.rates, chosen.bright, chosen.displacement = [4.0, 8.0], [64.0], [1.5]
         chosen.recordings, chosen.quiet, chosen.train, chosen.seeds, chosen.seconds = 1, 1, 6, 1, 8.0
     chosen.rates, chosen.bright = sorted(chosen.rates), sorted(chosen.bright)
     return chosen

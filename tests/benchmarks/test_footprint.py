@@ -10,7 +10,7 @@ from spikeseg.motion.probability import FALL
 
 @pytest.fixture(scope="module")
 def bench(script):
-    return script("footprint")
+    return script("footprint_scoring")
 
 
 def answer(bench, *paths, objects=1):
@@ -44,8 +44,17 @@ def test_half_rates_count_objects_with_a_path_above_the_threshold(bench):
     assert np.isinf(bench.half_rate_samples(rates, given, 35.0, chosen)).all()
 
 
-def test_controls_are_the_learned_weights_without_what_was_learned(bench):
-    own = Footprint.point(1.2)
+def test_evidence_is_compared_at_the_brightness_that_gives_as_much(bench):
+    rates = (2.0, 4.0, 8.0)
+    learned = np.tile(30 + 20 * np.log(np.array(rates) / 4), (3, 1))
+    fainter = np.tile(30 + 20 * np.log(np.array(rates) / 4 / 1.5), (3, 1))
+    assert bench.evidence_samples(rates, fainter, learned) == pytest.approx(10 * np.log10(1.5))
+    assert bench.evidence_samples(rates, learned, learned) == pytest.approx(0, abs=1e-9)
+    assert np.isinf(bench.evidence_samples(rates, np.zeros((3, 3)), learned)).all()
+
+
+def test_controls_are_the_learned_weights_without_what_was_learned(script):
+    bench, own = script("footprint"), Footprint.point(1.2)
     shown = bench.footprints(1.5, own, 3)
     assert [*shown, "none"] == ["box", "untrained", "shuffled", "merged", "learned", "true", "none"]
     assert {*shown, "none"} == {*bench.TITLES} and shown["learned"] is own
@@ -63,4 +72,6 @@ def test_it_runs(quick):
     assert found["footprints"].keys() == {"box", "untrained", "shuffled", "merged", "learned", "true"}
     assert found["training"][0]["on_ahead_px"] > 0.7 and "ON and OFF displaced by 1.5 px" in printed
     assert found["footprints"]["learned"]["above_learned_db"][1:] in ([0.0, 0.0], [None, None])
+    by_evidence = {name: own["evidence_db"][0] for name, own in found["footprints"].items()}
+    assert by_evidence["learned"] == 0 and len(found["footprints"]["true"]["evidence_nats"]) == 2
     assert all(own["shares"][0]["objects"] == 1 for own in found["footprints"].values())

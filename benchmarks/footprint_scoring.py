@@ -1,0 +1,85 @@
+"""What `footprint.py` computes of its answers: thresholds, rates at which half are found, and differences of evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from limit_scoring import half_rates
+
+from spikeseg.motion.probability import FALL, threshold_nats
+from spikeseg.simulation.limit import LimitConfig
+
+SEARCHED_PER_MINUTE = 0.5
+"""False paths that the search itself may raise: below the threshold of every footprint."""
+ALLOWED_PER_MINUTE = 0.1
+TAIL = 8
+"""Rank of the path of noise from whose evidence the threshold is extrapolated, by `probability.FALL`."""
+SAMPLES = 2000
+
+
+class Answer(NamedTuple):
+    """Of one footprint and recording: evidence and, by `limit_scoring`, found objects of every path; AUC of events; objects."""
+
+    nats: np.ndarray
+    found: np.ndarray
+    auc: float
+    objects: int
+
+
+MOST_DB = 10.0
+"""Differences of evidence beyond this are not measured but extrapolated."""
+
+
+def threshold(quiet: Sequence[Answer], minutes: float) -> float:
+    """The evidence that noise reaches ALLOWED_PER_MINUTE times, by the TAILth strongest of its paths; at least that from which
+    the search makes paths."""
+    least = threshold_nats(SEARCHED_PER_MINUTE, LimitConfig().sensor_size)
+    falling = np.sort(np.concatenate([own.nats for own in quiet]))[::-1][:TAIL]
+    if not len(falling):
+        return least
+    return max(least, float(falling[-1] + np.log(len(falling) / (ALLOWED_PER_MINUTE * minutes)) / FALL))
+
+
+def half_rate_samples(
+    rates: Sequence[float], given: Sequence[Sequence[Answer]], cut: float, chosen: Sequence[np.ndarray]
+) -> np.ndarray:
+    """R50 of all recordings, then of every bootstrap sample: float64 (SAMPLES + 1,).
+
+    Args:
+        rates: events/s.
+        given: answers by rate.
+        cut: evidence from which a path counts.
+        chosen: by rate int64 (SAMPLES + 1, n), the recordings of every sample, the first of them all.
+    """
+    found = [np.array([bool(own.found[own.nats >= cut].any()) for own in part]) for part in given]
+    objects = [np.array([own.objects for own in part]) for part in given]
+    return half_rates(
+        np.array(rates),
+        np.stack([part[which].sum(1) for part, which in zip(found, chosen, strict=True)], 1).astype(float),
+        np.stack([part[which].sum(1) for part, which in zip(objects, chosen, strict=True)], 1).astype(float),
+    )
+
+
+def evidence_samples(rates: Sequence[float], own: np.ndarray, learned: np.ndarray) -> np.ndarray:
+    """By how much brighter objects must be for the evidence that the learned footprint gathers in the middle of the rates, by
+    lines through the mean evidence against the logarithm of the rate: float64 (SAMPLES + 1,), dB; inf beyond MOST_DB.
+
+    Args:
+        rates: events/s.
+        own: float64 (SAMPLES + 1, R), mean evidence in every sample.
+        learned: the same of the learned footprint.
+    """
+    log_rate = np.log(rates)
+    away = log_rate - log_rate.mean()
+    slope, wanted = own @ away / (away @ away), learned.mean(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        db = 10 / np.log(10) * (wanted - own.mean(1)) / slope
+    return np.where((slope > 0) & (db <= MOST_DB), db, np.inf)
+
+
+def interval(samples: np.ndarray, zero: bool = False) -> list[float | None]:
+    """The value of all, and the interval of the samples; None beyond what was measured (zero: unless 0 can be measured)."""
+    low, high = np.quantile(samples[1:], [0.025, 0.975], method="nearest")
+    return [float(value) if np.isfinite(value) and (zero or value != 0) else None for value in (samples[0], low, high)]
