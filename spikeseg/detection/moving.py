@@ -176,8 +176,8 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
 
 
 def _rather_still(found: Found) -> bool:
-    """Whether the field's motion stands on no more stars than there are points at rest: then the telescope rather follows the stars,
-    and what seemed to be one moves among them."""
+    """Whether the field's motion stands on no more stars than there are points at rest: then the telescope rather follows the
+    stars, and what seemed to be one moves among them."""
     stars = max((span.stars for span in found.stars.spans), default=0)
     if stars >= FEW or float(np.hypot(*found.frame.rates[:, :2].mean(0))) < RESTS_PX_S:
         return False

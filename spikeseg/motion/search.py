@@ -234,10 +234,10 @@ class MotionSearch:
         for maps in self.maps:
             ticks = round(maps.scale.interval_s / self.tick_s)
             if tick % ticks == 0:
-                self._interval(maps, now)
+                self._interval(maps, tick, now)
 
-    def _interval(self, maps: MotionMaps, now: float) -> None:
-        start = self.start_s + round((now - self.start_s) / self.tick_s) * self.tick_s - maps.scale.interval_s
+    def _interval(self, maps: MotionMaps, tick: int, now: float) -> None:
+        start = self.start_s + tick * self.tick_s - maps.scale.interval_s
         events = self.events
         part = slice(*np.searchsorted(events.t, [start, start + maps.scale.interval_s]))
         rate = np.where(events.owner[part] == 0, 2 * events.rate[part], np.inf)
