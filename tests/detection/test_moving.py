@@ -309,7 +309,6 @@ def test_the_layer_is_that_of_the_configuration_and_the_network(network):
 KEYS = {"model.motion": True, "tracking.false_alarms_per_minute": 0.5, "tracking.deep": True}
 
 
-@pytest.mark.filterwarnings("ignore:wta.threshold_min")
 def test_keys_of_the_layer_are_written_only_where_they_are_set():
     """Configurations from before the layer keep their bytes, and stages their keys."""
     plain = load_config("files", {"data.data_root": None})
