@@ -63,7 +63,7 @@ def test_maps_are_in_rows_of_vy_then_vx(scale):
     assert np.array_equal(wiring.velocity, wiring.displacement * scale.cell_px / scale.interval_s)
 
 
-@pytest.mark.parametrize("scale", [*ALL, Scale(1.0, 1, 0.0, 100.0)])
+@pytest.mark.parametrize("scale", [*ALL, Scale(1.0, 1, 0.0, 60.0)])
 def test_sums_follow_the_motion_within_a_cell(scale):
     wiring = Wiring.of(scale)
     assert len(wiring.sums) == LEVELS

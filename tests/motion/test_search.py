@@ -257,7 +257,7 @@ def test_candidates_begin_and_end_away_from_stronger_ones():
 
 def test_what_is_explained_already_gives_no_candidates(skies):
     """The events of a bright object that belong to something else."""
-    sky = skies.sky(12, [through_the_middle((6.0, 4.0), 80.0)])
+    sky = skies.sky(12, [through_the_middle((6.0, 4.0), 80.0)], seconds=5.0)
     candidates = {}
     for owner in (0, 7):
         events, index = skies.events(sky, owner=np.where(sky.source == 0, owner, 0))
