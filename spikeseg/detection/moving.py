@@ -40,8 +40,8 @@ SPIKE_NATS, DEEP_SPIKE_NATS = 9.0, 7.5
 COVER_PX, COVER_SHARE = 5.0, 0.5
 """A path covers a track if this share of its detections lie so near to it, px."""
 
-LEAST_SLICES = 6
-"""Slices of time that a path has to be seen in: what is there for less is a flash, or a piece of something else."""
+LEAST_S = 0.6
+"""A path has to last so long, s: what is there for less is a flash, or a piece of something else."""
 
 EARLY_NATS = 2.5
 """A line becomes a path with so much less evidence than an object needs, nat: what comes before and behind may make up for it."""
@@ -103,10 +103,11 @@ class Found(NamedTuple):
         nats: of each path; 0 for stars.
         star: bool (n,), whether the path is one of several that move alike.
         threshold: evidence from which it is an object, nat.
-        responsibility: float32 (n,), probability that an event is a path's.
+        responsibility: float32 (n,), probability that an event is an object's, of the paths that tell of one.
         search: the finished search.
         stars: that were left out.
         frame: in which they stand still.
+        tells: bool (n,), the paths that become tracks: long enough, and of nearly enough evidence; None: all.
     """
 
     paths: list[SmoothPath]
@@ -117,6 +118,7 @@ class Found(NamedTuple):
     search: MotionSearch
     stars: Stars
     frame: Frame
+    tells: np.ndarray | None = None
 
 
 class Prepared(NamedTuple):
@@ -199,14 +201,15 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     search = MotionSearch(start.events, start.by_place, start.stars.sight, start.sensor_size, motion.footprint, settings)
     search.run()
     search.paths = joined(search.paths, search.events)
-    own = np.zeros(len(start.chosen), np.float32)
-    paths = search.smoothed(own)
-    responsibility = np.zeros(start.total, np.float32)
-    responsibility[start.chosen] = own
+    paths = search.smoothed()
     frame, spans = start.frame, start.stars.spans
     star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, start.sensor_size)
     nats = [0.0 if member else against_stars(path, frame, spans) for path, member in zip(paths, star, strict=True)]
-    return Found(paths, nats, star, threshold, responsibility, search, start.stars, frame)
+    tells = np.array(nats) >= threshold - EARLY_NATS
+    tells &= np.array([path.t_s[-1] - path.t_s[0] >= LEAST_S for path in paths], bool)
+    responsibility = np.zeros(start.total, np.float32)
+    responsibility[start.chosen] = search.claimed({path.id for path, told in zip(paths, tells, strict=True) if told})
+    return Found(paths, nats, star, threshold, responsibility, search, start.stars, frame, tells)
 
 
 class Merged(NamedTuple):
@@ -232,10 +235,10 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
     draft = _Draft(view, flat)
     made = []
     for number, (path, nats) in enumerate(zip(found.paths, found.nats, strict=True)):
-        if nats < found.threshold - EARLY_NATS:
+        if found.tells is not None and not found.tells[number]:
             continue
         inside = np.flatnonzero((middles >= path.t_s[0] * 1e6) & (middles <= path.t_s[-1] * 1e6))
-        if len(inside) < LEAST_SLICES:
+        if len(inside) < 2:
             continue
         states = path.at(middles[inside] * 1e-6)
         detections = np.array(
@@ -261,6 +264,8 @@ def covering(track: ObjectTrack, found: Found) -> int | None:
     """The path that covers most of a track's detections, if COVER_SHARE of them or more."""
     best, chosen = COVER_SHARE, None
     for number, path in enumerate(found.paths):
+        if found.tells is not None and not found.tells[number]:
+            continue
         t_s = track.t_us * 1e-6
         during = (t_s >= path.t_s[0] - 0.2) & (t_s <= path.t_s[-1] + 0.2)
         if not during.any():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -129,6 +129,7 @@ class SmoothPath(NamedTuple):
             and behind it, less what its ends cost. (The sum of nats is more, the more the longer the path: it was fitted.)
         events: float64 (k,), of the object at each knot.
         radius: within which events are the object's, px.
+        id: of the path; 0: of none.
     """
 
     found_s: float
@@ -138,6 +139,7 @@ class SmoothPath(NamedTuple):
     evidence: float
     events: np.ndarray
     radius: float
+    id: int = 0
 
     def at(self, t_s: np.ndarray) -> np.ndarray:
         """States at times within the path, linear between knots: float64 (n, 4)."""
@@ -184,13 +186,18 @@ class MotionSearch:
                 self._tick(tick, min(start + tick * self.tick_s, end + 1e-6))
         return self.paths
 
-    def smoothed(self, responsibility: np.ndarray) -> list[SmoothPath]:
-        """All paths, smoothed; those that come to nothing are left out.
+    def smoothed(self) -> list[SmoothPath]:
+        """All paths, smoothed; those that come to nothing are left out."""
+        unused = np.zeros(len(self.events.t), np.float32)
+        return [smooth for path in self.paths if (smooth := self._smoothed(path, unused)) is not None]
 
-        Args:
-            responsibility: float32 (n,), raised to each event's probability of being an object's.
-        """
-        return [smooth for path in self.paths if (smooth := self._smoothed(path, responsibility)) is not None]
+    def claimed(self, ids: Collection[int]) -> np.ndarray:
+        """Of every event the probability that it is an object's of these paths: float32 (n,)."""
+        responsibility = np.zeros(len(self.events.t), np.float32)
+        for path in self.paths:
+            if path.id in ids:
+                self._smoothed(path, responsibility)
+        return responsibility
 
     def along(self, t_s: np.ndarray, states: np.ndarray) -> SmoothPath | None:
         """The evidence along a way that is known, its place taken from the events; None of less than two points.
@@ -221,7 +228,7 @@ class MotionSearch:
             self.events, path.id, self.table, self.sight, times, rough, _wander(path.speed), POLISHING, mean, gained, own
         )
         np.maximum(responsibility, own, out=responsibility)
-        return SmoothPath(path.found_s, times, mean, gained[:, 0], path.nats, gained[:, 1], path.radius)
+        return SmoothPath(path.found_s, times, mean, gained[:, 0], path.nats, gained[:, 1], path.radius, path.id)
 
     def _tick(self, tick: int, now: float) -> None:
         for path in self.paths:

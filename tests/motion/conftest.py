@@ -116,8 +116,8 @@ def make_search(sky, frame=None, **settings):
     search = MotionSearch(events, index, stars.sight, sky.size, Footprint.point(), settings)
     search.run()
     search.paths = joined(search.paths, search.events)
-    own = np.zeros(len(sky.t), np.float32)
-    paths = search.smoothed(own)
+    paths = search.smoothed()
+    own = search.claimed({path.id for path in paths})
     return Result(search, paths, [against_stars(path, frame, stars.spans) for path in paths], own, stars, threshold)
 
 
