@@ -52,6 +52,9 @@ FIELD_ROUNDS = 2
 RESTS_PX_S, RESTS_S = 0.3, 2.0
 """What is slower than this, px/s, for so long, s, is at rest on the sensor."""
 
+LEAST_LIKELY = 0.05
+"""Probability that a path without enough evidence is an object's, at least: more than that of noise."""
+
 OWN = 0.5
 """From this probability on an event belongs to a path's object."""
 
@@ -108,6 +111,7 @@ class Found(NamedTuple):
         stars: that were left out.
         frame: in which they stand still.
         tells: bool (n,), the paths that become tracks: long enough, and of nearly enough evidence; None: all.
+        doubtful: float32 (n,), probability that an event is an object's whose path does not tell; None: there is none.
     """
 
     paths: list[SmoothPath]
@@ -119,6 +123,7 @@ class Found(NamedTuple):
     stars: Stars
     frame: Frame
     tells: np.ndarray | None = None
+    doubtful: np.ndarray | None = None
 
 
 class Prepared(NamedTuple):
@@ -209,7 +214,11 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     tells &= np.array([path.t_s[-1] - path.t_s[0] >= LEAST_S for path in paths], bool)
     responsibility = np.zeros(start.total, np.float32)
     responsibility[start.chosen] = search.claimed({path.id for path, told in zip(paths, tells, strict=True) if told})
-    return Found(paths, nats, star, threshold, responsibility, search, start.stars, frame, tells)
+    doubtful = np.zeros(start.total, np.float32)
+    for k in np.flatnonzero(~tells & ~star).tolist():
+        likely = max(float(probability(nats[k], threshold)), LEAST_LIKELY)
+        doubtful[start.chosen] = np.maximum(doubtful[start.chosen], likely * search.claimed({paths[k].id}))
+    return Found(paths, nats, star, threshold, responsibility, search, start.stars, frame, tells, doubtful)
 
 
 class Merged(NamedTuple):

@@ -128,6 +128,8 @@ def answer(
         ids = event_ids(view, (saliency >= threshold) | (own >= OWN), slices, owners)
         saliency = np.maximum(saliency, own)
         scores = event_scores(view.events, tracks.tracks, saliency, ids, own)
+        if found.doubtful is not None:
+            scores = np.where(ids > 0, scores, np.maximum(scores, found.doubtful))
     return Response(scores, maps, TrackedObjects(slices, tracks, owners, ids), saliency)
 
 

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-REFERENCE_NATS = 18.3
+REFERENCE_NATS = 20.0
 """Evidence that noise reaches REFERENCE_RATE times a minute on a sensor of REFERENCE_PIXELS: measured."""
 
 REFERENCE_RATE, REFERENCE_PIXELS = 0.1, 240 * 180
 
-FALL = 0.75
+FALL = 0.6
 """By which the logarithm of that rate falls for each nat: measured. (By 1 for a path that is known; here the best of many is
 taken.)"""
 
