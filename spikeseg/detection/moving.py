@@ -52,6 +52,9 @@ FIELD_ROUNDS = 2
 RESTS_PX_S, RESTS_S = 0.3, 2.0
 """What is slower than this, px/s, for so long, s, is at rest on the sensor."""
 
+LITTLE = 0.01
+"""The background is estimated again without the stars where they cover more than this share of area and time."""
+
 LEAST_LIKELY = 0.05
 """Probability that a path without enough evidence is an object's, at least: more than that of noise."""
 
@@ -157,9 +160,9 @@ def prepared(view: WindowedRecording, frame: Frame) -> Prepared:
     kept = events_of(t_s, x, y, events["p"], rate)
     by_place = index_of(kept, size)
     stars = find_stars(kept, size, frame, Footprint.point().table(size))
-    if stars.explained.any():
+    if stars.share > LITTLE:
         rate = background_rates(t_s, x, y, size, stars.explained, stars.share)
-        kept = events_of(t_s, x, y, events["p"], rate, kept.owner)
+    kept = events_of(t_s, x, y, events["p"], rate, kept.owner)
     return Prepared(kept, by_place, stars, frame, index, len(view.events), size)
 
 
@@ -175,17 +178,24 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
     if _rather_still(found):
         found = found_in(prepared(view, frame_of(view, StarField.still())), motion)
     for _ in range(FIELD_ROUNDS):
-        if not found.star.any():
+        if found.star.sum() <= _stars(found):  # else the frame is good: these are the faintest of its stars
             break
         _, frame = rigid([Moving(path.t_s, path.states) for path in found.paths], found.frame, view.sensor_size)
+        if not found.frame.differs(frame):
+            break
         found = found_in(prepared(view, frame), motion)
     return found
+
+
+def _stars(found: Found) -> int:
+    """Stars known by lines of their own, in the span that has most."""
+    return max((span.stars for span in found.stars.spans), default=0)
 
 
 def _rather_still(found: Found) -> bool:
     """Whether the field's motion stands on no more stars than there are points at rest: then the telescope rather follows the
     stars, and what seemed to be one moves among them."""
-    stars = max((span.stars for span in found.stars.spans), default=0)
+    stars = _stars(found)
     if stars >= FEW or float(np.hypot(*found.frame.rates[:, :2].mean(0))) < RESTS_PX_S:
         return False
     still = [p for p in found.paths if np.hypot(*p.states[:, 2:].mean(0)) < RESTS_PX_S and p.t_s[-1] - p.t_s[0] >= RESTS_S]

@@ -13,6 +13,10 @@ STEP_S = 1 / 16
 """The frame's motion is constant for so long, s."""
 
 
+DIFFERS_PX_S, DIFFERS_SHARE = 0.5, 0.05
+"""Frames differ if their stars' velocities do, by this, px/s, in this share of the time."""
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """Places of the sky on the sensor: centre + R(angle) (place - centre) + shift.
@@ -79,6 +83,12 @@ class Frame:
         k = np.clip(np.searchsorted(self.times_s, t_s, side="right") - 1, 0, len(self.times_s) - 1)
         away = places - self.centre
         return self.rates[k, :2] + self.rates[k, 2:] * np.stack([-away[:, 1], away[:, 0]], 1)
+
+    def differs(self, other: Frame) -> bool:
+        """Whether another frame at the same times moves differently enough to matter."""
+        change = np.abs(self.rates - other.rates)
+        away = np.hypot(*change[:, :2].T) + change[:, 2] * float(self.centre.max())
+        return bool(np.mean(away > DIFFERS_PX_S) > DIFFERS_SHARE)
 
     def as_field(self) -> StarField:
         """The motion of the sensor's centre over the stars."""

@@ -201,7 +201,7 @@ def refine(events, index, owner, origin, table, sight, start, spans, aside, hope
         span = spans[k]
         aside = min(aside, FAR_PX / span)
         n = gather(events, index, owner, origin - span, origin, origin, centre, 5.0, 1.2 * aside, scratch)
-        for trial in range(5 if k < 2 else 1):
+        for trial in range(5 if k == 0 or (k == 1 and result[7] < hopeless[1]) else 1):
             line[:4] = centre
             line[4] = 4.0
             if trial == 1:

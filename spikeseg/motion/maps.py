@@ -21,6 +21,10 @@ TARGET_NATS = 2.5
 """Evidence per interval of the signal that maps are designed for, nat: less, and noise adds up as fast."""
 
 
+LEAST_SHIFT = 0.4
+"""Events are moved to the path where they lie off it by this share of a cell or more: by less, rounding does more harm."""
+
+
 class MotionMaps:
     """All maps of one scale on one sensor.
 
@@ -35,7 +39,7 @@ class MotionMaps:
         self.wiring = Wiring.of(scale)
         self.scale = scale
         self.size = tuple(-(-side // scale.cell_px) for side in sensor_size)
-        on, off = displacement
+        on, off = (move if max(map(abs, displacement)) >= LEAST_SHIFT * scale.cell_px else 0.0 for move in displacement)
         self.shift = np.array([off, on])[:, None, None] * directions()
         """float64 (2, SECTORS + 1, 2), px: where events of OFF and ON lie from the path, by direction of motion."""
         assert self.shift.shape[1] == SECTORS + 1

@@ -30,6 +30,7 @@ class CompiledMaps:
         counts = [len(sums.first) for sums in wiring.sums]
         self._images = [np.zeros((SUBSLICES, SECTORS + 1, room), np.uint8)]
         self._images += [np.zeros((SUBSLICES >> (level + 1), n, room), np.uint8) for level, n in enumerate(counts[:-1])]
+        self._counts = np.zeros_like(self._images[0])
         self._potential, self._next = np.zeros((2, counts[-1], room), np.uint8)
         self._offsets = [sums.offset @ np.array([1, self.stride]) for sums in wiring.sums]
         self._moves = wiring.displacement @ np.array([1, self.stride])
@@ -44,7 +45,8 @@ class CompiledMaps:
             np.floor((np.arange(side * cell) + 0.5 - shift[:, :, axis, None]) / cell).astype(np.int64)
             for axis, side in enumerate(self.size)
         )
-        kernels.fill(self._images[0], events, columns, rows, layout)
+        directions = kernels.fill(self._images[0], self._counts, events, columns, rows, layout)
+        kernels.boxes(self._images[0], self._counts, directions, self._mask, layout)
         levels = zip(self._images, self._images[1:], self.wiring.sums, self._offsets, strict=False)
         for below, images, sums, offsets in levels:
             kernels.build(images, below, sums.first, offsets, self._mask, layout)

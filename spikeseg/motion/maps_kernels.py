@@ -66,28 +66,42 @@ _add, _subtract = _bytewise("llvm.uadd.sat"), _bytewise("llvm.usub.sat")
 _higher, _lower = _bytewise("llvm.umax"), _bytewise("llvm.umin")
 
 
-@compiled()
-def fill(images, events, columns, rows, layout):
-    """Weights of events in boxes of 2 x 2 cells: uint8 (SUBSLICES, SECTORS + 1, room). columns, rows: int64 (2, SECTORS + 1,
-    side), by polarity and direction the cell in which each pixel's events fall."""
-    images[:] = 0
+@compiled(allocates=True)
+def fill(images, counts, events, columns, rows, layout):
+    """Weights of events in boxes of 2 x 2 cells: uint8 (SUBSLICES, SECTORS + 1, room).
+
+    counts: uint8 (SUBSLICES, SECTORS + 1, room), used: of single cells. columns, rows: int64 (2, SECTORS + 1, side), by polarity
+    and direction the cell in which each pixel's events fall.
+    """
+    differ = not (np.all(columns[:, 1:] == columns[:, :1]) and np.all(rows[:, 1:] == rows[:, :1]))
+    directions = images.shape[1] if differ else 1
+    for part in range(images.shape[0]):
+        for k in range(directions):
+            counts[part, k] = 0
     for i in range(len(events.weight)):
-        polarity, weight = np.int64(events.on[i]), events.weight[i]
-        for k in range(images.shape[1]):
+        polarity = np.int64(events.on[i])
+        for k in range(directions):
             column, row = columns[polarity, k, events.x[i]], rows[polarity, k, events.y[i]]
-            image = images[events.subslice[i], k]
-            at = layout.margin + row * layout.stride + column
-            inside, left = 0 <= column < layout.width, 0 < column <= layout.width
-            if 0 <= row < layout.height:
-                if inside:
-                    image[at] = _add(image[at], weight)
-                if left:
-                    image[at - 1] = _add(image[at - 1], weight)
-            if 0 < row <= layout.height:
-                if inside:
-                    image[at - layout.stride] = _add(image[at - layout.stride], weight)
-                if left:
-                    image[at - layout.stride - 1] = _add(image[at - layout.stride - 1], weight)
+            if 0 <= column <= layout.width and 0 <= row <= layout.height:
+                at = layout.margin + row * layout.stride + column
+                counts[events.subslice[i], k, at] = _add(counts[events.subslice[i], k, at], events.weight[i])
+    return directions
+
+
+@compiled()
+def _box(out, a, b, c, d, mask, n):
+    for i in range(n):
+        out[i] = _lower(_add(_add(a[i], b[i]), _add(c[i], d[i])), mask[i])
+
+
+@compiled()
+def boxes(images, counts, directions, mask, layout):
+    """Sums over boxes of 2 x 2 cells that begin at each cell; the same for all directions where only one is given."""
+    at, stride = layout.margin, layout.stride
+    for part in range(images.shape[0]):
+        for k in range(images.shape[1]):
+            own = counts[part, k if k < directions else 0]
+            _box(images[part, k, at:], own[at:], own[at + 1 :], own[at + stride :], own[at + stride + 1 :], mask, layout.cells)
 
 
 @compiled()

@@ -45,9 +45,9 @@ class Scale:
 
 
 SLOW = Scale(interval_s=4.0, cell_px=2, slowest=0.0, fastest=6.0)
-MEDIUM = Scale(interval_s=1.0, cell_px=2, slowest=0.0, fastest=44.0)
-FAST = Scale(interval_s=0.25, cell_px=4, slowest=36.0, fastest=160.0)
-PATIENT = Scale(interval_s=2.0, cell_px=2, slowest=0.0, fastest=22.0)
+MEDIUM = Scale(interval_s=1.0, cell_px=2, slowest=0.0, fastest=40.0)
+FAST = Scale(interval_s=0.25, cell_px=4, slowest=32.0, fastest=160.0)
+PATIENT = Scale(interval_s=2.0, cell_px=2, slowest=0.0, fastest=20.0)
 
 DEFAULT_SCALES = (FAST, MEDIUM, SLOW)
 """0.25 s for what crosses in two seconds, to 4 s for what hardly moves."""
