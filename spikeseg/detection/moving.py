@@ -223,11 +223,11 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     tells = np.array(nats) >= threshold - EARLY_NATS
     tells &= np.array([path.t_s[-1] - path.t_s[0] >= LEAST_S for path in paths], bool)
     responsibility = np.zeros(start.total, np.float32)
-    responsibility[start.chosen] = search.claimed({path.id for path, told in zip(paths, tells, strict=True) if told})
+    responsibility[start.chosen] = search.claimed({path.id: 1.0 for path, told in zip(paths, tells, strict=True) if told})
     doubtful = np.zeros(start.total, np.float32)
-    for k in np.flatnonzero(~tells & ~star).tolist():
-        likely = max(float(probability(nats[k], threshold)), LEAST_LIKELY)
-        doubtful[start.chosen] = np.maximum(doubtful[start.chosen], likely * search.claimed({paths[k].id}))
+    rest = np.flatnonzero(~tells & ~star).tolist()
+    likely = {paths[k].id: max(float(probability(nats[k], threshold)), LEAST_LIKELY) for k in rest}
+    doubtful[start.chosen] = search.claimed(likely)
     return Found(paths, nats, star, threshold, responsibility, search, start.stars, frame, tells, doubtful)
 
 
@@ -314,7 +314,7 @@ class _Draft:
         self.scale = Scale.of(view.sensor_size, (height, width))
         self.added: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         self.taken: set[tuple[int, int]] = set()
-        self.t = view.events["t"]
+        self.t = np.ascontiguousarray(view.events["t"])
 
     def detection(
         self, k: int, state: np.ndarray, path: SmoothPath, number: int, covered: dict[tuple[int, int], int], found: Found

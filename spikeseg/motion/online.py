@@ -235,10 +235,6 @@ class _Search(MotionSearch):
             if path.alive:
                 self._go_on(path, until_s)
 
-    def smooth(self, path: Path) -> SmoothPath | None:
-        """One path, smoothed."""
-        return self._smoothed(path, np.zeros(len(self.events.t), np.float32))
-
     def release(self, path: Path) -> None:
         """A path that comes to nothing: its events are nobody's."""
         path.alive = False

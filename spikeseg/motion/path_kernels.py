@@ -116,7 +116,7 @@ def advance(events, owner, claim, table, sight, state, start, until, step, wande
 
 
 @compiled(allocates=True)
-def polish(events, owner, table, sight, times, path, wander, rounds, mean, gained, responsibility):
+def polish(events, owner, table, sight, times, path, wander, rounds, mean, gained, responsibility, certainty):
     """The smoothed path of an object, from all of its events: expectation (which events are the object's) and maximisation (a
     Kalman filter, then the smoother of Rauch, Tung and Striebel), in turn.
 
@@ -131,7 +131,9 @@ def polish(events, owner, table, sight, times, path, wander, rounds, mean, gaine
         rounds: how often.
         mean: float64 (k, 4), filled: x, y, vx, vy.
         gained: float64 (k, 2), filled: evidence (nat) and events of the object around each knot.
-        responsibility: float32 (n,), raised to the probability that an event is the object's.
+        responsibility: float32 (n,), raised to the probability that an event is the object's, times `certainty`; not touched
+            where that is 0.
+        certainty: 0 to 1.
     """
     k = len(times)
     half = 0.5 * (times[1] - times[0]) if k > 1 else 0.05
@@ -167,7 +169,8 @@ def polish(events, owner, table, sight, times, path, wander, rounds, mean, gaine
                 if final:
                     ratio = expected * density(table, rx, ry, ux, uy, events.on[i], moves) / events.rate[i]
                     gain += math.log1p(ratio)
-                    responsibility[i] = max(responsibility[i], ratio / (1.0 + ratio))
+                    if certainty > 0.0:
+                        responsibility[i] = max(responsibility[i], certainty * ratio / (1.0 + ratio))
                 else:
                     squared = sx * sx + sy * sy
                     ratio = expected * 0.5 * math.exp(-0.5 * squared / variance) / (2 * math.pi * variance) / events.rate[i]

@@ -31,12 +31,14 @@ class Scale:
         interval_s: over which events are added up before the maps compete, s.
         cell_px: side of a map's cell, px; a neuron sees a box of 2 x 2 cells.
         slowest, fastest: speeds that the maps are tuned to, px/s; velocities lie cell_px / interval_s apart.
+        thin: from this speed on every second map is left out, px/s.
     """
 
     interval_s: float
     cell_px: int
     slowest: float
     fastest: float
+    thin: float = math.inf
 
     @property
     def velocity_step(self) -> float:
@@ -46,10 +48,11 @@ class Scale:
 
 SLOW = Scale(interval_s=4.0, cell_px=2, slowest=0.0, fastest=6.0)
 MEDIUM = Scale(interval_s=1.0, cell_px=2, slowest=0.0, fastest=40.0)
+THIN = Scale(interval_s=1.0, cell_px=2, slowest=0.0, fastest=40.0, thin=16.0)
 FAST = Scale(interval_s=0.25, cell_px=4, slowest=32.0, fastest=160.0)
 PATIENT = Scale(interval_s=2.0, cell_px=2, slowest=0.0, fastest=20.0)
 
-DEFAULT_SCALES = (FAST, MEDIUM, SLOW)
+DEFAULT_SCALES = (FAST, THIN, SLOW)
 """0.25 s for what crosses in two seconds, to 4 s for what hardly moves."""
 
 DEEP_SCALES = (FAST, MEDIUM, PATIENT, SLOW)
@@ -89,6 +92,8 @@ class Wiring:
         least = scale.slowest / scale.velocity_step
         span = range(-most, most + 1)
         moves = [(dx, dy) for dy in span for dx in span if least**2 <= dx * dx + dy * dy <= most * most]
+        thin = scale.thin / scale.velocity_step
+        moves = [(dx, dy) for dx, dy in moves if dx * dx + dy * dy < thin * thin or (dx + dy) % 2 == 0]
         nodes = [(dx, dy, sector(dx, dy)) for dx, dy in moves]
         sums: list[Sums] = []
         for level in range(LEVELS, 0, -1):

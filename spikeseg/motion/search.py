@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -188,15 +188,22 @@ class MotionSearch:
 
     def smoothed(self) -> list[SmoothPath]:
         """All paths, smoothed; those that come to nothing are left out."""
-        unused = np.zeros(len(self.events.t), np.float32)
-        return [smooth for path in self.paths if (smooth := self._smoothed(path, unused)) is not None]
+        return [smooth for path in self.paths if (smooth := self.smooth(path)) is not None]
 
-    def claimed(self, ids: Collection[int]) -> np.ndarray:
-        """Of every event the probability that it is an object's of these paths: float32 (n,)."""
+    def smooth(self, path: Path) -> SmoothPath | None:
+        """One path, smoothed; None if it comes to nothing."""
+        return self._smoothed(path, np.zeros(0, np.float32), 0.0)
+
+    def claimed(self, weights: Mapping[int, float]) -> np.ndarray:
+        """Of every event the probability that it is one of these paths' objects', times the path's weight; the highest: float32
+        (n,).
+
+        weights: by id.
+        """
         responsibility = np.zeros(len(self.events.t), np.float32)
         for path in self.paths:
-            if path.id in ids:
-                self._smoothed(path, responsibility)
+            if path.id in weights:
+                self._smoothed(path, responsibility, weights[path.id])
         return responsibility
 
     def along(self, t_s: np.ndarray, states: np.ndarray) -> SmoothPath | None:
@@ -212,22 +219,19 @@ class MotionSearch:
         rough = np.stack([np.interp(times, t_s, states[:, axis]) for axis in (0, 1)], -1)
         speed = float(np.hypot(*states[:, 2:].mean(0)))
         mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 2))
-        own = np.zeros(len(self.events.t), np.float32)
-        kernels.polish(self.events, 0, self.table, self.sight, times, rough, _wander(speed), 1, mean, gained, own)
+        args = self.events, 0, self.table, self.sight, times, rough, _wander(speed), 1
+        kernels.polish(*args, mean, gained, np.zeros(0, np.float32), 0.0)
         return SmoothPath(float(t_s[-1]), times, mean, gained[:, 0], float(gained[:, 0].sum()), gained[:, 1], 3.0)
 
-    def _smoothed(self, path: Path, responsibility: np.ndarray) -> SmoothPath | None:
+    def _smoothed(self, path: Path, responsibility: np.ndarray, weight: float) -> SmoothPath | None:
         first, last = float(path.knots[0, 0]), float(path.knots[-1, 0])
         if last - first < 2 * self.tick_s / 5:
             return None
         times = np.linspace(first, last, max(3, round((last - first) / path.step) + 1))
         rough = np.stack([np.interp(times, path.knots[:, 0], path.knots[:, axis]) for axis in (1, 2)], -1)
         mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 2))
-        own = np.zeros(len(self.events.t), np.float32)
-        kernels.polish(
-            self.events, path.id, self.table, self.sight, times, rough, _wander(path.speed), POLISHING, mean, gained, own
-        )
-        np.maximum(responsibility, own, out=responsibility)
+        args = self.events, path.id, self.table, self.sight, times, rough, _wander(path.speed), POLISHING
+        kernels.polish(*args, mean, gained, responsibility, weight)
         return SmoothPath(path.found_s, times, mean, gained[:, 0], path.nats, gained[:, 1], path.radius, path.id)
 
     def _tick(self, tick: int, now: float) -> None:

@@ -117,7 +117,7 @@ def make_search(sky, frame=None, **settings):
     search.run()
     search.paths = joined(search.paths, search.events)
     paths = search.smoothed()
-    own = search.claimed({path.id for path in paths})
+    own = search.claimed({path.id: 1.0 for path in paths})
     return Result(search, paths, [against_stars(path, frame, stars.spans) for path in paths], own, stars, threshold)
 
 
