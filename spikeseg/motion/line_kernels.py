@@ -227,17 +227,15 @@ def refine(events, index, owner, origin, table, sight, start, spans, aside, hope
 
 
 @compiled()
-def claim_along(events, owner, origin, line, explained):
-    """Make events near a line, within its interval, the owner's. -> how many."""
-    first, last = np.searchsorted(events.t, origin + line[5]), np.searchsorted(events.t, origin + line[6], side="right")
-    n = 0
-    for i in range(first, last):
+def claim_along(events, index, owner, origin, line, explained, scratch):
+    """Make events of nobody near a line, within its interval, the owner's."""
+    n = gather(events, index, 0, origin + line[5], origin + line[6], origin, line, explained, 0.0, scratch)
+    for j in range(n):
+        i = scratch[j]
         since = events.t[i] - origin
         rx, ry = events.x[i] - line[0] - line[2] * since, events.y[i] - line[1] - line[3] * since
-        if events.owner[i] == 0 and rx * rx + ry * ry <= explained * explained:
+        if rx * rx + ry * ry <= explained * explained:
             events.owner[i] = owner
-            n += 1
-    return n
 
 
 @compiled()
@@ -255,20 +253,17 @@ MOST_REACH_PX = 12
 
 
 @compiled(allocates=True)
-def reach_of(events, owner, origin, table, line):
+def reach_of(events, index, owner, origin, table, line, scratch):
     """How far from its path a line's events reach, px: to where a round source of its brightness sinks into the background, or
     further, while there are more events than the background's."""
-    first, last = np.searchsorted(events.t, origin + line[5]), np.searchsorted(events.t, origin + line[6], side="right")
     counts, rates = np.zeros(MOST_REACH_PX), np.zeros(MOST_REACH_PX)
-    for i in range(first, last):
+    n = gather(events, index, owner, origin + line[5], origin + line[6], origin, line, MOST_REACH_PX, 0.0, scratch)
+    for j in range(n):
+        i = scratch[j]
         since = events.t[i] - origin
         rx, ry = events.x[i] - line[0] - line[2] * since, events.y[i] - line[1] - line[3] * since
         squared = rx * rx + ry * ry
-        if (
-            squared < MOST_REACH_PX * MOST_REACH_PX
-            and (events.owner[i] == 0 or events.owner[i] == owner)
-            and events.rate[i] != np.inf
-        ):
+        if squared < MOST_REACH_PX * MOST_REACH_PX:
             ring = int(math.sqrt(squared))
             counts[ring] += 1.0
             rates[ring] += 2.0 * events.rate[i]

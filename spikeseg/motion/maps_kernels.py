@@ -78,9 +78,9 @@ def fill(images, counts, events, columns, rows, layout):
     for part in range(images.shape[0]):
         for k in range(directions):
             counts[part, k] = 0
-    for i in range(len(events.weight)):
-        polarity = np.int64(events.on[i])
-        for k in range(directions):
+    for k in range(directions):
+        for i in range(len(events.weight)):
+            polarity = np.int64(events.on[i])
             column, row = columns[polarity, k, events.x[i]], rows[polarity, k, events.y[i]]
             if 0 <= column <= layout.width and 0 <= row <= layout.height:
                 at = layout.margin + row * layout.stride + column

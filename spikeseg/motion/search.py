@@ -59,7 +59,7 @@ AT_ONCE = 48
 HOPELESS_NATS = (3.0, 8.0, 12.0)
 """A candidate with less evidence than this after the first, second and third span is given up, nat."""
 
-ROOM = 8000
+ROOM = 40000
 """Events near a candidate, at most."""
 
 
@@ -295,7 +295,7 @@ class MotionSearch:
         speed = float(np.hypot(line[2], line[3]))
         path.step = float(np.clip(4.0 / max(speed, 1e-3), 0.02, 0.2))
         path.line_nats = float(line[7])
-        lines.claim_along(self.events, path.id, now, line, path.radius)
+        lines.claim_along(self.events, self._index, path.id, now, line, path.radius, self._scratch)
         before = _cut(self._advance(path, self._state(line, line[5]), (now + line[5], self.start_s))[0])
         path.knots = np.concatenate([before[::-1], self._along(line, now, path.step)])
         path.nats = float(line[7] + before[:, 5].sum())
@@ -356,7 +356,7 @@ class MotionSearch:
 
     def _radius(self, line: np.ndarray, now: float, owner: int = 0) -> float:
         """Within which events are the object's, px; those that are the owner's already among them."""
-        return float(lines.reach_of(self.events, owner, now, self.table, line))
+        return float(lines.reach_of(self.events, self._index, owner, now, self.table, line, self._scratch))
 
     def _widened(self, path: Path, now: float) -> None:
         """Take in all events around the path's last second: an object may have become brighter."""
@@ -370,7 +370,7 @@ class MotionSearch:
         line[5], line[6] = first - now, 0.0
         line[4] = max(float(recent[:, 6].sum()) / max(now - first, 0.1), 1.0)
         path.radius = max(path.radius, self._radius(line, now, path.id))
-        lines.claim_along(self.events, path.id, now, line, path.radius)
+        lines.claim_along(self.events, self._index, path.id, now, line, path.radius, self._scratch)
 
     def _forget(self, path: Path) -> None:
         recent = path.knots[path.knots[:, 0] >= path.knots[-1, 0] - FORGET_S]

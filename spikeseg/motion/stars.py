@@ -56,7 +56,7 @@ HALO_PX = 5.0
 TICK_S = 0.25
 """What is hidden behind stars is known at this interval, s."""
 
-ROOM = 4000
+ROOM = 40000
 
 
 class Span(NamedTuple):
@@ -175,14 +175,14 @@ def find_stars(events: Events, sensor_size: tuple[int, int], frame: Frame, table
     start, end = float(events.t[0]), float(events.t[-1])
     edges = np.linspace(start, end, max(1, round((end - start) / SPAN_S)) + 1)
     painter = _Painter(start, end, sensor_size)
-    spans = []
+    spans, scratch = [], np.empty(ROOM, np.int64)
     for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         view = _FieldView.of(events, (low, high), sensor_size, frame)
         lines = _fitted(view, _candidates(view), table)
         span, own = _common(view, lines)
         spans.append(span)
         for line in own:
-            kernels.claim_along(view.events, STAR, low, line, line[7])
+            kernels.claim_along(view.events, view.by_place, STAR, low, line, line[7], scratch)
         painter.paint(view, own)
     explained = events.owner == STAR
     sight = painter.sight()
@@ -239,8 +239,8 @@ def _fitted(view: _FieldView, places: np.ndarray, table: FootprintTable) -> np.n
         if not kernels.fit(events, scratch, n, low, table, line, 8, 1.0):
             continue
         line[8] = line[4] * (line[6] - line[5])
-        line[7] = kernels.reach_of(events, 0, low, table, line)
-        kernels.claim_along(events, CANDIDATE, low, line, line[7])
+        line[7] = kernels.reach_of(events, view.by_place, 0, low, table, line, scratch)
+        kernels.claim_along(events, view.by_place, CANDIDATE, low, line, line[7], scratch)
         lines.append(line)
     events.owner[events.owner == CANDIDATE] = 0
     return np.array(lines).reshape(-1, LINE)
