@@ -48,15 +48,15 @@ class Scale:
 
 SLOW = Scale(interval_s=4.0, cell_px=2, slowest=0.0, fastest=6.0)
 MEDIUM = Scale(interval_s=1.0, cell_px=2, slowest=0.0, fastest=40.0)
-THIN = Scale(interval_s=1.0, cell_px=2, slowest=0.0, fastest=40.0, thin=16.0)
+MEDIUM_THIN = Scale(interval_s=1.0, cell_px=2, slowest=0.0, fastest=40.0, thin=16.0)
 FAST = Scale(interval_s=0.25, cell_px=4, slowest=32.0, fastest=160.0)
 PATIENT = Scale(interval_s=2.0, cell_px=2, slowest=0.0, fastest=20.0)
 
-DEFAULT_SCALES = (FAST, THIN, SLOW)
+DEFAULT_SCALES = (FAST, MEDIUM_THIN, SLOW)
 """0.25 s for what crosses in two seconds, to 4 s for what hardly moves."""
 
 DEEP_SCALES = (FAST, MEDIUM, PATIENT, SLOW)
-"""One more between: half of the transitions to pay for on the way of faint, slow objects."""
+"""All velocities, and one more scale between: half of the transitions to pay for on the way of faint, slow objects."""
 
 
 class Sums(NamedTuple):
