@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.models import SpikeSEG
 
-SPIKE_NATS, DEEP_SPIKE_NATS = 9.0, 7.5
+SPIKE_NATS, DEEP_SPIKE_NATS = 9.75, 7.5
 """Potential at which a map's neuron spikes, nat; deeper, more of them are looked at."""
 
 COVER_PX, COVER_SHARE = 5.0, 0.5
@@ -153,8 +153,8 @@ class Prepared(NamedTuple):
 
 def prepared(view: WindowedRecording, frame: Frame) -> Prepared:
     """The events that were kept, with the background's rates, the stars' told from the others."""
-    index = np.flatnonzero(view.kept)
-    events, size = view.events[index], view.sensor_size
+    index, size = np.flatnonzero(view.kept), view.sensor_size
+    events = view.events if len(index) == len(view.events) else view.events[index]
     t_s, x, y = events["t"] * 1e-6, events["x"].astype(np.int64), events["y"].astype(np.int64)
     rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool))
     kept = events_of(t_s, x, y, events["p"], rate)

@@ -56,7 +56,9 @@ class Frame:
 
     def at(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Angle (n,) and shift (n, 2) at times (n,), s."""
-        angle = np.interp(t_s, self.times_s, self.angle)
+        if not self.rates.any():
+            return np.zeros(len(t_s)), np.zeros((len(t_s), 2))
+        angle = np.zeros(len(t_s)) if self.drifts else np.interp(t_s, self.times_s, self.angle)
         return angle, np.stack([np.interp(t_s, self.times_s, self.shift[:, axis]) for axis in (0, 1)], -1)
 
     @property

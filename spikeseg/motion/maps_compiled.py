@@ -31,7 +31,7 @@ class CompiledMaps:
         self._images = [np.zeros((SUBSLICES, SECTORS + 1, room), np.uint8)]
         self._images += [np.zeros((SUBSLICES >> (level + 1), n, room), np.uint8) for level, n in enumerate(counts[:-1])]
         self._counts = np.zeros_like(self._images[0])
-        self._potential, self._next = np.zeros((2, counts[-1], room), np.uint8)
+        self._potential = np.zeros((counts[-1], room), np.uint8)
         self._offsets = [sums.offset @ np.array([1, self.stride]) for sums in wiring.sums]
         self._moves = wiring.displacement @ np.array([1, self.stride])
         self._row = np.zeros(room, np.uint8)
@@ -51,9 +51,8 @@ class CompiledMaps:
         for below, images, sums, offsets in levels:
             kernels.build(images, below, sums.first, offsets, self._mask, layout)
         last = kernels.Last(self.wiring.sums[-1].first, self._offsets[-1], self._moves)
-        state = kernels.Potentials(self._potential, self._next, self._row, self._top)
+        state = kernels.Potentials(self._potential, self._row, self._top)
         kernels.update(state, self._images[-1], last, self._mask, layout, kernels.Costs(np.uint8(SIDE), np.uint8(leak)))
-        self._potential, self._next = self._next, self._potential
 
     def spikes(self, threshold: int) -> Spikes:
         """See `evidence.Backend`."""

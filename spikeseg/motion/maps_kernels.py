@@ -33,10 +33,9 @@ class Last(NamedTuple):
 
 
 class Potentials(NamedTuple):
-    """Before and after the step, uint8 (K, room) each; room for one map, uint8 (room,); the highest of each map, uint8 (K,)."""
+    """Of all maps, uint8 (K, room), changed; room for one map, uint8 (room,); the highest of each map, uint8 (K,)."""
 
-    before: np.ndarray
-    after: np.ndarray
+    maps: np.ndarray
     row: np.ndarray
     top: np.ndarray
 
@@ -142,11 +141,11 @@ def update(state, images, last, mask, layout, costs):
     """One interval of all maps. images: uint8 (2, m, room), of the halves of the interval."""
     stride, n = layout.stride, layout.cells
     for k in range(len(last.first)):
-        at, before, row = layout.margin - last.move[k], state.before[k], state.row  # where the cells come from
+        at, before, row = layout.margin - last.move[k], state.maps[k], state.row  # where the cells come from
         start = at - stride
         _beside(row[start:], before[start:], before[start - 1 :], before[start + 1 :], costs.side, n + 2 * stride)
         first, second = images[0, last.first[k], at:], images[1, last.first[k], at + last.offset[k] :]
-        out, above, below = state.after[k, layout.margin :], row[at - stride :], row[at + stride :]
+        out, above, below = state.maps[k, layout.margin :], row[at - stride :], row[at + stride :]
         state.top[k] = _after(out, row[at:], above, below, first, second, mask, costs, n)
 
 
