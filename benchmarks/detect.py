@@ -28,7 +28,7 @@ from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config
 from spikeseg.data import readers
 from spikeseg.detection import detect as detection
-from spikeseg.detection import files, network, tracked
+from spikeseg.detection import files, moving, network, tracked
 from spikeseg.detection.readout import readout_of
 from spikeseg.pipelines.stages import detect, runs
 from spikeseg.pipelines.stages.train import train
@@ -71,9 +71,17 @@ def trained(folder: Path, quick: bool) -> Path:
     return runs.network_of(cfg).checkpoint
 
 
+MODES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "deep": {"tracking.deep": True},
+    "no motion layer": {"model.motion": False},
+}
+"""What is measured: name, and the changes to the demo's configuration."""
+
 PARTS: tuple[tuple[str, Any, str], ...] = (
     ("read and check", readers, "read"), ("filter", detection, "windowed"),
     ("encode and trace", detection, "decoded"), ("blobs", tracked, "slices_of"), ("tracks", tracked, "track"),
+    ("motion layer", moving, "find_paths"), ("paths and tracks", moving, "merge"),
     ("scores of events", tracked, "event_scores"), ("write", files, "_write_events"),
 )  # fmt: skip
 """What is timed: name of the part, where its function is, and the function."""
@@ -106,21 +114,25 @@ def main() -> None:
         folder = Path(home)
         n = night(folder / "night.npz", seconds)
         checkpoint = chosen.checkpoint or trained(folder, chosen.quick)
-        cfg = load_config("demo", {"device": "cpu"})
-        run = functools.partial(once, cfg, checkpoint, folder / "night.npz", folder / "out")
-        run()  # compiles
-        taken = [run() for _ in range(1 if chosen.quick else chosen.repetitions)]
-        detected = json.loads((folder / "out" / "detections.json").read_text())["recordings"][0]
-    factor = summary([seconds / total for total, _ in taken])
-    print(
-        f"{seconds:g} s, {n / seconds:,.0f} events/s, {len(detected['windows'])} windows, {detected['tracks']} tracks; one thread"
-    )
-    print(f"times real time: median (min..max) of {len(taken)}: {spread(factor)}\n")
-    parts = {name: summary([part[name] for _, part in taken]) for name in taken[0][1]}
-    slowest = sorted(parts, key=lambda name: -parts[name]["median"])
-    rows = [[name, spread({k: 1e3 * v for k, v in parts[name].items()})] for name in slowest]
-    print(table(["part", "ms"], rows, markdown=chosen.markdown))
-    write_json(chosen.json, "detect", {"seconds": seconds, "events": n, "times_real_time": factor, "parts_s": parts})
+        measured = {}
+        for mode, changes in MODES.items():
+            cfg = load_config("demo", {"device": "cpu", **changes})
+            run = functools.partial(once, cfg, checkpoint, folder / "night.npz", folder / "out")
+            run()  # compiles
+            taken = [run() for _ in range(1 if chosen.quick else chosen.repetitions)]
+            detected = json.loads((folder / "out" / "detections.json").read_text())["recordings"][0]
+            factor = summary([seconds / total for total, _ in taken])
+            print(
+                f"{mode}: {seconds:g} s, {n / seconds:,.0f} events/s, {len(detected['windows'])} windows, "
+                f"{detected['tracks']} tracks; one thread"
+            )
+            print(f"times real time: median (min..max) of {len(taken)}: {spread(factor)}\n")
+            parts = {name: summary([part[name] for _, part in taken]) for name in taken[0][1]}
+            slowest = sorted(parts, key=lambda name: -parts[name]["median"])
+            rows = [[name, spread({k: 1e3 * v for k, v in parts[name].items()})] for name in slowest]
+            print(table(["part", "ms"], rows, markdown=chosen.markdown) + "\n")
+            measured[mode] = {"times_real_time": factor, "parts_s": parts}
+    write_json(chosen.json, "detect", {"seconds": seconds, "events": n, "modes": measured})
 
 
 if __name__ == "__main__":

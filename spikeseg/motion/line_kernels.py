@@ -41,10 +41,11 @@ def density(table, rx, ry, ux, uy, on, moves):
 
 
 @compiled()
-def gather(events, index, owner, first, last, origin, line, reach, grow, out):
+def gather(events, index, owner, first, last, origin, line, reach, grow, counted, out):
     """Events between two times that belong to nobody (or to `owner`) near a line: their numbers, rising, filled in; -> how many.
 
-    reach + grow * |t - origin|: how near, px, along each axis. line: x, y, vx, vy at origin.
+    reach + grow * |t - origin|: how near, px, along each axis. line: x, y, vx, vy at origin. counted: leave out events that do not
+    count.
     """
     n = 0
     ticks = (len(index.begins) - 1) // (index.columns * index.rows)
@@ -62,7 +63,7 @@ def gather(events, index, owner, first, last, origin, line, reach, grow, out):
             at = (tick * index.rows + row) * index.columns
             for j in range(index.begins[at + left], index.begins[at + right + 1] if right >= left else index.begins[at + left]):
                 i = index.order[j]
-                if (events.owner[i] != 0 and events.owner[i] != owner) or events.rate[i] == np.inf:
+                if (events.owner[i] != 0 and events.owner[i] != owner) or (counted and events.rate[i] == np.inf):
                     continue
                 t = events.t[i]
                 since = t - origin
@@ -200,7 +201,7 @@ def refine(events, index, owner, origin, table, sight, start, spans, aside, hope
     for k in range(len(spans)):
         span = spans[k]
         aside = min(aside, FAR_PX / span)
-        n = gather(events, index, owner, origin - span, origin, origin, centre, 5.0, 1.2 * aside, scratch)
+        n = gather(events, index, owner, origin - span, origin, origin, centre, 5.0, 1.2 * aside, True, scratch)
         for trial in range(5 if k == 0 or (k == 1 and result[7] < hopeless[1]) else 1):
             line[:4] = centre
             line[4] = 4.0
@@ -229,7 +230,7 @@ def refine(events, index, owner, origin, table, sight, start, spans, aside, hope
 @compiled()
 def claim_along(events, index, owner, origin, line, explained, scratch):
     """Make events of nobody near a line, within its interval, the owner's."""
-    n = gather(events, index, 0, origin + line[5], origin + line[6], origin, line, explained, 0.0, scratch)
+    n = gather(events, index, 0, origin + line[5], origin + line[6], origin, line, explained, 0.0, False, scratch)
     for j in range(n):
         i = scratch[j]
         since = events.t[i] - origin
@@ -257,7 +258,7 @@ def reach_of(events, index, owner, origin, table, line, scratch):
     """How far from its path a line's events reach, px: to where a round source of its brightness sinks into the background, or
     further, while there are more events than the background's."""
     counts, rates = np.zeros(MOST_REACH_PX), np.zeros(MOST_REACH_PX)
-    n = gather(events, index, owner, origin + line[5], origin + line[6], origin, line, MOST_REACH_PX, 0.0, scratch)
+    n = gather(events, index, owner, origin + line[5], origin + line[6], origin, line, MOST_REACH_PX, 0.0, True, scratch)
     for j in range(n):
         i = scratch[j]
         since = events.t[i] - origin

@@ -232,7 +232,7 @@ def _fitted(view: _FieldView, places: np.ndarray, table: FootprintTable) -> np.n
             continue
         line = np.zeros(LINE)
         line[:2], line[5:7] = place, seen
-        n = kernels.gather(events, view.by_place, 0, low + line[5], low + line[6], low, line, 5.0, 0.0, scratch)
+        n = kernels.gather(events, view.by_place, 0, low + line[5], low + line[6], low, line, 5.0, 0.0, True, scratch)
         if n < 5:
             continue
         line[4] = max(n / max(line[6] - line[5], 0.1) * 0.5, 1.0)

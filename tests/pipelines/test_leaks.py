@@ -101,7 +101,7 @@ def test_swapped_labels_of_the_test_split_change_no_prediction_of_any_detector(n
         thresholds.append(calibrated)
         recordings = {r: answers.labelled_recording_of(frames, r, cfg).recording for r in tested}
         predicted.append({(d.name, r): content(d.respond(recording)) for d in compared for r, recording in recordings.items()})
-    assert len(predicted[0]) == 9
+    assert len(predicted[0]) == 10
     assert predicted[0] == predicted[1] and thresholds[0] == thresholds[1]
 
 
@@ -114,7 +114,7 @@ def test_labels_of_other_recordings_find_nothing(night):
     readout = readout_of(cfg, network.checkpoint)
     model = load_network(cfg, str(network.checkpoint), torch.device("cpu"))
     plain = detectors.network("saliency", "", model)
-    tracked = detectors.tracked("network", "", plain, readout.threshold, readout.object_threshold, cfg.tracking)
+    tracked = detectors.tracked("network", "", plain, (readout.threshold, readout.object_threshold), cfg.tracking)
     thresholds = evaluate.calibrated(cfg, store, answers.labelled(store, "train"), [tracked])
     results = Results(cfg, list(MODES), thresholds)
     for counted in answers.answers(cfg, [tracked], store, answers.labelled(store, "test"), "scoring", results.count):
