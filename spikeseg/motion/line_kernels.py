@@ -44,8 +44,8 @@ def density(table, rx, ry, ux, uy, on, moves):
 def gather(events, index, owner, first, last, origin, line, reach, grow, counted, out):
     """Events between two times that belong to nobody (or to `owner`) near a line: their numbers, rising, filled in; -> how many.
 
-    reach + grow * |t - origin|: how near, px, along each axis. line: x, y, vx, vy at origin. counted: leave out events that do not
-    count.
+    reach + grow * |t - origin|: how near, px, along each axis. line: x, y, vx, vy at origin. counted: leave out events that do
+    not count.
     """
     n = 0
     ticks = (len(index.begins) - 1) // (index.columns * index.rows)
