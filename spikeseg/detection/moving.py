@@ -257,9 +257,11 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
         if found.tells is not None and not found.tells[number]:
             continue
         inside = np.flatnonzero((middles >= path.t_s[0] * 1e6) & (middles <= path.t_s[-1] * 1e6))
+        states = path.at(middles[inside] * 1e-6)
+        on_sensor = ((states[:, :2] >= -0.5) & (states[:, :2] <= np.array(view.sensor_size) - 0.5)).all(1)
+        inside, states = inside[on_sensor], states[on_sensor]
         if len(inside) < 2:
             continue
-        states = path.at(middles[inside] * 1e-6)
         detections = np.array(
             [draft.detection(k, state, path, number, covered, found) for k, state in zip(inside.tolist(), states, strict=True)]
         )
