@@ -17,7 +17,7 @@ from .background_kernels import Bursts, bursts
 SMOOTHING_PX = 8.0
 """Standard deviation over which the rate is smoothed, px."""
 
-REPEAT_S = 0.025
+REPEAT_S = 0.015
 """An event of the same pixel so soon after its last one is no new evidence, s."""
 
 BLOCK_PX, BLOCK_S = 24, 1 / 32
