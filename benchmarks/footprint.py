@@ -297,7 +297,7 @@ def report(displacement: float, found: Mapping[str, Any], markdown: bool) -> str
         of_evidence = "" if name == "learned" or "evidence_db" not in own else _spread(own["evidence_db"])
         row = [TITLES[name], of_evidence]
         if "half_rate_hz" in own:
-            beyond = f"beyond {own['shares'][-1]['rate_hz']:g}"
+            beyond = _beyond(own["shares"])
             half, above = (beyond if own[key][0] is None else _spread(own[key]) for key in ("half_rate_hz", "above_learned_db"))
             cut = "" if own["threshold_nats"] is None else f"{own['threshold_nats']:.1f}"
             auc = f"{own['event_auc']:.3f} ({own['event_auc_rate_hz']:g}/s)"
@@ -307,6 +307,16 @@ def report(displacement: float, found: Mapping[str, Any], markdown: bool) -> str
     columns = max(map(len, rows))
     title = f"ON and OFF displaced by {displacement:g} px; dB more than with the learned footprint\n\n"
     return title + table(head[:columns], rows, markdown=markdown)
+
+
+def _beyond(shares: Sequence[Mapping[str, Any]]) -> str:
+    """Where half are found, if the fit cannot tell."""
+    few, many = (
+        [share["rate_hz"] for share in shares if (2 * share["found"] < share["objects"]) == less] for less in (True, False)
+    )
+    if not few:
+        return f"below {many[0]:g}"
+    return f"{few[-1]:g} to {many[0]:g}" if many else f"beyond {few[-1]:g}"
 
 
 def _spread(values: Sequence[float | None]) -> str:
