@@ -126,7 +126,7 @@ def evidence(config: LimitConfig, index: int, shown: Mapping[str, Footprint]) ->
     gathered = {}
     for name, footprint in shown.items():
         search = MotionSearch(
-            start.events, start.by_place, start.stars.sight, start.sensor_size, footprint, SearchSettings((SLOW,))
+            start.events, start.by_place, start.stars.sight, start.sensor_size, footprint, SearchSettings((SLOW,), 9.0, 22.0)
         )
         path = search.along(t_s, states)
         gathered[name] = 0.0 if path is None else float(path.nats.sum())

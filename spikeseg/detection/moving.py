@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from spikeseg.config.sections import TrackingConfig
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.motion.background import background_rates
 from spikeseg.motion.events import Events, Index, events_of, index_of
@@ -77,8 +78,8 @@ class Motion:
     """
 
     footprint: Footprint
-    false_alarms_per_minute: float = 0.1
-    deep: bool = False
+    false_alarms_per_minute: float = TrackingConfig.false_alarms_per_minute
+    deep: bool = TrackingConfig.deep
     backend: str = "auto"
 
 

@@ -116,3 +116,27 @@ def design_signal(background: float) -> float:
         else:
             high = s
     return min(low, (255 / UNIT - MOVE_NATS) / 1.05)
+
+
+NEAR_PX = 8.0
+"""Candidates that begin and end so near to a stronger one are the same."""
+
+AT_ONCE = 48
+"""Candidates of an interval that are looked at, the strongest first."""
+
+
+def strongest(maps: MotionMaps, spikes: Spikes) -> tuple[np.ndarray, np.ndarray]:
+    """Places (n, 2), px, and velocities (n, 2), px/s, of the strongest spikes, each of which begins and ends away from stronger
+    ones."""
+    order = np.argsort(-spikes.potential, kind="stable")[:4000]
+    spikes = Spikes(*(column[order] for column in spikes))
+    place, velocity = maps.place(spikes)
+    origin = place - velocity * maps.scale.interval_s
+    kept: list[int] = []
+    left = np.ones(len(place), bool)
+    near = max(NEAR_PX, 3.0 * maps.scale.cell_px)
+    while left.any() and len(kept) < AT_ONCE:
+        k = int(np.argmax(left))
+        kept.append(k)
+        left &= (np.abs(place - place[k]).max(1) > near) | (np.abs(origin - origin[k]).max(1) > near)
+    return place[kept], velocity[kept]

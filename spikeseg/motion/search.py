@@ -19,7 +19,7 @@ from . import path_kernels as kernels
 from .events import Events, Index, Sight
 from .footprint import Footprint
 from .line_kernels import LINE
-from .maps import MotionMaps, Spikes
+from .maps import MotionMaps, strongest
 from .path_kernels import KNOT, STATE
 from .scales import Scale
 
@@ -50,12 +50,6 @@ LONGEST_SPAN_S = 32.0
 FORGET_S = 6.0
 """When a path is found, what the maps hold along its last seconds is forgotten."""
 
-NEAR_PX = 8.0
-"""Candidates that begin and end so near to a stronger one are the same."""
-
-AT_ONCE = 48
-"""Candidates of an interval that are looked at, the strongest first."""
-
 HOPELESS_NATS = (3.0, 8.0, 12.0)
 """A candidate with less evidence than this after the first, second and third span is given up, nat."""
 
@@ -75,8 +69,8 @@ class SearchSettings:
     """
 
     scales: Sequence[Scale]
-    spike_nats: float = 9.0
-    path_nats: float = 22.0
+    spike_nats: float
+    path_nats: float
     backend: str = "auto"
 
 
@@ -278,7 +272,7 @@ class MotionSearch:
         width, height = self.sensor_size
         for at, limit in ((line[5], self.start_s - now), (line[6], 0.0)):
             x, y = line[:2] + line[2:4] * at
-            gap = 2.0 / max(line[4], 0.5) + 4.0 / max(float(np.hypot(line[2], line[3])), 0.1) * 0
+            gap = 2.0 / max(line[4], 0.5)
             at_edge = min(x, y, width - 1 - x, height - 1 - y) <= 3 + 0.5 * gap * np.hypot(line[2], line[3])
             cost += 0.0 if at_edge or abs(at - limit) <= gap else ENDS_NATS
         return cost
@@ -392,20 +386,3 @@ def _cut(knots: np.ndarray) -> np.ndarray:
         return knots
     total = np.cumsum(knots[:, 5])
     return knots[: int(np.argmax(total)) + 1] if total.max() > 0 else knots[:0]
-
-
-def strongest(maps: MotionMaps, spikes: Spikes) -> tuple[np.ndarray, np.ndarray]:
-    """Places (n, 2), px, and velocities (n, 2), px/s, of the strongest spikes, each of which begins and ends away from stronger
-    ones."""
-    order = np.argsort(-spikes.potential, kind="stable")[:4000]
-    spikes = Spikes(*(column[order] for column in spikes))
-    place, velocity = maps.place(spikes)
-    origin = place - velocity * maps.scale.interval_s
-    kept: list[int] = []
-    left = np.ones(len(place), bool)
-    near = max(NEAR_PX, 3.0 * maps.scale.cell_px)
-    while left.any() and len(kept) < AT_ONCE:
-        k = int(np.argmax(left))
-        kept.append(k)
-        left &= (np.abs(place - place[k]).max(1) > near) | (np.abs(origin - origin[k]).max(1) > near)
-    return place[kept], velocity[kept]

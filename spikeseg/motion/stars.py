@@ -319,10 +319,10 @@ class _Painter:
             discs[n, :, :2] = np.rint(view.frame.to_sensor(middles[ticks], places))
             discs[n, :, 2] = int(np.ceil(line[7]))
             shown[n] = (line[5] - TICK_S <= since) & (since <= line[6] + TICK_S)
-        before = b""
+        before: bytes | None = None  # of this span: another one's last frame may show stars
         for k, tick in enumerate(ticks.tolist()):
             own = discs[shown[:, k], k]
-            if own.tobytes() != before or not self.frames:
+            if own.tobytes() != before:
                 visible = np.ones((self.height, self.width), np.uint8)
                 for x, y, radius in own.tolist():
                     kernels.hide(visible, x, y, radius)

@@ -112,7 +112,7 @@ def make_search(sky, frame=None, **settings):
     stars, events = make_stars(sky, frame)
     events, index = make_events(sky, stars.explained, stars.share, events.owner)
     frame, threshold = frame or make_frame(size=sky.size), threshold_nats(0.1, sky.size)
-    settings = SearchSettings(**{"scales": DEFAULT_SCALES, "path_nats": threshold - 2.5, **settings})
+    settings = SearchSettings(**{"scales": DEFAULT_SCALES, "spike_nats": 9.0, "path_nats": threshold - 2.5, **settings})
     search = MotionSearch(events, index, stars.sight, sky.size, Footprint.point(), settings)
     search.run()
     search.paths = joined(search.paths, search.events)

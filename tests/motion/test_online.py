@@ -18,7 +18,7 @@ from spikeseg.tracking.star_field import StarField
 
 SIZE = (96, 72)
 STILL = StarField.still()
-SETTINGS = SearchSettings((FAST, MEDIUM), path_nats=17.0)
+SETTINGS = SearchSettings((FAST, MEDIUM), 9.0, 17.0)
 
 
 def recording(**changes):

@@ -6,9 +6,9 @@ import pytest
 from spikeseg.motion.events import Events, index_of
 from spikeseg.motion.evidence import Spikes
 from spikeseg.motion.footprint import Footprint
-from spikeseg.motion.maps import MotionMaps
+from spikeseg.motion.maps import AT_ONCE, MotionMaps, strongest
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES, MEDIUM, Scale
-from spikeseg.motion.search import AT_ONCE, MotionSearch, SearchSettings, SmoothPath, strongest
+from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
 from spikeseg.motion.stars import find_stars
 
 SECONDS = 8.0
@@ -174,7 +174,12 @@ def search_of(sky, skies, upto=None, **settings):
         events = Events(*(column[events.t <= upto].copy() for column in events))
         index = index_of(events, sky.size)
     search = MotionSearch(
-        events, index, sight, sky.size, Footprint.point(), SearchSettings(**{"scales": DEFAULT_SCALES, **settings})
+        events,
+        index,
+        sight,
+        sky.size,
+        Footprint.point(),
+        SearchSettings(**{"scales": DEFAULT_SCALES, "spike_nats": 9.0, "path_nats": 22.0, **settings}),
     )
     search.run()
     return search
@@ -262,7 +267,7 @@ def test_what_is_explained_already_gives_no_candidates(skies):
     for owner in (0, 7):
         events, index = skies.events(sky, owner=np.where(sky.source == 0, owner, 0))
         sight = find_stars(events._replace(owner=np.ones_like(events.owner)), sky.size, skies.frame(), TABLE).sight
-        search = MotionSearch(events, index, sight, sky.size, Footprint.point(), SearchSettings(DEFAULT_SCALES, path_nats=1e6))
+        search = MotionSearch(events, index, sight, sky.size, Footprint.point(), SearchSettings(DEFAULT_SCALES, 9.0, 1e6))
         assert not search.run()
         candidates[owner] = search.candidates
     assert candidates[7] < 0.8 * candidates[0]

@@ -5,7 +5,9 @@ import pytest
 
 from spikeseg.motion.events import events_of
 from spikeseg.motion.footprint import Footprint
+from spikeseg.motion.frame import Frame
 from spikeseg.motion.stars import Span, find_stars
+from spikeseg.tracking.star_field import StarField
 
 SIZE, SECONDS = (120, 90), 8.0
 OBJECTS = [(20.0, 20.0, 12.0, 5.0, 12.0), (90.0, 60.0, -6.0, -8.0, 30.0)]
@@ -123,3 +125,18 @@ def test_hardly_any_events(skies, n):
     found, _ = skies.stars(few)
     assert found.explained.shape == (n,) and not found.explained.any() and found.share == 0
     assert found.sight.visible.shape[1:] == SIZE[::-1] and found.sight.visible.all()
+
+
+def test_a_star_hides_nothing_in_a_span_in_which_it_is_gone():
+    rng, size = np.random.default_rng(3), (40, 30)
+    noise, star = 4000, 800
+    t = np.concatenate([rng.uniform(0, 16, noise), rng.uniform(0, 8, star)])
+    x = np.concatenate([rng.integers(0, 40, noise), np.rint(20 + rng.normal(0, 1, star))]).astype(np.int64)
+    y = np.concatenate([rng.integers(0, 30, noise), np.rint(15 + rng.normal(0, 1, star))]).astype(np.int64)
+    order = np.argsort(t)
+    events = events_of(t[order], x[order], y[order], rng.random(len(t)) < 0.5, np.full(len(t), noise / 16 / 1200))
+    frame = Frame.of(StarField.still(), (0.0, 16.0), size)
+    sight = find_stars(events, size, frame, Footprint.point().table(size)).sight
+    visible = sight.visible[sight.frame][:, 15, 20]
+    middle = sight.start_s + (np.arange(len(visible)) + 0.5) * sight.tick_s
+    assert not visible[middle < 7.5].any() and visible[middle > 8.5].all()
