@@ -279,7 +279,7 @@ def _row(
     return {
         "threshold_nats": cuts.get(name),
         "half_rate_hz": interval(half),
-        "above_learned_db": interval(above),
+        "above_learned_db": interval(above, zero=True),
         "shares": [
             {"rate_hz": rate, "found": sum(bool(own[name].found[own[name].nats >= cut].any()) for own in by_rate[rate]),
              "objects": sum(own[name].objects for own in by_rate[rate])}

@@ -11,7 +11,7 @@ from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
-from .moving import CERTAIN_STAR, LEAST_S, Found, Motion, covering, scored, search_settings
+from .moving import CERTAIN_STAR, Found, Motion, covering, lasts, scored, search_settings
 from .objects import SLICE_US
 from .track_ids import TrackIds
 
@@ -121,7 +121,7 @@ class PathFollower:
         number, (since_us, latest_us) = self._numbers.get(one.path.id), times_us
         if number is None:
             since_us -= PATIENCE_S * 1e6
-        is_object = score >= self.object_threshold and last - first >= LEAST_S
+        is_object = score >= self.object_threshold and lasts(one.smooth, one.nats, self.threshold, self.search.frame)
         if not is_object or last * 1e6 < since_us or first * 1e6 > latest_us:
             return None
         if number is None:

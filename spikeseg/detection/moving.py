@@ -41,8 +41,11 @@ SPIKE_NATS, DEEP_SPIKE_NATS = 9.75, 7.5
 COVER_PX, COVER_SHARE = 5.0, 0.5
 """A path covers a track if this share of its detections lie so near to it, px."""
 
-LEAST_S = 0.6
-"""A path has to last so long, s: what is there for less is a flash, or a piece of something else."""
+LEAST_S, BRIEF_S = 0.6, 0.15
+"""A path has to last so long, s: what is there for less is a flash, or a piece of something else; the latter is enough ..."""
+
+BRIEF_PX, BRIEF_NATS = 8.0, 2.5
+"""... for what comes so far, px, with evidence of so many times the threshold, where the star field is steady."""
 
 EARLY_NATS = 2.5
 """A line becomes a path with so much less evidence than an object needs, nat: what comes before and behind may make up for it."""
@@ -62,8 +65,9 @@ LEAST_LIKELY = 0.05
 OWN = 0.5
 """From this probability on an event belongs to a path's object."""
 
-CERTAIN_STAR = 0.5
-"""A track of a lower score by its motion alone stays below it, whatever its evidence."""
+CERTAIN_STAR, SURE_NATS = 0.5, 4.0
+"""A track of a lower score by its motion alone stays below it, unless its evidence is so many times the threshold and the field
+is steady."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,9 +224,10 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     paths = search.smoothed()
     frame, spans = start.frame, start.stars.spans
     star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, start.sensor_size)
-    nats = [0.0 if member else against_stars(path, frame, spans) for path, member in zip(paths, star, strict=True)]
+    size = start.sensor_size
+    nats = [0.0 if member else against_stars(path, frame, spans, size) for path, member in zip(paths, star, strict=True)]
     tells = np.array(nats) >= threshold - EARLY_NATS
-    tells &= np.array([path.t_s[-1] - path.t_s[0] >= LEAST_S for path in paths], bool)
+    tells &= np.array([lasts(path, own, threshold, frame) for path, own in zip(paths, nats, strict=True)], bool)
     responsibility = np.zeros(start.total, np.float32)
     responsibility[start.chosen] = search.claimed({path.id: 1.0 for path, told in zip(paths, tells, strict=True) if told})
     doubtful = np.zeros(start.total, np.float32)
@@ -230,6 +235,21 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     likely = {paths[k].id: max(float(probability(nats[k], threshold)), LEAST_LIKELY) for k in rest}
     doubtful[start.chosen] = search.claimed(likely)
     return Found(paths, nats, star, threshold, responsibility, search, start.stars, frame, tells, doubtful)
+
+
+def lasts(path: SmoothPath, nats: float, threshold: float, frame: Frame) -> bool:
+    """Whether a path is there for long enough to be told of: for LEAST_S, or briefly if it leaves no doubt.
+
+    Args:
+        path: smoothed.
+        nats: its evidence.
+        threshold: evidence from which it is an object, nat.
+        frame: of the star field.
+    """
+    seconds = path.t_s[-1] - path.t_s[0]
+    way = float(np.hypot(*(path.states[-1, :2] - path.states[0, :2])))
+    brief = seconds >= BRIEF_S and way >= BRIEF_PX and nats >= BRIEF_NATS * threshold and frame.steady
+    return bool(seconds >= LEAST_S or brief)
 
 
 class Merged(NamedTuple):
@@ -303,9 +323,10 @@ def scored(track: ObjectTrack, found: Found) -> ObjectTrack:
     """A track that no path covers, with the evidence along its way and the score that follows from it."""
     search = found.search
     path = search.along(track.t_us * 1e-6, track.states)
-    nats = against_stars(path, found.frame, found.stars.spans) if path is not None else 0.0
+    nats = against_stars(path, found.frame, found.stars.spans, search.sensor_size) if path is not None else 0.0
     likely = float(probability(nats, found.threshold))
-    return dataclasses.replace(track, score=likely if track.score >= CERTAIN_STAR else min(likely, track.score), nats=nats)
+    sure = track.score >= CERTAIN_STAR or (found.frame.steady and nats >= SURE_NATS * found.threshold)
+    return dataclasses.replace(track, score=likely if sure else min(likely, track.score), nats=nats)
 
 
 class _Draft:

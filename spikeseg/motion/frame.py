@@ -17,6 +17,10 @@ DIFFERS_PX_S, DIFFERS_SHARE = 0.5, 0.05
 """Frames differ if their stars' velocities do, by this, px/s, in this share of the time."""
 
 
+STEADY_PX_S = 5.0
+"""A field whose velocity changes by more than this in a recording, px/s, is not steady."""
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """Places of the sky on the sensor: centre + R(angle) (place - centre) + shift.
@@ -65,6 +69,11 @@ class Frame:
     def drifts(self) -> bool:
         """Whether it does not turn."""
         return not self.angle.any()
+
+    @property
+    def steady(self) -> bool:
+        """Whether the field keeps to about one motion: the telescope does not turn to another one."""
+        return bool(np.ptp(self.rates[:, :2], axis=0).max(initial=0.0) <= STEADY_PX_S)
 
     def to_sky(self, t_s: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Where in the frame places (n, 2) on the sensor are at times (n,): float64 (n, 2), px."""

@@ -175,7 +175,7 @@ class OnlineSearch:
                     search.release(path)
                 continue
             held.append(path)
-            nats = against_stars(smooth, self.frame, self.stars.spans)
+            nats = against_stars(smooth, self.frame, self.stars.spans, self.sensor_size)
             known[path.id] = KnownPath(path, smooth, nats, was is not None and was.star)
         search.paths = held
         self._find_stars_among(list(known.values()), until_s)

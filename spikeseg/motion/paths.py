@@ -17,14 +17,18 @@ GAP_S = 2.0
 APART_PX, APART_SHARE = 4.0, 0.15
 """The middle of the shorter piece lies within APART_PX, and this share of the way between, of where the longer one leads."""
 
-STAR_PX = 2.5
-"""What has not gone further from a place of the star field than this, px, may be a star ..."""
+STAR_PX, WIDE_STAR_PX = 1.25, 2.5
+"""What has not gone further from a place of the star field than this, px, may be a star (the latter at the sensor's edge, where
+a star's image is cut off, and where the field is not steady) ..."""
+
+EDGE_PX = 4.0
+"""The edge is so wide, px."""
 
 STRAY = 0.1
 """Share of a star's evidence that may lie beyond: its halo, and what sways."""
 
-KNOWN_PX_S, FIELD_PX_S, FIELD_S = 0.1, 0.3, 10.0
-"""... or further by the error of the field's velocity, px/s, known from the stars' own lines or not, over FIELD_S at most."""
+FIELD_PX_S, FIELD_S = 0.3, 10.0
+"""... or further by the error of the field's velocity, px/s, if the stars' own lines do not tell it, over FIELD_S at most."""
 
 
 def joined(paths: list[Path], events: Events) -> list[Path]:
@@ -71,7 +75,7 @@ def _continues(path: Path, piece: Path) -> bool:
     return False
 
 
-def against_stars(path: SmoothPath, frame: Frame, spans: Sequence[Span]) -> float:
+def against_stars(path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_size: tuple[int, int]) -> float:
     """Evidence that a path is an object's and no star's, nat: what it has gained, less what it has gained near the place of the
     star field at which it gained most.
 
@@ -81,13 +85,16 @@ def against_stars(path: SmoothPath, frame: Frame, spans: Sequence[Span]) -> floa
         path: smoothed.
         frame: of the star field.
         spans: how the stars move in it.
+        sensor_size: (width, height), px.
     """
-    places, known = frame.to_sky(path.t_s, path.states[:, :2]), True
+    on_sensor = path.states[:, :2]
+    places, unsure = frame.to_sky(path.t_s, on_sensor), 0.0 if spans else FIELD_PX_S
     drift = np.zeros_like(places)
     for span in spans:
         inside = (path.t_s >= span.start_s) & (path.t_s <= span.end_s)
         drift[inside] = span.at(places[inside])
-        known &= span.known or not inside.any()
+        if inside.any():
+            unsure = max(unsure, span.error if span.known else FIELD_PX_S)
     steps = np.diff(path.t_s)[:, None] * (drift[1:] + drift[:-1]) / 2
     places = places - np.vstack([np.zeros((1, 2)), np.cumsum(steps, 0)])
     total = float(path.nats.sum())
@@ -95,7 +102,8 @@ def against_stars(path: SmoothPath, frame: Frame, spans: Sequence[Span]) -> floa
         return 0.0
     gained = np.maximum(path.nats, 0.0)
     seconds = float(path.t_s[-1] - path.t_s[0])
-    reach = STAR_PX + (KNOWN_PX_S if known else FIELD_PX_S) * min(seconds, FIELD_S) / 2
+    wide = np.minimum(on_sensor, np.array(sensor_size) - 1 - on_sensor).min(1) <= EDGE_PX
+    reach = np.where(wide | (not frame.steady), WIDE_STAR_PX, STAR_PX) + unsure * min(seconds, FIELD_S) / 2
     knots = max(1, len(places) // 400)
     most = max(float(gained[np.hypot(*(places - place).T) <= reach].sum()) for place in places[::knots])
     return path.evidence * max(0.0, total - most * (1 + STRAY)) / total

@@ -47,6 +47,9 @@ ALIKE_PX_S, ALIKE_PX = 0.12, 1.5
 """A star's velocity agrees with the others' within this, px/s, and what its fit leaves open; or it strays by less than ALIKE_PX
 in the span."""
 
+ERROR_PX_S = 0.05, 0.5
+"""The stars' motion is never taken to be known better, nor worse, than this, px/s."""
+
 FEW, MANY = 3, 5
 """Stars from which on their own velocities, and their rotation, are taken rather than what the tracker says."""
 
@@ -61,7 +64,7 @@ ROOM = 40000
 
 class Span(NamedTuple):
     """How the stars move from start_s to end_s, besides the field's motion: at (x, y) by velocity + turn * (-(y - y0), x - x0),
-    px/s; known: from the stars' own lines; stars: how many lines."""
+    px/s; known: from the stars' own lines; stars: how many lines; error: how far a line is off that motion, px/s."""
 
     start_s: float
     end_s: float
@@ -70,6 +73,7 @@ class Span(NamedTuple):
     centre: np.ndarray
     known: bool
     stars: int = 0
+    error: float = 0.1
 
     def at(self, places: np.ndarray) -> np.ndarray:
         """float64 (n, 2), px/s, at places (n, 2) of the frame, px."""
@@ -260,25 +264,26 @@ def _common(view: _FieldView, lines: np.ndarray) -> tuple[Span, list[np.ndarray]
     error = 1.05 * np.sqrt(12 / np.maximum(lines[:, 8], 2)) / seconds
     middle = lines[:, :2] + lines[:, 2:4] * ((lines[:, 5] + lines[:, 6]) / 2)[:, None] + view.corner
     usable = (error < 0.5) & (np.hypot(*lines[:, 2:4].T) < 4 + 3 * error)
+    weight = np.minimum(seconds, 4.0) / (ALIKE_PX_S**2 + error**2)
     if usable.sum() >= FEW:
-        weight = np.minimum(seconds, 4.0) / (ALIKE_PX_S**2 + error**2)
-        motion = motion._replace(velocity=_median(lines[usable, 2:4], weight[usable]), known=True)
+        middling = [_median(lines[usable, axis], weight[usable]) for axis in (2, 3)]
+        motion = motion._replace(velocity=np.array(middling), known=True)
         if usable.sum() >= MANY:
             motion = _turning(motion, middle[usable], lines[usable, 2:4], weight[usable], error[usable])
     away = np.hypot(*(lines[:, 2:4] - motion.at(middle)).T)
     known = ALIKE_PX_S if motion.known else 0.5
     stars = (away <= known + 3 * error) | (away * seconds <= ALIKE_PX)
+    if motion.known:
+        sure = 1 / (ERROR_PX_S[0] ** 2 + error[usable] ** 2)
+        motion = motion._replace(error=float(np.clip(2 * _median(away[usable], sure), *ERROR_PX_S)))
     return motion._replace(stars=int(stars.sum())), list(lines[stars])
 
 
-def _median(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weighted median along each axis: (2,)."""
-    result = np.zeros(2)
-    for axis in range(2):
-        order = np.argsort(values[:, axis], kind="stable")
-        upto = np.cumsum(weight[order])
-        result[axis] = values[order[int(np.searchsorted(upto, upto[-1] / 2))], axis]
-    return result
+def _median(values: np.ndarray, weight: np.ndarray) -> float:
+    """Weighted median of values (n,)."""
+    order = np.argsort(values, kind="stable")
+    upto = np.cumsum(weight[order])
+    return float(values[order[int(np.searchsorted(upto, upto[-1] / 2))]])
 
 
 def _turning(span: Span, places: np.ndarray, velocities: np.ndarray, weight: np.ndarray, error: np.ndarray) -> Span:

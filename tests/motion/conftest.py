@@ -118,7 +118,7 @@ def make_search(sky, frame=None, **settings):
     search.paths = joined(search.paths, search.events)
     paths = search.smoothed()
     own = search.claimed({path.id: 1.0 for path in paths})
-    return Result(search, paths, [against_stars(path, frame, stars.spans) for path in paths], own, stars, threshold)
+    return Result(search, paths, [against_stars(path, frame, stars.spans, sky.size) for path in paths], own, stars, threshold)
 
 
 class Tools(NamedTuple):

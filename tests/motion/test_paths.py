@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from spikeseg.motion import paths as motion_paths
 from spikeseg.motion.events import Events
 from spikeseg.motion.frame import Frame
 from spikeseg.motion.path_kernels import KNOT, STATE
-from spikeseg.motion.paths import against_stars, joined
+from spikeseg.motion.paths import joined
 from spikeseg.motion.scales import MEDIUM
 from spikeseg.motion.search import Path, SmoothPath
 from spikeseg.motion.stars import Span
@@ -78,6 +79,10 @@ def test_what_does_not_follow_stays_apart(other):
     assert joined([], events) == []
 
 
+def against_stars(path, frame, spans, size=(120, 90)):
+    return motion_paths.against_stars(path, frame, spans, size)
+
+
 def test_a_star_has_no_evidence_to_be_anything_else():
     assert against_stars(smooth((30, 40), (0, 0)), STILL, NO_SPANS) <= 0
     assert against_stars(smooth((30, 40), (16, -5)), drift(16, -5), NO_SPANS) <= 0
@@ -115,5 +120,22 @@ def test_stars_move_as_their_spans_say():
 def test_a_field_that_is_known_leaves_less_open():
     span = Span(0.0, 8.0, np.zeros(2), 0.0, np.array([60.0, 45.0]), False)
     path = smooth((30, 40), (1.2, 0.0))
-    unknown, known = (against_stars(path, STILL, [span._replace(known=known)]) for known in (False, True))
-    assert known > unknown
+    unknown, roughly, known = (
+        against_stars(path, STILL, [span._replace(known=known, error=error)])
+        for known, error in ((False, 0.05), (True, 0.2), (True, 0.05))
+    )
+    assert known > roughly > unknown
+
+
+def test_what_creeps_among_steady_stars_is_an_object():
+    """5 px in 8 s, a tenth of a star's image a second, among stars known to a twentieth of a pixel a second: an object; not where
+    the stars stand no more firmly, nor at the sensor's edge, where a star's image is cut off, nor where the telescope turns."""
+    span = Span(0.0, 8.0, np.zeros(2), 0.0, np.array([60.0, 45.0]), True, 5, 0.05)
+    creeps = smooth((30, 40), (0.65, 0.0))
+    assert against_stars(creeps, STILL, [span]) > 20
+    assert against_stars(creeps, STILL, [span._replace(error=0.5)]) <= 0
+    assert against_stars(smooth((30, 2), (0.65, 0.0)), STILL, [span]) <= 0
+    turned = StarField(np.array([0.0, 8e6, 60e6]), np.array([[0.0, 0.0], [20.0, 0.0]]))
+    turning = Frame.of(turned, (0.0, 16.0), (120, 90))
+    assert STILL.steady and drift(60, 0).steady and not turning.steady
+    assert against_stars(creeps, turning, [span]) <= 0
