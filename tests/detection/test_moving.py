@@ -12,7 +12,7 @@ from spikeseg.core.sparse import SparseMap
 from spikeseg.data.recording import EVENT_DTYPE, Recording
 from spikeseg.data.windows import windowed
 from spikeseg.detection.detect import detect_recording
-from spikeseg.detection.moving import LEAST_S, OWN, Motion, find_paths, merge, motion_of
+from spikeseg.detection.moving import LEAST_S, OWN, Motion, find_paths, lasts, merge, motion_of, scored
 from spikeseg.detection.network import decoded
 from spikeseg.detection.readout import Readout
 from spikeseg.detection.schema import (
@@ -27,9 +27,11 @@ from spikeseg.detection.tracked import slices_of, track
 from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
 from spikeseg.motion.footprint import Footprint
+from spikeseg.motion.frame import Frame
 from spikeseg.motion.probability import threshold_nats
 from spikeseg.motion.search import SmoothPath
 from spikeseg.simulation.limit import LimitConfig, limit_recording
+from spikeseg.tracking.scene import ObjectTrack
 from spikeseg.tracking.star_field import StarField
 
 LIMIT = LimitConfig(rate_hz=8.0, sensor_size=(120, 90), duration_s=8.0, stars=5, seed=3, speed_px_s=(4.0, 20.0))
@@ -333,3 +335,37 @@ RATE = "tracking.false_alarms_per_minute"
 def test_values_that_cannot_be_are_refused(dotted, value):
     with pytest.raises(InputError, match=dotted.replace(".", r"\.")):
         load_config(None, {dotted: value})
+
+
+def test_what_crosses_briefly_is_told_of_if_it_leaves_no_doubt():
+    """0.4 s suffice for what crosses 20 px with much evidence among steady stars; with no more than noise may give, without a
+    way, or while the telescope turns, it has to be there for longer."""
+    steady = Frame.of(StarField.still(), (0.0, 8.0), (120, 90))
+    turned = Frame.of(StarField(np.array([0.0, 4e6, 60e6]), np.array([[0.0, 0.0], [20.0, 0.0]])), (0.0, 8.0), (120, 90))
+
+    def path(seconds, speed):
+        t = np.linspace(1.0, 1.0 + seconds, 9)
+        states = np.stack([10 + speed * (t - 1), np.full(9, 40.0), np.full(9, speed), np.zeros(9)], 1)
+        return SmoothPath(1.5, t, states, np.full(9, 10.0), 90.0, np.full(9, 5.0), 3.0)
+
+    assert lasts(path(0.4, 50.0), 60.0, 20.0, steady)
+    assert not lasts(path(0.4, 50.0), 45.0, 20.0, steady) and not lasts(path(0.4, 10.0), 60.0, 20.0, steady)
+    assert not lasts(path(0.1, 200.0), 60.0, 20.0, steady) and not lasts(path(0.4, 50.0), 60.0, 20.0, turned)
+    assert lasts(path(0.7, 10.0), 21.0, 20.0, turned)
+
+
+def test_overwhelming_evidence_goes_before_a_tracks_own_score(found):
+    """Of a bright point that crosses in a moment the tracker sees too little to be sure; its events do not leave it open."""
+    recording = limit_recording(replace(LIMIT, rate_hz=150.0, duration_s=5.0), 0)
+    view = windowed(recording, config_of().data)
+    paths = find_paths(view, StarField.still(), POINT)
+    path = max(paths.paths, key=lambda one: one.evidence)
+    t_s = np.linspace(path.t_s[0], path.t_s[-1], 20)
+    nothing = np.zeros(20, np.int64)
+    doubtful = ObjectTrack(1, t_s * 1e6, nothing, nothing, path.at(t_s), path.at(t_s)[:, 2:], 0.3)
+    assert scored(doubtful, paths._replace(threshold=1e4)).score < 0.3
+    paths.search.events.owner[paths.search.events.owner == path.id] = 0
+    judged = scored(doubtful, paths)
+    assert judged.nats > 4 * paths.threshold and judged.score > 0.99
+    turned = Frame.of(StarField(np.array([0.0, 2e6, 60e6]), np.array([[0.0, 0.0], [20.0, 0.0]])), (0.0, 5.0), (120, 90))
+    assert scored(doubtful, paths._replace(frame=turned)).score <= 0.3

@@ -32,6 +32,15 @@ def test_stars_are_explained_and_objects_are_not(skies, velocity, stars, least, 
     assert np.abs(span.at(np.array([[60.0, 45.0]]))[0] - (-error, 0)).max() < 0.3
 
 
+def test_how_well_the_stars_motion_is_known_follows_from_their_lines(skies):
+    """Eight stars that stray by a few tenths of a pixel a second tell their motion less well than eight that do not; what moves
+    among them does not count."""
+    rows = skies.star_rows(6, 8, rates=(60.0, 100.0))
+    astray = [(x, y, vx + 0.25 * np.cos(k), vy + 0.25 * np.sin(k), rate) for k, (x, y, vx, vy, rate) in enumerate(rows)]
+    firm, loose = (skies.stars(skies.sky(6, own + OBJECTS))[0].spans[0] for own in (rows, astray))
+    assert firm.known and loose.known and firm.error < 0.2 < 0.4 <= loose.error
+
+
 @pytest.mark.parametrize("stars", [0, 1, 2])
 def test_few_stars_are_explained_too(skies, stars):
     sky = skies.sky(2, [*skies.star_rows(3, stars), *OBJECTS])
