@@ -6,7 +6,7 @@ import numpy as np
 
 from . import maps_kernels as kernels
 from .evidence import SIDE, EventWeights, Spikes
-from .scales import SECTORS, SUBSLICES, Wiring
+from .scales import SUBSLICES, Wiring
 
 
 class CompiledMaps:
@@ -22,37 +22,42 @@ class CompiledMaps:
         width, height = size
         self.stride = width + most
         self.cells = self.stride * height
-        self.margin = most * self.stride + most + 2
+        n = _whole(self.cells)
+        self.margin = -(-(most * self.stride + most + 2) // 64) * 64
         mask = np.zeros((height, self.stride), np.uint8)
         mask[:, :width] = 255
-        self._mask = mask.ravel()
-        room = self.cells + 2 * self.margin
-        counts = [len(sums.first) for sums in wiring.sums]
-        self._images = [np.zeros((SUBSLICES, SECTORS + 1, room), np.uint8)]
-        self._images += [np.zeros((SUBSLICES >> (level + 1), n, room), np.uint8) for level, n in enumerate(counts[:-1])]
-        self._counts = np.zeros_like(self._images[0])
-        self._potential = np.zeros((counts[-1], room), np.uint8)
-        self._offsets = [sums.offset @ np.array([1, self.stride]) for sums in wiring.sums]
-        self._moves = wiring.displacement @ np.array([1, self.stride])
-        self._row = np.zeros(room, np.uint8)
-        self._top = np.zeros(counts[-1], np.uint8)
+        self._mask = aligned(n)
+        self._mask[:self.cells] = mask.ravel()
+        room = _whole(n + 2 * self.margin + 256)
+        maps = len(wiring.displacement)
+        self._images = aligned(2 * SUBSLICES - 2, room)
+        self._counts = aligned(SUBSLICES, room)
+        self._potential = aligned(maps, room)
+        self._shift = np.zeros(0)
+        self._row = aligned(room)
+        self._top = np.zeros(maps, np.uint8)
+        self._program = _program(wiring, self.stride)
 
     def step(self, events: EventWeights, shift: np.ndarray, leak: int) -> None:
         """See `evidence.Backend`."""
-        layout = kernels.Layout(self.size[0], self.size[1], self.stride, self.margin, self.cells)
+        layout = kernels.Layout(self.size[0], self.size[1], self.stride, self.margin, len(self._mask))
         cell = self.wiring.scale.cell_px
-        columns, rows = (
-            np.floor((np.arange(side * cell) + 0.5 - shift[:, :, axis, None]) / cell).astype(np.int64)
-            for axis, side in enumerate(self.size)
-        )
-        directions = kernels.fill(self._images[0], self._counts, events, columns, rows, layout)
-        kernels.boxes(self._images[0], self._counts, directions, self._mask, layout)
-        levels = zip(self._images, self._images[1:], self.wiring.sums, self._offsets, strict=False)
-        for below, images, sums, offsets in levels:
-            kernels.build(images, below, sums.first, offsets, self._mask, layout)
-        last = kernels.Last(self.wiring.sums[-1].first, self._offsets[-1], self._moves)
+        if not np.array_equal(shift, self._shift):
+            self._shift = shift.copy()
+            nowhere = -(1 << 29)
+            self._tables = []
+            for axis, side, step, first in ((0, self.size[0], 1, 0), (1, self.size[1], self.stride, self.margin)):
+                table = np.floor((np.arange(side * cell) + 0.5 - shift[:, :, axis, None]) / cell).astype(np.int64)
+                table = np.where((table >= 0) & (table <= side), table * step + first, nowhere).astype(np.int32)
+                self._tables.append(np.ascontiguousarray(table.transpose(1, 0, 2)).reshape(table.shape[1], -1))
+            columns, rows = self._tables
+            self._differ = bool((columns != columns[:1]).any() or (rows != rows[:1]).any())
+        columns, rows = self._tables
+        packed = np.empty((3, len(events.weight)), np.int32)
+        kernels.pack(events, self.size[0] * cell, self.size[1] * cell, self._counts.shape[1], packed)
         state = kernels.Potentials(self._potential, self._row, self._top)
-        kernels.update(state, self._images[-1], last, self._mask, layout, kernels.Costs(np.uint8(SIDE), np.uint8(leak)))
+        costs = kernels.Costs(np.uint8(SIDE), np.uint8(leak))
+        kernels.step(state, self._images, self._counts, packed, events.weight, columns, rows, self._program, self._differ, self._mask, layout, costs)
 
     def spikes(self, threshold: int) -> Spikes:
         """See `evidence.Backend`."""
@@ -72,3 +77,31 @@ class CompiledMaps:
         """See `evidence.Backend`."""
         rows = self._potential[:, self.margin : self.margin + self.cells].reshape(-1, self.size[1], self.stride)
         return rows[:, :, : self.size[0]].copy()
+
+
+def _program(wiring: Wiring, stride: int) -> np.ndarray:
+    """In which order sums are made: depth first. int64 (n, 5): level, direction, offset, map and its move."""
+    children = [[np.flatnonzero(sums.first == k).tolist() for k in range(sums.first.max() + 1)] for sums in wiring.sums]
+    entries: list[tuple[int, ...]] = []
+    def visit(level: int, k: int, direction: int) -> None:
+        sums = wiring.sums[level - 1]
+        offset = int(sums.offset[k] @ (1, stride))
+        move = int(wiring.displacement[k] @ (1, stride)) if level == len(wiring.sums) else 0
+        entries.append((level, direction, offset, k, move))
+        if level < len(wiring.sums):
+            for child in children[level][k]:
+                visit(level + 1, child, direction)
+    for direction, own in enumerate(children[0]):
+        for k in own:
+            visit(1, k, direction)
+    return np.array(entries, np.int64)
+
+
+def _whole(n):
+    return -(-n // 256) * 256
+
+def aligned(*shape):
+    n = int(np.prod(shape))
+    raw = np.zeros(n + 64, np.uint8)
+    first = -raw.ctypes.data % 64
+    return raw[first : first + n].reshape(shape)

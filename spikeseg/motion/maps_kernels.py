@@ -65,26 +65,28 @@ _add, _subtract = _bytewise("llvm.uadd.sat"), _bytewise("llvm.usub.sat")
 _higher, _lower = _bytewise("llvm.umax"), _bytewise("llvm.umin")
 
 
-@compiled(allocates=True)
-def fill(images, counts, events, columns, rows, layout):
-    """Weights of events in boxes of 2 x 2 cells: uint8 (SUBSLICES, SECTORS + 1, room).
+@compiled()
+def pack(events, width, height, room, packed):
+    """Fill in, int32 (3, n): where each event's pixel is in the columns and the rows of `fill`, and its sub-slice in the counts."""
+    for i in range(len(events.weight)):
+        polarity = np.int64(events.on[i])
+        packed[0, i] = polarity * width + events.x[i]
+        packed[1, i] = polarity * height + events.y[i]
+        packed[2, i] = events.subslice[i] * room
 
-    counts: uint8 (SUBSLICES, SECTORS + 1, room), used: of single cells. columns, rows: int64 (2, SECTORS + 1, side), by polarity
-    and direction the cell in which each pixel's events fall.
+
+@compiled()
+def fill(counts, packed, weight, columns, rows):
+    """Weights of events in single cells of one direction, flat (SUBSLICES * room,).
+
+    columns, rows: int32 (2 * side,), by polarity and pixel where in an image its column, and its row, lies; far below 0: nowhere.
     """
-    differ = not (np.all(columns[:, 1:] == columns[:, :1]) and np.all(rows[:, 1:] == rows[:, :1]))
-    directions = images.shape[1] if differ else 1
-    for part in range(images.shape[0]):
-        for k in range(directions):
-            counts[part, k] = 0
-    for k in range(directions):
-        for i in range(len(events.weight)):
-            polarity = np.int64(events.on[i])
-            column, row = columns[polarity, k, events.x[i]], rows[polarity, k, events.y[i]]
-            if 0 <= column <= layout.width and 0 <= row <= layout.height:
-                at = layout.margin + row * layout.stride + column
-                counts[events.subslice[i], k, at] = _add(counts[events.subslice[i], k, at], events.weight[i])
-    return directions
+    counts[:] = 0
+    for i in range(len(weight)):
+        at = columns[packed[0, i]] + rows[packed[1, i]]
+        if at >= 0:
+            at += packed[2, i]
+            counts[at] = _add(counts[at], weight[i])
 
 
 @compiled()
@@ -94,29 +96,18 @@ def _box(out, a, b, c, d, mask, n):
 
 
 @compiled()
-def boxes(images, counts, directions, mask, layout):
-    """Sums over boxes of 2 x 2 cells that begin at each cell; the same for all directions where only one is given."""
+def boxes(images, counts, mask, layout):
+    """Sums over boxes of 2 x 2 cells that begin at each cell."""
     at, stride = layout.margin, layout.stride
-    for part in range(images.shape[0]):
-        for k in range(images.shape[1]):
-            own = counts[part, k if k < directions else 0]
-            _box(images[part, k, at:], own[at:], own[at + 1 :], own[at + stride :], own[at + stride + 1 :], mask, layout.cells)
+    for part in range(len(counts)):
+        own = counts[part]
+        _box(images[part, at:], own[at:], own[at + 1 :], own[at + stride :], own[at + stride + 1 :], mask, layout.cells)
 
 
 @compiled()
 def _sum_of_two(out, a, b, mask, n):
     for i in range(n):
         out[i] = _lower(_add(a[i], b[i]), mask[i])
-
-
-@compiled()
-def build(images, below, first, offset, mask, layout):
-    """The sums of a level, uint8 (spans, n, room), from those below, uint8 (2 * spans, m, room)."""
-    at = layout.margin
-    for span in range(images.shape[0]):
-        for k in range(len(first)):
-            second = below[2 * span + 1, first[k], at + offset[k] :]
-            _sum_of_two(images[span, k, at:], below[2 * span, first[k], at:], second, mask, layout.cells)
 
 
 @compiled()
@@ -137,16 +128,37 @@ def _after(out, here, above, below, first, second, mask, costs, n):
 
 
 @compiled()
-def update(state, images, last, mask, layout, costs):
-    """One interval of all maps. images: uint8 (2, m, room), of the halves of the interval."""
+def update(state, first, second, offset, k, move, mask, layout, costs):
+    """One interval of map k."""
     stride, n = layout.stride, layout.cells
-    for k in range(len(last.first)):
-        at, before, row = layout.margin - last.move[k], state.maps[k], state.row  # where the cells come from
-        start = at - stride
-        _beside(row[start:], before[start:], before[start - 1 :], before[start + 1 :], costs.side, n + 2 * stride)
-        first, second = images[0, last.first[k], at:], images[1, last.first[k], at + last.offset[k] :]
-        out, above, below = state.maps[k, layout.margin :], row[at - stride :], row[at + stride :]
-        state.top[k] = _after(out, row[at:], above, below, first, second, mask, costs, n)
+    at, before, row = layout.margin - move, state.maps[k], state.row  # where the cells come from
+    start = at - stride
+    _beside(row[start:], before[start:], before[start - 1 :], before[start + 1 :], costs.side, (n + 2 * stride + 255) // 256 * 256)
+    out, above, below = state.maps[k, layout.margin :], row[at - stride :], row[at + stride :]
+    state.top[k] = _after(out, row[at:], above, below, first[at:], second[at + offset :], mask, costs, n)
+
+
+@compiled()
+def step(state, images, counts, packed, weight, columns, rows, program, differ, mask, layout, costs):
+    """One interval of all maps."""
+    held, total = -1, len(images)
+    levels = 4
+    for n in range(len(program)):
+        level, direction, offset, k, move = program[n]
+        if level == 1:
+            if not differ: direction = 0
+            if direction != held:
+                fill(counts.reshape(-1), packed, weight, columns[direction], rows[direction])
+                boxes(images, counts, mask, layout)
+                held = direction
+        below = total + 2 - (total+2 >> level - 1)
+        if level == levels:
+            update(state, images[below], images[below + 1], offset, k, move, mask, layout, costs)
+            continue
+        here = total + 2 - (total+2 >> level)
+        for span in range(here - below >> 1):
+            second = images[below + 2 * span + 1, layout.margin + offset:]
+            _sum_of_two(images[here + span, layout.margin:], images[below + 2 * span, layout.margin:], second, mask, layout.cells)
 
 
 @compiled()

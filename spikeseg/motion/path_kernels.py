@@ -9,6 +9,7 @@ import numpy as np
 
 from spikeseg.core.compiled import compiled
 
+from .event_kernels import BLOCK_PX
 from .footprint import REACH
 from .line_kernels import STILL_PX_S, density, sees
 
@@ -21,13 +22,52 @@ KNOT = 8
 
 
 @compiled()
-def advance(events, owner, claim, table, sight, state, start, until, step, wander, settings, knots, used):
+def near(events, index, low, high, centre, since, reach, out):
+    """Events from a time `low` until before `high` within `reach` of a moving centre (x, y, vx, vy at time `since`), along each
+    axis: their numbers, rising, filled in; -> how many, or -1 where `out` is too short."""
+    first, last = np.searchsorted(events.t, low), np.searchsorted(events.t, high)
+    ticks = (len(index.begins) - 1) // (index.columns * index.rows)
+    from_tick = min(max(int((low - index.start_s) / index.tick_s), 0), ticks - 1)
+    to_tick = min(max(int((high - index.start_s) / index.tick_s), 0), ticks - 1)
+    x0, x1 = centre[0] + centre[2] * (low - since), centre[0] + centre[2] * (high - since)
+    y0, y1 = centre[1] + centre[3] * (low - since), centre[1] + centre[3] * (high - since)
+    about = reach + 1.0  # more than rounding
+    left, right = max(int(min(x0, x1) - about) // BLOCK_PX, 0), min(int(max(x0, x1) + about) // BLOCK_PX, index.columns - 1)
+    top, bottom = max(int(min(y0, y1) - about) // BLOCK_PX, 0), min(int(max(y0, y1) + about) // BLOCK_PX, index.rows - 1)
+    n = 0
+    if left > right:
+        return 0
+    for tick in range(from_tick, to_tick + 1):
+        began = n
+        for row in range(top, bottom + 1):
+            at = (tick * index.rows + row) * index.columns
+            for j in range(index.begins[at + left], index.begins[at + right + 1]):
+                i = index.order[j]
+                if i < first or i >= last:
+                    continue
+                t = events.t[i] - since
+                if abs(events.x[i] - centre[0] - centre[2] * t) > reach or abs(events.y[i] - centre[1] - centre[3] * t) > reach:
+                    continue
+                if n == len(out):
+                    return -1
+                k = n
+                while k > began and out[k - 1] > i:
+                    out[k] = out[k - 1]
+                    k -= 1
+                out[k] = i
+                n += 1
+    return n
+
+
+@compiled()
+def advance(events, index, owner, claim, table, sight, state, start, until, step, wander, settings, knots, used, scratch):
     """Go on along a path, knot by knot, forwards or backwards in time: a Kalman filter of position and velocity (see
     `tracking.kalman`) that takes every event by the probability that it is the object's, and gains, before it takes it, the
     logarithm of one and the ratio of the densities that the object and the background predict for it.
 
     Args:
         events: `Events`.
+        index: `Index` of them.
         owner: whose events may be taken, besides those of nobody.
         claim: whether events close to the path become the owner's.
         table: `FootprintTable`.
@@ -41,6 +81,7 @@ def advance(events, owner, claim, table, sight, state, start, until, step, wande
             rate is estimated, s; distance within which events are explained, px.
         knots: float64 (room, KNOT), filled from `used` on.
         used: how many knots are filled already.
+        scratch: int64 (room,), used.
 
     Returns:
         how many knots are filled then, and whether the path goes on.
@@ -69,7 +110,10 @@ def advance(events, owner, claim, table, sight, state, start, until, step, wande
         reach = min(max(4.0 * math.sqrt(variance), explained), 24.0)
         w = mx = my = gain = robust = 0.0
         slow = min(state[7], most)
-        for i in range(np.searchsorted(events.t, low), np.searchsorted(events.t, high)):
+        n = near(events, index, low, high, state, t, reach, scratch)
+        first = 0 if n >= 0 else np.searchsorted(events.t, low)
+        for j in range(first, n if n >= 0 else np.searchsorted(events.t, high)):
+            i = scratch[j] if n >= 0 else j
             since = events.t[i] - t
             rx, ry = events.x[i] - state[0] - state[2] * since, events.y[i] - state[1] - state[3] * since
             if abs(rx) > reach or abs(ry) > reach:
@@ -116,12 +160,13 @@ def advance(events, owner, claim, table, sight, state, start, until, step, wande
 
 
 @compiled(allocates=True)
-def polish(events, owner, table, sight, times, path, wander, rounds, mean, gained, responsibility, certainty):
+def polish(events, index, owner, table, sight, times, path, wander, rounds, mean, gained, responsibility, certainty, scratch):
     """The smoothed path of an object, from all of its events: expectation (which events are the object's) and maximisation (a
     Kalman filter, then the smoother of Rauch, Tung and Striebel), in turn.
 
     Args:
         events: `Events`.
+        index: `Index` of them.
         owner: whose events these are.
         table: `FootprintTable`.
         sight: `Sight`.
@@ -134,6 +179,7 @@ def polish(events, owner, table, sight, times, path, wander, rounds, mean, gaine
         responsibility: float32 (n,), raised to the probability that an event is the object's, times `certainty`; not touched
             where that is 0.
         certainty: 0 to 1.
+        scratch: int64 (room,), used.
     """
     k = len(times)
     half = 0.5 * (times[1] - times[0]) if k > 1 else 0.05
@@ -157,7 +203,10 @@ def polish(events, owner, table, sight, times, path, wander, rounds, mean, gaine
             ux, uy = (mean[j, 2] / speed, mean[j, 3] / speed) if moves else (1.0, 0.0)
             expected = max(rate[j], 0.5 * usual) if turn else usual
             gain = 0.0
-            for i in range(np.searchsorted(events.t, times[j] - half), np.searchsorted(events.t, times[j] + half)):
+            n = near(events, index, times[j] - half, times[j] + half, mean[j], times[j], REACH, scratch)
+            first = 0 if n >= 0 else np.searchsorted(events.t, times[j] - half)
+            for m in range(first, n if n >= 0 else np.searchsorted(events.t, times[j] + half)):
+                i = scratch[m] if n >= 0 else m
                 since = events.t[i] - times[j]
                 rx, ry = events.x[i] - mean[j, 0] - mean[j, 2] * since, events.y[i] - mean[j, 1] - mean[j, 3] * since
                 if abs(rx) > REACH or abs(ry) > REACH:

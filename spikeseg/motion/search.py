@@ -213,8 +213,8 @@ class MotionSearch:
         rough = np.stack([np.interp(times, t_s, states[:, axis]) for axis in (0, 1)], -1)
         speed = float(np.hypot(*states[:, 2:].mean(0)))
         mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 2))
-        args = self.events, 0, self.table, self.sight, times, rough, _wander(speed), 1
-        kernels.polish(*args, mean, gained, np.zeros(0, np.float32), 0.0)
+        args = self.events, self._index, 0, self.table, self.sight, times, rough, _wander(speed), 1
+        kernels.polish(*args, mean, gained, np.zeros(0, np.float32), 0.0, self._scratch)
         return SmoothPath(float(t_s[-1]), times, mean, gained[:, 0], float(gained[:, 0].sum()), gained[:, 1], 3.0)
 
     def _smoothed(self, path: Path, responsibility: np.ndarray, weight: float) -> SmoothPath | None:
@@ -224,8 +224,8 @@ class MotionSearch:
         times = np.linspace(first, last, max(3, round((last - first) / path.step) + 1))
         rough = np.stack([np.interp(times, path.knots[:, 0], path.knots[:, axis]) for axis in (1, 2)], -1)
         mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 2))
-        args = self.events, path.id, self.table, self.sight, times, rough, _wander(path.speed), POLISHING
-        kernels.polish(*args, mean, gained, responsibility, weight)
+        args = self.events, self._index, path.id, self.table, self.sight, times, rough, _wander(path.speed), POLISHING
+        kernels.polish(*args, mean, gained, responsibility, weight, self._scratch)
         return SmoothPath(path.found_s, times, mean, gained[:, 0], path.nats, gained[:, 1], path.radius, path.id)
 
     def _tick(self, tick: int, now: float) -> None:
@@ -334,7 +334,8 @@ class MotionSearch:
         wander = _wander(float(np.hypot(state[2], state[3])))
         limits = np.array([LOST_NATS, STEADY_RATE, RATE_MEMORY_S, path.radius])
         used, goes_on = kernels.advance(
-            self.events, path.id, True, self.table, self.sight, state, *times, path.step, wander, limits, knots, 0
+            self.events, self._index, path.id, True, self.table, self.sight,
+            state, *times, path.step, wander, limits, knots, 0, self._scratch,
         )
         return (knots[:used] if goes_on else _cut(knots[:used])), goes_on
 
