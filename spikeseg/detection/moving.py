@@ -16,7 +16,7 @@ import numpy as np
 
 from spikeseg.config.sections import TrackingConfig
 from spikeseg.data.windows import WindowedRecording
-from spikeseg.motion.background import background_rates
+from spikeseg.motion.background import Marks, background_rates
 from spikeseg.motion.events import Events, Index, events_of, index_of
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.frame import Frame, Moving, rigid
@@ -161,13 +161,14 @@ def prepared(view: WindowedRecording, frame: Frame) -> Prepared:
     index, size = np.flatnonzero(view.kept), view.sensor_size
     events = view.events if len(index) == len(view.events) else view.events[index]
     t_s, x, y = events["t"] * 1e-6, events["x"].astype(np.int64), events["y"].astype(np.int64)
-    rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool))
+    marks = Marks.of(t_s, x, y, size)
+    rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool), marks=marks)
     kept = events_of(t_s, x, y, events["p"], rate)
     by_place = index_of(kept, size)
     stars = find_stars(kept, size, frame, Footprint.point().table(size))
     if stars.share > LITTLE:
-        rate = background_rates(t_s, x, y, size, stars.explained, stars.share)
-    kept = events_of(t_s, x, y, events["p"], rate, kept.owner)
+        rate = background_rates(t_s, x, y, size, stars.explained, stars.share, marks)
+        kept = events_of(t_s, x, y, events["p"], rate, kept.owner)
     return Prepared(kept, by_place, stars, frame, index, len(view.events), size)
 
 

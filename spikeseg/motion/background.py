@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from .background_kernels import Bursts, bursts
+from . import background_kernels as kernels
+from .background_kernels import BLOCK_PX
 
 SMOOTHING_PX = 8.0
 """Standard deviation over which the rate is smoothed, px."""
@@ -20,8 +21,8 @@ SMOOTHING_PX = 8.0
 REPEAT_S = 0.015
 """An event of the same pixel so soon after its last one is no new evidence, s."""
 
-BLOCK_PX, BLOCK_S = 24, 1 / 32
-"""Blocks of the sensor and of time in which a burst is looked for."""
+BLOCK_S = 1 / 32
+"""A burst is looked for in blocks of the sensor of so much time, s."""
 
 DRIFT_S = 2.0
 """Rates are followed in steps of this length, s."""
@@ -45,7 +46,7 @@ class Marks(NamedTuple):
     def of(cls, t_s: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> Marks:
         """See `background_rates`."""
         marks = cls(np.zeros(len(t_s), np.bool_), np.zeros(len(t_s), np.bool_), np.zeros(len(t_s), np.int64))
-        bursts(t_s, x, y, *sensor_size, Bursts(REPEAT_S, ROW_S, ROW_EVENTS, ROW_PX, BLOCK_PX, BLOCK_S), *marks)
+        kernels.bursts(t_s, x, y, *sensor_size, kernels.Bursts(REPEAT_S, ROW_S, ROW_EVENTS, ROW_PX, BLOCK_S), *marks)
         return marks
 
 
@@ -75,24 +76,18 @@ def background_rates(
     width, height = sensor_size
     if not len(t_s):
         return np.zeros(0)
-    origin, seconds = float(t_s[0]), max(float(t_s[-1] - t_s[0]), 0.1)
-    blocks = (-(-width // BLOCK_PX), -(-height // BLOCK_PX))
+    seconds = max(float(t_s[-1] - t_s[0]), 0.1)
     repeated, of_row, moment = marks or Marks.of(t_s, x, y, sensor_size)
-    counted = ~(explained | repeated | of_row)
-    pixel = y * width + x
-    counts = np.bincount(pixel[counted], minlength=width * height).reshape(height, width).astype(np.float64)
-    hidden = np.bincount(pixel[explained], minlength=width * height).reshape(height, width) > 0
+    counts, hidden = np.zeros((height, width)), np.zeros((height, width), np.bool_)
+    counted = np.empty(len(t_s), np.bool_)
+    kernels.count(x, y, (explained, repeated, of_row), counts, hidden, counted)
     mean, hot = _smooth(counts, np.where(hidden, max(0.0, 1 - share), 1.0) if share else np.ones_like(counts))
-    counted &= ~hot[y, x]
     spread = _overdispersion(counts, mean, hot)
     gain = (1 + spread * counts) / (1 + spread * mean) if spread > 0 else np.ones_like(mean)
-    steady = mean * gain / seconds
-    rate = steady[y, x]
-    rate = rate * _drift(t_s - origin, x, y, counted, (mean / seconds, hot), blocks)
-    expected = np.maximum(rate, 1e-9) * (BLOCK_PX**2 * BLOCK_S)
-    burst = moment > expected + 5 * np.sqrt(expected) + 5
-    rate = np.where(burst, rate * moment / expected, rate)
-    return np.where(counted, np.maximum(rate, 1e-4), np.inf)
+    cell, drift = _drift(t_s, x, y, counted, (mean / seconds, hot))
+    rate = np.empty(len(t_s))
+    kernels.rates(x, y, counted, (mean * gain / seconds, cell, drift, moment), BLOCK_PX**2 * BLOCK_S, rate)
+    return rate
 
 
 def _smooth(counts: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -120,26 +115,20 @@ def _overdispersion(counts: np.ndarray, mean: np.ndarray, hot: np.ndarray) -> fl
 
 
 def _drift(
-    since: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-    counted: np.ndarray,
-    steady: tuple[np.ndarray, np.ndarray],
-    blocks: tuple[int, int],
-) -> np.ndarray:
-    """How much more than in the mean over time the events' blocks send at their times: float64 (n,)."""
+    t_s: np.ndarray, x: np.ndarray, y: np.ndarray, counted: np.ndarray, steady: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much more than in the mean over time blocks send at a time: int32 (n,), of each event the block in its time, and
+    float64, of these. counted: what is hot is taken out."""
     mean, hot = steady
-    columns, rows = blocks
-    steps = max(1, round(float(since[-1]) / DRIFT_S))
-    length = max(float(since[-1]), 1e-3) / steps
-    step = np.minimum((since / length).astype(np.int64), steps - 1)
-    cell = (step * rows + y // BLOCK_PX) * columns + x // BLOCK_PX
-    counts = np.bincount(cell[counted], minlength=steps * rows * columns).reshape(steps, rows, columns).astype(np.float64)
     height, width = mean.shape
+    columns, rows = (-(-side // BLOCK_PX) for side in (width, height))
+    origin, last = float(t_s[0]), float(t_s[-1] - t_s[0])
+    steps = max(1, round(last / DRIFT_S))
+    length = max(last, 1e-3) / steps
+    cell, counts = np.empty(len(t_s), np.int32), np.zeros((steps, rows, columns))
+    kernels.blocks(t_s, x, y, hot, (origin, length), counted, cell, counts)
     of_pixel = (np.arange(height) // BLOCK_PX)[:, None] * columns + np.arange(width) // BLOCK_PX
     expected = np.bincount(of_pixel.ravel(), np.where(hot, 0.0, mean).ravel(), rows * columns).reshape(rows, columns) * length
     around = np.stack([ndimage.uniform_filter(part, 3, mode="nearest") for part in counts])
     ratio = (around + 10) / (ndimage.uniform_filter(expected, 3, mode="nearest") + 10)
-    ratio = ndimage.median_filter(ratio, size=(1, 3, 3), mode="nearest")
-    factor: np.ndarray = ratio.ravel()[cell]
-    return factor
+    return cell, ndimage.median_filter(ratio, size=(1, 3, 3), mode="nearest").ravel()

@@ -36,6 +36,11 @@ class EventWeights(NamedTuple):
     on: np.ndarray
     weight: np.ndarray
 
+    @classmethod
+    def empty(cls, n: int) -> EventWeights:
+        """Room for n events."""
+        return cls(*(np.empty(n, np.int64) for _ in range(3)), np.empty(n, np.bool_), np.empty(n, np.uint8))
+
 
 class Spikes(NamedTuple):
     """Neurons at or above a threshold: int64 (n,) each, by map, then row, then column.

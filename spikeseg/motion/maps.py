@@ -16,6 +16,7 @@ import numpy as np
 
 from .evidence import MOVE_NATS, UNIT, Backend, EventWeights, Spikes
 from .scales import SECTORS, SUBSLICES, Scale, Wiring, directions
+from .weight_kernels import between, weighed
 
 TARGET_NATS = 2.5
 """Evidence per interval of the signal that maps are designed for, nat: less, and noise adds up as fast."""
@@ -64,17 +65,16 @@ class MotionMaps:
             on: bool (n,), polarity.
             rate: float64 (n,), background of the event's pixel, both polarities, events/s; inf: the event does not count.
         """
-        known = rate[np.isfinite(rate)]
-        background = float(np.median(known)) if len(known) else 1.0
+        background = median(rate)
         area = (2 * self.scale.cell_px) ** 2
         signal = design_signal(background * area * self.scale.interval_s)
         gain = np.log1p(signal / (area * self.scale.interval_s) / rate)
-        weight = np.clip(np.rint(UNIT * gain), 0, 255).astype(np.uint8)
-        part = np.clip(((t_s - start_s) * (SUBSLICES / self.scale.interval_s)).astype(np.int64), 0, SUBSLICES - 1)
         leak = min(255, round(UNIT * (signal + MOVE_NATS)))
-        counted, pixels = weight > 0, (np.asarray(side).astype(np.int64) for side in (x, y))
-        events = EventWeights(*(np.ascontiguousarray(c[counted]) for c in (part, *pixels, on, weight)))
-        self._state.step(events, self.shift, leak)
+        events = EventWeights.empty(len(rate))
+        columns = np.asarray(t_s, np.float64), np.asarray(x, np.float64), np.asarray(y, np.float64), np.asarray(on, np.bool_)
+        per_second = SUBSLICES / self.scale.interval_s
+        n = weighed(*columns, gain, float(start_s), per_second, SUBSLICES, float(UNIT), events)
+        self._state.step(EventWeights(*(column[:n] for column in events)), self.shift, leak)
 
     def spikes(self, threshold_nats: float) -> Spikes:
         """Neurons whose potential reaches a threshold in nats."""
@@ -99,6 +99,26 @@ class MotionMaps:
         cells = np.stack([spikes.x, spikes.y], 1)
         within = self.wiring.displacement[spikes.map] / (2 * SUBSLICES)  # a sub-slice lies so far ahead of its beginning
         return (cells + 1 - within) * self.scale.cell_px - 0.5, self.wiring.velocity[spikes.map]
+
+
+SAMPLE = 512
+"""Of about so many values a median is taken to know about where that of all of them lies."""
+
+
+def median(rate: np.ndarray) -> float:
+    """Median of the finite ones of rates > 0; 1 where there are none."""
+    sample = np.sort(rate[:: max(1, len(rate) // SAMPLE)])
+    sample = sample[: np.searchsorted(sample, np.inf)]
+    if len(sample) >= SAMPLE // 2:
+        low, high = sample[int(0.44 * len(sample))], sample[int(0.56 * len(sample))]
+        near = np.empty(len(rate))
+        finite, below, n = between(rate, low, high, near)
+        upper, lower = finite // 2 - below, (finite - 1) // 2 - below
+        if lower >= 0 and upper < n:
+            part = np.partition(near[:n], upper)
+            return float(part[upper] if lower == upper else (part[:upper].max() + part[upper]) / 2)
+    known = rate[np.isfinite(rate)]
+    return float(np.median(known)) if len(known) else 1.0
 
 
 def design_signal(background: float) -> float:
