@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,12 +64,12 @@ def gather(events, index, owner, first, last, origin, line, reach, grow, counted
             at = (tick * index.rows + row) * index.columns
             for j in range(index.begins[at + left], index.begins[at + right + 1] if right >= left else index.begins[at + left]):
                 i = index.order[j]
-                if (events.owner[i] != 0 and events.owner[i] != owner) or (counted and events.rate[i] == np.inf):
-                    continue
                 t = events.t[i]
                 since = t - origin
                 close = reach + grow * abs(since)
                 if abs(events.x[i] - line[0] - line[2] * since) > close or abs(events.y[i] - line[1] - line[3] * since) > close:
+                    continue
+                if (events.owner[i] != 0 and events.owner[i] != owner) or (counted and events.rate[i] == np.inf):
                     continue
                 if t < first or t > last or n == len(out):
                     continue
@@ -81,38 +82,74 @@ def gather(events, index, owner, first, last, origin, line, reach, grow, counted
     return n
 
 
-@compiled()
+class Near(NamedTuple):
+    """Events near a line, in the order of their times: float64 (n,) each but on, int64 (n,). since: since the line's origin, s; x,
+    y: px; rate: see `Events`; rx, ry, squared: used."""
+
+    since: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    on: np.ndarray
+    rate: np.ndarray
+    moved_x: np.ndarray
+    moved_y: np.ndarray
+    squared: np.ndarray
+    chosen: np.ndarray
+
+
+@compiled(allocates=True)
+def packed(events, index, n, origin):
+    """`Near`, of n events of these numbers."""
+    since, x, y, on, rate = np.empty(n), np.empty(n), np.empty(n), np.empty(n, np.int64), np.empty(n)
+    for j in range(n):
+        i = index[j]
+        since[j] = events.t[i] - origin
+        x[j], y[j], on[j], rate[j] = events.x[i], events.y[i], events.on[i], events.rate[i]
+    return Near(since, x, y, on, rate, np.empty(n), np.empty(n), np.empty(n), np.empty(n, np.int64))
+
+
+@compiled(allocates=True)
 def fit(events, index, n, origin, table, line, rounds, least):
+    """The line of greatest likelihood near `line`, in place, of n events of these numbers: see `fit_near`."""
+    return fit_near(packed(events, index, n, origin), table, line, rounds, least)
+
+
+@compiled()
+def fit_near(near, table, line, rounds, least):
     """The line of greatest likelihood near `line`, in place, of events whose times lie in its interval: expectation and
     maximisation with a Gaussian footprint that is wide at first. -> False where fewer than two events are the object's."""
     first, last = line[5], line[6]
     middle, seconds = 0.5 * (first + last), max(last - first, 1e-3)
+    n = len(near.since)
     for k in range(rounds):
         wide = 3.0 * (1.0 - k / (rounds - 1.0)) ** 2 if k < rounds - 1 else 0.0
         variance = table.sigma * table.sigma + wide
         speed = math.hypot(line[2], line[3])
         ux, uy = (line[2] / speed, line[3] / speed) if speed > STILL_PX_S else (0.0, 0.0)
-        s0 = s1 = s2 = x0 = x1 = y0 = y1 = 0.0
+        x_on, y_on, x_off, y_off = table.on * ux, table.on * uy, table.off * ux, table.off * uy
+        lx, ly, vx, vy = line[0], line[1], line[2], line[3]
         for j in range(n):
-            i = index[j]
-            since = events.t[i] - origin
-            if since < first or since > last:
-                continue
-            ahead = table.on if events.on[i] else table.off
-            x, y = events.x[i] - ahead * ux, events.y[i] - ahead * uy
-            rx, ry = x - line[0] - line[2] * since, y - line[1] - line[3] * since
-            if rx * rx + ry * ry > 12.0 * variance:
-                continue
-            expected = 0.5 * line[4] * math.exp(-0.5 * (rx * rx + ry * ry) / variance) / (2 * math.pi * variance)
-            w = expected / (expected + events.rate[i])
-            b = since - middle
+            on = near.on[j] != 0
+            x, y = near.x[j] - (x_on if on else x_off), near.y[j] - (y_on if on else y_off)
+            rx, ry = x - lx - vx * near.since[j], y - ly - vy * near.since[j]
+            near.moved_x[j], near.moved_y[j], near.squared[j] = x, y, rx * rx + ry * ry
+        m, most = 0, 12.0 * variance
+        for j in range(n):
+            near.chosen[m] = j
+            m += (near.squared[j] <= most) & (near.since[j] >= first) & (near.since[j] <= last)
+        s0 = s1 = s2 = x0 = x1 = y0 = y1 = 0.0
+        for c in range(m):
+            j = near.chosen[c]
+            expected = 0.5 * line[4] * math.exp(-0.5 * near.squared[j] / variance) / (2 * math.pi * variance)
+            w = expected / (expected + near.rate[j])
+            b = near.since[j] - middle
             s0 += w
             s1 += w * b
             s2 += w * b * b
-            x0 += w * x
-            x1 += w * b * x
-            y0 += w * y
-            y1 += w * b * y
+            x0 += w * near.moved_x[j]
+            x1 += w * b * near.moved_x[j]
+            y0 += w * near.moved_y[j]
+            y1 += w * b * near.moved_y[j]
         if s0 < 1.5:
             return False
         spread = s0 * s2 - s1 * s1
@@ -146,7 +183,7 @@ def seen_seconds(sight, table, line, first, last, origin):
 
 
 @compiled()
-def best_span(events, index, n, origin, table, sight, low, high, line):
+def best_span(near, origin, table, sight, low, high, line):
     """The stretch of a line with the most evidence: fills in its first and last time and log-likelihood ratio, nat.
 
     The ratio of a stretch is the sum over its events of ln(1 + R F / rate), less R times the time in which it could be seen.
@@ -156,14 +193,13 @@ def best_span(events, index, n, origin, table, sight, low, high, line):
     ux, uy = (line[2] / speed, line[3] / speed) if moves else (1.0, 0.0)
     best = run = count = counted = 0.0
     first = last = start = before = low
-    for j in range(n):
-        i = index[j]
-        since = events.t[i] - origin
+    for j in range(len(near.since)):
+        since = near.since[j]
         if since < low or since > high:
             continue
-        share = density(table, events.x[i] - line[0] - line[2] * since, events.y[i] - line[1] - line[3] * since,
-                        ux, uy, events.on[i], moves)  # fmt: skip
-        ratio = line[4] * share / events.rate[i]
+        share = density(table, near.x[j] - line[0] - line[2] * since, near.y[j] - line[1] - line[3] * since,
+                        ux, uy, near.on[j], moves)  # fmt: skip
+        ratio = line[4] * share / near.rate[j]
         if ratio < 1e-3:
             continue
         if since > before:
@@ -202,6 +238,7 @@ def refine(events, index, owner, origin, table, sight, start, spans, aside, hope
         span = spans[k]
         aside = min(aside, FAR_PX / span)
         n = gather(events, index, owner, origin - span, origin, origin, centre, 5.0, 1.2 * aside, True, scratch)
+        near = packed(events, scratch, n, origin)
         for trial in range(5 if k == 0 or (k == 1 and result[7] < hopeless[1]) else 1):
             line[:4] = centre
             line[4] = 4.0
@@ -214,11 +251,11 @@ def refine(events, index, owner, origin, table, sight, start, spans, aside, hope
             elif trial == 4:
                 line[3] -= aside
             line[5], line[6] = -span, 0.0
-            if not fit(events, scratch, n, origin, table, line, 6, 1.0):
+            if not fit_near(near, table, line, 6, 1.0):
                 continue
-            best_span(events, scratch, n, origin, table, sight, -span, 0.0, line)
-            if line[7] > 0.6 * result[7] and line[6] - line[5] > 0.1 and fit(events, scratch, n, origin, table, line, 3, 1.0):
-                best_span(events, scratch, n, origin, table, sight, -span, 0.0, line)
+            best_span(near, origin, table, sight, -span, 0.0, line)
+            if line[7] > 0.6 * result[7] and line[6] - line[5] > 0.1 and fit_near(near, table, line, 3, 1.0):
+                best_span(near, origin, table, sight, -span, 0.0, line)
             if line[7] > result[7]:
                 result[:] = line
         if k < len(hopeless) and result[7] < hopeless[k]:
