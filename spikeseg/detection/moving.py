@@ -159,16 +159,17 @@ class Prepared(NamedTuple):
 def prepared(view: WindowedRecording, frame: Frame) -> Prepared:
     """The events that were kept, with the background's rates, the stars' told from the others."""
     index, size = np.flatnonzero(view.kept), view.sensor_size
-    events = view.events if len(index) == len(view.events) else view.events[index]
-    t_s, x, y = events["t"] * 1e-6, events["x"].astype(np.int64), events["y"].astype(np.int64)
+    events = view.events
+    columns = events["t"] * 1e-6, events["x"].astype(np.int64), events["y"].astype(np.int64), events["p"].astype(np.int64)
+    t_s, x, y, on = columns if len(index) == len(events) else (column[index] for column in columns)
     marks = Marks.of(t_s, x, y, size)
     rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool), marks=marks)
-    kept = events_of(t_s, x, y, events["p"], rate)
+    kept = events_of(t_s, x, y, on, rate)
     by_place = index_of(kept, size)
     stars = find_stars(kept, size, frame, Footprint.point().table(size))
     if stars.share > LITTLE:
         rate = background_rates(t_s, x, y, size, stars.explained, stars.share, marks)
-        kept = events_of(t_s, x, y, events["p"], rate, kept.owner)
+        kept = events_of(t_s, x, y, on, rate, kept.owner)
     return Prepared(kept, by_place, stars, frame, index, len(view.events), size)
 
 

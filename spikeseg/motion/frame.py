@@ -50,12 +50,14 @@ class Frame:
     def moving(cls, times_s: np.ndarray, rates: np.ndarray, sensor_size: tuple[int, int]) -> Frame:
         """From its rates, float64 (k, 3), each for a step: velocity at the sensor's centre, px/s, and angle, rad/s."""
         seconds = np.diff(times_s, append=times_s[-1] + STEP_S)
-        angle, shift = np.zeros(len(times_s)), np.zeros((len(times_s), 2))
-        for k in range(len(times_s) - 1):
-            turn = rates[k, 2] * seconds[k]
-            angle[k + 1] = angle[k] + turn
-            half = rates[k, :2] * seconds[k] / 2
-            shift[k + 1] = _turned(shift[k] + half, turn) + half
+        turn, half = rates[:, 2] * seconds, rates[:, :2] * seconds[:, None] / 2
+        angle, shift = np.cumsum(np.append(0.0, turn[:-1])), np.zeros((len(times_s), 2))
+        x = y = 0.0
+        steps = np.column_stack([np.cos(turn), np.sin(turn), half])[:-1]
+        for k, (cos, sin, half_x, half_y) in enumerate(steps.tolist(), 1):
+            x, y = x + half_x, y + half_y
+            x, y = cos * x - sin * y + half_x, sin * x + cos * y + half_y
+            shift[k] = x, y
         return cls(times_s, angle, shift, np.array(sensor_size) / 2.0 - 0.5, rates)
 
     def at(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

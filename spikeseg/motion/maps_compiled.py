@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from . import maps_kernels as kernels
@@ -29,6 +31,7 @@ class CompiledMaps:
         self._mask = aligned(n)
         self._mask[:self.cells] = mask.ravel()
         room = _whole(n + 2 * self.margin + 256)
+        self._layout = kernels.Layout(width, height, self.stride, self.margin, n)
         maps = len(wiring.displacement)
         self._images = aligned(2 * SUBSLICES - 2, room)
         self._counts = aligned(SUBSLICES, room)
@@ -40,7 +43,6 @@ class CompiledMaps:
 
     def step(self, events: EventWeights, shift: np.ndarray, leak: int) -> None:
         """See `evidence.Backend`."""
-        layout = kernels.Layout(self.size[0], self.size[1], self.stride, self.margin, len(self._mask))
         cell = self.wiring.scale.cell_px
         if not np.array_equal(shift, self._shift):
             self._shift = shift.copy()
@@ -57,17 +59,16 @@ class CompiledMaps:
         kernels.pack(events, self.size[0] * cell, self.size[1] * cell, self._counts.shape[1], packed)
         state = kernels.Potentials(self._potential, self._row, self._top)
         costs = kernels.Costs(np.uint8(SIDE), np.uint8(leak))
-        kernels.step(state, self._images, self._counts, packed, events.weight, columns, rows, self._program, self._differ, self._mask, layout, costs)
+        kernels.step(state, self._images, self._counts, packed, events.weight, columns, rows, self._program, self._differ, self._mask, self._layout, costs)
 
     def spikes(self, threshold: int) -> Spikes:
         """See `evidence.Backend`."""
-        parts = [np.zeros((4, 0), np.int64)]
-        for k in np.flatnonzero(self._top >= min(max(threshold, 1), 256)).tolist():
-            potential = self._potential[k, self.margin : self.margin + self.cells]
-            at = np.flatnonzero(potential >= max(threshold, 1))
-            y, x = np.divmod(at, self.stride)
-            parts.append(np.stack([np.full(len(at), k), x, y, potential[at]]).astype(np.int64))
-        return Spikes(*np.concatenate(parts, 1))
+        if threshold > 255:
+            return Spikes(*np.zeros((4, 0), np.int64))
+        layout, least = self._layout, np.uint8(max(threshold, 1))
+        spikes = np.empty((4, kernels.count(self._potential, self._top, least, layout)), np.int64)
+        kernels.spikes(self._potential, self._top, least, layout, spikes)
+        return Spikes(*spikes)
 
     def clear(self, boxes: np.ndarray) -> None:
         """See `evidence.Backend`."""
@@ -79,6 +80,7 @@ class CompiledMaps:
         return rows[:, :, : self.size[0]].copy()
 
 
+@functools.lru_cache(maxsize=16)
 def _program(wiring: Wiring, stride: int) -> np.ndarray:
     """In which order sums are made: depth first. int64 (n, 5): level, direction, offset, map and its move."""
     children = [[np.flatnonzero(sums.first == k).tolist() for k in range(sums.first.max() + 1)] for sums in wiring.sums]

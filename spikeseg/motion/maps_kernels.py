@@ -162,6 +162,41 @@ def step(state, images, counts, packed, weight, columns, rows, program, differ, 
 
 
 @compiled()
+def _reaching(row, least, n):
+    total = 0
+    for i in range(n):
+        total += row[i] >= least
+    return total
+
+
+@compiled()
+def count(maps, top, least, layout):
+    """How many neurons reach a potential > 0."""
+    total = 0
+    for k in range(len(maps)):
+        if top[k] >= least:
+            total += _reaching(maps[k, layout.margin :], least, layout.cells)
+    return total
+
+
+@compiled()
+def spikes(maps, top, least, layout, found):
+    """The neurons that reach a potential > 0, int64 (4, n), filled: map, column, row, potential."""
+    n = 0
+    for k in range(len(maps)):
+        if top[k] < least:
+            continue
+        for y in range(layout.height):
+            row = maps[k, layout.margin + y * layout.stride :]
+            if _reaching(row, least, layout.width) == 0:
+                continue
+            for x in range(layout.width):
+                if row[x] >= least:
+                    found[0, n], found[1, n], found[2, n], found[3, n] = k, x, y, row[x]
+                    n += 1
+
+
+@compiled()
 def clear(potential, boxes, stride, margin):
     """Set boxes (n, 4) of all maps to 0."""
     for k in range(len(potential)):

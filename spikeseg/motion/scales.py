@@ -7,6 +7,7 @@ and 16 of them are built from each other, as in the fast discrete Radon transfor
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -86,6 +87,7 @@ class Wiring:
     sums: tuple[Sums, ...]
 
     @classmethod
+    @functools.lru_cache(maxsize=16)
     def of(cls, scale: Scale) -> Wiring:
         """All maps whose speed lies within the scale's bounds, by rows of vy, then vx."""
         most = int(scale.fastest / scale.velocity_step)
