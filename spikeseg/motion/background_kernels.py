@@ -9,7 +9,6 @@ import numpy as np
 
 from spikeseg.core.compiled import compiled
 
-
 BLOCK_PX = 24
 """Side of the blocks of the sensor in which bursts and drifts are looked for, px."""
 

@@ -39,7 +39,8 @@ class EventWeights(NamedTuple):
     @classmethod
     def empty(cls, n: int) -> EventWeights:
         """Room for n events."""
-        return cls(*(np.empty(n, np.int64) for _ in range(3)), np.empty(n, np.bool_), np.empty(n, np.uint8))
+        subslice, x, y = np.empty((3, n), np.int64)
+        return cls(subslice, x, y, np.empty(n, np.bool_), np.empty(n, np.uint8))
 
 
 class Spikes(NamedTuple):

@@ -83,8 +83,15 @@ def gather(events, index, owner, first, last, origin, line, reach, grow, counted
 
 
 class Near(NamedTuple):
-    """Events near a line, in the order of their times: float64 (n,) each but on, int64 (n,). since: since the line's origin, s; x,
-    y: px; rate: see `Events`; rx, ry, squared: used."""
+    """Events near a line, in the order of their times.
+
+    Attributes:
+        since: float64 (n,), since the line's origin, s.
+        x, y, on, rate: see `Events`.
+        moved_x, moved_y, squared: float64 (n,), used: where they lie by what is known of their polarity, px, and their distance
+            from the line, px².
+        chosen: int64 (n,), used.
+    """
 
     since: np.ndarray
     x: np.ndarray

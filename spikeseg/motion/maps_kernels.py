@@ -12,9 +12,12 @@ from numba.extending import intrinsic
 
 from spikeseg.core.compiled import compiled
 
+from .scales import LEVELS, SUBSLICES
+
 
 class Layout(NamedTuple):
-    """width, height: in cells; stride: bytes from row to row; margin: before the first; cells: stride * height."""
+    """width, height: in cells; stride: bytes from row to row; margin: before the first; cells: of all rows, and on to a multiple
+    of WHOLE."""
 
     width: int
     height: int
@@ -23,13 +26,37 @@ class Layout(NamedTuple):
     cells: int
 
 
-class Last(NamedTuple):
-    """Of every map: the image that both halves of the interval take, int64 (K,); where the second half lies, and what the map
-    moves by, in bytes, int64 (K,) each."""
+class Sources(NamedTuple):
+    """Where the events of an interval fall.
 
-    first: np.ndarray
-    offset: np.ndarray
-    move: np.ndarray
+    Attributes:
+        packed: int32 (3, n), see `pack`.
+        weight: uint8 (n,), units.
+        columns, rows: int32 (SECTORS + 1, 2 * side), by direction, polarity and pixel where in an image its column, and its row,
+            lies; far below 0: nowhere.
+    """
+
+    packed: np.ndarray
+    weight: np.ndarray
+    columns: np.ndarray
+    rows: np.ndarray
+
+
+class Sums(NamedTuple):
+    """What is added up.
+
+    Attributes:
+        order: int64 (n, 5), of every sum its level, direction, the offset of its second half (bytes), its map and what that moves
+            by (bytes; on the last level): depth first, so that it follows the sum below that it is made of.
+        images: uint8 (2 * SUBSLICES - 2, room), used: of the spans of time of all levels but the last, for one branch at a time.
+        counts: uint8 (SUBSLICES, room), used: of single cells.
+        mask: uint8 (cells,), 255 on the sensor, else 0.
+    """
+
+    order: np.ndarray
+    images: np.ndarray
+    counts: np.ndarray
+    mask: np.ndarray
 
 
 class Potentials(NamedTuple):
@@ -45,6 +72,10 @@ class Costs(NamedTuple):
 
     side: Any
     leak: Any
+
+
+WHOLE = 256
+"""Bytes that a loop takes at once."""
 
 
 def _bytewise(name: str) -> Any:
@@ -67,7 +98,10 @@ _higher, _lower = _bytewise("llvm.umax"), _bytewise("llvm.umin")
 
 @compiled()
 def pack(events, width, height, room, packed):
-    """Fill in, int32 (3, n): where each event's pixel is in the columns and the rows of `fill`, and its sub-slice in the counts."""
+    """Fill in, int32 (3, n): where each event is in the columns and in the rows of `Sources`, and its sub-slice in the counts.
+
+    width, height: in pixels; room: of an image, bytes.
+    """
     for i in range(len(events.weight)):
         polarity = np.int64(events.on[i])
         packed[0, i] = polarity * width + events.x[i]
@@ -76,11 +110,8 @@ def pack(events, width, height, room, packed):
 
 
 @compiled()
-def fill(counts, packed, weight, columns, rows):
-    """Weights of events in single cells of one direction, flat (SUBSLICES * room,).
-
-    columns, rows: int32 (2 * side,), by polarity and pixel where in an image its column, and its row, lies; far below 0: nowhere.
-    """
+def _fill(counts, packed, weight, columns, rows):
+    """Weights of events in single cells, uint8 (SUBSLICES * room,), of one direction."""
     counts[:] = 0
     for i in range(len(weight)):
         at = columns[packed[0, i]] + rows[packed[1, i]]
@@ -96,12 +127,12 @@ def _box(out, a, b, c, d, mask, n):
 
 
 @compiled()
-def boxes(images, counts, mask, layout):
+def _boxes(images, counts, mask, layout):
     """Sums over boxes of 2 x 2 cells that begin at each cell."""
     at, stride = layout.margin, layout.stride
     for part in range(len(counts)):
-        own = counts[part]
-        _box(images[part, at:], own[at:], own[at + 1 :], own[at + stride :], own[at + stride + 1 :], mask, layout.cells)
+        own = counts[part, at:]
+        _box(images[part, at:], own, own[1:], own[stride:], own[stride + 1 :], mask, layout.cells)
 
 
 @compiled()
@@ -117,10 +148,10 @@ def _beside(out, here, left, right, side, n):
 
 
 @compiled()
-def _after(out, here, above, below, first, second, mask, costs, n):
+def _after(out, here, above, under, first, second, mask, costs, n):
     top = np.uint8(0)
     for i in range(n):
-        best = _higher(here[i], _subtract(_higher(above[i], below[i]), costs.side))
+        best = _higher(here[i], _subtract(_higher(above[i], under[i]), costs.side))
         potential = _lower(_subtract(_add(_add(best, first[i]), second[i]), costs.leak), mask[i])
         out[i] = potential
         top = _higher(top, potential)
@@ -128,37 +159,35 @@ def _after(out, here, above, below, first, second, mask, costs, n):
 
 
 @compiled()
-def update(state, first, second, offset, k, move, mask, layout, costs):
-    """One interval of map k."""
-    stride, n = layout.stride, layout.cells
+def _update(state, sums, below, n, layout, costs):
+    """One interval of the map of sum n, of which `below` is the first half."""
+    _, _, offset, k, move = sums.order[n]
+    stride = layout.stride
     at, before, row = layout.margin - move, state.maps[k], state.row  # where the cells come from
-    start = at - stride
-    _beside(row[start:], before[start:], before[start - 1 :], before[start + 1 :], costs.side, (n + 2 * stride + 255) // 256 * 256)
-    out, above, below = state.maps[k, layout.margin :], row[at - stride :], row[at + stride :]
-    state.top[k] = _after(out, row[at:], above, below, first[at:], second[at + offset :], mask, costs, n)
+    start, around = at - stride, (layout.cells + 2 * stride + WHOLE - 1) // WHOLE * WHOLE
+    _beside(row[start:], before[start:], before[start - 1 :], before[start + 1 :], costs.side, around)
+    first, second = sums.images[below, at:], sums.images[below + 1, at + offset :]
+    out, above, under = before[layout.margin :], row[at - stride :], row[at + stride :]
+    state.top[k] = _after(out, row[at:], above, under, first, second, sums.mask, costs, layout.cells)
 
 
 @compiled()
-def step(state, images, counts, packed, weight, columns, rows, program, differ, mask, layout, costs):
-    """One interval of all maps."""
-    held, total = -1, len(images)
-    levels = 4
-    for n in range(len(program)):
-        level, direction, offset, k, move = program[n]
-        if level == 1:
-            if not differ: direction = 0
-            if direction != held:
-                fill(counts.reshape(-1), packed, weight, columns[direction], rows[direction])
-                boxes(images, counts, mask, layout)
-                held = direction
-        below = total + 2 - (total+2 >> level - 1)
-        if level == levels:
-            update(state, images[below], images[below + 1], offset, k, move, mask, layout, costs)
+def step(state, sums, sources, differ, layout, costs):
+    """One interval of all maps. differ: whether the directions do, in where events fall."""
+    filled, margin, images = -1, layout.margin, sums.images
+    for n in range(len(sums.order)):
+        level, direction, offset = sums.order[n, :3]
+        if level == 1 and (filled < 0 or (differ and direction != filled)):
+            _fill(sums.counts.reshape(-1), sources.packed, sources.weight, sources.columns[direction], sources.rows[direction])
+            _boxes(images, sums.counts, sums.mask, layout)
+            filled = direction
+        below, here = 2 * SUBSLICES - (2 * SUBSLICES >> level - 1), 2 * SUBSLICES - (2 * SUBSLICES >> level)
+        if level == LEVELS:
+            _update(state, sums, below, n, layout, costs)
             continue
-        here = total + 2 - (total+2 >> level)
-        for span in range(here - below >> 1):
-            second = images[below + 2 * span + 1, layout.margin + offset:]
-            _sum_of_two(images[here + span, layout.margin:], images[below + 2 * span, layout.margin:], second, mask, layout.cells)
+        for span in range(SUBSLICES >> level):
+            second = images[below + 2 * span + 1, margin + offset :]
+            _sum_of_two(images[here + span, margin:], images[below + 2 * span, margin:], second, sums.mask, layout.cells)
 
 
 @compiled()
@@ -170,24 +199,24 @@ def _reaching(row, least, n):
 
 
 @compiled()
-def count(maps, top, least, layout):
+def count(state, least, layout):
     """How many neurons reach a potential > 0."""
     total = 0
-    for k in range(len(maps)):
-        if top[k] >= least:
-            total += _reaching(maps[k, layout.margin :], least, layout.cells)
+    for k in range(len(state.maps)):
+        if state.top[k] >= least:
+            total += _reaching(state.maps[k, layout.margin :], least, layout.cells)
     return total
 
 
 @compiled()
-def spikes(maps, top, least, layout, found):
+def spikes(state, least, layout, found):
     """The neurons that reach a potential > 0, int64 (4, n), filled: map, column, row, potential."""
     n = 0
-    for k in range(len(maps)):
-        if top[k] < least:
+    for k in range(len(state.maps)):
+        if state.top[k] < least:
             continue
         for y in range(layout.height):
-            row = maps[k, layout.margin + y * layout.stride :]
+            row = state.maps[k, layout.margin + y * layout.stride :]
             if _reaching(row, least, layout.width) == 0:
                 continue
             for x in range(layout.width):

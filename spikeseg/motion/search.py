@@ -333,10 +333,8 @@ class MotionSearch:
         knots = np.zeros((room, KNOT))
         wander = _wander(float(np.hypot(state[2], state[3])))
         limits = np.array([LOST_NATS, STEADY_RATE, RATE_MEMORY_S, path.radius])
-        used, goes_on = kernels.advance(
-            self.events, self._index, path.id, True, self.table, self.sight,
-            state, *times, path.step, wander, limits, knots, 0, self._scratch,
-        )
+        args = self.events, self._index, path.id, True, self.table, self.sight, state, *times, path.step, wander
+        used, goes_on = kernels.advance(*args, limits, knots, 0, self._scratch)
         return (knots[:used] if goes_on else _cut(knots[:used])), goes_on
 
     def _go_on(self, path: Path, now: float) -> None:

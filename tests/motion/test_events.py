@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from spikeseg.motion.events import BLOCK_PX, events_of, index_of
+from spikeseg.motion.path_kernels import near
 
 
 def some(n, size=(37, 21), seconds=3.1, seed=0):
@@ -42,3 +43,20 @@ def test_every_event_is_found_in_its_tick_and_block_in_order_of_time(n):
         assert (np.diff(inside) > 0).all()
         assert ((events.t[inside] - index.start_s) // tick_s == tick).all()
         assert (events.x[inside] // BLOCK_PX == column).all() and (events.y[inside] // BLOCK_PX == row).all()
+
+
+@pytest.mark.parametrize("reach", [0.0, 2.5, 6.0, 50.0])
+@pytest.mark.parametrize(
+    "centre", [(18.0, 10.0, 0.0, 0.0), (-9.0, 3.0, 30.0, -4.0), (36.0, 20.0, -70.0, 50.0), (500.0, 5.0, 1.0, 0.0)]
+)
+def test_events_near_a_moving_centre_are_those_that_a_look_at_all_of_them_finds(centre, reach):
+    events, out = some(3000), np.empty(3000, np.int64)
+    index, centre = index_of(events, (37, 21)), np.array(centre)
+    for low, high in ((7.0, 7.01), (7.24, 7.26), (6.0, 12.0), (8.1, 8.1), (9.9, 11.0)):
+        since = (events.t - 8.0)[:, None]
+        away = np.abs(np.stack([events.x, events.y], 1) - centre[:2] - centre[2:] * since).max(1)
+        expected = np.flatnonzero((away <= reach) & (events.t >= low) & (events.t < high))
+        n = near(events, index, low, high, centre, 8.0, reach, out)
+        assert out[:n].tolist() == expected.tolist()
+        if n:
+            assert near(events, index, low, high, centre, 8.0, reach, out[: n - 1]) == -1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeseg.motion.evidence import MOVE_NATS, SIDE, UNIT, EventWeights, Spikes
-from spikeseg.motion.maps import TARGET_NATS, MotionMaps, design_signal
+from spikeseg.motion.maps import TARGET_NATS, MotionMaps, design_signal, median
 from spikeseg.motion.maps_compiled import CompiledMaps
 from spikeseg.motion.maps_reference import ReferenceMaps
 from spikeseg.motion.scales import FAST, MEDIUM, SECTORS, SUBSLICES, Scale, Wiring, directions, sector
@@ -239,6 +239,17 @@ def test_the_place_of_a_spike_is_neither_ahead_of_the_object_nor_behind(scale, s
         middle = np.array([120.0, 90.0]) + rng.uniform(-2, 2, 2)
         ahead += [sense * winner(scale, (sense * speed, 0.0), middle, seconds, n)[0][0] for sense in (1, -1)]
     assert abs(np.mean(ahead)) <= 1.0
+
+
+@pytest.mark.parametrize("n", [1, 2, 100, 512, 5000, 5001])
+def test_the_median_of_the_rates_that_are_known(n):
+    rng = np.random.default_rng(n)
+    for rate in (rng.gamma(4, 0.1, n), np.sort(rng.random(n)), rng.integers(1, 4, n) / 8, np.where(np.arange(n) % 2, 1e-4, 7.0)):
+        assert median(rate) == np.median(rate)
+        rate[rng.random(n) < 0.4] = np.inf
+        known = rate[rate < np.inf]
+        assert median(rate) == (np.median(known) if len(known) else 1.0)
+    assert median(np.full(n, np.inf)) == median(np.zeros(0)) == 1.0
 
 
 @given(st.floats(1e-3, 1e4))

@@ -239,6 +239,21 @@ def test_evidence_along_a_known_way(singles):
     assert found.search.along(t[:1], np.zeros((1, 4))) is None
 
 
+def test_a_smooth_path_is_the_same_to_the_last_bit_without_room_for_the_events_nearby(singles):
+    search = singles[1][2].search
+    room = search._scratch
+    assert len(search.paths)
+    with_room = [(path.states, path.nats, path.events) for path in search.smoothed()]
+    own = search.claimed({path.id: 0.9 for path in search.paths})
+    search._scratch = room[:1]
+    try:
+        for arrays, again in zip(with_room, search.smoothed(), strict=True):
+            assert all(np.array_equal(*pair) for pair in zip(arrays, (again.states, again.nats, again.events), strict=True))
+        assert np.array_equal(search.claimed({path.id: 0.9 for path in search.paths}), own) and own.max() > 0.5
+    finally:
+        search._scratch = room
+
+
 def test_a_smooth_path_is_linear_between_its_knots():
     t = np.array([1.0, 2.0, 4.0])
     path = SmoothPath(2.0, t, np.stack([t, 2 * t, 0 * t, t**2], 1), np.zeros(3), 0.0, np.zeros(3), 3.0)
