@@ -18,6 +18,8 @@ from .events import Events, Index, Sight, index_of
 from .footprint import FootprintTable
 from .frame import Frame
 from .line_kernels import LINE
+from .maps import median
+from .star_kernels import placed
 
 SPAN_S = 8.0
 """A star is looked for in spans of this length, s: longer ones would ask for a better known velocity of the field."""
@@ -202,15 +204,12 @@ def _candidates(view: _FieldView) -> np.ndarray:
     width, height = view.size
     seen = view.share_seen()
     events, span_s = view.events, float(view.times[-1] - view.times[0])
-    column, row = np.rint(events.x).astype(np.int64), np.rint(events.y).astype(np.int64)
-    known = np.isfinite(events.rate) & (column >= 0) & (row >= 0) & (column < width) & (row < height)
-    if not known.any():
+    counts, rates = np.zeros((PARTS, height, width), np.float32), np.empty(len(events.t))
+    n = placed(events, float(view.times[0]), max(span_s, 1e-6), counts, rates)
+    if not n:
         return np.zeros((0, 2))
-    part = np.minimum(((events.t - view.times[0]) / max(span_s, 1e-6) * PARTS).astype(np.int64), PARTS - 1)
-    counts = np.bincount(((part * height + row) * width + column)[known], minlength=PARTS * height * width)
-    counts = counts.reshape(PARTS, height, width).astype(np.float32)
     around = np.stack([ndimage.uniform_filter(own, 3, mode="constant") * 9 for own in counts])
-    background = 2 * float(np.median(events.rate[known]))
+    background = 2 * median(rates[:n])
     expected = 9 * background * span_s / PARTS * seen
     total, mean = around.sum(0), expected.sum(0)
     usual = seen > 0.5
