@@ -32,6 +32,10 @@ NEAR_PX, LEAST = 5, 6
 """A pixel is lit that has this many events of a frame within a square of this side."""
 CLOSED_PX = 5
 """Lit pixels are closed by a square that reaches this far."""
+HOT_TIMES, HOT_EVENTS = 10.0, 3
+"""A pixel is hot, and left out, that has more events than this many times the mean of its eight neighbours, and as many more."""
+SHORTEST_FRAMES = 3
+"""Tracks seen in fewer frames are left out."""
 REACH_PX, MEMORY = 25.0, 10
 """trackpy: how far a blob moves from frame to frame at most, and over how many frames it may be missing."""
 BANDWIDTH_PX, MEAN_SHIFT_TRACKS = 20, 20
@@ -62,9 +66,10 @@ def frames(recording: Recording) -> list[Frame]:
     offsets = np.array([-FRAME_US, FRAME_US, -EVERY_US, EVERY_US]) // 2
     edges = np.searchsorted(events["t"], middles[:, None] + offsets)
     pixel = events["y"].astype(np.int64) * width + events["x"]
+    cold = ~hot_pixels(recording)[events["y"], events["x"]]
     made = []
     for first, last, own_first, own_last in edges.tolist():
-        count = np.bincount(pixel[first:last], minlength=width * height).reshape(height, width)
+        count = np.bincount(pixel[first:last][cold[first:last]], minlength=width * height).reshape(height, width)
         square = np.ones(NEAR_PX)
         near = ndimage.correlate1d(ndimage.correlate1d(count, square, 0, mode="constant"), square, 1, mode="constant")
         lit = np.pad((near >= LEAST).view(np.uint8), CLOSED_PX)
@@ -75,9 +80,20 @@ def frames(recording: Recording) -> list[Frame]:
     return made
 
 
+def hot_pixels(recording: Recording) -> np.ndarray:
+    """Pixels that send far more events than their neighbours: bool (H, W)."""
+    width, height = recording.sensor_size
+    flat = recording.events["y"].astype(np.int64) * width + recording.events["x"]
+    count = np.bincount(flat, minlength=width * height).reshape(height, width).astype(np.float64)
+    around = (9 * ndimage.uniform_filter(count, 3, mode="reflect") - count) / 8
+    return np.asarray(count > HOT_TIMES * around + HOT_EVENTS)
+
+
 def _answer(recording: Recording, parts: list[Frame], ids: list[np.ndarray], instants: np.ndarray) -> Answer:
-    """Events take the id of their component, ids[k] (number + 1,) with 0 first."""
+    """Events take the id of their component, ids[k] (number + 1,) with 0 first, if it is seen often enough."""
     tracks = np.zeros(len(recording.events), np.int32)
+    seen = np.bincount(np.concatenate([np.zeros(1, np.int32), *ids]))
+    ids = [np.where(seen[own] >= SHORTEST_FRAMES, own, 0) for own in ids]
     for frame, own in zip(parts, ids, strict=True):
         events = recording.events[frame.events]
         tracks[frame.events] = own[frame.labels[events["y"], events["x"]]]
@@ -138,7 +154,7 @@ def meanshift(recording: Recording, instants: np.ndarray) -> Answer:
         tracker.accept(store)
         nearest = np.full(last - first, float(BANDWIDTH_PX))
         for point in tracker.runTracking().keypoints:
-            far = np.hypot(events["x"][first:last] - point.pt.x(), events["y"][first:last] - point.pt.y())
+            far = np.hypot(events["x"][first:last] - point.pt[0], events["y"][first:last] - point.pt[1])
             own = far < nearest
             tracks[first:last][own] = point.class_id + 1
             nearest[own] = far[own]
