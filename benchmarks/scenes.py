@@ -3,17 +3,17 @@
 Run: python benchmarks/scenes.py [--conditions NAME ...] [--detectors NAME ...] [--checkpoint FILE | -c CONFIG] [--seeds A B]
      [--real FOLDER] [--answers NAME FOLDER] [--json FILE] [--markdown] [--quick]
 
-The recordings are those of `spikeseg simulate --kind scenes`, one of each condition for every seed. The seeds from 9000 on, the
-default, are for the last word: whoever chooses anything by looking at figures takes others, as `--seeds 1000 1004` (the end is not
-part of it). `--real` names a folder with events/ and annotations/NAME.boxes.csv (t_us from the first event, x, y of the middle, w, h,
-id); these are read with our readers and stand in a table of their own.
+The recordings are those of `spikeseg simulate --kind scenes`, one of each condition for every seed. The seeds from 9000 on,
+the default, are for the last word: whoever chooses anything by looking at figures takes others, as `--seeds 1000 1004` (the end
+is not part of it). `--real` names a folder with events/ and annotations/NAME.boxes.csv (t_us from the first event, x, y of the
+middle, w, h, id); these are read with our readers and stand in a table of their own.
 
-The network is trained here on simulated scenes of other seeds, under the configuration `-c`, unless a checkpoint is named, and is run
-as `detect` runs it; its objects are the tracks whose score reaches its threshold. `--answers` adds what another program says: a folder
-with CONDITION-SEED.npz, or NAME.npz for a real recording, as scenes_scoring.Answer saves it.
+The network is trained here on simulated scenes of other seeds, under the configuration `-c`, unless a checkpoint is named, and
+is run as `detect` runs it; its objects are the tracks whose score reaches its threshold. `--answers` adds what another program
+says: a folder with CONDITION-SEED.npz, or NAME.npz for a real recording, as scenes_scoring.Answer saves it.
 
-HOTA, DetA, AssA, MOTA, switches and fragments are trackeval's, of boxes every 20 ms; MOTA, switches and fragments at an IoU of 0.5.
-Event IoU, tracks per object and false tracks: see scenes_scoring.score. Intervals of 95 %: a bootstrap over recordings.
+HOTA, DetA, AssA, MOTA, switches and fragments are trackeval's, of boxes every 20 ms; MOTA, switches and fragments at an IoU of
+0.5. Event IoU, tracks per object and false tracks: see scenes_scoring.score. Intervals of 95 %: a bootstrap over recordings.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def detectors(chosen: argparse.Namespace) -> dict[str, Detector]:
     changes = parse_overrides(chosen.changes)
     asked = [name for name in TITLES if name in chosen.detectors and name not in OPPONENTS]
     if asked:
-        one = spikeseg.load(chosen.checkpoint, {"device": "cpu", **changes}) if chosen.checkpoint else trained(chosen.config, changes)
+        saved = chosen.checkpoint
+        one = spikeseg.load(saved, {"device": "cpu", **changes}) if saved else trained(chosen.config, changes)
         found = {name: network(one, name == "network") for name in asked} | found
     return found
 

@@ -1,4 +1,4 @@
-"""The detectors of `scenes.py`: the network, connected components, blobs linked by trackpy, and dv-processing's mean-shift tracker.
+"""The detectors of `scenes.py`: the network, connected components, those linked by trackpy, and dv-processing's mean shift.
 
 Each is a function of a recording and of the instants at which boxes are asked for, and gives an `Answer`.
 """
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 from scenes_scoring import Answer, boxes_of_events
+from scipy import ndimage
 
 from spikeseg.data.recording import Recording
 from spikeseg.simulation.scenes import BOX_DTYPE
@@ -123,8 +123,8 @@ def components(recording: Recording, instants: np.ndarray) -> Answer:
 
 
 def trackpy(recording: Recording, instants: np.ndarray) -> Answer:
-    """The same components, linked by trackpy [Crocker & Grier 1996, J. Colloid Interface Sci. 179:298] by the smallest sum of squared
-    ways, also over frames in which one is missing."""
+    """The same components, linked by trackpy [Crocker & Grier 1996, J. Colloid Interface Sci. 179:298] by the smallest sum of
+    squared ways, also over frames in which one is missing."""
     tp, parts = _module("trackpy"), frames(recording)
     places = [np.array(ndimage.center_of_mass(frame.labels > 0, frame.labels, np.arange(1, frame.number + 1))) for frame in parts]
     link = tp.link_iter(
@@ -221,7 +221,9 @@ def _module(name: str) -> Any:
             module.quiet()
         return module
     except ImportError as error:
-        raise SystemExit(f"{name}: {error}; pip install 'spikeseg[benchmarks]', or leave the detector out by --detectors") from None
+        raise SystemExit(
+            f"{name}: {error}; pip install 'spikeseg[benchmarks]', or leave the detector out by --detectors"
+        ) from None
 
 
 OPPONENTS: dict[str, Detector] = {"components": components, "trackpy": trackpy, "meanshift": meanshift}

@@ -1,9 +1,9 @@
 """What `scenes.py` counts: how well an answer's tracks and masks are those of the objects.
 
-``score(Truth.of(recording), answer)`` gives the counts of one recording, ``figures`` those of several with intervals. An answer is an
-id for every event, 0 for none, and boxes at the instants that the truth asks for (``truth.instants``); `boxes_of_events` makes these of
-those. HOTA [Luiten et al. 2021, IJCV 129:548] and the CLEAR figures [Bernardin & Stiefelhagen 2008, EURASIP JIVP 246309] are those of
-the package trackeval (extra "benchmarks").
+``score(Truth.of(recording), answer)`` gives the counts of one recording, ``figures`` those of several with intervals. An answer
+is an id for every event, 0 for none, and boxes at the instants that the truth asks for (``truth.instants``); `boxes_of_events`
+makes these of those. HOTA [Luiten et al. 2021, IJCV 129:548] and the CLEAR figures [Bernardin & Stiefelhagen 2008, EURASIP JIVP
+246309] are those of the package trackeval (extra "benchmarks").
 """
 
 from __future__ import annotations
@@ -153,10 +153,10 @@ def score(truth: Truth, answer: Answer) -> dict[str, Any]:
     own), own_tracks (tracks that are an object's), event_iou (a list, one per object; None where only boxes are known), and
     "sequences", trackeval's results of HOTA and of CLEAR at each of CLOSE.
 
-    The event IoU of an object is the largest, over all tracks, of: events that are both's / events that are either's, counted from
-    the object's first event to its last. A track is an object's when it lies on it (BELONGS) at more than half of its instants; one
-    without boxes, when more than half of its events are the object's. Others are false, unless all lie at times at which nothing
-    was annotated.
+    The event IoU of an object is the largest, over all tracks, of: events that are both's / events that are either's, counted
+    from the object's first event to its last. A track is an object's when it lies on it (BELONGS) at more than half of its
+    instants; one without boxes, when more than half of its events are the object's, and where only boxes are known it does not
+    count. All others are false.
 
     Raises ValueError where the answer has another number of events.
     """

@@ -19,6 +19,8 @@ import scipy.io
 from spikeseg.data.recording import Recording
 from spikeseg.errors import InputError
 
+from .scenes import SceneRecording
+
 FORMATS = ("h5", "mat")
 H5_PATH = Path("EBSSA") / "labelled_ebssa.h5"
 """Where tonic.datasets.EBSSA(out) looks."""
@@ -35,7 +37,8 @@ def write(out: str | Path, recordings: Iterable[Recording], format: str = "h5", 
     Obj/{ts,x,y,id}, arrays of shape (1, n) as MATLAB v7.3 stores columns. mat: ``<name>.mat`` (v5) with the
     structs TD and Obj and the number of objects nObj. In both, x and y count from 1, ts is in µs, p is 0 or
     1; a recording that was labelled and holds no object has an Obj of length 0. Truth, where known:
-    ``truth/<name>.npz`` with t, x, y (from 0), p, source, object_id, event for event.
+    ``truth/<name>.npz`` with t, x, y (from 0), p, source, object_id, event for event; of a scene also
+    box_t (µs), box_id, box_x, box_y (middle), box_w, box_h.
 
     Recordings are taken one at a time. Files appear once all of them are written, or not at all.
 
@@ -117,6 +120,8 @@ def _write_truth(folder: Path, recording: Recording) -> list[Path]:
     (folder / path).parent.mkdir(exist_ok=True)
     columns = {name: recording.events[name] for name in ("t", "x", "y", "p")}
     columns |= {name: recording.truth[name] for name in ("source", "object_id")}
+    if isinstance(recording, SceneRecording):
+        columns |= {f"box_{name}": recording.boxes[name] for name in recording.boxes.dtype.names or ()}
     with zipfile.ZipFile(folder / path, "w") as archive:
         for name, column in columns.items():
             buffer = io.BytesIO()

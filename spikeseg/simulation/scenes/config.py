@@ -69,11 +69,13 @@ class SceneConfig:
                 self._refuse(name, f"two numbers from {low:g} to {high:g}, the lower first")
         if not _range(self.objects, 0, 100) or not all(isinstance(v, Integral) for v in self.objects):
             self._refuse("objects", "two whole numbers from 0 to 100, the lower first")
-        for name, allowed in (("styles", STYLES), ("motions", MOTIONS)):
+        lists: dict[str, tuple[str, ...]] = {"styles": STYLES, "motions": MOTIONS}
+        for name, allowed in lists.items():
             values = getattr(self, name)
             if not isinstance(values, (tuple, list)) or not values or not set(values) <= set(allowed):
                 self._refuse(name, f"some of {', '.join(allowed)}")
-        for name, allowed in (("meet", MEETINGS), ("background", BACKGROUNDS), ("noise", tuple(KINDS))):
+        choices: dict[str, tuple[str, ...]] = {"meet": MEETINGS, "background": BACKGROUNDS, "noise": tuple(KINDS)}
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 self._refuse(name, ", ".join(allowed))
         if not _number(self.noise_hz, 0.0, 1e3):
@@ -133,3 +135,34 @@ def condition(name: str, **changes: Any) -> SceneConfig:
     if name not in CONDITIONS:
         raise InputError(f"scenes: condition {name!r}; allowed: {', '.join(CONDITIONS)}")
     return replace(CONDITIONS[name], **changes)
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """Scenes of several conditions in turn. Same values, same bytes.
+
+    Attributes:
+        conditions: names of CONDITIONS; recording k is of the k-th of them, and then from the first again.
+        seed: 0 or more.
+        changes: fields of SceneConfig that replace those of every condition, with their values.
+
+    Raises InputError for anything else.
+    """
+
+    conditions: tuple[str, ...] = tuple(CONDITIONS)
+    seed: int = 0
+    changes: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.conditions:
+            raise InputError(f"scenes.conditions: none; allowed: {', '.join(CONDITIONS)}")
+        for index in range(len(self.conditions)):
+            self.config(index)
+
+    def name(self, index: int) -> str:
+        """The condition of a recording."""
+        return self.conditions[index % len(self.conditions)]
+
+    def config(self, index: int) -> SceneConfig:
+        """The settings of a recording."""
+        return condition(self.name(index), seed=self.seed, **dict(self.changes))

@@ -1,4 +1,4 @@
-# mypy: disallow_untyped_defs=False
+# mypy: allow-untyped-defs, no-check-untyped-defs
 """The pixels of a scene: what they see, when they fire, and who makes them."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Simulated scenes: textured shapes that move before a background, with the object of every event and boxes.
 
-``scene_recording(SceneConfig(), 0)`` gives the first one, in memory; ``condition("crossing", seed=1)`` the settings of a condition.
+``scene_recording(SceneConfig(), 0)`` gives the first one, in memory; ``condition("crossing", seed=1)`` is what a condition sets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..draws import log_uniform
 from ..noise import hot_events, refractory
 from ..pixels import EVENT_TRUTH_DTYPE, START_SPREAD, US_PER_S, Sensor
 from ..recordings import events_and_truth
-from .config import SceneConfig
+from .config import SceneConfig, SceneSet
 from .kernels import LOOK, Ground, Patches, Pixels, Schedule, play
 from .paths import STEP_PX, Passing, Path, draw_passing, draw_path, renderings
 from .shapes import Shape, draw_shape, pillar, texture
@@ -66,9 +66,9 @@ class Cast(NamedTuple):
 def scene_recording(config: SceneConfig, index: int) -> SceneRecording:
     """Recording ``index`` of a set, ``scene_0000`` and so on; depends on the configuration and the index alone.
 
-    Labels are the centres of the boxes. ``truth["object_id"]`` is the object that lies on top at the event's pixel, or that has just
-    uncovered it; 0 for background and noise. ``truth["source"]`` is SOURCE_OBJECT for these, SOURCE_STAR for what the background
-    and its lamps send, and those of noise and hot pixels.
+    Labels are the centres of the boxes. ``truth["object_id"]`` is the object that lies on top at the event's pixel, or that has
+    just uncovered it; 0 for background and noise. ``truth["source"]`` is SOURCE_OBJECT for these, SOURCE_STAR for what the
+    background and its lamps send, and those of noise and hot pixels.
     """
     cast = draw_cast(config, index)
     made, boxes = _events(config, index, cast)
@@ -91,6 +91,11 @@ def scene_recording(config: SceneConfig, index: int) -> SceneRecording:
         truth=truth,
         boxes=boxes,
     )
+
+
+def recording_of(scenes: SceneSet, index: int) -> SceneRecording:
+    """Recording ``index`` of a set, named by its condition and number, as in ``crossing_0000``."""
+    return replace(scene_recording(scenes.config(index), index), name=f"{scenes.name(index)}_{index:04d}")
 
 
 # -- what is drawn ------------------------------------------------------------------------------------
@@ -151,12 +156,12 @@ def _events(config: SceneConfig, index: int, cast: Cast) -> tuple[np.ndarray, np
     """Events of shapes and background, EVENT_TRUTH_DTYPE, in no order, and boxes, BOX_DTYPE, by time and object."""
     ground, changes = _background(config, _random(config, "background", index), len(cast.shapes))
     schedule = _schedule(config, cast, changes)
-    height, width = ground.intensity.shape
-    when, place, on, shape, boxes = play(schedule, _patches(cast.shapes), ground, _pixels(_random(config, "pixels", index), ground))
+    pixels = _pixels(_random(config, "pixels", index), ground)
+    when, place, on, shape, boxes = play(schedule, _patches(cast.shapes), ground, pixels)
     ids = np.array([*cast.ids, 0], np.int32)[shape]  # -1, the background, is the last
     events = np.zeros(len(when), EVENT_TRUTH_DTYPE)
     events["t"], events["p"], events["object_id"] = when, on, ids
-    events["y"], events["x"] = np.divmod(place, width)
+    events["y"], events["x"] = np.divmod(place, config.sensor_size[0])
     events["source"] = np.where(ids > 0, SOURCE_OBJECT, SOURCE_STAR)
     look, which = np.nonzero((boxes[:, :, 1] >= 0) & (np.array(cast.ids, np.int64) > 0))
     left, right, top, bottom = boxes[look, which].T
@@ -244,11 +249,6 @@ def _while_seen(boxes: np.ndarray, t_us: np.ndarray, ids: np.ndarray) -> np.ndar
             late, early = boxes["t"] > own[0] - BOX_INTERVAL_US, boxes["t"] < own[-1] + BOX_INTERVAL_US
             keep |= (boxes["id"] == number) & late & early
     return boxes[keep]
-
-
-def renamed(recording: SceneRecording, name: str) -> SceneRecording:
-    """The same under another name."""
-    return replace(recording, name=name)
 
 
 def _random(config: SceneConfig, stream: str, index: int) -> np.random.Generator:
