@@ -85,7 +85,8 @@ def draw_path(rng: np.random.Generator, config: SceneConfig, motion: str, passin
 def renderings(path: Path, radius_px: float, sensor_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """When a shape has to be rendered again: times (m,), s, and its poses then (m, 4).
 
-    Between two of them no part of it moves by more than STEP_PX; where it is off the sensor it is not rendered.
+    Between two of them no part of it moves by more than STEP_PX; where it is off the sensor it is not rendered. It is when it
+    stops and when it goes on, so that what changes between two renderings may be taken to change evenly.
     """
     t, pose = path
     reach = radius_px * pose[:, 3:] + 2
@@ -93,5 +94,6 @@ def renderings(path: Path, radius_px: float, sensor_size: tuple[int, int]) -> tu
     moved = np.hypot(*np.diff(pose[:, :2], axis=0).T) + radius_px * np.abs(np.diff(pose[:, 2:], axis=0)).sum(1)
     way = np.r_[0.0, np.cumsum(moved * (near[1:] | near[:-1]))]
     marks = np.arange(STEP_PX, way[-1], STEP_PX)
-    when = np.interp(marks, way + np.arange(len(way)) * 1e-12, t)
+    rests = np.flatnonzero(np.diff(moved > 0)) + 1
+    when = np.union1d(np.interp(marks, way + np.arange(len(way)) * 1e-12, t), t[rests])
     return when, np.column_stack([np.interp(when, t, pose[:, column]) for column in range(4)])
