@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scenes_scoring import Answer, boxes_of_events
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from spikeseg.data.recording import Recording
 from spikeseg.simulation.scenes import BOX_DTYPE
@@ -22,19 +22,23 @@ Detector = Callable[[Recording, np.ndarray], Answer]
 TITLES = {
     "network": "network, objects",
     "network_tracks": "network, all tracks",
-    "components": "connected components",
-    "trackpy": "components, trackpy",
+    "components": "components",
+    "rated": "components, rated",
+    "trackpy": "rated, trackpy",
     "meanshift": "mean shift (dv)",
 }
 FRAME_US, EVERY_US = 40_000, 20_000
 """Length of a frame of the opponents, and how often there is one."""
 NEAR_PX, LEAST = 5, 6
 """A pixel is lit that has this many events of a frame within a square of this side."""
+BLOCK_PX, BY_CHANCE = 16, 1e-7
+"""Where the threshold follows the noise: side of the blocks of which the median rate is taken, and how often noise reaches the
+threshold at a pixel."""
 CLOSED_PX = 5
 """Lit pixels are closed by a square that reaches this far."""
 HOT_TIMES, HOT_EVENTS = 10.0, 3
 """A pixel is hot, and left out, that has more events than this many times the mean of its eight neighbours, and as many more."""
-SHORTEST_FRAMES = 3
+SHORTEST_FRAMES = 5
 """Tracks seen in fewer frames are left out."""
 REACH_PX, MEMORY = 25.0, 10
 """trackpy: how far a blob moves from frame to frame at most, and over how many frames it may be missing."""
@@ -56,8 +60,13 @@ class Frame(NamedTuple):
     number: int
 
 
-def frames(recording: Recording) -> list[Frame]:
-    """Connected components of lit pixels, frame by frame."""
+def frames(recording: Recording, rated: bool) -> list[Frame]:
+    """Connected components of lit pixels, frame by frame.
+
+    Args:
+        recording: any.
+        rated: whether a pixel needs more events than LEAST where the noise would reach that by chance.
+    """
     events = recording.events
     if not len(events):
         return []
@@ -67,17 +76,27 @@ def frames(recording: Recording) -> list[Frame]:
     edges = np.searchsorted(events["t"], middles[:, None] + offsets)
     pixel = events["y"].astype(np.int64) * width + events["x"]
     cold = ~hot_pixels(recording)[events["y"], events["x"]]
+    least = max(LEAST, _by_chance(recording)) if rated else LEAST
     made = []
     for first, last, own_first, own_last in edges.tolist():
         count = np.bincount(pixel[first:last][cold[first:last]], minlength=width * height).reshape(height, width)
         square = np.ones(NEAR_PX)
         near = ndimage.correlate1d(ndimage.correlate1d(count, square, 0, mode="constant"), square, 1, mode="constant")
-        lit = np.pad((near >= LEAST).view(np.uint8), CLOSED_PX)
+        lit = np.pad((near >= least).view(np.uint8), CLOSED_PX)
         side = CLOSED_PX
         closed = ndimage.minimum_filter(ndimage.maximum_filter(lit, side), side)
         labels, number = ndimage.label(closed[CLOSED_PX:-CLOSED_PX, CLOSED_PX:-CLOSED_PX], np.ones((3, 3)))
         made.append(Frame(slice(own_first, own_last), labels, int(number)))
     return made
+
+
+def _by_chance(recording: Recording) -> int:
+    """Events of a frame in a square that Poisson noise at the median rate of all blocks reaches rarely enough."""
+    events, blocks = recording.events, np.array(recording.sensor_size) // BLOCK_PX + 1
+    counts = np.bincount(events["y"] // BLOCK_PX * blocks[0] + events["x"] // BLOCK_PX, minlength=int(blocks.prod()))
+    seconds = max(1e-6 * float(events["t"][-1] - events["t"][0]), 1e-6)
+    rate = float(np.median(counts)) / (BLOCK_PX**2 * seconds)
+    return int(stats.poisson.isf(BY_CHANCE, rate * NEAR_PX**2 * FRAME_US * 1e-6)) + 1
 
 
 def hot_pixels(recording: Recording) -> np.ndarray:
@@ -100,9 +119,9 @@ def _answer(recording: Recording, parts: list[Frame], ids: list[np.ndarray], ins
     return Answer(tracks, boxes_of_events(recording.events, tracks, instants))
 
 
-def components(recording: Recording, instants: np.ndarray) -> Answer:
+def components(recording: Recording, instants: np.ndarray, rated: bool = False) -> Answer:
     """Each component takes the id of the component of the frame before that it overlaps most; one id goes on once."""
-    parts, ids, highest = frames(recording), [], 0
+    parts, ids, highest = frames(recording, rated), [], 0
     for k, frame in enumerate(parts):
         own = np.zeros(frame.number + 1, np.int32)
         if k:
@@ -125,7 +144,7 @@ def components(recording: Recording, instants: np.ndarray) -> Answer:
 def trackpy(recording: Recording, instants: np.ndarray) -> Answer:
     """The same components, linked by trackpy [Crocker & Grier 1996, J. Colloid Interface Sci. 179:298] by the smallest sum of
     squared ways, also over frames in which one is missing."""
-    tp, parts = _module("trackpy"), frames(recording)
+    tp, parts = _module("trackpy"), frames(recording, True)
     places = [np.array(ndimage.center_of_mass(frame.labels > 0, frame.labels, np.arange(1, frame.number + 1))) for frame in parts]
     link = tp.link_iter(
         (place.reshape(-1, 2) for place in places), search_range=REACH_PX, memory=MEMORY, adaptive_stop=2.0, adaptive_step=0.8
@@ -226,4 +245,9 @@ def _module(name: str) -> Any:
         ) from None
 
 
-OPPONENTS: dict[str, Detector] = {"components": components, "trackpy": trackpy, "meanshift": meanshift}
+OPPONENTS: dict[str, Detector] = {
+    "components": components,
+    "rated": functools.partial(components, rated=True),
+    "trackpy": trackpy,
+    "meanshift": meanshift,
+}

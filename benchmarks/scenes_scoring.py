@@ -25,7 +25,7 @@ CLOSE = (0.3, 0.5)
 """Intersection over union from which a box counts as right, for recall and precision; the second also for MOTA and its parts."""
 BELONGS = 0.1
 """A track's box lies on an object when it overlaps its box by this intersection over union, or its middle lies within it."""
-WINDOW_US = 20_000
+WINDOW_US = 10_000
 """Length of the stretch around an instant whose events make the box of a track, where boxes are made of events."""
 FEW = 3
 """Fewer events than this make no box."""

@@ -104,7 +104,7 @@ def _range(value: Any, low: float, high: float) -> bool:
     return _pair(value) and all(_number(v, low, high) for v in value) and value[0] <= value[1]
 
 
-BASE = SceneConfig()
+BASE = SceneConfig(motions=("straight", "turn"))
 CONDITIONS: dict[str, SceneConfig] = {
     "crossing": replace(BASE, objects=(2, 4), meet="cross", motions=("straight",), speed_px_s=(60.0, 400.0)),
     "occluding": replace(BASE, objects=(2, 3), meet="occlude", motions=("straight",), speed_px_s=(80.0, 400.0)),
@@ -114,7 +114,7 @@ CONDITIONS: dict[str, SceneConfig] = {
     "faint": replace(BASE, contrast=(0.25, 0.4), texture=(0.02, 0.1), styles=("textured", "plain"), noise_hz=3.0),
     "fast": replace(BASE, objects=(2, 5), speed_px_s=(700.0, 3000.0), duration_s=1.0),
     "tiny": replace(BASE, objects=(2, 6), size_px=(3.0, 8.0), contrast=(0.7, 1.5)),
-    "many": replace(BASE, objects=(5, 8), size_px=(6.0, 60.0), sensor_size=(640, 480)),
+    "many": replace(BASE, objects=(5, 8), size_px=(6.0, 60.0), motions=MOTIONS, sensor_size=(640, 480)),
     "moving": replace(BASE, objects=(1, 3), background="moving", speed_px_s=(80.0, 500.0)),
     "flicker": replace(BASE, objects=(1, 3), background="flicker"),
     "small": replace(BASE, objects=(1, 2), size_px=(4.0, 14.0), speed_px_s=(20.0, 200.0), sensor_size=(34, 34), duration_s=1.0),
