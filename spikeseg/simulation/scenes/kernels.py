@@ -255,3 +255,18 @@ def play(schedule, patches, ground, pixels):
                         break
                     memory[y, x] = last + np.float32((begin - since) * slope)
     return times[:n], places[:n], on[:n], cause[:n], boxes
+
+
+@compiled(allocates=True)
+def awake(t, pixel, pixels, refractory_us):
+    """Bool (n,): which events remain when a pixel is blind for a while after each that it sends, as noise.refractory has it.
+
+    t: int64 (n,), µs, never falling. pixel: int64 (n,), below pixels.
+    """
+    last = np.full(pixels, np.int64(-(2**62)))
+    keep = np.empty(len(t), np.bool_)
+    for k in range(len(t)):
+        keep[k] = t[k] - last[pixel[k]] >= refractory_us
+        if keep[k]:
+            last[pixel[k]] = t[k]
+    return keep

@@ -15,11 +15,11 @@ from spikeseg.data.sensors import EBSSA_SIZES
 
 from ..camera_noise import KINDS
 from ..draws import log_uniform
-from ..noise import hot_events, refractory
+from ..noise import hot_events
 from ..pixels import EVENT_TRUTH_DTYPE, START_SPREAD, US_PER_S, Sensor
 from ..recordings import events_and_truth
 from .config import SceneConfig, SceneSet
-from .kernels import LOOK, Ground, Patches, Pixels, Schedule, play
+from .kernels import LOOK, Ground, Patches, Pixels, Schedule, awake, play
 from .paths import STEP_PX, Passing, Path, draw_passing, draw_path, renderings
 from .shapes import Shape, draw_shape, pillar, texture
 
@@ -39,8 +39,10 @@ LAMPS, LAMP_PX, LAMP_HZ, LAMP_DEPTH, LAMP_STEPS = (1, 4), (6.0, 30.0), (50.0, 10
 """Lamps: how many, their sides, rates, amplitudes of the logarithm of intensity, and renderings in a period."""
 APART = np.radians(40.0)
 """Headings of objects that cross differ by this at least."""
-HIDDEN_S = (0.1, 0.5)
-"""How long an object is hidden, if its speed allows it."""
+HIDDEN_S = (0.1, 0.4)
+"""How long an object that fills its circle is hidden, if its speed allows it; smaller ones longer."""
+STEEPEST, SLOWER = np.radians(60.0), 0.3
+"""What passes behind a pillar flies no steeper than this; a larger object behind which another passes is slower by this."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,10 @@ def scene_recording(config: SceneConfig, index: int) -> SceneRecording:
     rng = _random(config, "noise", index)
     noise = KINDS[config.noise](rng, config.sensor_size, config.duration_s, config.noise_hz)
     hot = hot_events(config, SENSOR, _random(config, "hot", index))
-    all_made = np.concatenate([made, noise, hot])
-    events, truth = events_and_truth(all_made[refractory(all_made, SENSOR.refractory_us)])
+    events, truth = events_and_truth(np.concatenate([made, noise, hot]))
+    width, height = config.sensor_size
+    kept = awake(events["t"], events["y"].astype(np.int64) * width + events["x"], width * height, SENSOR.refractory_us)
+    events, truth = events[kept], truth[kept]
     boxes = _while_seen(boxes, events["t"], truth["object_id"])
     labels = np.zeros(len(boxes), LABEL_DTYPE)
     for name in LABEL_DTYPE.names or ():
@@ -114,12 +118,14 @@ def draw_cast(config: SceneConfig, index: int) -> Cast:
         before_bar = path_rng.random() < 0.5 or first + 1 == number
         hidden = path_rng.uniform(*HIDDEN_S)
         if before_bar:
+            heading = path_rng.choice([0.0, np.pi]) + path_rng.uniform(-STEEPEST, STEEPEST)
+            passings[first] = passings[first]._replace(heading=float(heading))
             bars.append(_bar(path_rng, config, passings[first], diameters[first], hidden))
         else:  # the first lies on top of the second, is larger, slower, and comes by at the same time
-            large = diameters[first + 1] + hidden * passings[first + 1].speed_px_s
+            large = diameters[first + 1] + (1 - SLOWER) * hidden * passings[first + 1].speed_px_s
             diameters[first] = float(np.clip(large, 1.3 * diameters[first + 1], LARGEST * min(config.sensor_size)))
             over = _crossing(path_rng, passings[first + 1], passings[first])
-            passings[first] = over._replace(speed_px_s=min(over.speed_px_s, 0.3 * passings[first + 1].speed_px_s))
+            passings[first] = over._replace(speed_px_s=min(over.speed_px_s, SLOWER * passings[first + 1].speed_px_s))
     shapes, paths = [bar for bar, _ in bars], [path for _, path in bars]
     for diameter, passing in zip(diameters, passings, strict=True):
         sign, contrast = rng.choice([-1, 1]), rng.uniform(*config.contrast)
@@ -141,8 +147,7 @@ def _bar(
     rng: np.random.Generator, config: SceneConfig, passing: Passing, diameter_px: float, hidden_s: float
 ) -> tuple[Shape, Path]:
     """A pillar at the point through which an object passes, behind which it is hidden for a while, and its path: none."""
-    across = max(abs(np.cos(passing.heading)), 0.3)
-    width = diameter_px + hidden_s * passing.speed_px_s * across
+    width = diameter_px + hidden_s * passing.speed_px_s * abs(np.cos(passing.heading))
     width = int(min(width, 0.4 * config.sensor_size[0]))
     shape = pillar(width, config.sensor_size[1] * 2, float(np.exp(rng.uniform(-0.3, 0.3))))
     place = np.array([np.floor(passing.point[0]) + 0.5 * (width % 2), config.sensor_size[1] / 2, 0.0, 1.0])

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from spikeseg.simulation.scenes.kernels import LOOK, Ground, Patches, Pixels, Schedule, play
+from spikeseg.simulation.noise import refractory
+from spikeseg.simulation.pixels import EVENT_TRUTH_DTYPE
+from spikeseg.simulation.scenes.kernels import LOOK, Ground, Patches, Pixels, Schedule, awake, play
 
 THRESHOLD = np.float32(0.25)
 
@@ -110,3 +112,15 @@ def test_events_of_the_background_are_nobodys():
     moves = [(1000.0 * (k + 1), 0, (0.5 * (k + 1), 0.0, 0.0, 0.0)) for k in range(16)]
     _, place, on, shape, _ = play(schedule_of(moves), patches_of(), ground, pixels_of(8, 8))
     assert (shape == -1).all() and len(place) > 8 * 8 and on.any() and not on.all()
+
+
+def test_who_remains_after_the_refractory_period_is_as_for_nights():
+    rng = np.random.default_rng(0)
+    events = np.zeros(5000, EVENT_TRUTH_DTYPE)
+    events["t"], events["x"], events["y"] = (
+        np.sort(rng.integers(0, 100_000, 5000)),
+        rng.integers(0, 6, 5000),
+        rng.integers(0, 4, 5000),
+    )
+    kept = awake(events["t"], events["y"].astype(np.int64) * 6 + events["x"], 24, 300)
+    assert np.array_equal(kept, refractory(events, 300)) and 0.3 < kept.mean() < 0.9
