@@ -10,7 +10,8 @@ middle, w, h, id); these are read with our readers and stand in a table of their
 
 The network is trained here on simulated scenes of other seeds, under the configuration `-c`, unless a checkpoint is named, and
 is run as `detect` runs it; its objects are the tracks whose score reaches its threshold. `--answers` adds what another program
-says: a folder with CONDITION-SEED.npz, or NAME.npz for a real recording, as scenes_scoring.Answer saves it.
+says: a folder with CONDITION-SEED.npz, or NAME.npz for a real recording, as scenes_scoring.Answer saves it. `--ceiling` adds what
+the true ids of all events would get with boxes made of events: an object that stands still sends none, and has a box all the same.
 
 HOTA, DetA, AssA, MOTA, switches and fragments are trackeval's, of boxes every 20 ms; MOTA, switches and fragments at an IoU of
 0.5. Event IoU, tracks per object and false tracks: see scenes_scoring.score. Intervals of 95 %: a bootstrap over recordings.
@@ -26,7 +27,7 @@ from typing import Any
 
 from measure import options, table, write_json
 from scenes_detectors import OPPONENTS, TITLES, Detector, network
-from scenes_scoring import Answer, Truth, figures, score
+from scenes_scoring import Answer, Truth, boxes_of_events, figures, score
 
 import spikeseg
 from spikeseg.config.load import parse_overrides
@@ -90,16 +91,18 @@ def detectors(chosen: argparse.Namespace) -> dict[str, Detector]:
 
 
 def measured(
-    which: Iterator[tuple[str, str, Recording, Truth]], found: Mapping[str, Detector], answers: Mapping[str, Path]
+    which: Iterator[tuple[str, str, Recording, Truth]], found: Mapping[str, Detector], answers: Mapping[str, Path], ceiling: bool
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Rows of counts by detector and condition."""
-    rows: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in [*found, *answers]}
+    rows: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for part, name, recording, truth in which:
         _say(f"  {name}: {len(recording.events):,} events")
-        for key, detector in found.items():
-            rows[key].setdefault(part, []).append({**score(truth, detector(recording, truth.instants)), "name": name})
-        for key, folder in answers.items():
-            rows[key].setdefault(part, []).append({**score(truth, Answer.load(folder / f"{name}.npz")), "name": name})
+        said = {key: detector(recording, truth.instants) for key, detector in found.items()}
+        said |= {key: Answer.load(folder / f"{name}.npz") for key, folder in answers.items()}
+        if ceiling and truth.object_ids is not None:
+            said["ceiling"] = Answer(truth.object_ids, boxes_of_events(truth.events, truth.object_ids, truth.instants))
+        for key, answer in said.items():
+            rows.setdefault(key, {}).setdefault(part, []).append({**score(truth, answer), "name": name})
     return rows
 
 
@@ -149,6 +152,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--set", dest="changes", nargs="+", default=[], metavar="KEY=VALUE", help="changes to its configuration")
     parser.add_argument("--answers", nargs=2, action="append", default=[], metavar=("NAME", "FOLDER"),
                         help="answers of another program, see above")  # fmt: skip
+    parser.add_argument("--ceiling", action="store_true", help="what the true ids of all events would get, too")
     parser.add_argument("--samples", type=int, default=300, metavar="N", help="of the bootstrap [300]")
     chosen = parser.parse_args()
     if chosen.quick:
@@ -169,7 +173,7 @@ def main() -> None:
         sets["real"] = ((name, name, recording, truth) for name, recording, truth in annotated(chosen.real))
     for title, which in sets.items():
         _say(title)
-        results[title] = summaries(measured(which, found, answers), chosen.samples)
+        results[title] = summaries(measured(which, found, answers, chosen.ceiling), chosen.samples)
         print(f"{title}\n\n{report(results[title], chosen.markdown)}\n", flush=True)
     write_json(chosen.json, "scenes", {"seeds": list(chosen.seeds), "figures": results})
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from spikeseg.simulation.scenes import SceneSet
 
 KINDS = ("nights", "limit", "scenes")
+FORMATS = ("h5", "mat", "npz")
 NOISES = ("poisson", "hot", "bursts", "refractory", "rows", "flicker", "drifting", "measured")
 FIELDS = ("still", "drift", "turn")
 SIZES = ("DAVIS", "ATIS")
@@ -32,7 +33,10 @@ CONDITIONS = (
     help="Night skies over simulated pixels; objects of a known rate of events over noise, to measure the faintest; or shapes "
     "that cross, hide, stop, grow and turn.",
 )  # fmt: skip
-@click.option("--format", type=click.Choice(["h5", "mat"]), default="h5", show_default=True, help="One HDF5 file, or many .mat.")
+@click.option(
+    "--format", type=click.Choice(FORMATS),
+    help="One HDF5 file or many .mat, as EBSSA has them, or many .npz, for any sensor. h5 if not given, scenes: npz.",
+)  # fmt: skip
 @setting("--recordings", key="simulate.recordings", type=int, metavar="N", help="How many recordings.")
 @setting(
     "--duration", key="simulate.duration_s", type=float, metavar="SECONDS",
@@ -60,8 +64,8 @@ CONDITIONS = (
     help="Scenes: may be given several times, for recordings in turn; all if not given.",
 )  # fmt: skip
 @shared(output="Folder to write to: the same as OUT.")
-def simulate(request: Request, out: Path | None, output: str | None, format: str, **asked: Any) -> None:
-    """Write labelled recordings, in EBSSA's own file formats, to the folder OUT.
+def simulate(request: Request, out: Path | None, output: str | None, format: str | None, **asked: Any) -> None:
+    """Write labelled recordings to the folder OUT.
 
     \b
     Example: six hard night skies for both cameras
@@ -72,8 +76,9 @@ def simulate(request: Request, out: Path | None, output: str | None, format: str
       spikeseg simulate faint --kind limit --rate 6 --noise-rate 0.1 --speed 4 40 --field drift
       spikeseg detect faint/EBSSA/labelled_ebssa.h5::limit_0000 -o found
     \b
-    Example: scenes, with boxes and the object of every event in scenes/truth/
-      spikeseg simulate scenes --kind scenes --recordings 16 --format mat
+    Example: scenes, with boxes and the object of every event
+      spikeseg simulate scenes --kind scenes --recordings 16
+      spikeseg train -c files --data-root scenes
     """
     from ..stages.simulate import into_folder
 
@@ -91,8 +96,12 @@ def simulate(request: Request, out: Path | None, output: str | None, format: str
         instead = _scenes(request, chosen)
     else:
         request = request.also("simulate.noise", chosen.pop("noise", None))
+    format = format or ("npz" if kind == "scenes" else "h5")
+    if kind == "scenes" and format != "npz":
+        raise click.UsageError(f"--kind scenes goes with --format npz: {format} does not tell the size of the sensor")
     result = into_folder(request.load(), folder, format=format, force=request.force, instead=instead)
-    print_end(result.ran, f"recordings in {folder}", f"spikeseg prepare --dataset ebssa --data-root {folder}")
+    following = f"prepare -c files --data-root {folder}" if format == "npz" else f"prepare --dataset ebssa --data-root {folder}"
+    print_end(result.ran, f"recordings in {folder}", f"spikeseg {following}")
 
 
 FLAGS = {

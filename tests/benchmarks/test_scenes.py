@@ -209,8 +209,11 @@ def test_a_quick_run_prints_every_figure(quick, script, tmp_path):
         recording = scenes.scene(name, 1000)
         truth = scoring.Truth.of(recording)
         scoring.Answer(truth.object_ids, truth.boxes).save(tmp_path / f"{name}-1000.npz")
-    printed, found = quick("scenes", "--markdown", "--detectors", "network", "components", "--answers", "true", str(tmp_path))
+    printed, found = quick(
+        "scenes", "--markdown", "--detectors", "network", "components", "--ceiling", "--answers", "true", str(tmp_path)
+    )
     assert all(f"| {title} |" in printed for title in scenes.COLUMNS.values()) and found["seeds"] == [1000, 1001]
     figures = found["figures"]["simulated"]
-    assert set(figures) == {"network", "components", "true"} and set(figures["true"]) == {"all", "small", "empty"}
+    assert set(figures) == {"network", "components", "true", "ceiling"} and set(figures["true"]) == {"all", "small", "empty"}
     assert figures["true"]["all"]["HOTA"][0] == pytest.approx(1) and figures["true"]["all"]["empty_tracks_a_minute"][0] == 0
+    assert 0.5 < figures["ceiling"]["all"]["HOTA"][0] < 1 and figures["ceiling"]["all"]["event_iou"][0] == 1
