@@ -11,7 +11,8 @@ middle, w, h, id); these are read with our readers and stand in a table of their
 The network is trained here on simulated scenes of other seeds, under the configuration `-c`, unless a checkpoint is named, and
 is run as `detect` runs it; its objects are the tracks whose score reaches its threshold. `--answers` adds what another program
 says: a folder with CONDITION-SEED.npz, or NAME.npz for a real recording, as scenes_scoring.Answer saves it. `--ceiling` adds what
-the true ids of all events would get with boxes made of events: an object that stands still sends none, and has a box all the same.
+the true ids of all events would get with boxes made of events: an object that stands still sends none, and has a box all the
+same. `--nothing` names recordings of a camera before which nothing moves.
 
 HOTA, DetA, AssA, MOTA, switches and fragments are trackeval's, of boxes every 20 ms; MOTA, switches and fragments at an IoU of
 0.5. Event IoU, tracks per object and false tracks: see scenes_scoring.score. Intervals of 95 %: a bootstrap over recordings.
@@ -71,6 +72,13 @@ def annotated(folder: Path) -> Iterator[tuple[str, Recording, Truth]]:
         yield name, recording, Truth.annotated(recording, file)
 
 
+def nothing(files: Sequence[Path]) -> Iterator[tuple[str, Recording, Truth]]:
+    """Name, recording and truth of recordings in which nothing moves."""
+    for path in files:
+        recording = spikeseg.read(path)
+        yield recording.name, recording, Truth.nothing(recording)
+
+
 def trained(config: str, changes: Mapping[str, Any]) -> Any:
     """A network trained on scenes of seeds that nothing else uses."""
     _say(f"training a network under {config}")
@@ -121,7 +129,8 @@ def report(found: Mapping[str, Mapping[str, Any]], markdown: bool) -> str:
     """The tables: all figures of all conditions together; some condition by condition."""
     titles = [TITLES.get(name, name) for name in found]
     overall = [[title, *(_cell(own["all"][name], True) for own in found.values())] for name, title in COLUMNS.items()]
-    parts = [table(["all conditions", *titles], overall, markdown=markdown)]
+    overall = [row for row in overall if set(row[1:]) != {"-"}]
+    parts = [table(["all", *titles], overall, markdown=markdown)]
     conditions = [name for name in next(iter(found.values())) if name != "all"]
     for figure in BY_CONDITION if len(conditions) > 1 else ():
         rows = [[name, *(_cell(own[name][figure], False) for own in found.values())] for name in conditions]
@@ -147,6 +156,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs=2, type=int, default=TEST_SEEDS, metavar=("FROM", "BELOW"),
                         help=f"of the simulated recordings [{TEST_SEEDS[0]} {TEST_SEEDS[1]}]")  # fmt: skip
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="with events/ and annotations/")
+    parser.add_argument("--nothing", type=Path, nargs="+", default=[], metavar="FILE", help="recordings in which nothing moves")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a network [trained here]")
     parser.add_argument("-c", "--config", default="files", metavar="CONFIG", help="what it is trained under [files]")
     parser.add_argument("--set", dest="changes", nargs="+", default=[], metavar="KEY=VALUE", help="changes to its configuration")
@@ -171,6 +181,8 @@ def main() -> None:
         sets["simulated"] = ((part, name, own, Truth.of(own)) for part, name, own in simulated(chosen.conditions, chosen.seeds))
     if chosen.real:
         sets["real"] = ((name, name, recording, truth) for name, recording, truth in annotated(chosen.real))
+    if chosen.nothing:
+        sets["nothing moves"] = ((name, name, own, truth) for name, own, truth in nothing(chosen.nothing))
     for title, which in sets.items():
         _say(title)
         results[title] = summaries(measured(which, found, answers, chosen.ceiling), chosen.samples)

@@ -57,11 +57,16 @@ class Truth:
     def of(cls, recording: SceneRecording, every_us: int = 20_000) -> Truth:
         """Of a simulated recording, asked for boxes at multiples of an interval (a multiple of BOX_INTERVAL_US)."""
         assert recording.truth is not None
-        end = int(recording.events["t"][-1]) if len(recording.events) else 0
-        instants = np.arange(every_us, max(end, every_us + 1), every_us)
+        instants = _instants(recording.events, every_us)
         boxes = recording.boxes[np.isin(recording.boxes["t"], instants)]
         ids = recording.truth["object_id"]
         return cls(recording.name, recording.events, ids, boxes, instants, recording.sensor_size)
+
+    @classmethod
+    def nothing(cls, recording: Recording, every_us: int = 20_000) -> Truth:
+        """Of a recording in which nothing moves."""
+        ids, instants = np.zeros(len(recording.events), np.int32), _instants(recording.events, every_us)
+        return cls(recording.name, recording.events, ids, np.zeros(0, BOX_DTYPE), instants, recording.sensor_size)
 
     @classmethod
     def annotated(cls, recording: Recording, file: str | Path) -> Truth:
@@ -104,6 +109,12 @@ class Answer:
             for name in BOX_DTYPE.names or ():
                 boxes[name] = file[name]
             return cls(file["track_ids"].astype(np.int32), boxes)
+
+
+def _instants(events: np.ndarray, every_us: int) -> np.ndarray:
+    """Multiples of an interval between the first event and the last: int64 (m,), µs."""
+    first, last = (int(events["t"][0]), int(events["t"][-1])) if len(events) else (0, 0)
+    return np.arange(first // every_us + 1, last // every_us + 1) * every_us
 
 
 def boxes_of_events(events: np.ndarray, track_ids: np.ndarray, instants: np.ndarray, window_us: int = WINDOW_US) -> np.ndarray:

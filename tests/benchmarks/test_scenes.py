@@ -109,6 +109,10 @@ def test_where_nothing_is_every_track_counts(scoring):
     empty = replace(truth, boxes=truth.boxes[:0], object_ids=np.zeros(len(truth.events), np.int32))
     found = all_of(scoring, (empty, answer), (truth, answer))
     assert found["empty_tracks_a_minute"] == pytest.approx(60 / empty.seconds) and found["recall0.5"] == 1
+    recording = Recording(truth.events, (100, 80), None, "made", "here")
+    assert all_of(scoring, (scoring.Truth.nothing(recording), answer))["empty_tracks_a_minute"] == pytest.approx(
+        60 / empty.seconds
+    )
     only_events = replace(answer, boxes=answer.boxes[:0])
     assert all_of(scoring, (empty, only_events))["empty_tracks_a_minute"] == pytest.approx(60 / empty.seconds)
 
