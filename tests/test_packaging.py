@@ -85,7 +85,7 @@ def test_the_wheel_names_its_licence_command_and_pythons(installed):
     assert "GPL-3.0-or-later" in (metadata["License-Expression"] or metadata["License"])
     assert len(list(info.rglob("LICENSE"))) == 1
     assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
-    extras = {"test", "formats", "plots", "tables", "tensorboard", "wandb", "dask", "docs"}
+    extras = {"test", "formats", "plots", "tables", "tensorboard", "wandb", "benchmarks", "dask", "docs"}
     assert set(metadata.get_all("Provides-Extra")) == extras
     assert "spikeseg = spikeseg.pipelines.cli:main" in (info / "entry_points.txt").read_text()
 

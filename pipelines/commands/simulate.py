@@ -13,22 +13,35 @@ from .settings import choices_of, setting
 
 if TYPE_CHECKING:
     from spikeseg.simulation.limit import LimitConfig
+    from spikeseg.simulation.scenes import SceneSet
 
-KINDS = ("nights", "limit")
+KINDS = ("nights", "limit", "scenes")
+FORMATS = ("h5", "mat", "npz")
 NOISES = ("poisson", "hot", "bursts", "refractory", "rows", "flicker", "drifting", "measured")
 FIELDS = ("still", "drift", "turn")
 SIZES = ("DAVIS", "ATIS")
+CONDITIONS = (
+    "crossing", "occluding", "growing", "stopping", "turning", "faint", "fast", "tiny", "many", "moving", "flicker", "small",
+    "large", "empty", "empty_moving", "empty_flicker",
+)  # fmt: skip
 
 
 @click.command("simulate")
 @click.argument("out", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--kind", type=click.Choice(KINDS), default="nights", show_default=True,
-    help="Night skies over simulated pixels; or objects of a known rate of events over noise, to measure the faintest.",
+    help="Night skies over simulated pixels; objects of a known rate of events over noise, to measure the faintest; or shapes "
+    "that cross, hide, stop, grow and turn.",
 )  # fmt: skip
-@click.option("--format", type=click.Choice(["h5", "mat"]), default="h5", show_default=True, help="One HDF5 file, or many .mat.")
+@click.option(
+    "--format", type=click.Choice(FORMATS),
+    help="One HDF5 file or many .mat, as EBSSA has them, or many .npz, for any sensor. h5 if not given, scenes: npz.",
+)  # fmt: skip
 @setting("--recordings", key="simulate.recordings", type=int, metavar="N", help="How many recordings.")
-@setting("--duration", key="simulate.duration_s", type=float, metavar="SECONDS", help="Length of each; limit: 20 s if not given.")
+@setting(
+    "--duration", key="simulate.duration_s", type=float, metavar="SECONDS",
+    help="Length of each; if not given, limit: 20 s, scenes: by condition.",
+)  # fmt: skip
 @setting(
     "--difficulty", key="simulate.difficulty", type=choices_of("simulate.difficulty"),
     help="Nights: how bright satellites are; hard and extreme also rotate, shake, turn and cloud the field.",
@@ -39,13 +52,20 @@ SIZES = ("DAVIS", "ATIS")
 )  # fmt: skip
 @click.option("--noise", type=click.Choice(NOISES), help="Kind of noise; of nights poisson or measured.")
 @click.option("--rate", "rate_hz", type=float, metavar="HZ", help="Limit: events/s of each object; 8 if not given.")
-@click.option("--noise-rate", "noise_hz", type=float, metavar="HZ", help="Limit: noise events/s of a pixel; 0.1 if not given.")
-@click.option("--speed", "speed_px_s", type=(float, float), metavar="LOW HIGH", help="Limit: range of the objects' speeds, px/s.")
-@click.option("--objects", type=click.IntRange(min=0), metavar="N", help="Limit: objects in each; 0: stars and noise alone.")
+@click.option(
+    "--noise-rate", "noise_hz", type=float, metavar="HZ",
+    help="Limit, scenes: noise events/s of a pixel; if not given, limit: 0.1, scenes: by condition.",
+)  # fmt: skip
+@click.option("--speed", "speed_px_s", type=(float, float), metavar="LOW HIGH", help="Limit, scenes: range of speeds, px/s.")
+@click.option("--objects", type=click.IntRange(min=0), metavar="N", help="Limit, scenes: objects in each; 0: none.")
 @click.option("--field", type=click.Choice(FIELDS), help="Limit: stars stand still, drift, or turn.")
+@click.option(
+    "--condition", "conditions", type=click.Choice(CONDITIONS), multiple=True,
+    help="Scenes: may be given several times, for recordings in turn; all if not given.",
+)  # fmt: skip
 @shared(output="Folder to write to: the same as OUT.")
-def simulate(request: Request, out: Path | None, output: str | None, format: str, **asked: Any) -> None:
-    """Write labelled recordings, in EBSSA's own file formats, to the folder OUT.
+def simulate(request: Request, out: Path | None, output: str | None, format: str | None, **asked: Any) -> None:
+    """Write labelled recordings to the folder OUT.
 
     \b
     Example: six hard night skies for both cameras
@@ -55,25 +75,43 @@ def simulate(request: Request, out: Path | None, output: str | None, format: str
     Example: how faint may it be? Objects of 6 events/s among drifting stars
       spikeseg simulate faint --kind limit --rate 6 --noise-rate 0.1 --speed 4 40 --field drift
       spikeseg detect faint/EBSSA/labelled_ebssa.h5::limit_0000 -o found
+    \b
+    Example: scenes, with boxes and the object of every event
+      spikeseg simulate scenes --kind scenes --recordings 16
+      spikeseg train -c files --data-root scenes
     """
     from ..stages.simulate import into_folder
 
     folder = out or (Path(output) if output else None)
     if folder is None or (out and output):
         raise click.UsageError("give the folder to write to once: spikeseg simulate OUT")
-    chosen = {name: value for name, value in asked.items() if value is not None}
-    limit = None
-    if chosen.pop("kind") == "limit":
-        limit = _limit(request, chosen)
+    chosen = {name: value for name, value in asked.items() if value not in (None, ())}
+    kind = chosen.pop("kind")
+    instead: LimitConfig | SceneSet | None = None
+    for name in [name for name in chosen if kind not in GOES_WITH[name]]:
+        raise click.UsageError(f"{FLAGS[name]} goes with --kind {GOES_WITH[name][-1]}")
+    if kind == "limit":
+        instead = _limit(request, chosen)
+    elif kind == "scenes":
+        instead = _scenes(request, chosen)
     else:
         request = request.also("simulate.noise", chosen.pop("noise", None))
-        for name in chosen:
-            raise click.UsageError(f"{FLAGS[name]} goes with --kind limit")
-    result = into_folder(request.load(), folder, format=format, force=request.force, limit=limit)
-    print_end(result.ran, f"recordings in {folder}", f"spikeseg prepare --dataset ebssa --data-root {folder}")
+    format = format or ("npz" if kind == "scenes" else "h5")
+    if kind == "scenes" and format != "npz":
+        raise click.UsageError(f"--kind scenes goes with --format npz: {format} does not tell the size of the sensor")
+    result = into_folder(request.load(), folder, format=format, force=request.force, instead=instead)
+    following = f"prepare -c files --data-root {folder}" if format == "npz" else f"prepare --dataset ebssa --data-root {folder}"
+    print_end(result.ran, f"recordings in {folder}", f"spikeseg {following}")
 
 
-FLAGS = {"rate_hz": "--rate", "noise_hz": "--noise-rate", "speed_px_s": "--speed", "objects": "--objects", "field": "--field"}
+FLAGS = {
+    "noise": "--noise", "rate_hz": "--rate", "noise_hz": "--noise-rate", "speed_px_s": "--speed", "objects": "--objects",
+    "field": "--field", "conditions": "--condition",
+}  # fmt: skip
+GOES_WITH: dict[str, tuple[str, ...]] = {
+    "noise": KINDS, "rate_hz": ("limit",), "noise_hz": ("scenes", "limit"), "speed_px_s": ("scenes", "limit"),
+    "objects": ("scenes", "limit"), "field": ("limit",), "conditions": ("scenes",),
+}  # fmt: skip
 
 
 def _limit(request: Request, chosen: dict[str, Any]) -> LimitConfig:
@@ -89,3 +127,20 @@ def _limit(request: Request, chosen: dict[str, Any]) -> LimitConfig:
     if "simulate.duration_s" in request.overrides:
         chosen["duration_s"] = float(request.overrides["simulate.duration_s"])
     return LimitConfig(**chosen, sensor_size=EBSSA_SIZES[sensor], seed=seed_of(request.load()))
+
+
+def _scenes(request: Request, chosen: dict[str, Any]) -> SceneSet:
+    """What is asked for under --kind scenes; what is left out is the conditions'."""
+    from spikeseg.simulation.scenes import SceneSet
+
+    from ..stages.simulate import seed_of
+
+    if {"simulate.difficulty", "simulate.sensor"} & set(request.overrides):
+        raise click.UsageError("--kind scenes goes without --difficulty and --sensor: its conditions have sensors of their own")
+    conditions = chosen.pop("conditions", ())
+    if "objects" in chosen:
+        chosen["objects"] = (chosen["objects"],) * 2
+    if "simulate.duration_s" in request.overrides:
+        chosen["duration_s"] = float(request.overrides["simulate.duration_s"])
+    of_set = {"conditions": tuple(conditions)} if conditions else {}
+    return SceneSet(**of_set, seed=seed_of(request.load()), changes=tuple(sorted(chosen.items())))

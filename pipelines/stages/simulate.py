@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spikeseg.data.recording import Recording
     from spikeseg.simulation.limit import LimitConfig
     from spikeseg.simulation.recordings import SimulationConfig
+    from spikeseg.simulation.scenes import SceneSet
 
 STAGE, VERSION = "simulate", 2
 
@@ -45,19 +46,20 @@ def seed_of(cfg: Config) -> int:
     return cfg.seed if cfg.simulate.seed is None else cfg.simulate.seed
 
 
-def config_values(cfg: Config, format: str = "h5", limit: LimitConfig | None = None) -> dict[str, Any]:
-    """The configuration values that decide what is written: a night's, or those of `limit`."""
-    if limit is not None:
-        return {"kind": "limit", "recordings": cfg.simulate.recordings, **dataclasses.asdict(limit), "format": format}
+def config_values(cfg: Config, format: str = "h5", instead: LimitConfig | SceneSet | None = None) -> dict[str, Any]:
+    """The configuration values that decide what is written: a night's, or those of what is simulated instead."""
+    if instead is not None:
+        kind = "limit" if hasattr(instead, "rate_hz") else "scenes"
+        return {"kind": kind, "recordings": cfg.simulate.recordings, **dataclasses.asdict(instead), "format": format}
     values = dataclasses.asdict(simulation(cfg))
     if "noise" not in section_dict(cfg.simulate):
         del values["noise"]
     return {**values, "format": format}
 
 
-def ingredients(cfg: Config, format: str = "h5", limit: LimitConfig | None = None) -> Ingredients:
+def ingredients(cfg: Config, format: str = "h5", instead: LimitConfig | SceneSet | None = None) -> Ingredients:
     """What simulated recordings are made from."""
-    return Ingredients(STAGE, VERSION, config_values(cfg, format, limit), {})
+    return Ingredients(STAGE, VERSION, config_values(cfg, format, instead), {})
 
 
 def key_in_cache(cfg: Config) -> str:
@@ -77,12 +79,12 @@ def into_cache(cfg: Config, *, force: bool = False) -> StageResult:
 
 
 def into_folder(
-    cfg: Config, out: Path, *, format: str = "h5", force: bool = False, limit: LimitConfig | None = None
+    cfg: Config, out: Path, *, format: str = "h5", force: bool = False, instead: LimitConfig | SceneSet | None = None
 ) -> StageResult:
     """Simulated recordings in a folder of the user's, beside a manifest ``simulate-<format>.manifest.json``.
 
-    Both formats may share a folder if they hold the same recordings. With `limit` these are recordings for measuring the faintest
-    object, as many as the configuration asks for, instead of nights.
+    Both formats may share a folder if they hold the same recordings. With `instead` these are recordings for measuring the
+    faintest object, or scenes, as many as the configuration asks for, instead of nights.
 
     Raises InputError when out cannot be written or holds other recordings that this command did not write."""
     from spikeseg.simulation.write import FORMATS, write
@@ -91,16 +93,23 @@ def into_folder(
         raise InputError(f"--format {format}: unknown; allowed: {', '.join(FORMATS)}")
 
     def build(folder: Path) -> Mapping[str, Any]:
-        write(folder, _recordings(cfg, limit), format=format)
-        return {"seed": seed_of(cfg) if limit is None else limit.seed, "device": "cpu"}
+        write(folder, _recordings(cfg, instead), format=format)
+        return {"seed": seed_of(cfg) if instead is None else instead.seed, "device": "cpu"}
 
-    return run_in_folder(out, ingredients(cfg, format, limit)._replace(stage=f"{STAGE}-{format}"), build, force)
+    return run_in_folder(out, ingredients(cfg, format, instead)._replace(stage=f"{STAGE}-{format}"), build, force)
 
 
-def _recordings(cfg: Config, limit: LimitConfig | None = None) -> Iterator[Recording]:
-    from spikeseg.simulation.limit import limit_recording
+def _recordings(cfg: Config, instead: LimitConfig | SceneSet | None = None) -> Iterator[Recording]:
+    from spikeseg.simulation.limit import LimitConfig, limit_recording
     from spikeseg.simulation.recordings import simulate_recording
+    from spikeseg.simulation.scenes import recording_of
 
     total = cfg.simulate.recordings
-    make = functools.partial(simulate_recording, simulation(cfg)) if limit is None else functools.partial(limit_recording, limit)
+    make: Callable[[int], Recording]
+    if instead is None:
+        make = functools.partial(simulate_recording, simulation(cfg))
+    elif isinstance(instead, LimitConfig):
+        make = functools.partial(limit_recording, instead)
+    else:
+        make = functools.partial(recording_of, instead)
     return progress(ordered(make, range(total), Workers.of(cfg)), "simulating", "recording", total=total)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from spikeseg.data.recording import SOURCE_HOT, SOURCE_NOISE
@@ -9,6 +11,18 @@ from spikeseg.data.recording import SOURCE_HOT, SOURCE_NOISE
 from .draws import log_uniform, smooth_field
 from .pixels import EVENT_TRUTH_DTYPE, US_PER_S, Sensor
 from .scene import Scene
+
+
+class Extent(Protocol):
+    """How large a sensor is, and how long it looks."""
+
+    @property
+    def sensor_size(self) -> tuple[int, int]:
+        """(width, height), px."""
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the recording."""
 
 
 def background_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
@@ -23,7 +37,7 @@ def background_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) ->
     return _poisson(rate, scene, rng.uniform(*sensor.noise_on), SOURCE_NOISE, rng)
 
 
-def hot_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
+def hot_events(scene: Extent, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
     """Events of hot pixels: EVENT_TRUTH_DTYPE, in no order."""
     width, height = scene.sensor_size
     rate = np.zeros(width * height)
@@ -51,7 +65,7 @@ def refractory(events: np.ndarray, period_us: int) -> np.ndarray:
     return keep
 
 
-def _poisson(rate: np.ndarray, scene: Scene, on_share: float, source: int, rng: np.random.Generator) -> np.ndarray:
+def _poisson(rate: np.ndarray, scene: Extent, on_share: float, source: int, rng: np.random.Generator) -> np.ndarray:
     """Independent Poisson events of rate (H, W), events/s."""
     pixel = np.repeat(np.arange(rate.size), rng.poisson(rate.ravel() * scene.duration_s))
     events = np.zeros(len(pixel), EVENT_TRUTH_DTYPE)

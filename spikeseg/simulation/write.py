@@ -1,4 +1,4 @@
-"""Recordings as files in EBSSA's two formats, with the truth beside them.
+"""Recordings as files in EBSSA's two formats, with the truth beside them, or as .npz, which holds it.
 
 Same recordings, same bytes: nothing written depends on the clock, the host or the folder.
 """
@@ -16,10 +16,14 @@ import h5py
 import numpy as np
 import scipy.io
 
+from spikeseg.data.readers.labels import SUFFIX
 from spikeseg.data.recording import Recording
 from spikeseg.errors import InputError
 
-FORMATS = ("h5", "mat")
+from .scenes import SceneRecording
+
+EBSSA_FORMATS = ("h5", "mat")
+FORMATS = (*EBSSA_FORMATS, "npz")
 H5_PATH = Path("EBSSA") / "labelled_ebssa.h5"
 """Where tonic.datasets.EBSSA(out) looks."""
 TRUTH_FOLDER = "truth"
@@ -35,7 +39,9 @@ def write(out: str | Path, recordings: Iterable[Recording], format: str = "h5", 
     Obj/{ts,x,y,id}, arrays of shape (1, n) as MATLAB v7.3 stores columns. mat: ``<name>.mat`` (v5) with the
     structs TD and Obj and the number of objects nObj. In both, x and y count from 1, ts is in µs, p is 0 or
     1; a recording that was labelled and holds no object has an Obj of length 0. Truth, where known:
-    ``truth/<name>.npz`` with t, x, y (from 0), p, source, object_id, event for event.
+    ``truth/<name>.npz`` with t, x, y (from 0), p, source, object_id, event for event. npz: ``<name>.npz`` with the
+    same arrays and sensor_size (width, height), for sensors of any size, and, where labelled, ``<name>.labels.csv``
+    (t_us, x, y, id; from 0); of a scene also box_t (µs), box_id, box_x, box_y (middle), box_w, box_h.
 
     Recordings are taken one at a time. Files appear once all of them are written, or not at all.
 
@@ -49,13 +55,13 @@ def write(out: str | Path, recordings: Iterable[Recording], format: str = "h5", 
     try:
         partial.mkdir(parents=True)
         try:
-            made = _write_h5(partial, recordings) if format == "h5" else _write_mat(partial, recordings)
+            made = {"h5": _write_h5, "mat": _write_mat, "npz": _write_npz}[format](partial, recordings)
             _publish(partial, out, made, force)
         finally:
             shutil.rmtree(partial)
     except OSError as error:
         raise InputError(f"{out}: cannot write here ({error.strerror or error}); give another folder") from error
-    return [out / path for path in made if path.parts[0] != TRUTH_FOLDER]
+    return [out / path for path in made if path.parts[0] != TRUTH_FOLDER and path.suffix != ".csv"]
 
 
 def _write_h5(folder: Path, recordings: Iterable[Recording]) -> list[Path]:
@@ -93,6 +99,26 @@ def _write_mat(folder: Path, recordings: Iterable[Recording]) -> list[Path]:
     return made
 
 
+def _write_npz(folder: Path, recordings: Iterable[Recording]) -> list[Path]:
+    made = []
+    for recording in recordings:
+        columns = {name: recording.events[name] for name in ("t", "x", "y", "p")}
+        columns["sensor_size"] = np.array(recording.sensor_size, np.int64)
+        if recording.truth is not None:
+            columns |= {name: recording.truth[name] for name in ("source", "object_id")}
+        if isinstance(recording, SceneRecording):
+            columns |= {f"box_{name}": recording.boxes[name] for name in recording.boxes.dtype.names or ()}
+        path = Path(f"{recording.name}.npz")
+        _save(folder / path, columns)
+        if recording.labels is not None:
+            beside = Path(recording.name + SUFFIX)
+            rows = [f"{t},{x:.17g},{y:.17g},{number}\n" for t, x, y, number in recording.labels.tolist()]
+            (folder / beside).write_text("".join(["t_us,x,y,id\n", *rows]))
+            made.append(beside)
+        made.append(path)
+    return made
+
+
 def _structs(recording: Recording) -> dict[str, dict[str, np.ndarray]]:
     """The structs TD and Obj of one recording, as 1-D columns; x and y from 1."""
     events, labels = recording.events, recording.labels
@@ -110,20 +136,24 @@ def _structs(recording: Recording) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _write_truth(folder: Path, recording: Recording) -> list[Path]:
-    """An npz of fixed bytes: no dates, light compression."""
     if recording.truth is None:
         return []
     path = Path(TRUTH_FOLDER) / f"{recording.name}.npz"
     (folder / path).parent.mkdir(exist_ok=True)
     columns = {name: recording.events[name] for name in ("t", "x", "y", "p")}
     columns |= {name: recording.truth[name] for name in ("source", "object_id")}
-    with zipfile.ZipFile(folder / path, "w") as archive:
+    _save(folder / path, columns)
+    return [path]
+
+
+def _save(path: Path, columns: dict[str, np.ndarray]) -> None:
+    """An npz of fixed bytes: no dates, light compression."""
+    with zipfile.ZipFile(path, "w") as archive:
         for name, column in columns.items():
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, np.ascontiguousarray(column), allow_pickle=False)
             entry = zipfile.ZipInfo(f"{name}.npy")
             archive.writestr(entry, buffer.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=1)
-    return [path]
 
 
 def _publish(partial: Path, out: Path, made: list[Path], force: bool) -> None:

@@ -10,7 +10,7 @@ from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recor
 from spikeseg.errors import InputError
 from spikeseg.registries import DATASETS
 from spikeseg.simulation.recordings import SimulationConfig, simulate
-from spikeseg.simulation.write import FORMATS, H5_PATH, write
+from spikeseg.simulation.write import EBSSA_FORMATS, FORMATS, H5_PATH, write
 
 CONFIG = SimulationConfig(recordings=6, duration_s=0.3, sensor="both", seed=4)
 
@@ -50,7 +50,7 @@ def test_tonic_reads_it_back(recordings, written):
     assert not by_name
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", EBSSA_FORMATS)
 def test_our_readers_give_back_what_was_written(recordings, written, name):
     entries = {entry.name: entry for entry in DATASETS["ebssa"].entries(written / name)}
     assert sorted(entries) == sorted(r.name for r in recordings)
@@ -61,6 +61,17 @@ def test_our_readers_give_back_what_was_written(recordings, written, name):
         for axis in "xy":
             np.testing.assert_allclose(again.labels[axis], r.labels[axis], atol=1e-9)
         assert again.sensor_size == r.sensor_size
+
+
+def test_an_npz_holds_size_labels_and_truth_and_is_read_as_any_file(recordings, written):
+    entries = {entry.name: entry for entry in DATASETS["files"].entries(written / "npz")}
+    assert sorted(entries) == sorted(r.name for r in recordings)
+    for r in recordings:
+        again = entries[r.name].load(False)
+        assert np.array_equal(again.events, r.events) and np.array_equal(again.labels, r.labels)
+        assert again.sensor_size == r.sensor_size
+        with np.load(written / "npz" / f"{r.name}.npz", allow_pickle=False) as file:
+            assert np.array_equal(file["source"], r.truth["source"]) and np.array_equal(file["object_id"], r.truth["object_id"])
 
 
 def test_coordinates_count_from_one_in_matlab_shapes(recordings, written):
@@ -81,7 +92,7 @@ def test_coordinates_count_from_one_in_matlab_shapes(recordings, written):
 
 
 def test_truth_lies_beside_event_for_event(recordings, written):
-    for name in FORMATS:
+    for name in EBSSA_FORMATS:
         for r in recordings:
             with np.load(written / name / "truth" / f"{r.name}.npz", allow_pickle=False) as truth:
                 for field in ("t", "x", "y", "p"):
@@ -108,7 +119,7 @@ def test_written_paths_are_the_event_files(recordings, tmp_path):
 def test_unlabelled_recordings_without_truth(tmp_path):
     events = np.zeros(2, EVENT_DTYPE)
     plain = Recording(events, (240, 180), None, "DAVIS_plain", "test")
-    for name in FORMATS:
+    for name in EBSSA_FORMATS:
         write(tmp_path, [plain], name)
     assert not (tmp_path / "truth").exists()
     with h5py.File(tmp_path / H5_PATH) as file:

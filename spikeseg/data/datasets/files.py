@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from spikeseg.core.names import MANIFEST_BESIDE
 from spikeseg.data.long import LongEvents, iter_events
 from spikeseg.data.readers import read
 from spikeseg.data.readers.labels import SUFFIX, labels_of, read_labels
@@ -19,7 +20,7 @@ from .entry import Entry, checked_root, combined, files_below, fingerprint, uniq
 
 def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
     """Every file below ``root`` (or root itself), or that a pattern finds, such as ``~/nights/**/*.raw``; sorted by path, without
-    hidden ones and labels (``readers.labels``).
+    hidden ones, labels (``readers.labels``) and manifests.
 
     Whether a file is a recording shows when it is loaded: one that is not raises InputError then, for the
     caller to count and report. Raises InputError if there is no such folder, it holds no file, or ``sensor``
@@ -28,7 +29,7 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
     if sensor != "all":
         raise InputError(f"data.sensor: {sensor!r} with dataset files; only all is possible here")
     top, paths = _files(Path(root).expanduser())
-    paths = [path for path in paths if not path.name.endswith(SUFFIX)]
+    paths = [path for path in paths if not path.name.endswith((SUFFIX, MANIFEST_BESIDE.format("")))]
     if not paths:
         raise InputError(f"{root}: holds no files; check data.data_root")
     names = unique_names(top, paths)

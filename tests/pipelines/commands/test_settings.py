@@ -15,6 +15,7 @@ from spikeseg.pipelines.stages.follow import IDLE_S
 from spikeseg.pipelines.stages.sweep import SPLITS
 from spikeseg.simulation.camera_noise import KINDS as NOISE_KINDS
 from spikeseg.simulation.limit import FIELDS
+from spikeseg.simulation.scenes import CONDITIONS
 from spikeseg.simulation.write import FORMATS
 
 DEMO = load_config("demo")
@@ -103,6 +104,7 @@ def test_what_a_command_repeats_to_start_fast_is_what_the_stages_say():
     assert tuple(options["simulate", "format"].type.choices) == FORMATS
     assert list(options["simulate", "noise"].type.choices) == list(NOISE_KINDS)
     assert tuple(options["simulate", "field"].type.choices) == FIELDS
+    assert tuple(options["simulate", "conditions"].type.choices) == tuple(CONDITIONS)
     assert tuple(options["sweep", "split"].type.choices) == SPLITS
     assert set(options["evaluate", "split"].type.choices) == {"test", *SPLITS, ALL}
     assert options["evaluate", "camera"].default == ALL and options["detect", "idle"].default == IDLE_S

@@ -90,7 +90,8 @@ FAINT = ["--kind", "limit", "--recordings", "2", "--duration", "1"]
 
 
 def manifest_of(place, name):
-    return json.loads((place.folder / name / "simulate-h5.manifest.json").read_text())["config"]
+    (manifest,) = (place.folder / name).glob("simulate-*.manifest.json")
+    return json.loads(manifest.read_text())["config"]
 
 
 def test_recordings_for_the_faintest_object(place):
@@ -128,6 +129,11 @@ def test_limit_in_several_processes_is_the_same(place):
         (["--noise", "rows"], "simulate.noise"),
         (["--kind", "limit", "--difficulty", "hard"], "without --difficulty"),
         (["--kind", "limit", "--sensor", "both"], "one sensor"),
+        (["--condition", "tiny"], "--condition goes with --kind scenes"),
+        (["--kind", "scenes", "--rate", "6"], "--rate goes with --kind limit"),
+        (["--kind", "scenes", "--format", "mat"], "goes with --format npz"),
+        (["--kind", "scenes", "--sensor", "ATIS"], "without --difficulty and --sensor"),
+        (["--kind", "scenes", "--speed", "9", "5"], "scenes.speed_px_s: (9.0, 5.0)"),
         (["--kind", "limit", "--rate", "-1"], "limit.rate_hz: -1.0"),
         (["--kind", "limit", "--speed", "9", "5"], "limit.speed_px_s: (9.0, 5.0)"),
     ],
@@ -136,6 +142,25 @@ def test_options_that_do_not_go_together_are_one_line(place, words, message):
     result = place("simulate", "sky", *words)
     assert result.exit_code in (2, 3) and message in result.stderr and "Traceback" not in result.output
     assert not (place.folder / "sky").exists()
+
+
+def test_scenes_with_their_truth_and_boxes(place):
+    words = ["simulate", "scenes", "--kind", "scenes", "--condition", "small", "--condition", "crossing", "--seed", "3"]
+    words += ["--recordings", "2", "--duration", "0.2", "--objects", "2", "--noise", "poisson", "--noise-rate", "0.5"]
+    said = place.ok(*words)
+    config = manifest_of(place, "scenes")
+    assert config["kind"] == "scenes" and config["conditions"] == ["small", "crossing"] and config["seed"] == 3
+    assert dict(config["changes"]) == {"duration_s": 0.2, "objects": [2, 2], "noise": "poisson", "noise_hz": 0.5}
+    with np.load(place.folder / "scenes" / "crossing_0001.npz") as truth:
+        assert set(np.unique(truth["box_id"])) == set(np.unique(truth["object_id"])) - {0} == {1, 2}
+        assert len({len(truth[f"box_{name}"]) for name in ("t", "id", "x", "y", "w", "h")}) == 1
+    assert place.ok(*words).startswith("up to date") and "scenes" in said
+    place.ok("simulate", "again", *words[2:], "--jobs", "2")
+    one, two = ((place.folder / name / "crossing_0001.npz").read_bytes() for name in ("scenes", "again"))
+    assert one == two
+    following = said.splitlines()[-1].partition("next: spikeseg ")[2]
+    prepared = place.ok(*following.split(), "--device", "cpu", config=False)
+    assert "2 recordings" in prepared and "skipped" not in prepared
 
 
 def test_nights_with_measured_noise_are_others_and_say_so(place):
