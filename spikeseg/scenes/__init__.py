@@ -1,0 +1,1 @@
+"""Real scenes: objects of any size and speed, each one track and one mask."""

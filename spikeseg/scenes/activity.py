@@ -1,0 +1,124 @@
+"""Coincidence neurons: where more events fall together than the background sends, and which of these places are one (ours).
+
+A neuron for every pixel counts the events of its 5 x 5 neighbourhood within a window of time. Its threshold follows the background
+there, as conv1's does. Neurons above it that lie within a few pixels of each other are a component: an instance in the sense of
+HULK, a coincidence in one piece of space and time. Counts are whole numbers and change by one per event and neuron, so that the
+order of events does not matter.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from .activity_kernels import RADIUS, active, connect, gathered, spread
+
+SIGMAS, FLOOR = 5.0, 6.0
+"""A neuron is active from m + SIGMAS sqrt(m) events where the background sends m, and from no fewer than FLOOR."""
+
+FAVOURED = 3
+"""Where a track is expected, so many events are enough."""
+
+REACH_PX = 4
+"""Active neurons at most so far apart are of one component."""
+
+BLOCK_PX = 16
+"""The background is known block by block."""
+
+QUIET, FEW_STEPS = 0.25, 20
+"""The background of a block is what it sends in its quietest windows: this quantile, if there are so many windows; else the
+median of all blocks."""
+
+
+class Components(NamedTuple):
+    """Components of a moment, in the order of their first pixels.
+
+    Attributes:
+        pixels: int64 (m,), flat indices of active neurons, component by component.
+        begins: int64 (n + 1,), where each component's begin.
+        boxes: int64 (n, 4), left, top, right, bottom, px; the latter two are not part of it.
+        strongest: int64 (n,), the highest count in each.
+    """
+
+    pixels: np.ndarray
+    begins: np.ndarray
+    boxes: np.ndarray
+    strongest: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def of(self, k: int) -> np.ndarray:
+        """The pixels of component k."""
+        return self.pixels[self.begins[k] : self.begins[k + 1]]
+
+
+class Activity:
+    """The state of all neurons.
+
+    Args:
+        thresholds: int32 (H, W).
+    """
+
+    def __init__(self, thresholds: np.ndarray) -> None:
+        self.thresholds = thresholds
+        height, width = thresholds.shape
+        self._sums = np.zeros((height + 2 * RADIUS, width + 2 * RADIUS), np.int32)
+        self._grid = np.full((height, width), -1, np.int32)
+        self._pixels = np.zeros(height * width, np.int64)
+        self._scratch = np.zeros((2, height * width), np.int64)
+        self.favoured = np.zeros((height, width), np.uint8)
+
+    def add(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Events that enter the window: int64 (n,) each, px."""
+        spread(x, y, 1, self._sums)
+
+    def remove(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Events that leave it."""
+        spread(x, y, -1, self._sums)
+
+    def components(self) -> Components:
+        """What is active now; `favoured` says where less is enough."""
+        n = active(self._sums, self.thresholds, self.favoured, FAVOURED, self._pixels)
+        pixels, (parent, part) = self._pixels[:n], self._scratch[:, :n]
+        number = connect(pixels, REACH_PX, self._grid, parent, part)
+        order, begins, boxes, strongest = gathered(pixels, part, number, self._sums, self.thresholds.shape[1])
+        return Components(pixels[order], begins, boxes, strongest)
+
+
+def thresholds_of(events_in: np.ndarray) -> np.ndarray:
+    """Thresholds of neurons, int32 (H, W), where the background sends float64 (H, W) events per pixel and window."""
+    mean = events_in * (2 * RADIUS + 1) ** 2
+    return np.ceil(np.maximum(mean + SIGMAS * np.sqrt(mean), FLOOR)).astype(np.int32)
+
+
+def background_per_window(
+    t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], window_us: int
+) -> np.ndarray:
+    """What the background sends: float64 (H, W), events per pixel and window.
+
+    Args:
+        t: int64 (n,), rising, µs.
+        x, y: int64 (n,), px.
+        sensor_size: (width, height), px.
+        window_us: length of the window.
+    """
+    width, height = sensor_size
+    columns, rows = -(-width // BLOCK_PX), -(-height // BLOCK_PX)
+    if not len(t):
+        return np.zeros((height, width))
+    duration = max(int(t[-1] - t[0]) + 1, 1)
+    steps = max(1, duration // window_us)
+    step = np.minimum((t - t[0]) * steps // duration, steps - 1)
+    cell = (step * rows + y // BLOCK_PX) * columns + x // BLOCK_PX
+    counts = np.bincount(cell, minlength=steps * rows * columns).reshape(steps, rows, columns).astype(np.float64)
+    tall = np.minimum(BLOCK_PX, height - np.arange(rows) * BLOCK_PX)
+    wide = np.minimum(BLOCK_PX, width - np.arange(columns) * BLOCK_PX)
+    counts *= window_us / (duration / steps) / (tall[:, None] * wide)
+    usual = float(np.median(counts))
+    quiet = np.quantile(counts, QUIET, axis=0) if steps >= FEW_STEPS else np.full((rows, columns), usual)
+    quiet = np.maximum(quiet, usual)
+    quiet = 0.5 * (ndimage.maximum_filter(quiet, 3) + ndimage.uniform_filter(quiet, 3))
+    return np.repeat(np.repeat(quiet, BLOCK_PX, 0), BLOCK_PX, 1)[:height, :width]

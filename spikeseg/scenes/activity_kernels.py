@@ -1,0 +1,124 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
+"""Compiled loops of `activity`: coincidence counts, which neurons are active, and which of these are connected."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikeseg.core.compiled import compiled
+
+RADIUS = 2
+"""A neuron counts the events of the (2 RADIUS + 1)² pixels around it."""
+
+
+@compiled()
+def spread(x, y, change, sums):
+    """Add `change` to the neurons around each event. sums: int32 (H + 2 RADIUS, W + 2 RADIUS), neuron (y, x) at its own place
+    plus RADIUS."""
+    for i in range(len(x)):
+        for row in range(y[i], y[i] + 2 * RADIUS + 1):
+            for column in range(x[i], x[i] + 2 * RADIUS + 1):
+                sums[row, column] += change
+
+
+@compiled()
+def active(sums, threshold, favoured, least, pixels):
+    """Flat indices of neurons that reach their threshold, or `least` where they are favoured, rising, filled in; -> how many."""
+    height, width = threshold.shape
+    n = 0
+    for y in range(height):
+        for x in range(width):
+            count = sums[y + RADIUS, x + RADIUS]
+            if count >= threshold[y, x] or (favoured[y, x] and count >= least):
+                pixels[n] = y * width + x
+                n += 1
+    return n
+
+
+@compiled()
+def _root(parent, i):
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@compiled()
+def _join(parent, i, j):
+    a, b = _root(parent, i), _root(parent, j)
+    parent[max(a, b)] = min(a, b)
+
+
+@compiled()
+def connect(pixels, reach, grid, parent, part):
+    """Number the components of n pixels in the order of their first pixels: those at most `reach` apart in x and in y are of one.
+
+    Args:
+        pixels: int64 (n,), flat indices, rising.
+        reach: 1 or more, px.
+        grid: int32 (H, W) of -1; left so.
+        parent: int64 (n,), scratch.
+        part: int64 (n,), filled.
+    """
+    height, width = grid.shape
+    for i in range(len(pixels)):
+        parent[i] = i
+        y, x = pixels[i] // width, pixels[i] % width
+        grid[y, x] = i
+        beside = x > 0 and grid[y, x - 1] >= 0
+        if beside:  # whose neighbours are known: only the column that is new remains
+            _join(parent, grid[y, x - 1], i)
+            first = x + reach
+        else:
+            first = max(0, x - reach)
+            for column in range(first, x):
+                if grid[y, column] >= 0:
+                    _join(parent, grid[y, column], i)
+        for row in range(max(0, y - reach), y):
+            for column in range(first, min(width, x + reach + 1)):
+                if grid[row, column] >= 0:
+                    _join(parent, grid[row, column], i)
+    n = 0
+    for i in range(len(pixels)):
+        grid[pixels[i] // width, pixels[i] % width] = -1
+        root = _root(parent, i)
+        if root == i:
+            part[i] = n
+            n += 1
+        else:
+            part[i] = part[root]
+    return n
+
+
+@compiled(allocates=True)
+def gathered(pixels, part, n, sums, width):
+    """Components from their pixels, those of one component together and rising.
+
+    Returns:
+        order int64 (pixels,); begins int64 (n + 1,); boxes int64 (n, 4): left, top, right, bottom, the latter not part of it;
+        strongest int64 (n,), the highest count in each.
+    """
+    begins = np.zeros(n + 1, np.int64)
+    boxes = np.zeros((n, 4), np.int64)
+    boxes[:, :2] = 1 << 40
+    strongest = np.zeros(n, np.int64)
+    for i in range(len(pixels)):
+        k, y, x = part[i], pixels[i] // width, pixels[i] % width
+        begins[k + 1] += 1
+        boxes[k, 0], boxes[k, 1] = min(boxes[k, 0], x), min(boxes[k, 1], y)
+        boxes[k, 2], boxes[k, 3] = max(boxes[k, 2], x + 1), max(boxes[k, 3], y + 1)
+        strongest[k] = max(strongest[k], sums[y + RADIUS, x + RADIUS])
+    for k in range(n):
+        begins[k + 1] += begins[k]
+    order, filled = np.empty(len(pixels), np.int64), begins[:-1].copy()
+    for i in range(len(pixels)):
+        order[filled[part[i]]] = i
+        filled[part[i]] += 1
+    return order, begins, boxes, strongest
+
+
+@compiled()
+def look_up(x, y, owner, out):
+    """The owner of each event's pixel."""
+    for i in range(len(x)):
+        out[i] = owner[y[i], x[i]]

@@ -1,0 +1,95 @@
+"""Where a tracked object is: boxes around its events, each event moved along the object's motion to the moment (ours).
+
+Within a window a fast object leaves a smear; moved along its motion the events of a long window show it as it is at one moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .box_kernels import extents
+from .grouping import Course
+from .tracks import Seen
+
+WINDOWS_US = (4_000, 8_000, 16_000, 32_000)
+"""Half lengths of the windows: the shortest that holds enough events counts."""
+
+ENOUGH, OUTER, ROOT = 20, 0.01, 0.3
+"""Events that make a box; share left out at each of its sides."""
+
+SLOPE_US = 50_000
+"""A velocity is taken from the rows of a course within this time, µs."""
+
+
+class Boxes(NamedTuple):
+    """Of one object: int64 (m,) t (µs); float64 (m, 2) place, size (px), velocity (px/s)."""
+
+    t: np.ndarray
+    place: np.ndarray
+    size: np.ndarray
+    velocity: np.ndarray
+
+
+def boxes(t: np.ndarray, x: np.ndarray, y: np.ndarray, courses: Sequence[Course], moments: np.ndarray) -> Boxes:
+    """Boxes of an object at those moments at which it is there; while it stands still, the last one before.
+
+    Args:
+        t: int64 (n,), of its events, rising, µs.
+        x, y: int64 (n,), px.
+        courses: of its pieces.
+        moments: int64 (m,), rising, µs.
+    """
+    covering = [_covered(course, moments) for course in courses]
+    there = np.any(covering, axis=0)
+    at = moments[there]
+    velocity, place, size = (np.zeros((len(at), 2)) for _ in range(3))
+    weight = np.zeros(len(at))
+    for course, own in zip(courses, covering, strict=True):
+        inside = own[there]
+        place_c, size_c = course.at(at[inside])
+        area = size_c.prod(1)
+        larger = area > weight[inside]
+        index = np.flatnonzero(inside)[larger]
+        velocity[index], weight[index] = _slopes(course, at[index]), area[larger]
+        place[index], size[index] = place_c[larger], size_c[larger]
+    for windows in (np.array(WINDOWS_US),):
+        found = extents(t, x, y, at, velocity, windows, ENOUGH, OUTER, ROOT)
+        lone = np.isnan(found[:, 0])
+        found[lone] = extents(t, x, y, at[lone], velocity[lone], windows[-1:], 4, OUTER, ROOT)
+    known = np.isfinite(found[:, 0])
+    place[known] = 0.5 * (found[known, :2] + found[known, 2:])
+    size[known] = found[known, 2:] - found[known, :2] + 1
+    return Boxes(at, place, size, velocity)
+
+
+def _covered(course: Course, moments: np.ndarray) -> np.ndarray:
+    """Whether the object is there, seen or standing still: bool (m,)."""
+    hidden = np.flatnonzero(course.how == Seen.HIDDEN)
+    starts, ends = np.r_[course.t[0], course.t[hidden]], np.r_[course.t[hidden - 1], course.t[-1]]
+    slack = 10_000
+    covered = np.zeros(len(moments), bool)
+    for start, end in zip(starts, ends, strict=True):
+        covered |= (moments >= start - slack) & (moments <= end + slack)
+    return covered
+
+
+def _slopes(course: Course, moments: np.ndarray) -> np.ndarray:
+    """Velocities at moments: float64 (m, 2), px/s, by least squares over the rows nearby."""
+    first = np.searchsorted(course.t, moments - SLOPE_US)
+    last = np.searchsorted(course.t, moments + SLOPE_US, side="right")
+    since = (course.t - course.t[0]) * 1e-6
+
+    def sums(values: np.ndarray) -> np.ndarray:
+        total = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, 0)])
+        return np.asarray(total[last] - total[first])
+
+    n = np.maximum(last - first, 1)[:, None]
+    s, p = sums(since)[:, None], sums(course.place)
+    ss, sp = sums(since**2)[:, None], sums(since[:, None] * course.place)
+    spread = ss - s * s / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = (sp - s * p / n) / spread
+    return np.where((spread > 1e-9) & (n >= 3), slope, 0.0)

@@ -1,0 +1,147 @@
+"""Tracks of one object made one: pieces that follow each other behind something, and pieces side by side that move together
+(ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from .tracks import SceneTrack, Seen
+
+AGAIN_S, TWICE_S = 0.8, 0.03
+"""A piece follows another one within AGAIN_S, s; they are there at the same time for TWICE_S at most."""
+
+ASTRAY_SIZES, ASTRAY_PX, ASTRAY_WAY = 0.6, 5.0, 0.15
+"""It lies where the other one leads, within this share of its size, so many px, and this share of the way between."""
+
+ALIKE = 2.5
+"""Sizes of the two differ by less than this factor."""
+
+WHOLE, TAIL = 0.7, 20
+"""An object that goes behind something is cut off: its velocity is taken from its last TAIL rows with this share of its usual
+area."""
+
+LEAST_ROWS = 4
+"""Shorter pieces belong to nothing."""
+
+TOGETHER_SHARE, TOGETHER_US = 0.5, 60_000
+"""Pieces side by side are seen together for this share of the shorter one's life, and for so long, µs."""
+
+BESIDE_PX, BESIDE_SIZES, BESIDE_SHARE = 6.0, 0.6, 0.8
+"""They lie next to each other, within so many px or this share of the larger one's size, for this share of that time ..."""
+
+RIGID = 0.35
+"""... and their distance, in sizes of the two together, changes by less than this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """Where a track was: float64 (n,) t (µs) and (n, 2) place, size (px), int64 (n,) how (`Seen`)."""
+
+    t: np.ndarray
+    place: np.ndarray
+    size: np.ndarray
+    how: np.ndarray
+
+    @classmethod
+    def of(cls, track: SceneTrack) -> Course:
+        """Of a track."""
+        rows = np.array(track.rows)
+        return cls(rows[:, 0], rows[:, 1:3], rows[:, 3:5], rows[:, 5].astype(np.int64))
+
+    def at(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Places and sizes at times (n,), µs: float64 (n, 2) each."""
+        place, size = (np.stack([np.interp(t, self.t, own[:, k]) for k in (0, 1)], 1) for own in (self.place, self.size))
+        return place, size
+
+    def end(self, last: bool) -> tuple[float, np.ndarray, np.ndarray, float]:
+        """Time (µs), place and velocity (px/s) where it was last, or first, whole; and its usual size, px."""
+        area = np.sqrt(self.size.prod(1))
+        usual = float(np.quantile(area, 0.75))
+        whole = np.flatnonzero((area >= np.sqrt(WHOLE) * usual) & (self.how != Seen.MET))
+        if len(whole) < 2:
+            whole = np.arange(len(self.t))
+        chosen = whole[-TAIL:] if last else whole[:TAIL]
+        near = np.abs(self.t[chosen] - self.t[chosen[-1 if last else 0]]) <= 300_000
+        chosen = chosen[near]
+        since = (self.t[chosen] - self.t[chosen].mean()) * 1e-6
+        spread = float(since @ since)
+        velocity = since @ (self.place[chosen] - self.place[chosen].mean(0)) / spread if spread > 0 else np.zeros(2)
+        at = self.t[chosen[-1 if last else 0]]
+        return float(at), self.place[chosen].mean(0) + velocity * (at - self.t[chosen].mean()) * 1e-6, velocity, usual
+
+
+def groups(tracks: Sequence[SceneTrack]) -> np.ndarray:
+    """The object of each track: int64 (n,), from 0."""
+    courses = {k: Course.of(track) for k, track in enumerate(tracks) if len(track.rows) >= LEAST_ROWS}
+    pairs = _following(courses) + _beside(courses)
+    n = len(tracks)
+    one, other = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
+    _, number = connected_components(coo_array((np.ones(len(one)), (one, other)), shape=(n, n)), directed=False)
+    return np.asarray(number, np.int64)
+
+
+def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:
+    """Pairs of which the second follows the first; each follows one and is followed by one, the best fits first."""
+    fits = sorted(
+        (fit, a, b) for a, one in courses.items() for b, other in courses.items() if a != b and (fit := follows(one, other)) < 1
+    )
+    followed: set[int] = set()
+    following: set[int] = set()
+    kept = []
+    for _, a, b in fits:
+        if a not in followed and b not in following:
+            followed.add(a)
+            following.add(b)
+            kept.append((a, b))
+    return kept
+
+
+def follows(one: Course, other: Course) -> float:
+    """How far the second lies from where the first leads, as a share of what is allowed; inf where it cannot follow it."""
+    between = (other.t[0] - one.t[-1]) * 1e-6
+    if not -TWICE_S <= between <= AGAIN_S:
+        return float("inf")
+    t_one, place_one, ahead, size_one = one.end(last=True)
+    t_other, place_other, back, size_other = other.end(last=False)
+    if not 1 / ALIKE < size_one / size_other < ALIKE:
+        return float("inf")
+    seconds = (t_other - t_one) * 1e-6
+    if seconds <= 0:
+        return float("inf")
+    size = max(size_one, size_other)
+    allowed = ASTRAY_SIZES * size + ASTRAY_PX + ASTRAY_WAY * float(np.hypot(*ahead)) * seconds
+    astray = 0.5 * float(
+        np.hypot(*(place_one + ahead * seconds - place_other)) + np.hypot(*(place_other - back * seconds - place_one))
+    )
+    stood = float(np.hypot(*(place_one - place_other)))
+    return min(astray, stood) / allowed
+
+
+def _beside(courses: dict[int, Course]) -> list[tuple[int, int]]:
+    """Pairs that move together side by side."""
+    numbers = sorted(courses)
+    return [(a, b) for k, a in enumerate(numbers) for b in numbers[k + 1 :] if together(courses[a], courses[b])]
+
+
+def together(one: Course, other: Course) -> bool:
+    """Whether two pieces move as one: next to each other nearly always, and rigid, or growing as one."""
+    first, last = max(one.t[0], other.t[0]), min(one.t[-1], other.t[-1])
+    life = min(one.t[-1] - one.t[0], other.t[-1] - other.t[0])
+    if last - first < max(TOGETHER_SHARE * life, TOGETHER_US):
+        return False
+    t = np.linspace(first, last, max(int((last - first) // 10_000), 2) + 1)
+    (place, size), (place_b, size_b) = one.at(t), other.at(t)
+    gap = np.maximum(np.abs(place - place_b) - (size + size_b) / 2, 0).max(1)
+    large = np.maximum(size.max(1), size_b.max(1))
+    if np.mean(gap <= np.maximum(BESIDE_PX, BESIDE_SIZES * large)) < BESIDE_SHARE:
+        return False
+    outline = np.maximum(place + size / 2, place_b + size_b / 2) - np.minimum(place - size / 2, place_b - size_b / 2)
+    apart = (place - place_b) / outline.max(1)[:, None]
+    part = max(1, len(t) // 6)
+    change = np.median(apart[-part:], 0) - np.median(apart[:part], 0)
+    return float(np.hypot(*change)) < RIGID

@@ -1,0 +1,125 @@
+"""Objects of a scene: from events to tracks of whole objects and the events of each (ours)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .activity import Activity, background_per_window, thresholds_of
+from .activity_kernels import look_up
+from .grouping import Course, groups
+from .tracks import Moment, SceneTracker
+
+HOP_SHARE = 0.5
+"""A moment comes after this share of a window."""
+
+LEAST_US, LEAST_ROWS = 60_000, 5
+"""An object is there for so long, µs, and at so many moments ..."""
+
+MOVES_PX, MOVES_SIZES = 4.0, 0.15
+"""... and it, or one of its sides, comes so far, px, and so far in its own size."""
+
+SMOOTHING = 5
+"""Rows over which a way is smoothed before it is measured."""
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """How a scene is looked at.
+
+    Attributes:
+        window_us: length of a window, µs.
+        hop_us: time from one to the next.
+    """
+
+    window_us: int = 20_000
+    hop_us: int = 10_000
+
+
+class SceneObjects(NamedTuple):
+    """What is found.
+
+    Attributes:
+        ids: int32 (n,), the object of each event, 0 for none.
+        courses: of each object the courses of its pieces; object k has id k + 1.
+    """
+
+    ids: np.ndarray
+    courses: list[list[Course]]
+
+
+def find_objects(
+    t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], settings: SceneSettings
+) -> SceneObjects:
+    """Objects of a recording.
+
+    Args:
+        t: int64 (n,), rising, µs.
+        x, y: int64 (n,), px.
+        sensor_size: (width, height), px.
+        settings: see `SceneSettings`.
+    """
+    tracks, of_event = _tracked(t, x, y, sensor_size, settings)
+    number = groups(tracks)
+    courses: list[list[Course]] = []
+    object_of = np.zeros(len(tracks) + 1, np.int32)
+    for group in range(int(number.max(initial=-1)) + 1):
+        members = np.flatnonzero(number == group)
+        own = [Course.of(tracks[k]) for k in members]
+        if is_object(own):
+            courses.append(own)
+            object_of[members + 1] = len(courses)
+    return SceneObjects(object_of[of_event], courses)
+
+
+def is_object(courses: list[Course]) -> bool:
+    """Whether pieces of one thing are an object: they last, and it moves, or one of its sides does."""
+    longest = max(courses, key=lambda course: len(course.t))
+    first, last = min(course.t[0] for course in courses), max(course.t[-1] for course in courses)
+    if sum(len(course.t) for course in courses) < LEAST_ROWS or last - first < LEAST_US:
+        return False
+    kernel = np.ones(min(SMOOTHING, len(longest.t)))
+    moves = 0.0
+    for side in (-0.5, 0.0, 0.5):
+        place = longest.place + side * longest.size
+        smooth = np.stack([np.convolve(place[:, k], kernel / len(kernel), "valid") for k in (0, 1)], 1)
+        moves = max(moves, float(np.ptp(smooth, axis=0).max()))
+    return moves >= max(MOVES_PX, MOVES_SIZES * float(np.median(longest.size)))
+
+
+def _tracked(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], settings: SceneSettings):  # type: ignore
+    """All tracks, and the track of each event: its place in the list + 1, int32 (n,)."""
+    width, height = sensor_size
+    out = np.zeros(len(t), np.int32)
+    tracker = SceneTracker(sensor_size, settings.hop_us)
+    if not len(t):
+        return [], out
+    window, hop = settings.window_us, settings.hop_us
+    activity = Activity(thresholds_of(background_per_window(t, x, y, sensor_size, window)))
+    label, owner = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
+    moments = np.arange(int(t[0]), int(t[-1]) + hop, hop)
+    begins, ends = np.searchsorted(t, moments - window // 2), np.searchsorted(t, moments + (window - window // 2))
+    own_begins, own_ends = np.searchsorted(t, moments - hop // 2), np.searchsorted(t, moments + (hop - hop // 2))
+    first = last = 0
+    for k, t_us in enumerate(moments.tolist()):
+        activity.add(x[last : ends[k]], y[last : ends[k]])
+        activity.remove(x[first : begins[k]], y[first : begins[k]])
+        first, last = int(begins[k]), int(ends[k])
+        marked = tracker.favour(t_us, activity.favoured)
+        components = activity.components()
+        for flat in marked:
+            activity.favoured.reshape(-1)[flat] = 0
+        number = np.repeat(np.arange(1, len(components) + 1, dtype=np.int32), np.diff(components.begins))
+        label.reshape(-1)[components.pixels] = number
+        tracker.step(Moment(t_us, components, label, t[first:last], x[first:last], y[first:last]))
+        label.reshape(-1)[components.pixels] = 0
+        seen = [track for track in tracker.tracks if track.last_us == t_us]
+        for track in reversed(seen):
+            owner[track.y, track.x] = track.id
+        part = slice(int(own_begins[k]), int(own_ends[k]))
+        look_up(x[part], y[part], owner, out[part])
+        for track in seen:
+            owner[track.y, track.x] = 0
+    return tracker.finished(), out

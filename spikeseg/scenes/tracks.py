@@ -1,0 +1,329 @@
+"""Components linked over time: SMASH carried on from moment to moment (ours; SMASH: Kirkland et al. 2022).
+
+SMASH links two instances by what they share of features, time and place. From one moment to the next the features are the active
+neurons, the times are the same, and the place is where the track was going: a component belongs to the track whose mask, moved on
+by its velocity, it overlaps. Where one component overlaps several tracks, these have met: each keeps its shape and the pixels
+nearest to it, and goes on as it went. Several components of one track are its parts as long as together they are no larger than
+it was. A track without a component is behind something, or has stopped: it waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from .activity import Components
+
+OVERLAP = 0.2
+"""A component and a track overlap if they share this part of the smaller of the two."""
+
+YOUNG = 5
+"""A track that was seen less often yields to others."""
+
+GROWTH, GROWTH_PX = 1.35, 6.0
+"""Parts of a track are together no larger than it was, but for this factor and so many pixels."""
+
+WAIT_US = 1_200_000
+"""A track without a component waits so long."""
+
+NEAR_PX, FAR_PX, FAR_SHARE = 3.0, 15.0, 0.15
+"""A track that waits is looked for within NEAR_PX and this share of the way it would have come, FAR_PX at most."""
+
+POSITION_GAIN, VELOCITY_GAIN, FIRST_GAIN = 0.8, 0.15, 0.4
+"""How far a track follows what it sees; its velocity at first and later (an alpha-beta filter)."""
+
+SIZE_GAIN = 0.4
+"""How far its size does."""
+
+STOPPED_SHARE, STOPPED_PX = 0.35, 4.0
+"""A track that is seen again where it was lost, within this share of the way it would have come, had stopped."""
+
+EDGE_GAIN = 0.5
+"""How far a track that has met others follows the outer edge that is its own."""
+
+LEAST_EVENTS = 20
+"""From so few events no velocity is taken."""
+
+
+class Seen(IntEnum):
+    """How a row of a track came about."""
+
+    ALONE = 0
+    MET = 1
+    STOPPED = 2
+    HIDDEN = 3
+
+
+@dataclass(eq=False)
+class SceneTrack:
+    """A track while it lives.
+
+    Attributes:
+        id: from 1.
+        last_us: when it was last seen, µs.
+        place, velocity, half: float64 (2,), centre (px), px/s, half of its size (px).
+        y, x: int64 (m,), its mask.
+        rows: (t in µs, x, y, width, height, Seen), one for each moment at which it was seen.
+    """
+
+    id: int
+    last_us: int
+    place: np.ndarray
+    velocity: np.ndarray
+    half: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+    rows: list[tuple[float, ...]] = field(default_factory=list)
+
+    def add(self, t_us: int, how: Seen) -> None:
+        """A row."""
+        self.last_us = t_us
+        self.rows.append((t_us, *self.place, *(2 * self.half), how))
+
+
+class Moment(NamedTuple):
+    """What is there at a time.
+
+    Attributes:
+        t_us: µs.
+        components: of the active neurons.
+        label: int32 (H, W), number of the component + 1 of each pixel, 0 for none.
+        t, x, y: int64 (n,), the events of the window.
+    """
+
+    t_us: int
+    components: Components
+    label: np.ndarray
+    t: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+
+class Expected(NamedTuple):
+    """Where a track is expected: its mask int64 (m,) y and x, how many of its pixels are on each component (n,), and whether it
+    has been waiting."""
+
+    y: np.ndarray
+    x: np.ndarray
+    shared: np.ndarray
+    waits: bool
+
+
+class SceneTracker:
+    """Tracks of all that is active.
+
+    Args:
+        sensor_size: (width, height), px.
+        hop_us: time between moments, µs.
+    """
+
+    def __init__(self, sensor_size: tuple[int, int], hop_us: int) -> None:
+        self.width, self.height = sensor_size
+        self.hop_us = hop_us
+        self.tracks: list[SceneTrack] = []
+        self.ended: list[SceneTrack] = []
+        self._made = 0
+
+    def favour(self, t_us: int, favoured: np.ndarray) -> list[np.ndarray]:
+        """Mark where tracks that are well known are expected: 1 in uint8 (H, W); -> the flat indices that were marked."""
+        marked = []
+        for track in self.tracks:
+            if len(track.rows) >= YOUNG and t_us - track.last_us <= 2 * self.hop_us:
+                y, x = self._moved(track, track.velocity * ((t_us - track.last_us) * 1e-6))
+                flat = y * self.width + x
+                favoured.reshape(-1)[flat] = 1
+                marked.append(flat)
+        return marked
+
+    def step(self, moment: Moment) -> None:
+        """Go on to a moment."""
+        for track in self.tracks:
+            if moment.t_us - track.last_us > WAIT_US:
+                self.ended.append(track)
+        self.tracks = [track for track in self.tracks if moment.t_us - track.last_us <= WAIT_US]
+        n = len(moment.components)
+        expected = [self._expected(track, moment) for track in self.tracks]
+        parts: dict[int, list[tuple[int, np.ndarray]]] = {}
+        met: set[int] = set()
+        fresh: list[int] = []
+        sizes = np.diff(moment.components.begins)
+        for k in range(n):
+            owners = self._owners(k, int(sizes[k]), expected)
+            if not owners:
+                fresh.append(k)
+            elif len(owners) == 1:
+                parts.setdefault(owners[0], []).append((k, moment.components.of(k)))
+            else:
+                met.update(owners)
+                for number, own in zip(owners, self._shared(moment, k, [expected[i] for i in owners]), strict=True):
+                    parts.setdefault(number, []).append((k, own))
+        for number, own in parts.items():
+            if number in met:
+                self._meets(self.tracks[number], own, moment, expected[number])
+            else:
+                fresh += self._goes_on(self.tracks[number], own, moment, expected[number])
+        for k in sorted(fresh):
+            self._begins(k, moment)
+
+    def finished(self) -> list[SceneTrack]:
+        """All tracks, by id."""
+        return sorted(self.ended + self.tracks, key=lambda track: track.id)
+
+    def _moved(self, track: SceneTrack, way: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Its mask, moved, as far as it is on the sensor."""
+        y, x = track.y + round(way[1]), track.x + round(way[0])
+        inside = (y >= 0) & (y < self.height) & (x >= 0) & (x < self.width)
+        return y[inside], x[inside]
+
+    def _expected(self, track: SceneTrack, moment: Moment) -> Expected:
+        seconds = (moment.t_us - track.last_us) * 1e-6
+        waits = moment.t_us - track.last_us > 2 * self.hop_us
+        n, best = len(moment.components), None
+        way = track.velocity * seconds
+        for moved in (way, np.zeros(2)) if waits else (way,):
+            y, x = self._moved(track, moved)
+            if waits:
+                y, x = self._grown(y, x, round(min(NEAR_PX + FAR_SHARE * float(np.hypot(*way)), FAR_PX)))
+            shared = np.bincount(moment.label[y, x], minlength=n + 1)[1:]
+            if best is None or shared.sum() > best.shared.sum():
+                best = Expected(y, x, shared, waits)
+        assert best is not None
+        return best
+
+    def _grown(self, y: np.ndarray, x: np.ndarray, by: int) -> tuple[np.ndarray, np.ndarray]:
+        """A mask, grown on all sides."""
+        if not len(y):
+            return y, x
+        top, left = max(y.min() - by, 0), max(x.min() - by, 0)
+        bottom, right = min(y.max() + by + 1, self.height), min(x.max() + by + 1, self.width)
+        crop = np.zeros((bottom - top, right - left), bool)
+        crop[y - top, x - left] = True
+        grown = ndimage.maximum_filter(crop, 2 * by + 1, mode="constant")
+        y, x = np.nonzero(grown)
+        return y + top, x + left
+
+    def _owners(self, k: int, size: int, expected: list[Expected]) -> list[int]:
+        """The tracks that a component belongs to: those that have been seen just now before those that wait, of which the nearest
+        alone, and those that are known before young ones."""
+        over = [
+            i
+            for i, one in enumerate(expected)
+            if one.shared[k] > 0 and one.shared[k] >= OVERLAP * min(size, len(self.tracks[i].y))
+        ]
+        now = [i for i in over if not expected[i].waits]
+        if not now:
+            return over if len(over) < 2 else [max(over, key=lambda i: int(expected[i].shared[k]))]
+        known = [i for i in now if len(self.tracks[i].rows) >= YOUNG]
+        return known or now
+
+    def _shared(self, moment: Moment, k: int, expected: list[Expected]) -> list[np.ndarray]:
+        """The pixels of a component, shared among tracks: each goes to the nearest mask."""
+        left, top, right, bottom = moment.components.boxes[k]
+        distance = []
+        for one in expected:
+            away = np.ones((bottom - top, right - left), bool)
+            inside = (one.y >= top) & (one.y < bottom) & (one.x >= left) & (one.x < right)
+            away[one.y[inside] - top, one.x[inside] - left] = False
+            distance.append(np.full(away.shape, np.inf) if away.all() else ndimage.distance_transform_edt(away))
+        pixels = moment.components.of(k)
+        y, x = np.divmod(pixels, self.width)
+        nearest = np.argmin(np.stack(distance), 0)[y - top, x - left]
+        return [pixels[nearest == number] for number in range(len(expected))]
+
+    def _goes_on(self, track: SceneTrack, parts: list[tuple[int, np.ndarray]], moment: Moment, expected: Expected) -> list[int]:
+        """A track takes its components; -> those that are none of its parts."""
+        parts.sort(key=lambda part: -int(expected.shared[part[0]]))
+        left_out, taken = [], []
+        box: np.ndarray | None = None
+        for k, pixels in parts:
+            own = moment.components.boxes[k]
+            joint = own if box is None else np.concatenate([np.minimum(box[:2], own[:2]), np.maximum(box[2:], own[2:])])
+            too_large = ((joint[2:] - joint[:2]) > 2 * track.half * GROWTH + GROWTH_PX).any()
+            if box is not None and len(track.rows) >= YOUNG and too_large:
+                left_out.append(k)
+                continue
+            box = joint
+            taken.append(pixels)
+        assert box is not None
+        self._take(track, np.concatenate(taken), box, moment)
+        return left_out
+
+    def _take(self, track: SceneTrack, pixels: np.ndarray, box: np.ndarray, moment: Moment) -> None:
+        place, half = 0.5 * (box[:2] + box[2:] - 1.0), 0.5 * (box[2:] - box[:2])
+        seconds = (moment.t_us - track.last_us) * 1e-6
+        how, ahead = Seen.ALONE, track.place + track.velocity * seconds
+        if moment.t_us - track.last_us > 2 * self.hop_us:
+            moved, way = float(np.hypot(*(place - track.place))), float(np.hypot(*(track.velocity * seconds)))
+            how = Seen.STOPPED if moved <= max(STOPPED_SHARE * way, STOPPED_PX) else Seen.HIDDEN
+            track.place = place
+            if how == Seen.STOPPED:
+                track.velocity = 0.5 * track.velocity
+        else:
+            young = len(track.rows) < YOUNG
+            off = place - ahead
+            track.velocity = track.velocity + (FIRST_GAIN if young else VELOCITY_GAIN) * off / seconds
+            track.place = ahead + (1.0 if young else POSITION_GAIN) * off
+        track.half = half if len(track.rows) < YOUNG else (1 - SIZE_GAIN) * track.half + SIZE_GAIN * half
+        track.y, track.x = np.divmod(pixels, self.width)
+        track.add(moment.t_us, how)
+
+    def _meets(self, track: SceneTrack, parts: list[tuple[int, np.ndarray]], moment: Moment, expected: Expected) -> None:
+        """A track that shares a component goes on as it went, and keeps its shape; where the joint outline is its own, it follows
+        that."""
+        seconds = (moment.t_us - track.last_us) * 1e-6
+        track.place = track.place + track.velocity * seconds
+        pixels = np.concatenate([own for _, own in parts])
+        if len(pixels):
+            y, x = np.divmod(pixels, self.width)
+            off = np.zeros(2)
+            for axis, own in enumerate((x, y)):
+                low = own.min() - (track.place[axis] - track.half[axis] + 0.5)
+                high = own.max() - (track.place[axis] + track.half[axis] - 0.5)
+                outer = [
+                    value
+                    for side, value in ((0, low), (1, high))
+                    if any(self._outer(moment.components.boxes[k], axis, side, own) for k, _ in parts)
+                ]
+                limit = max(3.0, 0.25 * float(track.half[axis]))
+                off[axis] = float(np.clip(np.mean(outer), -limit, limit)) if outer else 0.0
+            track.place = track.place + EDGE_GAIN * off
+        if len(expected.y):
+            track.y, track.x = expected.y, expected.x
+        track.add(moment.t_us, Seen.MET)
+
+    @staticmethod
+    def _outer(box: np.ndarray, axis: int, side: int, own: np.ndarray) -> bool:
+        """Whether the pixels reach that side of their component's box."""
+        return bool(own.min() == box[axis]) if side == 0 else bool(own.max() == box[2 + axis] - 1)
+
+    def _begins(self, k: int, moment: Moment) -> None:
+        pixels, box = moment.components.of(k), moment.components.boxes[k]
+        y, x = np.divmod(pixels, self.width)
+        self._made += 1
+        place, half = 0.5 * (box[:2] + box[2:] - 1.0), 0.5 * (box[2:] - box[:2])
+        track = SceneTrack(self._made, moment.t_us, place, self._first_velocity(k, moment), half, y, x)
+        track.add(moment.t_us, Seen.ALONE)
+        self.tracks.append(track)
+
+    @staticmethod
+    def _first_velocity(k: int, moment: Moment) -> np.ndarray:
+        """Of a component, px/s, by least squares of its events' places on their times; 0 where these do not tell one."""
+        left, top, right, bottom = moment.components.boxes[k]
+        x, y = moment.x, moment.y
+        inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+        inside[inside] = moment.label[y[inside], x[inside]] == k + 1
+        if np.count_nonzero(inside) < LEAST_EVENTS:
+            return np.zeros(2)
+        since = (moment.t[inside] - moment.t_us) * 1e-6
+        since = since - since.mean()
+        places = np.stack([x[inside], y[inside]], 1).astype(np.float64)
+        places -= places.mean(0)
+        spread = float(since @ since)
+        if spread <= 0:
+            return np.zeros(2)
+        velocity = since @ places / spread
+        return np.where(np.abs(velocity) > 3 * np.sqrt((places**2).mean(0) / spread), velocity, 0.0)
