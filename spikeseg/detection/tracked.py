@@ -113,6 +113,10 @@ def answer(
         slices: of every window its objects; None: the connected blobs of the maps.
         motion: the motion layer; None: there is none.
     """
+    if settings.scenes:
+        from .scene_objects import scene_answer
+
+        return scene_answer(view, maps, [window_time(view, k) for k in range(len(view.start_us))])
     saliency = from_maps(view, maps).scores
     slices = slices_of(view, maps, threshold) if slices is None else slices
     tracks, owners = track(view, slices, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -48,13 +49,20 @@ def compared_detectors(
     untracked = [raw, denoise, graded, *kinds.classical(), saliency]
     thresholds = calibration(untracked)
 
-    def tracks_of(name: str, title: str, detector: Detector, pixel: float, motion: Motion | None = None) -> Detector:
-        return kinds.tracked(name, title, detector, (pixel, readout.object_threshold), cfg.tracking, motion)
+    points = dataclasses.replace(cfg.tracking, scenes=False)
+
+    def tracks_of(
+        name: str, title: str, detector: Detector, pixel: float, motion: Motion | None = None, *, as_points: bool = False
+    ) -> Detector:
+        settings = points if as_points else cfg.tracking
+        return kinds.tracked(name, title, detector, (pixel, readout.object_threshold), settings, motion)
 
     motion = motion_of(cfg, model)
-    tracked = [tracks_of("graded_tracks", "graded filter, tracked", graded, thresholds["graded"])]
+    tracked = [tracks_of("graded_tracks", "graded filter, tracked", graded, thresholds["graded"], as_points=True)]
     if motion is not None:
         tracked.append(tracks_of("no_motion", "network, no motion layer", saliency, readout.threshold))
+    if cfg.tracking.scenes:
+        tracked.append(tracks_of("points", "network, tracked as points", saliency, readout.threshold, as_points=True))
     tracked += [
         tracks_of("untrained", "untrained network", of_untrained, readout.threshold, motion_of(cfg, untrained)),
         tracks_of("network", "trained network", saliency, readout.threshold, motion),

@@ -1,9 +1,9 @@
 """Coincidence neurons: where more events fall together than the background sends, and which of these places are one (ours).
 
-A neuron for every pixel counts the events of its 5 x 5 neighbourhood within a window of time. Its threshold follows the background
-there, as conv1's does. Neurons above it that lie within a few pixels of each other are a component: an instance in the sense of
-HULK, a coincidence in one piece of space and time. Counts are whole numbers and change by one per event and neuron, so that the
-order of events does not matter.
+A neuron for every pixel counts the events of its 5 x 5 neighbourhood within a window of time. Its threshold follows the
+background there, as conv1's does. Neurons above it that lie within a few pixels of each other are a component: an instance in the
+sense of HULK, a coincidence in one piece of space and time. Counts are whole numbers and change by one per event and neuron, so
+that the order of events does not matter.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from .activity_kernels import RADIUS, active, connect, gathered, spread
 
-SIGMAS, FLOOR = 5.0, 6.0
-"""A neuron is active from m + SIGMAS sqrt(m) events where the background sends m, and from no fewer than FLOOR."""
+CHANCE, FLOOR = 1e-7, 6
+"""A neuron is active from so many events that the background gives them with this probability only; from no fewer than FLOOR."""
 
 FAVOURED = 3
 """Where a track is expected, so many events are enough."""
@@ -90,8 +90,9 @@ class Activity:
 
 def thresholds_of(events_in: np.ndarray) -> np.ndarray:
     """Thresholds of neurons, int32 (H, W), where the background sends float64 (H, W) events per pixel and window."""
-    mean = events_in * (2 * RADIUS + 1) ** 2
-    return np.ceil(np.maximum(mean + SIGMAS * np.sqrt(mean), FLOOR)).astype(np.int32)
+    mean, where = np.unique(events_in * (2 * RADIUS + 1) ** 2, return_inverse=True)
+    least = np.maximum(stats.poisson.isf(CHANCE, np.maximum(mean, 1e-12)) + 1, FLOOR).astype(np.int32)
+    return np.ascontiguousarray(least[where].reshape(events_in.shape))
 
 
 def background_per_window(
@@ -101,7 +102,8 @@ def background_per_window(
 
     Args:
         t: int64 (n,), rising, µs.
-        x, y: int64 (n,), px.
+        x: int64 (n,), px.
+        y: int64 (n,), px.
         sensor_size: (width, height), px.
         window_us: length of the window.
     """
@@ -122,3 +124,50 @@ def background_per_window(
     quiet = np.maximum(quiet, usual)
     quiet = 0.5 * (ndimage.maximum_filter(quiet, 3) + ndimage.uniform_filter(quiet, 3))
     return np.repeat(np.repeat(quiet, BLOCK_PX, 0), BLOCK_PX, 1)[:height, :width]
+
+
+WINDOWS_US = (5_000, 10_000, 20_000, 40_000, 80_000)
+"""Windows that a recording may be looked at by."""
+
+SAMPLES, SHARE = 24, 0.8
+"""Moments at which windows are tried; the shortest counts in which active neurons see this share of the events that they see in
+the best one."""
+
+TIMES, LEAST_WINDOW_US = 2, 20_000
+"""A recording is looked at by TIMES that window, and by no shorter one than LEAST_WINDOW_US: pieces of one object would else come
+apart where few of its events fall."""
+
+
+def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> int:
+    """The window to look at a recording by, µs: long enough that most of what moves is seen. Slow and faint things need a longer
+    one."""
+    seen = []
+    moments = np.linspace(int(t[0]), int(t[-1]), SAMPLES + 2)[1:-1].astype(np.int64)
+    for window in WINDOWS_US:
+        mean = background_per_window(t, x, y, sensor_size, window)
+        activity = Activity(thresholds_of(mean))
+        flat, excess, events = mean.reshape(-1), 0.0, 0
+        for moment in moments:
+            part = slice(*np.searchsorted(t, [moment - window // 2, moment + window // 2]))
+            activity.add(x[part], y[part])
+            pixels = activity.components().pixels
+            activity.remove(x[part], y[part])
+            inside = np.isin(y[part] * sensor_size[0] + x[part], pixels)
+            excess += np.count_nonzero(inside) - float(flat[pixels].sum())
+            events += part.stop - part.start
+        seen.append(max(excess, 0.0) / window)
+    best = max(seen)
+    shortest = next(window for window, own in zip(WINDOWS_US, seen, strict=True) if own >= SHARE * best)
+    return min(max(LEAST_WINDOW_US, TIMES * shortest), WINDOWS_US[-1])
+
+
+HOT_TIMES, HOT_EVENTS = 6, 15
+"""A hot pixel sends so many times what its neighbours send, and HOT_EVENTS more."""
+
+
+def hot_pixels(x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> np.ndarray:
+    """Pixels that send far more events than their neighbours: bool (H, W)."""
+    width, height = sensor_size
+    count = np.bincount(y * width + x, minlength=width * height).reshape(height, width).astype(np.float64)
+    around = (9 * ndimage.uniform_filter(count, 3, mode="reflect") - count) / 8
+    return np.asarray(count > HOT_TIMES * around + HOT_EVENTS)

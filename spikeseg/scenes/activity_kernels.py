@@ -60,7 +60,7 @@ def connect(pixels, reach, grid, parent, part):
         parent: int64 (n,), scratch.
         part: int64 (n,), filled.
     """
-    height, width = grid.shape
+    width = grid.shape[1]
     for i in range(len(pixels)):
         parent[i] = i
         y, x = pixels[i] // width, pixels[i] % width

@@ -14,12 +14,14 @@ def extents(t, x, y, moments, velocity, windows, least, outer, root):
 
     Args:
         t: int64 (n,), of one object's events, rising, µs.
-        x, y: int64 (n,), px.
+        x: int64 (n,), px.
+        y: int64 (n,), px.
         moments: int64 (m,), rising, µs.
         velocity: float64 (m, 2), px/s.
         windows: int64 (w,), half lengths that are tried until there are `least` events, rising, µs.
         least: events.
-        outer: share that is left out at each side.
+        outer: share that is left out at each side ...
+        root: ... and this times the root of their number.
 
     Returns:
         float64 (m, 4): lowest x and y, highest x and y; NaN where there are too few events even in the longest window.

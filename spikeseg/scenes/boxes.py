@@ -38,7 +38,8 @@ def boxes(t: np.ndarray, x: np.ndarray, y: np.ndarray, courses: Sequence[Course]
 
     Args:
         t: int64 (n,), of its events, rising, µs.
-        x, y: int64 (n,), px.
+        x: int64 (n,), px.
+        y: int64 (n,), px.
         courses: of its pieces.
         moments: int64 (m,), rising, µs.
     """

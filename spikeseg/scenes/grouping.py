@@ -78,7 +78,9 @@ class Course:
 def groups(tracks: Sequence[SceneTrack]) -> np.ndarray:
     """The object of each track: int64 (n,), from 0."""
     courses = {k: Course.of(track) for k, track in enumerate(tracks) if len(track.rows) >= LEAST_ROWS}
-    pairs = _following(courses) + _beside(courses)
+    place = {track.id: k for k, track in enumerate(tracks)}
+    pieces = [(k, place[track.part_of]) for k, track in enumerate(tracks) if track.part_of]
+    pairs = pieces + _following(courses) + _beside(courses)
     n = len(tracks)
     one, other = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
     _, number = connected_components(coo_array((np.ones(len(one)), (one, other)), shape=(n, n)), directed=False)

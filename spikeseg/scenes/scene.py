@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .activity import Activity, background_per_window, thresholds_of
+from .activity import Activity, background_per_window, hot_pixels, pace, thresholds_of
 from .activity_kernels import look_up
 from .grouping import Course, groups
-from .tracks import Moment, SceneTracker
+from .tracks import Moment, SceneTracker, Seen
 
 HOP_SHARE = 0.5
 """A moment comes after this share of a window."""
@@ -20,6 +20,9 @@ LEAST_US, LEAST_ROWS = 60_000, 5
 
 MOVES_PX, MOVES_SIZES = 4.0, 0.15
 """... and it, or one of its sides, comes so far, px, and so far in its own size."""
+
+DOUBTFUL = 0.5
+"""What is less likely an object is left out."""
 
 SMOOTHING = 5
 """Rows over which a way is smoothed before it is measured."""
@@ -34,8 +37,8 @@ class SceneSettings:
         hop_us: time from one to the next.
     """
 
-    window_us: int = 20_000
-    hop_us: int = 10_000
+    window_us: int | None = None
+    hop_us: int | None = None
 
 
 class SceneObjects(NamedTuple):
@@ -44,10 +47,12 @@ class SceneObjects(NamedTuple):
     Attributes:
         ids: int32 (n,), the object of each event, 0 for none.
         courses: of each object the courses of its pieces; object k has id k + 1.
+        probability: that each is an object.
     """
 
     ids: np.ndarray
     courses: list[list[Course]]
+    probability: list[float]
 
 
 def find_objects(
@@ -57,46 +62,57 @@ def find_objects(
 
     Args:
         t: int64 (n,), rising, µs.
-        x, y: int64 (n,), px.
+        x: int64 (n,), px.
+        y: int64 (n,), px.
         sensor_size: (width, height), px.
         settings: see `SceneSettings`.
     """
-    tracks, of_event = _tracked(t, x, y, sensor_size, settings)
+    usual = ~hot_pixels(x, y, sensor_size)[y, x]
+    tracks, of_event = _tracked(t[usual], x[usual], y[usual], sensor_size, settings)
     number = groups(tracks)
     courses: list[list[Course]] = []
+    probability = []
     object_of = np.zeros(len(tracks) + 1, np.int32)
     for group in range(int(number.max(initial=-1)) + 1):
         members = np.flatnonzero(number == group)
         own = [Course.of(tracks[k]) for k in members]
-        if is_object(own):
+        likely = object_probability(own)
+        if likely >= DOUBTFUL:
             courses.append(own)
+            probability.append(likely)
             object_of[members + 1] = len(courses)
-    return SceneObjects(object_of[of_event], courses)
+    ids = np.zeros(len(t), np.int32)
+    ids[usual] = object_of[of_event]
+    return SceneObjects(ids, courses, probability)
 
 
-def is_object(courses: list[Course]) -> bool:
-    """Whether pieces of one thing are an object: they last, and it moves, or one of its sides does."""
+def object_probability(courses: list[Course]) -> float:
+    """How surely pieces of one thing are an object: they last, and it moves, or one of its sides does; 1/2 where it comes as far
+    as it has to."""
     longest = max(courses, key=lambda course: len(course.t))
     first, last = min(course.t[0] for course in courses), max(course.t[-1] for course in courses)
-    if sum(len(course.t) for course in courses) < LEAST_ROWS or last - first < LEAST_US:
-        return False
+    seen = sum(int(np.isin(course.how, (Seen.ALONE, Seen.MET)).sum()) for course in courses)
+    if seen < LEAST_ROWS or last - first < LEAST_US:
+        return 0.0
     kernel = np.ones(min(SMOOTHING, len(longest.t)))
     moves = 0.0
     for side in (-0.5, 0.0, 0.5):
         place = longest.place + side * longest.size
         smooth = np.stack([np.convolve(place[:, k], kernel / len(kernel), "valid") for k in (0, 1)], 1)
         moves = max(moves, float(np.ptp(smooth, axis=0).max()))
-    return moves >= max(MOVES_PX, MOVES_SIZES * float(np.median(longest.size)))
+    share = moves / max(MOVES_PX, MOVES_SIZES * float(np.median(longest.size)))
+    return share**2 / (1 + share**2)
 
 
 def _tracked(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], settings: SceneSettings):  # type: ignore
     """All tracks, and the track of each event: its place in the list + 1, int32 (n,)."""
     width, height = sensor_size
     out = np.zeros(len(t), np.int32)
-    tracker = SceneTracker(sensor_size, settings.hop_us)
     if not len(t):
         return [], out
-    window, hop = settings.window_us, settings.hop_us
+    window = settings.window_us or pace(t, x, y, sensor_size)
+    hop = settings.hop_us or round(HOP_SHARE * window)
+    tracker = SceneTracker(sensor_size, hop)
     activity = Activity(thresholds_of(background_per_window(t, x, y, sensor_size, window)))
     label, owner = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
     moments = np.arange(int(t[0]), int(t[-1]) + hop, hop)

@@ -45,6 +45,12 @@ STOPPED_SHARE, STOPPED_PX = 0.35, 4.0
 EDGE_GAIN = 0.5
 """How far a track that has met others follows the outer edge that is its own."""
 
+TOGETHER_US, TOGETHER_SIZES = 150_000, 0.4
+"""Tracks that have met for so long, µs, and moved no further against each other than this share of half their size, are one."""
+
+LEAST_PIXELS = 10
+"""What is left of a component that was parted is a new track from so many pixels on."""
+
 LEAST_EVENTS = 20
 """From so few events no velocity is taken."""
 
@@ -68,6 +74,10 @@ class SceneTrack:
         place, velocity, half: float64 (2,), centre (px), px/s, half of its size (px).
         y, x: int64 (m,), its mask.
         rows: (t in µs, x, y, width, height, Seen), one for each moment at which it was seen.
+        alone: at how many of them by itself.
+        part_of: the id of the track that it turned out to be a piece of; 0: of none.
+        met: by the id of a track with which it shares a component: since when and until when, µs, and how far it was from it at
+            first, px.
     """
 
     id: int
@@ -78,10 +88,19 @@ class SceneTrack:
     y: np.ndarray
     x: np.ndarray
     rows: list[tuple[float, ...]] = field(default_factory=list)
+    alone: int = 0
+    part_of: int = 0
+    met: dict[int, tuple[int, int, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def known(self) -> bool:
+        """Whether it has been seen by itself often enough."""
+        return self.alone >= YOUNG
 
     def add(self, t_us: int, how: Seen) -> None:
         """A row."""
         self.last_us = t_us
+        self.alone += how != Seen.MET
         self.rows.append((t_us, *self.place, *(2 * self.half), how))
 
 
@@ -132,7 +151,7 @@ class SceneTracker:
         """Mark where tracks that are well known are expected: 1 in uint8 (H, W); -> the flat indices that were marked."""
         marked = []
         for track in self.tracks:
-            if len(track.rows) >= YOUNG and t_us - track.last_us <= 2 * self.hop_us:
+            if track.known and t_us - track.last_us <= 2 * self.hop_us:
                 y, x = self._moved(track, track.velocity * ((t_us - track.last_us) * 1e-6))
                 flat = y * self.width + x
                 favoured.reshape(-1)[flat] = 1
@@ -141,24 +160,38 @@ class SceneTracker:
 
     def step(self, moment: Moment) -> None:
         """Go on to a moment."""
-        for track in self.tracks:
-            if moment.t_us - track.last_us > WAIT_US:
-                self.ended.append(track)
-        self.tracks = [track for track in self.tracks if moment.t_us - track.last_us <= WAIT_US]
+        self._drop([track for track in self.tracks if moment.t_us - track.last_us > self._patience(track)])
         n = len(moment.components)
         expected = [self._expected(track, moment) for track in self.tracks]
         parts: dict[int, list[tuple[int, np.ndarray]]] = {}
         met: set[int] = set()
         fresh: list[int] = []
         sizes = np.diff(moment.components.begins)
+        pieces: list[SceneTrack] = []
+        rest: list[tuple[int, np.ndarray]] = []
         for k in range(n):
-            owners = self._owners(k, int(sizes[k]), expected)
+            owners = self._owners(k, int(sizes[k]), expected, known_first=True)
+            if len(owners) == 1 and self._outgrows(owners[0], moment.components.boxes[k]):
+                owners = self._owners(k, int(sizes[k]), expected, known_first=False)
+            if len(owners) > 1 and not self.tracks[owners[0]].known:  # all are young: pieces of one
+                largest = max(owners, key=lambda i: len(self.tracks[i].y))
+                for i in owners:
+                    if i != largest and not self.tracks[i].part_of:
+                        self.tracks[i].part_of = self.tracks[largest].id
+                        pieces.append(self.tracks[i])
+                owners = [largest]
             if not owners:
                 fresh.append(k)
-            elif len(owners) == 1:
+            elif len(owners) == 1 and not self._outgrows(owners[0], moment.components.boxes[k]):
                 parts.setdefault(owners[0], []).append((k, moment.components.of(k)))
+            elif len(owners) == 1:  # it has met something that is not tracked, or waits
+                near, far = self._parted(moment.components.of(k), expected[owners[0]])
+                met.add(owners[0])
+                parts.setdefault(owners[0], []).append((k, near))
+                rest.append((k, far))
             else:
                 met.update(owners)
+                pieces += self._pieces([self.tracks[i] for i in owners], moment.t_us)
                 for number, own in zip(owners, self._shared(moment, k, [expected[i] for i in owners]), strict=True):
                     parts.setdefault(number, []).append((k, own))
         for number, own in parts.items():
@@ -166,8 +199,65 @@ class SceneTracker:
                 self._meets(self.tracks[number], own, moment, expected[number])
             else:
                 fresh += self._goes_on(self.tracks[number], own, moment, expected[number])
+        for k, pixels in ((k, pixels) for k, pixels in rest if len(pixels)):
+            waiting = [
+                i
+                for i, one in enumerate(expected)
+                if i not in parts and one.shared[k] >= OVERLAP * min(len(pixels), len(self.tracks[i].y)) and self.tracks[i].known
+            ]
+            if waiting:
+                best = max(waiting, key=lambda i: int(expected[i].shared[k]))
+                parts[best] = []
+                self._take(self.tracks[best], pixels, self._box(pixels), moment)
+            elif len(pixels) >= LEAST_PIXELS:
+                self._begins(k, pixels, self._box(pixels), moment)
         for k in sorted(fresh):
-            self._begins(k, moment)
+            self._begins(k, moment.components.of(k), moment.components.boxes[k], moment)
+        self._drop(pieces)
+
+    def _pieces(self, tracks: list[SceneTrack], t_us: int) -> list[SceneTrack]:
+        """Of tracks that have met those that are pieces of another one: they have moved with it ever since."""
+        found: list[SceneTrack] = []
+        for one in tracks:
+            for other in tracks:
+                if one is other or one.part_of or other.part_of or len(one.y) > len(other.y):
+                    continue
+                began = one.met.get(other.id)
+                apart = one.place - other.place
+                if began is None or t_us - began[1] > 2 * self.hop_us:
+                    one.met[other.id] = (t_us, t_us, apart)
+                    continue
+                one.met[other.id] = (began[0], t_us, began[2])
+                moved = float(np.hypot(*(apart - began[2])))
+                if t_us - began[0] >= TOGETHER_US and moved < TOGETHER_SIZES * float(one.half.max()):
+                    one.part_of = other.id
+                    found.append(one)
+        return found
+
+    def _outgrows(self, number: int, box: np.ndarray) -> bool:
+        """Whether a component is suddenly much larger than its track."""
+        track = self.tracks[number]
+        return bool(track.known and ((box[2:] - box[:2]) > 2 * track.half * GROWTH + GROWTH_PX).any())
+
+    def _parted(self, pixels: np.ndarray, expected: Expected) -> tuple[np.ndarray, np.ndarray]:
+        """The pixels of a component within NEAR_PX of where a track is expected, and the others."""
+        mask = np.zeros((self.height, self.width), bool)
+        mask[self._grown(expected.y, expected.x, round(NEAR_PX))] = True
+        near = mask.reshape(-1)[pixels]
+        return pixels[near], pixels[~near]
+
+    def _box(self, pixels: np.ndarray) -> np.ndarray:
+        """Left, top, right, bottom."""
+        y, x = np.divmod(pixels, self.width)
+        return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
+
+    def _patience(self, track: SceneTrack) -> int:
+        """How long a track waits, µs."""
+        return WAIT_US if track.known else 3 * self.hop_us
+
+    def _drop(self, tracks: list[SceneTrack]) -> None:
+        self.ended += tracks
+        self.tracks = [track for track in self.tracks if not any(track is other for other in tracks)]
 
     def finished(self) -> list[SceneTrack]:
         """All tracks, by id."""
@@ -206,7 +296,7 @@ class SceneTracker:
         y, x = np.nonzero(grown)
         return y + top, x + left
 
-    def _owners(self, k: int, size: int, expected: list[Expected]) -> list[int]:
+    def _owners(self, k: int, size: int, expected: list[Expected], *, known_first: bool) -> list[int]:
         """The tracks that a component belongs to: those that have been seen just now before those that wait, of which the nearest
         alone, and those that are known before young ones."""
         over = [
@@ -217,8 +307,8 @@ class SceneTracker:
         now = [i for i in over if not expected[i].waits]
         if not now:
             return over if len(over) < 2 else [max(over, key=lambda i: int(expected[i].shared[k]))]
-        known = [i for i in now if len(self.tracks[i].rows) >= YOUNG]
-        return known or now
+        known = [i for i in now if self.tracks[i].known]
+        return (known_first and known) or sorted(now, key=lambda i: not self.tracks[i].known)
 
     def _shared(self, moment: Moment, k: int, expected: list[Expected]) -> list[np.ndarray]:
         """The pixels of a component, shared among tracks: each goes to the nearest mask."""
@@ -243,7 +333,7 @@ class SceneTracker:
             own = moment.components.boxes[k]
             joint = own if box is None else np.concatenate([np.minimum(box[:2], own[:2]), np.maximum(box[2:], own[2:])])
             too_large = ((joint[2:] - joint[:2]) > 2 * track.half * GROWTH + GROWTH_PX).any()
-            if box is not None and len(track.rows) >= YOUNG and too_large:
+            if box is not None and track.known and too_large:
                 left_out.append(k)
                 continue
             box = joint
@@ -263,11 +353,11 @@ class SceneTracker:
             if how == Seen.STOPPED:
                 track.velocity = 0.5 * track.velocity
         else:
-            young = len(track.rows) < YOUNG
+            young = not track.known
             off = place - ahead
             track.velocity = track.velocity + (FIRST_GAIN if young else VELOCITY_GAIN) * off / seconds
             track.place = ahead + (1.0 if young else POSITION_GAIN) * off
-        track.half = half if len(track.rows) < YOUNG else (1 - SIZE_GAIN) * track.half + SIZE_GAIN * half
+        track.half = half if not track.known else (1 - SIZE_GAIN) * track.half + SIZE_GAIN * half
         track.y, track.x = np.divmod(pixels, self.width)
         track.add(moment.t_us, how)
 
@@ -300,8 +390,7 @@ class SceneTracker:
         """Whether the pixels reach that side of their component's box."""
         return bool(own.min() == box[axis]) if side == 0 else bool(own.max() == box[2 + axis] - 1)
 
-    def _begins(self, k: int, moment: Moment) -> None:
-        pixels, box = moment.components.of(k), moment.components.boxes[k]
+    def _begins(self, k: int, pixels: np.ndarray, box: np.ndarray, moment: Moment) -> None:
         y, x = np.divmod(pixels, self.width)
         self._made += 1
         place, half = 0.5 * (box[:2] + box[2:] - 1.0), 0.5 * (box[2:] - box[:2])

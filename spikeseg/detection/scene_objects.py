@@ -1,0 +1,96 @@
+"""Objects of real scenes as `detect` and `evaluate` take them: boxes slice by slice, tracks, and the events of each (ours).
+
+`spikeseg.scenes` finds them among the events themselves; what the network makes of them, their classes and saliency, is
+joined to them here and in `detect`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spikeseg.core.sparse import SparseMap
+from spikeseg.data.windows import WindowedRecording
+from spikeseg.scenes.boxes import Boxes, boxes
+from spikeseg.scenes.scene import SceneSettings, find_objects
+from spikeseg.tracking.scene import ObjectTrack, Tracks
+from spikeseg.tracking.star_field import StarField
+
+from .event_scores import UNTRACKED
+from .objects import OBJECT_DTYPE, Blobs, Labels, Slice, WindowTime
+from .response import Response, TrackedObjects, from_maps
+from .tables import Scale
+
+
+def scene_answer(view: WindowedRecording, maps: Sequence[SparseMap], times: Sequence[WindowTime]) -> Response:
+    """The response of a network to a scene: its objects have any size, and an event's score is that of the object it belongs to.
+
+    Args:
+        view: the recording; its kept events are looked at.
+        maps: the network's saliency, one per window.
+        times: of the windows.
+    """
+    kept = np.flatnonzero(view.kept)
+    events = view.events[kept]
+    t, x, y = (events[name].astype(np.int64) for name in "txy")
+    found = find_objects(t, x, y, view.sensor_size, SceneSettings())
+    parts = [[(steps, *time.of(steps)) for steps in time.slices(view.shape[0])] for time in times]
+    flat = [part for window in parts for part in window]
+    middles = np.array([(start + end) // 2 for _, start, end in flat], np.int64)
+    own = [np.flatnonzero(found.ids == number) for number in range(1, len(found.courses) + 1)]
+    placed = [boxes(t[k], x[k], y[k], courses, middles) for k, courses in zip(own, found.courses, strict=True)]
+    order = [
+        n for n in np.argsort([int(t[k[0]]) if len(k) else 0 for k in own], kind="stable") if len(placed[n].t) and len(own[n])
+    ]
+    number_of = np.zeros(len(found.courses) + 1, np.int32)
+    number_of[np.array(order, np.int64) + 1] = np.arange(1, len(order) + 1)
+    ids = np.zeros(len(view.events), np.int32)
+    ids[kept] = number_of[found.ids]
+    slices, owners = _slices(view, flat, [placed[n] for n in order], ids, middles)
+    tracks = []
+    for number, n in enumerate(order, 1):
+        inside = np.searchsorted(middles, placed[n].t)
+        where = np.array([int(np.flatnonzero(owners[k] == number)[0]) for k in inside], np.int64)
+        states = np.hstack([placed[n].place, placed[n].velocity])
+        tracks.append(
+            ObjectTrack(number, placed[n].t.astype(np.float64), inside, where, states, states[:, 2:], found.probability[n])
+        )
+    saliency = from_maps(view, maps).scores
+    score = np.array([0.0, *(track.score for track in tracks)])[ids]
+    scores = np.where(ids > 0, score, UNTRACKED * saliency / (1.0 + saliency))
+    ordered = iter(slices)
+    windows = [[next(ordered) for _ in window] for window in parts]
+    return Response(scores, maps, TrackedObjects(windows, Tracks(tracks, StarField.still()), owners, ids), saliency)
+
+
+def _slices(
+    view: WindowedRecording, flat: Sequence[tuple[slice, int, int]], placed: Sequence[Boxes], ids: np.ndarray, middles: np.ndarray
+) -> tuple[list[Slice], list[np.ndarray]]:
+    """The objects of every slice, by falling score, which is the number of their events in it, and the track of each."""
+    _, height, width = view.shape
+    scale = Scale.of(view.sensor_size, (height, width))
+    row_of = [dict(zip(np.searchsorted(middles, own.t).tolist(), range(len(own.t)), strict=True)) for own in placed]
+    slices, owners = [], []
+    for k, (steps, start, end) in enumerate(flat):
+        first, last = np.searchsorted(view.events["t"], [start, end])
+        events, of = view.events[first:last], ids[first:last]
+        here = [(number, row_of[number - 1][k]) for number in range(1, len(placed) + 1) if k in row_of[number - 1]]
+        objects, pixels = np.zeros(len(here), OBJECT_DTYPE), []
+        for entry, (number, row) in zip(objects, here, strict=True):
+            own, box = events[of == number], placed[number - 1]
+            column = np.clip((own["x"] / scale.x).astype(np.int64), 0, width - 1)
+            line = np.clip((own["y"] / scale.y).astype(np.int64), 0, height - 1)
+            lit = np.unique(line * width + column).astype(np.int32)
+            pixels.append(lit)
+            entry["x"], entry["y"] = (box.place[row] + 0.5) / (scale.x, scale.y) - 0.5
+            entry["width"], entry["height"] = box.size[row] / (scale.x, scale.y)
+            entry["score"], entry["pixels"] = max(len(own), 1), len(lit)
+        order = np.argsort(-objects["score"], kind="stable")
+        pixel = np.concatenate([np.zeros(0, np.int32), *(pixels[n] for n in order)])
+        number = np.repeat(np.arange(1, len(order) + 1), [len(pixels[n]) for n in order])
+        pixel, once = np.unique(pixel, return_index=True)  # a pixel of two objects goes to the one with more events
+        labels = Labels((height, width), pixel, number[once].astype(np.int32))
+        slices.append(Slice(steps, start, end, Blobs(objects[order], labels)))
+        owners.append(np.array([here[n][0] for n in order], np.int32))
+    return slices, owners
