@@ -90,9 +90,10 @@ class Activity:
 
 def thresholds_of(events_in: np.ndarray) -> np.ndarray:
     """Thresholds of neurons, int32 (H, W), where the background sends float64 (H, W) events per pixel and window."""
-    mean, where = np.unique(events_in * (2 * RADIUS + 1) ** 2, return_inverse=True)
-    least = np.maximum(stats.poisson.isf(CHANCE, np.maximum(mean, 1e-12)) + 1, FLOOR).astype(np.int32)
-    return np.ascontiguousarray(least[where].reshape(events_in.shape))
+    means = np.geomspace(1e-3, 1e5, 2000)
+    least = np.maximum(stats.poisson.isf(CHANCE, means) + 1, FLOOR).astype(np.int32)
+    above = np.searchsorted(means, events_in * (2 * RADIUS + 1) ** 2)
+    return np.ascontiguousarray(least[np.minimum(above, len(means) - 1)])
 
 
 def background_per_window(

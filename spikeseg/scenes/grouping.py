@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from .tracks import SceneTrack, Seen
 
@@ -28,14 +26,15 @@ area."""
 LEAST_ROWS = 4
 """Shorter pieces belong to nothing."""
 
-TOGETHER_SHARE, TOGETHER_US = 0.5, 60_000
+TOGETHER_SHARE, TOGETHER_US = 0.5, 100_000
 """Pieces side by side are seen together for this share of the shorter one's life, and for so long, µs."""
 
 BESIDE_PX, BESIDE_SIZES, BESIDE_SHARE = 6.0, 0.6, 0.8
 """They lie next to each other, within so many px or this share of the larger one's size, for this share of that time ..."""
 
-RIGID = 0.35
-"""... and their distance, in sizes of the two together, changes by less than this."""
+RIGID, ALIKE_WAY, ALIKE_PX = 0.35, 0.5, 6.0
+"""... and their distance, in sizes of the two together, changes by less than RIGID, and by less than this share of their way, or
+so many px."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +75,40 @@ class Course:
 
 
 def groups(tracks: Sequence[SceneTrack]) -> np.ndarray:
-    """The object of each track: int64 (n,), from 0."""
+    """The object of each track: int64 (n,), from 0, in the order of their first tracks."""
     courses = {k: Course.of(track) for k, track in enumerate(tracks) if len(track.rows) >= LEAST_ROWS}
+    whole = {k: course for k, course in courses.items() if not tracks[k].part_of}
     place = {track.id: k for k, track in enumerate(tracks)}
-    pieces = [(k, place[track.part_of]) for k, track in enumerate(tracks) if track.part_of]
-    pairs = pieces + _following(courses) + _beside(courses)
-    n = len(tracks)
-    one, other = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
-    _, number = connected_components(coo_array((np.ones(len(one)), (one, other)), shape=(n, n)), directed=False)
-    return np.asarray(number, np.int64)
+    number = np.arange(len(tracks))
+    for k, track in enumerate(tracks):
+        if track.part_of:
+            number[number == k] = number[place[track.part_of]]
+    for one, other in _following(whole):
+        number[number == number[other]] = number[one]
+    for one, other in _beside(whole):
+        if number[one] != number[other] and _agree(
+            whole, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
+        ):
+            number[number == number[other]] = number[one]
+    _, first, inverse = np.unique(number, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse]
+
+
+def _agree(courses: dict[int, Course], one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether no piece of one object moves differently from a piece of the other that is there at the same time."""
+    return all(
+        together(courses[a], courses[b])
+        for a in one.tolist()
+        for b in other.tolist()
+        if a in courses and b in courses and _common(courses[a], courses[b]) >= TOGETHER_US
+    )
+
+
+def _common(one: Course, other: Course) -> float:
+    """For how long both are there, µs."""
+    return float(min(one.t[-1], other.t[-1]) - max(one.t[0], other.t[0]))
 
 
 def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:
@@ -125,9 +149,10 @@ def follows(one: Course, other: Course) -> float:
 
 
 def _beside(courses: dict[int, Course]) -> list[tuple[int, int]]:
-    """Pairs that move together side by side."""
+    """Pairs that move together side by side, those that do so for longest first."""
     numbers = sorted(courses)
-    return [(a, b) for k, a in enumerate(numbers) for b in numbers[k + 1 :] if together(courses[a], courses[b])]
+    pairs = [(a, b) for k, a in enumerate(numbers) for b in numbers[k + 1 :] if together(courses[a], courses[b])]
+    return sorted(pairs, key=lambda pair: -_common(courses[pair[0]], courses[pair[1]]))
 
 
 def together(one: Course, other: Course) -> bool:
@@ -146,4 +171,6 @@ def together(one: Course, other: Course) -> bool:
     apart = (place - place_b) / outline.max(1)[:, None]
     part = max(1, len(t) // 6)
     change = np.median(apart[-part:], 0) - np.median(apart[:part], 0)
-    return float(np.hypot(*change)) < RIGID
+    moved = (place - place_b)[-1] - (place - place_b)[0]
+    way = max(float(np.hypot(*(own[-1] - own[0]))) for own in (place, place_b))
+    return float(np.hypot(*change)) < RIGID and float(np.hypot(*moved)) <= max(ALIKE_WAY * way, ALIKE_PX)

@@ -48,6 +48,18 @@ EDGE_GAIN = 0.5
 TOGETHER_US, TOGETHER_SIZES = 150_000, 0.4
 """Tracks that have met for so long, µs, and moved no further against each other than this share of half their size, are one."""
 
+BESIDE_PX, BESIDE_SIZES = 6.0, 1.0
+"""A track that began within so many px, or this share of half the larger one's size, of another one and then meets it is a piece
+of it: other things come from afar ..."""
+
+GROWN_UP, RIGID_PX, RIGID_SIZES = 10, 4.0, 0.35
+"""... if in the meantime, of so many rows, it has not moved against it by more than this, px, and this share of their
+sizes ..."""
+
+ALIKE_PX_S, ALIKE_SHARE = 60.0, 0.5
+"""... or, where there was no time for that, if the other one is as young, or it moves as that one does, within so much, px/s, or
+this share of their speed."""
+
 LEAST_PIXELS = 10
 """What is left of a component that was parted is a new track from so many pixels on."""
 
@@ -76,6 +88,7 @@ class SceneTrack:
         rows: (t in µs, x, y, width, height, Seen), one for each moment at which it was seen.
         alone: at how many of them by itself.
         part_of: the id of the track that it turned out to be a piece of; 0: of none.
+        beside: the ids of the tracks beside which it began, and how far it was from them, px.
         met: by the id of a track with which it shares a component: since when and until when, µs, and how far it was from it at
             first, px.
     """
@@ -90,6 +103,7 @@ class SceneTrack:
     rows: list[tuple[float, ...]] = field(default_factory=list)
     alone: int = 0
     part_of: int = 0
+    beside: dict[int, np.ndarray] = field(default_factory=dict)
     met: dict[int, tuple[int, int, np.ndarray]] = field(default_factory=dict)
 
     @property
@@ -169,6 +183,7 @@ class SceneTracker:
         sizes = np.diff(moment.components.begins)
         pieces: list[SceneTrack] = []
         rest: list[tuple[int, np.ndarray]] = []
+        enlarged: set[int] = set()
         for k in range(n):
             owners = self._owners(k, int(sizes[k]), expected, known_first=True)
             if len(owners) == 1 and self._outgrows(owners[0], moment.components.boxes[k]):
@@ -190,14 +205,23 @@ class SceneTracker:
                 parts.setdefault(owners[0], []).append((k, near))
                 rest.append((k, far))
             else:
+                gone = self._pieces([self.tracks[i] for i in owners], moment.t_us)
+                if gone:
+                    pieces += gone
+                    owners = [i for i in owners if not self.tracks[i].part_of]
+                    enlarged.update(owners)
+                if len(owners) == 1:
+                    parts.setdefault(owners[0], []).append((k, moment.components.of(k)))
+                    continue
                 met.update(owners)
-                pieces += self._pieces([self.tracks[i] for i in owners], moment.t_us)
                 for number, own in zip(owners, self._shared(moment, k, [expected[i] for i in owners]), strict=True):
                     parts.setdefault(number, []).append((k, own))
         for number, own in parts.items():
             if number in met:
                 self._meets(self.tracks[number], own, moment, expected[number])
             else:
+                if number in enlarged:
+                    self.tracks[number].half = np.full(2, np.inf)
                 fresh += self._goes_on(self.tracks[number], own, moment, expected[number])
         for k, pixels in ((k, pixels) for k, pixels in rest if len(pixels)):
             waiting = [
@@ -213,7 +237,17 @@ class SceneTracker:
                 self._begins(k, pixels, self._box(pixels), moment)
         for k in sorted(fresh):
             self._begins(k, moment.components.of(k), moment.components.boxes[k], moment)
+            self.tracks[-1].beside = self._neighbours(self.tracks[-1])
         self._drop(pieces)
+
+    def _neighbours(self, track: SceneTrack) -> dict[int, np.ndarray]:
+        """The ids of the tracks beside which a new one begins, and how far it is from them, px."""
+        found = {}
+        for other in self.tracks:
+            gap = np.abs(track.place - other.place) - track.half - other.half
+            if other is not track and gap.max() <= max(BESIDE_PX, BESIDE_SIZES * float(max(track.half.max(), other.half.max()))):
+                found[other.id] = track.place - other.place
+        return found
 
     def _pieces(self, tracks: list[SceneTrack], t_us: int) -> list[SceneTrack]:
         """Of tracks that have met those that are pieces of another one: they have moved with it ever since."""
@@ -221,6 +255,10 @@ class SceneTracker:
         for one in tracks:
             for other in tracks:
                 if one is other or one.part_of or other.part_of or len(one.y) > len(other.y):
+                    continue
+                if self._of_one(one, other):
+                    one.part_of = other.id
+                    found.append(one)
                     continue
                 began = one.met.get(other.id)
                 apart = one.place - other.place
@@ -233,6 +271,22 @@ class SceneTracker:
                     one.part_of = other.id
                     found.append(one)
         return found
+
+    @staticmethod
+    def _of_one(one: SceneTrack, other: SceneTrack) -> bool:
+        """Whether two tracks that meet were next to each other when the second of them began, and have kept to that."""
+        younger, older = (one, other) if one.id > other.id else (other, one)
+        apart = younger.beside.get(older.id)
+        if apart is None:
+            return False
+        if younger.alone >= GROWN_UP:
+            moved = float(np.hypot(*(younger.place - older.place - apart)))
+            return moved <= RIGID_PX + RIGID_SIZES * float((younger.half + older.half).max())
+        if older.alone < GROWN_UP:
+            return True
+        differ = float(np.hypot(*(younger.velocity - older.velocity)))
+        fast = max(float(np.hypot(*younger.velocity)), float(np.hypot(*older.velocity)))
+        return differ <= max(ALIKE_PX_S, ALIKE_SHARE * fast)
 
     def _outgrows(self, number: int, box: np.ndarray) -> bool:
         """Whether a component is suddenly much larger than its track."""
@@ -357,7 +411,7 @@ class SceneTracker:
             off = place - ahead
             track.velocity = track.velocity + (FIRST_GAIN if young else VELOCITY_GAIN) * off / seconds
             track.place = ahead + (1.0 if young else POSITION_GAIN) * off
-        track.half = half if not track.known else (1 - SIZE_GAIN) * track.half + SIZE_GAIN * half
+        track.half = half if not track.known or np.isinf(track.half[0]) else (1 - SIZE_GAIN) * track.half + SIZE_GAIN * half
         track.y, track.x = np.divmod(pixels, self.width)
         track.add(moment.t_us, how)
 
