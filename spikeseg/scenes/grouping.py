@@ -32,7 +32,7 @@ TOGETHER_SHARE, TOGETHER_US = 0.5, 100_000
 BESIDE_PX, BESIDE_SIZES, BESIDE_SHARE = 6.0, 0.6, 0.8
 """They lie next to each other, within so many px or this share of the larger one's size, for this share of that time ..."""
 
-RIGID, ALIKE_WAY, ALIKE_PX = 0.35, 0.5, 6.0
+RIGID, ALIKE_WAY, ALIKE_PX, ALIKE_SIZES = 0.35, 0.5, 6.0, 0.25
 """... and their distance, in sizes of the two together, changes by less than RIGID, and by less than this share of their way, or
 so many px."""
 
@@ -173,4 +173,4 @@ def together(one: Course, other: Course) -> bool:
     change = np.median(apart[-part:], 0) - np.median(apart[:part], 0)
     moved = (place - place_b)[-1] - (place - place_b)[0]
     way = max(float(np.hypot(*(own[-1] - own[0]))) for own in (place, place_b))
-    return float(np.hypot(*change)) < RIGID and float(np.hypot(*moved)) <= max(ALIKE_WAY * way, ALIKE_PX)
+    return float(np.hypot(*change)) < RIGID and float(np.hypot(*moved)) <= max(ALIKE_WAY * way, ALIKE_PX, ALIKE_SIZES * float(outline.max()))

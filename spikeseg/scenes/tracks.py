@@ -27,6 +27,9 @@ YOUNG = 5
 GROWTH, GROWTH_PX = 1.35, 6.0
 """Parts of a track are together no larger than it was, but for this factor and so many pixels."""
 
+APART_PX, APART_SIZES = 8.0, 0.6
+"""Parts of a track lie no further apart than so many px, or this share of the smaller one's size: else they have parted."""
+
 WAIT_US = 1_200_000
 """A track without a component waits so long."""
 
@@ -387,7 +390,8 @@ class SceneTracker:
             own = moment.components.boxes[k]
             joint = own if box is None else np.concatenate([np.minimum(box[:2], own[:2]), np.maximum(box[2:], own[2:])])
             too_large = ((joint[2:] - joint[:2]) > 2 * track.half * GROWTH + GROWTH_PX).any()
-            if box is not None and track.known and too_large:
+            apart = box is not None and _gap(box, own) > max(APART_PX, APART_SIZES * float((own[2:] - own[:2]).max()))
+            if box is not None and track.known and (too_large or apart):
                 left_out.append(k)
                 continue
             box = joint
@@ -470,3 +474,8 @@ class SceneTracker:
             return np.zeros(2)
         velocity = since @ places / spread
         return np.where(np.abs(velocity) > 3 * np.sqrt((places**2).mean(0) / spread), velocity, 0.0)
+
+
+def _gap(one: np.ndarray, other: np.ndarray) -> float:
+    """Between two boxes (left, top, right, bottom), px: the wider of the two axes' gaps."""
+    return float(np.maximum(np.maximum(one[:2], other[:2]) - np.minimum(one[2:], other[2:]), 0).max())
