@@ -127,41 +127,6 @@ def background_per_window(
     return np.repeat(np.repeat(quiet, BLOCK_PX, 0), BLOCK_PX, 1)[:height, :width]
 
 
-WINDOWS_US = (5_000, 10_000, 20_000, 40_000, 80_000)
-"""Windows that a recording may be looked at by."""
-
-SAMPLES, SHARE = 24, 0.8
-"""Moments at which windows are tried; the shortest counts in which active neurons see this share of the events that they see in
-the best one."""
-
-TIMES, LEAST_WINDOW_US = 2, 20_000
-"""A recording is looked at by TIMES that window, and by no shorter one than LEAST_WINDOW_US: pieces of one object would else come
-apart where few of its events fall."""
-
-
-def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> int:
-    """The window to look at a recording by, µs: long enough that most of what moves is seen. Slow and faint things need a longer
-    one."""
-    seen = []
-    moments = np.linspace(int(t[0]), int(t[-1]), SAMPLES + 2)[1:-1].astype(np.int64)
-    for window in WINDOWS_US:
-        mean = background_per_window(t, x, y, sensor_size, window)
-        activity = Activity(thresholds_of(mean))
-        flat, excess, events = mean.reshape(-1), 0.0, 0
-        for moment in moments:
-            part = slice(*np.searchsorted(t, [moment - window // 2, moment + window // 2]))
-            activity.add(x[part], y[part])
-            pixels = activity.components().pixels
-            activity.remove(x[part], y[part])
-            inside = np.isin(y[part] * sensor_size[0] + x[part], pixels)
-            excess += np.count_nonzero(inside) - float(flat[pixels].sum())
-            events += part.stop - part.start
-        seen.append(max(excess, 0.0) / window)
-    best = max(seen)
-    shortest = next(window for window, own in zip(WINDOWS_US, seen, strict=True) if own >= SHARE * best)
-    return min(max(LEAST_WINDOW_US, TIMES * shortest), WINDOWS_US[-1])
-
-
 HOT_TIMES, HOT_EVENTS = 6, 15
 """A hot pixel sends so many times what its neighbours send, and HOT_EVENTS more."""
 

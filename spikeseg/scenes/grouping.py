@@ -173,4 +173,5 @@ def together(one: Course, other: Course) -> bool:
     change = np.median(apart[-part:], 0) - np.median(apart[:part], 0)
     moved = (place - place_b)[-1] - (place - place_b)[0]
     way = max(float(np.hypot(*(own[-1] - own[0]))) for own in (place, place_b))
-    return float(np.hypot(*change)) < RIGID and float(np.hypot(*moved)) <= max(ALIKE_WAY * way, ALIKE_PX, ALIKE_SIZES * float(outline.max()))
+    allowed = max(ALIKE_WAY * way, ALIKE_PX, ALIKE_SIZES * float(outline.max()))
+    return float(np.hypot(*change)) < RIGID and float(np.hypot(*moved)) <= allowed

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .activity import Activity, background_per_window, hot_pixels, pace, thresholds_of
+from .activity import Activity, background_per_window, hot_pixels, thresholds_of
 from .activity_kernels import look_up
 from .grouping import Course, groups
-from .tracks import Moment, SceneTracker, Seen
+from .moments import Moment
+from .pace import pace
+from .tracks import SceneTracker, Seen
 
 HOP_SHARE = 0.5
 """A moment comes after this share of a window."""
@@ -115,22 +117,20 @@ def _tracked(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int
     tracker = SceneTracker(sensor_size, hop)
     activity = Activity(thresholds_of(background_per_window(t, x, y, sensor_size, window)))
     label, owner = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
-    moments = np.arange(int(t[0]), int(t[-1]) + hop, hop)
-    begins, ends = np.searchsorted(t, moments - window // 2), np.searchsorted(t, moments + (window - window // 2))
-    own_begins, own_ends = np.searchsorted(t, moments - hop // 2), np.searchsorted(t, moments + (hop - hop // 2))
+    times = np.arange(int(t[0]), int(t[-1]) + hop, hop)
+    begins, ends = np.searchsorted(t, times - window // 2), np.searchsorted(t, times + (window - window // 2))
+    own_begins, own_ends = np.searchsorted(t, times - hop // 2), np.searchsorted(t, times + (hop - hop // 2))
     first = last = 0
-    for k, t_us in enumerate(moments.tolist()):
+    for k, t_us in enumerate(times.tolist()):
         activity.add(x[last : ends[k]], y[last : ends[k]])
         activity.remove(x[first : begins[k]], y[first : begins[k]])
         first, last = int(begins[k]), int(ends[k])
         marked = tracker.favour(t_us, activity.favoured)
-        components = activity.components()
+        moment = Moment.of(t_us, activity, label, (t[first:last], x[first:last], y[first:last]))
         for flat in marked:
             activity.favoured.reshape(-1)[flat] = 0
-        number = np.repeat(np.arange(1, len(components) + 1, dtype=np.int32), np.diff(components.begins))
-        label.reshape(-1)[components.pixels] = number
-        tracker.step(Moment(t_us, components, label, t[first:last], x[first:last], y[first:last]))
-        label.reshape(-1)[components.pixels] = 0
+        tracker.step(moment)
+        moment.clear()
         seen = [track for track in tracker.tracks if track.last_us == t_us]
         for track in reversed(seen):
             owner[track.y, track.x] = track.id

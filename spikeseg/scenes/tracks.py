@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from .activity import Components
+from .moments import Moment
 
 OVERLAP = 0.2
 """A component and a track overlap if they share this part of the smaller of the two."""
@@ -65,9 +65,6 @@ this share of their speed."""
 
 LEAST_PIXELS = 10
 """What is left of a component that was parted is a new track from so many pixels on."""
-
-LEAST_EVENTS = 20
-"""From so few events no velocity is taken."""
 
 
 class Seen(IntEnum):
@@ -119,24 +116,6 @@ class SceneTrack:
         self.last_us = t_us
         self.alone += how != Seen.MET
         self.rows.append((t_us, *self.place, *(2 * self.half), how))
-
-
-class Moment(NamedTuple):
-    """What is there at a time.
-
-    Attributes:
-        t_us: µs.
-        components: of the active neurons.
-        label: int32 (H, W), number of the component + 1 of each pixel, 0 for none.
-        t, x, y: int64 (n,), the events of the window.
-    """
-
-    t_us: int
-    components: Components
-    label: np.ndarray
-    t: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
 
 
 class Expected(NamedTuple):
@@ -452,28 +431,9 @@ class SceneTracker:
         y, x = np.divmod(pixels, self.width)
         self._made += 1
         place, half = 0.5 * (box[:2] + box[2:] - 1.0), 0.5 * (box[2:] - box[:2])
-        track = SceneTrack(self._made, moment.t_us, place, self._first_velocity(k, moment), half, y, x)
+        track = SceneTrack(self._made, moment.t_us, place, moment.drift(k), half, y, x)
         track.add(moment.t_us, Seen.ALONE)
         self.tracks.append(track)
-
-    @staticmethod
-    def _first_velocity(k: int, moment: Moment) -> np.ndarray:
-        """Of a component, px/s, by least squares of its events' places on their times; 0 where these do not tell one."""
-        left, top, right, bottom = moment.components.boxes[k]
-        x, y = moment.x, moment.y
-        inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
-        inside[inside] = moment.label[y[inside], x[inside]] == k + 1
-        if np.count_nonzero(inside) < LEAST_EVENTS:
-            return np.zeros(2)
-        since = (moment.t[inside] - moment.t_us) * 1e-6
-        since = since - since.mean()
-        places = np.stack([x[inside], y[inside]], 1).astype(np.float64)
-        places -= places.mean(0)
-        spread = float(since @ since)
-        if spread <= 0:
-            return np.zeros(2)
-        velocity = since @ places / spread
-        return np.where(np.abs(velocity) > 3 * np.sqrt((places**2).mean(0) / spread), velocity, 0.0)
 
 
 def _gap(one: np.ndarray, other: np.ndarray) -> float:

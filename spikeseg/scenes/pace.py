@@ -1,0 +1,71 @@
+"""How a recording is looked at, as the recording itself tells (ours)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .activity import Activity, background_per_window, thresholds_of
+from .moments import Moment
+
+WINDOWS_US = (5_000, 10_000, 20_000, 40_000, 80_000)
+"""Windows that a recording may be looked at by."""
+
+SAMPLES, SHARE = 24, 0.8
+"""Moments at which windows are tried. The shortest counts in which active neurons see, in a given time, this share of the events
+that they see in the best one ..."""
+
+TIMES, LEAST_US = 2, 20_000
+"""... times TIMES, and no shorter than LEAST_US: pieces of one object would else come apart where few of its events fall ..."""
+
+SMEAR, FAST_US = 0.25, 10_000
+"""... but FAST_US where half of what is active is a smear: within LEAST_US it moves by more than this share of its extent."""
+
+
+def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> int:
+    """The window to look at a recording by, µs: long enough that most of what moves is seen, short enough that it is no smear.
+
+    Args:
+        t: int64 (n,), rising, µs; one event at least.
+        x: int64 (n,), px.
+        y: int64 (n,), px.
+        sensor_size: (width, height), px.
+    """
+    moments = np.linspace(int(t[0]), int(t[-1]), SAMPLES + 2)[1:-1].astype(np.int64)
+    seen, smear = [], 0.0
+    for window in WINDOWS_US:
+        events, share = _tried(t, x, y, sensor_size, window, moments)
+        seen.append(events / window)
+        if window == LEAST_US:
+            smear = share
+    best = max(seen)
+    shortest = next(window for window, own in zip(WINDOWS_US, seen, strict=True) if own >= SHARE * best)
+    chosen = min(max(LEAST_US, TIMES * shortest), WINDOWS_US[-1])
+    return FAST_US if chosen == LEAST_US and smear > SMEAR else chosen
+
+
+def _tried(
+    t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], window: int, moments: np.ndarray
+) -> tuple[float, float]:
+    """Events at active neurons beyond the background's, and the median, over active neurons, of how far their component moves in
+    a window, as a share of its extent."""
+    width, height = sensor_size
+    mean = background_per_window(t, x, y, sensor_size, window)
+    activity, label = Activity(thresholds_of(mean)), np.zeros((height, width), np.int32)
+    excess, shares, weights = 0.0, [np.zeros(0)], [np.zeros(0, np.int64)]
+    for moment in moments.tolist():
+        part = slice(*np.searchsorted(t, [moment - window // 2, moment + window // 2]))
+        activity.add(x[part], y[part])
+        now = Moment.of(moment, activity, label, (t[part], x[part], y[part]))
+        activity.remove(x[part], y[part])
+        excess += np.count_nonzero(label[y[part], x[part]]) - float(mean.reshape(-1)[now.components.pixels].sum())
+        if window == LEAST_US:
+            boxes = now.components.boxes
+            moves = np.array([now.drift(k) for k in range(len(boxes))]).reshape(-1, 2)
+            shares.append((np.abs(moves) * window * 1e-6 / (boxes[:, 2:] - boxes[:, :2])).max(1))
+            weights.append(np.diff(now.components.begins))
+        now.clear()
+    share, weight = np.concatenate(shares), np.concatenate(weights)
+    order = np.argsort(share, kind="stable")
+    upto = np.cumsum(weight[order])
+    middle = float(share[order][np.searchsorted(upto, upto[-1] / 2)]) if len(share) else 0.0
+    return max(excess, 0.0), middle
