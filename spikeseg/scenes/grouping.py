@@ -141,9 +141,9 @@ def follows(one: Course, other: Course) -> float:
         return float("inf")
     size = max(size_one, size_other)
     allowed = ASTRAY_SIZES * size + ASTRAY_PX + ASTRAY_WAY * float(np.hypot(*ahead)) * seconds
-    astray = 0.5 * float(
-        np.hypot(*(place_one + ahead * seconds - place_other)) + np.hypot(*(place_other - back * seconds - place_one))
-    )
+    ahead_of = float(np.hypot(*(place_one + ahead * seconds - place_other)))
+    behind = float(np.hypot(*(place_other - back * seconds - place_one)))
+    astray = min(ahead_of, behind)
     stood = float(np.hypot(*(place_one - place_other)))
     return min(astray, stood) / allowed
 
