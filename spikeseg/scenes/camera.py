@@ -47,6 +47,31 @@ class CameraMotion:
         """Whether the camera stands still throughout (or moves too slowly to tell)."""
         return not bool(self.moving.any())
 
+    def at(self, t_s: np.ndarray) -> np.ndarray:
+        """Rates at times (n,): float64 (n, 2, 3)."""
+        flat = self.rates.reshape(len(self.rates), 6)
+        return np.stack([np.interp(t_s, self.times_s, column) for column in flat.T], -1).reshape(-1, 2, 3)
+
+    def spans(self) -> list[tuple[float, float]]:
+        """From when to when the camera moves, s; to the recording's ends where it moves at the first step or the last."""
+        edges = np.flatnonzero(np.diff(np.r_[False, self.moving, False].astype(np.int8))).reshape(-1, 2)
+        between = np.r_[-np.inf, (self.times_s[1:] + self.times_s[:-1]) / 2, np.inf]
+        return [(float(between[begin]), float(between[end])) for begin, end in edges]
+
+    def frame(self, times_s: np.ndarray, origin: int) -> np.ndarray:
+        """Float64 (k, 2, 3): where a place (x, y) of the scene, given by where it lies on the sensor at times_s[origin] (from the
+        sensor's centre, px), lies at each of times (k,), rising, s: [j] @ (x, y, 1)."""
+        whole = np.tile(np.eye(3), (len(times_s), 1, 1))
+        seconds = np.diff(times_s)
+        rates = self.at((times_s[1:] + times_s[:-1]) / 2)
+        now = np.eye(3)
+        for k, rate in enumerate(rates * seconds[:, None, None], 1):
+            step = np.eye(3)
+            step[:2] += rate
+            now = step @ now
+            whole[k] = now
+        return np.asarray((whole @ np.linalg.inv(whole[origin]))[:, :2])
+
     @property
     def velocity(self) -> np.ndarray:
         """Float64 (k, 2), px/s, of the scene at the sensor's centre."""
