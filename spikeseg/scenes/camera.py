@@ -97,7 +97,28 @@ def camera_motion(
     times, rates = np.array([look[0] for look in looks]), np.array([look[2].motion / look[1] for look in looks])
     support, shift = (np.array([getattr(look[2], name) for look in looks]) for name in ("support", "shift"))
     moving = _lasting((support >= MOVES) & (shift >= MOVES_CELLS), MOVES_STEPS)
+    spans = np.array([look[1] for look in looks])
+    _settle(times, rates, moving, (support >= MOVES) & (shift < SHIFT_CELLS[0] / 2), spans, sensor_size)
     return CameraMotion(sensor_size, times, rates, moving, support)
+
+
+def _settle(
+    times: np.ndarray, rates: np.ndarray, moving: np.ndarray, unsure: np.ndarray, spans: np.ndarray, sensor_size: tuple[int, int]
+) -> None:
+    """Let steps that saw too small a shift to be sure of it take over the motion of the next one that is, if it may be their own.
+
+    times, spans (k,): middles and lengths of the steps' stretches, s. rates: (k, 2, 3), changed in place; moving: bool (k,), too.
+    """
+    sure = np.flatnonzero(moving & ~unsure)
+    if not len(sure):
+        return
+    places = np.array([[x, y, 1.0] for x in (-0.25, 0.25) for y in (-0.25, 0.25)]) * [*sensor_size, 1]
+    allowed = MOVES_CELLS * Tiles.of(sensor_size).bin_px
+    for k in np.flatnonzero(unsure).tolist():
+        other = int(sure[np.argmin(np.abs(times[sure] - times[k]))])
+        away = places @ (rates[k] - rates[other]).T * spans[k]
+        if abs(times[k] - times[other]) <= 2 * LONGEST_S and np.hypot(*away.T).mean() < allowed:
+            rates[k], moving[k] = rates[other], True
 
 
 def _looks(events: Events, tiles: Tiles):

@@ -54,7 +54,7 @@ class Step(NamedTuple):
 
     Attributes:
         motion: float64 (2, 3), px: a place (x, y) from the sensor's centre is displaced by motion @ (x, y, 1).
-        support: share of the sensor's tiles that agree with it.
+        support: share of the sensor's tiles that agree with it, less that of those that see something standing still instead.
         shift: mean length of the tiles' displacements, cells.
         farthest: the longest of them, in the reach of a tile.
     """
@@ -119,20 +119,24 @@ class Tiles:
     def correlation(self, first: Image, second: Image) -> np.ndarray:
         """Float32 (n, 2 reach + 1, 2 reach + 1): of each tile of one image with the other, at displacements (y, x) from -reach to
         reach, in standard deviations of what noise gives; 0 where events are too few."""
-        side, half = self.side, self.side // 2
+        side, half, reach = self.side, self.side // 2, self.reach
+        found = np.zeros((len(self.corner), 2 * reach + 1, 2 * reach + 1), np.float32)
+        enough = np.flatnonzero(np.minimum(first.count, second.count) >= FEWEST * side**2)
+        if not len(enough):
+            return found
         padded = np.pad(second.values, half)
-        ahead, wide = np.zeros((2, len(self.corner), 2 * side, 2 * side), np.complex64)
-        for k, (i, j) in enumerate(self.corner.tolist()):
+        ahead, wide = np.zeros((2, len(enough), 2 * side, 2 * side), np.complex64)
+        for k, (i, j) in enumerate(self.corner[enough].tolist()):
             ahead[k, half : half + side, half : half + side] = first.values[i : i + side, j : j + side]
-            found = padded[i : i + 2 * side, j : j + 2 * side]
-            wide[k, : found.shape[0], : found.shape[1]] = found
+            part = padded[i : i + 2 * side, j : j + 2 * side]
+            wide[k, : part.shape[0], : part.shape[1]] = part
         noise = np.sqrt((np.abs(ahead) ** 2).sum((1, 2)) * (np.abs(wide) ** 2).mean((1, 2)) / 2 + 1e-9)
         product = fft.fft2(wide, overwrite_x=True)
         product *= np.conj(fft.fft2(ahead, overwrite_x=True))
         surface = np.fft.fftshift(fft.ifft2(product, overwrite_x=True).real, axes=(1, 2))
-        seen = slice(side - self.reach, side + self.reach + 1)
-        enough = np.minimum(first.count, second.count) >= FEWEST * side**2
-        return np.asarray(surface[:, seen, seen] * (enough / noise)[:, None, None])
+        seen = slice(side - reach, side + reach + 1)
+        found[enough] = surface[:, seen, seen] / noise[:, None, None]
+        return found
 
     def step(self, first: Image, second: Image) -> Step:
         """The motion from one image to the other that most tiles agree with (at the start, that without turn or zoom)."""
@@ -145,9 +149,10 @@ class Tiles:
             motion = self._fitted(surface, voice, motion, near)
         at = np.rint(self._displacement(motion)).astype(int) + reach
         inside = np.all((at >= 0) & (at <= 2 * reach), 1)
-        best = _around(surface, np.clip(at, 0, 2 * reach), 1).max((1, 2))
+        agree = inside & (_around(surface, np.clip(at, 0, 2 * reach), 1).max((1, 2)) >= AGREES)
+        stand = ~agree & (_around(surface, np.full_like(at, reach), 1).max((1, 2)) >= AGREES)
         length = np.hypot(*self._displacement(motion).T)
-        return Step(motion, float(np.mean(inside & (best >= AGREES))), float(length.mean()), float(length.max() / max(reach, 1)))
+        return Step(motion, float(agree.mean() - stand.mean()), float(length.mean()), float(length.max() / max(reach, 1)))
 
     def _displacement(self, motion: np.ndarray) -> np.ndarray:
         """Float64 (n, 2) of the tiles, (x, y), cells."""
