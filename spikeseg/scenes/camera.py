@@ -109,16 +109,19 @@ def _settle(
 
     times, spans (k,): middles and lengths of the steps' stretches, s. rates: (k, 2, 3), changed in place; moving: bool (k,), too.
     """
-    sure = np.flatnonzero(moving & ~unsure)
-    if not len(sure):
-        return
-    places = np.array([[x, y, 1.0] for x in (-0.25, 0.25) for y in (-0.25, 0.25)]) * [*sensor_size, 1]
-    allowed = MOVES_CELLS * Tiles.of(sensor_size).bin_px
-    for k in np.flatnonzero(unsure).tolist():
-        other = int(sure[np.argmin(np.abs(times[sure] - times[k]))])
-        away = places @ (rates[k] - rates[other]).T * spans[k]
-        if abs(times[k] - times[other]) <= 2 * LONGEST_S and np.hypot(*away.T).mean() < allowed:
-            rates[k], moving[k] = rates[other], True
+    sure, places = moving & ~unsure, np.array([[x, y, 1.0] for x in (-0.25, 0.25) for y in (-0.25, 0.25)]) * [*sensor_size, 1]
+    allowed = Tiles.of(sensor_size).bin_px
+    for _ in range(len(times)):
+        left, known = np.flatnonzero(unsure & ~sure), np.flatnonzero(sure)
+        if not len(left) or not len(known):
+            return
+        other = known[np.abs(times[known] - times[left, None]).argmin(1)]
+        change = (rates[left] - rates[other]) * spans[left, None, None]
+        alike = (np.linalg.norm(change @ places.T, axis=1).mean(1) < allowed) & (np.abs(times[left] - times[other]) <= 2 * LONGEST_S)
+        if not alike.any():
+            return
+        rates[left[alike]] = rates[other[alike]]
+        moving[left[alike]] = sure[left[alike]] = True
 
 
 def _looks(events: Events, tiles: Tiles):

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from .camera import CameraMotion
-from .camera_kernels import box_sums, count_cells, flicker, stabilise, usual_there
+from .camera_kernels import box_sums, count_cells, flicker, stabilise, usual_there, whose_majority
 from .camera_tiles import Events
 
 WINDOW_S = 1.0
@@ -18,6 +18,8 @@ PARTS = 16
 """WINDOW_S is cut into so many parts, in which events are counted."""
 NEAR = 2
 """Events of a place: those of a box of 2 NEAR + 1 px."""
+SIDED = 0.5
+"""An event is explained in the end where no more than this share of those at its place and time is not."""
 BLOCK = 8
 """Side of the blocks of cells that are taken to move alike."""
 FRAME_PX, FRAME_S = (0.25, 5e-3)
@@ -189,7 +191,14 @@ def _mark_scene(
     flow, block = window.flow(motion)
     inner = slice(*np.searchsorted(events.t_s, [core[0], core[1] if core[1] < span_s[1] else np.nextafter(end, np.inf)]).tolist())
     own = slice(inner.start - about.start, inner.stop - about.start)
-    usual_there(cell[own], part[own], counts, flow, block, Rules(), explained[inner])
+    cell, part, here = cell[own], part[own], explained[inner]
+    usual_there(cell, part, counts, flow, block, Rules(), here)
+    if not here.all():
+        first = int(part[0])
+        kept = np.zeros((rows * columns, int(part[-1]) + 1 - first), np.uint16)
+        count_cells(cell[~here], part[~here] - first, kept)
+        box_sums(kept.reshape(rows, columns, -1), NEAR)
+        whose_majority(cell, part, first, counts, kept, SIDED, here)
 
 
 # -- a camera that stands still -----------------------------------------------------------------------

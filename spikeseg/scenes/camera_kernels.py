@@ -126,6 +126,15 @@ def usual_there(cell, part, counts, flow, block, rules, out):
 
 
 @compiled()
+def whose_majority(cell, part, first, counts, kept, share, out):
+    """Set bool out (n,) where events have a cell and no more than a share of their place's events is kept: cell, part int32 (n,);
+    counts uint16 (cells, parts); kept uint16 (cells, parts from the first)."""
+    for k in range(len(cell)):
+        if cell[k] >= 0:
+            out[k] = kept[cell[k], part[k] - first] <= share * counts[cell[k], part[k]]
+
+
+@compiled()
 def flicker(events, first, last, width, rules, state, tallies):
     """Go through events [first, last) of one window: how regularly pixels turn from OFF to ON, into int32 tallies (4, pixels): turns
     that follow another, those of them in the beat of the first and of the second rate of rules, parts of the window in which the
