@@ -31,7 +31,8 @@ class CameraMotion:
     Attributes:
         sensor_size: (width, height), px.
         times_s: float64 (k,), rising: middles of the steps; the motion between them is interpolated.
-        rates: float64 (k, 2, 3): a place (x, y) from the sensor's centre moves at rates @ (x, y, 1) px/s. 0 where the camera stands.
+        rates: float64 (k, 2, 3): a place (x, y) from the sensor's centre moves at rates @ (x, y, 1) px/s. Of no meaning where the
+            camera stands.
         moving: bool (k,).
         support: float64 (k,), share of the sensor that agrees with the motion.
     """
@@ -117,7 +118,9 @@ def _settle(
             return
         other = known[np.abs(times[known] - times[left, None]).argmin(1)]
         change = (rates[left] - rates[other]) * spans[left, None, None]
-        alike = (np.linalg.norm(change @ places.T, axis=1).mean(1) < allowed) & (np.abs(times[left] - times[other]) <= 2 * LONGEST_S)
+        alike = (np.linalg.norm(change @ places.T, axis=1).mean(1) < allowed) & (
+            np.abs(times[left] - times[other]) <= 2 * LONGEST_S
+        )
         if not alike.any():
             return
         rates[left[alike]] = rates[other[alike]]

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
 from .camera import CameraMotion
-from .camera_kernels import box_sums, count_cells, flicker, stabilise, usual_there, whose_majority
+from .camera_kernels import box_sums, count_cells, flicker, usual_there, whose_majority
 from .camera_tiles import Events
+from .camera_window import SceneWindow
 
 WINDOW_S = 1.0
 """A place of the scene is compared with itself so much earlier and later."""
-PARTS = 16
-"""WINDOW_S is cut into so many parts, in which events are counted."""
-NEAR = 2
+NEAR = 3
 """Events of a place: those of a box of 2 NEAR + 1 px."""
-SIDED = 0.5
+SIDED = 0.4
 """An event is explained in the end where no more than this share of those at its place and time is not."""
-BLOCK = 8
-"""Side of the blocks of cells that are taken to move alike."""
-FRAME_PX, FRAME_S = (0.25, 5e-3)
-"""The frame of the scene is kept up so often that it moves by so little between, and at least so often, s."""
-SLOWEST = 0.1
-"""Where the scene moves by less than this share of its mean, as where the camera turns back, this much counts."""
 
 
 class Rules(NamedTuple):
@@ -42,8 +34,8 @@ class Rules(NamedTuple):
     """
 
     share: float = 0.4
-    factor: float = 2.0
-    root_factor: float = 2.0
+    factor: float = 1.25
+    root_factor: float = 3.0
     constant: float = 3.0
     turn: float = 0.6
     least: int = 4
@@ -107,88 +99,19 @@ def background_events(t_s: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndar
 # -- a moving camera ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class _Window:
-    """A stretch of a recording in the frame of the scene.
-
-    Attributes:
-        span_s: from when to when.
-        parts: how many of equal length.
-        clock: start and step of the matrices, s.
-        to_sensor: float64 (k, 2, 3), see CameraMotion.frame, and back.
-        to_scene: float64 (k, 2, 3).
-        corner: int64 (2,), of the frame (x, y) from the sensor's centre, px.
-        size: (rows, columns) of the frame, cells of 1 px.
-    """
-
-    span_s: tuple[float, float]
-    parts: int
-    clock: tuple[float, float]
-    to_sensor: np.ndarray
-    to_scene: np.ndarray
-    corner: np.ndarray
-    size: tuple[int, int]
-
-    @classmethod
-    def of(cls, motion: CameraMotion, span_s: tuple[float, float]) -> _Window:
-        """From the camera's motion."""
-        begin, end = span_s
-        half = np.array(motion.sensor_size) / 2
-        corners = np.array([[x, y, 1.0] for x in (-half[0], half[0]) for y in (-half[1], half[1])])
-        rates = motion.at(np.linspace(begin, end, 100))
-        fastest = float(np.linalg.norm(rates @ corners.T, axis=1).max())
-        steps = int(np.ceil((end - begin) / min(FRAME_PX / max(fastest, 1e-9), FRAME_S))) + 1
-        times = np.linspace(begin, end, steps)
-        to_sensor = motion.frame(times, steps // 2)
-        whole = np.tile(np.eye(3), (steps, 1, 1))
-        whole[:, :2] = to_sensor
-        to_scene = np.ascontiguousarray(np.linalg.inv(whole)[:, :2])
-        places = to_scene @ corners.T
-        low = np.maximum(np.floor(places.min((0, 2))), -2 * half).astype(np.int64)
-        high = np.minimum(np.ceil(places.max((0, 2))), 2 * half).astype(np.int64)
-        columns, rows = (high - low + 1).tolist()
-        parts = max(1, round((end - begin) / WINDOW_S * PARTS))
-        return cls(span_s, parts, (begin, float(times[1] - begin)), to_sensor, to_scene, low, (rows, columns))
-
-    def flow(self, motion: CameraMotion) -> tuple[np.ndarray, np.ndarray]:
-        """How far and in which direction blocks of cells move in each part, and the block of each cell: see usual_there."""
-        rows, columns = self.size
-        down, across = -(-rows // BLOCK), -(-columns // BLOCK)
-        grid = np.stack(np.meshgrid(np.arange(across), np.arange(down)), -1).reshape(-1, 2) * BLOCK + (BLOCK - 1) / 2
-        places = np.column_stack([grid + self.corner, np.ones(len(grid))])
-        seconds = (self.span_s[1] - self.span_s[0]) / self.parts
-        middles = self.span_s[0] + (np.arange(self.parts) + 0.5) * seconds
-        at = np.clip(((middles - self.clock[0]) / self.clock[1]).astype(int), 0, len(self.to_sensor) - 1)
-        on_sensor = places @ self.to_sensor[at].transpose(0, 2, 1)
-        seen = np.all(np.abs(on_sensor) <= (np.array(motion.sensor_size) + BLOCK) / 2, -1)
-        rates = motion.at(middles)
-        way = (on_sensor @ rates[:, :, :2].transpose(0, 2, 1) + rates[:, None, :, 2]) * seconds
-        length = np.linalg.norm(way, axis=-1)
-        floor = SLOWEST * float(length[seen].mean()) if seen.any() else 0.0
-        flow = np.empty((len(grid), 3, self.parts), np.float32)
-        flow[:, 0] = np.where(seen, np.maximum(length, max(floor, 1e-6)), 0).T
-        flow[:, 1:] = (way / np.maximum(length, 1e-9)[..., None]).transpose(1, 2, 0)
-        block = (np.arange(rows) // BLOCK)[:, None] * across + np.arange(columns) // BLOCK
-        return flow, block.astype(np.int32).ravel()
-
-
 def _mark_scene(
     events: Events, motion: CameraMotion, span_s: tuple[float, float], core: tuple[float, float], explained: np.ndarray
 ) -> None:
     """Mark what a moving scene explains in `core`, by what lies about it in the span in which the camera moves."""
-    window = _Window.of(motion, (max(span_s[0], core[0] - WINDOW_S), min(span_s[1], core[1] + WINDOW_S)))
+    window = SceneWindow.of(motion, (max(span_s[0], core[0] - WINDOW_S), min(span_s[1], core[1] + WINDOW_S)))
     (begin, end), (rows, columns) = window.span_s, window.size
     about = slice(*np.searchsorted(events.t_s, [begin, np.nextafter(end, np.inf)]).tolist())
-    cell = np.empty(about.stop - about.start, np.int32)
-    centre = (np.array(motion.sensor_size) - 1) / 2
-    place = (*centre.tolist(), *(-window.corner.astype(float)).tolist())
-    stabilise(events, about.start, about.stop, window.clock, window.to_scene, place, window.size, cell)
-    part = ((events.t_s[about] - begin) * (window.parts / (end - begin))).astype(np.int32)
-    np.minimum(part, window.parts - 1, out=part)
+    window = window.aligned(events, about)
+    cell, part = window.cells(events, about), window.part_of(events.t_s[about])
     counts = np.zeros((rows * columns, window.parts), np.uint16)
     count_cells(cell, part, counts)
     box_sums(counts.reshape(rows, columns, window.parts), NEAR)
-    flow, block = window.flow(motion)
+    flow, block = window.flow()
     inner = slice(*np.searchsorted(events.t_s, [core[0], core[1] if core[1] < span_s[1] else np.nextafter(end, np.inf)]).tolist())
     own = slice(inner.start - about.start, inner.stop - about.start)
     cell, part, here = cell[own], part[own], explained[inner]

@@ -136,8 +136,8 @@ def whose_majority(cell, part, first, counts, kept, share, out):
 
 @compiled()
 def flicker(events, first, last, width, rules, state, tallies):
-    """Go through events [first, last) of one window: how regularly pixels turn from OFF to ON, into int32 tallies (4, pixels): turns
-    that follow another, those of them in the beat of the first and of the second rate of rules, parts of the window in which the
+    """Go through events [first, last) of one window: how regularly pixels turn from OFF to ON, into int32 tallies (4, pixels):
+    turns that follow another, those of them in the beat of the first and of the second rate of rules, parts of the window in which the
     pixel sends. state: float64 (3, pixels), empty: time of the last turn, last polarity, last part. rules: see
     camera_background.Lamps; width: of the sensor, px."""
     begin = events.t_s[first] if last > first else 0.0

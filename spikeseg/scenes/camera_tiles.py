@@ -105,6 +105,10 @@ class Tiles:
         """The image of some events."""
         signed, total = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
         count_events(events.x, events.y, events.on, part.start, part.stop, self.bin_px, signed, total)
+        return self.finish(signed, total)
+
+    def finish(self, signed: np.ndarray, total: np.ndarray) -> Image:
+        """The image of float32 counts (rows, columns): ON less OFF, and all."""
         cap = np.float32(max(1.0, CAP * float(total.mean())))
         share = np.minimum(total, cap) / np.maximum(total, 1)
         total, signed = total * share, signed * share
@@ -159,7 +163,7 @@ class Tiles:
         return np.asarray(self.place @ motion.T / self.bin_px)
 
     def _fitted(self, surface: np.ndarray, voice: np.ndarray, motion: np.ndarray, near: int) -> np.ndarray:
-        """The motion of greatest sum of the tiles' correlations, each taken for a paraboloid about its peak near a first guess."""
+        """The motion of greatest sum of the tiles' correlations, each a paraboloid about its peak near a first guess."""
         reach, tiles = self.reach, np.arange(len(surface))
         guess = np.clip(np.rint(self._displacement(motion)).astype(int) + reach, near, 2 * reach - near)
         if reach < near + 1:
