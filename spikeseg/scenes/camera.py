@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,7 +128,7 @@ def _settle(
         moving[left[alike]] = sure[left[alike]] = True
 
 
-def _looks(events: Events, tiles: Tiles):
+def _looks(events: Events, tiles: Tiles) -> Iterator[tuple[float, float, Step]]:
     """(time, length of a stretch, Step) along a recording."""
     first, last = float(events.t_s[0]), float(events.t_s[-1])
     longest = min(LONGEST_S, (last - first) / 4)

@@ -46,7 +46,7 @@ class Image(NamedTuple):
     both in units of their noise; and float64 (tiles,), how many events each tile has."""
 
     values: np.ndarray
-    count: np.ndarray
+    held: np.ndarray
 
 
 class Step(NamedTuple):
@@ -117,15 +117,15 @@ class Tiles:
         made.real, made.imag = signed, total - mean
         summed = np.pad(total.cumsum(0, dtype=float).cumsum(1), ((1, 0), (1, 0)))
         (i, j), side = self.corner.T, self.side
-        count = summed[i + side, j + side] - summed[i, j + side] - summed[i + side, j] + summed[i, j]
-        return Image(made / np.sqrt(mean + np.float32(FLOOR)), count)
+        held = summed[i + side, j + side] - summed[i, j + side] - summed[i + side, j] + summed[i, j]
+        return Image(made / np.sqrt(mean + np.float32(FLOOR)), held)
 
     def correlation(self, first: Image, second: Image) -> np.ndarray:
         """Float32 (n, 2 reach + 1, 2 reach + 1): of each tile of one image with the other, at displacements (y, x) from -reach to
         reach, in standard deviations of what noise gives; 0 where events are too few."""
         side, half, reach = self.side, self.side // 2, self.reach
         found = np.zeros((len(self.corner), 2 * reach + 1, 2 * reach + 1), np.float32)
-        enough = np.flatnonzero(np.minimum(first.count, second.count) >= FEWEST * side**2)
+        enough = np.flatnonzero(np.minimum(first.held, second.held) >= FEWEST * side**2)
         if not len(enough):
             return found
         padded = np.pad(second.values, half)
