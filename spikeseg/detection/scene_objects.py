@@ -34,7 +34,7 @@ def scene_answer(view: WindowedRecording, maps: Sequence[SparseMap], times: Sequ
     kept = np.flatnonzero(view.kept)
     events = view.events[kept]
     t, x, y = (events[name].astype(np.int64) for name in "txy")
-    found = find_objects(t, x, y, view.sensor_size, SceneSettings())
+    found = find_objects(t, x, y, events["p"] > 0, view.sensor_size, SceneSettings())
     parts = [[(steps, *time.of(steps)) for steps in time.slices(view.shape[0])] for time in times]
     flat = [part for window in parts for part in window]
     middles = np.array([(start + end) // 2 for _, start, end in flat], np.int64)

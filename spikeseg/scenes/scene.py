@@ -9,6 +9,8 @@ import numpy as np
 
 from .activity import Activity, background_per_window, hot_pixels, thresholds_of
 from .activity_kernels import look_up
+from .camera import camera_motion
+from .camera_background import background_events
 from .grouping import Course, groups
 from .moments import Moment
 from .pace import pace
@@ -58,7 +60,7 @@ class SceneObjects(NamedTuple):
 
 
 def find_objects(
-    t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], settings: SceneSettings
+    t: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], settings: SceneSettings
 ) -> SceneObjects:
     """Objects of a recording.
 
@@ -66,10 +68,15 @@ def find_objects(
         t: int64 (n,), rising, µs.
         x: int64 (n,), px.
         y: int64 (n,), px.
+        on: bool (n,), polarity.
         sensor_size: (width, height), px.
         settings: see `SceneSettings`.
     """
     usual = ~hot_pixels(x, y, sensor_size)[y, x]
+    if usual.any():
+        t_s, kept = t * 1e-6, np.flatnonzero(usual)
+        motion = camera_motion(t_s[usual], x[usual], y[usual], sensor_size, on[usual])
+        usual[kept[background_events(t_s[usual], x[usual], y[usual], on[usual], motion)]] = False
     tracks, of_event = _tracked(t[usual], x[usual], y[usual], sensor_size, settings)
     number = groups(tracks)
     courses: list[list[Course]] = []
