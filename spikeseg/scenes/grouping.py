@@ -37,6 +37,11 @@ RIGID, ALIKE_WAY, ALIKE_PX, ALIKE_SIZES = 0.35, 0.5, 6.0, 0.25
 so many px."""
 
 
+OVER_US, OVER_PX, OVER_AREA, OVER_SHARE = 20_000, 4.0, 0.6, 0.8
+"""Outlines are compared at this interval, µs. Two things, of which one covers this share of the other's area, or of that within
+so many px, for this share of its life, are one."""
+
+
 @dataclass(frozen=True, eq=False)
 class Course:
     """Where a track was: float64 (n,) t (µs) and (n, 2) place, size (px), int64 (n,) how (`Seen`)."""
@@ -90,6 +95,7 @@ def groups(tracks: Sequence[SceneTrack]) -> np.ndarray:
             whole, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
         ):
             number[number == number[other]] = number[one]
+    _over_each_other(courses, number)
     _, first, inverse = np.unique(number, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
@@ -125,6 +131,50 @@ def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:
             following.add(b)
             kept.append((a, b))
     return kept
+
+
+def _over_each_other(courses: dict[int, Course], number: np.ndarray) -> None:
+    """Make objects one that lie over each other nearly all of the shorter one's life, the longest-lived first; in place."""
+    if not courses:
+        return
+    first, last = min(course.t[0] for course in courses.values()), max(course.t[-1] for course in courses.values())
+    times = np.linspace(first, last, max(int((last - first) // OVER_US), 1) + 1)
+    outlines = {k: _outline(course, times) for k, course in courses.items()}
+    merged = True
+    while merged:
+        merged = False
+        boxes: dict[int, np.ndarray] = {}
+        for k, own in outlines.items():
+            old = boxes.get(int(number[k]))
+            boxes[int(number[k])] = (
+                own if old is None else np.hstack([np.fmin(old[:, :2], own[:, :2]), np.fmax(old[:, 2:], own[:, 2:])])
+            )
+        order = sorted(boxes, key=lambda n: -int(np.isfinite(boxes[n][:, 0]).sum()))
+        for k, large in enumerate(order):
+            over = [small for small in order[k + 1 :] if _over(boxes[small], boxes[large])]
+            for small in over:
+                number[number == small] = large
+            merged = bool(over)
+            if merged:
+                break
+
+
+def _outline(course: Course, times: np.ndarray) -> np.ndarray:
+    """Left, top, right, bottom at times (n,), NaN where it is not there: float64 (n, 4)."""
+    place, size = course.at(times)
+    box = np.hstack([place - size / 2, place + size / 2])
+    box[(times < course.t[0] - OVER_US / 2) | (times > course.t[-1] + OVER_US / 2)] = np.nan
+    return box
+
+
+def _over(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether outlines (n, 4) lie over each other for OVER_SHARE of the first one's life."""
+    there = np.isfinite(one[:, 0])
+    both = there & np.isfinite(other[:, 0])
+    a, b = one[both], other[both]
+    shared = np.maximum(np.minimum(a[:, 2:], b[:, 2:] + OVER_PX) - np.maximum(a[:, :2], b[:, :2] - OVER_PX), 0).prod(1)
+    least = np.minimum((a[:, 2:] - a[:, :2]).prod(1), (b[:, 2:] - b[:, :2] + 2 * OVER_PX).prod(1))
+    return bool(np.count_nonzero(shared >= OVER_AREA * least) >= OVER_SHARE * max(np.count_nonzero(there), 1))
 
 
 def follows(one: Course, other: Course) -> float:

@@ -19,8 +19,8 @@ from .tracks import SceneTracker, Seen
 HOP_SHARE = 0.5
 """A moment comes after this share of a window."""
 
-LEAST_US, LEAST_ROWS = 60_000, 5
-"""An object is there for so long, µs, and at so many moments ..."""
+LEAST_US, LEAST_ROWS, LEAST_EVENTS, A_ROW = 60_000, 5, 50, 2
+"""An object is there for so long, µs, and at so many moments, and has so many events, and so many at each moment ..."""
 
 MOVES_PX, MOVES_SIZES = 4.0, 0.15
 """... and it, or one of its sides, comes so far, px, and so far in its own size."""
@@ -79,13 +79,15 @@ def find_objects(
         usual[kept[background_events(t_s[usual], x[usual], y[usual], on[usual], motion)]] = False
     tracks, of_event = _tracked(t[usual], x[usual], y[usual], sensor_size, settings)
     number = groups(tracks)
+    counts = np.bincount(of_event, minlength=len(tracks) + 1)
     courses: list[list[Course]] = []
     probability = []
     object_of = np.zeros(len(tracks) + 1, np.int32)
     for group in range(int(number.max(initial=-1)) + 1):
         members = np.flatnonzero(number == group)
         own = [Course.of(tracks[k]) for k in members]
-        likely = object_probability(own)
+        events = int(counts[members + 1].sum())
+        likely = object_probability(own) if events >= max(LEAST_EVENTS, A_ROW * sum(len(course.t) for course in own)) else 0.0
         if likely >= DOUBTFUL:
             courses.append(own)
             probability.append(likely)
