@@ -14,11 +14,12 @@ from .box_kernels import extents
 from .grouping import Course
 from .tracks import Seen
 
-WINDOWS_US = (4_000, 8_000, 16_000, 32_000)
+WINDOWS_US = (4_000, 8_000, 16_000, 32_000, 64_000)
 """Half lengths of the windows: the shortest that holds enough events counts."""
 
-ENOUGH, OUTER, ROOT = 20, 0.01, 0.3
-"""Events that make a box; share left out at each of its sides."""
+ENOUGH, FEW, OUTER, ROOT = 20, 4, 0.01, 0.3
+"""Events that make a box, and in the longest window do; of n events OUTER * n + ROOT * sqrt(n) are left out at each side, as some
+are noise that lies beside."""
 
 SLOPE_US = 50_000
 """A velocity is taken from the rows of a course within this time, µs."""
@@ -56,10 +57,10 @@ def boxes(t: np.ndarray, x: np.ndarray, y: np.ndarray, courses: Sequence[Course]
         index = np.flatnonzero(inside)[larger]
         velocity[index], weight[index] = _slopes(course, at[index]), area[larger]
         place[index], size[index] = place_c[larger], size_c[larger]
-    for windows in (np.array(WINDOWS_US),):
-        found = extents(t, x, y, at, velocity, windows, ENOUGH, OUTER, ROOT)
-        lone = np.isnan(found[:, 0])
-        found[lone] = extents(t, x, y, at[lone], velocity[lone], windows[-1:], 4, OUTER, ROOT)
+    windows = np.array(WINDOWS_US)
+    found = extents(t, x, y, at, velocity, windows, ENOUGH, OUTER, ROOT)
+    lone = np.isnan(found[:, 0])
+    found[lone] = extents(t, x, y, at[lone], velocity[lone], windows[-1:], FEW, OUTER, ROOT)
     known = np.isfinite(found[:, 0])
     place[known] = 0.5 * (found[known, :2] + found[known, 2:])
     size[known] = found[known, 2:] - found[known, :2] + 1

@@ -37,6 +37,10 @@ RIGID, ALIKE_WAY, ALIKE_PX, ALIKE_SIZES = 0.35, 0.5, 6.0, 0.25
 so many px."""
 
 
+TURNED_SHARE, TURNED_US, TURNED = 0.95, 500_000, 0.2
+"""A thing that turns: its pieces are next to each other for this share of a time of TURNED_US and more, and their distance alone
+changes by less than TURNED."""
+
 OVER_US, OVER_PX, OVER_AREA, OVER_SHARE = 20_000, 4.0, 0.6, 0.8
 """Outlines are compared at this interval, µs. Two things, of which one covers this share of the other's area, or of that within
 so many px, for this share of its life, are one."""
@@ -215,7 +219,8 @@ def together(one: Course, other: Course) -> bool:
     (place, size), (place_b, size_b) = one.at(t), other.at(t)
     gap = np.maximum(np.abs(place - place_b) - (size + size_b) / 2, 0).max(1)
     large = np.maximum(size.max(1), size_b.max(1))
-    if np.mean(gap <= np.maximum(BESIDE_PX, BESIDE_SIZES * large)) < BESIDE_SHARE:
+    near = float(np.mean(gap <= np.maximum(BESIDE_PX, BESIDE_SIZES * large)))
+    if near < BESIDE_SHARE:
         return False
     outline = np.maximum(place + size / 2, place_b + size_b / 2) - np.minimum(place - size / 2, place_b - size_b / 2)
     apart = (place - place_b) / outline.max(1)[:, None]
@@ -224,4 +229,8 @@ def together(one: Course, other: Course) -> bool:
     moved = (place - place_b)[-1] - (place - place_b)[0]
     way = max(float(np.hypot(*(own[-1] - own[0]))) for own in (place, place_b))
     allowed = max(ALIKE_WAY * way, ALIKE_PX, ALIKE_SIZES * float(outline.max()))
-    return float(np.hypot(*change)) < RIGID and float(np.hypot(*moved)) <= allowed
+    if float(np.hypot(*change)) < RIGID and float(np.hypot(*moved)) <= allowed:
+        return True
+    distance = np.hypot(*apart.T)
+    turned = abs(float(np.median(distance[-part:]) - np.median(distance[:part])))
+    return near >= TURNED_SHARE and last - first >= TURNED_US and turned < TURNED
