@@ -8,12 +8,13 @@ that the order of events does not matter.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage, stats
 
-from .activity_kernels import RADIUS, active, connect, gathered, spread
+from .activity_kernels import RADIUS, active, box_sums, connect, count, gathered
 
 CHANCE, FLOOR = 1e-7, 6
 """A neuron is active from so many events that the background gives them with this probability only; from no fewer than FLOOR."""
@@ -65,7 +66,8 @@ class Activity:
     def __init__(self, thresholds: np.ndarray) -> None:
         self.thresholds = thresholds
         height, width = thresholds.shape
-        self._sums = np.zeros((height + 2 * RADIUS, width + 2 * RADIUS), np.int32)
+        self._counts, self._sums = np.zeros((2, height, width), np.int32)
+        self._columns = np.zeros(width, np.int32)
         self._grid = np.full((height, width), -1, np.int32)
         self._pixels = np.zeros(height * width, np.int64)
         self._scratch = np.zeros((2, height * width), np.int64)
@@ -73,14 +75,15 @@ class Activity:
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
         """Events that enter the window: int64 (n,) each, px."""
-        spread(x, y, 1, self._sums)
+        count(x, y, 1, self._counts)
 
     def remove(self, x: np.ndarray, y: np.ndarray) -> None:
         """Events that leave it."""
-        spread(x, y, -1, self._sums)
+        count(x, y, -1, self._counts)
 
     def components(self) -> Components:
         """What is active now; `favoured` says where less is enough."""
+        box_sums(self._counts, self._columns, self._sums)
         n = active(self._sums, self.thresholds, self.favoured, FAVOURED, self._pixels)
         pixels, (parent, part) = self._pixels[:n], self._scratch[:, :n]
         number = connect(pixels, REACH_PX, self._grid, parent, part)
@@ -90,10 +93,16 @@ class Activity:
 
 def thresholds_of(events_in: np.ndarray) -> np.ndarray:
     """Thresholds of neurons, int32 (H, W), where the background sends float64 (H, W) events per pixel and window."""
-    means = np.geomspace(1e-3, 1e5, 2000)
-    least = np.maximum(stats.poisson.isf(CHANCE, means) + 1, FLOOR).astype(np.int32)
+    means, least = _least()
     above = np.searchsorted(means, events_in * (2 * RADIUS + 1) ** 2)
     return np.ascontiguousarray(least[np.minimum(above, len(means) - 1)])
+
+
+@functools.cache
+def _least() -> tuple[np.ndarray, np.ndarray]:
+    """Means of a Poisson count, rising, and the threshold of each: int32."""
+    means = np.geomspace(1e-3, 1e5, 2000)
+    return means, np.maximum(stats.poisson.isf(CHANCE, means) + 1, FLOOR).astype(np.int32)
 
 
 def background_per_window(

@@ -12,13 +12,62 @@ RADIUS = 2
 
 
 @compiled()
-def spread(x, y, change, sums):
-    """Add `change` to the neurons around each event. sums: int32 (H + 2 RADIUS, W + 2 RADIUS), neuron (y, x) at its own place
-    plus RADIUS."""
+def count(x, y, change, counts):
+    """Add `change` to the pixel of each event. counts: int32 (H, W)."""
     for i in range(len(x)):
-        for row in range(y[i], y[i] + 2 * RADIUS + 1):
-            for column in range(x[i], x[i] + 2 * RADIUS + 1):
-                sums[row, column] += change
+        counts[y[i], x[i]] += change
+
+
+@compiled()
+def box_sums(counts, columns, sums):
+    """What each neuron counts: int32 (H, W), sums over the pixels around it as far as they are on the sensor.
+
+    counts: int32 (H, W). columns: int32 (W,), scratch.
+    """
+    height, width = counts.shape
+    columns[:] = 0
+    for y in range(min(RADIUS, height)):
+        for x in range(width):
+            columns[x] += counts[y, x]
+    for y in range(height):
+        if y + RADIUS < height:
+            for x in range(width):
+                columns[x] += counts[y + RADIUS, x]
+        if y - RADIUS - 1 >= 0:
+            for x in range(width):
+                columns[x] -= counts[y - RADIUS - 1, x]
+        total = 0
+        for x in range(min(RADIUS, width)):
+            total += columns[x]
+        for x in range(width):
+            if x + RADIUS < width:
+                total += columns[x + RADIUS]
+            if x - RADIUS - 1 >= 0:
+                total -= columns[x - RADIUS - 1]
+            sums[y, x] = total
+
+
+@compiled(allocates=True)
+def moments_of(t, x, y, origin, label, n):
+    """Of each of n components, float64 (n, 9): its events, and the sums over them of the time since origin, s, its square, x, y,
+    their squares, and the time times x and times y."""
+    sums = np.zeros((n, 9))
+    for i in range(len(t)):
+        k = label[y[i], x[i]] - 1
+        if k < 0:
+            continue
+        since = (t[i] - origin) * 1e-6
+        row = sums[k]
+        row[0] += 1.0
+        row[1] += since
+        row[2] += since * since
+        row[3] += x[i]
+        row[4] += y[i]
+        row[5] += x[i] * x[i]
+        row[6] += y[i] * y[i]
+        row[7] += since * x[i]
+        row[8] += since * y[i]
+    return sums
 
 
 @compiled()
@@ -28,7 +77,7 @@ def active(sums, threshold, favoured, least, pixels):
     n = 0
     for y in range(height):
         for x in range(width):
-            count = sums[y + RADIUS, x + RADIUS]
+            count = sums[y, x]
             if count >= threshold[y, x] or (favoured[y, x] and count >= least):
                 pixels[n] = y * width + x
                 n += 1
@@ -107,7 +156,7 @@ def gathered(pixels, part, n, sums, width):
         begins[k + 1] += 1
         boxes[k, 0], boxes[k, 1] = min(boxes[k, 0], x), min(boxes[k, 1], y)
         boxes[k, 2], boxes[k, 3] = max(boxes[k, 2], x + 1), max(boxes[k, 3], y + 1)
-        strongest[k] = max(strongest[k], sums[y + RADIUS, x + RADIUS])
+        strongest[k] = max(strongest[k], sums[y, x])
     for k in range(n):
         begins[k + 1] += begins[k]
     order, filled = np.empty(len(pixels), np.int64), begins[:-1].copy()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .activity import Activity, Components
+from .activity_kernels import moments_of
 
 LEAST_EVENTS = 20
 """From so few events no velocity is taken."""
@@ -44,20 +45,16 @@ class Moment(NamedTuple):
         """Empty the labels."""
         self.label.reshape(-1)[self.components.pixels] = 0
 
-    def drift(self, k: int) -> np.ndarray:
-        """Velocity of component k within the window: float64 (2,), px/s, by least squares of its events' places on their times;
-        0 where these do not tell one."""
-        left, top, right, bottom = self.components.boxes[k]
-        inside = (self.x >= left) & (self.x < right) & (self.y >= top) & (self.y < bottom)
-        inside[inside] = self.label[self.y[inside], self.x[inside]] == k + 1
-        if np.count_nonzero(inside) < LEAST_EVENTS:
-            return np.zeros(2)
-        since = (self.t[inside] - self.t_us) * 1e-6
-        since = since - since.mean()
-        places = np.stack([self.x[inside], self.y[inside]], 1).astype(np.float64)
-        places -= places.mean(0)
-        spread = float(since @ since)
-        if spread <= 0:
-            return np.zeros(2)
-        velocity = since @ places / spread
-        return np.where(np.abs(velocity) > SURE * np.sqrt((places**2).mean(0) / spread), velocity, 0.0)
+    def drifts(self) -> np.ndarray:
+        """Velocity of each component within the window: float64 (n, 2), px/s, by least squares of its events' places on their
+        times; 0 where these do not tell one."""
+        n, s, ss, *sums = moments_of(self.t, self.x, self.y, self.t_us, self.label, len(self.components)).T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = ss - s * s / n
+            velocity, error = np.zeros((2, len(n), 2))
+            for axis in (0, 1):
+                p, pp, sp = sums[axis], sums[2 + axis], sums[4 + axis]
+                velocity[:, axis] = (sp - s * p / n) / spread
+                error[:, axis] = np.sqrt(np.maximum(pp - p * p / n, 0) / n / spread)
+            told = (n >= LEAST_EVENTS) & (spread > 0)
+            return np.where(told[:, None] & (np.abs(velocity) > SURE * error), velocity, 0.0)

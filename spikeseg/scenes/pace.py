@@ -21,6 +21,11 @@ SMEAR, FAST_US = 0.25, 10_000
 """... but FAST_US where half of what is active is a smear: within LEAST_US it moves by more than this share of its extent."""
 
 
+OF_ALL, SHORTEST_US = 0.1, 5_000
+"""A window is no longer than this share of the recording, if that is no less than SHORTEST_US: to see that something moves takes
+several."""
+
+
 def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> int:
     """The window to look at a recording by, µs: long enough that most of what moves is seen, short enough that it is no smear.
 
@@ -30,17 +35,21 @@ def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, in
         y: int64 (n,), px.
         sensor_size: (width, height), px.
     """
-    moments = np.linspace(int(t[0]), int(t[-1]), SAMPLES + 2)[1:-1].astype(np.int64)
+    first, last = int(t[0]), int(t[-1])
     seen, smear = [], 0.0
     for window in WINDOWS_US:
+        samples = int(np.clip((last - first) // window, 1, SAMPLES))
+        moments = np.linspace(first, last, samples + 2)[1:-1].astype(np.int64)
         events, share = _tried(t, x, y, sensor_size, window, moments)
-        seen.append(events / window)
+        seen.append(events / (window * samples))
         if window == LEAST_US:
             smear = share
     best = max(seen)
     shortest = next(window for window, own in zip(WINDOWS_US, seen, strict=True) if own >= SHARE * best)
     chosen = min(max(LEAST_US, TIMES * shortest), WINDOWS_US[-1])
-    return FAST_US if chosen == LEAST_US and smear > SMEAR else chosen
+    if chosen == LEAST_US and smear > SMEAR:
+        chosen = FAST_US
+    return min(chosen, max(int((last - first) * OF_ALL), SHORTEST_US))
 
 
 def _tried(
@@ -60,8 +69,7 @@ def _tried(
         excess += np.count_nonzero(label[y[part], x[part]]) - float(mean.reshape(-1)[now.components.pixels].sum())
         if window == LEAST_US:
             boxes = now.components.boxes
-            moves = np.array([now.drift(k) for k in range(len(boxes))]).reshape(-1, 2)
-            shares.append((np.abs(moves) * window * 1e-6 / (boxes[:, 2:] - boxes[:, :2])).max(1))
+            shares.append((np.abs(now.drifts()) * window * 1e-6 / (boxes[:, 2:] - boxes[:, :2])).max(1))
             weights.append(np.diff(now.components.begins))
         now.clear()
     share, weight = np.concatenate(shares), np.concatenate(weights)

@@ -19,8 +19,8 @@ from .tracks import SceneTracker, Seen
 HOP_SHARE = 0.5
 """A moment comes after this share of a window."""
 
-LEAST_US, LEAST_ROWS, LEAST_EVENTS, A_ROW = 60_000, 5, 50, 2
-"""An object is there for so long, µs, and at so many moments, and has so many events, and so many at each moment ..."""
+LEAST_ROWS, LEAST_EVENTS, A_ROW = 6, 50, 2
+"""An object is seen at so many moments, and has so many events, and so many at each moment ..."""
 
 MOVES_PX, MOVES_SIZES = 4.0, 0.15
 """... and it, or one of its sides, comes so far, px, and so far in its own size."""
@@ -101,9 +101,8 @@ def object_probability(courses: list[Course]) -> float:
     """How surely pieces of one thing are an object: they last, and it moves, or one of its sides does; 1/2 where it comes as far
     as it has to."""
     longest = max(courses, key=lambda course: len(course.t))
-    first, last = min(course.t[0] for course in courses), max(course.t[-1] for course in courses)
     seen = sum(int(np.isin(course.how, (Seen.ALONE, Seen.MET)).sum()) for course in courses)
-    if seen < LEAST_ROWS or last - first < LEAST_US:
+    if seen < LEAST_ROWS:
         return 0.0
     kernel = np.ones(min(SMOOTHING, len(longest.t)))
     moves = 0.0

@@ -142,6 +142,7 @@ class SceneTracker:
         self.tracks: list[SceneTrack] = []
         self.ended: list[SceneTrack] = []
         self._made = 0
+        self._drifts = np.zeros((0, 2))
 
     def favour(self, t_us: int, favoured: np.ndarray) -> list[np.ndarray]:
         """Mark where tracks that are well known are expected: 1 in uint8 (H, W); -> the flat indices that were marked."""
@@ -158,6 +159,7 @@ class SceneTracker:
         """Go on to a moment."""
         self._drop([track for track in self.tracks if moment.t_us - track.last_us > self._patience(track)])
         n = len(moment.components)
+        self._drifts = moment.drifts()
         expected = [self._expected(track, moment) for track in self.tracks]
         parts: dict[int, list[tuple[int, np.ndarray]]] = {}
         met: set[int] = set()
@@ -224,12 +226,13 @@ class SceneTracker:
 
     def _neighbours(self, track: SceneTrack) -> dict[int, np.ndarray]:
         """The ids of the tracks beside which a new one begins, and how far it is from them, px."""
-        found = {}
-        for other in self.tracks:
-            gap = np.abs(track.place - other.place) - track.half - other.half
-            if other is not track and gap.max() <= max(BESIDE_PX, BESIDE_SIZES * float(max(track.half.max(), other.half.max()))):
-                found[other.id] = track.place - other.place
-        return found
+        others = [other for other in self.tracks if other is not track]
+        if not others:
+            return {}
+        place, half = np.array([other.place for other in others]), np.array([other.half for other in others])
+        gap = (np.abs(track.place - place) - track.half - half).max(1)
+        near = gap <= np.maximum(BESIDE_PX, BESIDE_SIZES * np.maximum(track.half.max(), half.max(1)))
+        return {others[k].id: track.place - place[k] for k in np.flatnonzero(near)}
 
     def _pieces(self, tracks: list[SceneTrack], t_us: int) -> list[SceneTrack]:
         """Of tracks that have met those that are pieces of another one: they have moved with it ever since."""
@@ -431,7 +434,7 @@ class SceneTracker:
         y, x = np.divmod(pixels, self.width)
         self._made += 1
         place, half = 0.5 * (box[:2] + box[2:] - 1.0), 0.5 * (box[2:] - box[:2])
-        track = SceneTrack(self._made, moment.t_us, place, moment.drift(k), half, y, x)
+        track = SceneTrack(self._made, moment.t_us, place, self._drifts[k], half, y, x)
         track.add(moment.t_us, Seen.ALONE)
         self.tracks.append(track)
 
