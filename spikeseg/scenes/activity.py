@@ -17,10 +17,10 @@ from scipy import ndimage, stats
 from .activity_kernels import RADIUS, active, box_sums, connect, count, gathered
 
 CHANCE, FLOOR = 1e-7, 6
-"""A neuron is active from so many events that the background gives them with this probability only; from no fewer than FLOOR."""
+"""A neuron is active from so many events that the background gives them with this probability only, and no fewer than FLOOR ..."""
 
-FAVOURED = 3
-"""Where a track is expected, so many events are enough."""
+FAVOURED_CHANCE, FAVOURED_FLOOR = 0.3, 3
+"""... and where a track is expected, from fewer."""
 
 REACH_PX = 4
 """Active neurons at most so far apart are of one component."""
@@ -60,12 +60,12 @@ class Activity:
     """The state of all neurons.
 
     Args:
-        thresholds: int32 (H, W).
+        background: float64 (H, W), events per pixel and window, see `background_per_window`.
     """
 
-    def __init__(self, thresholds: np.ndarray) -> None:
-        self.thresholds = thresholds
-        height, width = thresholds.shape
+    def __init__(self, background: np.ndarray) -> None:
+        self.thresholds, self._favoured = thresholds_of(background), thresholds_of(background, favoured=True)
+        height, width = background.shape
         self._counts, self._sums = np.zeros((2, height, width), np.int32)
         self._columns = np.zeros(width, np.int32)
         self._grid = np.full((height, width), -1, np.int32)
@@ -84,25 +84,26 @@ class Activity:
     def components(self) -> Components:
         """What is active now; `favoured` says where less is enough."""
         box_sums(self._counts, self._columns, self._sums)
-        n = active(self._sums, self.thresholds, self.favoured, FAVOURED, self._pixels)
+        n = active(self._sums, self.thresholds, self._favoured, self.favoured, self._pixels)
         pixels, (parent, part) = self._pixels[:n], self._scratch[:, :n]
         number = connect(pixels, REACH_PX, self._grid, parent, part)
         order, begins, boxes, strongest = gathered(pixels, part, number, self._sums, self.thresholds.shape[1])
         return Components(pixels[order], begins, boxes, strongest)
 
 
-def thresholds_of(events_in: np.ndarray) -> np.ndarray:
-    """Thresholds of neurons, int32 (H, W), where the background sends float64 (H, W) events per pixel and window."""
-    means, least = _least()
+def thresholds_of(events_in: np.ndarray, *, favoured: bool = False) -> np.ndarray:
+    """Thresholds of neurons, int32 (H, W), where the background sends float64 (H, W) events per pixel and window; favoured: of
+    those where a track is expected."""
+    means, least = _least(FAVOURED_CHANCE, FAVOURED_FLOOR) if favoured else _least(CHANCE, FLOOR)
     above = np.searchsorted(means, events_in * (2 * RADIUS + 1) ** 2)
     return np.ascontiguousarray(least[np.minimum(above, len(means) - 1)])
 
 
 @functools.cache
-def _least() -> tuple[np.ndarray, np.ndarray]:
+def _least(chance: float, floor: int) -> tuple[np.ndarray, np.ndarray]:
     """Means of a Poisson count, rising, and the threshold of each: int32."""
     means = np.geomspace(1e-3, 1e5, 2000)
-    return means, np.maximum(stats.poisson.isf(CHANCE, means) + 1, FLOOR).astype(np.int32)
+    return means, np.maximum(stats.poisson.isf(chance, means) + 1, floor).astype(np.int32)
 
 
 def background_per_window(

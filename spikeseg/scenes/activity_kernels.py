@@ -71,14 +71,15 @@ def moments_of(t, x, y, origin, label, n):
 
 
 @compiled()
-def active(sums, threshold, favoured, least, pixels):
-    """Flat indices of neurons that reach their threshold, or `least` where they are favoured, rising, filled in; -> how many."""
+def active(sums, threshold, lower, favoured, pixels):
+    """Flat indices of neurons that reach their threshold, or the lower one where they are favoured, rising, filled in; -> how
+    many."""
     height, width = threshold.shape
     n = 0
     for y in range(height):
         for x in range(width):
             count = sums[y, x]
-            if count >= threshold[y, x] or (favoured[y, x] and count >= least):
+            if count >= threshold[y, x] or (favoured[y, x] and count >= lower[y, x]):
                 pixels[n] = y * width + x
                 n += 1
     return n

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .activity import Activity, background_per_window, thresholds_of
+from .activity import Activity, background_per_window
 from .moments import Moment
 
 WINDOWS_US = (5_000, 10_000, 20_000, 40_000, 80_000)
@@ -59,7 +59,7 @@ def _tried(
     a window, as a share of its extent."""
     width, height = sensor_size
     mean = background_per_window(t, x, y, sensor_size, window)
-    activity, label = Activity(thresholds_of(mean)), np.zeros((height, width), np.int32)
+    activity, label = Activity(mean), np.zeros((height, width), np.int32)
     excess, shares, weights = 0.0, [np.zeros(0)], [np.zeros(0, np.int64)]
     for moment in moments.tolist():
         part = slice(*np.searchsorted(t, [moment - window // 2, moment + window // 2]))

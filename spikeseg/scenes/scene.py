@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .activity import Activity, background_per_window, hot_pixels, thresholds_of
+from .activity import Activity, background_per_window, hot_pixels
 from .activity_kernels import look_up
 from .camera import camera_motion
 from .camera_background import background_events
@@ -22,8 +22,11 @@ HOP_SHARE = 0.5
 LEAST_ROWS, LEAST_EVENTS, A_ROW = 6, 50, 2
 """An object is seen at so many moments, and has so many events, and so many at each moment ..."""
 
-MOVES_PX, MOVES_SIZES = 4.0, 0.15
-"""... and it, or one of its sides, comes so far, px, and so far in its own size."""
+MOVES_PX, MOVES_SIZES, MOVES_JITTER = 4.0, 0.15, 5.0
+"""... and it, or one of its sides, comes so far, px, so far in its own size, and so many times what it jitters by ..."""
+
+JITTER = 1.4826 / 6**0.5
+"""... a standard deviation, from the median of second differences."""
 
 DOUBTFUL = 0.5
 """What is less likely an object is left out."""
@@ -105,12 +108,14 @@ def object_probability(courses: list[Course]) -> float:
     if seen < LEAST_ROWS:
         return 0.0
     kernel = np.ones(min(SMOOTHING, len(longest.t)))
-    moves = 0.0
+    share = 0.0
     for side in (-0.5, 0.0, 0.5):
         place = longest.place + side * longest.size
         smooth = np.stack([np.convolve(place[:, k], kernel / len(kernel), "valid") for k in (0, 1)], 1)
-        moves = max(moves, float(np.ptp(smooth, axis=0).max()))
-    share = moves / max(MOVES_PX, MOVES_SIZES * float(np.median(longest.size)))
+        bends = np.abs(np.diff(place, 2, axis=0))
+        jitter = np.median(bends, axis=0) * JITTER if len(bends) else np.zeros(2)
+        least = np.maximum(max(MOVES_PX, MOVES_SIZES * float(np.median(longest.size))), MOVES_JITTER * jitter)
+        share = max(share, float((np.ptp(smooth, axis=0) / least).max()))
     return share**2 / (1 + share**2)
 
 
@@ -123,7 +128,7 @@ def _tracked(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int
     window = settings.window_us or pace(t, x, y, sensor_size)
     hop = settings.hop_us or round(HOP_SHARE * window)
     tracker = SceneTracker(sensor_size, hop)
-    activity = Activity(thresholds_of(background_per_window(t, x, y, sensor_size, window)))
+    activity = Activity(background_per_window(t, x, y, sensor_size, window))
     label, owner = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
     times = np.arange(int(t[0]), int(t[-1]) + hop, hop)
     begins, ends = np.searchsorted(t, times - window // 2), np.searchsorted(t, times + (window - window // 2))
