@@ -28,7 +28,7 @@ REACH_PX = 4
 BLOCK_PX = 16
 """The background is known block by block."""
 
-QUIET, FEW_STEPS = 0.25, 20
+QUIET, FEW_STEPS = 0.1, 20
 """The background of a block is what it sends in its quietest windows: this quantile, if there are so many windows; else the
 median of all blocks."""
 
