@@ -5,6 +5,7 @@ Each is a function of a recording and of the instants at which boxes are asked f
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
 from collections.abc import Callable
@@ -20,8 +21,8 @@ from spikeseg.simulation.scenes import BOX_DTYPE
 Detector = Callable[[Recording, np.ndarray], Answer]
 
 TITLES = {
-    "network": "network, objects",
-    "network_tracks": "network, all tracks",
+    "network": "spikeseg",
+    "points": "spikeseg, tracked as points",
     "components": "components",
     "rated": "components, rated",
     "trackpy": "rated, trackpy",
@@ -183,32 +184,24 @@ def meanshift(recording: Recording, instants: np.ndarray) -> Answer:
 # -- the network --------------------------------------------------------------------------------------
 
 
-def network(trained: Any, objects: bool) -> Detector:
-    """What `detect` calls objects, or all its tracks.
+def network(trained: Any, scenes: bool) -> Detector:
+    """What `detect` calls objects.
 
     Args:
         trained: a spikeseg.api.network.Network.
-        objects: whether a track must reach the network's object_threshold.
+        scenes: whether whole objects are looked for (tracking.scenes), or points.
     """
-    return functools.partial(_network, trained, objects)
+    tracking = dataclasses.replace(trained.config.tracking, scenes=scenes)
+    one = dataclasses.replace(trained, config=dataclasses.replace(trained.config, tracking=tracking))
+    return functools.partial(_network, one)
 
 
-def _network(trained: Any, objects: bool, recording: Recording, instants: np.ndarray) -> Answer:
-    found = _detected(trained, recording)
-    kept = np.array(found.object_ids if objects else found.track_ids, np.int64)
+def _network(trained: Any, recording: Recording, instants: np.ndarray) -> Answer:
+    found = trained.detect(recording)
+    kept = np.array(found.object_ids, np.int64)
     ids = np.asarray(found.event_columns["object_id"], np.int32)
     rows = found.tracks[np.isin(found.tracks["track_id"], kept)]
     return Answer(np.where(np.isin(ids, kept), ids, 0).astype(np.int32), boxes_of_tracks(rows, instants))
-
-
-_last: list[Any] = [None, None, None]
-
-
-def _detected(trained: Any, recording: Recording) -> Any:
-    """What the network detects in a recording, kept for the second reading."""
-    if _last[0] is not trained or _last[1] is not recording:
-        _last[:] = [trained, recording, trained.detect(recording)]
-    return _last[2]
 
 
 def boxes_of_tracks(rows: np.ndarray, instants: np.ndarray) -> np.ndarray:
