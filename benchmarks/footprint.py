@@ -321,7 +321,7 @@ def report(displacement: float, found: Mapping[str, Any], markdown: bool) -> str
         rows.append(row)
     head = ["footprint", "dB by information", "dB by evidence", "dB by R50", "R50, events/s", "threshold, nat", "event ROC-AUC"]
     columns = max(map(len, rows))
-    title = f"ON and OFF displaced by {displacement:g} px; dB more than with the learned footprint (by information: than with the true)"
+    title = f"ON and OFF displaced by {displacement:g} px; dB more than with the learned footprint (by information: the true)"
     return f"{title}\n\n" + table(head[:columns], rows, markdown=markdown)
 
 
