@@ -336,7 +336,7 @@ def _beyond(shares: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _spread(values: Sequence[float | None]) -> str:
-    middle, low, high = ("beyond" if value is None else f"{value:.2f}" for value in values)
+    middle, low, high = ("beyond" if value is None else f"{round(value, 2) + 0.0:.2f}" for value in values)
     return f"{middle} ({low}..{high})"
 
 
