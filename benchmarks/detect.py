@@ -5,6 +5,7 @@ Run: python benchmarks/detect.py [--json FILE] [--markdown] [--quick] [--checkpo
 A simulated night of medium difficulty whose background activity is raised to that rate, and the demo's network, trained here on a
 few simulated nights unless a checkpoint is named. Counted is all that `detect` does for a recording, from reading the file
 (.npz) to the three files written; not the start of the program, the loading of the network and the compilation at first use.
+"By CPU time" is what one process would reach that has a core to itself: beside other processes, only that tells.
 """
 
 from __future__ import annotations
@@ -87,8 +88,8 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
 """What is timed: name of the part, where its function is, and the function."""
 
 
-def once(cfg: Config, checkpoint: Path, recording: Path, out: Path) -> tuple[float, dict[str, float]]:
-    """Seconds in all, and of each part."""
+def once(cfg: Config, checkpoint: Path, recording: Path, out: Path) -> tuple[float, float, dict[str, float]]:
+    """Seconds in all, seconds of CPU time of this process in all, and seconds of each part."""
     out.mkdir(exist_ok=True)
     clock, trained_network = Clock(), runs.SavedNetwork(checkpoint, out, None)
     model = network.load_network(cfg, str(checkpoint), torch.device("cpu"))
@@ -96,10 +97,10 @@ def once(cfg: Config, checkpoint: Path, recording: Path, out: Path) -> tuple[flo
         patches.enter_context(mock.patch.object(network, "load_network", lambda *_: model))
         for name, where, function in PARTS:
             patches.enter_context(mock.patch.object(where, function, clock.timed(name, getattr(where, function))))
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         with clock.part("all else"):
             detect.write_detections(cfg, trained_network, [str(recording)], readout_of(cfg, checkpoint), out)
-        return time.perf_counter() - start, clock.seconds
+        return time.perf_counter() - start, time.process_time() - used, clock.seconds
 
 
 def main() -> None:
@@ -121,17 +122,17 @@ def main() -> None:
             run()  # compiles
             taken = [run() for _ in range(1 if chosen.quick else chosen.repetitions)]
             detected = json.loads((folder / "out" / "detections.json").read_text())["recordings"][0]
-            factor = summary([seconds / total for total, _ in taken])
+            factor, by_cpu = (summary([seconds / own[k] for own in taken]) for k in (0, 1))
             print(
                 f"{mode}: {seconds:g} s, {n / seconds:,.0f} events/s, {len(detected['windows'])} windows, "
                 f"{detected['tracks']} tracks; one thread"
             )
-            print(f"times real time: median (min..max) of {len(taken)}: {spread(factor)}\n")
-            parts = {name: summary([part[name] for _, part in taken]) for name in taken[0][1]}
+            print(f"times real time: median (min..max) of {len(taken)}: {spread(factor)}; by CPU time {spread(by_cpu)}\n")
+            parts = {name: summary([own[2][name] for own in taken]) for name in taken[0][2]}
             slowest = sorted(parts, key=lambda name: -parts[name]["median"])
             rows = [[name, spread({k: 1e3 * v for k, v in parts[name].items()})] for name in slowest]
             print(table(["part", "ms"], rows, markdown=chosen.markdown) + "\n")
-            measured[mode] = {"times_real_time": factor, "parts_s": parts}
+            measured[mode] = {"times_real_time": factor, "times_real_time_by_cpu": by_cpu, "parts_s": parts}
     write_json(chosen.json, "detect", {"seconds": seconds, "events": n, "modes": measured})
 
 

@@ -15,7 +15,9 @@ against all others, by the probability that the layer gives them. --checkpoint n
 are the last row.
 
 "evidence" asks the same without a search: by how much brighter objects must be for as much evidence along their true paths as
-the learned footprint gathers. --evidence stops there: a minute instead of many.
+the learned footprint gathers. --evidence stops there: a minute instead of many. "information" needs no recordings: by how much
+brighter than with the simulator's footprint, in the middle of the rates, for as much expected log-likelihood ratio a second
+(footprint_scoring.py); it is the most that footprints can differ by.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from footprint_scoring import (
     Answer,
     evidence_samples,
     half_rate_samples,
+    information_db,
     interval,
     threshold,
 )
@@ -182,6 +185,8 @@ def measured(displacement: float, asked: argparse.Namespace, say: Callable[[str]
         for rate, part in zip(sorted({*asked.rates, *asked.bright}), drawn, strict=False)
     }
     rows = _evidence(base, shown, chosen, run, asked)
+    for name, differences in _information(base, shown, asked.rates).items():
+        rows[name]["information_db"] = differences
     if not asked.evidence:
         found = _searched(base, shown, chosen, asked, say)
         rows = {name: {**rows.get(name, {}), **own} for name, own in found.items()}
@@ -220,6 +225,17 @@ def _evidence(
         }
         for name, own in means.items()
     }
+
+
+def _information(base: LimitConfig, shown: Sequence[Mapping[str, Footprint]], rates: Sequence[float]) -> dict[str, Any]:
+    """Of every footprint, how much brighter objects must be for the information of the true one: mean, least and most of the
+    networks; None beyond what is looked for."""
+    middle = float(np.exp(np.mean(np.log(rates))))
+    found = {}
+    for name in shown[0]:
+        db = [information_db(middle, base.noise_hz / 2, own["true"], own[name]) for own in shown]
+        found[name] = [value if np.isfinite(value) else None for value in (float(np.mean(db)), min(db), max(db))]
+    return found
 
 
 def _index(asked: argparse.Namespace, rate: float, index: int) -> int:
@@ -295,7 +311,7 @@ def report(displacement: float, found: Mapping[str, Any], markdown: bool) -> str
     rows = []
     for name, own in found["footprints"].items():
         of_evidence = "" if name == "learned" or "evidence_db" not in own else _spread(own["evidence_db"])
-        row = [TITLES[name], of_evidence]
+        row = [TITLES[name], _spread(own["information_db"]) if "information_db" in own else "", of_evidence]
         if "half_rate_hz" in own:
             beyond = _beyond(own["shares"])
             half, above = (beyond if own[key][0] is None else _spread(own[key]) for key in ("half_rate_hz", "above_learned_db"))
@@ -303,10 +319,10 @@ def report(displacement: float, found: Mapping[str, Any], markdown: bool) -> str
             auc = f"{own['event_auc']:.3f} ({own['event_auc_rate_hz']:g}/s)"
             row += ["" if name == "learned" else above, half, cut, auc]
         rows.append(row)
-    head = ["footprint", "dB by evidence", "dB by R50", "R50, events/s", "threshold, nat", "event ROC-AUC"]
+    head = ["footprint", "dB by information", "dB by evidence", "dB by R50", "R50, events/s", "threshold, nat", "event ROC-AUC"]
     columns = max(map(len, rows))
-    title = f"ON and OFF displaced by {displacement:g} px; dB more than with the learned footprint\n\n"
-    return title + table(head[:columns], rows, markdown=markdown)
+    title = f"ON and OFF displaced by {displacement:g} px; dB more than with the learned footprint (by information: the true)"
+    return f"{title}\n\n" + table(head[:columns], rows, markdown=markdown)
 
 
 def _beyond(shares: Sequence[Mapping[str, Any]]) -> str:
@@ -320,7 +336,7 @@ def _beyond(shares: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _spread(values: Sequence[float | None]) -> str:
-    middle, low, high = ("beyond" if value is None else f"{value:.2f}" for value in values)
+    middle, low, high = ("beyond" if value is None else f"{round(value, 2) + 0.0:.2f}" for value in values)
     return f"{middle} ({low}..{high})"
 
 

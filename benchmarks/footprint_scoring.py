@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from limit_scoring import half_rates
+from scipy.optimize import brentq
 
+from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.probability import FALL, threshold_nats
 from spikeseg.simulation.limit import LimitConfig
 
@@ -30,6 +32,8 @@ class Answer(NamedTuple):
 
 MOST_DB = 10.0
 """Differences of evidence beyond this are not measured but extrapolated."""
+FARTHEST_DB = 30.0
+"""Differences of information beyond this are not looked for."""
 
 
 def threshold(quiet: Sequence[Answer], minutes: float) -> float:
@@ -77,6 +81,31 @@ def evidence_samples(rates: Sequence[float], own: np.ndarray, learned: np.ndarra
     with np.errstate(divide="ignore", invalid="ignore"):
         db = 10 / np.log(10) * (wanted - own.mean(1)) / slope
     return np.where((slope > 0) & (db <= MOST_DB), db, np.inf)
+
+
+def information(rate_hz: float, noise_hz: float, true: Footprint, model: Footprint) -> float:
+    """Log-likelihood ratio that a second of an object is expected to give, nat: of Poisson events whose place and polarity follow
+    `true`, under `model`.
+
+    Args:
+        rate_hz: of the object, events/s; the model knows it.
+        noise_hz: of the background, events/s per pixel and polarity.
+        true: where events lie.
+        model: where they are taken to lie.
+    """
+    expected = noise_hz + rate_hz * true.share
+    return float((expected * np.log1p(rate_hz * model.share / noise_hz)).sum() - rate_hz * model.share.sum())
+
+
+def information_db(rate_hz: float, noise_hz: float, true: Footprint, model: Footprint) -> float:
+    """By how much brighter objects must be for as much `information` under the model as under the true footprint at this rate:
+    dB, 0 for the true one; inf beyond FARTHEST_DB. No recordings: what a perfect search could win."""
+    wanted = information(rate_hz, noise_hz, true, true)
+
+    def missing(db: float) -> float:
+        return wanted - information(rate_hz * 10 ** (db / 10), noise_hz, true, model)
+
+    return max(0.0, float(brentq(missing, -1.0, FARTHEST_DB))) if missing(FARTHEST_DB) <= 0 else float("inf")
 
 
 def interval(samples: np.ndarray, zero: bool = False) -> list[float | None]:

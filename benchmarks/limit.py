@@ -59,6 +59,8 @@ CONDITIONS = {
 SEED = 71_000
 OF_QUIET, OF_CALIBRATION, OF_BOUND = 1, 2, 4
 """What is added to the seed: for recordings without objects, for calibration (and one more), for times in view of the limit."""
+BESIDE = 1.02
+"""Points of one rate lie beside each other in the figure, by this factor."""
 TICKS = (1, 2, 4, 8, 16, 32, 64, 128)
 CALIBRATION_RATES = (8.0, 16.0, 32.0, 64.0)
 TIMES_IN_VIEW = 400
@@ -180,8 +182,8 @@ def draw(path: Path, conditions: dict[str, Any]) -> None:
         spare.remove()
     shown: dict[str, Any] = {}
     for ax, (name, found) in zip(axes.ravel(), conditions.items(), strict=False):
-        for key, own in found["detectors"].items():
-            rate = [row["rate_hz"] for row in own["rates"]]
+        for place, (key, own) in enumerate(found["detectors"].items()):
+            rate = [row["rate_hz"] * BESIDE ** (place - (len(found["detectors"]) - 1) / 2) for row in own["rates"]]
             share = np.array([row["found"] / row["objects"] for row in own["rates"]])
             ends = np.array([row["interval"] for row in own["rates"]]).T
             bars = np.abs(ends - share)

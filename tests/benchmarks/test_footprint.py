@@ -53,6 +53,25 @@ def test_evidence_is_compared_at_the_brightness_that_gives_as_much(bench):
     assert np.isinf(bench.evidence_samples(rates, np.zeros((3, 3)), learned)).all()
 
 
+def test_information_is_the_log_likelihood_ratio_that_events_give(bench):
+    """Events drawn with the true footprint over noise; how much brighter the box must be, and what merging loses."""
+    true, rng = Footprint.point(1.5), np.random.default_rng(5)
+    rate, noise = 4.0, 0.05
+    counts = rng.poisson(noise + rate * true.share, (20_000, *true.share.shape))
+    for model in (true, Footprint.box()):
+        gathered = (counts * np.log1p(rate * model.share / noise)).sum((1, 2, 3)) - rate
+        assert bench.information(rate, noise, true, model) == pytest.approx(gathered.mean(), abs=5 * gathered.std() / 20_000**0.5)
+    db = bench.information_db(rate, noise, true, Footprint.box())
+    wanted = bench.information(rate, noise, true, true)
+    assert bench.information(rate * 10 ** (db / 10), noise, true, Footprint.box()) == pytest.approx(wanted)
+    assert 1.4 < db < 1.7 and bench.information_db(rate, noise, true, true) == pytest.approx(0, abs=1e-9)
+    assert 0.8 < bench.information_db(rate, noise, true, true.merged()) < db
+    assert bench.information_db(rate, noise, Footprint.point(0.7), Footprint.box()) == pytest.approx(0.5, abs=0.1)
+    far = np.zeros_like(true.share)
+    far[:, 0, 0] = 0.5
+    assert np.isinf(bench.information_db(rate, noise, Footprint.point(0.0, 0.3), Footprint(far)))
+
+
 def test_controls_are_the_learned_weights_without_what_was_learned(script):
     bench, own = script("footprint"), Footprint.point(1.2)
     shown = bench.footprints(1.5, own, 3)
@@ -74,4 +93,6 @@ def test_it_runs(quick):
     assert found["footprints"]["learned"]["above_learned_db"][1:] in ([0.0, 0.0], [None, None])
     by_evidence = {name: own["evidence_db"][0] for name, own in found["footprints"].items()}
     assert by_evidence["learned"] == 0 and len(found["footprints"]["true"]["evidence_nats"]) == 2
+    theory = {name: own["information_db"][0] for name, own in found["footprints"].items()}
+    assert theory["true"] == 0 < theory["learned"] < theory["merged"] < theory["box"] and "dB by information" in printed
     assert all(own["shares"][0]["objects"] == 1 for own in found["footprints"].values())
