@@ -17,10 +17,11 @@ from scipy import ndimage, stats
 from .activity_kernels import RADIUS, active, box_sums, connect, count, gathered
 
 CHANCE, FLOOR = 1e-7, 6
-"""A neuron is active from so many events that the background gives them with this probability only, and no fewer than FLOOR ..."""
+"""A neuron is active from so many events that the background gives them with this probability only, but no fewer than FLOOR;
+where a track is expected, from fewer:"""
 
 FAVOURED_CHANCE, FAVOURED_FLOOR = 0.3, 3
-"""... and where a track is expected, from fewer."""
+"""the same there."""
 
 REACH_PX = 4
 """Active neurons at most so far apart are of one component."""

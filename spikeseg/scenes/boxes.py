@@ -12,7 +12,7 @@ import numpy as np
 
 from .box_kernels import extents
 from .grouping import Course
-from .tracks import Seen
+from .track import Seen
 
 WINDOWS_US = (4_000, 8_000, 16_000, 32_000, 64_000)
 """Half lengths of the windows: the shortest that holds enough events counts."""

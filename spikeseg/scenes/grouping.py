@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .tracks import SceneTrack, Seen
+from .track import SceneTrack, Seen
 
 AGAIN_S, TWICE_S = 0.8, 0.03
 """A piece follows another one within AGAIN_S, s; they are there at the same time for TWICE_S at most."""
@@ -228,7 +228,7 @@ def together(one: Course, other: Course) -> bool:
     change = np.median(apart[-part:], 0) - np.median(apart[:part], 0)
     moved = (place - place_b)[-1] - (place - place_b)[0]
     way = max(float(np.hypot(*(own[-1] - own[0]))) for own in (place, place_b))
-    allowed = max(ALIKE_WAY * way, ALIKE_PX, ALIKE_SIZES * float(outline.max()))
+    allowed = max(ALIKE_WAY * way, ALIKE_PX, ALIKE_SIZES * float(np.max(outline)))
     if float(np.hypot(*change)) < RIGID and float(np.hypot(*moved)) <= allowed:
         return True
     distance = np.hypot(*apart.T)

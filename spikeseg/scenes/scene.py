@@ -14,7 +14,8 @@ from .camera_background import background_events
 from .grouping import Course, groups
 from .moments import Moment
 from .pace import pace
-from .tracks import SceneTracker, Seen
+from .track import SceneTrack, Seen
+from .tracks import SceneTracker
 
 HOP_SHARE = 0.5
 """A moment comes after this share of a window."""
@@ -119,7 +120,9 @@ def object_probability(courses: list[Course]) -> float:
     return share**2 / (1 + share**2)
 
 
-def _tracked(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], settings: SceneSettings):  # type: ignore
+def _tracked(
+    t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], settings: SceneSettings
+) -> tuple[list[SceneTrack], np.ndarray]:
     """All tracks, and the track of each event: its place in the list + 1, int32 (n,)."""
     width, height = sensor_size
     out = np.zeros(len(t), np.int32)

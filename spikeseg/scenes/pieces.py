@@ -1,0 +1,75 @@
+"""Which tracks of a scene are pieces of one thing, seen when they meet (ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .track import SceneTrack
+
+TOGETHER_US, TOGETHER_SIZES = 150_000, 0.4
+"""Tracks that have met for so long, µs, and moved no further against each other than this share of half their size, are one."""
+
+BESIDE_PX, BESIDE_SIZES = 6.0, 1.0
+"""A track that began within so many px, or this share of half the larger one's size, of another one and then meets it is a piece
+of it: other things come from afar ..."""
+
+GROWN_UP, RIGID_PX, RIGID_SIZES = 10, 4.0, 0.35
+"""... if in the meantime, of so many rows, it has not moved against it by more than this, px, and this share of their
+sizes ..."""
+
+ALIKE_PX_S, ALIKE_SHARE = 60.0, 0.5
+"""... or, where there was no time for that, if the other one is as young, or it moves as that one does, within so much, px/s, or
+this share of their speed."""
+
+
+def neighbours(track: SceneTrack, tracks: Sequence[SceneTrack]) -> dict[int, np.ndarray]:
+    """The ids of the tracks beside which a new one begins, and how far it is from them, px."""
+    others = [other for other in tracks if other is not track]
+    if not others:
+        return {}
+    place, half = np.array([other.place for other in others]), np.array([other.half for other in others])
+    gap = (np.abs(track.place - place) - track.half - half).max(1)
+    near = gap <= np.maximum(BESIDE_PX, BESIDE_SIZES * np.maximum(track.half.max(), half.max(1)))
+    return {others[k].id: track.place - place[k] for k in np.flatnonzero(near)}
+
+
+def pieces(tracks: Sequence[SceneTrack], t_us: int, hop_us: int) -> list[SceneTrack]:
+    """Of tracks that have met those that are pieces of a larger one; their `part_of` is set."""
+    found: list[SceneTrack] = []
+    for one in tracks:
+        for other in tracks:
+            if one is other or one.part_of or other.part_of or len(one.y) > len(other.y):
+                continue
+            if _began_as_one(one, other) or _moved_as_one(one, other, t_us, hop_us):
+                one.part_of = other.id
+                found.append(one)
+    return found
+
+
+def _moved_as_one(one: SceneTrack, other: SceneTrack, t_us: int, hop_us: int) -> bool:
+    """Whether two tracks have met for long and not moved against each other; remembers that they have met."""
+    began, apart = one.met.get(other.id), one.place - other.place
+    if began is None or t_us - began[1] > 2 * hop_us:
+        one.met[other.id] = (t_us, t_us, apart)
+        return False
+    one.met[other.id] = (began[0], t_us, began[2])
+    moved = float(np.hypot(*(apart - began[2])))
+    return t_us - began[0] >= TOGETHER_US and moved < TOGETHER_SIZES * float(one.half.max())
+
+
+def _began_as_one(one: SceneTrack, other: SceneTrack) -> bool:
+    """Whether two tracks that meet were next to each other when the second of them began, and have kept to that."""
+    younger, older = (one, other) if one.id > other.id else (other, one)
+    apart = younger.beside.get(older.id)
+    if apart is None:
+        return False
+    if younger.alone >= GROWN_UP:
+        moved = float(np.hypot(*(younger.place - older.place - apart)))
+        return moved <= RIGID_PX + RIGID_SIZES * float((younger.half + older.half).max())
+    if older.alone < GROWN_UP:
+        return True
+    differ = float(np.hypot(*(younger.velocity - older.velocity)))
+    fast = max(float(np.hypot(*younger.velocity)), float(np.hypot(*older.velocity)))
+    return differ <= max(ALIKE_PX_S, ALIKE_SHARE * fast)

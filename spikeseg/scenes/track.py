@@ -1,0 +1,133 @@
+"""A track of a scene while it lives, and how it follows what is seen of it (an alpha-beta filter; ours)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+YOUNG = 5
+"""A track that was seen less often yields to others."""
+
+POSITION_GAIN, VELOCITY_GAIN, FIRST_GAIN = 0.8, 0.15, 0.4
+"""How far a track follows what it sees; its velocity at first and later (an alpha-beta filter)."""
+
+SIZE_GAIN = 0.4
+"""How far its size does."""
+
+STOPPED_SHARE, STOPPED_PX = 0.35, 4.0
+"""A track that is seen again where it was lost, within this share of the way it would have come, had stopped."""
+
+EDGE_GAIN = 0.5
+"""How far a track that has met others follows the outer edge that is its own."""
+
+
+class Seen(IntEnum):
+    """How a row of a track came about."""
+
+    ALONE = 0
+    MET = 1
+    STOPPED = 2
+    HIDDEN = 3
+
+
+@dataclass(eq=False)
+class SceneTrack:
+    """A track while it lives.
+
+    Attributes:
+        id: from 1.
+        last_us: when it was last seen, µs.
+        place, velocity, half: float64 (2,), centre (px), px/s, half of its size (px).
+        y, x: int64 (m,), its mask.
+        rows: (t in µs, x, y, width, height, Seen), one for each moment at which it was seen.
+        alone: at how many of them by itself.
+        part_of: the id of the track that it turned out to be a piece of; 0: of none.
+        beside: the ids of the tracks beside which it began, and how far it was from them, px.
+        met: by the id of a track with which it shares a component: since when and until when, µs, and how far it was from it at
+            first, px.
+    """
+
+    id: int
+    last_us: int
+    place: np.ndarray
+    velocity: np.ndarray
+    half: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+    rows: list[tuple[float, ...]] = field(default_factory=list)
+    alone: int = 0
+    part_of: int = 0
+    beside: dict[int, np.ndarray] = field(default_factory=dict)
+    met: dict[int, tuple[int, int, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def known(self) -> bool:
+        """Whether it has been seen by itself often enough."""
+        return self.alone >= YOUNG
+
+    @property
+    def mask(self) -> tuple[np.ndarray, np.ndarray]:
+        """y and x of its pixels."""
+        return self.y, self.x
+
+    def add(self, t_us: int, how: Seen) -> None:
+        """A row."""
+        self.last_us = t_us
+        self.alone += how != Seen.MET
+        self.rows.append((t_us, *self.place, *(2 * self.half), how))
+
+    def take(self, y: np.ndarray, x: np.ndarray, box: np.ndarray, t_us: int, *, waited: bool, enlarged: bool = False) -> None:
+        """It is seen by itself.
+
+        Args:
+            y: int64 (m,), its mask.
+            x: int64 (m,).
+            box: of the mask: left, top, right, bottom, px; the latter two are not part of it.
+            t_us: when, µs.
+            waited: whether it had been lost.
+            enlarged: whether it is of another size than before, from now on.
+        """
+        place, half = 0.5 * (box[:2] + box[2:] - 1.0), 0.5 * (box[2:] - box[:2])
+        seconds = (t_us - self.last_us) * 1e-6
+        how, ahead = Seen.ALONE, self.place + self.velocity * seconds
+        if waited:
+            moved, way = float(np.hypot(*(place - self.place))), float(np.hypot(*(self.velocity * seconds)))
+            how = Seen.STOPPED if moved <= max(STOPPED_SHARE * way, STOPPED_PX) else Seen.HIDDEN
+            self.place = place
+            if how == Seen.STOPPED:
+                self.velocity = 0.5 * self.velocity
+        else:
+            off = place - ahead
+            self.velocity = self.velocity + (VELOCITY_GAIN if self.known else FIRST_GAIN) * off / seconds
+            self.place = ahead + (POSITION_GAIN if self.known else 1.0) * off
+        self.half = (1 - SIZE_GAIN) * self.half + SIZE_GAIN * half if self.known and not enlarged else half
+        self.y, self.x = y, x
+        self.add(t_us, how)
+
+    def meet(self, mask: tuple[np.ndarray, np.ndarray], own: tuple[np.ndarray, np.ndarray], joint: np.ndarray, t_us: int) -> None:
+        """It shares a component with others: it goes on as it went, and keeps its shape; where the joint outline is its own, it
+        follows that.
+
+        Args:
+            mask: y and x, int64 (m,), where it was expected.
+            own: y and x, int64 (n,), its share of the components.
+            joint: int64 (c, 4), boxes of the components.
+            t_us: when, µs.
+        """
+        self.place = self.place + self.velocity * ((t_us - self.last_us) * 1e-6)
+        off = np.zeros(2)
+        for axis, places in enumerate(own[::-1] if len(own[0]) else ()):
+            low, high = int(places.min()), int(places.max())
+            outer = []
+            if (joint[:, axis] == low).any():
+                outer.append(low - (self.place[axis] - self.half[axis] + 0.5))
+            if (joint[:, 2 + axis] == high + 1).any():
+                outer.append(high - (self.place[axis] + self.half[axis] - 0.5))
+            limit = max(3.0, 0.25 * float(self.half[axis]))
+            off[axis] = float(np.clip(np.mean(outer), -limit, limit)) if outer else 0.0
+        self.place = self.place + EDGE_GAIN * off
+        if len(mask[0]):
+            self.y, self.x = mask
+        self.add(t_us, Seen.MET)
