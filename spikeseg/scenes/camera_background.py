@@ -20,6 +20,11 @@ SIDED = 0.4
 """An event is explained in the end where no more than this share of those at its place and time is not."""
 
 
+BUSY, SAMPLED = 0.9, 17
+"""Where a place is seen too shortly, at the sensor's edges as a recording begins or ends, this quantile of other places (one in
+SAMPLED of them) is what it may send."""
+
+
 class Rules(NamedTuple):
     """When a place's events are no more than usual there.
 
@@ -115,7 +120,12 @@ def _mark_scene(
     inner = slice(*np.searchsorted(events.t_s, [core[0], core[1] if core[1] < span_s[1] else np.nextafter(end, np.inf)]).tolist())
     own = slice(inner.start - about.start, inner.stop - about.start)
     cell, part, here = cell[own], part[own], explained[inner]
-    usual_there(cell, part, counts, flow, block, Rules(), here)
+    some = np.arange(0, len(counts), SAMPLED)
+    ways = flow[block[some], 0]
+    busy = counts[some][ways > 0] / ways[ways > 0]
+    usual_there(
+        cell, part, counts, flow, block, Rules(), np.float32(np.quantile(busy, BUSY)) if len(busy) else np.float32(0), here
+    )
     if not here.all():
         first = int(part[0])
         kept = np.zeros((rows * columns, int(part[-1]) + 1 - first), np.uint16)

@@ -89,12 +89,12 @@ def box_sums(counts, near):
 
 
 @compiled()
-def usual_there(cell, part, counts, flow, block, rules, out):
+def usual_there(cell, part, counts, flow, block, rules, typical, out):
     """Which events are no more than their place sends in other parts, into bool out (n,).
 
     cell, part: int32 (n,). counts: uint16 (cells, parts). block: int32 (cells,). flow: float32 (blocks, 3, parts): how far the
     scene moves in a part, px, and in which direction (cosine and sine); 0 px where the block does not lie on the sensor.
-    rules: see camera_background.Rules.
+    rules: see camera_background.Rules. typical: events that a place may send for each px where too few parts are compared.
     """
     parts = counts.shape[1]
     factor, root_factor, constant = rules.factor, rules.root_factor, rules.constant
@@ -122,7 +122,10 @@ def usual_there(cell, part, counts, flow, block, rules, out):
             alike = np.int32((way[s] > 0) & (abs(x * cosine[s] + y * sine[s]) >= turn))
             others += alike
             active += alike & np.int32(np.float32(here[s]) >= enough * way[s])
-        out[k] = others > rules.least and active >= rules.share * others
+        if others > rules.least:
+            out[k] = active >= rules.share * others
+        else:
+            out[k] = enough <= typical
 
 
 @compiled()
@@ -137,8 +140,8 @@ def whose_majority(cell, part, first, counts, kept, share, out):
 @compiled()
 def flicker(events, first, last, width, rules, state, tallies):
     """Go through events [first, last) of one window: how regularly pixels turn from OFF to ON, into int32 tallies (4, pixels):
-    turns that follow another, those of them in the beat of the first and of the second rate of rules, parts of the window in which the
-    pixel sends. state: float64 (3, pixels), empty: time of the last turn, last polarity, last part. rules: see
+    turns that follow another, those of them in the beat of the first and of the second rate of rules, parts of the window in which
+    the pixel sends. state: float64 (3, pixels), empty: time of the last turn, last polarity, last part. rules: see
     camera_background.Lamps; width: of the sensor, px."""
     begin = events.t_s[first] if last > first else 0.0
     for k in range(first, last):
