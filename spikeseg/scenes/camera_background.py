@@ -20,7 +20,7 @@ SIDED = 0.4
 """An event is explained in the end where no more than this share of those at its place and time is not."""
 
 
-BUSY, SAMPLED = 0.9, 17
+BUSY, SAMPLED = 0.98, 17
 """Where a place is seen too shortly, at the sensor's edges as a recording begins or ends, this quantile of other places (one in
 SAMPLED of them) is what it may send."""
 
@@ -30,8 +30,8 @@ class Rules(NamedTuple):
 
     Attributes:
         share: of the other parts compared, so large a share has to have sent enough: what passes is there for a shorter time.
-        factor: of n events now and u in another part, scaled to the way that the scene moves in each, u is enough where
-            n = factor u + root_factor sqrt(u) + constant.
+        factor: of n events now and u in another part, u is enough where n = factor u + root_factor sqrt(u) + constant; where the
+            scene moves farther now, u is scaled up to it.
         root_factor: see there.
         constant: see there; so few events are never more than usual.
         turn: parts are compared if the cosine between the scene's directions, or their opposites, is no less.
@@ -123,9 +123,8 @@ def _mark_scene(
     some = np.arange(0, len(counts), SAMPLED)
     ways = flow[block[some], 0]
     busy = counts[some][ways > 0] / ways[ways > 0]
-    usual_there(
-        cell, part, counts, flow, block, Rules(), np.float32(np.quantile(busy, BUSY)) if len(busy) else np.float32(0), here
-    )
+    typical = np.float32(np.quantile(busy, BUSY) if len(busy) else 0)
+    usual_there(cell, part, counts, flow, block, Rules(), typical, here)
     if not here.all():
         first = int(part[0])
         kept = np.zeros((rows * columns, int(part[-1]) + 1 - first), np.uint16)

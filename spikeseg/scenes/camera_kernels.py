@@ -115,13 +115,14 @@ def usual_there(cell, part, counts, flow, block, rules, typical, out):
             out[k] = False
             continue
         enough = np.float32(root * root / way[mine])
+        most = enough * way[mine]
         x, y = cosine[mine], sine[mine]
         here = counts[c]
         others, active = np.int32(0), np.int32(0)
         for s in range(parts):
             alike = np.int32((way[s] > 0) & (abs(x * cosine[s] + y * sine[s]) >= turn))
             others += alike
-            active += alike & np.int32(np.float32(here[s]) >= enough * way[s])
+            active += alike & np.int32(np.float32(here[s]) >= min(enough * way[s], most))
         if others > rules.least:
             out[k] = active >= rules.share * others
         else:
@@ -140,8 +141,8 @@ def whose_majority(cell, part, first, counts, kept, share, out):
 @compiled()
 def flicker(events, first, last, width, rules, state, tallies):
     """Go through events [first, last) of one window: how regularly pixels turn from OFF to ON, into int32 tallies (4, pixels):
-    turns that follow another, those of them in the beat of the first and of the second rate of rules, parts of the window in which
-    the pixel sends. state: float64 (3, pixels), empty: time of the last turn, last polarity, last part. rules: see
+    turns that follow another, those of them in the beat of the first and of the second rate of rules, parts of the window in
+    which the pixel sends. state: float64 (3, pixels), empty: time of the last turn, last polarity, last part. rules: see
     camera_background.Lamps; width: of the sensor, px."""
     begin = events.t_s[first] if last > first else 0.0
     for k in range(first, last):
