@@ -93,7 +93,8 @@ def usual_there(cell, part, counts, flow, block, rules, typical, out):
     """Which events are no more than their place sends in other parts, into bool out (n,).
 
     cell, part: int32 (n,). counts: uint16 (cells, parts). block: int32 (cells,). flow: float32 (blocks, 3, parts): how far the
-    scene moves in a part, px, and in which direction (cosine and sine); 0 px where the block does not lie on the sensor.
+    scene moves in a part, px, and in which direction (cosine and sine); less than 0 px where the block lies at the sensor's edge,
+    where others are not compared with it, 0 beyond.
     rules: see camera_background.Rules. typical: events that a place may send for each px where too few parts are compared.
     """
     parts = counts.shape[1]
@@ -111,11 +112,11 @@ def usual_there(cell, part, counts, flow, block, rules, typical, out):
         root = (np.sqrt(root_factor**2 + 4 * factor * more) - root_factor) / (2 * factor)
         way, cosine, sine = flow[block[c]]
         mine = part[k]
-        if way[mine] <= 0:
+        if way[mine] == 0:
             out[k] = False
             continue
-        enough = np.float32(root * root / way[mine])
-        most = enough * way[mine]
+        most = np.float32(root * root)
+        enough = most / abs(way[mine])
         x, y = cosine[mine], sine[mine]
         here = counts[c]
         others, active = np.int32(0), np.int32(0)
