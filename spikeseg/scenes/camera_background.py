@@ -62,7 +62,7 @@ class Lamps(NamedTuple):
 
     rates_hz: tuple[float, float] = (100.0, 120.0)
     jitter: float = 0.12
-    longest_s: float = 0.065
+    longest_s: float = 0.0225
     regular: float = 0.6
     fewest: int = 8
     window_s: float = 1.0
