@@ -17,7 +17,7 @@ LADDER = (1.0, 0.25, 0.0625)
 """Where no motion is seen, it is looked for over these shares of START_S."""
 SEEN = 0.3
 """A motion that this share of the tiles agrees with is followed."""
-MOVES, COVERED, MOVES_CELLS, MOVES_STEPS = 0.6, 0.25, 0.5, 3
+MOVES, COVERED, MOVES_CELLS, MOVES_STEPS = 0.6, 0.4, 0.5, 3
 """The camera moves where this share of the tiles, and of the sensor's area, agrees with a shift of so many cells, for so many
 steps on end: a few large objects do not cover as much."""
 BRIDGED_S = 0.3
@@ -110,8 +110,9 @@ def camera_motion(
 
 
 def _bridge(times: np.ndarray, rates: np.ndarray, moving: np.ndarray, known: np.ndarray) -> None:
-    """Let steps between two that move, BRIDGED_S apart at most, move as well; those that are not known as these two do. times (k,),
-    s; rates (k, 2, 3) and moving (k,) are changed in place; known: bool (k,)."""
+    """Let steps between two that move, BRIDGED_S apart at most, move as well; those that are not known as these two do.
+
+    times (k,), s; rates (k, 2, 3) and moving (k,) are changed in place; known: bool (k,)."""
     sure = np.flatnonzero(moving)
     for before, after in zip(sure[:-1].tolist(), sure[1:].tolist(), strict=True):
         if after - before > 1 and times[after] - times[before] <= BRIDGED_S:

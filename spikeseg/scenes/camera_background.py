@@ -14,6 +14,8 @@ from .camera_window import SceneWindow
 
 WINDOW_S = 1.0
 """A place of the scene is compared with itself so much earlier and later."""
+CORE_S = 2.0
+"""So much is looked at at once, beside what lies about it."""
 NEAR = 3
 """Events of a place: those of a box of 2 NEAR + 1 px."""
 SIDED = 0.4
@@ -95,7 +97,7 @@ def background_events(t_s: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndar
         _mark_lamps(events, (before, begin), motion.sensor_size, explained)
         before = end
         if end > begin:
-            edges = np.linspace(begin, end, max(1, round((end - begin) / WINDOW_S)) + 1)
+            edges = np.linspace(begin, end, max(1, round((end - begin) / CORE_S)) + 1)
             for core in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
                 _mark_scene(events, motion, (begin, end), core, explained)
     return explained
