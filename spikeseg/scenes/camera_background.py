@@ -60,6 +60,11 @@ class Lamps(NamedTuple):
         window_s: a lamp is looked for in windows of about this length, s.
         part_s: these are cut into parts, s.
         lasting: share of the parts in which the pixel sends.
+        phases: a period is cut into so many.
+        coherent: length of the mean of a pixel's phases, as vectors, from which it keeps phase.
+        in_phase: share of a pixel's events of one polarity in a phase and its neighbours where the lamp sends.
+        side_px: events are about each other in squares of this side, px ...
+        moment_s: ... and for so long, s.
     """
 
     rates_hz: tuple[float, float] = (100.0, 120.0)
@@ -70,6 +75,11 @@ class Lamps(NamedTuple):
     window_s: float = 1.0
     part_s: float = 0.1
     lasting: float = 0.8
+    phases: int = 16
+    coherent: float = 0.4
+    in_phase: float = 0.3
+    side_px: int = 6
+    moment_s: float = 1 / 32
 
 
 def background_events(t_s: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, motion: CameraMotion) -> np.ndarray:
@@ -78,7 +88,7 @@ def background_events(t_s: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndar
     In the frame of the scene, a place of it keeps sending as long as it is seen, in proportion to how far the scene moves over
     the sensor; what moves on its own passes. An event is explained if there are no more events at its place just then than
     there usually are, WINDOW_S before and after. Noise is explained like the rest where the camera moves; an object is not, as
-    long as it stays at a place of the scene for less than half of that time.
+    long as it stays at a place of the scene for less than two fifths of that time.
 
     Args:
         t_s: float64 (n,), s, never falling.
@@ -153,5 +163,32 @@ def _mark_lamps(events: Events, span_s: tuple[float, float], size: tuple[int, in
         sure = (turns >= rules.fewest) & (beats >= rules.regular * turns)
         sure &= active >= rules.lasting * np.ceil((end - begin) / rules.part_s)
         lamp = ndimage.binary_closing(np.pad(sure.reshape(height, width), 2), np.ones((3, 3), bool))[2:-2, 2:-2]
-        if lamp.any():
-            explained[part] |= lamp[events.y[part], events.x[part]]
+        lit = part.start + np.flatnonzero(lamp[events.y[part], events.x[part]])
+        if len(lit):
+            explained[lit[_in_phase(events, lit, width, rules)]] = True
+
+
+def _in_phase(events: Events, lit: np.ndarray, width: int, rules: Lamps) -> np.ndarray:
+    """Which events of lamps' pixels, int64 (n,), come with most of those about them when their pixels usually send: bool (n,).
+
+    The others come from something that passes before the lamp. Pixels that keep no phase, as where the mains drift, are left."""
+    x, y, t_s = events.x[lit].astype(np.int64), events.y[lit].astype(np.int64), events.t_s[lit]
+    pixels, which = np.unique(y * width + x, return_inverse=True)
+    which = which * 2 + events.on[lit]
+    turn = np.exp(2j * np.pi * np.arange(rules.phases) / rules.phases)
+    fits, keeps = np.zeros(len(lit), bool), np.zeros(2 * len(pixels), bool)
+    for rate_hz in rules.rates_hz:
+        phase = (t_s * rate_hz % 1 * rules.phases).astype(np.int64)
+        counts = np.bincount(which * rules.phases + phase, minlength=2 * len(pixels) * rules.phases).reshape(-1, rules.phases)
+        whole = np.maximum(counts.sum(1), 1)
+        near = (np.roll(counts, 1, 1) + counts + np.roll(counts, -1, 1)) / whole[:, None]
+        coherent = np.abs(counts @ turn) / whole > rules.coherent
+        fits |= coherent[which] & (near[which, phase] >= rules.in_phase)
+        keeps |= coherent
+    fits |= ~keeps[which]
+    moment = ((t_s - t_s[0]) / rules.moment_s).astype(np.int64)
+    about = (moment * (width // rules.side_px + 1) + x // rules.side_px) * (
+        int(y.max()) // rules.side_px + 1
+    ) + y // rules.side_px
+    place = np.unique(about, return_inverse=True)[1]
+    return np.asarray((np.bincount(place, fits) > 0.5 * np.bincount(place))[place])

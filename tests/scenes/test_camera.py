@@ -202,6 +202,22 @@ def test_lamps_are_explained(rate_hz):
     assert explained[source == 0].mean() > 0.97 and explained[source == 1].mean() < 0.01 and explained[source == 2].mean() < 0.02
 
 
+def test_what_passes_before_a_lamp_stays():
+    """It hides the lamp where it is."""
+    t, x, y, on = lamp(100.0, (60, 40), 20)
+    seen = np.hypot(x - 20 - 100 * t, y - 50) > 12
+    events, source = joined((t[seen], x[seen], y[seen], on[seen]), disc(2, (20, 50), (100, 0), rate_hz=150), noise(3))
+    explained, (x, y) = background_events(*events, motion_of(events)), events[1:3]
+    before = (source == 1) & (x >= 60) & (x < 80) & (y >= 40) & (y < 60)
+    assert before.sum() > 1000 and explained[before].mean() < 0.3
+    assert explained[(source == 0) & (events[0] < 0.1)].mean() > 0.95  # before it comes
+
+
+def test_a_lamp_on_mains_that_drift():
+    events, source = joined(lamp(100.1), noise(3))
+    assert background_events(*events, motion_of(events))[source == 0].mean() > 0.95
+
+
 @pytest.mark.parametrize("rate_hz", [30.0, 43.0, 87.0])
 def test_other_rates_are_no_lamps(rate_hz):
     """As of a propeller that hovers."""
