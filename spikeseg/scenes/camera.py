@@ -17,8 +17,11 @@ LADDER = (1.0, 0.25, 0.0625)
 """Where no motion is seen, it is looked for over these shares of START_S."""
 SEEN = 0.3
 """A motion that this share of the tiles agrees with is followed."""
-MOVES, MOVES_CELLS, MOVES_STEPS = 0.6, 0.5, 3
-"""The camera moves where this share of the tiles agrees with a shift of so many cells, for so many steps on end."""
+MOVES, COVERED, MOVES_CELLS, MOVES_STEPS = 0.6, 0.4, 0.5, 3
+"""The camera moves where this share of the tiles, and of the sensor's area, agrees with a shift of so many cells, for so many
+steps on end: a few large objects do not cover as much."""
+BRIDGED_S = 0.3
+"""A camera that turns back stands for less than this."""
 SHIFT_CELLS = (2.0, 4.0)
 """Stretches are made longer and shorter to see shifts of this range."""
 LOST_STEP_S = 0.2
@@ -97,11 +100,27 @@ def camera_motion(
     if not looks:
         return CameraMotion(sensor_size, np.zeros(1), np.zeros((1, 2, 3)), np.zeros(1, bool), np.zeros(1))
     times, rates = np.array([look[0] for look in looks]), np.array([look[2].motion / look[1] for look in looks])
-    support, shift = (np.array([getattr(look[2], name) for look in looks]) for name in ("support", "shift"))
-    moving = _lasting((support >= MOVES) & (shift >= MOVES_CELLS), MOVES_STEPS)
+    support, covered, shift = (np.array([getattr(look[2], name) for look in looks]) for name in ("support", "covered", "shift"))
+    agreed = (support >= MOVES) & (covered >= COVERED)
+    moving = _lasting(agreed & (shift >= MOVES_CELLS), MOVES_STEPS)
     spans = np.array([look[1] for look in looks])
+    _bridge(times, rates, moving, agreed | (support >= MOVES) & (shift < 1))
     _settle(times, rates, moving, (support >= MOVES) & (shift < SHIFT_CELLS[0] / 2), spans, sensor_size)
     return CameraMotion(sensor_size, times, rates, moving, support)
+
+
+def _bridge(times: np.ndarray, rates: np.ndarray, moving: np.ndarray, known: np.ndarray) -> None:
+    """Let steps between two that move, BRIDGED_S apart at most, move as well; those that are not known as these two do.
+
+    times (k,), s; rates (k, 2, 3) and moving (k,) are changed in place; known: bool (k,)."""
+    sure = np.flatnonzero(moving)
+    for before, after in zip(sure[:-1].tolist(), sure[1:].tolist(), strict=True):
+        if after - before > 1 and times[after] - times[before] <= BRIDGED_S:
+            moving[before:after] = True
+            for k in range(before + 1, after):
+                if not known[k]:
+                    share = (times[k] - times[before]) / (times[after] - times[before])
+                    rates[k] = (1 - share) * rates[before] + share * rates[after]
 
 
 def _settle(

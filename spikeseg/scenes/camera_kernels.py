@@ -89,12 +89,13 @@ def box_sums(counts, near):
 
 
 @compiled()
-def usual_there(cell, part, counts, flow, block, rules, out):
+def usual_there(cell, part, counts, flow, block, rules, typical, out):
     """Which events are no more than their place sends in other parts, into bool out (n,).
 
     cell, part: int32 (n,). counts: uint16 (cells, parts). block: int32 (cells,). flow: float32 (blocks, 3, parts): how far the
-    scene moves in a part, px, and in which direction (cosine and sine); 0 px where the block does not lie on the sensor.
-    rules: see camera_background.Rules.
+    scene moves in a part, px, and in which direction (cosine and sine); less than 0 px where the block lies at the sensor's edge,
+    where others are not compared with it, 0 beyond.
+    rules: see camera_background.Rules. typical: events that a place may send for each px where too few parts are compared.
     """
     parts = counts.shape[1]
     factor, root_factor, constant = rules.factor, rules.root_factor, rules.constant
@@ -111,18 +112,22 @@ def usual_there(cell, part, counts, flow, block, rules, out):
         root = (np.sqrt(root_factor**2 + 4 * factor * more) - root_factor) / (2 * factor)
         way, cosine, sine = flow[block[c]]
         mine = part[k]
-        if way[mine] <= 0:
+        if way[mine] == 0:
             out[k] = False
             continue
-        enough = np.float32(root * root / way[mine])
+        most = np.float32(root * root)
+        enough = most / abs(way[mine])
         x, y = cosine[mine], sine[mine]
         here = counts[c]
         others, active = np.int32(0), np.int32(0)
         for s in range(parts):
             alike = np.int32((way[s] > 0) & (abs(x * cosine[s] + y * sine[s]) >= turn))
             others += alike
-            active += alike & np.int32(np.float32(here[s]) >= enough * way[s])
-        out[k] = others > rules.least and active >= rules.share * others
+            active += alike & np.int32(np.float32(here[s]) >= min(enough * way[s], most))
+        if others > rules.least:
+            out[k] = active >= rules.share * others
+        else:
+            out[k] = enough <= typical
 
 
 @compiled()
@@ -137,8 +142,8 @@ def whose_majority(cell, part, first, counts, kept, share, out):
 @compiled()
 def flicker(events, first, last, width, rules, state, tallies):
     """Go through events [first, last) of one window: how regularly pixels turn from OFF to ON, into int32 tallies (4, pixels):
-    turns that follow another, those of them in the beat of the first and of the second rate of rules, parts of the window in which the
-    pixel sends. state: float64 (3, pixels), empty: time of the last turn, last polarity, last part. rules: see
+    turns that follow another, those of them in the beat of the first and of the second rate of rules, parts of the window in
+    which the pixel sends. state: float64 (3, pixels), empty: time of the last turn, last polarity, last part. rules: see
     camera_background.Lamps; width: of the sensor, px."""
     begin = events.t_s[first] if last > first else 0.0
     for k in range(first, last):

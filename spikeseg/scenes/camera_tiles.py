@@ -22,6 +22,10 @@ AGREES = 4.0
 """A tile agrees with a motion where its correlation reaches so many standard deviations of noise."""
 FEWEST = 0.03
 """A tile with fewer events for each cell says nothing."""
+PEAK_CELLS = 0.8
+"""Correlations are smoothed by a Gaussian of so many cells before their peaks are measured to parts of a cell."""
+BLOCKS = 4
+"""How far events are spread over a tile is measured in so many blocks a side."""
 NEAR = (4, 2, 2)
 """Tiles look for their peak so far from where the motion found so far puts it, cells; one round of fitting each."""
 FIRM = 1e-3
@@ -43,10 +47,11 @@ class Events(NamedTuple):
 
 class Image(NamedTuple):
     """Of a stretch of events: complex64 (rows, columns), ON less OFF, and as the imaginary part how many more events than around,
-    both in units of their noise; and float64 (tiles,), how many events each tile has."""
+    both in units of their noise; and float64 (tiles,), how many events each tile has, and over how much of it they are spread."""
 
     values: np.ndarray
     held: np.ndarray
+    spread: np.ndarray
 
 
 class Step(NamedTuple):
@@ -55,12 +60,15 @@ class Step(NamedTuple):
     Attributes:
         motion: float64 (2, 3), px: a place (x, y) from the sensor's centre is displaced by motion @ (x, y, 1).
         support: share of the sensor's tiles that agree with it, less that of those that see something standing still instead.
+        covered: share of the sensor's area with events that agree better with it than with standing still, less that with
+            events that agree better with standing still.
         shift: mean length of the tiles' displacements, cells.
         farthest: the longest of them, in the reach of a tile.
     """
 
     motion: np.ndarray
     support: float
+    covered: float
     shift: float
     farthest: float
 
@@ -115,10 +123,19 @@ class Tiles:
         mean = ndimage.uniform_filter(total, min(SMOOTH_CELLS, *self.shape), mode="nearest")
         made = np.empty(self.shape, np.complex64)
         made.real, made.imag = signed, total - mean
-        summed = np.pad(total.cumsum(0, dtype=float).cumsum(1), ((1, 0), (1, 0)))
-        (i, j), side = self.corner.T, self.side
-        held = summed[i + side, j + side] - summed[i, j + side] - summed[i + side, j] + summed[i, j]
-        return Image(made / np.sqrt(mean + np.float32(FLOOR)), held)
+        values = made / np.sqrt(mean + np.float32(FLOOR))
+        within = np.arange(self.side)
+        rows, columns = self.corner[:, 0, None] + within, self.corner[:, 1, None] + within
+        patch = total[rows[:, :, None], columns[:, None, :]]
+        held, block = patch.sum((1, 2), dtype=float), max(self.side // BLOCKS, 1)
+        few = (
+            (patch > 0)[:, : block * BLOCKS, : block * BLOCKS]
+            .reshape(len(patch), self.side // block, block, -1, block)
+            .sum((2, 4))
+        )
+        few = few.reshape(len(patch), -1).astype(float)
+        spread = few.sum(1) ** 2 / np.maximum(few.shape[1] * (few**2).sum(1), 1)
+        return Image(values, held, spread)
 
     def correlation(self, first: Image, second: Image) -> np.ndarray:
         """Float32 (n, 2 reach + 1, 2 reach + 1): of each tile of one image with the other, at displacements (y, x) from -reach to
@@ -149,14 +166,24 @@ class Tiles:
         votes = ndimage.uniform_filter((surface * voice[:, None, None]).sum(0), 3, mode="nearest")
         row, column = np.unravel_index(int(np.argmax(votes)), votes.shape)
         motion = np.array([[0.0, 0.0, column - reach], [0.0, 0.0, row - reach]]) * self.bin_px
+        smooth = ndimage.gaussian_filter(surface, (0, PEAK_CELLS, PEAK_CELLS), mode="nearest", truncate=2.0)
+        smooth *= np.float32(2 * np.sqrt(np.pi) * PEAK_CELLS)
         for near in NEAR:
-            motion = self._fitted(surface, voice, motion, near)
+            motion = self._fitted(smooth, voice, motion, near)
         at = np.rint(self._displacement(motion)).astype(int) + reach
         inside = np.all((at >= 0) & (at <= 2 * reach), 1)
-        agree = inside & (_around(surface, np.clip(at, 0, 2 * reach), 1).max((1, 2)) >= AGREES)
-        stand = ~agree & (_around(surface, np.full_like(at, reach), 1).max((1, 2)) >= AGREES)
+        at, tile = np.clip(at, 0, 2 * reach), np.arange(len(at))
+        agree = inside & (_around(surface, at, 1).max((1, 2)) >= AGREES)
+        there, here = surface[tile, at[:, 1], at[:, 0]], surface[:, reach, reach]
+        stands, moves = (here >= AGREES) & (here > there), agree & (there > here)
         length = np.hypot(*self._displacement(motion).T)
-        return Step(motion, float(agree.mean() - stand.mean()), float(length.mean()), float(length.max() / max(reach, 1)))
+        return Step(
+            motion=motion,
+            support=float(agree.mean() - (stands & ~agree).mean()),
+            covered=float(((moves * 1.0 - stands) * np.minimum(first.spread, second.spread)).mean()),
+            shift=float(length.mean()),
+            farthest=float(length.max() / max(reach, 1)),
+        )
 
     def _displacement(self, motion: np.ndarray) -> np.ndarray:
         """Float64 (n, 2) of the tiles, (x, y), cells."""

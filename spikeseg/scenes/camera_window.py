@@ -123,13 +123,14 @@ class SceneWindow:
         middles = self.span_s[0] + (np.arange(self.parts) + 0.5) * seconds
         at = np.clip(((middles - self.clock[0]) / self.clock[1]).astype(int), 0, len(self.to_sensor) - 1)
         on_sensor = places @ self.to_sensor[at].transpose(0, 2, 1)
-        seen = np.all(np.abs(on_sensor) <= (np.array(self.motion.sensor_size) + BLOCK) / 2, -1)
+        edge = (np.abs(on_sensor) - np.array(self.motion.sensor_size) / 2).max(-1)
+        seen, whole = edge <= BLOCK / 2, edge <= -BLOCK / 2
         rates = self.motion.at(middles)
         way = (on_sensor @ rates[:, :, :2].transpose(0, 2, 1) + rates[:, None, :, 2]) * seconds
         length = np.linalg.norm(way, axis=-1)
         floor = SLOWEST * float(length[seen].mean()) if seen.any() else 0.0
         flow = np.empty((len(grid), 3, self.parts), np.float32)
-        flow[:, 0] = np.where(seen, np.maximum(length, max(floor, 1e-6)), 0).T
+        flow[:, 0] = (np.maximum(length, max(floor, 1e-6)) * np.where(whole, 1, np.where(seen, -1, 0))).T
         flow[:, 1:] = (way / np.maximum(length, 1e-9)[..., None]).transpose(1, 2, 0)
         block = (np.arange(rows) // BLOCK)[:, None] * across + np.arange(columns) // BLOCK
         return flow, block.astype(np.int32).ravel()
