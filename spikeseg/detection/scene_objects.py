@@ -88,9 +88,9 @@ def _slices(
             entry["score"], entry["pixels"] = max(len(own), 1), len(lit)
         order = np.argsort(-objects["score"], kind="stable")
         pixel = np.concatenate([np.zeros(0, np.int32), *(pixels[n] for n in order)])
-        number = np.repeat(np.arange(1, len(order) + 1), [len(pixels[n]) for n in order])
+        numbers = np.repeat(np.arange(1, len(order) + 1), [len(pixels[n]) for n in order])
         pixel, once = np.unique(pixel, return_index=True)  # a pixel of two objects goes to the one with more events
-        labels = Labels((height, width), pixel, number[once].astype(np.int32))
+        labels = Labels((height, width), pixel, numbers[once].astype(np.int32))
         slices.append(Slice(steps, start, end, Blobs(objects[order], labels)))
         owners.append(np.array([here[n][0] for n in order], np.int32))
     return slices, owners

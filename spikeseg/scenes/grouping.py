@@ -178,7 +178,7 @@ def _over(one: np.ndarray, other: np.ndarray) -> bool:
     a, b = one[both], other[both]
     shared = np.maximum(np.minimum(a[:, 2:], b[:, 2:] + OVER_PX) - np.maximum(a[:, :2], b[:, :2] - OVER_PX), 0).prod(1)
     least = np.minimum((a[:, 2:] - a[:, :2]).prod(1), (b[:, 2:] - b[:, :2] + 2 * OVER_PX).prod(1))
-    return bool(np.count_nonzero(shared >= OVER_AREA * least) >= OVER_SHARE * max(np.count_nonzero(there), 1))
+    return bool(np.count_nonzero(shared >= OVER_AREA * least) >= OVER_SHARE * max(int(np.count_nonzero(there)), 1))
 
 
 def follows(one: Course, other: Course) -> float:
