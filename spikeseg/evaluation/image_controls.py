@@ -72,9 +72,9 @@ def _controls(
     rng = np.random.default_rng((cfg.seed, 2))
     yield "untrained", untrained_network(cfg, lists, network.device), unchanged
     for name, layers, change in (
-        ("random", range(len(network.weights)), _random),
-        ("shuffled_weights", range(len(network.weights)), _shuffled),
-        ("last_layer_shuffled", [len(network.weights) - 1], _shuffled),
+        ("random", range(len(network.weights)), random_weights),
+        ("shuffled_weights", range(len(network.weights)), shuffled_weights),
+        ("last_layer_shuffled", [len(network.weights) - 1], shuffled_weights),
     ):
         control = untrained_network(cfg, lists, network.device)
         control.weights = [change(w, rng) if k in layers else w for k, w in enumerate(network.weights)]
@@ -107,13 +107,13 @@ def _compared(network: Sequence[np.ndarray], control: Sequence[np.ndarray]) -> d
     }
 
 
-def _random(weight: Tensor, rng: np.random.Generator) -> Tensor:
+def random_weights(weight: Tensor, rng: np.random.Generator) -> Tensor:
     """0 and 1 at random, with the mean of the weights."""
     drawn = (rng.random(tuple(weight.shape)) < float(weight.cpu().mean())).astype(np.float32)
     return torch.from_numpy(drawn).to(weight.device)
 
 
-def _shuffled(weight: Tensor, rng: np.random.Generator) -> Tensor:
+def shuffled_weights(weight: Tensor, rng: np.random.Generator) -> Tensor:
     """Each map's weights in another order."""
     shuffled = rng.permuted(weight.flatten(1).cpu().numpy(), axis=1).reshape(tuple(weight.shape))
     return torch.from_numpy(shuffled).to(weight.device)
