@@ -92,7 +92,7 @@ def scored(cfg: Config, train: LabelledSpikes, test: LabelledSpikes) -> Correct:
 
 
 def coarser(features: np.ndarray, fine: int, grid: int) -> np.ndarray:
-    """Features (N, maps * fine * fine), the highest potential of each cell, as those of a grid whose rows divide the fine one's."""
+    """Features (N, maps * fine * fine), the highest potential of each cell, as those of a grid of fewer rows, a divisor."""
     cells = features.reshape(len(features), -1, grid, fine // grid, grid, fine // grid)
     highest: np.ndarray = cells.max((3, 5)).reshape(len(features), -1)
     return highest

@@ -39,7 +39,7 @@ def test_no_digit_is_scored_by_what_has_seen_it(nmnist, settings, monkeypatch):
     every = digits(11)
     found = nmnist.cross_validated(settings, every, 3)
     assert [sorted(train + test) for train, test in seen] == [list(range(11))] * 3
-    assert sorted(sum((test for _, test in seen), [])) == list(range(11))
+    assert sorted(digit for _, test in seen for digit in test) == list(range(11))
     np.testing.assert_array_equal(found["one", 1], every.labels % 3 == 0)
 
 
@@ -73,7 +73,7 @@ def test_differences_are_paired(nmnist):
     own, other = nmnist.compared(runs, 2)
     assert own["trained_better"] == [0, 0, 0] and own["accuracy"][0] == trained.mean()
     mean, low, high = other["trained_better"]
-    assert mean == pytest.approx((trained.mean() - control.mean())) and 0 < low < mean < high < 2 * mean
+    assert mean == pytest.approx(trained.mean() - control.mean()) and 0 < low < mean < high < 2 * mean
     assert high - low < own["accuracy"][2] - own["accuracy"][1] and other["by_seed"] == control.mean(1).tolist()
 
 
