@@ -49,6 +49,7 @@ QUICK = (
     "images.thresholds=[4, 4]",
     "images.radii=[2, 2]",
     "images.max_images=200",
+    "images.grid=3",
 )
 
 Correct = dict[tuple[str, int], np.ndarray]
