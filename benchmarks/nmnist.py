@@ -21,6 +21,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,10 @@ def scored(cfg: Config, train: LabelledSpikes, test: LabelledSpikes) -> Correct:
 
 def coarser(features: np.ndarray, fine: int, grid: int) -> np.ndarray:
     """Features (N, maps * fine * fine), the highest potential of each cell, as those of a grid of fewer rows, a divisor."""
-    cells = features.reshape(len(features), -1, grid, fine // grid, grid, fine // grid)
-    highest: np.ndarray = cells.max((3, 5)).reshape(len(features), -1)
-    return highest
+    own = fine // grid
+    cells = features.reshape(len(features), -1, grid, own, grid, own)
+    highest: np.ndarray = reduce(np.maximum, (cells[:, :, :, i, :, j] for i in range(own) for j in range(own)))
+    return highest.reshape(len(features), -1)
 
 
 def chosen(part: LabelledSpikes, which: np.ndarray) -> LabelledSpikes:
