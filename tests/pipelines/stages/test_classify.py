@@ -141,9 +141,7 @@ def test_recordings_of_nmnist(place):
                 p = rng.integers(0, 2, 300)
                 columns = (x, y, p << 7 | t >> 16, t >> 8 & 255, t & 255)
                 (folder / f"{k:05}.bin").write_bytes(np.stack(columns, 1).astype(np.uint8).tobytes())
-    found = scored(
-        place, "--dataset", "nmnist", "--data-root", "nmnist", "--set", "images.thresholds=[4, 4]", "--set", "images.grid=3"
-    )
+    found = scored(place, "--dataset", "nmnist", "--data-root", "nmnist", "--set", "images.thresholds=[4, 4]")
     assert found["images"] == {"train": 24, "test": 12, "shape": [15, 2, 34, 34]} and found["accuracy"] > 0.8
 
 
