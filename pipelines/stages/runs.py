@@ -167,7 +167,7 @@ def network_by_settings(cfg: Config, train: str, *, untrained: bool) -> SavedNet
     Args:
         cfg: the configuration, whose data_root is not looked at.
         train: the command that trains such a network.
-        untrained: whether an untrained one will do where objects do not come from the network (tracking.scenes); a warning says so.
+        untrained: whether an untrained one will do where objects do not come from the network (tracking.scenes), with a warning.
 
     Raises:
         InputError: there is none, and an untrained one will not do.
