@@ -43,18 +43,30 @@ def training(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def network_for(request: Request, checkpoint: Path | None) -> tuple[Config, SavedNetwork]:
+def network_for(
+    request: Request, checkpoint: Path | None, *, given: bool = False, untrained: bool = False
+) -> tuple[Config, SavedNetwork]:
     """The network a command means, and the configuration to run it with.
 
     --checkpoint names it; else, with a configuration, it is the one trained with that; else the newest run's. Without a
-    configuration the network's own holds."""
-    from ..stages.runs import as_read, network_at, network_of, newest_run, own_config
+    configuration the network's own holds.
+
+    Args:
+        request: the shared options.
+        checkpoint: what --checkpoint names.
+        given: the command is given its recordings, so that the configuration need not say which it was trained on.
+        untrained: see `stages.runs.network_by_settings`.
+    """
+    from ..stages.runs import as_read, network_at, network_by_settings, network_of, newest_run, own_config
 
     path = checkpoint
     if path is None and not request.configured:
         path = newest_run(request.load().output_dir)
     if path is None:
         cfg = request.load()
+        if given and cfg.data.data_root is None and cfg.data.dataset != "synthetic":
+            train = f"{request.next('train')} --data-root FOLDER"
+            return cfg, network_by_settings(cfg, train, untrained=untrained)
         return cfg, network_of(cfg)
     network = network_at(path)
     cfg = request.load(stored=own_config(network))

@@ -59,7 +59,7 @@ def detect(
         return _follow(request, recordings[0], checkpoint, output, parsed_size(sensor_size), idle)
     if sensor_size is not None:
         raise click.UsageError("--sensor-size goes with --follow; a recording's file names its own")
-    cfg, network = network_for(request, checkpoint)
+    cfg, network = network_for(request, checkpoint, given=True, untrained=True)
     folder = Path(output) if output else None
     result = stage.detect(cfg, network, recordings, output=folder, force=request.force, plot=plot)
     for detected in json.loads((result.path / DETECTIONS).read_text())["recordings"]:
@@ -74,7 +74,7 @@ def _follow(
     """`detect --follow`: print a line per window and, at the end of the input, a summary."""
     from ..stages.follow import LINES, SUMMARY, follow
 
-    cfg, network = network_for(request, checkpoint)
+    cfg, network = network_for(request, checkpoint, given=True)
     summary = follow(
         cfg, network, source, sensor_size,
         output=Path(output) if output else None, idle_s=idle, force=request.force, say=click.echo,

@@ -60,7 +60,7 @@ def follow(
         what follow.json holds.
 
     Raises:
-        InputError: no such file, an output that is there already, HULK asked for, a checkpoint that does not fit.
+        InputError: no such file, an output that is there already, HULK or scenes asked for, a checkpoint that does not fit.
         KeyboardInterrupt: after the summary was written."""
     from spikeseg.core import compiled  # noqa: F401 - numba: loaded now, while nothing waits, rather than in the first window
     from spikeseg.data.growing import GrowingText
@@ -71,6 +71,11 @@ def follow(
 
     if cfg.tracking.hulk:
         raise InputError("tracking.hulk: objects of single spikes cannot be followed; use --no-hulk")
+    if cfg.tracking.scenes:
+        raise InputError(
+            "tracking.scenes: whole objects cannot be followed; --set tracking.scenes=false follows points, "
+            "detect without --follow finds whole objects in a finished recording"
+        )
     name = "stdin" if path == PIPE else Path(path).stem
     folder = output or network.folder / "follow" / name
     if (folder / LINES).exists() and not force:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
+import logging
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import (
     BEST,
@@ -21,10 +25,15 @@ from spikeseg.learning.run_files import (
 from ..runtime.files import sha256_file
 from ..runtime.manifest import read_manifest
 from .prepare import find_frames
-from .train_layer import layer_checkpoint, trained
+from .train_layer import layer_checkpoint, run_folder, trained, training_config
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
+
+log = logging.getLogger(__name__)
+
+UNTRAINED = "untrained"
+"""Where no network is trained: ends the name of a run's folder, and is that of the checkpoint in it."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +50,13 @@ class SavedNetwork:
 
 def newest_run(output_dir: str | Path) -> Path | None:
     """The folder of the run whose last layer was finished last, None when no run is finished."""
+    return next(iter(_finished_runs(output_dir)), None)
+
+
+def _finished_runs(output_dir: str | Path) -> list[Path]:
+    """Folders of runs whose last layer is finished, the newest first."""
     manifests = [path for path in Path(output_dir).glob(f"*/{MANIFESTS}") if _last(path.parent) == path]
-    return max(manifests, key=lambda path: (path.stat().st_mtime_ns, path.name)).parent if manifests else None
+    return [path.parent for path in sorted(manifests, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)]
 
 
 def _last(run: Path) -> Path | None:
@@ -145,3 +159,53 @@ def network_of(cfg: Config) -> SavedNetwork:
             "options first, or name a network with --checkpoint"
         )
     return network_in(cfg, max(trained_runs[layers[-1]], key=lambda run: manifest_path(run, layers[-1]).stat().st_mtime_ns))
+
+
+def network_by_settings(cfg: Config, train: str, *, untrained: bool) -> SavedNetwork:
+    """The newest network trained with these settings, on whatever recordings.
+
+    Args:
+        cfg: the configuration, whose data_root is not looked at.
+        train: the command that trains such a network.
+        untrained: whether an untrained one will do where objects do not come from the network (tracking.scenes), with a warning.
+
+    Raises:
+        InputError: there is none, and an untrained one will not do.
+    """
+    settings = _settings(cfg)
+    for run in _finished_runs(cfg.output_dir):
+        own = config_beside(run)
+        if own is not None and _settings(own) == settings:
+            return network_in(cfg, run)
+    if not (untrained and cfg.tracking.scenes):
+        raise InputError(
+            f"no network of this configuration in {cfg.output_dir}; `{train}` trains one, or name one with --checkpoint"
+        )
+    log.warning(
+        "no network of this configuration in %s: an untrained one is used. Objects and tracks are the same, but classes and "
+        "saliency mean nothing; `%s` trains one",
+        cfg.output_dir,
+        train,
+    )
+    return _untrained_network(cfg)
+
+
+def _settings(cfg: Config) -> dict[str, Any]:
+    """All that decides what a network learns but the recordings."""
+    from spikeseg.data.windows import frame_spec
+
+    return {**training_config(cfg), "frames": dataclasses.asdict(frame_spec(cfg.data)), "transforms": cfg.data.transforms}
+
+
+def _untrained_network(cfg: Config) -> SavedNetwork:
+    """The network that training would start from, written where it is not there yet."""
+    from spikeseg.learning import checkpoint
+
+    auto = run_folder(cfg, UNTRAINED)
+    path = auto.with_name(f"{auto.name}-{UNTRAINED}") / f"{UNTRAINED}.pt"
+    if not path.is_file():
+        written = io.BytesIO()
+        checkpoint.save(written, checkpoint.build(cfg), cfg)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, written.getvalue())
+    return SavedNetwork(path, path.parent, None)
