@@ -150,7 +150,9 @@ def test_the_background_rarely_reaches_a_threshold():
     assert (np.diff(thresholds.reshape(-1)) >= 0).all() and thresholds.max() > 2500
     above = thresholds > FLOOR
     assert above.any() and (stats.poisson.sf(thresholds - 1, means) <= CHANCE).all()
-    assert (stats.poisson.sf(thresholds - 3, 1.01 * means) > CHANCE)[above & (means < 10)].all()  # and is no higher than it has to be
+    assert (stats.poisson.sf(thresholds - 3, 1.01 * means) > CHANCE)[
+        above & (means < 10)
+    ].all()  # and is no higher than it has to be
     quantile = stats.poisson.isf(CHANCE, means) + 1
     assert np.abs(thresholds - np.maximum(quantile, FLOOR)).max() <= 0.02 * thresholds.max()
 
@@ -181,7 +183,9 @@ def background_reference(t, x, y, size, window):
             area = min(BLOCK_PX, size[1] - row * BLOCK_PX) * min(BLOCK_PX, size[0] - column * BLOCK_PX)
             rate[:, row, column] *= window * steps / duration / area
     usual = np.median(rate)
-    quiet = np.array([[np.quantile(rate[:, r, c], QUIET) if steps >= FEW_STEPS else usual for c in range(columns)] for r in range(rows)])
+    quiet = np.array(
+        [[np.quantile(rate[:, r, c], QUIET) if steps >= FEW_STEPS else usual for c in range(columns)] for r in range(rows)]
+    )
     quiet = np.pad(np.maximum(quiet, usual), 1, mode="symmetric")
     out = np.zeros((size[1], size[0]))
     for row in range(size[1]):
