@@ -8,7 +8,8 @@ from scipy.sparse import csgraph
 from spikeseg.scenes.activity import (
     BLOCK_PX,
     CHANCE,
-    FAVOURED,
+    FAVOURED_CHANCE,
+    FAVOURED_FLOOR,
     FEW_STEPS,
     FLOOR,
     HOT_EVENTS,
@@ -29,10 +30,10 @@ def counted(x, y, size):
     return ndimage.convolve(image, np.ones((5, 5), np.int64), mode="constant")
 
 
-def reference(x, y, thresholds, favoured, size):
+def reference(x, y, background, favoured, size):
     """Pixels, begins, boxes and strongest, every pair of active pixels compared with each other."""
     counts = counted(x, y, size)
-    active = (counts >= thresholds) | ((favoured > 0) & (counts >= FAVOURED))
+    active = (counts >= thresholds_of(background)) | ((favoured > 0) & (counts >= thresholds_of(background, favoured=True)))
     flat = np.flatnonzero(active)
     rows, columns = np.divmod(flat, size[0])
     near = np.maximum(np.abs(rows[:, None] - rows), np.abs(columns[:, None] - columns)) <= REACH_PX
@@ -67,19 +68,19 @@ SIZES = [(34, 34), (61, 23), (5, 40), (1, 1), (96, 64)]
 @pytest.mark.parametrize("size", SIZES)
 def test_equal_to_the_reference_whatever_comes_and_goes(size):
     rng = np.random.default_rng(size[0])
-    thresholds = rng.integers(1, 14, (size[1], size[0])).astype(np.int32)
-    activity, kept, seen = Activity(thresholds), [], 0
+    background = rng.exponential(0.04, (size[1], size[0]))
+    activity, kept, seen = Activity(background), [], 0
     for step in range(25):
-        coming = clusters(rng, size, int(rng.integers(0, 60)))
+        coming = clusters(rng, size, int(rng.integers(0, 120)))
         activity.add(*coming)
         kept += list(zip(*map(np.ndarray.tolist, coming), strict=True))
         going = sorted(rng.choice(len(kept), int(rng.integers(0, len(kept) + 1)) // 3, replace=False).tolist(), reverse=True)
         gone = [kept.pop(k) for k in going]
         activity.remove(*(np.array([place[axis] for place in gone], np.int64) for axis in (0, 1)))
-        activity.favoured[:] = (rng.random(thresholds.shape) < 0.2) if step % 3 == 0 else 0
+        activity.favoured[:] = (rng.random(background.shape) < 0.2) if step % 3 == 0 else 0
         x, y = (np.array([place[axis] for place in kept], np.int64) for axis in (0, 1))
         found = activity.components()
-        expected = reference(x, y, thresholds, activity.favoured, size)
+        expected = reference(x, y, background, activity.favoured, size)
         for own, other in zip(found, expected, strict=True):
             assert own.dtype == np.int64 and np.array_equal(own, other)
         assert len(found) == len(expected[2])
@@ -92,8 +93,8 @@ def test_equal_to_the_reference_whatever_comes_and_goes(size):
 def test_the_order_of_events_does_not_matter():
     rng = np.random.default_rng(1)
     x, y = clusters(rng, (50, 40), 400)
-    thresholds, order = np.full((40, 50), 6, np.int32), rng.permutation(400)
-    one, other = Activity(thresholds), Activity(thresholds)
+    background, order = np.zeros((40, 50)), rng.permutation(400)
+    one, other = Activity(background), Activity(background)
     one.add(x, y)
     other.add(x[order][:250], y[order][:250])
     other.remove(x[order][:100], y[order][:100])
@@ -103,37 +104,37 @@ def test_the_order_of_events_does_not_matter():
     assert len(one) > 2 and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def pixels_of(*places, size=(40, 30), thresholds=1):
-    """Components where one event each fell at the places, each of which is active alone."""
-    activity = Activity(np.full((size[1], size[0]), thresholds, np.int32))
-    x, y = np.array(places, np.int64).T
+def components_of(*places, size=(40, 30)):
+    """Components where as many events fell at each place as its neurons need to be active."""
+    activity = Activity(np.zeros((size[1], size[0])))
+    x, y = np.repeat(np.array(places, np.int64), FLOOR, axis=0).T
     activity.add(x, y)
     return activity.components()
 
 
 @pytest.mark.parametrize("way", [(1, 0), (0, 1), (1, 1), (-1, 1)])
 def test_components_reach_so_far_and_no_further(way):
-    """Around an event 5 x 5 neurons are active: those of two lie `gap` px apart."""
+    """Around a place 5 x 5 neurons are active: those of two lie `gap` px apart."""
     for gap, number in ((REACH_PX, 1), (REACH_PX + 1, 2)):
         step = 4 + gap
-        assert len(pixels_of((15, 10), (15 + way[0] * step, 10 + way[1] * step))) == number
+        assert len(components_of((15, 10), (15 + way[0] * step, 10 + way[1] * step))) == number
 
 
 def test_a_u_and_a_spiral_are_one_component_each():
     u = [(5, y) for y in range(5, 25, 3)] + [(20, y) for y in range(5, 25, 3)] + [(x, 24) for x in range(5, 21, 3)]
-    assert len(pixels_of(*u)) == 1
-    assert len(pixels_of(*(place for place in u if place[1] < 18))) == 2
+    assert len(components_of(*u)) == 1
+    assert len(components_of(*(place for place in u if place[1] < 18))) == 2
 
 
 def test_a_row_does_not_go_on_at_the_other_edge():
-    found = pixels_of((39, 10), (0, 11))
+    found = components_of((39, 10), (0, 11))
     assert len(found) == 2 and found.boxes.tolist() == [[37, 8, 40, 13], [0, 9, 3, 14]]
 
 
 def test_less_is_enough_where_a_track_is_expected():
-    activity = Activity(np.full((20, 20), 6, np.int32))
-    activity.add(np.full(FAVOURED, 10), np.full(FAVOURED, 10))
-    assert len(activity.components()) == 0
+    activity = Activity(np.zeros((20, 20)))
+    activity.add(np.full(FAVOURED_FLOOR, 10), np.full(FAVOURED_FLOOR, 10))
+    assert FAVOURED_FLOOR < FLOOR and len(activity.components()) == 0
     activity.favoured[10, 11] = 1
     assert activity.components().pixels.tolist() == [10 * 20 + 11]
     activity.remove(np.full(1, 10), np.full(1, 10))
@@ -143,27 +144,23 @@ def test_less_is_enough_where_a_track_is_expected():
 # -- thresholds and the background --------------------------------------------------------------------
 
 
-def test_the_background_rarely_reaches_a_threshold():
-    events = np.geomspace(1e-5, 100, 40).reshape(5, 8)
-    thresholds, means = thresholds_of(events), 25 * events
-    assert thresholds.dtype == np.int32 and thresholds.shape == events.shape and thresholds.min() == FLOOR
+@pytest.mark.parametrize(("favoured", "chance", "floor"), [(False, CHANCE, FLOOR), (True, FAVOURED_CHANCE, FAVOURED_FLOOR)])
+def test_the_background_reaches_a_threshold_by_chance_alone(favoured, chance, floor):
+    events = np.concatenate([[0.0], np.geomspace(1e-5, 100, 39)]).reshape(5, 8)
+    thresholds, means = thresholds_of(events, favoured=favoured), 25 * events
+    assert thresholds.dtype == np.int32 and thresholds.shape == events.shape and thresholds.min() == floor
     assert (np.diff(thresholds.reshape(-1)) >= 0).all() and thresholds.max() > 2500
-    above = thresholds > FLOOR
-    assert above.any() and (stats.poisson.sf(thresholds - 1, means) <= CHANCE).all()
-    assert (stats.poisson.sf(thresholds - 3, 1.01 * means) > CHANCE)[
-        above & (means < 10)
-    ].all()  # and is no higher than it has to be
-    quantile = stats.poisson.isf(CHANCE, means) + 1
-    assert np.abs(thresholds - np.maximum(quantile, FLOOR)).max() <= 0.02 * thresholds.max()
+    assert (stats.poisson.sf(thresholds - 1, means) <= chance).all()  # of so many events or more
+    higher = thresholds > floor
+    assert higher.any() and (stats.poisson.sf(thresholds - 2, 1.02 * means) > chance)[higher].all()  # and no higher than that
 
 
 def test_hardly_any_neuron_is_active_in_noise():
     """So rare that none is to be expected among 20 moments of 10,000 neurons."""
     rng, size, mean = np.random.default_rng(4), (100, 100), 0.2
-    thresholds = thresholds_of(np.full((100, 100), mean))
     for _ in range(20):
         n = rng.poisson(mean * 10_000)
-        activity = Activity(thresholds)
+        activity = Activity(np.full((100, 100), mean))
         activity.add(rng.integers(0, 100, n), rng.integers(0, 100, n))
         assert len(activity.components()) == 0
     activity.add(*clusters(rng, size, 400))
@@ -220,12 +217,6 @@ def test_what_passes_is_no_background_and_what_always_sends_is():
     rng, n = np.random.default_rng(0), 20_000
     t, x, y = np.sort(rng.integers(0, 2_000_000, n)), rng.integers(0, 80, n), rng.integers(0, 64, n)
     plain = background_per_window(t, x, y, (80, 64), 20_000)
-
-    def with_events(times):
-        times, many = np.sort(np.concatenate([t, times])), len(times)
-        order = np.argsort(np.concatenate([t, times[:0], np.zeros(0)]), kind="stable")
-        assert many and len(order) == n
-        return times
 
     passing = np.sort(rng.integers(900_000, 1_000_000, 3000))
     always = np.sort(rng.integers(0, 2_000_000, 3000))
