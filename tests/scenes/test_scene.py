@@ -14,7 +14,7 @@ from spikeseg.scenes.scene import (
     find_objects,
     object_probability,
 )
-from spikeseg.scenes.tracks import Seen
+from spikeseg.scenes.track import Seen
 
 MAKE = {
     "one": lambda thing, scene: scene([thing((0, 1), ((20, 60), (140, 60)), 20, 40)]),
