@@ -155,7 +155,7 @@ def _looks(events: Events, tiles: Tiles) -> Iterator[tuple[float, float, Step]]:
     span, now = start, first + min(start, longest)
     while True:
         room = min(now - first, last - now)
-        if room < span / 2:
+        if room <= 0 or room < span / 2:
             break
         best = None
         for trial in (span, *(start * share for share in LADDER)):

@@ -1,0 +1,136 @@
+"""Boxes around an object's events."""
+
+import numpy as np
+import pytest
+
+from spikeseg.scenes.box_kernels import extents
+from spikeseg.scenes.boxes import boxes
+from spikeseg.scenes.grouping import Course
+from spikeseg.scenes.track import Seen
+
+NONE = np.zeros(0, np.int64)
+
+
+def course_of(thing, times, how=None):
+    """The course that a perfect tracker gives, at times in µs."""
+    times = np.asarray(times, np.float64)
+    size = np.broadcast_to(thing.size, (len(times), 2))
+    return Course(times, thing.at(times), size, np.full(len(times), int(Seen.ALONE)) if how is None else np.array(how))
+
+
+def events_of(scene, thing, duration_s=1.0):
+    made = scene([thing], (400, 300), duration_s, noise_hz=0.0)
+    return made.t, made.x, made.y
+
+
+@pytest.mark.parametrize(("speed_px_s", "side"), [(100, 12), (1600, 12), (3000, 8), (800, (30, 10))])
+@pytest.mark.parametrize("heading", [(1, 0), (0, 1), (0.6, 0.8)])
+def test_a_fast_object_is_no_smear(thing, scene, speed_px_s, side, heading):
+    seconds = 200 / speed_px_s
+    way = 200 * np.array(heading)
+    own = thing((0, seconds), ((50, 50), tuple(50 + way)), side, 100)
+    t, x, y = events_of(scene, own, seconds)
+    times = np.arange(0, seconds * 1e6, min(5000, seconds * 1e6 / 10))
+    moments = np.linspace(0.2 * seconds, 0.8 * seconds, 7) * 1e6
+    found = boxes(t, x, y, [course_of(own, times)], moments.astype(np.int64))
+    assert np.array_equal(found.t, moments.astype(np.int64))
+    assert np.abs(found.size - own.size).max() <= 0.25 * own.size.max()
+    assert np.abs(found.place - own.at(moments)).max() <= 0.15 * own.size.max() + 0.5
+    assert found.velocity == pytest.approx(np.tile(speed_px_s * np.array(heading), (7, 1)), abs=0.02 * speed_px_s)
+    if speed_px_s * 8e-3 > max(own.size):  # with no velocity it would be one
+        windows = np.array([4_000, 8_000, 16_000])
+        smear = extents(t, x, y, found.t, np.zeros((7, 2)), windows, 20, 0.01, 0.3)
+        assert np.max(smear[:, 2:] - smear[:, :2] + 1) > 1.5 * own.size.max()
+
+
+def test_the_box_stays_while_it_stands(thing, scene):
+    own = thing((0, 0.5, 1.0, 1.5), ((50, 60), (110, 60), (110, 60), (170, 60)), 14, 100)
+    t, x, y = events_of(scene, own, 1.5)
+    times = np.r_[np.arange(0, 500_001, 10_000), np.arange(1_000_000, 1_500_000, 10_000)]
+    how = np.where(times == 1_000_000, int(Seen.STOPPED), int(Seen.ALONE))
+    moments = np.arange(100_000, 1_400_000, 50_000)
+    found = boxes(t, x, y, [course_of(own, times, how)], moments)
+    assert np.array_equal(found.t, moments)
+    assert np.abs(found.place - own.at(moments)).max() <= 2 and np.abs(found.size - 14).max() <= 4
+    standing = (found.t > 560_000) & (found.t < 940_000)
+    assert np.abs(found.velocity[standing]).max() == 0 and found.velocity[~standing, 0].mean() > 90
+
+
+def test_there_is_none_while_it_is_hidden(thing, scene):
+    own = thing((0, 1.5), ((50, 60), (200, 60)), 14, 40)
+    t, x, y = events_of(scene, own, 1.5)
+    seen = (t < 500_000) | (t >= 1_000_000)
+    times = np.r_[np.arange(0, 500_001, 10_000), np.arange(1_000_000, 1_500_000, 10_000)]
+    how = np.where(times == 1_000_000, int(Seen.HIDDEN), int(Seen.ALONE))
+    moments = np.arange(0, 1_500_000, 50_000)
+    found = boxes(t[seen], x[seen], y[seen], [course_of(own, times, how)], moments)
+    assert np.array_equal(found.t, moments[(moments <= 510_000) | (moments >= 990_000)])
+
+
+def test_there_is_none_before_and_after(thing, scene):
+    own = thing((0, 1), ((50, 60), (150, 60)), 14, 40)
+    course = course_of(own, np.arange(300_000, 700_001, 10_000))
+    found = boxes(*events_of(scene, own), [course], np.arange(0, 1_000_000, 40_000))
+    assert found.t[0] == 320_000 and found.t[-1] == 680_000
+    none = boxes(*events_of(scene, own), [course], np.array([0, 100_000, 900_000]))
+    assert none.t.shape == (0,) and none.place.shape == none.size.shape == none.velocity.shape == (0, 2)
+    assert len(boxes(*events_of(scene, own), [course], NONE).t) == 0
+
+
+def test_without_events_it_is_where_its_course_is(thing):
+    own = thing((0, 1), ((50, 60), (150, 80)), (14, 8), 40)
+    moments = np.arange(100_000, 900_000, 50_000)
+    found = boxes(NONE, NONE, NONE, [course_of(own, np.arange(0, 1_000_000, 10_000))], moments)
+    assert found.place == pytest.approx(own.at(moments)) and found.size == pytest.approx(np.tile((14.0, 8.0), (len(moments), 1)))
+    assert found.velocity == pytest.approx(np.tile((100.0, 20.0), (len(moments), 1)))
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 25])
+def test_a_few_events_give_numbers(n):
+    t = np.arange(n) * 1000 + 50_000
+    course = Course(np.array([50_000.0]), np.array([[20.0, 30.0]]), np.array([[5.0, 5.0]]), np.array([int(Seen.ALONE)]))
+    found = boxes(t, 40 + np.arange(n) % 3, np.full(n, 7), [course], np.array([50_000, 55_000]))
+    assert len(found.t) == 2
+    for values in found:
+        assert np.isfinite(values).all()
+    assert (found.size >= 1).all() and (found.velocity == 0).all()
+    assert found.place.tolist() == pytest.approx(np.tile((20.0, 30.0) if n < 4 else (41.0, 7.0), (2, 1)), abs=0.51)
+
+
+def test_the_events_of_all_pieces_make_one_box(thing, scene):
+    pieces = [thing((0, 1), ((50, y), (150, y)), (14, 6), 60) for y in (50, 66)]
+    made = scene(pieces, (400, 300), 1.0, noise_hz=0.0)
+    times = np.arange(0, 1_000_000, 10_000)
+    found = boxes(made.t, made.x, made.y, [course_of(own, times) for own in pieces], np.array([300_000, 600_000]))
+    assert found.place[:, 1] == pytest.approx([58, 58], abs=1) and found.size == pytest.approx(np.tile((14, 22), (2, 1)), abs=2)
+
+
+def test_a_few_events_beside_it_are_left_out(thing, scene):
+    own = thing((0, 1), ((50, 60), (150, 60)), 14, 120)
+    t, x, y = events_of(scene, own)
+    more = np.arange(20_000, 1_000_000, 20_000)
+    order = np.argsort(np.r_[t, more], kind="stable")
+    x, y = np.r_[x, np.full(len(more), 300)][order], np.r_[y, np.full(len(more), 5)][order]
+    found = boxes(
+        np.r_[t, more][order], x, y, [course_of(own, np.arange(0, 1_000_000, 10_000))], np.arange(100_000, 900_000, 100_000)
+    )
+    assert np.abs(found.size - 14).max() <= 4
+
+
+def test_extents_are_those_of_sorted_places():
+    rng = np.random.default_rng(0)
+    t = np.sort(rng.integers(0, 100_000, 300))
+    x, y = rng.integers(0, 100, 300), rng.integers(0, 50, 300)
+    moments, velocity = np.array([0, 30_000, 60_000, 500_000]), rng.normal(0, 300, (4, 2))
+    windows = np.array([2_000, 10_000])
+    found = extents(t, x, y, moments, velocity, windows, 20, 0.01, 0.3)
+    assert np.isnan(found[3]).all()
+    for k in range(3):
+        for window in windows:
+            near = np.abs(t - moments[k]) <= window
+            if near.sum() >= 20:
+                break
+        off = int(0.01 * near.sum() + 0.3 * np.sqrt(near.sum()))
+        for axis, place in enumerate((x, y)):
+            places = np.sort(place[near] - velocity[k, axis] * (t[near] - moments[k]) * 1e-6)
+            assert found[k, [axis, 2 + axis]] == pytest.approx([places[off], places[-1 - off]])

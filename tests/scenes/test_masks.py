@@ -1,0 +1,58 @@
+"""Masks against dense images."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from spikeseg.scenes.masks import box_of, gap, grown, moved, nearest
+
+SIZE = (23, 17)
+
+
+def image_of(mask):
+    image = np.zeros(SIZE[::-1], bool)
+    image[mask] = True
+    return image
+
+
+def some(seed, n=30):
+    return np.nonzero(np.random.default_rng(seed).random(SIZE[::-1]) < n / (SIZE[0] * SIZE[1]))
+
+
+@pytest.mark.parametrize("by", [0, 1, 3, 15, 40])
+def test_grown_as_a_square_grows_it(by):
+    for seed in range(4):
+        found = grown(some(seed), by, SIZE)
+        assert np.array_equal(image_of(found), ndimage.binary_dilation(image_of(some(seed)), np.ones((2 * by + 1, 2 * by + 1))))
+        assert len(found[0]) == image_of(found).sum()
+    none = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    assert len(grown(none, by, SIZE)[0]) == 0
+
+
+@pytest.mark.parametrize("way", [(0.0, 0.0), (2.4, -1.6), (-22.0, 3.0), (0.0, 17.0), (500.0, -500.0)])
+def test_moved_as_far_as_it_is_on_the_sensor(way):
+    image, found = image_of(some(1)), moved(some(1), np.array(way), SIZE)
+    expected = np.zeros_like(image)
+    for y, x in zip(*np.nonzero(image), strict=True):
+        row, column = y + round(way[1]), x + round(way[0])
+        if 0 <= row < SIZE[1] and 0 <= column < SIZE[0]:
+            expected[row, column] = True
+    assert np.array_equal(image_of(found), expected) and len(found[0]) == expected.sum()
+
+
+def test_boxes_and_what_lies_between_them():
+    assert box_of((np.array([3, 5, 4]), np.array([7, 7, 10]))).tolist() == [7, 3, 11, 6]
+    one = np.array([0, 0, 10, 10])
+    for other, px in (([12, 0, 20, 10], 2), ([12, 15, 20, 20], 5), ([5, 5, 8, 8], 0), ([10, 0, 12, 4], 0), ([-9, -8, -4, -3], 4)):
+        assert gap(one, np.array(other)) == gap(np.array(other), one) == px
+
+
+def test_each_pixel_goes_to_the_nearest_mask():
+    rng = np.random.default_rng(0)
+    masks = [(rng.integers(0, 5, 8), rng.integers(0, 5, 8)), (rng.integers(10, 16, 8), rng.integers(12, 20, 8))]
+    pixels = np.nonzero(np.ones(SIZE[::-1], bool))
+    found = nearest(pixels, np.array([0, 0, *SIZE]), masks)
+    away = [np.hypot(pixels[0][:, None] - y, pixels[1][:, None] - x).min(1) for y, x in masks]
+    assert np.array_equal(found == 0, away[0] <= away[1]) and {0, 1} == set(found.tolist())
+    outside = [(np.array([30]), np.array([30])), masks[1]]
+    assert (nearest(pixels, np.array([0, 0, *SIZE]), outside) == 1).all()

@@ -1,0 +1,68 @@
+"""The window to look at a recording by."""
+
+import numpy as np
+import pytest
+
+from spikeseg.scenes.pace import FAST_US, LEAST_US, OF_ALL, SHORTEST_US, WINDOWS_US, pace
+
+
+def of(made):
+    return pace(made.t, made.x, made.y, made.sensor_size)
+
+
+def passing(thing, scene, speed_px_s, events_per_px, side=16, **options):
+    """Something that flies to and fro over 100 px for 1.2 s."""
+    turns = max(round(speed_px_s * 1.2 / 100), 1)
+    way = [((20 if k % 2 == 0 else 120), 60) for k in range(turns + 1)]
+    return scene([thing(tuple(np.linspace(0, 100 * turns / speed_px_s, turns + 1)), tuple(way), side, events_per_px)], **options)
+
+
+def test_longer_for_what_is_faint(thing, scene):
+    windows = [of(passing(thing, scene, 100, per_px, duration_s=1.2)) for per_px in (400, 60, 12)]
+    assert windows == sorted(windows) and windows[0] == LEAST_US and windows[-1] == WINDOWS_US[-1]
+
+
+def test_shorter_for_what_is_fast(thing, scene):
+    windows = [of(passing(thing, scene, speed, 40, 10, duration_s=1.2)) for speed in (1500, 500, 100)]
+    assert windows == sorted(windows) and windows[0] == FAST_US and windows[-1] >= 2 * LEAST_US
+
+
+def test_what_is_large_may_move_further(thing, scene):
+    """In LEAST_US by 6 px: a smear of what is 10 px large, none of what is 40 px large."""
+    for side, per_px, window in ((10, 150, FAST_US), (40, 1500, LEAST_US)):
+        assert of(scene([thing((0, 0.3), ((30, 60), (120, 60)), side, per_px)], duration_s=0.3)) == window
+
+
+def test_something_slow_beside_it_does_not_hide_what_is_fast(thing, scene):
+    fast = thing((0, 0.1, 0.2, 0.3, 0.4, 0.5), tuple((20 + 100 * (k % 2), 90) for k in range(6)), 16, 60)
+    slow = thing((0, 0.5), ((30, 20), (45, 20)), 8, 60)
+    assert of(scene([fast, slow], duration_s=0.5)) == FAST_US
+
+
+def test_noise_changes_little(thing, scene):
+    usual = of(passing(thing, scene, 300, 60, duration_s=1.2))
+    for noise_hz in (0.0, 1.0, 3.0):
+        assert of(passing(thing, scene, 300, 60, duration_s=1.2, noise_hz=noise_hz)) in (usual, 2 * usual, usual // 2)
+
+
+@pytest.mark.parametrize("duration_us", [1, 100, 20_000, 60_000, 150_000])
+def test_a_short_recording_holds_several_windows(duration_us):
+    rng = np.random.default_rng(0)
+    t, x, y = np.sort(rng.integers(0, duration_us, 2000)), rng.integers(5, 25, 2000), rng.integers(5, 25, 2000)
+    window = pace(t + 500, x, y, (34, 34))
+    assert isinstance(window, int) and 0 < window <= max(OF_ALL * duration_us, SHORTEST_US)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("sensor_size", [(1, 1), (34, 34), (1280, 720)])
+def test_one_event(n, sensor_size):
+    none = np.zeros(n, np.int64)
+    assert pace(none + 10**12, none, none, sensor_size) == SHORTEST_US
+    far = pace(np.arange(n) * 10**6, none, none, sensor_size)
+    assert far in (SHORTEST_US, FAST_US, LEAST_US, *WINDOWS_US)
+
+
+def test_the_same_whenever_it_is(thing, scene):
+    made = passing(thing, scene, 300, 60, duration_s=1.2)
+    first = of(made)
+    assert of(made) == first == of(made._replace(t=made.t + 7_000_000_000))

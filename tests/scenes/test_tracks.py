@@ -1,0 +1,147 @@
+"""The tracker, fed with rectangles."""
+
+import numpy as np
+import pytest
+
+from spikeseg.scenes.activity import Components
+from spikeseg.scenes.moments import Moment
+from spikeseg.scenes.track import YOUNG, Seen
+from spikeseg.scenes.tracks import WAIT_US, SceneTracker
+
+SIZE, HOP_US = (160, 120), 10_000
+NONE = np.zeros(0, np.int64)
+
+
+def moment(k, *rectangles):
+    """Number k: each rectangle (left, top, width, height), or several of them in a list, is a component."""
+    found = []
+    for parts in rectangles:
+        image = np.zeros(SIZE[::-1], bool)
+        for left, top, width, height in parts if isinstance(parts, list) else [parts]:
+            image[max(top, 0) : top + height, max(left, 0) : left + width] = True
+        found.append(np.flatnonzero(image))
+    found.sort(key=lambda pixels: int(pixels[0]))
+    label, boxes = np.zeros(SIZE[::-1], np.int32), np.zeros((len(found), 4), np.int64)
+    for number, pixels in enumerate(found):
+        label.reshape(-1)[pixels] = number + 1
+        y, x = np.divmod(pixels, SIZE[0])
+        boxes[number] = x.min(), y.min(), x.max() + 1, y.max() + 1
+    begins = np.cumsum([0, *map(len, found)])
+    components = Components(np.concatenate([NONE, *found]), begins, boxes, np.full(len(found), 20))
+    return Moment(k * HOP_US, components, label, NONE, NONE, NONE)
+
+
+def tracker_of(moments):
+    """A tracker that went through moments, each a list of rectangles."""
+    tracker = SceneTracker(SIZE, HOP_US)
+    for k, rectangles in enumerate(moments):
+        tracker.step(moment(k, *rectangles))
+    return tracker
+
+
+def hows(track):
+    return [int(row[-1]) for row in track.rows]
+
+
+def whole(tracks):
+    return [track for track in tracks if not track.part_of]
+
+
+def test_one_thing_is_one_track_that_follows_it():
+    tracker = tracker_of([[(10 + 2 * k, 50, 12, 8)] for k in range(40)])
+    (track,) = tracker.finished()
+    rows = np.array(track.rows)
+    assert track.id == 1 and rows[:, 0].tolist() == [HOP_US * k for k in range(40)] and set(hows(track)) == {Seen.ALONE}
+    assert rows[10:, 1] == pytest.approx(10 + 2 * np.arange(10, 40) + 5.5, abs=1.5) and rows[:, 2] == pytest.approx(53.5)
+    assert rows[:, 3:5] == pytest.approx(np.tile((12, 8), (40, 1))) and track.velocity == pytest.approx([200, 0], abs=20)
+    assert sorted(zip(*track.mask, strict=True)) == sorted((y, x) for y in range(50, 58) for x in range(88, 100))
+
+
+@pytest.mark.parametrize(("way", "how"), [(1, Seen.HIDDEN), (0, Seen.STOPPED)])
+@pytest.mark.parametrize("steps", [15, 30, 80])
+def test_a_track_waits_for_what_is_hidden_or_stands(way, how, steps):
+    before = [[(10 + k, 50, 12, 8)] for k in range(20)]
+    start = 10 + 19 + way * (steps + 1)
+    after = [[(start + k, 50, 12, 8)] for k in range(10)]
+    (track,) = tracker_of(before + [[]] * steps + after).finished()
+    assert [k for k, own in enumerate(hows(track)) if own != Seen.ALONE] == [20] and hows(track)[20] == how
+    assert len(track.rows) == 30
+
+
+def test_not_for_ever():
+    before, after = [[(10 + 2 * k, 50, 12, 8)] for k in range(20)], [[(48, 50, 12, 8)]] * 5
+    for steps, number in ((WAIT_US // HOP_US - 2, 1), (WAIT_US // HOP_US + 2, 2)):
+        assert len(tracker_of(before + [[]] * steps + after).finished()) == number
+
+
+def test_a_young_track_hardly_waits():
+    before, after = [[(50, 50, 12, 8)]] * (YOUNG - 1), [[(50, 50, 12, 8)]] * 5
+    for steps, number in ((2, 1), (10, 2)):
+        assert len(tracker_of(before + [[]] * steps + after).finished()) == number
+
+
+def test_it_is_not_looked_for_anywhere():
+    before = [[(10 + 2 * k, 50, 12, 8)] for k in range(20)]
+    after = [[(20, 100, 12, 8)]] * 10
+    assert len(tracker_of(before + [[]] * 10 + after).finished()) == 2
+
+
+def crossing(k):
+    """One to the right, one downwards: they share a component while they are over each other, at k of about 20."""
+    one, other = (20 + 3 * k, 50, 12, 12), (80, -10 + 3 * k, 12, 12)
+    over = abs(one[0] - other[0]) <= 12 and abs(one[1] - other[1]) <= 12
+    return [[one, other]] if over else [one, other]
+
+
+def test_two_that_meet_go_on_as_they_went():
+    tracks = tracker_of([crossing(k) for k in range(4, 40)]).finished()
+    assert [track.id for track in tracks] == [1, 2] and all(Seen.MET in hows(track) for track in tracks)
+    ends = [(20 + 3 * 39 + 5.5, 55.5), (85.5, -10 + 3 * 39 + 5.5)]
+    starts = [(track.rows[0][1], track.rows[0][2]) for track in tracks]
+    for track, start in zip(tracks, starts, strict=True):
+        end = ends[0] if start[1] > 50 and start[0] < 60 else ends[1]
+        assert track.rows[-1][1:3] == pytest.approx(end, abs=4) and len(track.rows) == 36
+    for rows in zip(*(track.rows for track in tracks), strict=True):  # each keeps its shape
+        assert all(row[3:5] == pytest.approx((12, 12), abs=4) for row in rows[5:])
+
+
+def test_parts_nearby_stay_one_and_parts_afar_become_two():
+    before = [[(50, 50, 24, 8)]] * 20
+    near = [[(50, 50, 10, 8), (64, 50, 10, 8)]] * 20
+    assert len(whole(tracker_of(before + near).finished())) == 1
+    far = [[(50 - k, 50, 10, 8), (64 + k, 50, 10, 8)] for k in range(30)]
+    tracks = whole(tracker_of(before + far).finished())
+    assert len(tracks) == 2
+    assert sorted(track.rows[-1][1] for track in tracks) == pytest.approx([21 + 4.5, 93 + 4.5], abs=3)
+
+
+def test_two_specks_that_grow_together_are_one_from_the_beginning():
+    specks = [[(20 + 2 * k, 50, 6, 6), (32 + 2 * k, 50, 6, 6)] for k in range(4)]
+    thing = [[(20 + 2 * k, 50, 18, 6)] for k in range(4, 20)]
+    tracks = tracker_of(specks + thing).finished()
+    (one,) = whole(tracks)
+    assert len(tracks) == 2 and {track.part_of for track in tracks} == {0, one.id} and len(one.rows) == 20
+    assert one.rows[-1][3:5] == pytest.approx((18, 6), abs=1)
+
+
+def test_where_a_track_is_expected_less_is_enough():
+    tracker = tracker_of([[(20 + 2 * k, 50, 12, 8)] for k in range(30)])
+    favoured = np.zeros(SIZE[::-1], np.uint8)
+    marked = tracker.favour(30 * HOP_US, favoured)
+    assert len(marked) == 1 and np.array_equal(np.flatnonzero(favoured), np.sort(marked[0])) and len(marked[0]) == 96
+    y, x = np.nonzero(favoured)
+    assert (y.min(), y.max()) == (50, 57) and abs(x.min() - 80) <= 1  # where it will be
+    assert tracker.favour(36 * HOP_US, np.zeros_like(favoured)) == []  # it has been lost for long
+    young = tracker_of([[(20, 50, 12, 8)]] * (YOUNG - 1))
+    assert young.favour(YOUNG * HOP_US, np.zeros_like(favoured)) == []
+
+
+def test_off_the_sensor_and_nothing_at_all():
+    tracks = tracker_of([[(100 + 3 * k, 50, 12, 8)] for k in range(20)] + [[]] * 20).finished()
+    assert len(tracks) == 1 and np.isfinite(np.array(tracks[0].rows)).all()
+    assert tracker_of([[]] * 5).finished() == []
+
+
+def test_equal_input_gives_equal_output():
+    one, other = (tracker_of([crossing(k) for k in range(4, 40)]).finished() for _ in range(2))
+    assert [track.rows for track in one] == [track.rows for track in other]
