@@ -6,6 +6,7 @@ joined to them here and in `detect`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from spikeseg.core.sparse import SparseMap
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.scenes.boxes import Boxes, boxes
-from spikeseg.scenes.scene import SceneSettings, find_objects
+from spikeseg.scenes.scene import find_objects
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
@@ -22,19 +23,26 @@ from .objects import OBJECT_DTYPE, Blobs, Labels, Slice, WindowTime
 from .response import Response, TrackedObjects, from_maps
 from .tables import Scale
 
+log = logging.getLogger(__name__)
 
-def scene_answer(view: WindowedRecording, maps: Sequence[SparseMap], times: Sequence[WindowTime]) -> Response:
+
+def scene_answer(
+    view: WindowedRecording, maps: Sequence[SparseMap], times: Sequence[WindowTime], window_ms: float | None = None
+) -> Response:
     """The response of a network to a scene: its objects have any size, and an event's score is that of the object it belongs to.
 
     Args:
         view: the recording; its kept events are looked at.
         maps: the network's saliency, one per window.
         times: of the windows.
+        window_ms: by which the scene is looked at; None: as the recording tells.
     """
     kept = np.flatnonzero(view.kept)
     events = view.events[kept]
     t, x, y = (events[name].astype(np.int64) for name in "txy")
-    found = find_objects(t, x, y, events["p"] > 0, view.sensor_size, SceneSettings())
+    window_us = None if window_ms is None else max(round(window_ms * 1000), 2)
+    found = find_objects(t, x, y, events["p"] > 0, view.sensor_size, window_us)
+    log.info("scene looked at by windows of %g ms", found.window_us / 1000)
     parts = [[(steps, *time.of(steps)) for steps in time.slices(view.shape[0])] for time in times]
     flat = [part for window in parts for part in window]
     middles = np.array([(start + end) // 2 for _, start, end in flat], np.int64)

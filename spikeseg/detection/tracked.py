@@ -116,7 +116,7 @@ def answer(
     if settings.scenes:
         from .scene_objects import scene_answer
 
-        return scene_answer(view, maps, [window_time(view, k) for k in range(len(view.start_us))])
+        return scene_answer(view, maps, [window_time(view, k) for k in range(len(view.start_us))], settings.scene_window_ms)
     saliency = from_maps(view, maps).scores
     slices = slices_of(view, maps, threshold) if slices is None else slices
     tracks, owners = track(view, slices, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -66,6 +67,16 @@ class Course:
         place, size = (np.stack([np.interp(t, self.t, own[:, k]) for k in (0, 1)], 1) for own in (self.place, self.size))
         return place, size
 
+    @cached_property
+    def first_whole(self) -> tuple[float, np.ndarray, np.ndarray, float]:
+        """See `end`."""
+        return self.end(last=False)
+
+    @cached_property
+    def last_whole(self) -> tuple[float, np.ndarray, np.ndarray, float]:
+        """See `end`."""
+        return self.end(last=True)
+
     def end(self, last: bool) -> tuple[float, np.ndarray, np.ndarray, float]:
         """Time (µs), place and velocity (px/s) where it was last, or first, whole; and its usual size, px."""
         area = np.sqrt(self.size.prod(1))
@@ -123,9 +134,16 @@ def _common(one: Course, other: Course) -> float:
 
 def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:
     """Pairs of which the second follows the first; each follows one and is followed by one, the best fits first."""
-    fits = sorted(
-        (fit, a, b) for a, one in courses.items() for b, other in courses.items() if a != b and (fit := follows(one, other)) < 1
-    )
+    numbers = np.array(sorted(courses), np.int64)
+    first = np.array([courses[k].t[0] for k in numbers.tolist()])
+    fits = []
+    for a in numbers.tolist():
+        between = (first - courses[a].t[-1]) * 1e-6
+        for b in numbers[(between >= -TWICE_S) & (between <= AGAIN_S)].tolist():
+            fit = follows(courses[a], courses[b]) if a != b else float("inf")
+            if fit < 1:
+                fits.append((fit, a, b))
+    fits.sort()
     followed: set[int] = set()
     following: set[int] = set()
     kept = []
@@ -186,8 +204,8 @@ def follows(one: Course, other: Course) -> float:
     between = (other.t[0] - one.t[-1]) * 1e-6
     if not -TWICE_S <= between <= AGAIN_S:
         return float("inf")
-    t_one, place_one, ahead, size_one = one.end(last=True)
-    t_other, place_other, back, size_other = other.end(last=False)
+    t_one, place_one, ahead, size_one = one.last_whole
+    t_other, place_other, back, size_other = other.first_whole
     if not 1 / ALIKE < size_one / size_other < ALIKE:
         return float("inf")
     seconds = (t_other - t_one) * 1e-6
@@ -204,8 +222,13 @@ def follows(one: Course, other: Course) -> float:
 
 def _beside(courses: dict[int, Course]) -> list[tuple[int, int]]:
     """Pairs that move together side by side, those that do so for longest first."""
-    numbers = sorted(courses)
-    pairs = [(a, b) for k, a in enumerate(numbers) for b in numbers[k + 1 :] if together(courses[a], courses[b])]
+    numbers = np.array(sorted(courses), np.int64)
+    first, last = (np.array([courses[k].t[end] for k in numbers.tolist()]) for end in (0, -1))
+    pairs = []
+    for n, a in enumerate(numbers.tolist()):
+        common = np.minimum(last, last[n]) - np.maximum(first, first[n])
+        later = numbers[(common >= TOGETHER_US) & (np.arange(len(numbers)) > n)]
+        pairs += [(a, b) for b in later.tolist() if together(courses[a], courses[b])]
     return sorted(pairs, key=lambda pair: -_common(courses[pair[0]], courses[pair[1]]))
 
 

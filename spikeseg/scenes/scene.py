@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from .camera import camera_motion
 from .camera_background import background_events
 from .grouping import Course, groups
 from .moments import Moment
-from .pace import pace
+from .pace import LEAST_US, pace
 from .track import SceneTrack, Seen
 from .tracks import SceneTracker
 
@@ -36,19 +35,6 @@ SMOOTHING = 5
 """Rows over which a way is smoothed before it is measured."""
 
 
-@dataclass(frozen=True)
-class SceneSettings:
-    """How a scene is looked at.
-
-    Attributes:
-        window_us: length of a window, µs.
-        hop_us: time from one to the next.
-    """
-
-    window_us: int | None = None
-    hop_us: int | None = None
-
-
 class SceneObjects(NamedTuple):
     """What is found.
 
@@ -56,15 +42,17 @@ class SceneObjects(NamedTuple):
         ids: int32 (n,), the object of each event, 0 for none.
         courses: of each object the courses of its pieces; object k has id k + 1.
         probability: that each is an object.
+        window_us: by which the recording was looked at, µs.
     """
 
     ids: np.ndarray
     courses: list[list[Course]]
     probability: list[float]
+    window_us: int
 
 
 def find_objects(
-    t: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], settings: SceneSettings
+    t: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], window_us: int | None = None
 ) -> SceneObjects:
     """Objects of a recording.
 
@@ -74,14 +62,16 @@ def find_objects(
         y: int64 (n,), px.
         on: bool (n,), polarity.
         sensor_size: (width, height), px.
-        settings: see `SceneSettings`.
+        window_us: of the coincidence neurons, 2 or more, µs; None: as the recording tells, see `pace`.
     """
     usual = ~hot_pixels(x, y, sensor_size)[y, x]
     if usual.any():
         t_s, kept = t * 1e-6, np.flatnonzero(usual)
         motion = camera_motion(t_s[usual], x[usual], y[usual], sensor_size, on[usual])
         usual[kept[background_events(t_s[usual], x[usual], y[usual], on[usual], motion)]] = False
-    tracks, of_event = _tracked(t[usual], x[usual], y[usual], sensor_size, settings)
+    t_in, x_in, y_in = t[usual], x[usual], y[usual]
+    window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
+    tracks, of_event = _tracked(t_in, x_in, y_in, sensor_size, window)
     number = groups(tracks)
     counts = np.bincount(of_event, minlength=len(tracks) + 1)
     courses: list[list[Course]] = []
@@ -98,7 +88,7 @@ def find_objects(
             object_of[members + 1] = len(courses)
     ids = np.zeros(len(t), np.int32)
     ids[usual] = object_of[of_event]
-    return SceneObjects(ids, courses, probability)
+    return SceneObjects(ids, courses, probability, window)
 
 
 def object_probability(courses: list[Course]) -> float:
@@ -121,15 +111,14 @@ def object_probability(courses: list[Course]) -> float:
 
 
 def _tracked(
-    t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], settings: SceneSettings
+    t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], window: int
 ) -> tuple[list[SceneTrack], np.ndarray]:
     """All tracks, and the track of each event: its place in the list + 1, int32 (n,)."""
     width, height = sensor_size
     out = np.zeros(len(t), np.int32)
     if not len(t):
         return [], out
-    window = settings.window_us or pace(t, x, y, sensor_size)
-    hop = settings.hop_us or round(HOP_SHARE * window)
+    hop = round(HOP_SHARE * window)
     tracker = SceneTracker(sensor_size, hop)
     activity = Activity(background_per_window(t, x, y, sensor_size, window))
     label, owner = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)

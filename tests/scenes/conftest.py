@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from spikeseg.scenes.scene import SceneSettings, find_objects
+from spikeseg.scenes.scene import find_objects
 
 
 class Thing(NamedTuple):
@@ -60,7 +60,7 @@ class Scene(NamedTuple):
 
     def found(self, **settings):
         """What is found in it."""
-        return find_objects(self.t, self.x, self.y, self.on, self.sensor_size, SceneSettings(**settings))
+        return find_objects(self.t, self.x, self.y, self.on, self.sensor_size, **settings)
 
 
 def made_up(things, sensor_size=(160, 120), duration_s=1.0, noise_hz=0.3, seed=0):

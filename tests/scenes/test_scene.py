@@ -10,7 +10,6 @@ from spikeseg.scenes.scene import (
     LEAST_ROWS,
     MOVES_PX,
     MOVES_SIZES,
-    SceneSettings,
     find_objects,
     object_probability,
 )
@@ -223,13 +222,13 @@ def test_a_hot_pixel_alone(thing, scene):
 @pytest.mark.parametrize("sensor_size", [(34, 34), (1280, 720)])
 def test_hardly_any_events(n, sensor_size):
     t = 1_000_000 + 10 * np.arange(n)
-    found = find_objects(t, np.arange(n), np.arange(n), np.ones(n, bool), sensor_size, SceneSettings())
+    found = find_objects(t, np.arange(n), np.arange(n), np.ones(n, bool), sensor_size)
     assert found.courses == [] and found.probability == [] and found.ids.tolist() == [0] * n
 
 
 def test_events_all_at_one_time():
     x, y = np.random.default_rng(0).integers(10, 20, (2, 500))
-    found = find_objects(np.full(500, 7), x, y, np.ones(500, bool), (34, 34), SceneSettings())
+    found = find_objects(np.full(500, 7), x, y, np.ones(500, bool), (34, 34))
     assert found.courses == [] and not found.ids.any()
 
 
@@ -281,15 +280,13 @@ def test_the_arrays_that_come_in_stay_as_they_are(look, thing, scene):
     assert all(np.array_equal(a, b) for a, b in zip(before, (made.t, made.x, made.y, made.on), strict=True))
 
 
-@pytest.mark.parametrize(
-    ("window_us", "hop_us"), [(20_000, None), (20_000, 5_000), (60_000, None), (15_001, 7_003), (None, 9_000)]
-)
-def test_the_window_may_be_given(thing, scene, window_us, hop_us, iou):
+@pytest.mark.parametrize("window_us", [10_000, 20_000, 60_000, 15_001])
+def test_the_window_may_be_given(thing, scene, window_us, iou):
     made = scene([thing((0, 0.5), ((20, 60), (140, 60)), 20, 120)], duration_s=0.5)
-    found = made.found(window_us=window_us, hop_us=hop_us)
+    found = made.found(window_us=window_us)
     assert len(found.courses) == 1 and iou(found, made, 1, 1) >= 0.9
     steps = np.diff(found.courses[0][0].t)
-    assert np.median(steps) == (hop_us or round(0.5 * window_us)) and (steps % np.median(steps) == 0).all()
+    assert np.median(steps) == round(0.5 * window_us) and (steps % np.median(steps) == 0).all()
 
 
 # -- how surely ---------------------------------------------------------------------------------------
