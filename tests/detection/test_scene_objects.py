@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import spikeseg
-from spikeseg.config import load_config
+from spikeseg.config import dump, from_dict, load_config, to_dict
 from spikeseg.core.sparse import SparseMap
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, Recording
 from spikeseg.data.windows import windowed
@@ -24,6 +24,7 @@ from spikeseg.detection.schema import (
     detections_text,
 )
 from spikeseg.detection.tracked import window_time
+from spikeseg.errors import InputError
 from spikeseg.simulation.scenes import SceneConfig, scene_recording
 
 SCENE = SceneConfig(
@@ -273,6 +274,39 @@ def test_a_transform_that_drops_events(recordings):
     events = detections.events
     assert len(events) == len(recordings[0].events) and len(detections.track_ids) >= 2
     assert not events["object_id"][events["y"] == 40].any() and events["object_id"][events["y"] == 50].any()
+
+
+def test_the_window_is_told_and_may_be_set(recordings, found, caplog):
+    usual = found["as it comes"][0].event_columns["object_id"]
+    with caplog.at_level("INFO", "spikeseg.detection.scene_objects"):
+        network_of().detect(recordings[0])
+        own = float(caplog.messages[-1].split()[-2])
+        same = network_of(**{"tracking.scene_window_ms": own}).detect(recordings[0])
+        other = network_of(**{"tracking.scene_window_ms": 2 * own}).detect(recordings[0])
+    assert [message.split()[-2:] for message in caplog.messages] == [[f"{ms:g}", "ms"] for ms in (own, own, 2 * own)]
+    assert np.array_equal(same.event_columns["object_id"], usual)
+    assert not np.array_equal(other.event_columns["object_id"], usual) and len(other.track_ids) == 2
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), 1e300, "long"])
+def test_windows_that_are_none_are_refused(value):
+    with pytest.raises(InputError, match="scene_window_ms"):
+        network_of(**{"tracking.scene_window_ms": value})
+
+
+def test_keys_of_scenes_are_written_only_where_they_are_set():
+    plain = load_config("demo", {"data.data_root": None})
+    assert (
+        not {"scenes", "scene_window_ms"} & set(to_dict(plain)["tracking"])
+        and "scene" not in dump(plain).split("tracking:")[1][:300]
+    )
+    changed = load_config("demo", {"data.data_root": None, "tracking.scenes": True, "tracking.scene_window_ms": 12.5})
+    assert to_dict(changed)["tracking"]["scene_window_ms"] == 12.5 and from_dict(to_dict(changed), "here") == changed
+
+
+def test_a_longer_window_than_the_recording(recordings):
+    detections = network_of(**{"tracking.scene_window_ms": 5000.0}).detect(recordings[0])
+    assert len(detections.event_columns["object_id"]) == len(recordings[0].events) and detections.track_ids == []
 
 
 # -- any input ----------------------------------------------------------------------------------------

@@ -100,7 +100,8 @@ def test_of_pieces_none_moves_differently():
 
 def test_what_lies_over_another_is_one_with_it():
     large = rows_of(0, 1, (50, 50), (50, 0), (60, 60))
-    inside = rows_of(0.2, 0.9, (50, 40), (80, 0), (8, 8))
+    inside = rows_of(0.2, 0.9, (34, 40), (98, 0), (8, 8))
+    assert not together(course_of(large), course_of(inside))
     assert group(large, inside) == [0, 0] and group(inside, large) == [0, 0]
     passing = rows_of(0.2, 0.9, (-60, 40), (330, 0), (8, 8))  # over it for a short time
     assert group(large, passing) == [0, 1]

@@ -285,6 +285,7 @@ def test_the_window_may_be_given(thing, scene, window_us, iou):
     made = scene([thing((0, 0.5), ((20, 60), (140, 60)), 20, 120)], duration_s=0.5)
     found = made.found(window_us=window_us)
     assert len(found.courses) == 1 and iou(found, made, 1, 1) >= 0.9
+    assert found.window_us == window_us
     steps = np.diff(found.courses[0][0].t)
     assert np.median(steps) == round(0.5 * window_us) and (steps % np.median(steps) == 0).all()
 

@@ -124,6 +124,42 @@ def test_two_specks_that_grow_together_are_one_from_the_beginning():
     assert one.rows[-1][3:5] == pytest.approx((18, 6), abs=1)
 
 
+def test_what_begins_beside_a_thing_and_moves_with_it_is_a_piece_of_it():
+    alone = [[(20 + 2 * k, 50, 12, 8)] for k in range(15)]
+    beside = [[(20 + 2 * k, 50, 12, 8), (36 + 2 * k, 50, 8, 8)] for k in range(15, 27)]
+    joint = [[(20 + 2 * k, 50, 24, 8)] for k in range(27, 45)]
+    tracks = tracker_of(alone + beside + joint).finished()
+    assert [track.part_of for track in tracks] == [0, 1] and len(tracks[0].rows) == 45 and len(tracks[1].rows) == 12
+    assert set(hows(tracks[0])) == {Seen.ALONE} and tracks[0].rows[-1][3:5] == pytest.approx((24, 8), abs=1)
+
+
+def test_what_comes_from_afar_is_none():
+    """It flies towards the thing, and stays with it for a moment."""
+    apart = [[(20, 50, 12, 8), (120 - 4 * k, 50, 8, 8)] for k in range(20)]
+    joint = [[[(20, 50, 12, 8), (120 - 4 * k, 50, 8, 8)]] for k in range(20, 26)]
+    tracks = tracker_of(apart + joint).finished()
+    assert [track.part_of for track in tracks] == [0, 0] and all(hows(track)[-1] == Seen.MET for track in tracks)
+
+
+def test_a_track_that_meets_what_is_not_tracked_leaves_it_to_a_new_one():
+    before = [[(20 + 2 * k, 50, 12, 8)] for k in range(20)]
+    joint = [[[(20 + 2 * k, 50, 12, 8), (32 + 2 * k, 30, 20, 40)]] for k in range(20, 23)]
+    tracks = tracker_of(before + joint).finished()
+    assert len(tracks) == 2 and hows(tracks[0])[-3:] == [Seen.MET] * 3
+    assert tracks[0].rows[-1][1:5] == pytest.approx((69.5, 53.5, 12, 8), abs=3)
+    assert tracks[1].rows[0][1:5] == pytest.approx((83.5, 49.5, 17, 40), abs=3)
+
+
+def test_a_track_that_meets_one_that_waits_gives_it_its_own():
+    before = [[(20 + 2 * k, 50, 12, 8), (100, 30, 20, 40)] for k in range(20)]
+    hidden = [[(20 + 2 * k, 50, 12, 8)] for k in range(20, 34)]
+    joint = [[[(20 + 2 * k, 50, 12, 8), (100, 30, 20, 40)]] for k in range(34, 37)]
+    tracks = tracker_of(before + hidden + joint).finished()
+    assert len(tracks) == 2
+    waited, moving = sorted(tracks, key=lambda track: len(track.rows))
+    assert waited.rows[-1][0] == 36 * HOP_US and waited.rows[20][0] == 34 * HOP_US and Seen.MET in hows(moving)
+
+
 def test_where_a_track_is_expected_less_is_enough():
     tracker = tracker_of([[(20 + 2 * k, 50, 12, 8)] for k in range(30)])
     favoured = np.zeros(SIZE[::-1], np.uint8)
