@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage, stats
 from scipy.sparse import csgraph
 
+from spikeseg.scenes import activity
 from spikeseg.scenes.activity import (
     BLOCK_PX,
     CHANCE,
@@ -257,3 +258,14 @@ def test_hot_pixels_are_those_that_stand_out_among_their_neighbours():
     assert found.dtype == bool and np.array_equal(found, expected)
     assert expected[10, 10] and expected[5, 29] and not expected[4:7, 4:7].any()
     assert not hot_pixels(np.zeros(0, np.int64), np.zeros(0, np.int64), size).any()
+
+
+def test_the_background_of_a_long_recording_is_looked_at_in_some_windows(monkeypatch):
+    """As in all of them, where it is steady; in no more memory than these take."""
+    rng = np.random.default_rng(5)
+    t = np.sort(rng.integers(0, 4_000_000, 40_000))
+    x, y = rng.integers(0, 40, 40_000), rng.integers(0, 30, 40_000)
+    all_of_them = activity.background_per_window(t, x, y, (40, 30), 10_000)
+    monkeypatch.setattr(activity, "MOST_STEPS", 50)
+    some = activity.background_per_window(t, x, y, (40, 30), 10_000)
+    assert some.shape == (30, 40) and np.abs(some / all_of_them - 1).max() < 0.15
