@@ -28,8 +28,8 @@ from spikeseg.motion.stars import FEW, Stars, find_stars
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
-from .objects import OBJECT_DTYPE, Blobs, Labels, Slice
-from .tables import Scale
+from .objects import Slice
+from .path_slices import COVER_PX, COVER_SHARE, Draft, Merged
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 SPIKE_NATS, DEEP_SPIKE_NATS = 9.75, 7.5
 """Potential at which a map's neuron spikes, nat; deeper, more of them are looked at."""
-
-COVER_PX, COVER_SHARE = 5.0, 0.5
-"""A path covers a track if this share of its detections lie so near to it, px."""
 
 LEAST_S, BRIEF_S = 0.6, 0.15
 """A path has to last so long, s: what is there for less is a flash, or a piece of something else; the latter is enough ..."""
@@ -61,9 +58,6 @@ LITTLE = 0.01
 
 LEAST_LIKELY = 0.05
 """Probability that a path without enough evidence is an object's, at least: more than that of noise."""
-
-OWN = 0.5
-"""From this probability on an event belongs to a path's object."""
 
 CERTAIN_STAR, SURE_NATS = 0.5, 4.0
 """A track of a lower score by its motion alone stays below it, unless its evidence is so many times the threshold and the field
@@ -254,14 +248,6 @@ def lasts(path: SmoothPath, nats: float, threshold: float, frame: Frame) -> bool
     return bool(seconds >= LEAST_S or brief)
 
 
-class Merged(NamedTuple):
-    """Tracks and objects of both: see `tracked.TrackedObjects`."""
-
-    slices: list[list[Slice]]
-    tracks: Tracks
-    owners: list[np.ndarray]
-
-
 def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tracks, found: Found) -> Merged:
     """Tracks of the tracker and paths of the motion layer, as one list; paths get objects of their own where nothing lit up."""
     flat = [part for window in slices for part in window]
@@ -274,7 +260,7 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
         else:
             for k, j in zip(track.slices.tolist(), track.detections.tolist(), strict=True):
                 covered[k, j] = cover
-    draft = _Draft(view, flat)
+    draft = Draft(view, flat, found.responsibility)
     made = []
     for number, (path, nats) in enumerate(zip(found.paths, found.nats, strict=True)):
         if found.tells is not None and not found.tells[number]:
@@ -286,7 +272,7 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
         if len(inside) < 2:
             continue
         detections = np.array(
-            [draft.detection(k, state, path, number, covered, found) for k, state in zip(inside.tolist(), states, strict=True)]
+            [draft.detection(k, state, path, number, covered) for k, state in zip(inside.tolist(), states, strict=True)]
         )
         relative = states[:, 2:] - found.frame.velocity(middles[inside] * 1e-6, states[:, :2])
         made.append(
@@ -329,89 +315,3 @@ def scored(track: ObjectTrack, found: Found) -> ObjectTrack:
     likely = float(probability(nats, found.threshold))
     sure = track.score >= CERTAIN_STAR or (found.frame.steady and nats >= SURE_NATS * found.threshold)
     return dataclasses.replace(track, score=likely if sure else min(likely, track.score), nats=nats)
-
-
-class _Draft:
-    """Slices that get further objects."""
-
-    def __init__(self, view: WindowedRecording, flat: Sequence[Slice]) -> None:
-        self.view, self.flat = view, flat
-        _, height, width = view.shape
-        self.scale = Scale.of(view.sensor_size, (height, width))
-        self.added: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
-        self.taken: set[tuple[int, int]] = set()
-        self.t = np.ascontiguousarray(view.events["t"])
-
-    def detection(
-        self, k: int, state: np.ndarray, path: SmoothPath, number: int, covered: dict[tuple[int, int], int], found: Found
-    ) -> int:
-        """The path's object in slice k: one of a track that it covers, or a new one."""
-        objects = self.flat[k].blobs.objects
-        if len(objects):
-            x = (objects["x"] + 0.5) * self.scale.x - 0.5
-            y = (objects["y"] + 0.5) * self.scale.y - 0.5
-            away = np.hypot(x - state[0], y - state[1])
-            j = int(np.argmin(away))
-            if away[j] <= COVER_PX and covered.get((k, j)) == number and (k, j) not in self.taken:
-                self.taken.add((k, j))
-                return j
-        return self._new(k, state, path, found)
-
-    def _new(self, k: int, state: np.ndarray, path: SmoothPath, found: Found) -> int:
-        part = self.flat[k]
-        first, last = np.searchsorted(self.t, [part.start_us, part.end_us])
-        own = found.responsibility[first:last]
-        events = self.view.events[first:last]
-        since = events["t"] * 1e-6 - (part.start_us + part.end_us) / 2e6
-        away = np.hypot(events["x"] - state[0] - state[2] * since, events["y"] - state[1] - state[3] * since)
-        near = (own >= OWN) & (away <= path.radius)
-        _, height, width = self.view.shape
-        column = np.clip((events["x"][near] / self.scale.x).astype(np.int64), 0, width - 1)
-        row = np.clip((events["y"][near] / self.scale.y).astype(np.int64), 0, height - 1)
-        pixels = np.unique(row * width + column).astype(np.int32)
-        entry = np.zeros((), OBJECT_DTYPE)
-        entry["x"], entry["y"] = (state[0] + 0.5) / self.scale.x - 0.5, (state[1] + 0.5) / self.scale.y - 0.5
-        entry["width"], entry["height"] = 2 * path.radius / self.scale.x, 2 * path.radius / self.scale.y
-        entry["score"], entry["pixels"] = max(float(own[near].sum()), 1e-3), len(pixels)
-        new = self.added.setdefault(k, [])
-        new.append((entry, pixels))
-        return len(part.blobs.objects) + len(new) - 1
-
-    def finished(self, slices: Sequence[Sequence[Slice]], tracks: list[ObjectTrack], field: StarField) -> Merged:
-        """With all objects in their slices, sorted by falling score, and tracks numbered by their beginning."""
-        order = sorted(range(len(tracks)), key=lambda n: (tracks[n].t_us[0], int(tracks[n].slices[0]), n))
-        places = {k: _with(self.flat[k], new) for k, new in self.added.items()}
-        flat = [places[k][0] if k in places else part for k, part in enumerate(self.flat)]
-        owners = [np.zeros(len(part.blobs.objects), np.int32) for part in flat]
-        numbered = []
-        for number, n in enumerate(order, 1):
-            track = tracks[n]
-            moved = [
-                int(places[k][1][j]) if k in places else j
-                for k, j in zip(track.slices.tolist(), track.detections.tolist(), strict=True)
-            ]
-            for k, j in zip(track.slices.tolist(), moved, strict=True):
-                owners[k][j] = number
-            numbered.append(dataclasses.replace(track, id=number, detections=np.array(moved, np.int64)))
-        parts = iter(flat)
-        return Merged([[next(parts) for _ in window] for window in slices], Tracks(numbered, field), owners)
-
-
-def _with(part: Slice, new: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[Slice, np.ndarray]:
-    """A slice with further objects, by falling score, and where each object (old, then new) is in it."""
-    objects = np.concatenate([part.blobs.objects, np.array([entry for entry, _ in new], OBJECT_DTYPE)])
-    order = np.argsort(-objects["score"], kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    labels = part.blobs.labels
-    pixel, number = [labels.pixel], [place[labels.number - 1] + 1]
-    held = set(labels.pixel.tolist())
-    for k, (_, pixels) in enumerate(new, len(part.blobs.objects)):
-        free = np.array([p for p in pixels.tolist() if p not in held], np.int32)
-        held.update(free.tolist())
-        pixel.append(free)
-        number.append(np.full(len(free), place[k] + 1))
-    flat, numbers = np.concatenate(pixel), np.concatenate(number).astype(np.int32)
-    by_pixel = np.argsort(flat, kind="stable")
-    blobs = Blobs(objects[order], Labels(labels.size, flat[by_pixel].astype(np.int32), numbers[by_pixel]))
-    return part._replace(blobs=blobs), place

@@ -124,7 +124,8 @@ def answer(
         ids = event_ids(view, saliency >= threshold, slices, owners)
         scores = event_scores(view.events, tracks.tracks, saliency, ids)
     else:
-        from .moving import OWN, find_paths, merge
+        from .moving import find_paths, merge
+        from .path_slices import OWN
 
         found = find_paths(view, tracks.field, motion)
         slices, tracks, owners = merge(view, slices, tracks, found)

@@ -134,8 +134,8 @@ def background_per_window(
         looked = step % every == 0
         step, x, y = step[looked] // every, x[looked], y[looked]
     cell = (step * rows + y // BLOCK_PX) * columns + x // BLOCK_PX
-    counts = np.bincount(cell, minlength=-(-steps // every) * rows * columns)
-    counts = counts.reshape(-1, rows, columns).astype(np.float64)
+    flat = np.bincount(cell, minlength=-(-steps // every) * rows * columns)
+    counts = flat.reshape(-1, rows, columns).astype(np.float64)
     tall = np.minimum(BLOCK_PX, height - np.arange(rows) * BLOCK_PX)
     wide = np.minimum(BLOCK_PX, width - np.arange(columns) * BLOCK_PX)
     counts *= window_us / (duration / steps) / (tall[:, None] * wide)

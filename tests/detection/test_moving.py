@@ -12,8 +12,9 @@ from spikeseg.core.sparse import SparseMap
 from spikeseg.data.recording import EVENT_DTYPE, Recording
 from spikeseg.data.windows import windowed
 from spikeseg.detection.detect import detect_recording
-from spikeseg.detection.moving import LEAST_S, OWN, Motion, find_paths, lasts, merge, motion_of, scored
+from spikeseg.detection.moving import LEAST_S, Motion, find_paths, lasts, merge, motion_of, scored
 from spikeseg.detection.network import decoded
+from spikeseg.detection.path_slices import OWN
 from spikeseg.detection.readout import Readout
 from spikeseg.detection.schema import (
     EVENT_COLUMNS,
