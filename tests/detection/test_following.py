@@ -23,7 +23,7 @@ CFG = load_config(
     "files",
     {
         "device": "cpu", "model.motion": True, "data.n_timesteps": 10, "data.timestep_ms": 100.0, "data.window_overlap": 0.5,
-        "data.input_height": None, "data.input_width": None, "data.transforms": [],
+        "data.input_height": None, "data.input_width": None, "data.transforms": [], "tracking.scenes": False,
     },
 )  # fmt: skip
 READOUT = Readout(0.5)
