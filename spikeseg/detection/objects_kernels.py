@@ -6,14 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from spikeseg.core.compiled import compiled
-
-
-@compiled()
-def _root(parent, i):
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
+from spikeseg.core.union_kernels import join, number, root
 
 
 @compiled()
@@ -32,24 +25,16 @@ def connect(rows, columns, reach, grid, parent, part):
     for i in range(rows.size):
         parent[i] = i
         if grid[rows[i], columns[i]] >= 0:
-            parent[i] = _root(parent, grid[rows[i], columns[i]])
+            parent[i] = root(parent, grid[rows[i], columns[i]])
             continue
         grid[rows[i], columns[i]] = i
         for y in range(max(0, rows[i] - reach), min(height, rows[i] + reach + 1)):
             for x in range(max(0, columns[i] - reach), min(width, columns[i] + reach + 1)):
                 if grid[y, x] >= 0:
-                    a, b = _root(parent, grid[y, x]), _root(parent, i)
-                    parent[max(a, b)] = min(a, b)  # so that a root is its blob's first pixel
-    n = 0
+                    join(parent, grid[y, x], i)
     for i in range(rows.size):
         grid[rows[i], columns[i]] = -1
-        root = _root(parent, i)
-        if root == i:
-            part[i] = n
-            n += 1
-        else:
-            part[i] = part[root]
-    return n
+    return number(parent, part)
 
 
 @compiled(allocates=True)

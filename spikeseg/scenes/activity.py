@@ -44,13 +44,11 @@ class Components(NamedTuple):
         pixels: int64 (m,), flat indices of active neurons, component by component.
         begins: int64 (n + 1,), where each component's begin.
         boxes: int64 (n, 4), left, top, right, bottom, px; the latter two are not part of it.
-        strongest: int64 (n,), the highest count in each.
     """
 
     pixels: np.ndarray
     begins: np.ndarray
     boxes: np.ndarray
-    strongest: np.ndarray
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -90,9 +88,9 @@ class Activity:
         box_sums(self._counts, self._columns, self._sums)
         n = active(self._sums, self.thresholds, self._favoured, self.favoured, self._pixels)
         pixels, (parent, part) = self._pixels[:n], self._scratch[:, :n]
-        number = connect(pixels, REACH_PX, self._grid, parent, part)
-        order, begins, boxes, strongest = gathered(pixels, part, number, self._sums, self.thresholds.shape[1])
-        return Components(pixels[order], begins, boxes, strongest)
+        n = connect(pixels, REACH_PX, self._grid, parent, part)
+        order, begins, boxes = gathered(pixels, part, n, self.thresholds.shape[1])
+        return Components(pixels[order], begins, boxes)
 
 
 def thresholds_of(events_in: np.ndarray, *, favoured: bool = False) -> np.ndarray:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from spikeseg.core.compiled import compiled
+from spikeseg.core.union_kernels import join, number
 
 RADIUS = 2
 """A neuron counts the events of the (2 RADIUS + 1)² pixels around it."""
@@ -86,20 +87,6 @@ def active(sums, threshold, lower, favoured, pixels):
 
 
 @compiled()
-def _root(parent, i):
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
-
-
-@compiled()
-def _join(parent, i, j):
-    a, b = _root(parent, i), _root(parent, j)
-    parent[max(a, b)] = min(a, b)
-
-
-@compiled()
 def connect(pixels, reach, grid, parent, part):
     """Number the components of n pixels in the order of their first pixels: those at most `reach` apart in x and in y are of one.
 
@@ -117,54 +104,44 @@ def connect(pixels, reach, grid, parent, part):
         grid[y, x] = i
         beside = x > 0 and grid[y, x - 1] >= 0
         if beside:  # whose neighbours are known: only the column that is new remains
-            _join(parent, grid[y, x - 1], i)
+            join(parent, grid[y, x - 1], i)
             first = x + reach
         else:
             first = max(0, x - reach)
             for column in range(first, x):
                 if grid[y, column] >= 0:
-                    _join(parent, grid[y, column], i)
+                    join(parent, grid[y, column], i)
         for row in range(max(0, y - reach), y):
             for column in range(first, min(width, x + reach + 1)):
                 if grid[row, column] >= 0:
-                    _join(parent, grid[row, column], i)
-    n = 0
+                    join(parent, grid[row, column], i)
     for i in range(len(pixels)):
         grid[pixels[i] // width, pixels[i] % width] = -1
-        root = _root(parent, i)
-        if root == i:
-            part[i] = n
-            n += 1
-        else:
-            part[i] = part[root]
-    return n
+    return number(parent, part)
 
 
 @compiled(allocates=True)
-def gathered(pixels, part, n, sums, width):
+def gathered(pixels, part, n, width):
     """Components from their pixels, those of one component together and rising.
 
     Returns:
-        order int64 (pixels,); begins int64 (n + 1,); boxes int64 (n, 4): left, top, right, bottom, the latter not part of it;
-        strongest int64 (n,), the highest count in each.
+        order int64 (pixels,); begins int64 (n + 1,); boxes int64 (n, 4): left, top, right, bottom, the latter not part of it.
     """
     begins = np.zeros(n + 1, np.int64)
     boxes = np.zeros((n, 4), np.int64)
     boxes[:, :2] = 1 << 40
-    strongest = np.zeros(n, np.int64)
     for i in range(len(pixels)):
         k, y, x = part[i], pixels[i] // width, pixels[i] % width
         begins[k + 1] += 1
         boxes[k, 0], boxes[k, 1] = min(boxes[k, 0], x), min(boxes[k, 1], y)
         boxes[k, 2], boxes[k, 3] = max(boxes[k, 2], x + 1), max(boxes[k, 3], y + 1)
-        strongest[k] = max(strongest[k], sums[y, x])
     for k in range(n):
         begins[k + 1] += begins[k]
     order, filled = np.empty(len(pixels), np.int64), begins[:-1].copy()
     for i in range(len(pixels)):
         order[filled[part[i]]] = i
         filled[part[i]] += 1
-    return order, begins, boxes, strongest
+    return order, begins, boxes
 
 
 @compiled()

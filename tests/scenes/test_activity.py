@@ -32,7 +32,7 @@ def counted(x, y, size):
 
 
 def reference(x, y, background, favoured, size):
-    """Pixels, begins, boxes and strongest, every pair of active pixels compared with each other."""
+    """Pixels, begins and boxes, every pair of active pixels compared with each other."""
     counts = counted(x, y, size)
     active = (counts >= thresholds_of(background)) | ((favoured > 0) & (counts >= thresholds_of(background, favoured=True)))
     flat = np.flatnonzero(active)
@@ -48,7 +48,6 @@ def reference(x, y, background, favoured, size):
         np.concatenate([np.zeros(0, np.int64), *parts]),
         np.cumsum([0, *map(len, parts)]),
         np.array(boxes, np.int64).reshape(-1, 4),
-        np.array([counts.reshape(-1)[own].max() for own in parts], np.int64),
     )
 
 
