@@ -89,7 +89,7 @@ def simulate(request: Request, out: Path | None, output: str | None, format: str
     kind = chosen.pop("kind")
     instead: LimitConfig | SceneSet | None = None
     for name in [name for name in chosen if kind not in GOES_WITH[name]]:
-        raise click.UsageError(f"{FLAGS[name]} goes with --kind {GOES_WITH[name][-1]}")
+        raise click.UsageError(f"{FLAGS[name]} goes with --kind {' or '.join(GOES_WITH[name])}")
     if kind == "limit":
         instead = _limit(request, chosen)
     elif kind == "scenes":

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""The loop of `events.index_of`."""
+"""The loop of `events.index_of`, and one step of a walk over an index."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ def indexed(events, columns, rows, start, tick, ticks):
         order[filled[key[i]]] = i
         filled[key[i]] += 1
     return order, begins
+
+
+@compiled(inlined=True)
+def insert(out, began, n, i):
+    """Put event i among out[began:n], whose numbers rise. Blocks of an index come one after the other, their events in order."""
+    k = n
+    while k > began and out[k - 1] > i:
+        out[k] = out[k - 1]
+        k -= 1
+    out[k] = i

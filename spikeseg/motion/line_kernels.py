@@ -10,7 +10,7 @@ import numpy as np
 
 from spikeseg.core.compiled import compiled
 
-from .event_kernels import BLOCK_PX
+from .event_kernels import BLOCK_PX, insert
 from .footprint import REACH, SIDE
 
 FAR_PX = 3.0
@@ -73,11 +73,7 @@ def gather(events, index, owner, first, last, origin, line, reach, grow, counted
                     continue
                 if t < first or t > last or n == len(out):
                     continue
-                k = n
-                while k > began and out[k - 1] > i:
-                    out[k] = out[k - 1]
-                    k -= 1
-                out[k] = i
+                insert(out, began, n, i)
                 n += 1
     return n
 

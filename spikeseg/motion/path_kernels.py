@@ -9,7 +9,7 @@ import numpy as np
 
 from spikeseg.core.compiled import compiled
 
-from .event_kernels import BLOCK_PX
+from .event_kernels import BLOCK_PX, insert
 from .footprint import REACH
 from .line_kernels import STILL_PX_S, density, sees
 
@@ -50,11 +50,7 @@ def near(events, index, low, high, centre, since, reach, out):
                     continue
                 if n == len(out):
                     return -1
-                k = n
-                while k > began and out[k - 1] > i:
-                    out[k] = out[k - 1]
-                    k -= 1
-                out[k] = i
+                insert(out, began, n, i)
                 n += 1
     return n
 

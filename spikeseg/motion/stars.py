@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from spikeseg.core.median import weighted_median
+
 from . import line_kernels as kernels
 from .events import Events, Index, Sight, index_of
 from .footprint import FootprintTable
@@ -265,7 +267,7 @@ def _common(view: _FieldView, lines: np.ndarray) -> tuple[Span, list[np.ndarray]
     usable = (error < 0.5) & (np.hypot(*lines[:, 2:4].T) < 4 + 3 * error)
     weight = np.minimum(seconds, 4.0) / (ALIKE_PX_S**2 + error**2)
     if usable.sum() >= FEW:
-        middling = [_median(lines[usable, axis], weight[usable]) for axis in (2, 3)]
+        middling = [weighted_median(lines[usable, axis], weight[usable]) for axis in (2, 3)]
         motion = motion._replace(velocity=np.array(middling), known=True)
         if usable.sum() >= MANY:
             motion = _turning(motion, middle[usable], lines[usable, 2:4], weight[usable], error[usable])
@@ -274,15 +276,8 @@ def _common(view: _FieldView, lines: np.ndarray) -> tuple[Span, list[np.ndarray]
     stars = (away <= known + 3 * error) | (away * seconds <= ALIKE_PX)
     if motion.known:
         sure = 1 / (ERROR_PX_S[0] ** 2 + error[usable] ** 2)
-        motion = motion._replace(error=float(np.clip(2 * _median(away[usable], sure), *ERROR_PX_S)))
+        motion = motion._replace(error=float(np.clip(2 * weighted_median(away[usable], sure), *ERROR_PX_S)))
     return motion._replace(stars=int(stars.sum())), list(lines[stars])
-
-
-def _median(values: np.ndarray, weight: np.ndarray) -> float:
-    """Weighted median of values (n,)."""
-    order = np.argsort(values, kind="stable")
-    upto = np.cumsum(weight[order])
-    return float(values[order[int(np.searchsorted(upto, upto[-1] / 2))]])
 
 
 def _turning(span: Span, places: np.ndarray, velocities: np.ndarray, weight: np.ndarray, error: np.ndarray) -> Span:

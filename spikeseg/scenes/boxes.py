@@ -24,6 +24,9 @@ are noise that lies beside."""
 SLOPE_US = 50_000
 """A velocity is taken from the rows of a course within this time, µs."""
 
+SLACK_US = 10_000
+"""An object is there so long before it is first seen and after it is last seen, µs."""
+
 
 class Boxes(NamedTuple):
     """Of one object: int64 (m,) t (µs); float64 (m, 2) place, size (px), velocity (px/s)."""
@@ -71,10 +74,9 @@ def _covered(course: Course, moments: np.ndarray) -> np.ndarray:
     """Whether the object is there, seen or standing still: bool (m,)."""
     hidden = np.flatnonzero(course.how == Seen.HIDDEN)
     starts, ends = np.r_[course.t[0], course.t[hidden]], np.r_[course.t[hidden - 1], course.t[-1]]
-    slack = 10_000
     covered = np.zeros(len(moments), bool)
     for start, end in zip(starts, ends, strict=True):
-        covered |= (moments >= start - slack) & (moments <= end + slack)
+        covered |= (moments >= start - SLACK_US) & (moments <= end + SLACK_US)
     return covered
 
 

@@ -20,9 +20,9 @@ ASTRAY_SIZES, ASTRAY_PX, ASTRAY_WAY = 0.6, 5.0, 0.15
 ALIKE = 2.5
 """Sizes of the two differ by less than this factor."""
 
-WHOLE, TAIL = 0.7, 20
-"""An object that goes behind something is cut off: its velocity is taken from its last TAIL rows with this share of its usual
-area."""
+WHOLE, TAIL, TAIL_US = 0.7, 20, 300_000
+"""An object that goes behind something is cut off: its velocity is taken from its last TAIL rows, of TAIL_US at most, with this
+share of its usual area."""
 
 LEAST_ROWS = 4
 """Shorter pieces belong to nothing."""
@@ -34,13 +34,15 @@ BESIDE_PX, BESIDE_SIZES, BESIDE_SHARE = 6.0, 0.6, 0.8
 """They lie next to each other, within so many px or this share of the larger one's size, for this share of that time ..."""
 
 RIGID, ALIKE_WAY, ALIKE_PX, ALIKE_SIZES = 0.35, 0.5, 6.0, 0.25
-"""... and their distance, in sizes of the two together, changes by less than RIGID, and by less than this share of their way, or
-so many px."""
-
+"""... and their distance, in sizes of the two together, changes by less than RIGID, and by less than this share of their way, so
+many px, or this share of their size together."""
 
 TURNED_SHARE, TURNED_US, TURNED = 0.95, 500_000, 0.2
 """A thing that turns: its pieces are next to each other for this share of a time of TURNED_US and more, and their distance alone
 changes by less than TURNED."""
+
+STEP_US = 10_000
+"""Ways are compared at this interval, µs."""
 
 OVER_US, OVER_PX, OVER_AREA, OVER_SHARE = 20_000, 4.0, 0.6, 0.8
 """Outlines are compared at this interval, µs. Two things, of which one covers this share of the other's area, or of that within
@@ -85,7 +87,7 @@ class Course:
         if len(whole) < 2:
             whole = np.arange(len(self.t))
         chosen = whole[-TAIL:] if last else whole[:TAIL]
-        near = np.abs(self.t[chosen] - self.t[chosen[-1 if last else 0]]) <= 300_000
+        near = np.abs(self.t[chosen] - self.t[chosen[-1 if last else 0]]) <= TAIL_US
         chosen = chosen[near]
         since = (self.t[chosen] - self.t[chosen].mean()) * 1e-6
         spread = float(since @ since)
@@ -238,7 +240,7 @@ def together(one: Course, other: Course) -> bool:
     life = min(one.t[-1] - one.t[0], other.t[-1] - other.t[0])
     if last - first < max(TOGETHER_SHARE * life, TOGETHER_US):
         return False
-    t = np.linspace(first, last, max(int((last - first) // 10_000), 2) + 1)
+    t = np.linspace(first, last, max(int((last - first) // STEP_US), 2) + 1)
     (place, size), (place_b, size_b) = one.at(t), other.at(t)
     gap = np.maximum(np.abs(place - place_b) - (size + size_b) / 2, 0).max(1)
     large = np.maximum(size.max(1), size_b.max(1))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikeseg.core.median import weighted_median
+
 from .activity import Activity, background_per_window
 from .moments import Moment
 
@@ -19,7 +21,6 @@ TIMES, LEAST_US = 2, 20_000
 
 SMEAR, FAST_US = 0.25, 10_000
 """... but FAST_US where half of what is active is a smear: within LEAST_US it moves by more than this share of its extent."""
-
 
 OF_ALL, SHORTEST_US = 0.1, 5_000
 """A window is no longer than this share of the recording, if that is no less than SHORTEST_US: to see that something moves takes
@@ -73,7 +74,5 @@ def _tried(
             weights.append(np.diff(now.components.begins))
         now.clear()
     share, weight = np.concatenate(shares), np.concatenate(weights)
-    order = np.argsort(share, kind="stable")
-    upto = np.cumsum(weight[order])
-    middle = float(share[order][np.searchsorted(upto, upto[-1] / 2)]) if len(share) else 0.0
+    middle = weighted_median(share, weight) if len(share) else 0.0
     return max(excess, 0.0), middle

@@ -126,6 +126,7 @@ def test_limit_in_several_processes_is_the_same(place):
     [
         (["--rate", "6"], "--rate goes with --kind limit"),
         (["--field", "drift"], "--field goes with --kind limit"),
+        (["--objects", "3"], "--objects goes with --kind scenes or limit"),
         (["--noise", "rows"], "simulate.noise"),
         (["--kind", "limit", "--difficulty", "hard"], "without --difficulty"),
         (["--kind", "limit", "--sensor", "both"], "one sensor"),
