@@ -27,7 +27,7 @@ def moment(k, *rectangles):
         y, x = np.divmod(pixels, SIZE[0])
         boxes[number] = x.min(), y.min(), x.max() + 1, y.max() + 1
     begins = np.cumsum([0, *map(len, found)])
-    components = Components(np.concatenate([NONE, *found]), begins, boxes, np.full(len(found), 20))
+    components = Components(np.concatenate([NONE, *found]), begins, boxes)
     return Moment(k * HOP_US, components, label, NONE, NONE, NONE)
 
 
