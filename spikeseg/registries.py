@@ -32,6 +32,8 @@ READERS = Registry(
         "evt3": "spikeseg.data.readers.prophesee:EVT3",
         "es": "spikeseg.data.readers.event_stream:READER",
         "rosbag": "spikeseg.data.readers.rosbag:READER",
+        "rosbag2": "spikeseg.data.readers.rosbag2:READER",
+        "mcap": "spikeseg.data.readers.mcap:READER",
         "nmnist": "spikeseg.data.readers.nmnist:READER",
         "npz": "spikeseg.data.readers.numpy_files:NPZ",
         "npy": "spikeseg.data.readers.numpy_files:NPY",

@@ -33,7 +33,7 @@ def read(
     Its name is the file's without suffix, or that of the recording in ``FILE.h5::NAME``.
 
     Args:
-        path: of the file, or ``FILE.h5::NAME``.
+        path: of the file, or ``FILE.h5::NAME``, or ``FILE.mcap::TOPIC``.
         sensor_size: (width, height); by default that of the file, or else the smallest known sensor that
             holds the coordinates (sensors.SENSOR_SIZES).
         labels: columns t, x, y, id, for a file that holds none itself (``labels.read_labels``).
@@ -53,7 +53,7 @@ def read(
 
 def streamed(path: str | Path) -> bool:
     """Whether ``read_stream`` takes bounded memory for this file. Raises InputError where its format is unknown."""
-    return READERS[detect(path)].stream is not None
+    return READERS[detect(path)].bounded
 
 
 def read_raw(path: str | Path, sensor: str = "") -> Raw:
@@ -68,12 +68,12 @@ def read_raw(path: str | Path, sensor: str = "") -> Raw:
 
 
 def read_stream(path: str | Path, sensor: str = "") -> Stream:
-    """The same, part by part: formats whose reader has a `stream` take bounded memory for files of any length.
+    """The same, part by part: formats whose reader is `bounded` take bounded memory for files of any length.
 
     Raises InputError as ``read`` does, some of it when the parts are taken."""
     file, member = recording_path(path)
     name = detect(file)
     reader = READERS[name]
     if member and not reader.members:
-        raise InputError(f"{path}: {MEMBER} names a recording of an HDF5 file, but this one is {name}")
+        raise InputError(f"{path}: {MEMBER} names a recording of an HDF5 file or a topic of a bag; this one is {name}")
     return reader.opened(Path(file), member, sensor or named_sensor("/".join(Path(file).parts[-2:])))

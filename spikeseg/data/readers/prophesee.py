@@ -41,6 +41,8 @@ DAT_BITS = {"1": (9, 8), "2": (14, 14)}
 EVT_VERSIONS = {"2": "EVT 2.0", "20": "EVT 2.0", "21": "EVT 2.1", "3": "EVT 3.0", "30": "EVT 3.0", "4": "EVT 4.0"}
 LARGEST_VECTOR = 12
 """Events in one word, at most."""
+START = (-1, 0, 0, -1, -1, 0, 0, 0, 0)
+"""State of a decoder before the first word; see `_evt3`."""
 
 
 class Header(NamedTuple):
@@ -178,7 +180,7 @@ def _stream_evt(path: Path, encoding: str, dtype: str, kernel: Kernel) -> Stream
 
 
 def _evt_parts(path: Path, header: Header, dtype: np.dtype, kernel: Kernel, left_out: dict[str, int]) -> Iterator[Columns]:
-    state = np.array([-1, 0, 0, -1, -1, 0, 0, 0, 0], np.int64)
+    state = np.array(START, np.int64)
     columns, n = _room(), 0
     for words in blocks(path, header.start, READ_BYTES, dtype):
         i = 0
@@ -189,12 +191,42 @@ def _evt_parts(path: Path, header: Header, dtype: np.dtype, kernel: Kernel, left
                 columns, n = _room(), 0
     if n:
         yield Columns(*(column[:n] for column in columns))
+    left_out.update(_left_out(state))
+
+
+class Evt3Decoder:
+    """Decodes words of EVT 3.0 that come piece by piece.
+
+    Attributes:
+        left_out: see `stream_evt3`, of all words so far.
+    """
+
+    def __init__(self) -> None:
+        self._state = np.array(START, np.int64)
+
+    def decoded(self, words: np.ndarray) -> Columns:
+        """The events of the next words, uint16 (n,)."""
+        columns, n = _room(LARGEST_VECTOR * (len(words) + 1)), 0
+        i = 0
+        while i < len(words):
+            i, n = _evt3(words, i, n, 0, self._state, columns)
+        return Columns(*(column[:n].copy() for column in columns))
+
+    def forget_place(self) -> None:
+        """Words are missing here: the next events have no place until their row and column are told again."""
+        self._state[3:5] = -1
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        return _left_out(self._state)
+
+
+def _left_out(state: Array) -> dict[str, int]:
     kinds = ("external triggers", "other words of the sensor", "events without time or place")
-    left_out.update((kind, int(count)) for kind, count in zip(kinds, state[6:], strict=True) if count)
+    return {kind: int(count) for kind, count in zip(kinds, state[6:], strict=True) if count}
 
 
-def _room() -> Columns:
-    n = BLOCK_EVENTS
+def _room(n: int = BLOCK_EVENTS) -> Columns:
     return Columns(np.empty(n, np.int64), np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.uint8))
 
 

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+from bag_writers import TOPIC, evt3, libcaer, libcaer_cmp, packet, write_db3, write_mcap
 from writers import (
     AEDAT2,
     AEDAT3,
@@ -98,6 +99,24 @@ def bag(path):
     write_bag(path, [("/dvs/events", ros_message(rows[:9])), ("/dvs/events", ros_message(rows[9:]))])
 
 
+def db3(path):
+    rows = EVENTS.tolist()
+    write_db3(path, [(TOPIC, packet(libcaer(rows[:9]), "libcaer", 0, 0)), (TOPIC, packet(libcaer(rows[9:]), "libcaer", 0, 1))])
+
+
+def mcap(path):
+    rows = EVENTS.tolist()
+    parts = [("libcaer_cmp", libcaer_cmp(rows[:9])), ("libcaer_cmp", libcaer_cmp(rows[9:]))]
+    write_mcap(path, [(TOPIC, packet(data, encoding, 0, seq)) for seq, (encoding, data) in enumerate(parts)], per_chunk=1)
+
+
+def packets_of_ros_1(path):
+    pytest.importorskip("rosbags")
+    rows, kind = EVENTS.tolist(), "event_camera_msgs/msg/EventPacket"
+    parts = [(TOPIC, packet(evt3(part), "evt3", 0, seq, cdr=False)) for seq, part in enumerate((rows[:9], rows[9:]))]
+    write_bag(path, parts, kinds={TOPIC: kind})
+
+
 def nmnist(path):
     t, x, y, p = EVENTS.T
     columns = (x, y, p << 7 | t >> 16, t >> 8 & 255, t & 255)
@@ -126,7 +145,10 @@ FILES = {
     "EVT 2.0": ("a.raw", "evt2", faery("evt", "evt2", False, SIZE, True, nested=True), True),
     "EVT 3.0": ("a.raw", "evt3", faery("evt", "evt3", False, SIZE, True, nested=True), True),
     ".es": ("a.es", "es", faery("es", "dvs", False, SIZE), True),
-    "ROS bag": ("a.bag", "rosbag", bag, False),
+    "ROS 1 bag": ("a.bag", "rosbag", bag, False),
+    "ROS 1 bag of packets": ("a.bag", "rosbag", packets_of_ros_1, False),
+    "ROS 2 bag": ("a.db3", "rosbag2", db3, False),
+    "MCAP": ("a.mcap", "mcap", mcap, False),
     "N-MNIST": ("a.bin", "nmnist", nmnist, True),
     ".npz": ("a.npz", "npz", lambda path: np.savez(path, **dict(zip("txyp", EVENTS.T, strict=True))), False),
     ".npy": ("a.npy", "npy", lambda path: np.save(path, record_dtype()), False),
