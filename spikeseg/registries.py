@@ -29,6 +29,7 @@ READERS = Registry(
         "aedat4": "spikeseg.data.readers.aedat4:READER",
         "dat": "spikeseg.data.readers.prophesee:DAT",
         "evt2": "spikeseg.data.readers.prophesee:EVT2",
+        "evt21": "spikeseg.data.readers.prophesee:EVT21",
         "evt3": "spikeseg.data.readers.prophesee:EVT3",
         "es": "spikeseg.data.readers.event_stream:READER",
         "rosbag": "spikeseg.data.readers.rosbag:READER",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .layout import Layout
 from .raw import Raw, Stream
 
 
@@ -29,10 +30,11 @@ class Reader:
         suffixes: of file names, in small letters with the dot; asked when no format is told by its content.
         guess: tells it from the first bytes when suffixes say nothing either.
         members: whether one file may hold several recordings.
+        layouts: whether its files leave the order of columns and the unit of times open; `stream` then takes a Layout, too.
     """
 
     title: str
-    stream: Callable[[Path], Stream] | None = None
+    stream: Callable[..., Stream] | None = None
     stream_member: Callable[[Path, str], Stream] | None = None
     read: Callable[[Path], Raw] | None = None
     read_member: Callable[[Path, str, str], Raw] | None = None
@@ -41,6 +43,7 @@ class Reader:
     suffixes: tuple[str, ...] = ()
     guess: Callable[[bytes], bool] | None = None
     members: bool = False
+    layouts: bool = False
 
     def __post_init__(self) -> None:
         if sum(way is not None for way in (self.stream, self.stream_member, self.read, self.read_member)) != 1:
@@ -55,10 +58,10 @@ class Reader:
         """Whether the file's content tells that it has this format; head: its first bytes."""
         return head.startswith(self.signatures) or (self.content is not None and self.content(path, head))
 
-    def opened(self, path: Path, member: str, sensor: str) -> Stream:
+    def opened(self, path: Path, member: str, sensor: str, layout: Layout) -> Stream:
         """The recording, part by part; in bounded memory where that is what the reader does."""
         if self.stream is not None:
-            return self.stream(path)
+            return self.stream(path, layout) if self.layouts else self.stream(path)
         if self.stream_member is not None:
             return self.stream_member(path, member)
         if self.read is not None:

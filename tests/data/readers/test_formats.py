@@ -13,7 +13,7 @@ from spikeseg.registries import READERS
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.raw", b"% Date 2020\n% evt 2.1\n\x01\x02", "Prophesee EVT 2.1 is not supported"),
+        ("a.raw", b"% Date 2020\n% evt 2.2\n\x01\x02", "Prophesee 2.2 is not supported"),
         ("noname", b"% evt 4.0\n\x01\x02", "Prophesee 4.0 is not supported"),
         ("a.raw", b"\x01\x02\x03", "Prophesee .raw without a header is not supported"),
         ("a.raw", b"% Date 2020\n\x01\x02\x03", "Prophesee .raw of no encoding is not supported"),
