@@ -3,7 +3,7 @@
 Formats: https://docs.prophesee.ai/stable/data/file_formats/dat.html, .../raw.html, and
 https://docs.prophesee.ai/stable/data/encoding_formats/evt2.html, .../evt21.html, .../evt3.html. Where these leave it open (what
 comes before the first time, rows of other kinds of events), the rules are those of the vendor's own decoder, OpenEB. A counter
-that falls by half its range or more has started again (so in OpenEB for EVT 3.0; for EVT 2.0 and 2.1 it asks for nearly all of it).
+that falls by half its range or more has started again (so in OpenEB for EVT 3.0; for EVT 2.0 and 2.1 it asks for most of it).
 
 Decoded here, because faery 0.7 silently changes times. One that steps back becomes the latest seen, so that a damaged one
 freezes all after it, and the low bits of EVT 3.0, which sensors set back by some µs, are up to 11 µs late (0.66 % of the events
