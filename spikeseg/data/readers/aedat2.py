@@ -1,9 +1,9 @@
 """AEDAT 2.0, as jAER records it: events of a DVS128, of a DVS640 or of a DAVIS.
 
 Format: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-2.0.html. What an address means is said by
-the classes of jAER that recorded it (https://github.com/SensorsINI/jaer, net.sf.jaer.chip.retina DVS128,
-ch.unizh.ini.jaer.chip.retina DVS640 and eu.seebetter.ini.chips.davis DavisBaseCamera). They draw column width - 1 - x and count rows from the bottom: so here, origin top
-left. On a DVS128 their ON is bit 0 cleared; the page of AEDAT 1.0 says the contrary.
+the classes of jAER that recorded it (https://github.com/SensorsINI/jaer): net.sf.jaer.chip.retina DVS128,
+ch.unizh.ini.jaer.chip.retina DVS640, eu.seebetter.ini.chips.davis DavisBaseCamera. They draw column width - 1 - x and count rows
+from the bottom: so here, origin top left. On a DVS128 their ON is bit 0 cleared; the page of AEDAT 1.0 says the contrary.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def read_hdf5(path: str | Path, member: str = "", sensor: str = "") -> Raw:
         names = recording_names(file)
         if not names:
             raise InputError(
-                f"{path}: HDF5 without a group TD (EBSSA), events (DSEC, E2VID) or CD (Metavision): no layout known here"
+                f"{path}: HDF5 without TD (EBSSA), events (DSEC, E2VID, v2e) or CD (Metavision): no layout known here"
             )
         if not member and len(names) > 1:
             raise InputError(f"{path}: holds {len(names)} recordings; name one, as in {RecordingPath(Path(path).name, names[0])}")

@@ -37,10 +37,10 @@ def read_nmnist(path: str | Path) -> Raw:
     t = ((high & 127) << 16 | data[:, 3] << 8 | data[:, 4]) + OVERFLOW_US * np.cumsum(overflow)
     real = ~overflow
     x, y = x[real], y[real]
-    size = SENSOR_SIZES["N-MNIST"]
-    if ((x < size[0]) & (y < size[1])).sum() < FIT_SHARE * len(x):
-        size = (int(x.max()) + 1, int(y.max()) + 1)
-    return Raw(t[real], x, y, (high >> 7)[real], size)
+    sensor = SENSOR_SIZES["N-MNIST"]
+    if ((x < sensor[0]) & (y < sensor[1])).sum() < FIT_SHARE * len(x):
+        sensor = (int(x.max()) + 1, int(y.max()) + 1)
+    return Raw(t[real], x, y, (high >> 7)[real], sensor)
 
 
 READER = Reader("N-MNIST and N-Caltech101 .bin", read=read_nmnist, suffixes=(".bin",))

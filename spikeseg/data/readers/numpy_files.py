@@ -39,7 +39,10 @@ def stream_npy(path: str | Path, layout: Layout = AS_USUAL) -> Stream:
         shape, fortran_order, dtype, start, count = _header(file, path.stat().st_size, str(path))
     if not shape or (fortran_order and len(shape) > 1):
         return read_npy(path, layout).stream()
-    empty = _from_array(np.zeros((0, *shape[1:]), dtype), str(path), None, layout)  # complains about what is no recording
+    some = np.broadcast_to(np.zeros(1, dtype), shape)
+    empty = _from_array(some, str(path), None, layout._replace(time_unit="us"))  # complains about what is no recording
+        np.broadcast_to(np.zeros(1, dtype), shape), str(path), None, layout._replace(time_unit="us")
+    )  # complains about what is no recording
     rows, width = shape[0], count // max(1, shape[0])
 
     def parts() -> Iterator[Columns]:

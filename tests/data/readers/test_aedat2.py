@@ -156,7 +156,7 @@ def test_a_dvs640(path):
     path.write_bytes(AEDAT2 + chip("DVS640") + bytes.fromhex("00000003 00000009"))
     assert rows_of(stream_aedat2(path)).tolist() == [[9, 638, 479, 1]]
     path.write_bytes(AEDAT2 + chip("DVS640") + words + record2(1 << 21, 4))
-    with pytest.raises(InputError, match="damaged.* at byte [0-9]+ is none of a DVS640"):
+    with pytest.raises(InputError, match=r"damaged.* at byte [0-9]+ is none of a DVS640"):
         rows_of(stream_aedat2(path))
 
 

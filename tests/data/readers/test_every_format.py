@@ -117,6 +117,17 @@ def packets_of_ros_1(path):
     write_bag(path, parts, kinds={TOPIC: kind})
 
 
+def v2e(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("events", data=EVENTS.astype("<u4"))
+
+
+def evt21(path):
+    head = b"% format EVT21;height=34;width=34;endianness=little\n% end\n"
+    rows = [(8 << 60 | t >> 6 << 32, p << 60 | (t & 63) << 54 | x << 43 | y << 32 | 1) for t, x, y, p in EVENTS.tolist()]
+    path.write_bytes(head + np.array(rows, "<u8").tobytes())
+
+
 def nmnist(path):
     t, x, y, p = EVENTS.T
     columns = (x, y, p << 7 | t >> 16, t >> 8 & 255, t & 255)
@@ -138,11 +149,13 @@ FILES = {
     "DSEC": ("a.h5", "hdf5_events", lambda path: dsec(path, EVENTS), False),
     "E2VID": ("a.h5", "hdf5_events", lambda path: e2vid(path, EVENTS), False),
     "Metavision HDF5": ("a.hdf5", "hdf5_events", lambda path: metavision(path, EVENTS, geometry=np.bytes_("1280x720")), False),
+    "v2e": ("a.h5", "hdf5_events", v2e, False),
     "AEDAT 2": ("a.aedat", "aedat2", aedat2, True),
     "AEDAT 3.1": ("a.aedat", "aedat3", aedat3, True),
     "AEDAT 4": ("a.aedat4", "aedat4", aedat4, False),
     ".dat": ("a.dat", "dat", faery("dat", "dat2", "cd", False, SIZE, last="payload", dtype="u1"), True),
     "EVT 2.0": ("a.raw", "evt2", faery("evt", "evt2", False, SIZE, True, nested=True), True),
+    "EVT 2.1": ("a.raw", "evt21", evt21, True),
     "EVT 3.0": ("a.raw", "evt3", faery("evt", "evt3", False, SIZE, True, nested=True), True),
     ".es": ("a.es", "es", faery("es", "dvs", False, SIZE), True),
     "ROS 1 bag": ("a.bag", "rosbag", bag, False),

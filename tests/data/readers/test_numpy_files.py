@@ -271,3 +271,10 @@ def test_times_that_no_unit_can_mean(tmp_path):
     np.save(tmp_path / "a.npy", np.full((3, 4), 2**62))
     with pytest.raises(InputError, match=r"a.npy: events.t: reaches 4611686018427387904 s; damaged, or of another unit"):
         read(tmp_path / "a.npy", layout=Layout.named(None, "s"))
+
+
+def test_shapes_are_told_as_they_are(tmp_path):
+    for array in (np.zeros((4, 9)), np.asfortranarray(np.zeros((4, 9)))):
+        np.save(tmp_path / "a.npy", array)
+        with pytest.raises(InputError, match=r"array \(4, 9\) of float64"):
+            read(tmp_path / "a.npy")
