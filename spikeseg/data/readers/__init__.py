@@ -79,5 +79,7 @@ def read_stream(path: str | Path, sensor: str = "", layout: Layout = AS_USUAL) -
     name = detect(file)
     reader = READERS[name]
     if member and not reader.members:
-        raise InputError(f"{path}: {MEMBER} names a recording of an HDF5 file or a topic of a bag; this one is {name}")
+        raise InputError(
+            f"{path}: {MEMBER} names a recording of an HDF5 file, a topic of a bag, a stream of AEDAT; this one is {name}"
+        )
     return reader.opened(Path(file), member, sensor or named_sensor("/".join(Path(file).parts[-2:])), layout)

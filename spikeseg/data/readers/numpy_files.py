@@ -41,8 +41,6 @@ def stream_npy(path: str | Path, layout: Layout = AS_USUAL) -> Stream:
         return read_npy(path, layout).stream()
     some = np.broadcast_to(np.zeros(1, dtype), shape)
     empty = _from_array(some, str(path), None, layout._replace(time_unit="us"))  # complains about what is no recording
-        np.broadcast_to(np.zeros(1, dtype), shape), str(path), None, layout._replace(time_unit="us")
-    )  # complains about what is no recording
     rows, width = shape[0], count // max(1, shape[0])
 
     def parts() -> Iterator[Columns]:

@@ -54,7 +54,9 @@ def test_file_without_permission(tmp_path):
 
 def test_a_member_needs_a_file_of_several(tmp_path):
     (tmp_path / "a.csv").write_text("0,1,1,1\n")
-    with pytest.raises(InputError, match="names a recording of an HDF5 file or a topic of a bag; this one is text"):
+    with pytest.raises(
+        InputError, match="names a recording of an HDF5 file, a topic of a bag, a stream of AEDAT; this one is text"
+    ):
         read(f"{tmp_path / 'a.csv'}::rec")
 
 
