@@ -73,8 +73,8 @@ class Packet(NamedTuple):
 def stream_aedat3(path: str | Path, member: str = "") -> Stream:
     """Polarity events of one source, t in µs since the camera's start, origin top left.
 
-    ``member`` is the number of the source; "": the lowest that has events. Left out and counted: events of other kinds and sources,
-    and those that the recorder marked invalid.
+    ``member`` is the number of the source; "": the lowest that has events. Left out and counted: events of other kinds and
+    sources, and those that the recorder marked invalid.
 
     Raises InputError: truncated, damaged, of version 3.0, encoded otherwise than RAW, or without this source.
     """

@@ -38,7 +38,8 @@ def read_mat5(path: str | Path, sensor: str = "") -> Raw:
     """
     content = load_mat5(path)
     if "TD" not in content:
-        raise InputError(f"{path}: has no variable TD, so it is no EBSSA recording; expected TD.ts, .x, .y, .p")
+        held = ", ".join(sorted(content)[:8]) or "nothing"
+        raise InputError(f"{path}: has no variable TD (it holds {held}), so it is no EBSSA recording; expected TD.ts, .x, .y, .p")
     events = _mat5_columns(content["TD"], EVENT_FIELDS, f"{path}: TD")
     obj, count = content.get("Obj"), content.get("nObj")
     labels = None
