@@ -94,7 +94,7 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
     """The database, open for reading alone; what stands in its schema is never run."""
     unfinished = any(Path(f"{path}{end}").exists() for end in ("-wal", "-journal"))  # then SQLite has to look into those
     uri = f"{path.absolute().as_uri()}?{'mode=ro' if unfinished else 'immutable=1'}"
-    with _damage(path), closing(sqlite3.connect(uri, uri=True)) as base:
+    with _damage(path), closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as base:
         base.execute("PRAGMA trusted_schema = OFF")
         base.execute("PRAGMA cell_size_check = ON")
         base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_MESSAGE_BYTES)
