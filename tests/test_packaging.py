@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BUILT = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "spikeseg", "pipelines", "configs")
 DISTRIBUTIONS = {
-    "google_crc32c": "google-crc32c", "yaml": "pyyaml", "skimage": "scikit-image", "sklearn": "scikit-learn"
+    "backports": "backports.zstd", "google_crc32c": "google-crc32c", "skimage": "scikit-image", "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
 }  # fmt: skip
 """Import names that differ from the distribution's."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from .common import CHECKPOINT, HULK, SMASH, network_for, print_end
-from .options import LENIENT, Request, shared
+from .options import LENIENT, Request, rows, shared
 
 LARGEST_SIDE = 2**15 - 1
 """Of a sensor, px: coordinates of events are int16."""
@@ -19,6 +19,7 @@ LARGEST_SIDE = 2**15 - 1
 @click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True)
 @CHECKPOINT
 @LENIENT
+@rows
 @HULK
 @SMASH
 @click.option("--follow", is_flag=True, help="RECORDING is a text file that grows, or -: report window by window.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..runtime.console import EXIT_INPUT
-from .options import Request, shared
+from .options import Request, rows, shared
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--plot", is_flag=True, help="Also draw each, <name>.info.png, beside --output or here (needs matplotlib).")
 @click.option("--json", "json_file", metavar="FILE", help="The same as --output.")
+@rows
 @shared(output="File to write the same to, as JSON.")
 def info(
     request: Request, paths: tuple[str, ...], hot: float | None, plot: bool, json_file: str | None, output: str | None
@@ -37,15 +38,18 @@ def info(
       spikeseg info ~/nights --plot -o about/nights.json
     """
     from spikeseg.core.files import atomic_write
+    from spikeseg.data.readers import Layout
 
     from ..stages import info as stage
 
     if json_file and output:
         raise click.UsageError("--json and --output are the same; give one of them")
     written = Path(json_file or output or "") if json_file or output else None
-    frequency = hot or hot_frequency(request.load())
+    cfg = request.load()
+    frequency = hot or hot_frequency(cfg)
     summaries = []
-    for summary in stage.info(paths, hot_frequency=frequency, plots=(written or Path("here")).parent if plot else None):
+    folder = (written or Path("here")).parent if plot else None
+    for summary in stage.info(paths, hot_frequency=frequency, plots=folder, layout=Layout.of(cfg.data)):
         summaries.append(summary)
         if "error" in summary:
             click.echo(f"error: {summary['error']}", err=True)

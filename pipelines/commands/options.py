@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 WITHOUT_RESULT = ("device", "backend", "data.num_workers", "data.dask", "logging.log_level")
 """Keys that change no result, so that the next command need not repeat them."""
 
+OF_FILES = ("data.lenient", "data.columns", "data.time_unit")
+"""Keys that say how the files at hand are read, never which network is meant."""
+
 READING = ("evaluation", "tracking")
 """Sections that say how a network is read and scored, never which one is meant."""
 
@@ -36,10 +39,21 @@ LENIENT = setting(
     "--lenient", key="data.lenient", everywhere=True, is_flag=True, default=None,
     help="Accept recordings of which more than 1 % must be dropped.",
 )  # fmt: skip
+ROWS: list[Decorator] = [
+    setting(
+        "--columns", key="data.columns", metavar="NAMES",
+        help="Of rows without names: t, x, y, p in their order, such as x,y,t,p; - for other columns.",
+    ),
+    setting(
+        "--time-unit", key="data.time_unit", type=choices_of("data.time_unit"),
+        help="Of t in text, .npy, .npz, and HDF5 with one array.",
+    ),
+]  # fmt: skip
 DATA = [
     setting("--dataset", key="data.dataset", everywhere=True, metavar="NAME", help=f"Kind of data: {DATASETS}."),
     setting("--data-root", key="data.data_root", everywhere=True, metavar="PATH", help="Folder (or file) with the recordings."),
     LENIENT,
+    *ROWS,
 ]
 LAST = [
     setting("--device", key="device", metavar="NAME", help="cpu, cuda, cuda:0; if not given, cpu without a GPU."),
@@ -102,7 +116,7 @@ class Request:
     def configured(self) -> bool:
         """Whether any option says which configuration is meant."""
         which = {key for key in self.overrides if key.partition(".")[0] not in READING}
-        return bool(self.config or self.paper or which.difference(WITHOUT_RESULT, ["data.lenient"]))
+        return bool(self.config or self.paper or which.difference(WITHOUT_RESULT, OF_FILES))
 
     def also(self, key: str, value: Any) -> Request:
         """The same request with one more key of the configuration set, unless value is None."""
@@ -143,6 +157,11 @@ def shared(output: str | None = None, *, key: str | None = None, data: bool = Fa
         return decorated
 
     return decorate
+
+
+def rows(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: add the options that say what files of plain rows leave open."""
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(ROWS), command)
 
 
 def _output(text: str, key: str | None) -> Decorator:

@@ -15,6 +15,7 @@ from ..runtime.console import progress
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients
 from ..runtime.stage import StageResult, run_in_folder, run_stage
+from .prepare import layout_key
 from .runs import SavedNetwork
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def detect(
         "reading": dataclasses.asdict(readout),
         "members": [path.member for path in paths],
         "plot": plot,
+        **layout_key(cfg),
     }
     inputs = {path.name: fingerprint(path.file) for path in paths}
     inputs["checkpoint of the network"] = sha256_file(network.checkpoint)
@@ -91,7 +93,7 @@ def write_detections(
     cfg: Config, network: SavedNetwork, recordings: Sequence[str], readout: Readout, folder: Path, plot: bool = False
 ) -> dict[str, Any]:
     """Fill the output folder. -> entries for the manifest: counts by recording, device, seed."""
-    from spikeseg.data.readers import read
+    from spikeseg.data.readers import Layout, read
     from spikeseg.detection.detect import detect_recording
     from spikeseg.detection.files import DetectionWriter
     from spikeseg.detection.network import load_network
@@ -99,11 +101,11 @@ def write_detections(
 
     from ..runtime.parallel import Workers, ordered
 
-    device = network_device(cfg.device, cfg.backend)
+    device, layout = network_device(cfg.device, cfg.backend), Layout.of(cfg.data)
     model = load_network(cfg, str(network.checkpoint), device)
 
     def detect_path(path: str) -> Detections:
-        recording = read(path if cfg.data.dask is None else Path(path).absolute(), lenient=cfg.data.lenient)
+        recording = read(path if cfg.data.dask is None else Path(path).absolute(), lenient=cfg.data.lenient, layout=layout)
         return detect_recording(model, recording, cfg, readout, _progress)
 
     writer = DetectionWriter(folder)

@@ -64,6 +64,7 @@ def follow(
         KeyboardInterrupt: after the summary was written."""
     from spikeseg.core import compiled  # noqa: F401 - numba: loaded now, while nothing waits, rather than in the first window
     from spikeseg.data.growing import GrowingText
+    from spikeseg.data.readers import Layout
     from spikeseg.detection.network import load_network
     from spikeseg.detection.online import Follower
     from spikeseg.detection.readout import readout_of
@@ -82,7 +83,7 @@ def follow(
         raise InputError(f"{folder / LINES}: is there already; --force writes over it, -o FOLDER goes elsewhere")
     device = network_device(cfg.device, cfg.backend)
     model, readout = load_network(cfg, str(network.checkpoint), device), readout_of(cfg, network.checkpoint)
-    text = GrowingText(sensor_size)
+    text = GrowingText(sensor_size, Layout.of(cfg.data))
     with _opened(path) as source:
         follower = Follower(cfg, model, readout, sensor_size)
         follower.load()

@@ -20,7 +20,7 @@ from spikeseg.errors import InputError
 
 if TYPE_CHECKING:
     from spikeseg.data.long import LongEvents
-    from spikeseg.data.readers import Stream
+    from spikeseg.data.readers import Layout, Stream
     from spikeseg.data.readers.recording_path import RecordingPath
     from spikeseg.data.summary import Summary
 
@@ -29,7 +29,11 @@ PICTURE = ".info.png"
 
 
 def info(
-    paths: Iterable[str], *, hot_frequency: float = HOT_PIXEL_FREQUENCY, plots: Path | None = None
+    paths: Iterable[str],
+    *,
+    hot_frequency: float = HOT_PIXEL_FREQUENCY,
+    plots: Path | None = None,
+    layout: Layout | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Describe recordings one by one.
 
@@ -38,6 +42,7 @@ def info(
             recordings stands for each of them.
         hot_frequency: a pixel with more events/s on average is hot.
         plots: folder for a picture of each, <name>.info.png; needs matplotlib.
+        layout: see ``readers.read``.
 
     Yields:
         A description as `describe` gives it; of what cannot be read ``{"source": path, "error": reason}``.
@@ -54,7 +59,7 @@ def info(
             try:
                 if error:
                     raise error
-                description, summary = describe(source, hot_frequency)
+                description, summary = describe(source, hot_frequency, layout)
             except (InputError, OSError) as why:
                 yield {"source": source, "error": " ".join(str(why).split())}
                 continue
@@ -75,7 +80,9 @@ def document(descriptions: Iterable[Mapping[str, Any]], hot_frequency: float) ->
     }
 
 
-def describe(source: str, hot_frequency: float = HOT_PIXEL_FREQUENCY) -> tuple[dict[str, Any], Summary]:
+def describe(
+    source: str, hot_frequency: float = HOT_PIXEL_FREQUENCY, layout: Layout | None = None
+) -> tuple[dict[str, Any], Summary]:
     """What one recording holds, times in µs by its own clock, ready for JSON, and the counts behind it.
 
     Raises InputError: see ``readers.read``, leniently."""
@@ -89,7 +96,7 @@ def describe(source: str, hot_frequency: float = HOT_PIXEL_FREQUENCY) -> tuple[d
 
     path = recording_path(source)
     form = detect(path.file)
-    opened = _opener(source)
+    opened = _opener(source, layout)
     sized_by_file = opened().sensor_size is not None
     long = iter_events(source, lenient=True, open_stream=opened)
     summary = Summary(long.sensor_size)
@@ -202,12 +209,14 @@ def _recordings(path: str) -> Iterator[tuple[str, InputError | None]]:
 
 def files_of(folder: Path) -> list[Path]:
     """Every file below a folder, sorted by path, but hidden ones and what spikeseg itself writes beside recordings: labels,
-    manifests, the truth of simulated ones, and these pictures. Raises InputError where a folder cannot be read."""
+    manifests, the truth of simulated ones, these pictures; and the metadata of ROS 2's bags. Raises InputError where a folder
+    cannot be read."""
     from spikeseg.data.datasets.entry import files_below
     from spikeseg.data.readers.labels import SUFFIX
+    from spikeseg.data.readers.recording_path import BAG_METADATA
     from spikeseg.simulation.write import TRUTH_FOLDER
 
-    beside = (SUFFIX, MANIFEST, PICTURE)
+    beside = (SUFFIX, MANIFEST, PICTURE, BAG_METADATA)
     return [
         path
         for path in files_below(folder)
@@ -234,15 +243,15 @@ def _members(source: str) -> Iterator[tuple[str, InputError | None]]:
     yield from ((str(RecordingPath(file, name)), None) for name in names) if len(names) > 1 else [(source, None)]
 
 
-def _opener(source: str) -> Callable[[], Stream]:
+def _opener(source: str, layout: Layout | None) -> Callable[[], Stream]:
     """What opens the recording anew, again and again; a format that is read whole is read once, and handed over in parts."""
-    from spikeseg.data.readers import Columns, Stream, read_raw, read_stream, streamed
+    from spikeseg.data.readers import AS_USUAL, Columns, Stream, read_raw, read_stream, streamed
     from spikeseg.data.readers.raw import BLOCK_EVENTS
     from spikeseg.data.readers.recording_path import recording_path
 
     if streamed(recording_path(source).file):
-        return lambda: read_stream(source)
-    raw = read_raw(source)
+        return lambda: read_stream(source, layout=layout or AS_USUAL)
+    raw = read_raw(source, layout=layout or AS_USUAL)
     columns = Columns(raw.t, raw.x, raw.y, raw.p)
     if len({column.shape for column in columns}) != 1 or raw.t.ndim != 1:
         return raw.stream  # which the checks refuse

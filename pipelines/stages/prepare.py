@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import logging
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,7 @@ def plan(cfg: Config) -> Plan:
         "test_ratio": data.test_ratio,
         "seed": cfg.seed,
     }
+    config |= layout_key(cfg)
     if data.folds or data.fold:
         config["fold"] = [data.fold, data.folds]
     if _simulated(cfg):
@@ -125,15 +126,26 @@ def _simulated(cfg: Config) -> bool:
 
 
 def _entries(cfg: Config, root: str | Path | None) -> list[Entry]:
+    from spikeseg.data.readers import Layout
     from spikeseg.registries import DATASETS
 
     if not root:
         raise InputError(f"data.data_root: missing; the dataset {cfg.data.dataset!r} needs --data-root PATH")
-    list_entries = DATASETS[cfg.data.dataset].entries
+    list_entries: Callable[..., list[Entry]] | None = DATASETS[cfg.data.dataset].entries
     if list_entries is None:
         raise InputError(f"data.dataset: {cfg.data.dataset} holds images; spikeseg classify learns from them")
-    entries: list[Entry] = list_entries(Path(root).expanduser().absolute(), sensor=cfg.data.sensor)
-    return entries
+    layout = {name: Layout.of(cfg.data) for name in layout_key(cfg)}
+    if layout and not DATASETS[cfg.data.dataset].layouts:
+        raise InputError(f"data.columns, data.time_unit: recordings of the dataset {cfg.data.dataset} tell both themselves")
+    return list_entries(Path(root).expanduser().absolute(), sensor=cfg.data.sensor, **layout)
+
+
+def layout_key(cfg: Config) -> dict[str, Any]:
+    """What files of plain rows do not tell, as an ingredient of a stage; {} where the configuration says nothing of it."""
+    from spikeseg.data.readers import AS_USUAL, Layout
+
+    layout = Layout.of(cfg.data)
+    return {} if layout == AS_USUAL else {"layout": [list(layout.columns), layout.time_unit]}
 
 
 def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:

@@ -62,7 +62,7 @@ class Network:
         from spikeseg.data.windows import windowed
         from spikeseg.learning.train import train
 
-        cuts = [windowed(recording, self.config.data) for recording in as_recordings(recordings, self.config.data.lenient)]
+        cuts = [windowed(recording, self.config.data) for recording in as_recordings(recordings, self.config.data)]
         device = self.model.encoder.conv1.weight.device
         shown = _bar if progress else silent
         self.model, self.reports = train(cuts, self.config, device, shown)
@@ -96,7 +96,7 @@ class Network:
         from spikeseg.detection.result import DetectionResult
 
         one = isinstance(recordings, (Recording, str, Path))
-        given = as_recordings(recordings, self.config.data.lenient)
+        given = as_recordings(recordings, self.config.data)
         readout = self.readout
         detections = [detect_recording(self.model, recording, self.config, readout) for recording in given]
         return detections[0] if one else DetectionResult(detections)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikeseg.config.sections import Config, SimulateConfig
+from spikeseg.config.sections import Config, DataConfig, SimulateConfig
 from spikeseg.data import recording as recordings_
 from spikeseg.errors import InputError
 
@@ -80,13 +80,22 @@ class Recording(recordings_.Recording):
         return cls(**{field.name: getattr(recording, field.name) for field in dataclasses.fields(recording)})
 
 
-def read(path: str | Path, *, sensor_size: tuple[int, int] | None = None, lenient: bool = False) -> Recording:
+def read(
+    path: str | Path,
+    *,
+    sensor_size: tuple[int, int] | None = None,
+    lenient: bool = False,
+    columns: str | None = None,
+    time_unit: str = "us",
+) -> Recording:
     """Read a recording, in any format that the command line reads.
 
     Args:
-        path: a file, or ``FILE.h5::NAME`` for one of several in a file.
+        path: a file, or ``FILE.h5::NAME`` for one of several in a file, ``FILE.mcap::TOPIC`` of a bag.
         sensor_size: (width, height) in pixels, for formats that do not tell it.
         lenient: accept a recording of which more than 1 % must be dropped.
+        columns: of rows without names: t, x, y, p in their order, such as "x,y,t,p"; "-" for other columns.
+        time_unit: of t in text, .npy, .npz, and HDF5 with one array: "s", "ms", "us" or "ns".
 
     Raises:
         InputError: no such file, an unknown format, or content that does not pass the checks.
@@ -98,9 +107,11 @@ def read(path: str | Path, *, sensor_size: tuple[int, int] | None = None, lenien
     >>> ss.read(path, sensor_size=(8, 8)).events["y"].tolist()
     [4, 5]
     """
+    from spikeseg.data.readers import Layout
     from spikeseg.data.readers import read as read_recording
 
-    return Recording.of(read_recording(path, sensor_size=sensor_size, lenient=lenient))
+    layout = Layout.named(columns, time_unit)
+    return Recording.of(read_recording(path, sensor_size=sensor_size, lenient=lenient, layout=layout))
 
 
 def simulate(
@@ -135,9 +146,9 @@ def simulate(
 
 
 def as_recordings(
-    recordings: recordings_.Recording | str | Path | Iterable[recordings_.Recording | str | Path], lenient: bool = False
+    recordings: recordings_.Recording | str | Path | Iterable[recordings_.Recording | str | Path], data: DataConfig
 ) -> list[recordings_.Recording]:
-    """Recordings as they are, and those that paths name; one alone is a list of one.
+    """Recordings as they are, and those that paths name, read as ``data`` says; one alone is a list of one.
 
     Raises:
         InputError: neither a recording nor a path, a path that cannot be read, or a recording put together by hand whose events
@@ -146,12 +157,12 @@ def as_recordings(
     given = [recordings] if isinstance(recordings, (recordings_.Recording, str, Path)) else recordings
     if not isinstance(given, Iterable):
         raise InputError(f"recordings: found {type(given).__name__}, must be recordings or paths")
-    return [_recording(item, lenient) for item in given]
+    return [_recording(item, data) for item in given]
 
 
-def _recording(item: Any, lenient: bool) -> recordings_.Recording:
+def _recording(item: Any, data: DataConfig) -> recordings_.Recording:
     if isinstance(item, (str, Path)):
-        return read(item, lenient=lenient)
+        return read(item, lenient=data.lenient, columns=data.columns, time_unit=data.time_unit)
     if not isinstance(item, recordings_.Recording):
         raise InputError(f"recordings: found {type(item).__name__}, must be recordings or paths")
     events = item.events

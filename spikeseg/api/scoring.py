@@ -78,7 +78,7 @@ def evaluate(
     cfg = network.config
 
     def labelled(given: Recording | str | Path | Iterable[Recording | str | Path]) -> list[LabelledRecording]:
-        read_ = as_recordings(given, cfg.data.lenient)
+        read_ = as_recordings(given, cfg.data)
         bare = [recording.name for recording in read_ if recording.labels is None]
         if bare:
             raise InputError(f"{bare[0]}: not labelled, so there is nothing to score; `Network.detect` needs no labels")

@@ -21,6 +21,7 @@ from .keys import key
 from .layer_spec import LayerSpec, PoolSpec
 
 S = TypeVar("S", bound="_FromPaper")
+TIME_UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # name -> µs
 SEED_MAX = 2**32 - 1  # every generator takes 32 bits, with layers and recordings mixed in
 Fail = Callable[[str, Any, str], NoReturn]
 
@@ -178,6 +179,10 @@ class DataConfig:
     test_ratio: float = key(0.2, low=0.0, high=0.9)
     folds: int = key(0, low=0)  # parts that what the test split leaves is dealt into; 0: train_ratio divides it
     fold: int = key(0, low=0)  # the one held out, 1 to folds: it validates, the others train
+    columns: str | None = key(
+        None, omit_default=True
+    )  # of rows without names: t, x, y, p in their order, - for others; null: t,x,y,p
+    time_unit: str = key("us", choices=tuple(TIME_UNITS), omit_default=True)  # of t in text, .npy, .npz, HDF5 with one array
     lenient: bool = key(False)  # accept recordings of which more than 1 % must be dropped
     transforms: list[dict[str, Any]] = key([{"name": "DropPixel", "hot_pixel_frequency": 50}])
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)

@@ -77,7 +77,7 @@ def whole(source: str, field: str, values: np.ndarray, index: np.ndarray) -> np.
         fraction = values != np.floor(values)
         if fraction.any():
             first = int(np.argmax(fraction))
-            unit = "µs (multiply seconds by 1e6)" if field == "t" else "pixels"
+            unit = "µs (of seconds: --time-unit s, or multiply by 1e6)" if field == "t" else "pixels"
             raise InputError(f"{source}: events.{field}: {values[first]} at index {index[first]}; expected whole {unit}")
         values = np.clip(values, -float(bound), float(bound))
     elif values.dtype.itemsize == 8:

@@ -6,8 +6,9 @@ from collections import Counter
 
 import numpy as np
 
+from spikeseg.data.readers import AS_USUAL, Layout
 from spikeseg.data.readers.raw import find_fields
-from spikeseg.data.readers.text import WORDS, delimiter_of, split_line
+from spikeseg.data.readers.text import WORDS, delimiter_of, is_size, split_line
 
 from .recording import EVENT_DTYPE
 
@@ -20,15 +21,21 @@ POLARITY = {1.0: True, 0.0: False, -1.0: False}
 class GrowingText:
     """Turns text into events as it comes: one event per line, t in µs, x, y, p, as `readers.text` reads them.
 
-    A first line may name the columns. Polarity is 0 or 1, -1 or 1, or a word. Lines that begin with # and empty ones are left
-    alone. A line that is no event, or lies outside the sensor, is left out and counted: one bad line must not end the recording.
+    A first line may hold width and height, or name the columns. Polarity is 0 or 1, -1 or 1, or a word. Lines that begin with #
+    and empty ones are left alone. A line that is no event, or lies outside the sensor, is left out and counted: one bad line must
+    not end the recording.
 
     Attributes:
         left_out: reason -> count of lines.
     """
 
-    def __init__(self, sensor_size: tuple[int, int]) -> None:
-        self.sensor_size = sensor_size
+    def __init__(self, sensor_size: tuple[int, int], layout: Layout = AS_USUAL) -> None:
+        """
+        Args:
+            sensor_size: (width, height), px.
+            layout: order of columns and unit of times, where lines do not tell them.
+        """
+        self.sensor_size, self._layout = sensor_size, layout
         self.left_out: Counter[str] = Counter()
         self._rest = b""
         self._columns: tuple[int, int, int, int] | None = None
@@ -55,6 +62,8 @@ class GrowingText:
 
     def _events(self, lines: list[str]) -> np.ndarray:
         texts = [line for line in (raw.strip().lstrip("\ufeff") for raw in lines) if line and not line.startswith("#")]
+        if texts and self._columns is None and is_size(split_line(texts[0])):
+            del texts[0]  # width and height: the caller has named them
         if texts and self._columns is None:
             fields = find_fields(split_line(texts[0]))
             if fields is not None:
@@ -62,8 +71,10 @@ class GrowingText:
                 first, second, third, fourth = (names.index(fields[name]) for name in "txyp")
                 self._columns = first, second, third, fourth
             else:
-                self._columns = 0, 1, 2, 3
+                first, second, third, fourth = self._layout.places
+                self._columns = first, second, third, fourth
         table = self._table(texts)
+        table[:, 0] = self._layout.in_us(table[:, 0], "")
         width, height = self.sensor_size
         whole = (table == np.floor(table)).all(1) & (np.abs(table[:, 0]) < 2**53)
         sound = whole & np.isin(table[:, 3], list(POLARITY))

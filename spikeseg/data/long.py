@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from . import checks
-from .readers import Stream, read_stream
+from .readers import AS_USUAL, Layout, Stream, read_stream
 from .recording import EVENT_DTYPE
 from .sensors import SENSOR_SIZES, Fit
 
@@ -20,6 +20,7 @@ def iter_events(
     sensor_size: tuple[int, int] | None = None,
     lenient: bool = False,
     open_stream: Callable[[], Stream] | None = None,
+    layout: Layout = AS_USUAL,
 ) -> LongEvents:
     """The events of a recording of any length, checked, part by part, in bounded memory.
 
@@ -31,10 +32,11 @@ def iter_events(
         sensor_size: see ``readers.read``.
         lenient: see ``recording.checked``.
         open_stream: opens the file anew, where ``readers.read_stream(path)`` is not enough.
+        layout: see ``readers.read``.
 
     Raises InputError: see ``readers.read``.
     """
-    opened = open_stream or (lambda: read_stream(path))
+    opened = open_stream or (lambda: read_stream(path, layout=layout))
     return LongEvents(str(path), opened, sensor_size, lenient)
 
 

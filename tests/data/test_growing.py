@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spikeseg.data.growing import LONGEST_LINE, GrowingText
-from spikeseg.data.readers import read_raw
+from spikeseg.data.readers import Layout, read_raw
 
 SENSOR = (240, 180)
 ROWS = [(5, 0, 0, 1), (5, 239, 179, 0), (9, 17, 3, 1), (8, 100, 20, 0)]
@@ -67,3 +67,9 @@ def test_memory_does_not_grow_without_line_ends():
         assert not len(text.feed(b"7" * LONGEST_LINE))
     assert len(text._rest) <= LONGEST_LINE and text.left_out["malformed"] == 1
     assert rows_of(text.feed(b"\n1,2,3,1\n")) == [(1, 2, 3, 1)]
+
+
+def test_columns_and_unit_of_the_user_and_a_first_line_of_the_size():
+    text = GrowingText(SENSOR, Layout.named("x,y,t,p", "s"))
+    events = text.feed(b"240 180\n5 6 0.5 1\n7 8 0.500001 0\n")
+    assert events.tolist() == [(500_000, 5, 6, True), (500_001, 7, 8, False)] and not text.left_out

@@ -118,6 +118,17 @@ def test_a_checkpoint_goes_round(tmp_path):
     assert torch.equal(again.model.encoder.conv3.weight, network.model.encoder.conv3.weight)
 
 
+def test_rows_are_read_as_the_caller_or_the_networks_configuration_says(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"{n % 30} {n % 20} {n * 0.01:.2f} 1\n" for n in range(50)))
+    night = ss.read(path, columns="x,y,t,p", time_unit="s")
+    assert night.events["t"].tolist() == [10_000 * n for n in range(50)] and night.events["x"].max() == 29
+    net = ss.new("demo", {"device": "cpu", "data.columns": "y,x,t,p", "data.time_unit": "s"})
+    assert net.detect(path).events["x"].max() == 19
+    with pytest.raises(InputError, match=r"data\.columns: 'x,y'"):
+        ss.read(path, columns="x,y")
+
+
 def test_what_cannot_be_done_is_one_line(tmp_path):
     with pytest.raises(InputError, match="no run's folder"):
         ss.load(tmp_path)

@@ -47,6 +47,7 @@ class Dataset:
         settings: built-in configuration for `classify`; None: its recordings have no classes.
         needs_root: whether it lies in a folder of the user's.
         resizes: whether `images` gives them in the size asked for.
+        layouts: whether `entries` takes a `layout` (spikeseg.data.readers.Layout): its files may leave columns and units open.
         identified: describes the files of its recordings, by path; such as whether they are the published ones.
     """
 
@@ -56,6 +57,7 @@ class Dataset:
     settings: str | None = None
     needs_root: bool = True
     resizes: bool = False
+    layouts: bool = False
     identified: Callable[[Sequence[Entry]], dict[str, str]] | None = None
 
     def __post_init__(self) -> None:

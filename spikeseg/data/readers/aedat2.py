@@ -1,9 +1,9 @@
-"""AEDAT 2.0, as jAER records it: events of a DVS128 or of a DAVIS.
+"""AEDAT 2.0, as jAER records it: events of a DVS128, of a DVS640 or of a DAVIS.
 
 Format: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-2.0.html. What an address means is said by
-the classes of jAER that recorded it (https://github.com/SensorsINI/jaer, net.sf.jaer.chip.retina DVS128 and
-eu.seebetter.ini.chips.davis DavisBaseCamera). They draw column width - 1 - x and count rows from the bottom: so here, origin top
-left. On a DVS128 their ON is bit 0 cleared; the page of AEDAT 1.0 says the contrary.
+the classes of jAER that recorded it (https://github.com/SensorsINI/jaer): net.sf.jaer.chip.retina DVS128,
+ch.unizh.ini.jaer.chip.retina DVS640, eu.seebetter.ini.chips.davis DavisBaseCamera. They draw column width - 1 - x and count rows
+from the bottom: so here, origin top left. On a DVS128 their ON is bit 0 cleared; the page of AEDAT 1.0 says the contrary.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RECORD = np.dtype([("address", ">u4"), ("t", ">u4")])
 LINE_BYTES = 2**20
 """A header line is shorter; jAER writes settings into them."""
 END_OF_HEADER = "End of ASCII Header"
-DVS128 = "DVS128"
+DVS128, DVS640 = "DVS128", "DVS640"
 CHIPS: dict[str, tuple[int, int]] = {
     DVS128: (128, 128),
     "Tmpdiff128": (128, 128),
@@ -34,12 +34,13 @@ CHIPS: dict[str, tuple[int, int]] = {
     "Davis208": (208, 192),
     "Davis240": (240, 180),
     "DVS240": (240, 180),
+    DVS640: (640, 480),
     "Davis346": (346, 260),
     "Davis640": (640, 480),
 }
 """How the name of a chip begins -> (width, height) in pixels."""
 OLD_CHIPS = (DVS128, "Tmpdiff128")
-"""Those with addresses of 16 bits; the others have a DAVIS's."""
+"""Those with addresses of 16 bits; those of a DVS640 have 21; the others have a DAVIS's."""
 
 EXTERNAL = "external events"
 FRAME_SAMPLES = "samples of frames"
@@ -66,8 +67,7 @@ def stream_aedat2(path: str | Path) -> Stream:
     whole(path, header.start, header.end, RECORD.itemsize)
     chip = header.chip or DVS128
     left_out: dict[str, int] = {}
-    size = CHIPS[chip]
-    return Stream(_parts(path, header, size, chip in OLD_CHIPS, left_out), size, left_out=left_out)
+    return Stream(_parts(path, header, chip, left_out), CHIPS[chip], left_out=left_out)
 
 
 def _header(path: Path) -> Header:
@@ -98,21 +98,24 @@ def _header(path: Path) -> Header:
     return Header(chip, start, end)
 
 
-def _parts(path: Path, header: Header, size: tuple[int, int], old: bool, left_out: dict[str, int]) -> Iterator[Columns]:
+def _parts(path: Path, header: Header, chip: str, left_out: dict[str, int]) -> Iterator[Columns]:
+    width, height = CHIPS[chip]
     last, turns, zero, at = 0, 0, 0, header.start
     for records in blocks(path, header.start, BLOCK_EVENTS * RECORD.itemsize, RECORD):
         address = records["address"].astype(np.uint32)
         if at == header.start and records["t"][0] >= 2**31:  # the counter is signed: it began below zero
             zero = -(2**32)
         t, last, turns = unwrapped(records["t"], last, turns)
-        if old:
+        if chip in OLD_CHIPS:
             kept = _dvs128(path, header, address, at, left_out)
             x, y, p = address >> 1 & 0x7F, address >> 8 & 0x7F, ~address & 1
+        elif chip == DVS640:
+            kept = _dvs640(path, address, at)
+            x, y, p = address >> 1 & 0x3FF, address >> 11 & 0x3FF, address & 1
         else:
             kept = _davis(address, left_out)
             x, y, p = address >> 12 & 0x3FF, address >> 22 & 0x1FF, address >> 11 & 1
         at += records.nbytes
-        width, height = size
         x, y = width - 1 - x[kept].astype(np.int16), height - 1 - y[kept].astype(np.int16)
         yield Columns(t[kept] + zero, x, y, p[kept].astype(np.uint8))
 
@@ -128,6 +131,15 @@ def _dvs128(path: Path, header: Header, address: np.ndarray, at: int, left_out: 
         raise InputError(f"{path}: names no chip, and {where} is none of a {DVS128}: add a header line '# AEChip: NAME'")
     count_left_out(left_out, EXTERNAL, int(external.sum()))
     return ~external
+
+
+def _dvs640(path: Path, address: np.ndarray, at: int) -> np.ndarray:
+    """All addresses are events of a pixel; raises InputError at the first that no DVS640 has."""
+    wrong = np.flatnonzero(address >= 2**21)
+    if len(wrong):
+        where = f"the address {address[wrong[0]]:#010x} at byte {at + int(wrong[0]) * RECORD.itemsize}"
+        raise InputError(f"{path}: damaged: {where} is none of a {DVS640}; get the file again")
+    return np.ones(len(address), bool)
 
 
 def _davis(address: np.ndarray, left_out: dict[str, int]) -> np.ndarray:

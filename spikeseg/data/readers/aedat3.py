@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -69,17 +70,27 @@ class Packet(NamedTuple):
     at: int
 
 
-def stream_aedat3(path: str | Path) -> Stream:
-    """Polarity events of the lowest source that has any, t in µs since the camera's start, origin top left.
+def stream_aedat3(path: str | Path, member: str = "") -> Stream:
+    """Polarity events of one source, t in µs since the camera's start, origin top left.
 
-    Left out and counted: events of other kinds and sources, and those that the recorder marked invalid.
-    Raises InputError: truncated, damaged, of version 3.0 or encoded otherwise than RAW.
+    ``member`` is the number of the source; "": the lowest that has events. Left out and counted: events of other kinds and
+    sources, and those that the recorder marked invalid.
+
+    Raises InputError: truncated, damaged, of version 3.0, encoded otherwise than RAW, or without this source.
     """
     path = Path(path)
     header = _header(path)
     with opened(path) as file:
-        sources = {packet.source for packet in _packets(path, file, header) if packet.kind == POLARITY}
-    chosen = min(sources, default=0)
+        sources: Counter[int] = Counter()
+        for packet in _packets(path, file, header):
+            if packet.kind == POLARITY:
+                sources[packet.source] += packet.events
+    if member and member not in map(str, sources):
+        listed = ", ".join(map(str, sorted(sources))) or "none"
+        raise InputError(f"{path}: has no source of events {member!r}; it has {listed}")
+    chosen = (
+        int(member) if member else min((source for source, count in sources.items() if count), default=min(sources, default=0))
+    )
     name = header.sources.get(chosen, "")
     size = next((size for known, size in SIZES.items() if name.lower().startswith(known.lower())), None)
     left_out: dict[str, int] = {}
@@ -168,4 +179,4 @@ def _joined(parts: list[Columns]) -> Columns:
     return parts[0] if len(parts) == 1 else Columns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-READER = Reader("AEDAT 3.1", stream_aedat3, signatures=(b"#!AER-DAT3",))
+READER = Reader("AEDAT 3.1", stream_member=stream_aedat3, signatures=(b"#!AER-DAT3",), members=True)

@@ -28,11 +28,13 @@ RUST_PANIC = "PanicException"
 """What aedat raises on some damaged files: a BaseException of a module that cannot be imported."""
 
 
-def stream_aedat4(path: str | Path) -> Stream:
-    """Events of the first event stream (lowest stream id), absolute µs, with the stream's frame size.
+def stream_aedat4(path: str | Path, member: str = "") -> Stream:
+    """Events of one stream, absolute µs, with the stream's frame size.
+
+    ``member`` is the id of the stream; "": the lowest that has events.
 
     Raises InputError if the package aedat is missing, the file is truncated, damaged or was never closed by
-    its recorder, or holds no stream of events.
+    its recorder, or holds no stream of events, or not this one.
     """
     try:
         import aedat
@@ -41,13 +43,38 @@ def stream_aedat4(path: str | Path) -> Stream:
     _complete(Path(path))
     with _panics(path):
         streams: dict[int, dict[str, Any]] = aedat.Decoder(str(path)).id_to_stream()
-    chosen = min((key for key, stream in streams.items() if stream["type"] == "events"), default=None)
-    if chosen is None:
+    ids = sorted(key for key, stream in streams.items() if stream["type"] == "events")
+    if not ids:
         kinds = ", ".join(sorted(stream["type"] for stream in streams.values())) or "nothing"
         raise InputError(f"{path}: holds no stream of events (found: {kinds})")
+    if member and member not in map(str, ids):
+        raise InputError(f"{path}: has no stream of events {member!r}; it has {', '.join(map(str, ids))}")
+    chosen = int(member) if member else ids[0] if len(ids) == 1 else _first_with_events(path, aedat, ids)
     size = (int(streams[chosen]["width"]), int(streams[chosen]["height"]))
     left_out: dict[str, int] = {}
     return Stream(_parts(path, aedat, streams, chosen, left_out), size, left_out=left_out)
+
+
+def _first_with_events(path: str | Path, aedat: ModuleType, ids: list[int]) -> int:
+    """The lowest of these streams that has events, or the lowest of all."""
+    seen: set[int] = set()
+    for packet in _packets(path, aedat):
+        if packet["stream_id"] in ids and len(packet["events"]):
+            seen.add(packet["stream_id"])
+            if ids[0] in seen:
+                break
+    return min(seen, default=ids[0])
+
+
+def _packets(path: str | Path, aedat: ModuleType) -> Iterator[dict[str, Any]]:
+    with _panics(path):
+        decoder = aedat.Decoder(str(path))
+    while True:
+        with _panics(path):
+            packet = next(decoder, None)
+        if packet is None:
+            return
+        yield packet
 
 
 def _parts(
@@ -56,13 +83,7 @@ def _parts(
     """Packets of the chosen stream, several to a part; of the others, their packets are counted by kind."""
     waiting: list[np.ndarray] = []
     count = 0
-    with _panics(path):
-        decoder = aedat.Decoder(str(path))
-    while True:
-        with _panics(path):
-            packet = next(decoder, None)
-        if packet is None:
-            break
+    for packet in _packets(path, aedat):
         if packet["stream_id"] != chosen:
             kind = streams[packet["stream_id"]]["type"]
             count_left_out(left_out, f"packets of {kind}, stream {packet['stream_id']}", 1)
@@ -166,4 +187,4 @@ def _lz4_whole(frame: bytes) -> bool:
     return False
 
 
-READER = Reader("AEDAT 4", stream_aedat4, signatures=(b"#!AER-DAT4",))
+READER = Reader("AEDAT 4", stream_member=stream_aedat4, signatures=(b"#!AER-DAT4",), members=True)

@@ -38,7 +38,8 @@ def read_mat5(path: str | Path, sensor: str = "") -> Raw:
     """
     content = load_mat5(path)
     if "TD" not in content:
-        raise InputError(f"{path}: has no variable TD, so it is no EBSSA recording; expected TD.ts, .x, .y, .p")
+        held = ", ".join(sorted(content)[:8]) or "nothing"
+        raise InputError(f"{path}: has no variable TD (it holds {held}), so it is no EBSSA recording; expected TD.ts, .x, .y, .p")
     events = _mat5_columns(content["TD"], EVENT_FIELDS, f"{path}: TD")
     obj, count = content.get("Obj"), content.get("nObj")
     labels = None
@@ -68,7 +69,7 @@ def read_hdf5(path: str | Path, member: str = "", sensor: str = "") -> Raw:
         names = recording_names(file)
         if not names:
             raise InputError(
-                f"{path}: HDF5 without a group TD (EBSSA), events (DSEC, E2VID) or CD (Metavision): no layout known here"
+                f"{path}: HDF5 without TD (EBSSA), events (DSEC, E2VID, v2e) or CD (Metavision): no layout known here"
             )
         if not member and len(names) > 1:
             raise InputError(f"{path}: holds {len(names)} recordings; name one, as in {RecordingPath(Path(path).name, names[0])}")

@@ -7,19 +7,20 @@ from pathlib import Path
 from spikeseg.errors import InputError
 from spikeseg.registries import READERS
 
+from .unpacking import ZSTD_MAGIC
+
 HEAD_BYTES = 512
 
 UNREAD_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"#!AER-DAT1", "AEDAT 1"),
-    (b"SQLite format 3", "ROS 2 bag (.db3)"),
     (b"\x1f\x8b", "gzip (unpack it first)"),
+    (ZSTD_MAGIC, "Zstandard (unpack it first: `zstd -d FILE`)"),
 )
 """First bytes -> format, as a message names it, of files that nothing here reads."""
 
 UNREAD_SUFFIXES: dict[str, str] = {
     ".raw": "Prophesee .raw without a header",
     ".aedat": "AEDAT of unknown version",
-    ".db3": "ROS 2 bag (.db3)",
 }
 
 

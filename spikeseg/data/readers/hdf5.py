@@ -55,26 +55,32 @@ def child(group: h5py.Group, name: str, where: str) -> h5py.Group | h5py.Dataset
 
 READ_TEXT = """
 import json, sys, h5py
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[3]), int(sys.argv[3])))
+except ImportError:
+    pass
 with h5py.File(sys.argv[1], "r") as file:
-    found = {name: file[sys.argv[2]].attrs[name] for name in sys.argv[3:]}
+    found = {name: file[sys.argv[2]].attrs[name] for name in sys.argv[4:]}
 json.dump({name: text.decode() if isinstance(text, bytes) else str(text) for name, text in found.items()}, sys.stdout)
 """
-PATIENCE_S = 60
+CPU_S = 60
+"""Time of the processor, not by the clock, after which text is taken to be damaged: a hundred times what reading takes."""
 
 
-def attributes(group: h5py.Group, names: Sequence[str], where: str) -> dict[str, Any]:
+def attributes(group: h5py.Group | h5py.Dataset, names: Sequence[str], where: str) -> dict[str, Any]:
     """Those of a group's attributes ``names`` that are there.
 
     Text of variable length is read by another process: HDF5 lets it crash, or run for ever, where such text is damaged.
-    Raises InputError then.
+    Raises InputError then; a machine that is busy changes nothing.
     """
     present = [name for name in names if name in group.attrs]
     text = [name for name in present if group.attrs.get_id(name).dtype.kind == "O"]
     values = {name: group.attrs[name] for name in present if name not in text}
     if text:
-        command = [sys.executable, "-c", READ_TEXT, group.file.filename, group.name, *text]
+        command = [sys.executable, "-c", READ_TEXT, group.file.filename, group.name, str(CPU_S), *text]
         try:
-            done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=True)
+            done = subprocess.run(command, capture_output=True, check=True)
             values |= json.loads(done.stdout)
         except (subprocess.SubprocessError, ValueError) as error:
             raise InputError(f"{where}: attributes {', '.join(text)}: damaged; get the file again") from error
@@ -97,7 +103,8 @@ def dataset(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
     if item.dtype.kind not in "buifV":
         raise InputError(f"{where}: {name}: holds {item.dtype}; expected numbers")
     if item.shape is None or (item.size and item.size != max(item.shape, default=1)):
-        raise InputError(f"{where}: {name}: has shape {item.shape}; expected one column")
+        shape = item.shape and item.shape[:: -1 if "MATLAB_class" in item.attrs else 1]  # MATLAB counts dimensions the other way
+        raise InputError(f"{where}: {name}: has shape {shape}; expected one column")
     if item.external or item.is_virtual:
         raise InputError(f"{where}: {name}: is stored outside the file; only data inside the file is read")
     return item

@@ -1,8 +1,9 @@
-"""Events in HDF5, in the layouts of DSEC, of E2VID and of Metavision.
+"""Events in HDF5, in the layouts of DSEC, of E2VID, of Metavision and of v2e.
 
     DSEC          events/{x,y,t,p}, t in µs; t_offset, added to every t   https://dsec.ifi.uzh.ch/data-format
     E2VID         events/{xs,ys,ts,ps}, ts in seconds; sensor_resolution   https://github.com/TimoStoff/event_cnn_minimal
     Metavision    CD/events, records of x, y, p, t; geometry               https://docs.prophesee.ai/stable/data/file_formats/hdf5.html
+    v2e           events (N, 4), rows of t, x, y, p, t in µs               https://github.com/SensorsINI/v2e
 
 Compression by other filters than HDF5's own needs hdf5plugin (extra ``formats``); it does not hold Prophesee's ECF.
 """
@@ -22,10 +23,11 @@ from spikeseg.data.sensors import SENSOR_SIZES
 from spikeseg.errors import InputError
 
 from .hdf5 import attributes, child, column, dataset, is_hdf5, opened, whole
+from .layout import AS_USUAL, Layout
 from .raw import BLOCK_EVENTS, Columns, Stream
 from .reader import Reader
 
-DSEC, E2VID, METAVISION = "dsec", "e2vid", "metavision"
+DSEC, E2VID, METAVISION, ROWS = "dsec", "e2vid", "metavision", "rows"
 FIELDS = {DSEC: ("t", "x", "y", "p"), E2VID: ("ts", "xs", "ys", "ps"), METAVISION: ("t", "x", "y", "p")}
 """Layout -> names of t, x, y and p."""
 TOLD_IN = ("geometry", "width", "height", "sensor_resolution")
@@ -45,8 +47,10 @@ def is_hdf5_events(path: str | Path) -> bool:
         return False
 
 
-def stream_hdf5_events(path: str | Path) -> Stream:
+def stream_hdf5_events(path: str | Path, rows: Layout = AS_USUAL) -> Stream:
     """Events, t in µs on the file's clock, origin top left; external triggers of Metavision are counted.
+
+    ``rows`` says what the columns of one dataset (N, 4) are, and in which unit its times.
 
     Raises InputError: damaged or unfinished, another layout, a filter that is not there, columns of several lengths.
     """
@@ -54,7 +58,10 @@ def stream_hdf5_events(path: str | Path) -> Stream:
     with opened(path) as file:
         layout = _layout(file, where)
         if not layout:
-            raise InputError(f"{path}: HDF5 of another layout; expected events/x, y, t, p or CD/events")
+            raise InputError(f"{path}: HDF5 of another layout; expected events/x, y, t, p, events (N, 4) or CD/events")
+        if layout == ROWS:
+            _rows_of_events(file, rows, where)
+            return Stream(_row_parts(where, rows), _size(file, layout, where))
         columns = _columns(file, layout, where)
         lengths = {name: len(item) for name, item in columns.items()}
         if len(set(lengths.values())) > 1:
@@ -72,6 +79,8 @@ def _layout(file: h5py.File, where: str) -> str:
     """One of FIELDS, or ""."""
     groups = {name: child(file, name, where) for name in ("events", "CD")}
     events, cd = groups["events"], groups["CD"]
+    if isinstance(events, h5py.Dataset):
+        return ROWS
     if isinstance(events, h5py.Group):
         return next((layout for layout in (DSEC, E2VID) if all(name in events for name in FIELDS[layout])), "")
     return METAVISION if isinstance(cd, h5py.Group) and "events" in cd else ""
@@ -98,6 +107,28 @@ def _columns(file: h5py.File, layout: str, where: str) -> dict[str, h5py.Dataset
             raise InputError(f"{where}: events/{name}: holds {item.dtype}; expected {wanted}")
         columns[field] = item
     return columns
+
+
+def _rows_of_events(file: h5py.File, rows: Layout, where: str) -> h5py.Dataset:
+    """The dataset events (N, 4), or as many columns as the layout names. Raises InputError where it is another."""
+    item = file["events"]
+    if item.dtype.kind not in "buif":
+        raise InputError(f"{where}: events: holds {item.dtype}; expected numbers")
+    if item.external or item.is_virtual:
+        raise InputError(f"{where}: events: is stored outside the file; only data inside the file is read")
+    if item.shape is None or len(item.shape) != 2 or item.shape[1] != rows.width:
+        wanted = f"(N, {rows.width}) with columns {', '.join(rows.columns or FIELDS[DSEC])}"
+        raise InputError(f"{where}: events: has shape {item.shape}; expected {wanted} (--columns says otherwise)")
+    return _readable(item, where)
+
+
+def _row_parts(where: str, rows: Layout) -> Iterator[Columns]:
+    with opened(where) as file:
+        item = _rows_of_events(file, rows, where)
+        for first in range(0, item.shape[0], BLOCK_EVENTS):
+            part = np.asarray(item[first : first + BLOCK_EVENTS])
+            t, x, y, p = (part[:, place] for place in rows.places)
+            yield Columns(rows.in_us(t, where), x, y, p)
 
 
 def _readable(item: h5py.Dataset, where: str) -> h5py.Dataset:
@@ -127,7 +158,8 @@ def _readable(item: h5py.Dataset, where: str) -> h5py.Dataset:
 
 def _size(file: h5py.File, layout: str, where: str) -> tuple[int, int] | None:
     """(width, height), if the file or its layout gives it."""
-    attrs = attributes(file, TOLD_IN, where) | attributes(file["CD" if layout == METAVISION else "events"], TOLD_IN, where)
+    holder = file["CD" if layout == METAVISION else "events"]
+    attrs = attributes(file, TOLD_IN, where) | attributes(holder, TOLD_IN, where)
     geometry = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", _text(attrs.get("geometry", "")))
     if geometry:
         return int(geometry[1]), int(geometry[2])
@@ -211,7 +243,8 @@ def _rows(item: h5py.Dataset, first: int) -> np.ndarray:
 
 
 READER = Reader(
-    "HDF5 (DSEC, E2VID, Metavision)",
+    "HDF5 (DSEC, E2VID, Metavision, v2e)",
     stream_hdf5_events,
     content=lambda path, head: is_hdf5(path, head) and is_hdf5_events(path),
+    layouts=True,
 )

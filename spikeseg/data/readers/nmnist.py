@@ -1,4 +1,4 @@
-"""N-MNIST's binary events (Orchard et al. 2015, Frontiers in Neuroscience 9:437), 40 bits each."""
+"""Binary events of N-MNIST and N-Caltech101 (Orchard et al. 2015, Frontiers in Neuroscience 9:437), 40 bits each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeseg.data.sensors import SENSOR_SIZES
+from spikeseg.data.sensors import FIT_SHARE, SENSOR_SIZES
 from spikeseg.errors import InputError
 
 from .raw import Raw
@@ -19,7 +19,10 @@ OVERFLOW_US = 2**13
 
 
 def read_nmnist(path: str | Path) -> Raw:
-    """x (8 bits), y (8), polarity (1), t in µs (23), big-endian; sensor 34 x 34.
+    """x (8 bits), y (8), polarity (1), t in µs (23), big-endian.
+
+    The sensor is N-MNIST's, 34 x 34, if that holds FIT_SHARE of the events; else, as in N-Caltech101, whose images differ in
+    size, as large as the largest coordinates say.
 
     The meaning is tonic.io.read_mnist_file's; t stays as in the file. The format has no signature, so the
     checks have to notice a file of another kind. Raises InputError if the size is no multiple of 5 bytes.
@@ -27,13 +30,17 @@ def read_nmnist(path: str | Path) -> Raw:
     path = Path(path)
     size = path.stat().st_size
     if size % EVENT_BYTES:
-        raise InputError(f"{path}: {size} bytes is no whole number of {EVENT_BYTES}-byte N-MNIST events; truncated?")
+        raise InputError(f"{path}: {size} bytes is no whole number of {EVENT_BYTES}-byte events of N-MNIST; truncated?")
     data = np.fromfile(path, np.uint8).reshape(-1, EVENT_BYTES).astype(np.int64)
     x, y, high = data[:, 0], data[:, 1], data[:, 2]
     overflow = y == OVERFLOW_Y
     t = ((high & 127) << 16 | data[:, 3] << 8 | data[:, 4]) + OVERFLOW_US * np.cumsum(overflow)
     real = ~overflow
-    return Raw(t[real], x[real], y[real], (high >> 7)[real], SENSOR_SIZES["N-MNIST"])
+    x, y = x[real], y[real]
+    sensor = SENSOR_SIZES["N-MNIST"]
+    if ((x < sensor[0]) & (y < sensor[1])).sum() < FIT_SHARE * len(x):
+        sensor = (int(x.max()) + 1, int(y.max()) + 1)
+    return Raw(t[real], x, y, (high >> 7)[real], sensor)
 
 
-READER = Reader("N-MNIST .bin", read=read_nmnist, suffixes=(".bin",))
+READER = Reader("N-MNIST and N-Caltech101 .bin", read=read_nmnist, suffixes=(".bin",))

@@ -14,31 +14,33 @@ import numpy as np
 
 from spikeseg.errors import InputError
 
+from .layout import AS_USUAL, Layout
 from .raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Raw, Stream, find_fields
 from .reader import Reader
 
 FIELDS_HELP = "; ".join(f"{field}: {', '.join(names)}" for field, names in FIELD_ALIASES.items())
 
 
-def read_npy(path: str | Path) -> Raw:
-    """One structured array (N,) with fields t, x, y, p, or a plain one (N, 4) with columns in that order.
+def read_npy(path: str | Path, layout: Layout = AS_USUAL) -> Raw:
+    """One structured array (N,) with fields t, x, y, p, or a plain one (N, 4), its columns as the layout says.
 
     Raises InputError if the file is truncated, is longer than its header says, holds objects, or else.
     """
     path = Path(path)
     with path.open("rb") as file:
         array = _array(file, path.stat().st_size, str(path))
-    return _from_array(array, str(path), None)
+    return _from_array(array, str(path), None, layout)
 
 
-def stream_npy(path: str | Path) -> Stream:
+def stream_npy(path: str | Path, layout: Layout = AS_USUAL) -> Stream:
     """As `read_npy`, part by part; of columns in Fortran order, all at once. Raises InputError as `read_npy` does."""
     path = Path(path)
     with path.open("rb") as file:
         shape, fortran_order, dtype, start, count = _header(file, path.stat().st_size, str(path))
     if not shape or (fortran_order and len(shape) > 1):
-        return read_npy(path).stream()
-    empty = _from_array(np.zeros((0, *shape[1:]), dtype), str(path), None)  # complains about what is no recording
+        return read_npy(path, layout).stream()
+    some = np.broadcast_to(np.zeros(1, dtype), shape)
+    empty = _from_array(some, str(path), None, layout._replace(time_unit="us"))  # complains about what is no recording
     rows, width = shape[0], count // max(1, shape[0])
 
     def parts() -> Iterator[Columns]:
@@ -49,13 +51,13 @@ def stream_npy(path: str | Path) -> Stream:
                 data = file.read(wanted * width * dtype.itemsize)
                 if len(data) < wanted * width * dtype.itemsize:
                     raise InputError(f"{path}: truncated at byte {file.tell()}; get the file again")
-                part = _from_array(np.frombuffer(data, dtype).reshape(wanted, *shape[1:]), str(path), None)
+                part = _from_array(np.frombuffer(data, dtype).reshape(wanted, *shape[1:]), str(path), None, layout)
                 yield Columns(part.t, part.x, part.y, part.p)
 
     return Stream(parts(), empty.sensor_size)
 
 
-def stream_npz(path: str | Path) -> Stream:
+def stream_npz(path: str | Path, layout: Layout = AS_USUAL) -> Stream:
     """Arrays t, x, y, p (N,), or one array ``events`` as in read_npy; optional sensor_size (width, height).
 
     Other names for t, x, y, p: see FIELD_ALIASES. Checksums are verified. Raises InputError as read_npy does.
@@ -71,9 +73,10 @@ def stream_npz(path: str | Path) -> Stream:
         size = (int(sides[0]), int(sides[1]))
     fields = find_fields(list(members))
     if fields is not None:
-        return Stream(_npz_columns(where, [fields[field] for field in "txyp"]), size)
+        parts = _npz_columns(where, [fields[field] for field in "txyp"])
+        return Stream((part._replace(t=layout.in_us(part.t, where)) for part in parts), size)
     if "events" in members:
-        return _from_array(read_npz_arrays(path, ["events"])["events"], where, size).stream()
+        return _from_array(read_npz_arrays(path, ["events"])["events"], where, size, layout).stream()
     listed = ", ".join(_shown(name) for name in sorted(members)[:8]) or "nothing"
     raise InputError(f"{where}: holds {listed}; expected arrays {FIELDS_HELP}; or one array 'events'")
 
@@ -134,17 +137,19 @@ def read_npz_arrays(path: str | Path, names: Sequence[str] | None = None) -> dic
     return arrays
 
 
-def _from_array(array: np.ndarray, where: str, size: tuple[int, int] | None) -> Raw:
+def _from_array(array: np.ndarray, where: str, size: tuple[int, int] | None, layout: Layout) -> Raw:
     if array.dtype.names is not None:
         fields = find_fields(list(array.dtype.names))
         if fields is not None and array.ndim == 1:
             t, x, y, p = (array[fields[field]] for field in "txyp")
-            return Raw(t, x, y, p, size)
-    elif array.ndim == 2 and array.shape[1] == 4:
-        return Raw(array[:, 0], array[:, 1], array[:, 2], array[:, 3], size)
+            return Raw(layout.in_us(t, where), x, y, p, size)
+    elif array.ndim == 2 and array.shape[1] == layout.width:
+        t, x, y, p = (array[:, place] for place in layout.places)
+        return Raw(layout.in_us(t, where), x, y, p, size)
+    columns = ", ".join(layout.columns) or "t, x, y, p"
     raise InputError(
         f"{where}: array {array.shape} of {array.dtype}; expected fields {FIELDS_HELP}; "
-        "or a plain array (N, 4) with columns t, x, y, p"
+        f"or a plain array (N, {layout.width}) with columns {columns} (--columns says otherwise)"
     )
 
 
@@ -185,5 +190,5 @@ def _header(stream: IO[bytes], size: int, where: str) -> tuple[tuple[int, ...], 
     return tuple(int(side) for side in shape), bool(fortran_order), dtype, start, count
 
 
-NPZ = Reader(".npz", stream_npz, signatures=(b"PK\x03\x04", b"PK\x05\x06"))
-NPY = Reader(".npy", stream_npy, signatures=(b"\x93NUMPY",))
+NPZ = Reader(".npz", stream_npz, signatures=(b"PK\x03\x04", b"PK\x05\x06"), layouts=True)
+NPY = Reader(".npy", stream_npy, signatures=(b"\x93NUMPY",), layouts=True)

@@ -1,9 +1,9 @@
-"""Prophesee recordings: `.dat` and, of the `.raw` encodings, EVT 2.0 and EVT 3.0.
+"""Prophesee recordings: `.dat` and, of the `.raw` encodings, EVT 2.0, EVT 2.1 and EVT 3.0.
 
 Formats: https://docs.prophesee.ai/stable/data/file_formats/dat.html, .../raw.html, and
-https://docs.prophesee.ai/stable/data/encoding_formats/evt2.html, .../evt3.html. Where these leave it open (what comes before
-the first time, rows of other kinds of events), the rules are those of the vendor's own decoder, OpenEB. A counter that falls by
-half its range or more has started again (so in OpenEB for EVT 3.0; for EVT 2.0 it asks for all of the range but 10 ms).
+https://docs.prophesee.ai/stable/data/encoding_formats/evt2.html, .../evt21.html, .../evt3.html. Where these leave it open (what
+comes before the first time, rows of other kinds of events), the rules are those of the vendor's own decoder, OpenEB. A counter
+that falls by half its range or more has started again (so in OpenEB for EVT 3.0; for EVT 2.0 and 2.1 it asks for most of it).
 
 Decoded here, because faery 0.7 silently changes times. One that steps back becomes the latest seen, so that a damaged one
 freezes all after it, and the low bits of EVT 3.0, which sensors set back by some µs, are up to 11 µs late (0.66 % of the events
@@ -21,26 +21,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikeseg.core.compiled import compiled
 from spikeseg.errors import InputError
 
 from .binary import LINE_BYTES, blocks, cut, opened, text_line, unwrapped, whole
+from .prophesee_kernels import LARGEST_VECTOR, START, WIDEST, evt2, evt3, evt21
 from .raw import BLOCK_EVENTS, Columns, Stream
 from .reader import Reader
 
 Array = np.ndarray
 
 READ_BYTES = 2**20
-WIDEST = 2**14
-"""x and y have at most 14 bits."""
 DAT_EVENTS = {0x00: "generic 2D", 0x0C: "change detection"}
 """Type byte of the records of a .dat that are events of the sensor."""
 DAT_RECORD = np.dtype([("t", "<u4"), ("word", "<u4")])
 DAT_BITS = {"1": (9, 8), "2": (14, 14)}
 """Version -> bits of x and of y; polarity takes the 4 above."""
 EVT_VERSIONS = {"2": "EVT 2.0", "20": "EVT 2.0", "21": "EVT 2.1", "3": "EVT 3.0", "30": "EVT 3.0", "4": "EVT 4.0"}
-LARGEST_VECTOR = 12
-"""Events in one word, at most."""
+LEGACY = "legacy"
+"""Order of the halves of EVT 2.1's words as the IMX636 sends them: the upper first, each of them little-endian."""
 
 
 class Header(NamedTuple):
@@ -50,6 +48,7 @@ class Header(NamedTuple):
         fields: keyword -> value.
         encoding: "EVT 3.0" and so on, or "" where no line names one.
         size: (width, height) in pixels, or None.
+        order: of bytes, "little", "legacy" or "" where no line tells it.
         t0_us: time to add to every other (written by faery), else 0.
         start: position of the first byte after the lines.
         end: size of the file, bytes.
@@ -58,6 +57,7 @@ class Header(NamedTuple):
     fields: dict[str, str]
     encoding: str
     size: tuple[int, int] | None
+    order: str
     t0_us: int
     start: int
     end: int
@@ -93,7 +93,28 @@ def stream_evt2(path: str | Path) -> Stream:
     Left out and counted: external triggers, other words of the sensor, events before the first time.
     Raises InputError: truncated, or encoded otherwise.
     """
-    return _stream_evt(Path(path), "EVT 2.0", "<u4", _evt2)
+    return _stream_evt(Path(path), "EVT 2.0", "<u4", evt2)
+
+
+def stream_evt21(path: str | Path) -> Stream:
+    """Events of an EVT 2.1 `.raw`, as of EVT 2.0; where the header does not tell the order of the halves of words, the times do.
+
+    Raises InputError: truncated, or encoded otherwise.
+    """
+    path = Path(path)
+    header = read_header(path)
+    legacy = header.order == LEGACY or (not header.order and _times_come_first(path, header))
+    return _stream_evt(path, "EVT 2.1", "<u8", evt21, legacy)
+
+
+def _times_come_first(path: Path, header: Header) -> bool:
+    """Whether more of the first words are times (type 8, and nothing in the other half) with their halves in the legacy order."""
+    with opened(path) as file:
+        file.seek(header.start)
+        data = file.read(READ_BYTES)
+    halves = np.frombuffer(data[: len(data) // 8 * 8], "<u4").reshape(-1, 2)
+    first, second = (((halves[:, k] >> 28 == 8) & (halves[:, 1 - k] == 0)).sum() for k in (0, 1))
+    return bool(first > second)
 
 
 def stream_evt3(path: str | Path) -> Stream:
@@ -102,7 +123,7 @@ def stream_evt3(path: str | Path) -> Stream:
     Left out and counted: as for EVT 2.0, and events before the first row or in rows of another kind than change detection.
     Raises InputError: truncated, or encoded otherwise.
     """
-    return _stream_evt(Path(path), "EVT 3.0", "<u2", _evt3)
+    return _stream_evt(Path(path), "EVT 3.0", "<u2", evt3)
 
 
 def read_header(path: str | Path) -> Header:
@@ -127,14 +148,15 @@ def read_header(path: str | Path) -> Header:
         raise cut(path, end, "in a line of its header")
     name, *parts = fields.get("format", "").split(";")
     options = dict(part.split("=", 1) for part in parts if "=" in part)
-    if options.get("endianness", "little") == "big":
+    order = options.get("endianness", fields.get("endianness", ""))
+    if order == "big":
         raise InputError(f"{path}: big-endian words are not supported; convert the file with Metavision")
     number = (name or fields.get("evt", "")).upper().removeprefix("EVT").replace(".", "")
     encoding = EVT_VERSIONS.get(number, name or fields.get("evt", ""))
     t0 = fields.get("T0", fields.get("t0", "0"))
     if not re.fullmatch(r"[0-9]{1,16}", t0):
         raise InputError(f"{path}: header: T0 {t0!r}; expected a time in µs")
-    return Header(fields, encoding, _size(path, fields, options), int(t0), start, end)
+    return Header(fields, encoding, _size(path, fields, options), order, int(t0), start, end)
 
 
 def _size(path: Path, fields: dict[str, str], options: dict[str, str]) -> tuple[int, int] | None:
@@ -165,7 +187,7 @@ def _dat_parts(path: Path, start: int, bits: tuple[int, int], t0: int) -> Iterat
 Kernel = Callable[..., tuple[int, int]]
 
 
-def _stream_evt(path: Path, encoding: str, dtype: str, kernel: Kernel) -> Stream:
+def _stream_evt(path: Path, encoding: str, dtype: str, kernel: Kernel, swapped: bool = False) -> Stream:
     header = read_header(path)
     if not header.encoding and header.start == header.end:
         raise cut(path, header.end, "before its header names an encoding")
@@ -173,109 +195,63 @@ def _stream_evt(path: Path, encoding: str, dtype: str, kernel: Kernel) -> Stream
         raise InputError(f"{path}: its header names {header.encoding or 'no encoding'}; expected {encoding}")
     whole(path, header.start, header.end, np.dtype(dtype).itemsize)
     left_out: dict[str, int] = {}
-    parts = _evt_parts(path, header, np.dtype(dtype), kernel, left_out)
+    parts = _evt_parts(path, header, np.dtype(dtype), kernel, swapped, left_out)
     return Stream(parts, header.size, left_out=left_out)
 
 
-def _evt_parts(path: Path, header: Header, dtype: np.dtype, kernel: Kernel, left_out: dict[str, int]) -> Iterator[Columns]:
-    state = np.array([-1, 0, 0, -1, -1, 0, 0, 0, 0], np.int64)
-    columns, n = _room(), 0
-    for words in blocks(path, header.start, READ_BYTES, dtype):
+def _evt_parts(
+    path: Path, header: Header, dtype: np.dtype, kernel: Kernel, swapped: bool, left_out: dict[str, int]
+) -> Iterator[Columns]:
+    """``swapped``: whether the halves of a word of 64 bits come upper first."""
+    state = np.array(START, np.int64)
+    columns, n = _room(BLOCK_EVENTS), 0
+    for block in blocks(path, header.start, READ_BYTES, dtype):
+        words = block >> np.uint64(32) | block << np.uint64(32) if swapped else block
         i = 0
         while i < len(words):
             i, n = kernel(words, i, n, header.t0_us, state, columns)
             if i < len(words):
                 yield Columns(*(column[:n] for column in columns))
-                columns, n = _room(), 0
+                columns, n = _room(BLOCK_EVENTS), 0
     if n:
         yield Columns(*(column[:n] for column in columns))
-    kinds = ("external triggers", "other words of the sensor", "events without time or place")
-    left_out.update((kind, int(count)) for kind, count in zip(kinds, state[6:], strict=True) if count)
+    left_out.update(_left_out(state))
 
 
-def _room() -> Columns:
-    n = BLOCK_EVENTS
-    return Columns(np.empty(n, np.int64), np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.uint8))
+class Evt3Decoder:
+    """Decodes words of EVT 3.0 that come piece by piece.
 
-
-@compiled()
-def _evt2(words: Array, i: int, n: int, t0: int, state: Array, columns: Columns) -> tuple[int, int]:
-    """Decode words from i on into columns from n on, until one of them ends: the next i and n.
-
-    state: high bits of the time (-1: not known yet), -, turns of the counter, -, -, -, triggers, others, events without time.
+    Attributes:
+        left_out: see `stream_evt3`, of all words so far.
     """
-    t, x, y, p = columns
-    high, turns = state[0], state[2]
-    while i < len(words) and n < len(t):
-        word = np.int64(words[i])
-        i += 1
-        kind = word >> 28
-        if kind <= 1:
-            if high < 0:
-                state[8] += 1
-                continue
-            t[n] = t0 + (turns << 34) + (high << 6) + (word >> 22 & 0x3F)
-            x[n], y[n], p[n] = word >> 11 & 0x7FF, word & 0x7FF, kind
-            n += 1
-        elif kind == 8:
-            new = word & 0xFFFFFFF
-            turns += high - new >= 2**27
-            high = new
-        elif kind == 10:
-            state[6] += 1
-        elif kind != 15:  # the rest of the word before
-            state[7] += 1
-    state[0], state[2] = high, turns
-    return i, n
+
+    def __init__(self) -> None:
+        self._state = np.array(START, np.int64)
+
+    def decoded(self, words: np.ndarray) -> Columns:
+        """The events of the next words, uint16 (n,)."""
+        columns, n = _room(LARGEST_VECTOR * (len(words) + 1)), 0
+        i = 0
+        while i < len(words):
+            i, n = evt3(words, i, n, 0, self._state, columns)
+        return Columns(*(column[:n].copy() for column in columns))
+
+    def forget_place(self) -> None:
+        """Words are missing here: the next events have no place until their row and column are told again."""
+        self._state[3:5] = -1
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        return _left_out(self._state)
 
 
-@compiled()
-def _evt3(words: Array, i: int, n: int, t0: int, state: Array, columns: Columns) -> tuple[int, int]:
-    """As `_evt2`; state: high bits of the time (-1: not known yet), low bits, turns of the counter, row (-1: none), column (-1:
-    none) and polarity of the next vector, triggers, others, events without time or place."""
-    t, x, y, p = columns
-    high, low, turns, row, column, polarity = state[0], state[1], state[2], state[3], state[4], state[5]
-    while i < len(words) and n + LARGEST_VECTOR <= len(t):
-        word = np.int64(words[i])
-        i += 1
-        kind, value = word >> 12, word & 0xFFF
-        now = t0 + (turns << 24) + (high << 12) + low
-        if kind == 0:
-            row = value & 0x7FF
-        elif kind == 1:  # the row of an event of another kind
-            row = -1
-        elif kind == 2:
-            if high < 0 or row < 0:
-                state[8] += 1
-                continue
-            t[n], x[n], y[n], p[n] = now, value & 0x7FF, row, value >> 11
-            n += 1
-        elif kind == 3:
-            column, polarity = value & 0x7FF, value >> 11
-        elif kind == 4 or kind == 5:
-            length = 12 if kind == 4 else 8
-            for bit in range(length):
-                if not value >> bit & 1:
-                    continue
-                if high < 0 or row < 0 or column < 0:
-                    state[8] += 1
-                    continue
-                t[n], x[n], y[n], p[n] = now, column + bit, row, polarity
-                n += 1
-            if column >= 0:
-                column = min(column + length, WIDEST)
-        elif kind == 6:
-            low = value
-        elif kind == 8:
-            turns += high - value >= 2**11
-            low = low if value == high else 0
-            high = value
-        elif kind == 10:
-            state[6] += 1
-        elif kind != 7 and kind != 15:  # the rest of the word before
-            state[7] += 1
-    state[0], state[1], state[2], state[3], state[4], state[5] = high, low, turns, row, column, polarity
-    return i, n
+def _left_out(state: Array) -> dict[str, int]:
+    kinds = ("external triggers", "other words of the sensor", "events without time or place")
+    return {kind: int(count) for kind, count in zip(kinds, state[6:], strict=True) if count}
+
+
+def _room(n: int) -> Columns:
+    return Columns(np.empty(n, np.int64), np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.uint8))
 
 
 def _has_encoding(encoding: str) -> Callable[[Path, bytes], bool]:
@@ -291,4 +267,5 @@ def _has_encoding(encoding: str) -> Callable[[Path, bytes], bool]:
 
 DAT = Reader("Prophesee .dat", stream_dat, content=_has_encoding(""), suffixes=(".dat",))
 EVT2 = Reader("Prophesee .raw (EVT 2.0)", stream_evt2, content=_has_encoding("EVT 2.0"))
+EVT21 = Reader("Prophesee .raw (EVT 2.1)", stream_evt21, content=_has_encoding("EVT 2.1"))
 EVT3 = Reader("Prophesee .raw (EVT 3.0)", stream_evt3, content=_has_encoding("EVT 3.0"))

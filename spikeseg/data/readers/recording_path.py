@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 MEMBER = "::"
-"""Between the file and the name: ``labelled_ebssa.h5::NAME``."""
+"""Between the file and the name: ``labelled_ebssa.h5::NAME``, ``night.mcap::/camera/events``."""
+
+BAG_METADATA = "metadata.yaml"
+"""Name of the file in which a recorder of ROS 2 describes the bag beside it."""
 
 
 class RecordingPath(NamedTuple):
@@ -14,7 +17,7 @@ class RecordingPath(NamedTuple):
 
     Attributes:
         file: the path of the file.
-        member: name of a recording in it; "" where the file holds one alone, or all of them are meant.
+        member: name of a recording in it, or topic of a bag; "" where the file holds one alone, or all of them are meant.
     """
 
     file: str
@@ -22,7 +25,9 @@ class RecordingPath(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the recording: its own in the file, or else the file's without suffix."""
+        """Of the recording: its own in the file, or else the file's without suffix; both, if its own is a topic's (/a/b)."""
+        if self.member.startswith("/"):
+            return "_".join([Path(self.file).stem, *self.member.strip("/").split("/")])
         return self.member or Path(self.file).stem
 
     def __str__(self) -> str:

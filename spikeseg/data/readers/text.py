@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
 from spikeseg.errors import InputError
 
+from .layout import AS_USUAL, EXACT, FIELDS, Layout
 from .raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Stream, find_fields
 from .reader import Reader
 
@@ -22,16 +23,35 @@ HEAD_LINES = 100
 """Comments and header end within these lines."""
 
 
-def stream_text(path: str | Path) -> Stream:
-    """Columns by the names in a header line (see FIELD_ALIASES), or without one t, x, y, p in this order.
+class Head(NamedTuple):
+    """What stands before the events.
 
-    Lines that begin with # are comments; one that names the columns is a header too. t is in whole µs. Raises
-    InputError, naming the line, if one has too few columns or something that is no number.
+    Attributes:
+        skip: lines before the first event.
+        columns: those of t, x, y, p.
+        first: the first line of events, "" if there is none.
+        size: (width, height), where a line before says so.
+    """
+
+    skip: int
+    columns: list[int]
+    first: str
+    size: tuple[int, int] | None
+
+
+def stream_text(path: str | Path, layout: Layout = AS_USUAL) -> Stream:
+    """Columns by the names in a header line (see FIELD_ALIASES), or without one as the layout says.
+
+    Lines that begin with # are comments; one that names the columns is a header too. A line of two whole numbers before the
+    events is the sensor's width and height. t is in whole µs, or in the layout's unit.
+
+    Raises InputError, naming the line, if one has too few columns, something that is no number, or a time that is not exact.
     """
     where = str(path)
     with _opened(where) as file:
-        head = [line.strip() for line in islice(file, HEAD_LINES)]
-    return Stream(_parts(where, *_layout(where, head)))
+        lines = [line.strip() for line in islice(file, HEAD_LINES)]
+    head = _head(where, lines, layout)
+    return Stream(_parts(where, head, layout), head.size)
 
 
 @contextmanager
@@ -45,38 +65,72 @@ def _opened(where: str) -> Iterator[TextIO]:
         raise InputError(f"{where}: cannot be read ({error.strerror or error})") from error
 
 
-def _parts(where: str, skip: int, columns: list[int], first: str) -> Iterator[Columns]:
-    """The lines after those to skip; ``first``: the first line of events."""
-    number, words = skip + 1, split_line(first)
+def _parts(where: str, head: Head, layout: Layout) -> Iterator[Columns]:
+    number, words, delimiter = head.skip + 1, split_line(head.first), delimiter_of(head.first)
     with _opened(where) as file:
-        lines = islice(file, skip, None)
+        lines = islice(file, head.skip, None)
         while part := list(islice(lines, BLOCK_EVENTS)):
             try:
-                table = _table(part, columns, words, delimiter_of(first))
+                table = _table(part, head.columns, words, delimiter)
+                t = _times(part, table[:, 0], head.columns[0], delimiter, layout.time_unit) if len(table) else table
             except ValueError as error:
-                reason = _complaint(part, number, columns, len(words), skip + 1, delimiter_of(first))
+                reason = _complaint(part, number, head.columns, len(words), head.skip + 1, delimiter)
                 raise InputError(f"{where}: {reason}; truncated or damaged?") from error
             number += len(part)
             if len(table):
-                yield Columns(table[:, 0], table[:, 1], table[:, 2], table[:, 3])
+                yield Columns(layout.in_us(t, where), table[:, 1], table[:, 2], table[:, 3])
 
 
-def _layout(where: str, head: list[str]) -> tuple[int, list[int], str]:
-    """Lines to skip, the columns of t, x, y, p, and the first line of events ("" if there is none)."""
-    columns: list[int] | None = None
-    for number, line in enumerate(head):
+def _times(lines: list[str], t: np.ndarray, column: int, delimiter: str | None, unit: str) -> np.ndarray:
+    """Times in their unit. Those that float64 does not hold exactly are read once more, as whole numbers.
+
+    Raises ValueError if some are none."""
+    if unit in ("us", "ns") and (np.abs(t[np.isfinite(t)]) >= EXACT).any():
+        t = np.loadtxt(lines, np.int64, delimiter=delimiter, usecols=[column], quotechar='"', ndmin=1)
+    return t
+
+
+def _head(where: str, lines: list[str], layout: Layout) -> Head:
+    columns: list[int] | None = layout.places if layout.columns else None
+    size: tuple[int, int] | None = None
+    named = False
+    for number, line in enumerate(lines):
         words = split_line(line.lstrip("# "))
-        fields = find_fields(words) if columns is None else None
+        fields = find_fields(words) if not named else None
         if fields is not None:
-            columns = [words.index(fields[field]) for field in "txyp"]
+            named = True
+            columns = columns or [words.index(fields[field]) for field in FIELDS]
         elif line and not line.startswith("#"):
+            if size is None and is_size(words) and _is_row(lines[number + 1 :]):
+                size = (int(words[0]), int(words[1]))
+                continue
+            if (
+                layout.columns
+                and not named
+                and not all(_is_number(words[place]) for place in layout.places if place < len(words))
+            ):
+                named = True  # by names that are not known here
+                continue
             if columns is None and not all(_is_number(word) for word in words):
                 wanted = "; ".join(f"{field}: {', '.join(names)}" for field, names in FIELD_ALIASES.items())
-                raise InputError(f"{where}: line {number + 1} holds {line[:60]!r}; expected numbers, or names ({wanted})")
-            if columns is None and len(words) != 4:
-                raise InputError(f"{where}: line {number + 1} has {len(words)} columns and no names; expected t, x, y, p")
-            return number, columns or [0, 1, 2, 3], line
-    return len(head), columns or [0, 1, 2, 3], ""
+                what = f"line {number + 1} holds {line[:60]!r}; expected numbers, or names ({wanted})"
+                raise InputError(f"{where}: {what}; --columns says what unnamed columns hold")
+            if len(words) != layout.width and (layout.columns or columns is None):
+                told = f"data.columns names {layout.width}" if layout.columns else "no names; expected t, x, y, p"
+                raise InputError(f"{where}: line {number + 1} has {len(words)} columns and {told}")
+            return Head(number, columns or layout.places, line, size)
+    return Head(len(lines), columns or layout.places, "", size)
+
+
+def is_size(words: list[str]) -> bool:
+    """Whether a line holds a width and a height, and no more."""
+    return len(words) == 2 and all(word.isascii() and word.isdigit() and len(word) <= 5 for word in words)
+
+
+def _is_row(lines: list[str]) -> bool:
+    """Whether the next line that is no comment could be an event, or names its columns."""
+    following = next((line for line in lines if line and not line.startswith("#")), "")
+    return len(split_line(following)) >= len(FIELDS)
 
 
 def _table(lines: list[str], columns: list[int], first: list[str], delimiter: str | None) -> np.ndarray:
@@ -112,7 +166,17 @@ def _complaint(lines: list[str], number: int, columns: list[int], width: int, fi
         bad = [word for word in (words[column].strip() for column in columns) if not _is_number(word)]
         if bad:
             return f"line {at} holds {bad[0][:40]!r}; expected a number"
+        if not _is_exact(words[columns[0]]):
+            return f"line {at} holds the time {words[columns[0]].strip()[:40]!r}; from 2^53 on only whole numbers are exact"
     return "holds something that is no number"
+
+
+def _is_exact(word: str) -> bool:
+    """Whether a time is a whole number of 64 bits, or one that float64 holds."""
+    try:
+        return abs(int(word)) < 2**63
+    except ValueError:
+        return abs(float(word)) < EXACT
 
 
 def delimiter_of(line: str) -> str | None:
@@ -142,4 +206,4 @@ def _looks_like_numbers(head: bytes) -> bool:
     return not head.strip(b"0123456789+-.,;eE \t\r\n")
 
 
-READER = Reader("text (.csv, .txt)", stream_text, suffixes=(".csv", ".txt"), guess=_looks_like_numbers)
+READER = Reader("text (.csv, .txt)", stream_text, suffixes=(".csv", ".txt"), guess=_looks_like_numbers, layouts=True)

@@ -39,6 +39,19 @@ def test_root_may_be_a_file(tmp_path):
     assert entry.load(False).name == "rec"
 
 
+def test_a_bag_is_one_recording_and_its_topics_are_others(tmp_path):
+    bag = tmp_path / "night"
+    bag.mkdir()
+    for name in ("night_0.db3", "metadata.yaml", "night_0.db3-wal", "night_0.db3-shm"):
+        (bag / name).write_text(ROW)
+    (entry,) = files(tmp_path)
+    assert entry.path == bag / "night_0.db3"
+    (entry,) = pickle.loads(pickle.dumps(files(f"{bag / 'night_0.db3'}::/left/events")))
+    assert (entry.name, entry.path) == ("night_0_left_events", bag / "night_0.db3")
+    with pytest.raises(InputError, match="in the head of a database"):
+        entry.load(False)
+
+
 def test_fingerprint_follows_content(tmp_path):
     path = tmp_path / "rec.csv"
     path.write_text(ROW)

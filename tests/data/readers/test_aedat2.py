@@ -146,6 +146,20 @@ def test_a_recording_of_no_events(path):
     assert len(rows_of(stream_aedat2(path))) == 0 and len(read(path).events) == 0
 
 
+def test_a_dvs640(path):
+    """Polarity (1 bit, set for ON), column from the right (10), row from the bottom (10)."""
+    made = [(1, 0, 0, 1), (2, 639, 479, 0), (3, 5, 7, 1)]
+    words = b"".join(record2((479 - y) << 11 | (639 - x) << 1 | p, t) for t, x, y, p in made)
+    path.write_bytes(AEDAT2 + b"# AEChip: ch.unizh.ini.jaer.chip.retina.DVS640\r\n" + words)
+    stream = stream_aedat2(path)
+    assert stream.sensor_size == (640, 480) and rows_of(stream).tolist() == [list(row) for row in made]
+    path.write_bytes(AEDAT2 + chip("DVS640") + bytes.fromhex("00000003 00000009"))
+    assert rows_of(stream_aedat2(path)).tolist() == [[9, 638, 479, 1]]
+    path.write_bytes(AEDAT2 + chip("DVS640") + words + record2(1 << 21, 4))
+    with pytest.raises(InputError, match=r"damaged.* at byte [0-9]+ is none of a DVS640"):
+        rows_of(stream_aedat2(path))
+
+
 @pytest.mark.parametrize(
     "content, message",
     [

@@ -78,6 +78,14 @@ def test_the_lowest_source_with_events_is_read(path):
     assert rows_of(stream)[:, 0].tolist() == [2] and stream.sensor_size == (320, 240)
 
 
+def test_a_source_without_events_hides_no_other_and_sources_are_chosen(path):
+    path.write_bytes(AEDAT3 + packet3([]) + packet3([event3(1, 1, 1, 1)], source=4) + packet3([event3(2, 1, 1, 1)], source=3))
+    assert rows_of(stream_aedat3(path))[:, 0].tolist() == [2]
+    assert read(f"{path}::4").events["t"].tolist() == [1] and len(rows_of(stream_aedat3(path, "1"))) == 0
+    with pytest.raises(InputError, match="has no source of events '2'; it has 1, 3, 4"):
+        read(f"{path}::2")
+
+
 def test_a_sensor_that_is_not_known(path):
     path.write_bytes(AEDAT3.replace(b"DAVIS240C", b"Camera") + packets(made(5)))
     assert stream_aedat3(path).sensor_size is None

@@ -44,6 +44,19 @@ def test_the_first_stream_of_events_is_taken(path):
     assert raw.left_out == {"packets of events, stream 2": 1}
 
 
+def test_an_empty_first_stream_hides_no_other_and_streams_are_chosen(path):
+    streams = [{"id": k, "kind": "EVTS", "width": 60 + k, "height": 40} for k in range(3)]
+    full, last = made4(10), made4(20, seed=1)
+    write4(path, [packet4(made4(0), 0), packet4(last, 2), packet4(full, 1)], streams)
+    recording = read(path)
+    assert recording.sensor_size == (61, 40) and recording.events["t"].tolist() == full["t"].tolist()
+    recording = read(f"{path}::2")
+    assert recording.sensor_size == (62, 40) and recording.events["t"].tolist() == last["t"].tolist()
+    assert len(read(f"{path}::0").events) == 0
+    with pytest.raises(InputError, match="has no stream of events '3'; it has 0, 1, 2"):
+        read(f"{path}::3")
+
+
 @pytest.mark.parametrize("block", [1, 30, 2**20])
 def test_part_by_part_is_all_at_once(path, monkeypatch, block):
     monkeypatch.setattr(aedat4, "BLOCK_EVENTS", block)

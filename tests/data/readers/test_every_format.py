@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+from bag_writers import TOPIC, evt3, libcaer, libcaer_cmp, packet, write_db3, write_mcap
 from writers import (
     AEDAT2,
     AEDAT3,
@@ -98,6 +99,35 @@ def bag(path):
     write_bag(path, [("/dvs/events", ros_message(rows[:9])), ("/dvs/events", ros_message(rows[9:]))])
 
 
+def db3(path):
+    rows = EVENTS.tolist()
+    write_db3(path, [(TOPIC, packet(libcaer(rows[:9]), "libcaer", 0, 0)), (TOPIC, packet(libcaer(rows[9:]), "libcaer", 0, 1))])
+
+
+def mcap(path):
+    rows = EVENTS.tolist()
+    parts = [("libcaer_cmp", libcaer_cmp(rows[:9])), ("libcaer_cmp", libcaer_cmp(rows[9:]))]
+    write_mcap(path, [(TOPIC, packet(data, encoding, 0, seq)) for seq, (encoding, data) in enumerate(parts)], per_chunk=1)
+
+
+def packets_of_ros_1(path):
+    pytest.importorskip("rosbags")
+    rows, kind = EVENTS.tolist(), "event_camera_msgs/msg/EventPacket"
+    parts = [(TOPIC, packet(evt3(part), "evt3", 0, seq, cdr=False)) for seq, part in enumerate((rows[:9], rows[9:]))]
+    write_bag(path, parts, kinds={TOPIC: kind})
+
+
+def v2e(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("events", data=EVENTS.astype("<u4"))
+
+
+def evt21(path):
+    head = b"% format EVT21;height=34;width=34;endianness=little\n% end\n"
+    rows = [(8 << 60 | t >> 6 << 32, p << 60 | (t & 63) << 54 | x << 43 | y << 32 | 1) for t, x, y, p in EVENTS.tolist()]
+    path.write_bytes(head + np.array(rows, "<u8").tobytes())
+
+
 def nmnist(path):
     t, x, y, p = EVENTS.T
     columns = (x, y, p << 7 | t >> 16, t >> 8 & 255, t & 255)
@@ -119,14 +149,19 @@ FILES = {
     "DSEC": ("a.h5", "hdf5_events", lambda path: dsec(path, EVENTS), False),
     "E2VID": ("a.h5", "hdf5_events", lambda path: e2vid(path, EVENTS), False),
     "Metavision HDF5": ("a.hdf5", "hdf5_events", lambda path: metavision(path, EVENTS, geometry=np.bytes_("1280x720")), False),
+    "v2e": ("a.h5", "hdf5_events", v2e, False),
     "AEDAT 2": ("a.aedat", "aedat2", aedat2, True),
     "AEDAT 3.1": ("a.aedat", "aedat3", aedat3, True),
     "AEDAT 4": ("a.aedat4", "aedat4", aedat4, False),
     ".dat": ("a.dat", "dat", faery("dat", "dat2", "cd", False, SIZE, last="payload", dtype="u1"), True),
     "EVT 2.0": ("a.raw", "evt2", faery("evt", "evt2", False, SIZE, True, nested=True), True),
+    "EVT 2.1": ("a.raw", "evt21", evt21, True),
     "EVT 3.0": ("a.raw", "evt3", faery("evt", "evt3", False, SIZE, True, nested=True), True),
     ".es": ("a.es", "es", faery("es", "dvs", False, SIZE), True),
-    "ROS bag": ("a.bag", "rosbag", bag, False),
+    "ROS 1 bag": ("a.bag", "rosbag", bag, False),
+    "ROS 1 bag of packets": ("a.bag", "rosbag", packets_of_ros_1, False),
+    "ROS 2 bag": ("a.db3", "rosbag2", db3, False),
+    "MCAP": ("a.mcap", "mcap", mcap, False),
     "N-MNIST": ("a.bin", "nmnist", nmnist, True),
     ".npz": ("a.npz", "npz", lambda path: np.savez(path, **dict(zip("txyp", EVENTS.T, strict=True))), False),
     ".npy": ("a.npy", "npy", lambda path: np.save(path, record_dtype()), False),

@@ -13,13 +13,13 @@ from spikeseg.registries import READERS
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.raw", b"% Date 2020\n% evt 2.1\n\x01\x02", "Prophesee EVT 2.1 is not supported"),
+        ("a.raw", b"% Date 2020\n% evt 2.2\n\x01\x02", "Prophesee 2.2 is not supported"),
         ("noname", b"% evt 4.0\n\x01\x02", "Prophesee 4.0 is not supported"),
         ("a.raw", b"\x01\x02\x03", "Prophesee .raw without a header is not supported"),
         ("a.raw", b"% Date 2020\n\x01\x02\x03", "Prophesee .raw of no encoding is not supported"),
         ("a.aedat", b"#!AER-DAT1.0\r\n", "AEDAT 1 is not supported"),
         ("a.aedat", b"\x00\x00\x00\x00", "AEDAT of unknown version is not supported"),
-        ("a.db3", b"SQLite format 3\x00", "ROS 2 bag .* is not supported"),
+        ("a.db3.zstd", b"\x28\xb5\x2f\xfd", "unpack it first: `zstd -d FILE`"),
         ("a.csv.gz", b"\x1f\x8b\x08\x00", "unpack it first"),
         ("a.png", b"\x89PNG\r\n\x1a\n", "no format known here"),
         ("README.md", b"# Readme\n\nText.\n", "no format known here"),
@@ -52,9 +52,11 @@ def test_file_without_permission(tmp_path):
         read(path)
 
 
-def test_a_member_needs_an_hdf5_file(tmp_path):
+def test_a_member_needs_a_file_of_several(tmp_path):
     (tmp_path / "a.csv").write_text("0,1,1,1\n")
-    with pytest.raises(InputError, match="text"):
+    with pytest.raises(
+        InputError, match="names a recording of an HDF5 file, a topic of a bag, a stream of AEDAT; this one is text"
+    ):
         read(f"{tmp_path / 'a.csv'}::rec")
 
 
@@ -86,7 +88,7 @@ def test_found_by_content(tmp_path, name, content, found):
 
 
 def test_a_reader_has_one_way_to_read():
-    with pytest.raises(ValueError, match="one of stream, read and read_member"):
+    with pytest.raises(ValueError, match="one of stream, stream_member, read and read_member"):
         Reader("none")
-    with pytest.raises(ValueError, match="one of stream, read and read_member"):
+    with pytest.raises(ValueError, match="one of stream, stream_member, read and read_member"):
         Reader("two", stream=READERS["npy"].stream, read=READERS["nmnist"].read)

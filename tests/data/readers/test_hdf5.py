@@ -1,5 +1,7 @@
 """HDF5 that lies: sizes, links, types. Each is refused before data is read."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -123,3 +125,13 @@ def test_errors_of_the_body_keep_their_kind(path):
         file["x"] = np.arange(3)
     with pytest.raises(ZeroDivisionError), opened(path):
         _ = 1 / 0
+
+
+def test_shapes_are_told_as_the_writer_counts_them(path):
+    for mark, told in ((False, "(3, 5)"), (True, "(5, 3)")):
+        with h5py.File(path, "w") as file:
+            file["x"] = np.zeros((3, 5))
+            if mark:
+                file["x"].attrs["MATLAB_class"] = np.bytes_("double")
+        with pytest.raises(InputError, match=re.escape(f"x: has shape {told}; expected one column")):
+            get(path)

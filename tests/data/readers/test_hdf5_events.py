@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from writers import OFFSET, RECORD, dsec, e2vid, metavision
 
-from spikeseg.data.readers import hdf5, hdf5_events, read, streamed
+from spikeseg.data.readers import Layout, hdf5, hdf5_events, read, streamed
 from spikeseg.data.readers.formats import detect
 from spikeseg.data.readers.hdf5_events import stream_hdf5_events
 from spikeseg.errors import InputError
@@ -29,7 +29,7 @@ def rows_of(stream):
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch):
-    monkeypatch.setattr(hdf5, "PATIENCE_S", 3)
+    monkeypatch.setattr(hdf5, "CPU_S", 3)
 
 
 @pytest.fixture
@@ -209,6 +209,45 @@ def test_records_without_a_field(path):
         file["CD/events"] = np.zeros(3, [("x", "u2"), ("y", "u2"), ("t", "i8")])
     with pytest.raises(InputError, match="has no field p"):
         stream_hdf5_events(path)
+
+
+@pytest.mark.parametrize("kind", ["<u4", "<f8", "<i2"])
+@pytest.mark.parametrize("options", [{}, {"chunks": (7, 4), "compression": "gzip"}, {"chunks": (5, 2)}])
+def test_rows_of_v2e(path, monkeypatch, kind, options):
+    monkeypatch.setattr(hdf5_events, "BLOCK_EVENTS", 9)
+    events = np.array([[30 * n, n % 30, n % 20, n % 2] for n in range(50)])
+    with h5py.File(path, "w") as file:
+        file.create_dataset("events", data=events.astype(kind), **options)
+    np.testing.assert_array_equal(rows_of(stream_hdf5_events(path)), events)
+    recording = read(path)
+    assert recording.sensor_size == (34, 34) and recording.events["t"].tolist() == events[:, 0].tolist()
+
+
+def test_rows_with_a_size_other_columns_and_another_unit(path):
+    events = np.array([[0.25 * n, n % 30, n % 20, n % 2, 7] for n in range(50)])
+    with h5py.File(path, "w") as file:
+        file["events"] = events[:, [1, 2, 0, 4, 3]]
+        file["events"].attrs["width"], file["events"].attrs["height"] = 346, 260
+    recording = read(path, layout=Layout.named("x,y,t,-,p", "s"))
+    assert recording.sensor_size == (346, 260) and recording.events["t"].tolist() == [250_000 * n for n in range(50)]
+    with pytest.raises(InputError, match=r"events: has shape \(50, 5\); expected \(N, 4\) with columns t, x, y, p"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"data": np.zeros(5)}, r"has shape \(5,\); expected \(N, 4\)"),
+        ({"data": np.zeros((5, 4), "S3")}, r"holds \|S3; expected numbers"),
+        ({"shape": (5, 4), "dtype": "u4", "chunks": (2, 4)}, "declares 3 chunks but stores 0"),
+        ({"shape": (2**30, 4), "dtype": "u4", "chunks": (2**28, 4)}, "one chunk of it takes"),
+    ],
+)
+def test_rows_that_are_refused(path, options, message):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("events", **options)
+    with pytest.raises(InputError, match=message):
+        read(path)
 
 
 def test_damaged_text_neither_hangs_nor_crashes(path):

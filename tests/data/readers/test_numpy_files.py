@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from spikeseg.data.readers import numpy_files, read
+from spikeseg.data.readers import Layout, numpy_files, read
 from spikeseg.data.readers.numpy_files import read_npz_arrays, stream_npz
 from spikeseg.errors import InputError
 
@@ -240,3 +240,41 @@ def test_npy_of_nothing_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros(10**6, [("t", "V0"), ("x", "V0"), ("y", "V0"), ("p", "V0")]))
     with pytest.raises(InputError):
         numpy_files.stream_npy(tmp_path / "a.npy").whole()
+
+
+@pytest.mark.parametrize("unit, factor", [("s", 1e-6), ("ms", 1e-3), ("ns", 1000)])
+@pytest.mark.parametrize("form", ["npz", "one array in npz", "npy", "fields"])
+def test_columns_and_unit_of_the_user(tmp_path, form, unit, factor):
+    t = np.arange(5) * 7 + 1_700_000_000_000_000
+    times = t * factor if unit == "ns" else t.astype(float) * factor
+    columns = dict(t=times, x=np.arange(5), y=np.arange(5) + 10, p=np.arange(5) % 2)
+    layout = Layout.named("x,y,t,p" if form in ("one array in npz", "npy") else None, unit)
+    path = tmp_path / ("a.npz" if "npz" in form else "a.npy")
+    array = np.stack([np.asarray(columns[name], float if unit != "ns" else np.int64) for name in "xytp"], 1)
+    if form == "npz":
+        np.savez(path, **columns)
+    elif form == "one array in npz":
+        np.savez(path, events=array)
+    else:
+        np.save(path, array if form == "npy" else np.rec.fromarrays(list(columns.values()), names="t,x,y,p"))
+    events = read(path, layout=layout).events
+    assert events["t"].tolist() == t.tolist() and events["y"].tolist() == [10, 11, 12, 13, 14]
+
+
+def test_an_array_of_other_columns_than_the_user_names(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 4)))
+    with pytest.raises(InputError, match=r"or a plain array \(N, 5\) with columns t, -, x, y, p"):
+        read(tmp_path / "a.npy", layout=Layout.named("t,-,x,y,p", "us"))
+
+
+def test_times_that_no_unit_can_mean(tmp_path):
+    np.save(tmp_path / "a.npy", np.full((3, 4), 2**62))
+    with pytest.raises(InputError, match=r"a.npy: events.t: reaches 4611686018427387904 s; damaged, or of another unit"):
+        read(tmp_path / "a.npy", layout=Layout.named(None, "s"))
+
+
+def test_shapes_are_told_as_they_are(tmp_path):
+    for array in (np.zeros((4, 9)), np.asfortranarray(np.zeros((4, 9)))):
+        np.save(tmp_path / "a.npy", array)
+        with pytest.raises(InputError, match=r"array \(4, 9\) of float64"):
+            read(tmp_path / "a.npy")

@@ -28,6 +28,11 @@ def test_a_name_after_the_file(tmp_path):
         assert path == (str(file), name) and path.name == name and str(path) == f"{file}::{name}"
 
 
+def test_a_topic_is_named_with_its_bag(tmp_path):
+    file = npz(tmp_path / "night.mcap")
+    assert recording_path(f"{file}::/camera/events").name == "night_camera_events"
+
+
 def test_the_last_separator_behind_a_file_counts(tmp_path):
     first, second = npz(tmp_path / "a"), npz(tmp_path / "a::b")
     assert recording_path(f"{second}::c") == (str(second), "c")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.data.readers import read
+from spikeseg.data.readers import Layout, read
 from spikeseg.data.readers import text as text_reader
 from spikeseg.errors import InputError
 
@@ -81,7 +81,9 @@ def test_nan_is_dropped_and_counted(tmp_path):
         ("frame,row,column\n1,2,3\n", "line 1 holds 'frame,row,column'"),
         ("1,2,3\n", "line 1 has 3 columns"),
         ("1,2,3,1,9\n", "line 1 has 5 columns"),
-        ("240 180\n0 1 2 1\n", "line 1 has 2 columns"),
+        ("240 180\n", "line 1 has 2 columns"),
+        ("240 180\n0 1 2\n", "line 1 has 2 columns"),
+        ("240 180\n304 240\n0 1 2 1\n", "line 1 has 2 columns"),
         ("hello world\n", "expected numbers"),
         ("t,x,y,p\n", "no events"),
         ("\n \n", "no events"),
@@ -99,6 +101,72 @@ def test_malformed(tmp_path, content, message):
     with pytest.raises(InputError, match=message) as caught:
         events(tmp_path, content)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("before", ["", "# made by hand\n\n"])
+@pytest.mark.parametrize("names", ["", "t x y p\n"])
+def test_a_first_line_of_width_and_height(tmp_path, before, names):
+    path = tmp_path / "a.txt"
+    path.write_text(f"{before}640 480\n{names}" + text(separator=" "))
+    recording = read(path)
+    assert recording.sensor_size == (640, 480) and recording.events.tolist() == EXPECTED
+
+
+@pytest.mark.parametrize("header", ["", "stamp a b pol\n", "240 180\n"])
+def test_columns_are_named_by_the_user(tmp_path, header):
+    rows = [(x, y, t, p) for t, x, y, p in ROWS]
+    assert events(tmp_path, text(rows, " ", header), "a.txt", layout=Layout.named("x,y,t,p", "us")) == EXPECTED
+
+
+def test_columns_that_are_passed_over(tmp_path):
+    rows = [(t, "note", x, y, p, 9) for t, x, y, p in ROWS]
+    assert events(tmp_path, text(rows), layout=Layout.named(" T,-,X,y,P,-", "us")) == EXPECTED
+
+
+def test_more_columns_than_the_user_names(tmp_path):
+    with pytest.raises(InputError, match=r"line 1 has 5 columns and data\.columns names 4"):
+        events(tmp_path, "1 2 3 1 0\n", layout=Layout.named("x,y,t,p", "us"))
+
+
+@pytest.mark.parametrize(
+    "unit, times",
+    [
+        ("s", ["0.000003811", "0.0000138", "1e-3"]),
+        ("ms", ["0.0038", "0.014", "1.0"]),
+        ("us", ["4", "14", "1000"]),
+        ("ns", ["4999", "14000", "1000999"]),
+    ],
+)
+def test_units_of_time(tmp_path, unit, times):
+    content = "".join(f"{t} {x} {y} {p}\n" for t, (_, x, y, p) in zip(times, ROWS, strict=True))
+    assert [event[0] for event in events(tmp_path, content, layout=Layout.named(None, unit))] == [4, 14, 1000]
+
+
+def test_wall_clocks_of_nanoseconds_and_seconds(tmp_path):
+    rows = [(1_700_000_000_123_456_789 + 1000 * n, 5, 6, n % 2) for n in range(4)]
+    found = [event[0] for event in events(tmp_path, text(rows), layout=Layout.named(None, "ns"))]
+    assert found == [1_700_000_000_123_456 + n for n in range(4)]
+    rows = [(f"1700000000.{123456 + n:06d}", 5, 6, n % 2) for n in range(4)]
+    assert [event[0] for event in events(tmp_path, text(rows), layout=Layout.named(None, "s"))] == found
+
+
+def test_whole_numbers_that_float64_does_not_hold(tmp_path):
+    rows = [(2**53 + n, 5, 6, n % 2) for n in range(4)]
+    assert [event[0] - 2**53 for event in events(tmp_path, text(rows))] == [0, 1, 2, 3]
+    for word in ("1e17", "9007199254740993.5", "99999999999999999999"):
+        with pytest.raises(InputError, match=rf"line 5 holds the time '{word}'; from 2\^53 on only whole numbers are exact"):
+            events(tmp_path, text([*rows, (word, 5, 6, 1)]))
+
+
+@pytest.mark.parametrize("columns", ["x,y,t", "t,x,y,p,q", "t,x,y,p,t", "t x y p", ",t,x,y,p"])
+def test_columns_that_make_no_sense(columns):
+    with pytest.raises(InputError, match=r"data.columns: .*; expected t, x, y and p in their order"):
+        Layout.named(columns, "us")
+
+
+def test_units_that_make_no_sense():
+    with pytest.raises(InputError, match=r"data\.time_unit: 'h'; allowed: s, ms, us, ns"):
+        Layout.named(None, "h")
 
 
 def test_not_text_at_all(tmp_path):

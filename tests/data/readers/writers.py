@@ -102,6 +102,8 @@ def write4(path, packets, streams=None, position=None):
 DEFINITIONS = {
     "dvs_msgs/msg/Event": "uint16 x\nuint16 y\ntime ts\nbool polarity",
     "dvs_msgs/msg/EventArray": "std_msgs/Header header\nuint32 height\nuint32 width\ndvs_msgs/Event[] events",
+    "event_camera_msgs/msg/EventPacket": "std_msgs/Header header\nuint32 height\nuint32 width\nuint64 seq\nuint64 time_base\n"
+    "string encoding\nbool is_bigendian\nuint8[] events",
 }
 
 

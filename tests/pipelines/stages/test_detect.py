@@ -151,7 +151,7 @@ def test_two_recordings_share_the_files_but_no_name(chain, tmp_path):
     ("name", "content", "told"),
     [
         ("cut.npz", "cut", "cut.npz"),
-        ("other.db3", b"SQLite format 3\x00" + bytes(64), "not supported"),
+        ("other.db3", b"SQLite format 3\x00" + bytes(64), "truncated"),
         ("empty.npz", b"", "empty.npz"),
         ("gone.npz", None, "gone.npz"),
         ("folder", "folder", "a folder"),
@@ -187,3 +187,13 @@ def test_lenient_takes_what_is_refused_otherwise(chain, tmp_path):
     npz(tmp_path / "late.npz", t=[0, 20, 10])
     assert "--lenient" in chain.refused("detect", tmp_path / "late.npz", "-o", tmp_path / "out", config=False)
     chain.ok("detect", tmp_path / "late.npz", "--lenient", "-o", tmp_path / "out", config=False)
+
+
+def test_columns_and_unit_of_the_user_change_the_result_and_not_the_network(chain, tmp_path):
+    path, out = tmp_path / "a.csv", tmp_path / "out"
+    path.write_text("".join(f"{n % 30},{n % 20},{n * 0.01:.2f},1\n" for n in range(50)))
+    assert "out of order" in chain.refused("detect", path, "-o", out, config=False)
+    for columns, most in (("x,y,t,p", 29), ("y,x,t,p", 19)):
+        chain.ok("detect", path, "-o", out, "--columns", columns, "--time-unit", "s", config=False)
+        events = np.load(out / "a.events.npz")
+        assert events["t"].tolist() == [10_000 * n for n in range(50)] and events["x"].max() == most

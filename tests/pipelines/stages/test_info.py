@@ -324,3 +324,19 @@ def test_where_json_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     result = run(dat_file(tmp_path / "night.dat", columns()), "-o", tmp_path / "file" / "info.json")
     assert result.exit_code == 3 and "cannot write" in result.stderr
+
+
+def test_columns_and_unit_of_the_user(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("640 480\n" + "".join(f"{n % 30} {n % 20} {n * 0.01:.2f} 1\n" for n in range(101)))
+    assert run(path).exit_code == 3
+    told = run(path, "--columns", "x,y,t,p", "--time-unit", "s")
+    assert told.exit_code == 0 and "640 x 480 pixels" in told.output and "1.000000 s, from 0.000000 s" in told.output
+    told = run(path, "--columns", "x,y,p")
+    assert told.exit_code == 3 and "data.columns: 'x,y,p'; expected" in told.output
+
+
+def test_metadata_of_a_bag_is_no_recording(tmp_path):
+    csv_file(tmp_path / "a.csv", columns(50))
+    (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information:\n")
+    assert [entry["name"] for entry in info([str(tmp_path)])] == ["a"]

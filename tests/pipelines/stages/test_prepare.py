@@ -92,7 +92,7 @@ def test_empty_and_missing_folders_are_one_line(place, dataset):
 
 def test_another_format_is_named(place):
     (place.folder / "rec").mkdir()
-    (place.folder / "rec" / "a.db3").write_bytes(b"SQLite format 3\x00" + bytes(64))
+    (place.folder / "rec" / "a.aedat").write_bytes(b"#!AER-DAT1.0\r\n" + bytes(64))
     assert "not supported" in place.refused("prepare", *FILES)
 
 
@@ -158,6 +158,8 @@ def key(**changes: object) -> str:
         ("data__sensor", "ATIS"),
         ("data__lenient", True),
         ("data__transforms", []),
+        ("data__columns", "x,y,t,p"),
+        ("data__time_unit", "s"),
         ("simulate__difficulty", "hard"),
     ],
 )
@@ -171,6 +173,22 @@ def test_what_decides_the_frames_is_in_their_key(name, value):
 )
 def test_what_does_not_is_not(name, value):
     assert key(**{name: value}) == key()
+
+
+def test_columns_and_unit_reach_the_readers(place):
+    root = place.folder / "rec"
+    root.mkdir()
+    (root / "a.csv").write_text("".join(f"{n % 30},{n % 20},{n * 0.01:.2f},1\n" for n in range(50)))
+    result = place("prepare", *FILES, "--columns", "x,y,t,p")
+    assert result.exit_code == 3 and "expected whole µs (of seconds: --time-unit s" in result.stderr
+    place.ok("prepare", *FILES, "--columns", "x,y,t,p", "--time-unit", "s")
+    frames = Frames.open(next((place.folder / "data_cache" / "frames").glob("*/frames.zarr")))
+    assert frames.events(0)["t"].tolist() == [10_000 * n for n in range(50)] and frames.events(0)["x"][:3].tolist() == [0, 1, 2]
+
+
+def test_a_dataset_that_tells_its_columns_refuses_others(place):
+    result = place("prepare", "--dataset", "ebssa", "--data-root", ".", "--time-unit", "s")
+    assert result.exit_code == 3 and "recordings of the dataset ebssa tell both themselves" in result.stderr
 
 
 def test_windows_count_from_the_first_event_even_if_a_transform_drops_it(place):
@@ -203,7 +221,7 @@ def test_a_file_too_long_for_memory_gives_the_same_cache(place, folder, monkeypa
     place.ok("prepare", *FILES)
     before, told, opened = content(), manifest_of(place), []
 
-    def in_parts(path):
+    def in_parts(path, layout):
         raw = stream_npz(path).whole()
         opened.append(path.name)
         return Stream(Columns(*(c[at : at + 30] for c in (raw.t, raw.x, raw.y, raw.p))) for at in range(0, len(raw.t), 30))
