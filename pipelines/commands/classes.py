@@ -53,7 +53,7 @@ def classes(
         raise click.UsageError(f"class {twice[0]}: --name and --forget")
     if run is not None:
         stage.refuse_images(run)
-    _, network = found = network_for(request, run, given=bool(recordings), untrained=True)
+    _, network = found = network_for(request, run, given=True, untrained=True)
     folder = Path(output) if output else network.folder
     detect = f"spikeseg detect RECORDING --checkpoint {network.folder if run is None else run}"
     if names or forgotten:

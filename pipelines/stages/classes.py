@@ -141,6 +141,8 @@ def write_sheet(network: SavedNetwork, surveyed: Path, folder: Path) -> dict[str
 
     content = named(json.loads((surveyed / SURVEY).read_text(encoding="utf-8")), class_names(network))
     content = {"survey": surveyed.name, **content}
+    if not content["trained"]:
+        log.warning("%s: the network is untrained, so its classes mean nothing; `spikeseg train` trains one", network.checkpoint)
     picture = folder / PICTURE
     try:
         drawn = classes_png(content)

@@ -57,7 +57,7 @@ def score_by_class(slices: Sequence[Sequence[Slice]], n_classes: int) -> list[np
 
 
 def strongest_class(saliency: np.ndarray) -> np.ndarray:
-    """int32 (n,): the class of most saliency (n, classes) of each object, the lowest among equals; NO_CLASS where none has any."""
+    """int32 (n,): each object's class of most saliency (n, classes), the lowest among equals; NO_CLASS where none has any."""
     return np.where(saliency.any(1), np.argmax(saliency, 1), NO_CLASS).astype(np.int32)
 
 

@@ -79,8 +79,8 @@ def name_classes(folder: Path, model: SpikeSEG, names: Mapping[int, str], forgot
         all names that the network's classes now have.
 
     Raises:
-        InputError: no such class, a class without a name to forget, a name that is empty, too long or not one line, or a file that
-            cannot be read or written.
+        InputError: no such class, a class without a name to forget, a name that is empty, too long or not one line, or a file
+            that cannot be read or written.
     """
     path, known = folder / CLASS_NAMES, network_id(model)
     networks = _read(path)
