@@ -28,25 +28,35 @@ def classify(slices: Sequence[Sequence[Slice]], by_class: Sequence[Sequence[Spar
     """
     lit = []
     for parts, of_classes in zip(slices, by_class, strict=True):
-        dense = [saliency.dense() for saliency in of_classes] if parts else []
         for part in parts:
-            lit.append(saliency_by_class(part.blobs, [saliency[part.steps] for saliency in dense]))
+            lit.append(saliency_by_class(part.blobs, of_classes, part.steps))
             part.blobs.objects["class_id"] = strongest_class(lit[-1])
     return lit
 
 
-def saliency_by_class(blobs: Blobs, by_class: Sequence[np.ndarray]) -> np.ndarray:
+def saliency_by_class(blobs: Blobs, by_class: Sequence[SparseMap], steps: slice) -> np.ndarray:
     """Of each object of a slice the saliency that each class gave its pixels.
 
     Args:
         blobs: n objects.
-        by_class: saliency (T, H, W) of the slice, of one class after the other.
+        by_class: saliency (T, H, W) of the window, of one class after the other.
+        steps: of the window, those of the slice.
 
     Returns:
         float64 (n, classes).
     """
-    (_, pixel, number), n = blobs.labels, len(blobs.objects)
-    return np.stack([np.bincount(number, saliency.sum(0).reshape(-1)[pixel], n + 1)[1:] for saliency in by_class], 1)
+    (size, labelled, number), n = blobs.labels, len(blobs.objects)
+    sums = np.zeros((n, len(by_class)))
+    if not len(labelled):
+        return sums
+    n_pixels = size[0] * size[1]
+    for k, saliency in enumerate(by_class):
+        low, high = np.searchsorted(saliency.index, [steps.start * n_pixels, steps.stop * n_pixels])
+        pixel = saliency.index[low:high] % n_pixels
+        place = np.minimum(np.searchsorted(labelled, pixel), len(labelled) - 1)
+        own = np.where(labelled[place] == pixel, number[place], 0)
+        sums[:, k] = np.bincount(own, saliency.value[low:high], n + 1)[1:]
+    return sums
 
 
 def score_by_class(slices: Sequence[Sequence[Slice]], n_classes: int) -> list[np.ndarray]:

@@ -15,6 +15,9 @@ from spikeseg.detection.classes import (
 from spikeseg.detection.objects import NO_CLASS, OBJECT_DTYPE, Blobs, Labels, Slice, find_objects
 from spikeseg.tracking.scene import ObjectTrack
 
+WHOLE = slice(0, 2)
+"""The steps of a window that is one slice."""
+
 
 def two_blobs():
     """Two objects, at x = 2 and 7, and the saliency of two classes: the first lights up the left one most, the second the
@@ -23,7 +26,7 @@ def two_blobs():
     saliency[0, 1:3, 1:3], saliency[1, 4:6, 6:9] = 1.0, 2.0
     weak, strong = saliency * 0.4, saliency * 0.6
     strong[:, :, :4], weak[:, :, :4] = weak[:, :, :4].copy(), strong[:, :, :4].copy()
-    return find_objects(saliency, 0.5), [weak, strong]
+    return find_objects(saliency, 0.5), [SparseMap.of(weak), SparseMap.of(strong)]
 
 
 def by_x(blobs, values):
@@ -32,9 +35,20 @@ def by_x(blobs, values):
 
 def test_an_object_has_the_class_that_lit_it_up_most():
     blobs, classes = two_blobs()
-    assert by_x(blobs, strongest_class(saliency_by_class(blobs, classes)).tolist()) == {2: 0, 7: 1}
-    nothing = find_objects(classes[0] * 0, 0.5)
-    assert strongest_class(saliency_by_class(nothing, classes)).tolist() == []
+    assert by_x(blobs, strongest_class(saliency_by_class(blobs, classes, WHOLE)).tolist()) == {2: 0, 7: 1}
+    nothing = find_objects(np.zeros((2, 6, 9)), 0.5)
+    assert strongest_class(saliency_by_class(nothing, classes, WHOLE)).tolist() == []
+
+
+def test_saliency_is_summed_over_the_pixels_of_each_object_and_the_steps_of_the_slice():
+    rng = np.random.default_rng(0)
+    blobs, _ = two_blobs()
+    classes = [(rng.random((5, 6, 9)) * (rng.random((5, 6, 9)) < 0.4)).astype(np.float32) for _ in range(3)]
+    labels = blobs.labels.dense()
+    for steps in (slice(0, 5), slice(1, 3), slice(4, 5)):
+        sums = saliency_by_class(blobs, [SparseMap.of(saliency) for saliency in classes], steps)
+        expected = [[saliency[steps][:, labels == n].sum(dtype=np.float64) for saliency in classes] for n in (1, 2)]
+        assert np.allclose(sums, expected)
 
 
 def test_what_no_class_lit_up_is_of_none_and_the_first_of_equals_is_taken():
