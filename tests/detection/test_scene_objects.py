@@ -204,6 +204,12 @@ def test_what_the_network_learned_changes_no_object(recordings, found):
     assert all(np.array_equal(mine[name], its[name]) for name in TRACK_COLUMNS if not name.startswith("class_"))
 
 
+def test_objects_of_single_spikes_change_nothing_in_scenes(recordings, found):
+    """Not even classes, which HULK would know by its spikes."""
+    other, mine = network_of(**{"tracking.hulk": True}).detect(recordings[0]), found["as it comes"][0]
+    assert other.objects.tobytes() == mine.objects.tobytes() and other.tracks.tobytes() == mine.tracks.tobytes()
+
+
 # -- what the response holds --------------------------------------------------------------------------
 
 
