@@ -73,6 +73,7 @@ def main() -> None:
       spikeseg sweep                 thresholds -> table, calibrated network
       spikeseg cross-validate        folds of recordings -> spread of the metrics
       spikeseg detect RECORDING      any recording -> objects and tracks
+      spikeseg classes RUN           what each class looks for; give it a name
       spikeseg classify              images -> features -> linear read-out
       spikeseg info PATH             what recordings hold, and what is dropped
       spikeseg cache list            what is stored; cache verify checks it

@@ -17,6 +17,7 @@ COMMANDS = Registry(
     "spikeseg.commands",
     {
         "cache": f"{_FOLDER}.cache:cache",
+        "classes": f"{_FOLDER}.classes:classes",
         "classify": f"{_FOLDER}.classify:classify",
         "cross-validate": f"{_FOLDER}.cross_validate:cross_validate",
         "demo": f"{_FOLDER}.demo:demo",

@@ -6,6 +6,7 @@ import dataclasses
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.core.files import atomic_write
@@ -16,14 +17,15 @@ from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients
 from ..runtime.stage import StageResult, run_in_folder, run_stage
 from .prepare import layout_key
-from .runs import SavedNetwork
+from .runs import SavedNetwork, class_names
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
+    from spikeseg.data.readers.recording_path import RecordingPath
     from spikeseg.detection.readout import Readout
     from spikeseg.detection.result import Detections
 
-STAGE, VERSION = "detect", 2
+STAGE, VERSION = "detect", 3
 
 
 def detect(
@@ -47,13 +49,37 @@ def detect(
 
     Raises InputError: a recording or the checkpoint cannot be read or do not fit, two recordings share a name, the folder cannot
     be written, a picture is asked for without matplotlib."""
-    from spikeseg.data.datasets import fingerprint
-    from spikeseg.data.readers.recording_path import recording_path
+    from spikeseg.detection.readout import readout_of
 
     if plot:
         from spikeseg.plots import require_matplotlib
 
         require_matplotlib()
+    settings, inputs = reading(cfg, checked_paths(recordings))
+    readout, names = readout_of(cfg, network.checkpoint), class_names(network)
+    config = {
+        "model": dataclasses.asdict(cfg.model),
+        **settings,
+        "tracking": dataclasses.asdict(cfg.tracking),
+        "reading": dataclasses.asdict(readout),
+        "class_names": names,
+        "plot": plot,
+    }
+    inputs["checkpoint of the network"] = sha256_file(network.checkpoint)
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        return write_detections(cfg, network, recordings, readout, folder, plot, names)
+
+    ingredients = Ingredients(STAGE, VERSION, config, inputs)
+    if output is None:
+        return run_stage(network.folder / STAGE, ingredients, build, force)
+    return run_in_folder(output, ingredients, build, force)
+
+
+def checked_paths(recordings: Sequence[str]) -> list[RecordingPath]:
+    """The recordings that a command is given. Raises InputError for two of one name, and for a folder."""
+    from spikeseg.data.readers.recording_path import recording_path
+
     paths = [recording_path(recording) for recording in recordings]
     names = [path.name for path in paths]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -62,35 +88,32 @@ def detect(
     for path in recordings:
         if Path(path).is_dir():
             raise InputError(f"{path}: a folder; name the recordings in it ({path.rstrip('/')}/*)")
-    from spikeseg.data.windows import frame_spec
-    from spikeseg.detection.readout import readout_of
+    return paths
 
-    readout = readout_of(cfg, network.checkpoint)
-    config = {
-        "model": dataclasses.asdict(cfg.model),
+
+def reading(cfg: Config, paths: Sequence[RecordingPath]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Of the ingredients of a stage that reads recordings: how they are read and framed, and their fingerprints."""
+    from spikeseg.data.datasets import fingerprint
+    from spikeseg.data.windows import frame_spec
+
+    settings = {
         "frames": dataclasses.asdict(frame_spec(cfg.data)),
         "transforms": cfg.data.transforms,
         "lenient": cfg.data.lenient,
-        "tracking": dataclasses.asdict(cfg.tracking),
-        "reading": dataclasses.asdict(readout),
         "members": [path.member for path in paths],
-        "plot": plot,
         **layout_key(cfg),
     }
-    inputs = {path.name: fingerprint(path.file) for path in paths}
-    inputs["checkpoint of the network"] = sha256_file(network.checkpoint)
-
-    def build(folder: Path) -> Mapping[str, Any]:
-        return write_detections(cfg, network, recordings, readout, folder, plot)
-
-    ingredients = Ingredients(STAGE, VERSION, config, inputs)
-    if output is None:
-        return run_stage(network.folder / STAGE, ingredients, build, force)
-    return run_in_folder(output, ingredients, build, force)
+    return settings, {path.name: fingerprint(path.file) for path in paths}
 
 
 def write_detections(
-    cfg: Config, network: SavedNetwork, recordings: Sequence[str], readout: Readout, folder: Path, plot: bool = False
+    cfg: Config,
+    network: SavedNetwork,
+    recordings: Sequence[str],
+    readout: Readout,
+    folder: Path,
+    plot: bool = False,
+    names: Mapping[int, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Fill the output folder. -> entries for the manifest: counts by recording, device, seed."""
     from spikeseg.data.readers import Layout, read
@@ -106,7 +129,7 @@ def write_detections(
 
     def detect_path(path: str) -> Detections:
         recording = read(path if cfg.data.dask is None else Path(path).absolute(), lenient=cfg.data.lenient, layout=layout)
-        return detect_recording(model, recording, cfg, readout, _progress)
+        return detect_recording(model, recording, cfg, readout, _progress, names)
 
     writer = DetectionWriter(folder)
     for detections in ordered(detect_path, recordings, Workers.of(cfg), threads=True):

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 
+from .runs import SavedNetwork, class_names
+
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.growing import GrowingText
     from spikeseg.detection.online import FollowedWindow, Follower
-
-    from .runs import SavedNetwork
 
 LINES, SUMMARY = "detections.jsonl", "follow.json"
 PIPE = "-"
@@ -85,7 +85,7 @@ def follow(
     model, readout = load_network(cfg, str(network.checkpoint), device), readout_of(cfg, network.checkpoint)
     text = GrowingText(sensor_size, Layout.of(cfg.data))
     with _opened(path) as source:
-        follower = Follower(cfg, model, readout, sensor_size)
+        follower = Follower(cfg, model, readout, sensor_size, class_names(network))
         follower.load()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SUMMARY).unlink(missing_ok=True)

@@ -15,11 +15,14 @@ from spikeseg.errors import InputError
 from spikeseg.learning.run_files import (
     BEST,
     CALIBRATED,
+    CLASS_NAMES,
     CONFIG,
     MANIFESTS,
     checkpoint_folder,
+    config_file,
     manifest_path,
     motion_checkpoint,
+    run_of,
 )
 
 from ..runtime.files import sha256_file
@@ -94,6 +97,8 @@ def as_read(cfg: Config, network: SavedNetwork) -> SavedNetwork:
 
 def network_at(path: Path) -> SavedNetwork:
     """The network in a checkpoint file, or the best one in a run's folder. Raises InputError when there is none."""
+    if (path / f"{UNTRAINED}.pt").is_file():
+        path = path / f"{UNTRAINED}.pt"
     if path.is_dir():
         last = _last(path)
         if last is None:
@@ -105,8 +110,7 @@ def network_at(path: Path) -> SavedNetwork:
         return network_in(cfg, path)
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one")
-    config = _config_file(path)
-    run = config.parent if config else path.parent
+    run = run_of(path)
     manifests = (read_manifest(manifest) for manifest in sorted(run.glob(MANIFESTS)))
     keys = {manifest["inputs"].get("frames") for manifest in manifests if manifest}
     return SavedNetwork(path, run, keys.pop() if len(keys) == 1 else None)
@@ -116,15 +120,9 @@ def config_beside(path: Path) -> Config | None:
     """The configuration of the run that a folder or a checkpoint belongs to, or None."""
     from spikeseg.config.load import load_config
 
-    config = _config_file(path)
+    config = config_file(path)
     with warnings.catch_warnings(action="ignore"):  # shown when it was trained
         return load_config(config) if config else None
-
-
-def _config_file(path: Path) -> Path | None:
-    """The configuration of the run that a folder or a checkpoint lies in, or None."""
-    folders = (path, path.parent, path.parent.parent)
-    return next((folder / CONFIG for folder in folders if (folder / CONFIG).is_file()), None)
 
 
 def own_config(network: SavedNetwork) -> Config:
@@ -137,6 +135,18 @@ def own_config(network: SavedNetwork) -> Config:
     _, meta = checkpoint.load(network.checkpoint)
     saved: Config = meta["config"]
     return saved
+
+
+def class_names(network: SavedNetwork) -> dict[int, str]:
+    """What the classes of a network are called; the checkpoint is read only where its run names any.
+
+    Raises InputError: the names or the checkpoint cannot be read."""
+    if not (network.folder / CLASS_NAMES).is_file():
+        return {}
+    from spikeseg.learning.checkpoint import load
+    from spikeseg.learning.class_names import names_in
+
+    return names_in(network.folder, load(network.checkpoint)[0])
 
 
 def network_of(cfg: Config) -> SavedNetwork:

@@ -32,12 +32,14 @@ class Network:
         config: how recordings are framed, what is learned, how objects are tracked.
         checkpoint: the file that it was loaded from; None for one that was made or trained here.
         reports: by layer, the report of its training (samples, wins, C_l, ...); empty for one that was not trained here.
+        class_names: what its classes are called, by number; `spikeseg classes` names those of a run.
     """
 
     model: SpikeSEG
     config: Config
     checkpoint: Path | None = None
     reports: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    class_names: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     def train(self, recordings: Recording | str | Path | Iterable[Recording | str | Path], *, progress: bool = True) -> Network:
         """Learn from recordings, layer by layer, the motion layer last, without their labels; -> the network itself.
@@ -72,7 +74,7 @@ class Network:
             views = [functools.partial(_same, cut) for cut in cuts]
             learned = train_motion(self.model, views, self.config, shown)
             self.model.footprint, self.reports = learned.share, {**self.reports, "motion": learned.report}
-        self.checkpoint = None
+        self.checkpoint, self.class_names = None, {}
         return self
 
     def detect(self, recordings: Recording | str | Path | Iterable[Recording | str | Path]) -> Detections | DetectionResult:
@@ -98,7 +100,9 @@ class Network:
         one = isinstance(recordings, (Recording, str, Path))
         given = as_recordings(recordings, self.config.data)
         readout = self.readout
-        detections = [detect_recording(self.model, recording, self.config, readout) for recording in given]
+        detections = [
+            detect_recording(self.model, recording, self.config, readout, class_names=self.class_names) for recording in given
+        ]
         return detections[0] if one else DetectionResult(detections)
 
     def save(self, path: str | Path) -> Path:
@@ -177,7 +181,8 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Networ
     from spikeseg.config import from_dict, merge_configs, to_dict
     from spikeseg.config.files import undotted
     from spikeseg.learning import checkpoint
-    from spikeseg.learning.run_files import best_checkpoint
+    from spikeseg.learning.class_names import names_in
+    from spikeseg.learning.run_files import best_checkpoint, run_of
 
     file = best_checkpoint(Path(path)) if Path(path).is_dir() else Path(path)
     saved, meta = checkpoint.load(file)
@@ -187,7 +192,8 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Networ
     model = checkpoint.build(cfg)
     checkpoint.restore(model, saved.encoder.state_dict(), str(file))
     model.footprint = saved.footprint
-    return Network(_placed(model, cfg), cfg, file)
+    run = Path(path) if Path(path).is_dir() else run_of(file)
+    return Network(_placed(model, cfg), cfg, file, class_names=names_in(run, saved))
 
 
 def _placed(model: SpikeSEG, cfg: Config) -> SpikeSEG:

@@ -26,9 +26,12 @@ OBJECT_DTYPE = np.dtype(
 
 x, y: centroid of the lit pixels, each weighted by the root of its saliency. (A learned kernel stresses one side of a source: by
 saliency itself tracks were off by 0.55 px in the median on simulated nights, by its root by 0.35.) width, height: of the bounding
-box; a lone pixel measures 1. score: sum of its saliency over pixels and steps, no unit. class_id: the network's class, from 0.
-pixels: how many are lit.
+box; a lone pixel measures 1. score: sum of its saliency over pixels and steps, no unit. class_id: the network's class, from 0,
+or NO_CLASS. pixels: how many are lit.
 """
+
+NO_CLASS = -1
+"""The class of what no class of the network has lit up."""
 
 BRIDGE_PX = 2
 """Blobs with at most this many dark pixels between them are one: the events of a dim object leave gaps."""

@@ -11,8 +11,9 @@ import logging
 import resource
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,7 @@ class FollowedWindow:
         objects: tracks, and paths of the motion layer, that move differently from the stars and were seen since the window
             before; each with its lasting id.
         fresh: ids among them that were not there before.
+        classes: of each object's id its class and what that is called, see `FollowedClasses.of`.
         tracks: the tracker's, of the last MEMORY_S, stars included.
         star_field: common motion of the stars at its end, px/s.
         arrived: when the events that closed it had come, s of `time.monotonic`.
@@ -56,6 +58,7 @@ class FollowedWindow:
     events: tuple[int, int]
     objects: list[tuple[int, ObjectTrack]]
     fresh: frozenset[int]
+    classes: Mapping[int, tuple[int, str]]
     tracks: int
     star_field: tuple[float, float]
     arrived: float
@@ -70,7 +73,7 @@ class FollowedWindow:
             "late_so_far": follower.late,
             "tracks": self.tracks,
             "star_field": list(self.star_field),
-            "objects": [_object_row(number, track, number in self.fresh) for number, track in self.objects],
+            "objects": [_object_row(number, track, self.classes[number], number in self.fresh) for number, track in self.objects],
         }
 
     def line(self, latency_ms: float) -> str:
@@ -79,7 +82,7 @@ class FollowedWindow:
         return f"{self.end_us / 1e6:10.2f} s {self.events[0]:7d} events {latency_ms:6.0f} ms {self.tracks:4d} tracks  {objects}"
 
 
-def _object_row(number: int, track: ObjectTrack, fresh: bool) -> dict[str, Any]:
+def _object_row(number: int, track: ObjectTrack, of_class: tuple[int, str], fresh: bool) -> dict[str, Any]:
     (x, y, vx, vy), (vx_rel, vy_rel) = track.states[-1].tolist(), track.relative[-1].tolist()
     row = {
         "track_id": number,
@@ -87,6 +90,8 @@ def _object_row(number: int, track: ObjectTrack, fresh: bool) -> dict[str, Any]:
         "x": x, "y": y, "vx": vx, "vy": vy, "vx_rel": vx_rel, "vy_rel": vy_rel,
         "object_score": track.score,
         "log_likelihood_ratio": track.nats,
+        "class_id": of_class[0],
+        "class_name": of_class[1],
         "seen": len(track.t_us),
     }  # fmt: skip
     if fresh:
@@ -97,15 +102,32 @@ def _object_row(number: int, track: ObjectTrack, fresh: bool) -> dict[str, Any]:
 class Follower:
     """Windows of a recording whose events come piece by piece.
 
+    Args:
+        cfg: how to frame and track.
+        model: the network.
+        readout: see `Readout`.
+        sensor_size: (width, height), px.
+        class_names: what classes are called.
+
     Attributes:
         late: events that came after their window was finished: left out.
         latencies_ms: of every window, from the arrival of what closed it to its line: 4 bytes each.
     """
 
-    def __init__(self, cfg: Config, model: SpikeSEG, readout: Readout, sensor_size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        cfg: Config,
+        model: SpikeSEG,
+        readout: Readout,
+        sensor_size: tuple[int, int],
+        class_names: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
         from spikeseg.data.frames.background import Background
         from spikeseg.data.recording import EVENT_DTYPE
         from spikeseg.data.windows import frame_spec
+
+        from .following_classes import FollowedClasses
+        from .tables import Scale
 
         self.cfg, self.model, self.readout, self.sensor_size = cfg, model, readout, sensor_size
         self.spec = frame_spec(cfg.data)
@@ -120,6 +142,7 @@ class Follower:
         self._slices: deque[tuple[int, Slice]] = deque()
         self._made = 0
         self._paths = self._path_follower()
+        self._classes = FollowedClasses(model, Scale.of(sensor_size, self.spec.size(sensor_size)), class_names)
 
     def load(self) -> None:
         """Load the motion layer's compiled code now, while nothing waits, rather than in the first windows."""
@@ -214,10 +237,15 @@ class Follower:
         else:
             vx, vy = tracks.field.velocity(np.array([float(self._slices[-1][1].end_us) if self._slices else 0.0]))[0].tolist()
         fresh = ids.report((number for number, _ in objects), self._paths.numbers if self._paths else ())
+        self._classes.keep(ids.reported)
+        self._classes.add(frames, spikes, parts, objects)
+        classes = {number: self._classes.of(number) for number, _ in objects}
         self._passed, self._start = end, start + spec.stride_us
         self._waiting = self._waiting[int(np.searchsorted(self._waiting["t"], self._start)) :].copy()
         self.windows += 1
-        return FollowedWindow(start, end, (len(inside), len(kept)), objects, fresh, len(tracks.tracks), (vx, vy), arrived)
+        return FollowedWindow(
+            start, end, (len(inside), len(kept)), objects, fresh, classes, len(tracks.tracks), (vx, vy), arrived
+        )
 
     def _tracked(self) -> tuple[Tracks, TrackIds]:
         """The tracks of the slices kept, and their ids."""

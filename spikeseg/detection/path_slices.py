@@ -13,7 +13,7 @@ from spikeseg.motion.search import SmoothPath
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
-from .objects import OBJECT_DTYPE, Blobs, Labels, Slice
+from .objects import NO_CLASS, OBJECT_DTYPE, Blobs, Labels, Slice
 from .tables import Scale
 
 COVER_PX, COVER_SHARE = 5.0, 0.5
@@ -77,6 +77,7 @@ class Draft:
         entry["x"], entry["y"] = (state[0] + 0.5) / self.scale.x - 0.5, (state[1] + 0.5) / self.scale.y - 0.5
         entry["width"], entry["height"] = 2 * path.radius / self.scale.x, 2 * path.radius / self.scale.y
         entry["score"], entry["pixels"] = max(float(own[near].sum()), 1e-3), len(pixels)
+        entry["class_id"] = NO_CLASS
         new = self.added.setdefault(k, [])
         new.append((entry, pixels))
         return len(part.blobs.objects) + len(new) - 1

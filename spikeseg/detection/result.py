@@ -201,9 +201,10 @@ class DetectionResult(_Tables, Mapping[str, Detections]):
         return self._joined("events")
 
     def _joined(self, table: str) -> np.ndarray:
-        longest = max(self, key=len, default="")
         parts = [getattr(detections, table) for detections in self.values()]
-        joined = np.empty(sum(map(len, parts)), table_dtype(TABLES[table], longest))
+        class_names = [part["class_name"].dtype.itemsize // 4 * "x" for part in parts if "class_name" in TABLES[table]]
+        dtype = table_dtype(TABLES[table], max(self, key=len, default=""), max(class_names, key=len, default=""))
+        joined = np.empty(sum(map(len, parts)), dtype)
         first = 0
         for part in parts:
             joined[first : first + len(part)] = part

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypedDict
 
 import numpy as np
 
-DETECTIONS_VERSION = 2
+DETECTIONS_VERSION = 3
 """Of all three files. It rises when a field changes its meaning, its unit or its name, or goes; not when one is added."""
 
 DETECTIONS, TRACKS = "detections.json", "tracks.csv"
@@ -54,7 +54,8 @@ OBJECT_COLUMNS = {
     "y": Column("<f8", "pix", "centroid, pixels weighted by the root of their saliency"),
     "width": Column("<f8", "pix", "of the bounding box"),
     "height": Column("<f8", "pix", "of the bounding box"),
-    "class_id": Column("<i4", "", "the network's class, from 0"),
+    "class_id": Column("<i4", "", "the network's class that lit it up most, from 0; -1 where none did"),
+    "class_name": Column("U", "", "what the user calls that class, empty where it has no name"),
     "score": Column("<f8", "", "sum of the saliency over pixels and steps, above 0"),
     "track_id": Column("<i4", "", "of its track, from 1; 0 where too few slices in a row showed it"),
 }
@@ -75,6 +76,8 @@ TRACK_COLUMNS = {
     "score": Column("<f8", "", "the detection's, see objects"),
     "object_score": Column("<f8", "", "how surely the track moves differently from the stars, 0 to 1"),
     "log_likelihood_ratio": Column("<f8", "", "of its events against background and stars, nat; 0 without a motion layer"),
+    "class_id": Column("<i4", "", "the network's class that lit the track up most, from 0; -1 where none did"),
+    "class_name": Column("U", "", "what the user calls that class, empty where it has no name"),
 }
 """Tracks, stars included, one row per detection, by track, then time: the columns of tracks.csv."""
 
@@ -98,15 +101,16 @@ STORED_FIELDS = ("t", "x", "y", "p")
 """Arrays of <recording>.events.npz that the recording itself holds."""
 
 
-def table_dtype(columns: Mapping[str, Column], recording: str = "") -> np.dtype:
+def table_dtype(columns: Mapping[str, Column], recording: str = "", class_name: str = "") -> np.dtype:
     """The dtype of a table.
 
     Args:
         columns: one of TABLES.
         recording: the longest name that the column "recording" has to hold.
+        class_name: the longest that "class_name" has to hold.
     """
-    text = f"<U{max(len(recording), 1)}"
-    return np.dtype([(name, text if column.dtype == "U" else column.dtype) for name, column in columns.items()])
+    texts = {"recording": f"<U{max(len(recording), 1)}", "class_name": f"<U{max(len(class_name), 1)}"}
+    return np.dtype([(name, texts[name] if column.dtype == "U" else column.dtype) for name, column in columns.items()])
 
 
 def units_of(table: str) -> dict[str, str]:
@@ -124,6 +128,7 @@ class Detection(TypedDict):
     width: float
     height: float
     class_id: int
+    class_name: str
     score: float
     track_id: int
 
@@ -225,13 +230,18 @@ def tracks_text(tables: Iterable[np.ndarray]) -> str:
     lines = [",".join(TRACK_COLUMNS)]
     for table in tables:
         if len(table):
-            name = _cell(str(table["recording"][0]))
-            lines += [name + _VALUES % values[1:] for values in table.tolist()]
+            name, class_names = _cell(str(table["recording"][0])), table["class_name"].tolist()
+            cells = {text: _cell(text) if text else "" for text in set(class_names)}
+            numbers = table[[column for column, kind in TRACK_COLUMNS.items() if kind.dtype != "U"]].tolist()
+            lines += [name + _VALUES % row + cells[text] for row, text in zip(numbers, class_names, strict=True)]
     return "\n".join(lines) + "\n"
 
 
-_VALUES = 2 * ",%d" + 11 * ",%.4f"
-"""All of a row of tracks.csv but the name."""
+_VALUES = (
+    "".join(f",%{'d' if column.dtype.startswith('<i') else '.4f'}" for column in TRACK_COLUMNS.values() if column.dtype != "U")
+    + ","
+)
+"""All of a row of tracks.csv between the name of its recording, which comes first, and that of its class, which comes last."""
 
 
 def _cell(text: str) -> str:

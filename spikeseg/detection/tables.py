@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,8 @@ from spikeseg.data.frames.framing import to_sensor
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.tracking.scene import ObjectTrack
 
-from .objects import Slice, joined
+from .classes import UNNAMED, longest, names_of
+from .objects import NO_CLASS, Slice, joined
 from .schema import EVENT_COLUMNS, OBJECT_COLUMNS, STORED_FIELDS, TRACK_COLUMNS, WINDOW_DTYPE, table_dtype
 
 
@@ -35,7 +36,12 @@ def window_table(view: WindowedRecording) -> np.ndarray:
 
 
 def object_table(
-    recording: str, windows: np.ndarray, slices: Sequence[Sequence[Slice]], owners: Sequence[np.ndarray], scale: Scale
+    recording: str,
+    windows: np.ndarray,
+    slices: Sequence[Sequence[Slice]],
+    owners: Sequence[np.ndarray],
+    scale: Scale,
+    class_names: Mapping[int, str] = UNNAMED,
 ) -> np.ndarray:
     """The objects of all windows, slice by slice, of OBJECT_COLUMNS.
 
@@ -45,6 +51,7 @@ def object_table(
         slices: of every window, in frame pixels.
         owners: of every slice, in order of time, the track_id of each object; 0 for none.
         scale: of the frames.
+        class_names: what classes are called.
 
     Raises:
         ValueError: more or fewer ids than objects.
@@ -57,7 +64,7 @@ def object_table(
     window_of = np.repeat(np.arange(len(slices)), [len(window) for window in slices])
     window = windows[np.repeat(window_of, counts)] if len(windows) else windows
     times = np.array([(part.start_us, part.end_us) for part in parts], np.int64).reshape(-1, 2)
-    table = np.empty(len(objects), table_dtype(OBJECT_COLUMNS, recording))
+    table = np.empty(len(objects), table_dtype(OBJECT_COLUMNS, recording, longest(class_names)))
     table["recording"] = recording
     table["window_start_us"], table["window_end_us"] = window["t_start_us"], window["t_end_us"]
     table["t_start_us"], table["t_end_us"] = np.repeat(times, counts, 0).T
@@ -65,11 +72,19 @@ def object_table(
         table[position] = to_sensor(objects[position], factor)
         table[extent] = objects[extent] * factor
     table["class_id"], table["score"] = objects["class_id"], objects["score"]
+    table["class_name"] = names_of(objects["class_id"], class_names)
     table["track_id"] = np.concatenate([np.zeros(0, np.int32), *owners])
     return table
 
 
-def track_table(recording: str, tracks: Sequence[ObjectTrack], objects: Sequence[np.ndarray], scale: Scale) -> np.ndarray:
+def track_table(
+    recording: str,
+    tracks: Sequence[ObjectTrack],
+    objects: Sequence[np.ndarray],
+    scale: Scale,
+    classes: np.ndarray | None = None,
+    class_names: Mapping[int, str] = UNNAMED,
+) -> np.ndarray:
     """The tracks of a recording, of TRACK_COLUMNS, by track, then time.
 
     Args:
@@ -77,9 +92,11 @@ def track_table(recording: str, tracks: Sequence[ObjectTrack], objects: Sequence
         tracks: in sensor pixels.
         objects: OBJECT_DTYPE of every slice that was tracked, in frame pixels.
         scale: of the frames.
+        classes: (n,), of each track; None: they are of none.
+        class_names: what classes are called.
     """
     counts = [len(track.t_us) for track in tracks]
-    table = np.empty(sum(counts), table_dtype(TRACK_COLUMNS, recording))
+    table = np.empty(sum(counts), table_dtype(TRACK_COLUMNS, recording, longest(class_names)))
     table["recording"] = recording
     if not tracks:
         return table
@@ -94,6 +111,8 @@ def track_table(recording: str, tracks: Sequence[ObjectTrack], objects: Sequence
     table["width"], table["height"], table["score"] = own["width"] * scale.x, own["height"] * scale.y, own["score"]
     table["object_score"] = np.repeat([track.score for track in tracks], counts)
     table["log_likelihood_ratio"] = np.repeat([track.nats for track in tracks], counts)
+    table["class_id"] = NO_CLASS if classes is None else np.repeat(classes, counts)
+    table["class_name"] = names_of(table["class_id"], class_names)
     return table
 
 

@@ -125,6 +125,16 @@ def restore(model: SpikeSEG, tensors: dict[str, torch.Tensor], source: str) -> N
     model.encoder.load_state_dict(tensors)
 
 
+def is_trained(path: str | Path) -> bool:
+    """Whether the classes of a checkpoint have learned anything: the weights of conv3 are not those that it started from.
+
+    Raises:
+        InputError: see `load`.
+    """
+    model, meta = load(path)
+    return not torch.equal(model.encoder.conv3.weight, build(meta["config"]).encoder.conv3.weight)
+
+
 def untrained(model: SpikeSEG, config: Config) -> SpikeSEG:
     """A copy of a trained network with its learned weights initialised anew: same filters, same thresholds, no learning.
 

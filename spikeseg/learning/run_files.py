@@ -27,8 +27,22 @@ MOTION_LAYER = "motion"
 """The name of that layer."""
 CALIBRATED = "checkpoint_calibrated.pt"
 """The best network with a calibrated readout, which `sweep` writes."""
+CLASS_NAMES = "class_names.yaml"
+"""What its classes are called, which `spikeseg classes` writes; its layout is that of `spikeseg.learning.class_names`."""
 MANIFESTS = MANIFEST_BESIDE.format("*")
 """Those of all layers."""
+
+
+def config_file(path: Path) -> Path | None:
+    """The configuration of the run that a folder or a checkpoint lies in, or None."""
+    folders = (path, path.parent, path.parent.parent)
+    return next((folder / CONFIG for folder in folders if (folder / CONFIG).is_file()), None)
+
+
+def run_of(checkpoint: Path) -> Path:
+    """The folder of the run that a checkpoint lies in; its own where it lies in none."""
+    config = config_file(checkpoint)
+    return config.parent if config else checkpoint.parent
 
 
 def manifest_path(run_dir: Path, layer: str) -> Path:

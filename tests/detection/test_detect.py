@@ -3,22 +3,6 @@
 import subprocess
 import sys
 
-import numpy as np
-
-from spikeseg.detection.detect import strongest_class
-from spikeseg.detection.objects import find_objects
-
-
-def test_an_object_has_the_class_that_lit_it_up_most():
-    saliency = np.zeros((2, 6, 9), np.float32)
-    saliency[0, 1:3, 1:3], saliency[1, 4:6, 6:9] = 1.0, 2.0
-    blobs = find_objects(saliency, 0.5)
-    weak, strong = saliency * 0.4, saliency * 0.6
-    strong[:, :, :4], weak[:, :, :4] = weak[:, :, :4].copy(), strong[:, :, :4].copy()
-    by_x = dict(zip(np.rint(blobs.objects["x"]).tolist(), strongest_class(blobs, [weak, strong]).tolist(), strict=True))
-    assert by_x == {2: 0, 7: 1}
-    assert strongest_class(find_objects(saliency * 0, 0.5), [weak, strong]).tolist() == []
-
 
 def imported_by(module: str) -> set[str]:
     """What else is imported with a module, in a fresh interpreter."""

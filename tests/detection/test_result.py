@@ -1,5 +1,6 @@
 """Detections as a user holds them: tables, units, files."""
 
+import dataclasses
 import json
 import sys
 import types
@@ -59,11 +60,25 @@ def test_saved_files_hold_the_tables(tmp_path):
     assert (entry["threshold"], entry["object_threshold"], entry["star_field"]) == (0.25, 0.5, [1.5, -2.0])
     lines = (tmp_path / "out" / "tracks.csv").read_text().splitlines()
     assert lines[0] == ",".join(TRACK_COLUMNS) and len(lines) == 5
-    assert lines[2] == "night,1,150000,0.3333,0.0000,30.0000" + 6 * ",0.0000" + ",0.9000" + ",0.0000"
+    assert lines[2] == "night,1,150000,0.3333,0.0000,30.0000" + 6 * ",0.0000" + ",0.9000" + ",0.0000,0,"
 
 
 def test_a_name_with_a_comma_is_quoted_in_tracks_csv():
     assert tracks_text([detections("a,b").tracks]).splitlines()[1].startswith('"a,b",1,50000,')
+
+
+def test_names_of_classes_stand_last_in_tracks_csv_quoted_where_they_must_be():
+    table = detections().tracks.astype(table_dtype(TRACK_COLUMNS, "night", 9 * "x"))
+    table["class_id"][:3], table["class_name"][:3] = [2, -1, 3], ["a, or b", "", 'a "b"']
+    ends = [line.rsplit(",0.0000,", 1)[1] for line in tracks_text([table]).splitlines()[1:]]
+    assert ends == ['2,"a, or b"', "-1,", '3,"a ""b"""', "0,"]
+
+
+def test_tables_of_several_recordings_hold_the_longest_class_name():
+    named = detections("other")
+    named = dataclasses.replace(named, tracks=named.tracks.astype(table_dtype(TRACK_COLUMNS, "other", "satellite")))
+    named.tracks["class_name"] = "satellite"
+    assert set(DetectionResult([detections(), named, detections("third")]).tracks["class_name"]) == {"", "satellite"}
 
 
 def test_several_recordings_in_the_order_given(tmp_path):

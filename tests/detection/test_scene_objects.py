@@ -17,6 +17,7 @@ from spikeseg.detection.result import DetectionResult
 from spikeseg.detection.scene_objects import scene_answer
 from spikeseg.detection.schema import (
     EVENT_COLUMNS,
+    TRACK_COLUMNS,
     Detection,
     RecordingDetections,
     WindowDetections,
@@ -198,7 +199,15 @@ def test_what_the_network_learned_changes_no_object(recordings, found):
     """Objects are those of the events; the network gives their classes and the saliency."""
     other = network_of(seed=9).detect(recordings[0])
     assert np.array_equal(other.event_columns["object_id"], found["as it comes"][0].event_columns["object_id"])
-    assert set(other.objects["class_id"].tolist()) <= {0, 1, 2, 3}
+    assert set(other.objects["class_id"].tolist()) <= {-1, 0, 1, 2, 3}
+    mine, its = found["as it comes"][0].tracks, other.tracks
+    assert all(np.array_equal(mine[name], its[name]) for name in TRACK_COLUMNS if not name.startswith("class_"))
+
+
+def test_objects_of_single_spikes_change_nothing_in_scenes(recordings, found):
+    """Not even classes, which HULK would know by its spikes."""
+    other, mine = network_of(**{"tracking.hulk": True}).detect(recordings[0]), found["as it comes"][0]
+    assert other.objects.tobytes() == mine.objects.tobytes() and other.tracks.tobytes() == mine.tracks.tobytes()
 
 
 # -- what the response holds --------------------------------------------------------------------------

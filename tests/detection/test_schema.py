@@ -56,7 +56,7 @@ def detections_of(tracks, objects, owners, times, scale=PLAIN, threshold=0.5):
         readout=Readout(threshold, 0.25),
         star_field=tuple(tracks.field.mean.tolist()),
         windows=windows,
-        objects=object_table("a", windows, slices, owners, scale),
+        objects=object_table("a", windows, slices, owners, scale, {1: "cat"}),
         tracks=track_table("a", tracks.tracks, objects, scale),
         event_columns={name: np.empty(0, column.dtype) for name, column in EVENT_COLUMNS.items()},
     )
@@ -87,7 +87,7 @@ def test_detections_json_by_value(tracked):
     times = [(100_000 * k, 100_000 * (k + 1)) for k in range(3)]
     entry = entry_of(tracks, objects, owners, times)
     content = json.loads(json.dumps(detections_document([entry]), allow_nan=False))
-    assert content["version"] == 2 and list(content) == ["version", "units", "recordings"]
+    assert content["version"] == 3 and list(content) == ["version", "units", "recordings"]
     told = content["recordings"][0]
     assert {key: told[key] for key in told if key != "windows"} == {
         "name": "a",
@@ -108,6 +108,7 @@ def test_detections_json_by_value(tracked):
             "width": 4.0,
             "height": 2.0,
             "class_id": 1,
+            "class_name": "cat",
             "score": 5.0,
             "track_id": 1,
         },
@@ -119,6 +120,7 @@ def test_detections_json_by_value(tracked):
             "width": 4.0,
             "height": 2.0,
             "class_id": 1,
+            "class_name": "cat",
             "score": 1.0,
             "track_id": 0,
         },
@@ -140,7 +142,7 @@ def test_every_field_has_a_unit_or_none(tracked):
     named = {name for key in detections_document([entry])["units"] for name in key.split(", ")}
     fields = set(entry) | set(entry["windows"][0]["objects"][0])
     assert named - fields == {"object_score"} <= set(TRACK_COLUMNS) & set(EVENT_COLUMNS)
-    assert fields - named == {"name", "tracks", "windows", "class_id", "track_id", "objects"}
+    assert fields - named == {"name", "tracks", "windows", "class_id", "class_name", "track_id", "objects"}
 
 
 def test_units_of_the_tables_are_those_of_the_files():
@@ -157,6 +159,7 @@ def test_units_of_the_tables_are_those_of_the_files():
 def test_a_table_holds_the_longest_name():
     assert table_dtype(TRACK_COLUMNS, "night")["recording"] == np.dtype("<U5")
     assert table_dtype(TRACK_COLUMNS)["recording"] == np.dtype("<U1")
+    assert table_dtype(OBJECT_COLUMNS, "night", "cat")["class_name"] == np.dtype("<U3")
     assert table_dtype(EVENT_COLUMNS).names == ("t", "x", "y", "p", "score", "object_id", "object_score")
 
 
@@ -194,17 +197,17 @@ def test_tracks_csv_by_value(tracked):
     tracks, objects, _ = tracked
     assert tuple(TRACK_COLUMNS) == (
         "recording", "track_id", "t_us", "x", "y", "vx", "vy", "vx_rel", "vy_rel", "width", "height", "score", "object_score",
-        "log_likelihood_ratio",
+        "log_likelihood_ratio", "class_id", "class_name",
     )  # fmt: skip
     rows = track_table("a", tracks.tracks, objects, PLAIN).tolist()
     assert [row[:3] for row in rows] == [("a", 1, 50_000 + 100_000 * k) for k in range(3)]
-    assert [row[3:] for row in rows] == [(10 + 2 * k, 20 + k, 20, 10, 5, 6, 4, 2, 5, 0.75, 0.0) for k in range(3)]
+    assert [row[3:] for row in rows] == [(10 + 2 * k, 20 + k, 20, 10, 5, 6, 4, 2, 5, 0.75, 0.0, -1, "") for k in range(3)]
 
 
 def test_a_tracks_positions_are_the_sensors_and_its_sizes_those_of_the_frame(tracked):
     tracks, objects, _ = tracked
     plain, scaled = (track_table("a", tracks.tracks, objects, scale).tolist()[1] for scale in (PLAIN, Scale(2.0, 0.5)))
-    assert scaled[:9] == plain[:9] and scaled[9:] == (8.0, 1.0, 5.0, 0.75, 0.0)
+    assert scaled[:9] == plain[:9] and scaled[9:] == (8.0, 1.0, 5.0, 0.75, 0.0, -1, "")
 
 
 def test_a_row_takes_the_detection_of_its_slice(tracked):
@@ -213,6 +216,13 @@ def test_a_row_takes_the_detection_of_its_slice(tracked):
     objects[1]["score"] = 7.0
     tracks.tracks[0].detections[2] = 1
     assert track_table("a", tracks.tracks, objects, PLAIN)["score"].tolist() == [5.0, 7.0, 5.0]
+
+
+def test_every_row_of_a_track_has_its_class_and_what_that_is_called(tracked):
+    _, objects, _ = tracked
+    tracks = [track(1, 0.1, n=2), track(2, 0.2, n=1), track(3, 0.2, n=1)]
+    rows = track_table("a", tracks, objects, PLAIN, np.array([1, -1, 0], np.int32), {0: "cat", 1: "a dog"})
+    assert rows[["class_id", "class_name"]].tolist() == [(1, "a dog"), (1, "a dog"), (-1, ""), (0, "cat")]
 
 
 def test_rows_are_by_track_then_time(tracked):
@@ -225,7 +235,7 @@ def test_rows_are_by_track_then_time(tracked):
 def test_tracks_hold_plain_numbers(tracked):
     tracks, objects, _ = tracked
     (row, *_) = track_table("a", tracks.tracks, objects, PLAIN).tolist()
-    assert [type(value) for value in row] == [str, int, int] + [float] * 11
+    assert [type(value) for value in row] == [str, int, int] + [float] * 11 + [int, str]
 
 
 @pytest.mark.parametrize("n", [0, 3])

@@ -37,15 +37,17 @@ def test_files_have_their_schema(found):
     ]  # fmt: skip
     content = json.loads((found / "detections.json").read_text())
     (told,) = content["recordings"]
-    assert content["version"] == 2 and told["name"] == "DAVIS_0001" and told["sensor_size"] == [240, 180]
+    assert content["version"] == 3 and told["name"] == "DAVIS_0001" and told["sensor_size"] == [240, 180]
     assert told["object_threshold"] == 0.5 and 0 < told["threshold"] < 1e-37 and len(told["star_field"]) == 2
     starts = [window["t_start_us"] for window in told["windows"]]
     assert np.diff(starts).tolist() == [100_000] * (len(starts) - 1)
     objects = [o for window in told["windows"] for o in window["objects"]]
     assert objects
     for o in objects:
-        assert list(o) == ["t_start_us", "t_end_us", "x", "y", "width", "height", "class_id", "score", "track_id"]
-        assert -0.5 <= o["x"] <= 239.5 and -0.5 <= o["y"] <= 179.5 and o["score"] > 0 and o["class_id"] == 0
+        assert list(o) == ["t_start_us", "t_end_us", "x", "y", "width", "height", "class_id", "class_name", "score", "track_id"]
+        assert (
+            -0.5 <= o["x"] <= 239.5 and -0.5 <= o["y"] <= 179.5 and o["score"] > 0 and (o["class_id"], o["class_name"]) == (0, "")
+        )
 
 
 def test_tracks_are_those_of_the_objects(found):
@@ -130,7 +132,7 @@ def test_classes_are_told_apart(place):
     (path,) = (place.folder / "data_cache" / "simulated").glob("*/EBSSA/labelled_ebssa.h5")
     place.ok("detect", f"{path}::DAVIS_0000", "-o", "found", config=False)
     windows = json.loads((place.folder / "found" / "detections.json").read_text())["recordings"][0]["windows"]
-    assert {o["class_id"] for window in windows for o in window["objects"]} <= {0, 1}
+    assert {o["class_id"] for window in windows for o in window["objects"]} <= {-1, 0, 1}
 
 
 def npz(path, **changes) -> None:

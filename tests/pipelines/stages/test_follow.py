@@ -82,7 +82,7 @@ def test_its_windows_and_tracks_are_those_of_detect(own, night, step):
     seen = {round(float(track.t_us[-1])): track for _, track in found[-1].objects}
     for row in wanted.values():
         if row[2] in seen:
-            assert seen[row[2]].states[-1].tolist() == list(row[3:7]) and seen[row[2]].score == row[-1]
+            assert seen[row[2]].states[-1].tolist() == list(row[3:7]) and seen[row[2]].score == row[12]
     assert (len(wanted) > 0) == any(w.objects for w in found)
 
 
@@ -92,6 +92,14 @@ def test_the_size_of_the_pieces_changes_nothing(own, night):
         one, found = windows_of(own, night[1], step)
         rows.append([w.row(one) for w in found])
     assert rows[0] == rows[1] and len(rows[0]) > 2
+
+
+def test_objects_carry_their_class_and_its_name(own, night):
+    cfg, model, _ = own
+    one = Follower(cfg, model, Readout(0.0), (240, 180), {0: "satellite"})  # any track is an object
+    rows = [window.row(one) for window in [*one.take(events_of(night[1]), 0.0), *one.finish(0.0)]]
+    classes = [(thing["class_id"], thing["class_name"]) for row in rows for thing in row["objects"]]
+    assert (0, "satellite") in classes and set(classes) <= {(0, "satellite"), (-1, "")}
 
 
 def test_late_events_are_left_out_and_counted_and_early_disorder_is_not_late(own, night):
