@@ -184,10 +184,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Networ
     cfg = meta["config"]
     if overrides:
         cfg = from_dict(merge_configs(to_dict(cfg), undotted(overrides, "overrides")), "overrides")
-    model = checkpoint.build(cfg)
-    checkpoint.restore(model, saved.encoder.state_dict(), str(file))
-    model.footprint = saved.footprint
-    return Network(_placed(model, cfg), cfg, file)
+    return Network(_placed(checkpoint.rebuilt(saved, cfg, file), cfg), cfg, file)
 
 
 def _placed(model: SpikeSEG, cfg: Config) -> SpikeSEG:
