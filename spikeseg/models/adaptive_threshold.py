@@ -5,10 +5,10 @@ in one step: the local background rate of each polarity times the positive mass 
 thresholding (PENT) has the same aim; its equations were not available, so this form is ours.
 
 **Drive.** Homeostasis raises the thresholds of a learned layer until what it is trained on gives few winners; sparser input then
-gives none. theta_eff = rest + min(1, d / d_trained) (theta - rest), where rest is the threshold before homeostasis raised it, d the
-local density of input spikes and d_trained the density around a spike of training. This control of gain is ours. It is local
-because a dense and a sparse object may be seen at once, and because the mean over a window says more about how much of the picture
-is empty than about what is in it.
+gives none. theta_eff = rest + min(1, d / d_trained) (theta - rest), where rest is the threshold before homeostasis raised it, d
+the local density of input spikes and d_trained the density around a spike of training. This control of gain is ours. It is local
+because a dense and a sparse object may be seen at once, and because the mean over a window says more about how much of the
+picture is empty than about what is in it.
 """
 
 from __future__ import annotations
