@@ -4,7 +4,7 @@ Run: python benchmarks/saliency.py [-c CONFIG] [--dense FILE ...] [--others FILE
      [--quick]
 
 Trained on simulated scenes full of objects, or on the recordings that `--dense` names; then looked at are simulated scenes with
-few, small or faint objects, whose every event is known, and the recordings that `--others` names, whose events are not.
+few, small, faint or fast objects, whose every event is known, and the recordings that `--others` names, whose events are not.
 
 Each network stands beside two controls with its own thresholds: untrained weights, and its own, shuffled in each map of conv2 and
 conv3. Spikes are those of conv3 in a window of 50 ms. An event counts as salient from a saliency of 0.5 on; shares are of the
@@ -34,14 +34,14 @@ from spikeseg.learning import checkpoint
 from spikeseg.models import SpikeSEG
 
 DENSE, DENSE_SEED = ("large", "many", "growing", "moving"), 500
-SPARSE, SEEDS = ("tiny", "faint", "small", "turning"), (9000, 9004)
+SPARSE, SEEDS = ("tiny", "faint", "small", "turning", "fast"), (9000, 9004)
 """The conditions that are trained on and looked at. Nobody looks at these seeds while choosing anything."""
 SALIENT = 0.5
 VARIANTS: dict[str, dict[str, Any]] = {
-    "as before": {"model.conv1_scales": [1], "model.adaptive_thresholds": False},
-    "scales 1, 2, 4": {"model.conv1_scales": [1, 2, 4], "model.adaptive_thresholds": False},
-    "thresholds that follow the drive": {"model.conv1_scales": [1], "model.adaptive_thresholds": True},
-    "both": {"model.conv1_scales": [1, 2, 4], "model.adaptive_thresholds": True},
+    "neither": {"model.conv1_scales": [1], "model.adaptive_thresholds": False},
+    "scales 1 and 3": {"model.conv1_scales": [1, 3], "model.adaptive_thresholds": False},
+    "adaptive thresholds": {"model.conv1_scales": [1], "model.adaptive_thresholds": True},
+    "both": {"model.conv1_scales": [1, 3], "model.adaptive_thresholds": True},
 }
 HEAD = ("recordings", "network", "weights", "spikes a window", "objects' events", "other events", "ROC-AUC")
 
