@@ -61,10 +61,12 @@ VARIANTS = [
     Variant("trained weights, shuffled in each map", then="shuffled"),
     Variant("polarities merged", {"data.transforms": [HOT, {"name": "MergePolarities"}]}),
     Variant("Gabor filters in conv1", {"model.use_dog_filters": False}),
+    Variant("conv1 at scales 1 and 2", {"model.conv1_scales": [1, 2]}),
     Variant("conv1 forgets 90 % a step", {"model.leaks": [0.18, 0.2, 0.0]}),
     Variant("conv1 forgets nothing", {"model.leaks": [0.0, 0.2, 0.0]}),
     Variant("conv2 forgets nothing", {"model.leaks": [0.1, 0.0, 0.0]}),
     Variant("thresholds not adapted to the background", {"model.background_adaptive": False}),
+    Variant("thresholds adapted to the drive", {"model.adaptive_thresholds": True}),
     Variant("binary frames", {"data.normalize": True}),
     Variant("WTA per map only", {"wta.mode": "global"}),
     Variant("WTA per place only", {"wta.mode": "local"}),
@@ -102,7 +104,7 @@ def measured(cfg: Config, variant: Variant, test: Config) -> dict[str, Any]:
         model = shuffled(model, cfg.seed)
     detector = detectors.network("network", "network", model, hulk=cfg.tracking)
     if variant.then != "not tracked":
-        detector = detectors.tracked("network", "network", detector, ANY_RESPONSE, 0.5, cfg.tracking)
+        detector = detectors.tracked("network", "network", detector, (ANY_RESPONSE, 0.5), cfg.tracking)
     store = Frames.open(prepare(test).path / STORE)
     results = Results(cfg, ("event", "object", "volume", "track"), {"network": SEEN_FROM})
     for r in labelled(store, ALL):

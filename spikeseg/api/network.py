@@ -189,9 +189,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Networ
     cfg = meta["config"]
     if overrides:
         cfg = from_dict(merge_configs(to_dict(cfg), undotted(overrides, "overrides")), "overrides")
-    model = checkpoint.build(cfg)
-    checkpoint.restore(model, saved.encoder.state_dict(), str(file))
-    model.footprint = saved.footprint
+    model = checkpoint.rebuilt(saved, cfg, file)
     run = Path(path) if Path(path).is_dir() else run_of(file)
     return Network(_placed(model, cfg), cfg, file, class_names=names_in(run, saved))
 

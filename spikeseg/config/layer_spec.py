@@ -42,3 +42,8 @@ class LayerSpec:
     def output(self) -> str:
         """The name of what the next layer sees: the pool's, or the layer's own."""
         return self.name if self.pool is None else self.pool.name
+
+
+def scaled_kernel(kernel: int, scale: int) -> int:
+    """Side of an odd kernel whose reach from its middle is `scale` times as far."""
+    return 2 * (kernel // 2) * scale + 1

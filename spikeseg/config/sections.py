@@ -18,7 +18,7 @@ from spikeseg.registries import DATASETS, RULES
 from .checking import Checker
 from .files import Stack, read_paper
 from .keys import key
-from .layer_spec import LayerSpec, PoolSpec
+from .layer_spec import LayerSpec, PoolSpec, scaled_kernel
 
 S = TypeVar("S", bound="_FromPaper")
 TIME_UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}  # name -> µs
@@ -61,6 +61,7 @@ class ModelConfig(_FromPaper):
 
     n_classes: int = key(1, low=1)
     conv1_channels: int = key(4, low=1)
+    conv1_scales: tuple[int, ...] = key((1,), low=1, omit_default=True)  # conv1's fixed filters once at each size, in kernels
     conv2_channels: int = key(36, low=1)
     kernel_sizes: tuple[int, ...] = key((5, 5, 7), low=1)  # pixels, odd
     pool1_kernel: int = key(2, low=1)
@@ -73,6 +74,7 @@ class ModelConfig(_FromPaper):
     leak_mode: str = key("subtractive", choices=CONFIGURABLE)
     background_adaptive: bool = key(True)  # raise conv1's thresholds by the local background activity
     background_sigmas: float = key(3.0, low=0.0)  # k of theta + b + k sqrt(b)
+    adaptive_thresholds: bool = key(False, omit_default=True)  # of learned layers: what homeostasis raised falls with the drive
     use_delay_connections: bool = key(True)  # the decoder reaches spikes of earlier steps
     delay_decay: float = key(0.9, low=0.0, high=1.0)  # decay of that reach per step
     motion: bool = key(False, omit_default=True)  # velocity-tuned maps behind the tracker: points that move, however faint
@@ -83,10 +85,11 @@ class ModelConfig(_FromPaper):
         Args:
             learned: names of those that learn; `Config.layers` takes them from train_conv1, train_conv2, train_conv3.
         """
-        channels = (self.conv1_channels, self.conv2_channels, self.n_classes)
+        channels = (self.conv1_channels * len(self.conv1_scales), self.conv2_channels, self.n_classes)
+        kernels = (scaled_kernel(self.kernel_sizes[0], max(self.conv1_scales)), *self.kernel_sizes[1:])
         pool1 = PoolSpec("pool1", self.pool1_kernel, self.pool1_stride)
         pool2 = PoolSpec("pool2", self.pool2_kernel, self.pool2_stride)
-        values = zip(channels, self.kernel_sizes, self.thresholds, self.leaks, (pool1, pool2, None), strict=True)
+        values = zip(channels, kernels, self.thresholds, self.leaks, (pool1, pool2, None), strict=True)
         return tuple(LayerSpec(f"conv{i}", i, *of_layer, f"conv{i}" in learned) for i, of_layer in enumerate(values, 1))
 
     def layer(self, name: str) -> LayerSpec:
@@ -179,9 +182,7 @@ class DataConfig:
     test_ratio: float = key(0.2, low=0.0, high=0.9)
     folds: int = key(0, low=0)  # parts that what the test split leaves is dealt into; 0: train_ratio divides it
     fold: int = key(0, low=0)  # the one held out, 1 to folds: it validates, the others train
-    columns: str | None = key(
-        None, omit_default=True
-    )  # of rows without names: t, x, y, p in their order, - for others; null: t,x,y,p
+    columns: str | None = key(None, omit_default=True)  # of rows without names, in their order, - for others; null: t,x,y,p
     time_unit: str = key("us", choices=tuple(TIME_UNITS), omit_default=True)  # of t in text, .npy, .npz, HDF5 with one array
     lenient: bool = key(False)  # accept recordings of which more than 1 % must be dropped
     transforms: list[dict[str, Any]] = key([{"name": "DropPixel", "hot_pixel_frequency": 50}])
@@ -372,6 +373,9 @@ class Config:
                 fail(f"model.{name}", list(values), "three values, one per layer")
         if any(size % 2 == 0 for size in model.kernel_sizes):
             fail("model.kernel_sizes", list(model.kernel_sizes), "odd numbers ('same' padding)")
+        scales = model.conv1_scales
+        if len(set(scales)) < max(1, len(scales)) or (self.train_conv1 and scales != (1,)):
+            fail("model.conv1_scales", list(scales), "different scales, and [1] with train_conv1, whose filters are learned")
         for pool in ("pool1", "pool2"):
             kernel, stride = getattr(model, f"{pool}_kernel"), getattr(model, f"{pool}_stride")
             if stride > kernel:

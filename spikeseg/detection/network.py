@@ -61,8 +61,6 @@ def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:
     from spikeseg.learning import checkpoint
 
     saved, _ = checkpoint.load(path)
-    model = checkpoint.build(cfg)
-    checkpoint.restore(model, saved.encoder.state_dict(), path)
-    model.footprint = saved.footprint
+    model = checkpoint.rebuilt(saved, cfg, path)
     model.encoder.backend = cfg.backend
     return model.to(device)

@@ -135,6 +135,11 @@ class Blocks:
                 upcoming = reader.submit(self._read, ahead[k + 1][0]) if k + 1 < len(ahead) else None
                 yield block, order
 
+    def lists(self) -> Iterator[SpikeLists]:
+        """All samples once, in order, one list per shape and block."""
+        for number in range(len(self.ranges)):
+            yield from self._read(number).lists
+
     def _read(self, number: int) -> Block:
         """A block; the last one is kept, so that a cache of a single block is read once."""
         if self._last_read is None or self._last_read[0] != number:

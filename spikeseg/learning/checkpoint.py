@@ -1,5 +1,5 @@
-"""Checkpoints: weights, thresholds, the footprint of the motion layer, the configuration they belong to and, while training, all
-that resuming needs.
+"""Checkpoints: weights, thresholds, the drive that layers were trained under where thresholds adapt to it, the footprint of the
+motion layer, the configuration they belong to and, while training, all that resuming needs.
 
 They hold tensors, numbers, strings, lists and dictionaries, and load under ``torch.load(weights_only=True)``: nothing in a file
 can run code.
@@ -8,6 +8,8 @@ can run code.
 from __future__ import annotations
 
 import dataclasses
+import logging
+import math
 import pickle
 import zipfile
 import zlib
@@ -25,6 +27,8 @@ from spikeseg.motion.footprint import Footprint
 
 from .footprint import untrained_footprint
 
+log = logging.getLogger(__name__)
+
 FORMAT = "spikeseg-checkpoint"
 VERSION = 1
 READING_FAILS = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error)
@@ -41,7 +45,11 @@ def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: A
     """
     tensors = {name: value.detach().cpu().clone() for name, value in model.encoder.state_dict().items()}
     settings = to_dict(dataclasses.replace(config, backend="auto"))  # no backend changes a result, so none shows in the file
-    learned = {} if model.footprint is None else {"footprint": torch.from_numpy(np.array(model.footprint, np.float64))}
+    learned: dict[str, Any] = (
+        {} if model.footprint is None else {"footprint": torch.from_numpy(np.array(model.footprint, np.float64))}
+    )
+    if model.encoder.drives:
+        learned["drives"] = dict(model.encoder.drives)
     torch.save({"format": FORMAT, "version": VERSION, "model": tensors, "config": settings, **learned, **meta}, file)
 
 
@@ -62,8 +70,28 @@ def load(path: str | Path) -> tuple[SpikeSEG, dict[str, Any]]:
     model = build(config)
     restore(model, content["model"], str(path))
     model.footprint = _footprint(content.get("footprint"), path)
-    meta = {key: value for key, value in content.items() if key not in ("format", "version", "model", "config", "footprint")}
-    return model, {**meta, "config": config}
+    model.encoder.drives = _drives(content.get("drives", {}), model, path)
+    own = ("format", "version", "model", "config", "footprint", "drives")
+    return model, {**{key: value for key, value in content.items() if key not in own}, "config": config}
+
+
+def rebuilt(saved: SpikeSEG, config: Config, source: str | Path) -> SpikeSEG:
+    """A network that was loaded, as a configuration runs it, on the CPU.
+
+    Warns where thresholds should adapt and cannot, for no drive was kept when they were trained.
+
+    Raises:
+        InputError: see `restore`.
+    """
+    model = build(config)
+    rest = {spec.name: model.encoder.layer(spec.name).threshold.clone() for spec in model.encoder.specs[1:]}
+    restore(model, saved.encoder.state_dict(), str(source))
+    model.footprint, model.encoder.drives = saved.footprint, dict(saved.encoder.drives)
+    raised = [name for name, lowest in rest.items() if bool((model.encoder.layer(name).threshold > lowest).any())]
+    fixed = [name for name in raised if name not in saved.encoder.drives]
+    if config.model.adaptive_thresholds and fixed:
+        log.warning("%s: trained without model.adaptive_thresholds: those of %s stay as they are", source, " and ".join(fixed))
+    return model
 
 
 def _read(path: str | Path) -> Any:
@@ -91,6 +119,16 @@ def _footprint(saved: Any, path: str | Path) -> np.ndarray | None:
         return Footprint(saved.to(torch.float64).numpy()).share
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _drives(saved: Any, model: SpikeSEG, path: str | Path) -> dict[str, float]:
+    """The drives of a checkpoint, by layer."""
+    names = [spec.name for spec in model.encoder.specs]
+    if not isinstance(saved, dict) or not all(
+        name in names and isinstance(drive, float) and 0 <= drive < math.inf for name, drive in saved.items()
+    ):
+        raise InputError(f"{path}: drives: found {saved!r}, must be numbers of 0 or more, of some of {', '.join(names)}")
+    return dict(saved)
 
 
 def build(config: Config) -> SpikeSEG:
@@ -143,6 +181,7 @@ def untrained(model: SpikeSEG, config: Config) -> SpikeSEG:
     control = build(config)
     control.encoder.backend = model.encoder.backend
     control.encoder.load_state_dict(model.encoder.state_dict())
+    control.encoder.drives = dict(model.encoder.drives)
     for spec in control.encoder.specs:
         if spec.learned:
             control.initialise(spec.name, config.seed, config.stdp)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from spikeseg.models.adaptive_threshold import typical_drive
+
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
 
@@ -26,7 +28,8 @@ class Pause(NamedTuple):
 
 
 class Schedule:
-    """Epochs of one layer's learning, with files around it or without.
+    """Epochs of one layer's learning, with files around it or without. With `model.adaptive_thresholds` the network is told the
+    layer's drive.
 
     Args:
         trainer: of the layer.
@@ -42,6 +45,8 @@ class Schedule:
     def __init__(self, trainer: LayerTrainer, blocks: Blocks, cfg: Config) -> None:
         self.trainer, self.blocks, self.cfg = trainer, blocks, cfg
         self.index = cfg.model.layer(trainer.name).index
+        if cfg.model.adaptive_thresholds and self.index > 1:
+            trainer.encoder.drives[trainer.name] = typical_drive(blocks.lists())
         self.epoch, self.position = 0, 0
         self.reason: str | None = None
 

@@ -37,7 +37,7 @@ class LayerTrainer:
 
     def __init__(self, model: SpikeSEG, layer: str, config: Config) -> None:
         wta, homeostasis = config.wta, config.homeostasis
-        self.layer = model.encoder.layer(layer)
+        self.encoder, self.layer = model.encoder, model.encoder.layer(layer)
         self.name = layer
         self.rule = TrainingRule(
             mode=self.layer.mode,

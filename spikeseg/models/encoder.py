@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -13,14 +14,14 @@ from spikeseg.config.layer_spec import LayerSpec
 from spikeseg.config.sections import HomeostasisConfig, ModelConfig
 from spikeseg.core.grid import LIMIT, check_range
 from spikeseg.core.neurons import LeakMode
-from spikeseg.core.sparse import SparseFrames
+from spikeseg.core.sparse import SparseFrames, SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.ops import backend as ops_backend
 from spikeseg.ops.reference.layers import first_spike_steps
 from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 
-from .adaptive_threshold import adaptive_threshold
-from .filters import dog_bank, gabor_bank
+from .adaptive_threshold import adaptive_threshold, lowered_threshold
+from .filters import dog_bank, gabor_bank, pyramid
 from .layers import SpikePool2d, SpikingConv2d
 
 
@@ -77,6 +78,8 @@ class Encoder(nn.Module):
         pool1, pool2: behind conv1 and conv2.
         specs: the layers in order, as the configuration describes them.
         backend: which kernels run it, see `spikeseg.ops`; the result is the same with each.
+        drives: by learned layer the drive that it was trained under (`adaptive_threshold.typical_drive`); with
+            `model.adaptive_thresholds` its thresholds are lowered where it is driven less. A layer that is missing keeps them.
     """
 
     def __init__(
@@ -90,12 +93,15 @@ class Encoder(nn.Module):
         super().__init__()
         self.config, self.in_channels = config, in_channels
         self.backend = "auto"
+        self.drives: dict[str, float] = {}
+        self._rest = homeostasis.theta_rest if homeostasis is not None and homeostasis.enabled else 0.0
         self.specs = config.layers()
         self._by_name = {spec.name: spec for spec in self.specs}
         self.conv1, self.conv2, self.conv3 = _convolutions(self.specs, in_channels, LeakMode(config.leak_mode))
         self.pool1, self.pool2 = (SpikePool2d(spec.pool.kernel, spec.pool.stride) for spec in self.specs if spec.pool is not None)
         bank = dog_bank if config.use_dog_filters else gabor_bank
-        self.conv1.weight.copy_(bank(self.specs[0].channels, in_channels, self.specs[0].kernel))
+        filters = pyramid(bank, config.conv1_channels, in_channels, config.kernel_sizes[0], config.conv1_scales)
+        self.conv1.weight.copy_(filters)
         top = homeostasis.theta_max if homeostasis is not None and homeostasis.enabled else 0.0
         for spec in self.specs:
             weight = self.layer(spec.name).weight
@@ -134,6 +140,8 @@ class Encoder(nn.Module):
     def forward(self, frames: Tensor, background: Tensor | None = None, upto: str = "conv3") -> EncoderOutput:
         """Run on from the present state.
 
+        With `model.adaptive_thresholds` those of learned layers follow the drive of the frames of this call.
+
         Args:
             frames: one step (P, H, W), a sequence (T, P, H, W) or a batch of sequences (T, B, P, H, W); whole numbers.
             background: background events per pixel and step ([B,] P, h, w), in blocks (`spikeseg.data.frames.background`); used
@@ -168,6 +176,9 @@ class Encoder(nn.Module):
                 adapted = self._adapted(background, size)
                 _check_counts(float(spikes.max()) if spikes.numel() else 0.0, layer, adapted)
                 threshold = None if adapted is None else adapted.expand(size)
+            elif self._lowers(spec):
+                below = SpikeLists.of(spikes.transpose(0, 1).cpu().numpy())
+                threshold = self._lowered(spec, below).expand((spikes.shape[-2], spikes.shape[-1]))
             state = self._state.get(name)
             if state is not None and state.shape != (spikes.shape[1], state.shape[1], *spikes.shape[-2:]):
                 raise ValueError("frames changed their size or batch within a sample; call reset_state() first")
@@ -208,8 +219,16 @@ class Encoder(nn.Module):
         adapted = self._adapted(known, (frames.shape[-2], frames.shape[-1]))
         counts = frames.counts if isinstance(frames, SparseFrames) else frames
         _check_counts(float(counts.max(initial=0)), self.conv1, adapted)
-        encoded = ops_backend(self.backend, self.conv1.weight.device).encode(frames, layers, adapted, threads=threads)
-        return {spec.output: spikes for spec, spikes in zip(self.upto(upto), encoded, strict=True)}
+        encode, specs = ops_backend(self.backend, self.conv1.weight.device).encode, self.upto(upto)
+        encoded: list[PooledSpikes] = []
+        cuts = [k for k, spec in enumerate(specs) if self._lowers(spec)]  # before layers whose input has to be known
+        for first, last in itertools.pairwise([0, *cuts, len(specs)]):
+            if first:
+                below = encoded[-1].lists
+                adapted = self._lowered(specs[first], below)
+                frames = SparseFrames(below, np.ones(len(below.sites), np.int32))
+            encoded += encode(frames, layers[first:last], adapted, threads=threads)
+        return {spec.output: spikes for spec, spikes in zip(specs, encoded, strict=True)}
 
     def chain(self, upto: str = "conv3") -> list[Layer]:
         """The layers up to this one, as the batched operations take them."""
@@ -226,6 +245,15 @@ class Encoder(nn.Module):
             return None
         known = background if background.dim() == 4 else background[None]
         return adaptive_threshold(self.conv1.threshold, self.conv1.weight, known, size, self.config.background_sigmas)
+
+    def _lowers(self, spec: LayerSpec) -> bool:
+        """Whether a layer's thresholds follow its drive."""
+        return self.config.adaptive_thresholds and self.drives.get(spec.name, 0.0) > 0
+
+    def _lowered(self, spec: LayerSpec, below: SpikeLists) -> BlockThreshold:
+        """Thresholds of a learned layer under this input."""
+        threshold, rest = self.layer(spec.name).threshold, spec.threshold + self._rest
+        return lowered_threshold(threshold, rest, self.drives[spec.name], below)
 
     def _first_times(self, name: str, spikes: Tensor) -> Tensor:
         steps = first_spike_steps(spikes)

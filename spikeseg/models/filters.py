@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from spikeseg.config.layer_spec import scaled_kernel
 
 DOG_SIGMA = 0.15
 """Sigma of the finest centre, in sides of the kernel."""
@@ -82,3 +86,24 @@ def gabor_bank(n_maps: int, in_channels: int, size: int) -> Tensor:
     """
     kernels = [gabor_kernel(size, 180.0 * m / n_maps) for m in range(n_maps)]
     return torch.stack(kernels)[:, None].repeat(1, in_channels, 1, 1).float()
+
+
+def pyramid(bank: Callable[[int, int, int], Tensor], n_maps: int, in_channels: int, size: int, scales: Sequence[int]) -> Tensor:
+    """A bank at several scales, one after the other. -> (n_maps * len(scales), in_channels, K, K) float32, K of the largest.
+
+    At scale s the kernels reach s times as far, and zeros surround those of the smaller scales. Their positive part sums to s, so
+    that noise drives the filters of every scale alike and one threshold and one leak suit them all.
+
+    Args:
+        bank: `dog_bank` or `gabor_bank`.
+        n_maps: of the bank at one scale.
+        in_channels: polarities.
+        size: side of its kernels at scale 1, odd.
+        scales: 1 or more.
+    """
+    largest = scaled_kernel(size, max(scales))
+    parts = []
+    for scale in scales:
+        side = scaled_kernel(size, scale)
+        parts.append(F.pad(scale * bank(n_maps, in_channels, side), ((largest - side) // 2,) * 4))
+    return torch.cat(parts)

@@ -106,6 +106,10 @@ def test_every_key_refuses_another_type_by_name(key, hint):
         ({"data.transforms": ["DropPixel"]}, "data.transforms: found .* must be a list of"),
         ({"model.thresholds": [1.0, 2.0]}, "model.thresholds: found .* three values, one per layer"),
         ({"model.kernel_sizes": [4, 5, 7]}, "model.kernel_sizes: found .* odd"),
+        ({"model.conv1_scales": []}, "model.conv1_scales: found .* different scales"),
+        ({"model.conv1_scales": [1, 2, 2]}, "model.conv1_scales: found .* different scales"),
+        ({"model.conv1_scales": [0]}, "model.conv1_scales: found 0, must be at least 1"),
+        ({"model.conv1_scales": [2], "train_conv1": True}, r"model.conv1_scales: found \[2\].* with train_conv1"),
         ({"model.pool1_stride": 3}, "model.pool1_stride: found 3, must be at most model.pool1_kernel = 2"),
         ({"stdp.weight_min": 1.0}, "stdp.weight_min: found 1.0, must be below stdp.weight_max = 1"),
         ({"stdp.weight_init_mean": 2.0}, "stdp.weight_init_mean: found 2.0, must be within 0 to 1"),
@@ -194,6 +198,10 @@ def test_a_key_that_is_omitted_at_its_default_shows_when_it_is_set():
     assert "noise" not in section_dict(SimulateConfig()) and section_dict(SimulateConfig(noise="measured"))["noise"] == "measured"
     assert section_dict(config.stdp)["rule"] == to_dict(config)["stdp"]["rule"] == "additive"
     assert from_dict(to_dict(config), "test") == config
+    assert not {"conv1_scales", "adaptive_thresholds"} & set(to_dict(Config())["model"])
+    config = load_config(None, {"model.conv1_scales": [1, 2], "model.adaptive_thresholds": True})
+    assert from_dict(to_dict(config), "test") == config
+    assert [(layer.channels, layer.kernel) for layer in config.layers()] == [(8, 9), (36, 5), (1, 7)]
 
 
 def test_the_dictionary_of_a_section_is_its_own():

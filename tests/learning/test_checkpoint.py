@@ -207,3 +207,33 @@ def test_an_untrained_network_has_an_untrained_footprint_where_it_has_a_motion_l
     moving = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, motion=True))
     control = checkpoint.untrained(model, moving)
     assert control.footprint.tobytes() == untrained_footprint(CONFIG.seed).share.tobytes()
+
+
+def test_drives_come_back_and_go_where_the_network_goes(tmp_path, caplog):
+    config = load_config(None, {"model.conv2_channels": 5, "model.n_classes": 2, "model.adaptive_thresholds": True})
+    model = trained()
+    checkpoint.save(tmp_path / "without.pt", model, CONFIG)
+    assert "drives" not in torch.load(tmp_path / "without.pt", weights_only=True)
+    model.encoder.drives = {"conv2": 0.25, "conv3": 0.125}
+    checkpoint.save(tmp_path / "with.pt", model, config)
+    saved, meta = checkpoint.load(tmp_path / "with.pt")
+    assert saved.encoder.drives == model.encoder.drives and "drives" not in meta
+    device = torch.device("cpu")
+    assert load_network(config, str(tmp_path / "with.pt"), device).encoder.drives == model.encoder.drives
+    assert spikeseg.load(tmp_path / "with.pt", {"device": "cpu"}).model.encoder.drives == model.encoder.drives
+    assert checkpoint.untrained(saved, config).encoder.drives == model.encoder.drives
+    assert not caplog.messages
+    assert load_network(config, str(tmp_path / "without.pt"), device).encoder.drives == {}
+    (line,) = caplog.messages
+    assert "without.pt: trained without model.adaptive_thresholds: those of conv3 stay as they are" in line
+    checkpoint.save(tmp_path / "untrained.pt", checkpoint.build(config), config)
+    load_network(config, str(tmp_path / "untrained.pt"), device)
+    load_network(CONFIG, str(tmp_path / "without.pt"), device)
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("drives", [3, {"conv9": 1.0}, {"conv2": "x"}, {"conv2": -1.0}, {"conv2": float("nan")}])
+def test_drives_that_are_none_are_refused(saved, drives):
+    content = torch.load(saved, weights_only=True)
+    torch.save({**content, "drives": drives}, saved)
+    assert "drives: found" in refused(saved)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeseg.models.filters import dog_bank, dog_kernel, gabor_bank, gabor_kernel
+from spikeseg.models.filters import dog_bank, dog_kernel, gabor_bank, gabor_kernel, pyramid
 
 
 @pytest.mark.parametrize("bank", [dog_bank, gabor_bank])
@@ -75,3 +75,29 @@ def test_the_filters_by_value():
     dog, gabor = dog_bank(4, 2, 5), gabor_bank(4, 1, 5)
     torch.testing.assert_close(dog[0, 0, 2], torch.tensor([-0.0666990, 0.1268262, 0.4926952, 0.1268262, -0.0666990]))
     torch.testing.assert_close(gabor[0, 0, :, 2], torch.tensor([-0.1076040, 0.0142784, 0.2246650, 0.0142784, -0.1076040]))
+
+
+@pytest.mark.parametrize("bank", [dog_bank, gabor_bank])
+def test_a_pyramid_holds_the_bank_at_each_scale(bank):
+    assert torch.equal(pyramid(bank, 4, 2, 5, [1]), bank(4, 2, 5))
+    filters = pyramid(bank, 4, 2, 5, [1, 2, 4])
+    assert filters.shape == (12, 2, 17, 17) and filters.dtype == torch.float32
+    assert torch.equal(filters[:4, :, 6:11, 6:11], bank(4, 2, 5)) and torch.equal(filters[4:8, :, 4:13, 4:13], 2 * bank(4, 2, 9))
+    inside = filters.clone()
+    inside[:4, :, 6:11, 6:11] = inside[4:8, :, 4:13, 4:13] = inside[8:] = 0
+    assert not inside.any()
+    used = filters.flatten(2)[filters.flatten(2).any(2)]
+    assert torch.allclose(used.sum(1), torch.zeros(len(used)), atol=1e-5)
+    scale = torch.tensor([1.0, 2.0, 4.0]).repeat_interleave(len(used) // 3)
+    assert torch.allclose(used.clamp(min=0).sum(1), scale, atol=1e-5)
+
+
+def test_noise_drives_every_scale_of_a_pyramid_alike_and_a_blob_that_of_its_size_most():
+    filters = pyramid(dog_bank, 2, 2, 5, [1, 2, 4])
+    norms = filters.flatten(1).norm(dim=1)
+    assert norms.max() < 1.2 * norms.min()
+    for scale, radius in enumerate((0.9, 1.8, 3.6)):
+        axis = torch.arange(17) - 8
+        blob = ((axis[:, None] ** 2 + axis**2) <= radius**2).float()
+        response = (filters * blob).sum((1, 2, 3))[::2] / blob.sum().sqrt()
+        assert int(response.argmax()) == scale

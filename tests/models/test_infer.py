@@ -42,9 +42,31 @@ def test_infer_says_what_encode_says(backend, counts, background):
         assert expected.kept is None or np.array_equal(spikes[level].kept, expected.kept)
 
 
+def driven(adaptive=True, **changes):
+    """Filters at two scales, and thresholds of conv2 and conv3 that were raised far under a dense drive."""
+    model = network(conv1_scales=(1, 2), thresholds=(0.35, 6.0, 10.0), adaptive_thresholds=adaptive, **changes)
+    model.encoder.conv2.threshold += torch.linspace(0, 40, 5)
+    model.encoder.conv3.threshold += 60
+    model.encoder.drives = {"conv2": 0.1, "conv3": 0.1}
+    return model
+
+
+def test_lowered_thresholds_pass_what_homeostasis_would_keep_back():
+    frames = windows(density=0.1)
+    adapted, fixed = driven().infer(frames), driven(adaptive=False).infer(frames)
+    assert np.array_equal(adapted["pool1"].lists.sites, fixed["pool1"].lists.sites)
+    for level in ("pool2", "conv3"):
+        assert len(adapted[level].lists.sites) > len(fixed[level].lists.sites) > 0
+    model = driven()
+    model.encoder.drives = {}
+    unknown = model.infer(frames)
+    assert np.array_equal(unknown["conv3"].lists.sites, fixed["conv3"].lists.sites)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5, 40])
-def test_many_windows_say_what_each_says_alone(threads):
-    model, frames = network(background_sigmas=1.0), windows(n=19)
+@pytest.mark.parametrize("made", [network, driven])
+def test_many_windows_say_what_each_says_alone(threads, made):
+    model, frames = made(background_sigmas=1.0), windows(n=19)
     frames[:4] = windows(n=4, density=0.6)
     frames[7:11] = 0
     rates = np.random.default_rng(5).random((19, 2, 3, 3), np.float32) / 10

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+import spikeseg
 from spikeseg.config.load import dump, load_config
+from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer, checkpoint
+from spikeseg.models.adaptive_threshold import typical_drive
 from spikeseg.pipelines.stages import prepare, train_layer
 from spikeseg.pipelines.stages.train import train
 
@@ -198,6 +201,27 @@ def test_a_layer_below_that_is_not_trained_is_part_of_the_key_of_its_spikes(worl
         for other in ({}, {"stdp.weight_init_mean": 0.4}, {"homeostasis.theta_rest": 4.0})
     ]
     assert inputs[0].sum() > inputs[1].sum() and inputs[0].sum() > inputs[2].sum()
+
+
+def test_thresholds_that_adapt_learn_their_drive_and_the_layer_above_learns_from_what_they_pass(world):
+    adaptive = {"model.adaptive_thresholds": True}
+    below, run, fixed = world.run(adaptive), world.run(adaptive, BOTH), world.run(None, BOTH)
+    drives = run.encoder.drives
+    assert set(drives) == set(BOTH) and below.encoder.drives == {"conv2": drives["conv2"]} and fixed.encoder.drives == {}
+    for trained, layer in ((below, "conv2"), (run, "conv3")):
+        assert drives[layer] == typical_drive([SpikeLists.of(trained.spikes)]) > 0
+    assert torch.equal(below.weight, world.run().weight)
+    assert run.spikes.sum() > fixed.spikes.sum()
+    assert checkpoint.load(run.folder / "checkpoints/checkpoint_best.pt")[0].encoder.drives == drives
+
+
+def test_training_in_memory_gives_the_same_drives(world):
+    run = world.run({"model.adaptive_thresholds": True, "data.train_ratio": 1.0, "data.test_ratio": 0.0}, BOTH)
+    names = [recording.name for recording in run.frames.recordings]
+    recordings = [spikeseg.read(f"{run.cfg.data.data_root}/{name}.npz") for name in names]
+    network = spikeseg.Network(checkpoint.build(run.cfg), run.cfg).train(recordings, progress=False)
+    assert network.model.encoder.drives == run.encoder.drives
+    assert torch.equal(network.model.encoder.conv3.weight, run.weight)
 
 
 def test_train_does_everything_in_turn(world):
