@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from spikeseg.core.bits import lowest
 from spikeseg.core.compiled import compiled
 from spikeseg.core.grid import SCALE, SCALE32
 from spikeseg.core.sparse import SparseFrames, SparseMap, SpikeLists
@@ -53,7 +54,7 @@ class Table(NamedTuple):
 
     Attributes:
         weights, room (the buffer): float64, see `descend` and `descend_few`.
-        stamps: int32, one number for each piece of the buffer, see there.
+        stamps: int32 (n, H, ...), numbers for each piece of the buffer, see there.
         kernel, channels, height, width: K, C_in, H, W.
     """
 
@@ -106,15 +107,16 @@ def descend(activity, gates, table, decay, out):
         activity: `Activity`.
         gates: `Gates`.
         table: `Table`; weights (C_out, K, at least K * C_in, beyond which it is 0), as one traced neuron spreads them; room
-            (H, at least (W + K - 1) * C_in); stamps (H, at least (W + K - 1) / PIECE), see `freshen`.
+            (H, at least (W + K - 1) * C_in); stamps (2, H, at least (W + K - 1) / PIECE): see `freshen`, and the last step in
+            which what a neuron of the piece spreads to was seen to.
         decay: what a step passes on to the one before.
         out: float64, one entry per gate, filled.
     """
     weights, channels, height, width = table.weights, table.channels, table.height, table.width
     kernel, wide = table.kernel, weights.shape[2]
     half, size, of_piece = kernel // 2, height * width, PIECE * table.channels
-    arriving, stamps = table.room, table.stamps
-    stamps[:] = 0
+    arriving, stamps, ready = table.room, table.stamps[0], table.stamps[1]
+    table.stamps[:] = 0
     flat, steps = arriving.reshape(-1), activity.offsets.size - 1
     for t in range(steps - 1, -1, -1):
         now = np.int32(steps - t)
@@ -124,13 +126,14 @@ def descend(activity, gates, table, decay, out):
                 continue
             m = neuron // size
             y, x = neuron // width % height, neuron % width
-            first, last = x // PIECE, (x + kernel - 1) // PIECE
-            for j in range(max(0, half - y), min(kernel, height + half - y)):
-                row = y - half + j
-                for piece in range(first, last + 1):
-                    if stamps[row, piece] != now:
+            top, bottom = max(0, half - y), min(kernel, height + half - y)
+            if ready[y, x // PIECE] != now:
+                ready[y, x // PIECE] = now
+                for row in range(y - half + top, y - half + bottom):
+                    for piece in range(x // PIECE, min((x // PIECE * PIECE + PIECE + kernel - 2) // PIECE + 1, stamps.shape[1])):
                         freshen(arriving[row], stamps[row], piece, of_piece, now, decay)
-                add_scaled(flat, row * arriving.shape[1] + x * channels, weights, m * kernel + j, wide, value)
+            for j in range(top, bottom):
+                add_scaled(flat, (y - half + j) * arriving.shape[1] + x * channels, weights, m * kernel + j, wide, value)
         start, end, c, y = 0, 0, 0, 0  # the row of the gate in hand: neighbours mostly share it
         for k in range(gates.offsets[t], gates.offsets[t + 1]):
             site = gates.sites[k]
@@ -158,15 +161,14 @@ def descend_few(activity, gates, table, decay, out):
         decay: see `descend`.
         out: see `descend`.
         table: `Table`; weights (C_in, C_out, K, at least K, beyond which it is 0), of maps below and above, mirrored in both
-            axes; room (C_out, H + K - 1, at least W + K - 1); stamps (C_out, H + K - 1): 1 for each line of the room
-            in which something is; the others are empty, whatever they hold.
+            axes; room (C_out, H + K - 1, at least W + K - 1); stamps (1, C_out, H + K - 1): 1 for each line of the
+            room in which something is. Both are 0, and left so.
     """
     weights, kernel, height, width = table.weights, table.kernel, table.height, table.width
     wide, before = weights.shape[3], kernel - 1 - kernel // 2
-    above, lines = table.room, table.stamps
+    above, lines = table.room, table.stamps[0]
     maps, rows, stride = above.shape
-    size, of_site = height * width, maps * kernel * wide
-    lines[:] = 0
+    size = height * width
     flat, taps = above.reshape(-1), weights.reshape(-1)
     for t in range(activity.offsets.size - 2, -1, -1):
         for m in range(maps):
@@ -176,31 +178,33 @@ def descend_few(activity, gates, table, decay, out):
         for k in range(activity.offsets[t], activity.offsets[t + 1]):
             neuron = activity.neurons[k]
             m, y = neuron // size, neuron // width % height + before
-            if not lines[m, y]:
-                above[m, y] = 0.0
-                lines[m, y] = 1
+            lines[m, y] = 1
             above[m, y, neuron % width + before] += activity.values[k]
-        start, end, c, y, some = 0, 0, 0, 0, False  # the row of the gate in hand, and whether anything is near it
+        start, end, c, y, near = 0, 0, 0, 0, np.uint64(0)  # the row of the gate in hand, and in which maps something is near it
         for k in range(gates.offsets[t], gates.offsets[t + 1]):
             site = gates.sites[k]
             if site < start or site >= end:
                 c, y = site // size, site // width % height
                 start = (c * height + y) * width
                 end = start + width
-                some = False
+                near = np.uint64(0)
                 for m in range(maps):
                     for j in range(kernel):
-                        some |= lines[m, y + j] > 0
-            arrived = 0.0
-            if some:
-                x = site - start
-                for m in range(maps):
-                    for j in range(kernel):
-                        if lines[m, y + j]:
-                            line, at = c * of_site + (m * kernel + j) * wide, (m * rows + y + j) * stride + x
-                            for i in range(0, wide, TAPS):
-                                arrived += dot(taps, line + i, flat, at + i)
+                        near |= np.uint64(lines[m, y + j]) << np.uint64(m & 63)
+            left, arrived = near, 0.0
+            while left:
+                first = lowest(left)
+                left &= left - np.uint64(1)
+                for m in range(first, maps, 64):
+                    for i in range(0, wide, TAPS):
+                        line, at = (c * maps + m) * kernel * wide, (m * rows + y) * stride + site - start
+                        arrived += dot(taps, line + i, wide, flat, at + i, stride, kernel)
             out[k] = arrived
+    for m in range(maps):
+        for y in range(rows):
+            if lines[m, y]:
+                above[m, y] = 0.0
+                lines[m, y] = 0
 
 
 @compiled()
@@ -316,14 +320,14 @@ class _Descent:
             self._kernel = descend_few
             weights = _padded(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
             room = np.zeros((maps, height + kernel - 1, width + kernel - 1 + weights.shape[-1]))
-            stamps = np.zeros(room.shape[:2], np.int32)
+            stamps = np.zeros((1, *room.shape[:2]), np.int32)
         else:
             self._kernel = descend
             lines = _excitatory(layer.weight).transpose(0, 2, 3, 1).reshape(maps, kernel, kernel * channels)
             weights = _padded(lines, DOUBLES)
             pieces = -(-(width + kernel - 1) // PIECE)
             room = np.zeros((height, pieces * PIECE * channels + weights.shape[-1]))
-            stamps = np.zeros((height, pieces), np.int32)
+            stamps = np.zeros((2, height, pieces), np.int32)
         self._table = Table(weights, room, stamps, kernel, channels, height, width)
 
     def run(self, activity: Activity, gates: SpikeLists, decay: float, out: np.ndarray) -> None:
