@@ -33,23 +33,42 @@ class DecodedWindow(NamedTuple):
     maps: list[SparseMap]
 
 
-def decoded(model: SpikeSEG, windows: Windows, classes: Sequence[Sequence[int] | None]) -> Iterator[DecodedWindow]:
+def decoded(
+    model: SpikeSEG, windows: Windows, classes: Sequence[Sequence[int] | None], wanted: np.ndarray | None = None
+) -> Iterator[DecodedWindow]:
     """Windows encoded and traced back, AT_ONCE together: which changes no result.
 
     Args:
         model: on any device.
         windows: see `WindowedRecording.windows`.
         classes: sets of classes whose spikes are traced back; None: all.
+        wanted: bool (N,), windows of which all sets are wanted: of the others the first alone is traced. None: of all windows.
     """
     from spikeseg.models.decoder import decode_sparse
 
+    done = 0
     while batch := list(itertools.islice(windows, AT_ONCE)):
         frames, rates = SparseFrames.joined([own for _, own, _ in batch]), np.stack([own for _, _, own in batch])
         spikes = model.infer(frames, rates)
-        maps = [decode_sparse(model.encoder, frames, spikes, chosen) for chosen in classes]
+        maps = (
+            [[saliency] for saliency in decode_sparse(model.encoder, frames, spikes, classes[0])]
+            if classes
+            else [[]] * len(batch)
+        )
+        for first, last in runs(np.ones(len(batch), bool) if wanted is None else wanted[done : done + len(batch)]):
+            part = {level: pooled.part(first, last) for level, pooled in spikes.items()}
+            for chosen in classes[1:]:
+                for n, saliency in enumerate(decode_sparse(model.encoder, frames.part(first, last), part, chosen), first):
+                    maps[n].append(saliency)
+        done += len(batch)
         for n, (_, own, _) in enumerate(batch):
-            of_window = {level: pooled.part(n, n + 1) for level, pooled in spikes.items()}
-            yield DecodedWindow(own, of_window, [saliency[n] for saliency in maps])
+            yield DecodedWindow(own, {level: pooled.part(n, n + 1) for level, pooled in spikes.items()}, maps[n])
+
+
+def runs(marks: np.ndarray) -> list[tuple[int, int]]:
+    """Runs of True in bool (n,): the first of each, and one beyond the last."""
+    edges = np.flatnonzero(np.diff(marks.astype(np.int8), prepend=0, append=0))
+    return [(first, last) for first, last in edges.reshape(-1, 2).tolist()]
 
 
 def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:

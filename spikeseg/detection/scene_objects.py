@@ -26,14 +26,11 @@ from .tables import Scale
 log = logging.getLogger(__name__)
 
 
-def scene_answer(
-    view: WindowedRecording, maps: Sequence[SparseMap], times: Sequence[WindowTime], window_ms: float | None = None
-) -> Response:
-    """The response of a network to a scene: its objects have any size, and an event's score is that of the object it belongs to.
+def scene_objects(view: WindowedRecording, times: Sequence[WindowTime], window_ms: float | None = None) -> TrackedObjects:
+    """The objects of a scene, of any size, which no network has a part in; their classes are not known yet.
 
     Args:
         view: the recording; its kept events are looked at.
-        maps: the network's saliency, one per window.
         times: of the windows.
         window_ms: by which the scene is looked at; None: as the recording tells.
     """
@@ -64,12 +61,23 @@ def scene_answer(
         tracks.append(
             ObjectTrack(number, placed[n].t.astype(np.float64), inside, where, states, states[:, 2:], found.probability[n])
         )
-    saliency = from_maps(view, maps).scores
-    score = np.array([0.0, *(track.score for track in tracks)])[ids]
-    scores = np.where(ids > 0, score, UNTRACKED * saliency / (1.0 + saliency))
     ordered = iter(slices)
     windows = [[next(ordered) for _ in window] for window in parts]
-    return Response(scores, maps, TrackedObjects(windows, Tracks(tracks, StarField.still()), owners, ids), saliency)
+    return TrackedObjects(windows, Tracks(tracks, StarField.still()), owners, ids)
+
+
+def scene_answer(view: WindowedRecording, maps: Sequence[SparseMap], objects: TrackedObjects) -> Response:
+    """The response of a network to a scene: an event's score is that of the object it belongs to.
+
+    Args:
+        view: the recording.
+        maps: the network's saliency, one per window.
+        objects: see `scene_objects`.
+    """
+    saliency = from_maps(view, maps).scores
+    score = np.array([0.0, *(track.score for track in objects.tracks.tracks)])[objects.ids]
+    scores = np.where(objects.ids > 0, score, UNTRACKED * saliency / (1.0 + saliency))
+    return Response(scores, maps, objects, saliency)
 
 
 def _slices(

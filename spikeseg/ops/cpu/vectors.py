@@ -69,8 +69,8 @@ _add_lanes, _add_narrow, _add_doubles = _adding(_INT, LANES), _adding(_INT, NARR
 
 @intrinsic
 def dot(_typing: Any, a: Any, _start: Any, _step: Any, b: Any, _at: Any, _stride: Any, _lines: Any) -> Any:
-    """Sum of the products of `lines` lines of TAPS float64 each, of flat memory: of a from `start` on, `step` apart, and of b from
-    `at` on, `stride` apart. Lane by lane, then in pairs."""
+    """Sum of the products of `lines` lines of TAPS float64 each, of flat memory: of a from `start` on, `step` apart, and of b
+    from `at` on, `stride` apart. Lane by lane, then in pairs."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         kind, lanes = ir.VectorType(_DOUBLE, TAPS), TAPS
