@@ -13,39 +13,59 @@ RADIUS = 2
 
 
 @compiled()
-def count(x, y, change, counts):
-    """Add `change` to the pixel of each event. counts: int32 (H, W)."""
+def count(x, y, change, counts, rows):
+    """Add `change` to the pixel of each event, and to its row. counts: int32 (H, W); rows: int32 (H,)."""
     for i in range(len(x)):
         counts[y[i], x[i]] += change
+        rows[y[i]] += change
 
 
 @compiled()
-def box_sums(counts, columns, sums):
-    """What each neuron counts: int32 (H, W), sums over the pixels around it as far as they are on the sensor.
+def count_blocks(t, x, y, duration, steps, every, shift, counts):
+    """Count the events of every `every`th of so many equal steps of a duration, block by block.
 
-    counts: int32 (H, W). columns: int32 (W,), scratch.
+    Args:
+        t: int64 (n,), rising, µs; the first begins the first step.
+        x: int64 (n,), px.
+        y: int64 (n,), px.
+        duration: of all steps together, µs.
+        steps: how many.
+        every: see above.
+        shift: a block is 2**shift px wide and high.
+        counts: int64 (ceil(steps / every), rows, columns), to which is added.
     """
-    height, width = counts.shape
-    columns[:] = 0
-    for y in range(min(RADIUS, height)):
-        for x in range(width):
-            columns[x] += counts[y, x]
-    for y in range(height):
-        if y + RADIUS < height:
-            for x in range(width):
-                columns[x] += counts[y + RADIUS, x]
-        if y - RADIUS - 1 >= 0:
-            for x in range(width):
-                columns[x] -= counts[y - RADIUS - 1, x]
-        total = 0
-        for x in range(min(RADIUS, width)):
-            total += columns[x]
-        for x in range(width):
-            if x + RADIUS < width:
-                total += columns[x + RADIUS]
-            if x - RADIUS - 1 >= 0:
-                total -= columns[x - RADIUS - 1]
-            sums[y, x] = total
+    step, end = np.int64(-1), np.int64(0)  # the step in hand, and where it ends
+    counted, now = False, counts[0]
+    for i in range(len(t)):
+        since = t[i] - t[0]
+        if since >= end:
+            step = min(since * steps // duration, steps - 1)
+            end = duration if step == steps - 1 else -(-(step + 1) * duration // steps)
+            end = max(end, since + 1)
+            counted, now = step % every == 0, counts[step // every]
+        if counted:
+            now[y[i] >> shift, x[i] >> shift] += 1
+
+
+@compiled(allocates=True)
+def hot(x, y, times, more, shape):
+    """Pixels of more events than `times` the mean of the eight around them, and `more`: bool (H, W). Beyond the edges lie the
+    pixels at the edges."""
+    height, width = shape
+    counts, found = np.zeros((height, width), np.int64), np.zeros((height, width), np.bool_)
+    for i in range(len(x)):
+        counts[y[i], x[i]] += 1
+    for row in range(height):
+        for column in range(width):
+            own = counts[row, column]
+            if own <= more:
+                continue
+            around = -own
+            for i in range(row - 1, row + 2):
+                for j in range(column - 1, column + 2):
+                    around += counts[min(max(i, 0), height - 1), min(max(j, 0), width - 1)]
+            found[row, column] = 8 * (own - more) > times * around
+    return found
 
 
 @compiled(allocates=True)
@@ -72,17 +92,67 @@ def moments_of(t, x, y, origin, label, n):
 
 
 @compiled()
-def active(sums, threshold, lower, favoured, pixels):
+def most_of(columns, first, last):
+    """The largest of the sums of 2 RADIUS + 1 columns that begin with each of [first, last). columns: int32."""
+    most = np.int32(0)
+    for x in range(first, last):
+        total = columns[x]
+        for k in range(1, 2 * RADIUS + 1):
+            total = np.int32(total + columns[x + k])
+        most = max(most, total)
+    return most
+
+
+@compiled()
+def active(counts, rows, columns, block, threshold, lower, favoured, pixels):
     """Flat indices of neurons that reach their threshold, or the lower one where they are favoured, rising, filled in; -> how
-    many."""
-    height, width = threshold.shape
-    n = 0
-    for y in range(height):
-        for x in range(width):
-            count = sums[y, x]
-            if count >= threshold[y, x] or (favoured[y, x] and count >= lower[y, x]):
-                pixels[n] = y * width + x
-                n += 1
+    many. A neuron counts the events of the pixels around it as far as they are on the sensor.
+
+    Args:
+        counts: int32 (H, W), events of each pixel.
+        rows: int32 (H,), of each row.
+        columns: int32 (W + 2 RADIUS,), scratch.
+        block: thresholds hold for blocks of block * block neurons, px.
+        threshold: int32, of each block, 1 or more.
+        lower: the same, no higher.
+        favoured: uint8 (H, W).
+        pixels: int64, filled.
+    """
+    height, width = counts.shape
+    columns[:] = 0
+    n, near = 0, 0  # near: events of the rows around
+    for y in range(-RADIUS, height):
+        if y + RADIUS < height and rows[y + RADIUS]:
+            near += rows[y + RADIUS]
+            coming = counts[y + RADIUS]
+            for x in range(width):
+                columns[x + RADIUS] += coming[x]
+        if y - RADIUS - 1 >= 0 and rows[y - RADIUS - 1]:
+            near -= rows[y - RADIUS - 1]
+            going = counts[y - RADIUS - 1]
+            for x in range(width):
+                columns[x + RADIUS] -= going[x]
+        if y < 0 or near == 0:
+            continue
+        for part in range(-(-width // block)):
+            first, last = part * block, min((part + 1) * block, width)
+            enough, less = threshold[y // block, part], lower[y // block, part]
+            most = most_of(columns, first, last)
+            if most < less:
+                continue
+            if most < enough:
+                some = False
+                for x in range(first, last):
+                    some |= favoured[y, x] > 0
+                if not some:
+                    continue
+            for x in range(first, last):
+                total = np.int32(0)
+                for k in range(2 * RADIUS + 1):
+                    total += columns[x + k]
+                if total >= enough or (favoured[y, x] and total >= less):
+                    pixels[n] = y * width + x
+                    n += 1
     return n
 
 

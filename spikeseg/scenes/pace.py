@@ -6,7 +6,7 @@ import numpy as np
 
 from spikeseg.core.median import weighted_median
 
-from .activity import Activity, background_per_window
+from .activity import BLOCK_PX, Activity, background_of_blocks
 from .moments import Moment
 
 WINDOWS_US = (5_000, 10_000, 20_000, 40_000, 80_000)
@@ -59,15 +59,16 @@ def _tried(
     """Events at active neurons beyond the background's, and the median, over active neurons, of how far their component moves in
     a window, as a share of its extent."""
     width, height = sensor_size
-    mean = background_per_window(t, x, y, sensor_size, window)
-    activity, label = Activity(mean), np.zeros((height, width), np.int32)
+    mean = background_of_blocks(t, x, y, sensor_size, window)
+    activity, label = Activity(mean, sensor_size), np.zeros((height, width), np.int32)
     excess, shares, weights = 0.0, [np.zeros(0)], [np.zeros(0, np.int64)]
     for moment in moments.tolist():
         part = slice(*np.searchsorted(t, [moment - window // 2, moment + window // 2]))
         activity.add(x[part], y[part])
         now = Moment.of(moment, activity, label, (t[part], x[part], y[part]))
         activity.remove(x[part], y[part])
-        excess += np.count_nonzero(label[y[part], x[part]]) - float(mean.reshape(-1)[now.components.pixels].sum())
+        rows, columns = np.divmod(now.components.pixels, width)
+        excess += np.count_nonzero(label[y[part], x[part]]) - float(mean[rows // BLOCK_PX, columns // BLOCK_PX].sum())
         if window == LEAST_US:
             boxes = now.components.boxes
             shares.append((np.abs(now.drifts()) * window * 1e-6 / (boxes[:, 2:] - boxes[:, :2])).max(1))

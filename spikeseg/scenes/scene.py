@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .activity import Activity, background_per_window, hot_pixels
+from .activity import Activity, background_of_blocks, hot_pixels
 from .activity_kernels import look_up
 from .camera import camera_motion
 from .camera_background import background_events
@@ -120,7 +120,7 @@ def _tracked(
         return [], out
     hop = round(HOP_SHARE * window)
     tracker = SceneTracker(sensor_size, hop)
-    activity = Activity(background_per_window(t, x, y, sensor_size, window))
+    activity = Activity(background_of_blocks(t, x, y, sensor_size, window), sensor_size)
     label, owner = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
     times = np.arange(int(t[0]), int(t[-1]) + hop, hop)
     begins, ends = np.searchsorted(t, times - window // 2), np.searchsorted(t, times + (window - window // 2))
