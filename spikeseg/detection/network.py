@@ -42,7 +42,8 @@ def decoded(
         model: on any device.
         windows: see `WindowedRecording.windows`.
         classes: sets of classes whose spikes are traced back; None: all.
-        wanted: bool (N,), windows of which all sets are wanted: of the others the first alone is traced. None: of all windows.
+        wanted: bool (N,), windows of which all sets are wanted: of the others the first alone is traced, and the maps of the rest
+            are empty. None: all are wanted of all windows.
     """
     from spikeseg.models.decoder import decode_sparse
 
@@ -50,19 +51,17 @@ def decoded(
     while batch := list(itertools.islice(windows, AT_ONCE)):
         frames, rates = SparseFrames.joined([own for _, own, _ in batch]), np.stack([own for _, _, own in batch])
         spikes = model.infer(frames, rates)
-        maps = (
-            [[saliency] for saliency in decode_sparse(model.encoder, frames, spikes, classes[0])]
-            if classes
-            else [[]] * len(batch)
-        )
-        for first, last in runs(np.ones(len(batch), bool) if wanted is None else wanted[done : done + len(batch)]):
-            part = {level: pooled.part(first, last) for level, pooled in spikes.items()}
-            for chosen in classes[1:]:
-                for n, saliency in enumerate(decode_sparse(model.encoder, frames.part(first, last), part, chosen), first):
-                    maps[n].append(saliency)
+        shape = (frames.shape[1], frames.shape[3], frames.shape[4])
+        maps = [[SparseMap(shape, np.zeros(0, np.int64), np.zeros(0, np.float32))] * len(batch) for _ in classes]
+        for k, chosen in enumerate(classes):
+            for first, last in [(0, len(batch))] if wanted is None or k == 0 else runs(wanted[done : done + len(batch)]):
+                part = {level: pooled.part(first, last) for level, pooled in spikes.items()}
+                maps[k][first:last] = decode_sparse(model.encoder, frames.part(first, last), part, chosen)
         done += len(batch)
-        for n, (_, own, _) in enumerate(batch):
-            yield DecodedWindow(own, {level: pooled.part(n, n + 1) for level, pooled in spikes.items()}, maps[n])
+        for n, (_, own_frames, _) in enumerate(batch):
+            yield DecodedWindow(
+                own_frames, {level: pooled.part(n, n + 1) for level, pooled in spikes.items()}, [own[n] for own in maps]
+            )
 
 
 def runs(marks: np.ndarray) -> list[tuple[int, int]]:

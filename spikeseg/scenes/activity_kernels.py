@@ -15,9 +15,15 @@ RADIUS = 2
 @compiled()
 def count(x, y, change, counts, rows):
     """Add `change` to the pixel of each event, and to its row. counts: int32 (H, W); rows: int32 (H,)."""
+    row, n = np.int64(0), np.int32(0)  # the row in hand, and how many events of it came on end
     for i in range(len(x)):
         counts[y[i], x[i]] += change
-        rows[y[i]] += change
+        if y[i] != row:
+            rows[row] += n
+            row, n = y[i], np.int32(0)
+        n += change
+    if len(x):
+        rows[row] += n
 
 
 @compiled()
@@ -92,10 +98,10 @@ def moments_of(t, x, y, origin, label, n):
 
 
 @compiled()
-def most_of(columns, first, last):
-    """The largest of the sums of 2 RADIUS + 1 columns that begin with each of [first, last). columns: int32."""
+def most_of(columns):
+    """The largest sum of 2 RADIUS + 1 successive numbers. columns: int32 (n + 2 RADIUS,)."""
     most = np.int32(0)
-    for x in range(first, last):
+    for x in range(columns.size - 2 * RADIUS):
         total = columns[x]
         for k in range(1, 2 * RADIUS + 1):
             total = np.int32(total + columns[x + k])
@@ -137,7 +143,7 @@ def active(counts, rows, columns, block, threshold, lower, favoured, pixels):
         for part in range(-(-width // block)):
             first, last = part * block, min((part + 1) * block, width)
             enough, less = threshold[y // block, part], lower[y // block, part]
-            most = most_of(columns, first, last)
+            most = most_of(columns[first : last + 2 * RADIUS])
             if most < less:
                 continue
             if most < enough:

@@ -174,8 +174,13 @@ def _over_each_other(courses: dict[int, Course], number: np.ndarray) -> None:
                 own if old is None else np.hstack([np.fmin(old[:, :2], own[:, :2]), np.fmax(old[:, 2:], own[:, 2:])])
             )
         order = sorted(boxes, key=lambda n: -int(np.isfinite(boxes[n][:, 0]).sum()))
+        low, high = (
+            reach(np.stack([boxes[n][:, part] for n in order]), 1)
+            for reach, part in ((np.nanmin, slice(2)), (np.nanmax, slice(2, 4)))
+        )
         for k, large in enumerate(order):
-            over = [small for small in order[k + 1 :] if _over(boxes[small], boxes[large])]
+            meet = np.flatnonzero(((low[k + 1 :] < high[k] + OVER_PX) & (high[k + 1 :] > low[k] - OVER_PX)).all(1))
+            over = [small for small in (order[k + 1 + n] for n in meet.tolist()) if _over(boxes[small], boxes[large])]
             for small in over:
                 number[number == small] = large
             merged = bool(over)

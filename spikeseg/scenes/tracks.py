@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .mask_kernels import pixels_on
 from .masks import Mask, box_of, gap, grown, moved, nearest
 from .moments import Moment
-from .pieces import neighbours, pieces
+from .pieces import Around, pieces
 from .track import SceneTrack, Seen
 
 OVERLAP = 0.2
@@ -113,9 +114,11 @@ class SceneTracker:
         drifts = moment.drifts()
         for k, pixels in assigned.rest:
             self._is_left(k, pixels, moment, (expected, assigned.parts), drifts[k])
+        around = Around(self.tracks)
         for k in sorted(assigned.fresh):
-            track = self._begins(np.divmod(moment.components.of(k), self.width), moment.t_us, drifts[k])
-            track.beside = neighbours(track, self.tracks)
+            mask, box = np.divmod(moment.components.of(k), self.width), moment.components.boxes[k]
+            track = self._begins(mask, box, moment.t_us, drifts[k])
+            track.beside = around.neighbours(track)
         self._drop(assigned.pieces)
 
     def finished(self) -> list[SceneTrack]:
@@ -124,11 +127,15 @@ class SceneTracker:
 
     def _assigned(self, moment: Moment, expected: list[Expected]) -> _Assigned:
         assigned = _Assigned()
+        touching: list[list[int]] = [[] for _ in moment.components.boxes]  # tracks that have pixels of each component
+        for i, one in enumerate(expected):
+            for k in np.flatnonzero(one.shared).tolist():
+                touching[k].append(i)
         for k, box in enumerate(moment.components.boxes):
             pixels = moment.components.of(k)
-            owners = self._owners(k, len(pixels), expected, known_first=True)
+            owners = self._owners(k, len(pixels), expected, touching[k], known_first=True)
             if len(owners) == 1 and self._outgrows(owners[0], box):
-                owners = self._owners(k, len(pixels), expected, known_first=False)
+                owners = self._owners(k, len(pixels), expected, touching[k], known_first=False)
             if len(owners) > 1:
                 owners = self._one_of(owners, moment.t_us, assigned)
                 if len(owners) == 1:
@@ -191,11 +198,10 @@ class SceneTracker:
             track = self.tracks[best]
             track.take(y, x, box_of((y, x)), moment.t_us, waited=self._waits(track, moment.t_us))
         elif len(pixels) >= LEAST_PIXELS:
-            self._begins((y, x), moment.t_us, drift)
+            self._begins((y, x), box_of((y, x)), moment.t_us, drift)
 
-    def _begins(self, mask: Mask, t_us: int, velocity: np.ndarray) -> SceneTrack:
+    def _begins(self, mask: Mask, box: np.ndarray, t_us: int, velocity: np.ndarray) -> SceneTrack:
         self._made += 1
-        box = box_of(mask)
         place, half = 0.5 * (box[:2] + box[2:] - 1.0), 0.5 * (box[2:] - box[:2])
         track = SceneTrack(self._made, t_us, place, velocity, half, *mask)
         track.add(t_us, Seen.ALONE)
@@ -240,7 +246,8 @@ class SceneTracker:
 
     def _drop(self, tracks: list[SceneTrack]) -> None:
         self.ended += tracks
-        self.tracks = [track for track in self.tracks if not any(track is other for other in tracks)]
+        gone = set(tracks)
+        self.tracks = [track for track in self.tracks if track not in gone]
 
     def _expected(self, track: SceneTrack, moment: Moment) -> Expected:
         way = track.velocity * ((moment.t_us - track.last_us) * 1e-6)
@@ -250,18 +257,13 @@ class SceneTracker:
             mask = moved(track.mask, by, self.size)
             if waits:
                 mask = grown(mask, round(min(NEAR_PX + FAR_SHARE * float(np.hypot(*way)), FAR_PX)), self.size)
-            shared = np.bincount(moment.label[mask], minlength=len(moment.components) + 1)[1:]
-            found.append(Expected(mask, shared, waits))
-        return max(found, key=lambda one: int(one.shared.sum()))
+            found.append(Expected(mask, pixels_on(moment.label, *mask, len(moment.components)), waits))
+        return found[0] if len(found) == 1 else max(found, key=lambda one: int(one.shared.sum()))
 
-    def _owners(self, k: int, size: int, expected: list[Expected], *, known_first: bool) -> list[int]:
-        """The tracks that a component belongs to: those that have been seen just now before those that wait, of which the nearest
-        alone, and those that are known before young ones."""
-        over = [
-            i
-            for i, one in enumerate(expected)
-            if one.shared[k] > 0 and one.shared[k] >= OVERLAP * min(size, len(self.tracks[i].y))
-        ]
+    def _owners(self, k: int, size: int, expected: list[Expected], touching: list[int], *, known_first: bool) -> list[int]:
+        """The tracks, of those that have pixels of it, that a component belongs to: those that have been seen just now before
+        those that wait, of which the nearest alone, and those that are known before young ones."""
+        over = [i for i in touching if expected[i].shared[k] >= OVERLAP * min(size, len(self.tracks[i].y))]
         now = [i for i in over if not expected[i].waits]
         if not now:
             return over if len(over) < 2 else [max(over, key=lambda i: int(expected[i].shared[k]))]

@@ -1,0 +1,61 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
+"""Compiled loops of `masks`, and how many pixels of a mask each component has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikeseg.core.compiled import compiled
+
+
+@compiled(allocates=True)
+def move(y, x, down, right, height, width):
+    """Pixels (y, x), int64 (m,) each, moved by so many px, as far as they are on the sensor: the same."""
+    rows, columns, n = np.empty(len(y), np.int64), np.empty(len(y), np.int64), 0
+    for i in range(len(y)):
+        row, column = y[i] + down, x[i] + right
+        if 0 <= row < height and 0 <= column < width:
+            rows[n], columns[n] = row, column
+            n += 1
+    return rows[:n], columns[:n]
+
+
+@compiled(allocates=True)
+def grow(y, x, by, height, width):
+    """All pixels of the sensor at most `by` from one of (y, x) in both axes, row by row: int64 (m,) each; (y, x) not empty."""
+    top, left = max(y.min() - by, 0), max(x.min() - by, 0)
+    bottom, right = min(y.max() + by + 1, height), min(x.max() + by + 1, width)
+    change = np.zeros((bottom - top + 1, right - left + 1), np.int32)  # of how many squares from pixel to pixel
+    for i in range(len(y)):
+        first, last = max(y[i] - by - top, 0), min(y[i] + by + 1 - top, bottom - top)
+        begin, end = max(x[i] - by - left, 0), min(x[i] + by + 1 - left, right - left)
+        change[first, begin] += 1
+        change[first, end] -= 1
+        change[last, begin] -= 1
+        change[last, end] += 1
+    n, above = 0, np.zeros(right - left, np.int32)
+    for row in range(bottom - top):
+        squares = 0
+        for column in range(right - left):
+            squares += change[row, column]
+            above[column] += squares
+            change[row, column] = above[column]
+            n += above[column] > 0
+    rows, columns, k = np.empty(n, np.int64), np.empty(n, np.int64), 0
+    for row in range(bottom - top):
+        for column in range(right - left):
+            if change[row, column] > 0:
+                rows[k], columns[k] = row + top, column + left
+                k += 1
+    return rows, columns
+
+
+@compiled(allocates=True)
+def pixels_on(label, y, x, n):
+    """How many of the pixels (y, x) each of n components has: int64 (n,). label: int32 (H, W), its number + 1."""
+    found = np.zeros(n, np.int64)
+    for i in range(len(y)):
+        k = label[y[i], x[i]] - 1
+        if k >= 0:
+            found[k] += 1
+    return found
