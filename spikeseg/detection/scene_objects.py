@@ -87,7 +87,7 @@ def _slices(
     _, height, width = view.shape
     scale = Scale.of(view.sensor_size, (height, width))
     row_of = [dict(zip(np.searchsorted(middles, own.t).tolist(), range(len(own.t)), strict=True)) for own in placed]
-    slices, owners = [], []
+    slices, owners, frame = [], [], np.zeros(height * width, bool)
     for k, (steps, start, end) in enumerate(flat):
         first, last = np.searchsorted(view.events["t"], [start, end])
         events, of = view.events[first:last], ids[first:last]
@@ -97,7 +97,9 @@ def _slices(
             own, box = events[of == number], placed[number - 1]
             column = np.clip((own["x"] / scale.x).astype(np.int64), 0, width - 1)
             line = np.clip((own["y"] / scale.y).astype(np.int64), 0, height - 1)
-            lit = np.unique(line * width + column).astype(np.int32)
+            frame[line * width + column] = True
+            lit = np.flatnonzero(frame).astype(np.int32)
+            frame[lit] = False
             pixels.append(lit)
             entry["x"], entry["y"] = (box.place[row] + 0.5) / (scale.x, scale.y) - 0.5
             entry["width"], entry["height"] = box.size[row] / (scale.x, scale.y)

@@ -70,7 +70,7 @@ class Activity:
         self._thresholds, self._favoured = thresholds_of(background), thresholds_of(background, favoured=True)
         self._block = 1 if sensor_size is None else BLOCK_PX
         height, width = background.shape if sensor_size is None else sensor_size[::-1]
-        self._counts, self._rows = np.zeros((height, width), np.int32), np.zeros(height, np.int32)
+        self._counts, self._rows = np.zeros((height, width), np.int32), np.zeros(height, bool)
         self._columns = np.zeros(width + 2 * RADIUS, np.int32)
         self._grid = np.full((height, width), -1, np.int32)
         self._pixels = np.zeros(height * width, np.int64)

@@ -14,16 +14,10 @@ RADIUS = 2
 
 @compiled()
 def count(x, y, change, counts, rows):
-    """Add `change` to the pixel of each event, and to its row. counts: int32 (H, W); rows: int32 (H,)."""
-    row, n = np.int64(0), np.int32(0)  # the row in hand, and how many events of it came on end
+    """Add `change` to the pixel of each event. counts: int32 (H, W); rows: bool (H,), set where one falls."""
     for i in range(len(x)):
         counts[y[i], x[i]] += change
-        if y[i] != row:
-            rows[row] += n
-            row, n = y[i], np.int32(0)
-        n += change
-    if len(x):
-        rows[row] += n
+        rows[y[i]] = True
 
 
 @compiled()
@@ -116,7 +110,7 @@ def active(counts, rows, columns, block, threshold, lower, favoured, pixels):
 
     Args:
         counts: int32 (H, W), events of each pixel.
-        rows: int32 (H,), of each row.
+        rows: bool (H,), false only where a row has no events; set to whether it has.
         columns: int32 (W + 2 RADIUS,), scratch.
         block: thresholds hold for blocks of block * block neurons, px.
         threshold: int32, of each block, 1 or more.
@@ -126,15 +120,17 @@ def active(counts, rows, columns, block, threshold, lower, favoured, pixels):
     """
     height, width = counts.shape
     columns[:] = 0
-    n, near = 0, 0  # near: events of the rows around
+    n, near = 0, 0  # near: rows around with events
     for y in range(-RADIUS, height):
         if y + RADIUS < height and rows[y + RADIUS]:
-            near += rows[y + RADIUS]
-            coming = counts[y + RADIUS]
+            coming, some = counts[y + RADIUS], np.int32(0)
             for x in range(width):
                 columns[x + RADIUS] += coming[x]
+                some |= coming[x]
+            rows[y + RADIUS] = some != 0
+            near += some != 0
         if y - RADIUS - 1 >= 0 and rows[y - RADIUS - 1]:
-            near -= rows[y - RADIUS - 1]
+            near -= 1
             going = counts[y - RADIUS - 1]
             for x in range(width):
                 columns[x + RADIUS] -= going[x]
