@@ -20,7 +20,7 @@ LANES = 32
 """int32 added together: two cache lines. Lines of weights are padded with 0 to a multiple of it ..."""
 NARROW = 8
 """... or to this, if they are no longer: the next spike then waits less often for what this one has written."""
-DOUBLES = 16
+DOUBLES = 8
 """float64 added together: two cache lines."""
 TAPS = 8
 """float64 multiplied and summed together."""
