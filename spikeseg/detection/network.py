@@ -42,8 +42,8 @@ def decoded(
         model: on any device.
         windows: see `WindowedRecording.windows`.
         classes: sets of classes whose spikes are traced back; None: all.
-        wanted: bool (N,), windows of which all sets are wanted: of the others the first alone is traced, and the maps of the rest
-            are empty. None: all are wanted of all windows.
+        wanted: int (N,), the first step of each window from which all sets are wanted, T and more: of none. Before it, the first
+            set alone is traced, and the maps of the others are empty. None: all are wanted of all steps.
     """
     from spikeseg.models.decoder import decode_sparse
 
@@ -53,10 +53,17 @@ def decoded(
         spikes = model.infer(frames, rates)
         shape = (frames.shape[1], frames.shape[3], frames.shape[4])
         maps = [[SparseMap(shape, np.zeros(0, np.int64), np.zeros(0, np.float32))] * len(batch) for _ in classes]
+        starts = np.zeros(len(batch), np.int64) if wanted is None else wanted[done : done + len(batch)]
         for k, chosen in enumerate(classes):
-            for first, last in [(0, len(batch))] if wanted is None or k == 0 else runs(wanted[done : done + len(batch)]):
+            for first, last in [(0, len(batch))] if k == 0 else equal_runs(starts):
+                begin = 0 if k == 0 else int(starts[first])
+                if begin >= shape[0]:
+                    continue
+                seen = frames.part(first, last)
                 part = {level: pooled.part(first, last) for level, pooled in spikes.items()}
-                maps[k][first:last] = decode_sparse(model.encoder, frames.part(first, last), part, chosen)
+                if begin:
+                    seen, part = seen.since(begin), {level: pooled.since(begin) for level, pooled in part.items()}
+                maps[k][first:last] = decode_sparse(model.encoder, seen, part, chosen)
         done += len(batch)
         for n, (_, own_frames, _) in enumerate(batch):
             yield DecodedWindow(
@@ -64,10 +71,10 @@ def decoded(
             )
 
 
-def runs(marks: np.ndarray) -> list[tuple[int, int]]:
-    """Runs of True in bool (n,): the first of each, and one beyond the last."""
-    edges = np.flatnonzero(np.diff(marks.astype(np.int8), prepend=0, append=0))
-    return [(first, last) for first, last in edges.reshape(-1, 2).tolist()]
+def equal_runs(numbers: np.ndarray) -> list[tuple[int, int]]:
+    """Runs of equal numbers (n,): the first of each, and one beyond the last."""
+    edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+    return list(itertools.pairwise(edges)) if len(numbers) else []
 
 
 def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:

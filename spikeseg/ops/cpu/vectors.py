@@ -20,8 +20,8 @@ LANES = 32
 """int32 added together: two cache lines. Lines of weights are padded with 0 to a multiple of it ..."""
 NARROW = 8
 """... or to this, if they are no longer: the next spike then waits less often for what this one has written."""
-DOUBLES = 8
-"""float64 added together: two cache lines."""
+DOUBLES = 4
+"""float64 added together: lines of weights are short, and padded with 0 to a multiple of it."""
 TAPS = 8
 """float64 multiplied and summed together."""
 WORD = 64
