@@ -67,11 +67,14 @@ class Activity:
     """
 
     def __init__(self, background: np.ndarray, sensor_size: tuple[int, int] | None = None) -> None:
-        self._thresholds, self._favoured = thresholds_of(background), thresholds_of(background, favoured=True)
         self._block = 1 if sensor_size is None else BLOCK_PX
         height, width = background.shape if sensor_size is None else sensor_size[::-1]
+        self._thresholds, self._favoured = (
+            np.ascontiguousarray(np.repeat(thresholds_of(background, favoured=favoured), self._block, 1)[:, :width])
+            for favoured in (False, True)
+        )
         self._counts, self._rows = np.zeros((height, width), np.int32), np.zeros(height, bool)
-        self._columns = np.zeros(width + 2 * RADIUS, np.int32)
+        self._columns = np.zeros((2, width + 2 * RADIUS), np.int32)
         self._grid = np.full((height, width), -1, np.int32)
         self._pixels = np.zeros(height * width, np.int64)
         self._scratch = np.zeros((2, height * width), np.int64)

@@ -8,6 +8,9 @@ import numpy as np
 from spikeseg.core.compiled import compiled
 from spikeseg.core.union_kernels import join, number
 
+AT_ONCE = 64
+"""Neurons that are tested together."""
+
 RADIUS = 2
 """A neuron counts the events of the (2 RADIUS + 1)² pixels around it."""
 
@@ -92,33 +95,41 @@ def moments_of(t, x, y, origin, label, n):
 
 
 @compiled()
-def most_of(columns):
-    """The largest sum of 2 RADIUS + 1 successive numbers. columns: int32 (n + 2 RADIUS,)."""
-    most = np.int32(0)
-    for x in range(columns.size - 2 * RADIUS):
+def add_around(columns, sums):
+    """Sums of 2 RADIUS + 1 successive numbers. columns: int32 (n + 2 RADIUS,); sums: int32 (n,), filled."""
+    for x in range(sums.size):
         total = columns[x]
         for k in range(1, 2 * RADIUS + 1):
             total = np.int32(total + columns[x + k])
-        most = max(most, total)
-    return most
+        sums[x] = total
 
 
 @compiled()
-def active(counts, rows, columns, block, threshold, lower, favoured, pixels):
+def reached(sums, threshold):
+    """Whether any number reaches its threshold: int32 (n,) each."""
+    above = np.int32(-(2**31))
+    for x in range(sums.size):
+        above = max(above, np.int32(sums[x] - threshold[x]))
+    return above >= 0
+
+
+@compiled()
+def active(counts, rows, scratch, block, threshold, lower, favoured, pixels):
     """Flat indices of neurons that reach their threshold, or the lower one where they are favoured, rising, filled in; -> how
     many. A neuron counts the events of the pixels around it as far as they are on the sensor.
 
     Args:
         counts: int32 (H, W), events of each pixel.
         rows: bool (H,), false only where a row has no events; set to whether it has.
-        columns: int32 (W + 2 RADIUS,), scratch.
-        block: thresholds hold for blocks of block * block neurons, px.
-        threshold: int32, of each block, 1 or more.
+        scratch: int32 (2, W + 2 RADIUS).
+        block: thresholds hold for so many rows each.
+        threshold: int32 (ceil(H / block), W), 1 or more.
         lower: the same, no higher.
         favoured: uint8 (H, W).
         pixels: int64, filled.
     """
     height, width = counts.shape
+    columns, sums = scratch[0], scratch[1, :width]
     columns[:] = 0
     n, near = 0, 0  # near: rows around with events
     for y in range(-RADIUS, height):
@@ -136,23 +147,13 @@ def active(counts, rows, columns, block, threshold, lower, favoured, pixels):
                 columns[x + RADIUS] -= going[x]
         if y < 0 or near == 0:
             continue
-        for part in range(-(-width // block)):
-            first, last = part * block, min((part + 1) * block, width)
-            enough, less = threshold[y // block, part], lower[y // block, part]
-            most = most_of(columns[first : last + 2 * RADIUS])
-            if most < less:
+        add_around(columns, sums)
+        enough, less = threshold[y // block], lower[y // block]
+        for first in range(0, width, AT_ONCE):
+            if not reached(sums[first : first + AT_ONCE], less[first : first + AT_ONCE]):
                 continue
-            if most < enough:
-                some = False
-                for x in range(first, last):
-                    some |= favoured[y, x] > 0
-                if not some:
-                    continue
-            for x in range(first, last):
-                total = np.int32(0)
-                for k in range(2 * RADIUS + 1):
-                    total += columns[x + k]
-                if total >= enough or (favoured[y, x] and total >= less):
+            for x in range(first, min(first + AT_ONCE, width)):
+                if sums[x] >= less[x] and (sums[x] >= enough[x] or favoured[y, x]):
                     pixels[n] = y * width + x
                     n += 1
     return n

@@ -59,3 +59,59 @@ def pixels_on(label, y, x, n):
         if k >= 0:
             found[k] += 1
     return found
+
+
+@compiled(allocates=True)
+def move_all(y, x, begins, down, right, label, n):
+    """Masks, moved, and how many of their pixels each of n components has.
+
+    Args:
+        y: int64 (m,), rows of the pixels, mask by mask.
+        x: int64 (m,), their columns.
+        begins: int64 (masks + 1,), where those of each mask begin.
+        down: int64 (masks,), how far each is moved, px.
+        right: int64 (masks,), the same.
+        label: int32 (H, W), the number of each pixel's component + 1, 0 for none.
+        n: components.
+
+    Returns:
+        int64 (k,), rows and columns of the pixels that are then on the sensor; int64 (masks + 1,), where those of each mask
+        begin; int32 (masks, n).
+    """
+    height, width = label.shape
+    rows, columns, k = np.empty(len(y), np.int64), np.empty(len(y), np.int64), 0
+    starts, shared = np.zeros(len(begins), np.int64), np.zeros((len(begins) - 1, n), np.int32)
+    for mask in range(len(begins) - 1):
+        for i in range(begins[mask], begins[mask + 1]):
+            row, column = y[i] + down[mask], x[i] + right[mask]
+            if 0 <= row < height and 0 <= column < width:
+                rows[k], columns[k] = row, column
+                k += 1
+                if label[row, column] > 0:
+                    shared[mask, label[row, column] - 1] += 1
+        starts[mask + 1] = k
+    return rows[:k], columns[:k], starts, shared
+
+
+@compiled(allocates=True)
+def beside(before, where, least_px, sizes):
+    """Which boxes lie beside new ones: those before, and the new ones that came first.
+
+    Args:
+        before: how many are not new.
+        where: float64 (n, 4), centres x and y and half of the size, px.
+        least_px: boxes that lie so far apart in one axis, or nearer, are beside each other ...
+        sizes: ... or this share of half of the larger one's longer side.
+
+    Returns:
+        int64 (k,), the new ones, in order; int64 (k,), the others, rising.
+    """
+    new, other = [np.int64(0)], [np.int64(0)]
+    for i in range(before, len(where)):
+        x, y, wide, high = where[i]
+        for j in range(i):
+            gap = max(abs(x - where[j, 0]) - wide - where[j, 2], abs(y - where[j, 1]) - high - where[j, 3])
+            if gap <= max(least_px, sizes * max(max(wide, high), max(where[j, 2], where[j, 3]))):
+                new.append(np.int64(i))
+                other.append(np.int64(j))
+    return np.array(new)[1:], np.array(other)[1:]

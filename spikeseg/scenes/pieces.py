@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .mask_kernels import beside
 from .track import SceneTrack
 
 TOGETHER_US, TOGETHER_SIZES = 150_000, 0.4
@@ -24,31 +25,11 @@ ALIKE_PX_S, ALIKE_SHARE = 60.0, 0.5
 this share of their speed."""
 
 
-class Around:
-    """Where the tracks of a moment are, for those that begin then.
-
-    Args:
-        tracks: those that were there before.
-    """
-
-    def __init__(self, tracks: Sequence[SceneTrack]) -> None:
-        self._ids = np.array([track.id for track in tracks], np.int64)
-        rows = [(*track.place, *track.half) for track in tracks]
-        self._where = np.array(rows, np.float64).reshape(-1, 4)  # x, y, and half of the size
-        self._count = len(tracks)
-
-    def neighbours(self, track: SceneTrack) -> dict[int, np.ndarray]:
-        """The ids of the tracks beside which a new one begins, and how far it is from them, px; it is one of them from now on."""
-        place, half = self._where[: self._count, :2], self._where[: self._count, 2:]
-        gap = (np.abs(track.place - place) - track.half - half).max(1)
-        near = np.flatnonzero(gap <= np.maximum(BESIDE_PX, BESIDE_SIZES * np.maximum(track.half.max(), half.max(1))))
-        beside = {int(self._ids[k]): track.place - place[k] for k in near.tolist()}
-        if self._count == len(self._ids):
-            room = max(16, self._count)
-            self._ids, self._where = np.pad(self._ids, (0, room)), np.pad(self._where, ((0, room), (0, 0)))
-        self._ids[self._count], self._where[self._count] = track.id, (*track.place, *track.half)
-        self._count += 1
-        return beside
+def neighbours(tracks: Sequence[SceneTrack], new: int) -> None:
+    """Tell each new track, the last ones of all, beside which of those before it, it begins, and how far from them."""
+    where = np.array([(*track.place, *track.half) for track in tracks], np.float64).reshape(-1, 4)
+    for k, j in zip(*(own.tolist() for own in beside(len(tracks) - new, where, BESIDE_PX, BESIDE_SIZES)), strict=True):
+        tracks[k].beside[tracks[j].id] = where[k, :2] - where[j, :2]
 
 
 def pieces(tracks: Sequence[SceneTrack], t_us: int, hop_us: int) -> list[SceneTrack]:
