@@ -67,18 +67,23 @@ class Activity:
     """
 
     def __init__(self, background: np.ndarray, sensor_size: tuple[int, int] | None = None) -> None:
-        self._block = 1 if sensor_size is None else BLOCK_PX
         height, width = background.shape if sensor_size is None else sensor_size[::-1]
-        self._thresholds, self._favoured = (
-            np.ascontiguousarray(np.repeat(thresholds_of(background, favoured=favoured), self._block, 1)[:, :width])
-            for favoured in (False, True)
-        )
+        self._block = 1 if sensor_size is None else BLOCK_PX
         self._counts, self._rows = np.zeros((height, width), np.int32), np.zeros(height, bool)
         self._columns = np.zeros((2, width + 2 * RADIUS), np.int32)
         self._grid = np.full((height, width), -1, np.int32)
         self._pixels = np.zeros(height * width, np.int64)
         self._scratch = np.zeros((2, height * width), np.int64)
         self.favoured = np.zeros((height, width), np.uint8)
+        self.rests_on(background)
+
+    def rests_on(self, background: np.ndarray) -> None:
+        """Neurons have the thresholds of another background from now on."""
+        width = self._counts.shape[1]
+        self._thresholds, self._lower = (
+            np.ascontiguousarray(np.repeat(thresholds_of(background, favoured=favoured), self._block, 1)[:, :width])
+            for favoured in (False, True)
+        )
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
         """Events that enter the window: int64 (n,) each, px."""
@@ -90,7 +95,7 @@ class Activity:
 
     def components(self) -> Components:
         """What is active now; `favoured` says where less is enough."""
-        thresholds = self._block, self._thresholds, self._favoured
+        thresholds = self._block, self._thresholds, self._lower
         n = active(self._counts, self._rows, self._columns, *thresholds, self.favoured, self._pixels)
         pixels, (parent, part) = self._pixels[:n], self._scratch[:, :n]
         n = connect(pixels, REACH_PX, self._grid, parent, part)

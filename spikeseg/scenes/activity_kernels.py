@@ -222,3 +222,12 @@ def look_up(x, y, owner, out):
     """The owner of each event's pixel."""
     for i in range(len(x)):
         out[i] = owner[y[i], x[i]]
+
+
+@compiled()
+def count_on(x, y, label):
+    """How many events lie where a label is not 0."""
+    n = 0
+    for i in range(len(x)):
+        n += label[y[i], x[i]] != 0
+    return n

@@ -62,6 +62,16 @@ def pixels_on(label, y, x, n):
 
 
 @compiled(allocates=True)
+def look_around(y, x, down, right, by, label, n):
+    """A mask, moved by so many px and grown on all sides, and how many of its pixels each of n components has: see `move`,
+    `grow`, `pixels_on`."""
+    rows, columns = move(y, x, down, right, label.shape[0], label.shape[1])
+    if len(rows):
+        rows, columns = grow(rows, columns, by, label.shape[0], label.shape[1])
+    return rows, columns, pixels_on(label, rows, columns, n)
+
+
+@compiled(allocates=True)
 def move_all(y, x, begins, down, right, label, n):
     """Masks, moved, and how many of their pixels each of n components has.
 

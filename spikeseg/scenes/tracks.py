@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .mask_kernels import move_all, pixels_on
+from .mask_kernels import look_around, move_all
 from .masks import Mask, box_of, gap, grown, moved, nearest
 from .moments import Moment
 from .pieces import neighbours, pieces
@@ -268,8 +268,9 @@ class SceneTracker:
         """Where a track that waits is expected: where it would be now, or where it was, whichever has more in it."""
         way = track.velocity * ((moment.t_us - track.last_us) * 1e-6)
         reach = round(min(NEAR_PX + FAR_SHARE * float(np.hypot(*way)), FAR_PX))
-        masks = [grown(moved(track.mask, by, self.size), reach, self.size) for by in (way, np.zeros(2))]
-        found = [Expected(mask, pixels_on(moment.label, *mask, len(moment.components)), True) for mask in masks]
+        ways = ((round(way[1]), round(way[0])), (0, 0))
+        looks = [look_around(*track.mask, *by, reach, moment.label, len(moment.components)) for by in ways]
+        found = [Expected((y, x), shared, True) for y, x, shared in looks]
         return max(found, key=lambda one: int(one.shared.sum()))
 
     def _owners(self, k: int, size: int, expected: list[Expected], touching: list[int], *, known_first: bool) -> list[int]:
