@@ -127,9 +127,8 @@ class SceneTracker:
     def _assigned(self, moment: Moment, expected: list[Expected]) -> _Assigned:
         assigned = _Assigned()
         touching: list[list[int]] = [[] for _ in moment.components.boxes]  # tracks that have pixels of each component
-        for i, one in enumerate(expected):
-            for k in np.flatnonzero(one.shared).tolist():
-                touching[k].append(i)
+        for i, k in zip(*(at.tolist() for at in np.nonzero([one.shared for one in expected])), strict=True) if expected else ():
+            touching[k].append(i)
         for k, box in enumerate(moment.components.boxes):
             pixels = moment.components.of(k)
             owners = self._owners(k, len(pixels), expected, touching[k], known_first=True)
