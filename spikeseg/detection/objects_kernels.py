@@ -94,23 +94,3 @@ def find(pixel, weight, reach, least, class_id, grid, kind):
             labelled[m], belongs[m] = pixel[i], number[part[i]]
             m += 1
     return objects, labelled[:m].copy(), belongs[:m].copy()
-
-
-@compiled()
-def light(index, value, pixel, number, lit, sums):
-    """Add up how much of a slice's saliency falls on each object.
-
-    Args:
-        index: int64 (n,), rising, flat indices (t * H + y) * W + x.
-        value: float32 (n,).
-        pixel: int32 (m,), pixels of objects.
-        number: int32 (m,), the object of each, from 1.
-        lit: float32 (H * W,) of 0, left so.
-        sums: float64 (objects + 1,), to which is added.
-    """
-    for i in range(index.size):
-        lit[index[i] % lit.size] += value[i]
-    for i in range(pixel.size):
-        sums[number[i]] += lit[pixel[i]]
-    for i in range(index.size):
-        lit[index[i] % lit.size] = 0.0
