@@ -32,7 +32,7 @@ test-gpu: $(VENV)/.tested
 bench: $(VENV)/.tested
 	@echo "== bench: ours beside the others, each pair from one run (some twenty minutes on a quiet machine)"
 	@mkdir -p benchmarks/results
-	@for name in prepare jobs training inference scaling detect follow images; do \
+	@for name in prepare jobs training inference scaling detect follow images throughput; do \
 		echo "== $$name"; OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py --json benchmarks/results/$$name.json || exit 1; done
 
 lint: $(VENV)/.tested

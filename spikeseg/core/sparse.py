@@ -55,6 +55,15 @@ class SpikeLists(NamedTuple):
         offsets = self.offsets[first * self.shape[0] : last * self.shape[0] + 1]
         return SpikeLists(offsets - offsets[0], self.sites[offsets[0] : offsets[-1]], self.shape)
 
+    def only(self, kept: np.ndarray) -> SpikeLists:
+        """The same samples with some of their spikes: bool (n_spikes,)."""
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return SpikeLists(before[self.offsets], self.sites[kept], self.shape)
+
+    def since(self, step: int) -> np.ndarray:
+        """Which spikes come in this step of their sample or later: bool (n_spikes,)."""
+        return np.repeat(np.arange(len(self.offsets) - 1) % self.shape[0] >= step, np.diff(self.offsets))
+
     def chosen(self, order: np.ndarray) -> SpikeLists:
         """Samples order[0], order[1], ...; copied."""
         return SpikeLists.joined([self.part(int(n), int(n) + 1) for n in order]) if len(order) else self.part(0, 0)
@@ -102,6 +111,11 @@ class SparseFrames:
         steps, offsets = self.lists.shape[0], self.lists.offsets
         inside = slice(int(offsets[first * steps] - offsets[0]), int(offsets[last * steps] - offsets[0]))
         return SparseFrames(self.lists.part(first, last), self.counts[inside])
+
+    def since(self, step: int) -> SparseFrames:
+        """The same samples with nothing in the steps before this one."""
+        kept = self.lists.since(step)
+        return SparseFrames(self.lists.only(kept), self.counts[kept])
 
     def each(self) -> Iterator[SparseFrames]:
         """One sample after the other."""

@@ -160,8 +160,11 @@ def _groups(events: np.ndarray, spec: FrameSpec, start_us: np.ndarray) -> Iterat
             yield from ((alone, np.array(events[inside(alone)])) for alone in part.reshape(-1, 1))
 
 
-def windowed(recording: Recording, data: DataConfig) -> WindowedRecording:
-    """A recording as the configuration transforms and frames it; its windows can be gone through again and again."""
+def windowed(recording: Recording, data: DataConfig, *, background: bool = True) -> WindowedRecording:
+    """A recording as the configuration transforms and frames it; its windows can be gone through again and again.
+
+    background: whether its rates are estimated; if not, windows come with those of no blocks, (2, 0, 0).
+    """
     spec, size = frame_spec(data), recording.sensor_size
     events, kept = transformed(recording, transforms.build(list(data.transforms), size))
     start_us = starts(events, spec, origin(recording.events))
@@ -169,6 +172,7 @@ def windowed(recording: Recording, data: DataConfig) -> WindowedRecording:
     def windows() -> Windows:
         estimator = Background()
         for part_us, frames in cut_lists(events, size, spec, start_us):
-            yield from zip(part_us.tolist(), frames.each(), estimator.update_listed(frames), strict=True)
+            rates = estimator.update_listed(frames) if background else np.zeros((*frames.shape[::2][:2], 0, 0), np.float32)
+            yield from zip(part_us.tolist(), frames.each(), rates, strict=True)
 
     return WindowedRecording(recording.name, recording.events, kept, size, spec, start_us, windows)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from spikeseg.core.progress import Progress, silent
 from spikeseg.data.windows import windowed
@@ -11,10 +13,11 @@ from spikeseg.data.windows import windowed
 from .classes import UNNAMED, classes_of_tracks, classify, score_by_class
 from .moving import motion_of
 from .network import decoded
+from .objects import Slice
 from .readout import Readout
 from .result import Detections
 from .tables import Scale, event_columns, object_table, track_table, window_table
-from .tracked import answer, unravelled_slices
+from .tracked import answer, scene_of, unravelled_slices
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -43,19 +46,21 @@ def detect_recording(
     Raises:
         InputError: the transforms do not fit the recording.
     """
-    view = windowed(recording, config.data)
+    view = windowed(recording, config.data, background=model.config.background_adaptive)
     hulk = config.tracking.hulk and not config.tracking.scenes  # which knows an object's class by its spikes
+    scene = scene_of(view, config.tracking) if config.tracking.scenes else None
+    wanted = None if scene is None else np.array([_first_step(parts, view.shape[0]) for parts in scene.slices], np.int64)
     n_classes = model.config.n_classes
     single = range(n_classes) if n_classes > 1 and not hulk else ()
     maps, slices, by_class = [], [], []
-    windows: Iterable[Any] = decoded(model, view.windows(), [readout.classes, *([c] for c in single)])
+    windows: Iterable[Any] = decoded(model, view.windows(), [readout.classes, *([c] for c in single)], wanted)
     for k, window in enumerate(progress(windows, recording.name, len(view.start_us))):
         maps.append(window.maps[0])
         by_class.append(window.maps[1:] or window.maps)  # of one class: all there is
         if hulk:
             slices.append(unravelled_slices(view, k, model, window, readout.threshold, readout.classes, config.tracking))
     motion = motion_of(config, model)
-    response = answer(view, maps, readout.threshold, config.tracking, slices if hulk else None, motion)
+    response = answer(view, maps, readout.threshold, config.tracking, slices if hulk else None, motion, scene)
     tracked = response.tracked
     assert tracked is not None and response.saliency is not None
     lit = score_by_class(tracked.slices, n_classes) if hulk else classify(tracked.slices, by_class)
@@ -74,3 +79,8 @@ def detect_recording(
         ),
         event_columns=event_columns(recording.events, response.saliency, tracked.ids, response.scores),
     )
+
+
+def _first_step(slices: Sequence[Slice], steps: int) -> int:
+    """The first step of the first slice with objects of a window, of so many steps; `steps` where there is none."""
+    return min((part.steps.start for part in slices if len(part.blobs.objects)), default=steps)

@@ -33,23 +33,48 @@ class DecodedWindow(NamedTuple):
     maps: list[SparseMap]
 
 
-def decoded(model: SpikeSEG, windows: Windows, classes: Sequence[Sequence[int] | None]) -> Iterator[DecodedWindow]:
+def decoded(
+    model: SpikeSEG, windows: Windows, classes: Sequence[Sequence[int] | None], wanted: np.ndarray | None = None
+) -> Iterator[DecodedWindow]:
     """Windows encoded and traced back, AT_ONCE together: which changes no result.
 
     Args:
         model: on any device.
         windows: see `WindowedRecording.windows`.
         classes: sets of classes whose spikes are traced back; None: all.
+        wanted: int (N,), the first step of each window from which all sets are wanted, T and more: of none. Before it, the first
+            set alone is traced, and the maps of the others are empty. None: all are wanted of all steps.
     """
     from spikeseg.models.decoder import decode_sparse
 
+    done = 0
     while batch := list(itertools.islice(windows, AT_ONCE)):
         frames, rates = SparseFrames.joined([own for _, own, _ in batch]), np.stack([own for _, _, own in batch])
         spikes = model.infer(frames, rates)
-        maps = [decode_sparse(model.encoder, frames, spikes, chosen) for chosen in classes]
-        for n, (_, own, _) in enumerate(batch):
-            of_window = {level: pooled.part(n, n + 1) for level, pooled in spikes.items()}
-            yield DecodedWindow(own, of_window, [saliency[n] for saliency in maps])
+        shape = (frames.shape[1], frames.shape[3], frames.shape[4])
+        maps = [[SparseMap(shape, np.zeros(0, np.int64), np.zeros(0, np.float32))] * len(batch) for _ in classes]
+        starts = np.zeros(len(batch), np.int64) if wanted is None else wanted[done : done + len(batch)]
+        for k, chosen in enumerate(classes):
+            for first, last in [(0, len(batch))] if k == 0 else equal_runs(starts):
+                begin = 0 if k == 0 else int(starts[first])
+                if begin >= shape[0]:
+                    continue
+                seen = frames.part(first, last)
+                part = {level: pooled.part(first, last) for level, pooled in spikes.items()}
+                if begin:
+                    seen, part = seen.since(begin), {level: pooled.since(begin) for level, pooled in part.items()}
+                maps[k][first:last] = decode_sparse(model.encoder, seen, part, chosen)
+        done += len(batch)
+        for n, (_, own_frames, _) in enumerate(batch):
+            yield DecodedWindow(
+                own_frames, {level: pooled.part(n, n + 1) for level, pooled in spikes.items()}, [own[n] for own in maps]
+            )
+
+
+def equal_runs(numbers: np.ndarray) -> list[tuple[int, int]]:
+    """Runs of equal numbers (n,): the first of each, and one beyond the last."""
+    edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+    return list(itertools.pairwise(edges)) if len(numbers) else []
 
 
 def load_network(cfg: Config, path: str, device: torch.device) -> SpikeSEG:

@@ -26,14 +26,11 @@ from .tables import Scale
 log = logging.getLogger(__name__)
 
 
-def scene_answer(
-    view: WindowedRecording, maps: Sequence[SparseMap], times: Sequence[WindowTime], window_ms: float | None = None
-) -> Response:
-    """The response of a network to a scene: its objects have any size, and an event's score is that of the object it belongs to.
+def scene_objects(view: WindowedRecording, times: Sequence[WindowTime], window_ms: float | None = None) -> TrackedObjects:
+    """The objects of a scene, of any size, which no network has a part in; their classes are not known yet.
 
     Args:
         view: the recording; its kept events are looked at.
-        maps: the network's saliency, one per window.
         times: of the windows.
         window_ms: by which the scene is looked at; None: as the recording tells.
     """
@@ -64,12 +61,23 @@ def scene_answer(
         tracks.append(
             ObjectTrack(number, placed[n].t.astype(np.float64), inside, where, states, states[:, 2:], found.probability[n])
         )
-    saliency = from_maps(view, maps).scores
-    score = np.array([0.0, *(track.score for track in tracks)])[ids]
-    scores = np.where(ids > 0, score, UNTRACKED * saliency / (1.0 + saliency))
     ordered = iter(slices)
     windows = [[next(ordered) for _ in window] for window in parts]
-    return Response(scores, maps, TrackedObjects(windows, Tracks(tracks, StarField.still()), owners, ids), saliency)
+    return TrackedObjects(windows, Tracks(tracks, StarField.still()), owners, ids)
+
+
+def scene_answer(view: WindowedRecording, maps: Sequence[SparseMap], objects: TrackedObjects) -> Response:
+    """The response of a network to a scene: an event's score is that of the object it belongs to.
+
+    Args:
+        view: the recording.
+        maps: the network's saliency, one per window.
+        objects: see `scene_objects`.
+    """
+    saliency = from_maps(view, maps).scores
+    score = np.array([0.0, *(track.score for track in objects.tracks.tracks)])[objects.ids]
+    scores = np.where(objects.ids > 0, score, UNTRACKED * saliency / (1.0 + saliency))
+    return Response(scores, maps, objects, saliency)
 
 
 def _slices(
@@ -79,7 +87,7 @@ def _slices(
     _, height, width = view.shape
     scale = Scale.of(view.sensor_size, (height, width))
     row_of = [dict(zip(np.searchsorted(middles, own.t).tolist(), range(len(own.t)), strict=True)) for own in placed]
-    slices, owners = [], []
+    slices, owners, frame = [], [], np.zeros(height * width, bool)
     for k, (steps, start, end) in enumerate(flat):
         first, last = np.searchsorted(view.events["t"], [start, end])
         events, of = view.events[first:last], ids[first:last]
@@ -89,7 +97,9 @@ def _slices(
             own, box = events[of == number], placed[number - 1]
             column = np.clip((own["x"] / scale.x).astype(np.int64), 0, width - 1)
             line = np.clip((own["y"] / scale.y).astype(np.int64), 0, height - 1)
-            lit = np.unique(line * width + column).astype(np.int32)
+            frame[line * width + column] = True
+            lit = np.flatnonzero(frame).astype(np.int32)
+            frame[lit] = False
             pixels.append(lit)
             entry["x"], entry["y"] = (box.place[row] + 0.5) / (scale.x, scale.y) - 0.5
             entry["width"], entry["height"] = box.size[row] / (scale.x, scale.y)

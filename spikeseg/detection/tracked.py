@@ -102,6 +102,7 @@ def answer(
     settings: TrackingConfig,
     slices: Sequence[Sequence[Slice]] | None = None,
     motion: Motion | None = None,
+    scene: TrackedObjects | None = None,
 ) -> Response:
     """The response of a detector whose objects are tracked: an event's score comes from its track, see `event_scores`.
 
@@ -112,11 +113,12 @@ def answer(
         settings: of the tracker.
         slices: of every window its objects; None: the connected blobs of the maps.
         motion: the motion layer; None: there is none.
+        scene: under settings.scenes its objects, see `scene_of`; None: they are looked for.
     """
     if settings.scenes:
         from .scene_objects import scene_answer
 
-        return scene_answer(view, maps, [window_time(view, k) for k in range(len(view.start_us))], settings.scene_window_ms)
+        return scene_answer(view, maps, scene or scene_of(view, settings))
     saliency = from_maps(view, maps).scores
     slices = slices_of(view, maps, threshold) if slices is None else slices
     tracks, owners = track(view, slices, settings)
@@ -136,6 +138,13 @@ def answer(
         if found.doubtful is not None:
             scores = np.where(ids > 0, scores, np.maximum(scores, found.doubtful))
     return Response(scores, maps, TrackedObjects(slices, tracks, owners, ids), saliency)
+
+
+def scene_of(view: WindowedRecording, settings: TrackingConfig) -> TrackedObjects:
+    """The objects of a scene, see `scene_objects`; settings: scene_window_ms."""
+    from .scene_objects import scene_objects
+
+    return scene_objects(view, [window_time(view, k) for k in range(len(view.start_us))], settings.scene_window_ms)
 
 
 def event_ids(

@@ -85,6 +85,4 @@ def spikes_of(output: EncoderOutput) -> dict[str, PooledSpikes]:
 
 def _only(lists: SpikeLists, maps: Collection[int]) -> SpikeLists:
     """The spikes of some maps alone."""
-    kept = np.isin(lists.sites // (lists.shape[2] * lists.shape[3]), sorted(maps))
-    before = np.concatenate([[0], np.cumsum(kept)])
-    return SpikeLists(before[lists.offsets], lists.sites[kept], lists.shape)
+    return lists.only(np.isin(lists.sites // (lists.shape[2] * lists.shape[3]), sorted(maps)))

@@ -49,6 +49,11 @@ class PooledSpikes(NamedTuple):
         inside = slice(int(offsets[first * steps] - offsets[0]), int(offsets[last * steps] - offsets[0]))
         return PooledSpikes(self.lists.part(first, last), None if self.kept is None else self.kept[inside])
 
+    def since(self, step: int) -> PooledSpikes:
+        """The same samples without the spikes of steps before this one."""
+        late = self.lists.since(step)
+        return PooledSpikes(self.lists.only(late), None if self.kept is None else self.kept[late])
+
 
 class Layer(NamedTuple):
     """A spiking convolution, as `encode` runs it.

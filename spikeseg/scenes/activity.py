@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage, stats
 
-from .activity_kernels import RADIUS, active, box_sums, connect, count, gathered
+from .activity_kernels import RADIUS, active, connect, count, count_blocks, gathered, hot
 
 CHANCE, FLOOR = 1e-7, 6
 """A neuron is active from so many events that the background gives them with this probability only, but no fewer than FLOOR;
@@ -27,7 +27,7 @@ REACH_PX = 4
 """Active neurons at most so far apart are of one component."""
 
 BLOCK_PX = 16
-"""The background is known block by block."""
+"""The background is known block by block; a power of two."""
 
 QUIET, FEW_STEPS = 0.1, 20
 """The background of a block is what it sends in its quietest windows: this quantile, if there are so many windows; else the
@@ -62,40 +62,50 @@ class Activity:
     """The state of all neurons.
 
     Args:
-        background: float64 (H, W), events per pixel and window, see `background_per_window`.
+        background: float64 (H, W), events per pixel and window; or those of blocks, see `background_of_blocks`.
+        sensor_size: (width, height) where blocks are given, px.
     """
 
-    def __init__(self, background: np.ndarray) -> None:
-        self.thresholds, self._favoured = thresholds_of(background), thresholds_of(background, favoured=True)
-        height, width = background.shape
-        self._counts, self._sums = np.zeros((2, height, width), np.int32)
-        self._columns = np.zeros(width, np.int32)
+    def __init__(self, background: np.ndarray, sensor_size: tuple[int, int] | None = None) -> None:
+        height, width = background.shape if sensor_size is None else sensor_size[::-1]
+        self._block = 1 if sensor_size is None else BLOCK_PX
+        self._counts, self._rows = np.zeros((height, width), np.int32), np.zeros(height, bool)
+        self._columns = np.zeros((2, width + 2 * RADIUS), np.int32)
         self._grid = np.full((height, width), -1, np.int32)
         self._pixels = np.zeros(height * width, np.int64)
         self._scratch = np.zeros((2, height * width), np.int64)
         self.favoured = np.zeros((height, width), np.uint8)
+        self.rests_on(background)
+
+    def rests_on(self, background: np.ndarray) -> None:
+        """Neurons have the thresholds of another background from now on."""
+        width = self._counts.shape[1]
+        self._thresholds, self._lower = (
+            np.ascontiguousarray(np.repeat(thresholds_of(background, favoured=favoured), self._block, 1)[:, :width])
+            for favoured in (False, True)
+        )
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
         """Events that enter the window: int64 (n,) each, px."""
-        count(x, y, 1, self._counts)
+        count(x, y, 1, self._counts, self._rows)
 
     def remove(self, x: np.ndarray, y: np.ndarray) -> None:
         """Events that leave it."""
-        count(x, y, -1, self._counts)
+        count(x, y, -1, self._counts, self._rows)
 
     def components(self) -> Components:
         """What is active now; `favoured` says where less is enough."""
-        box_sums(self._counts, self._columns, self._sums)
-        n = active(self._sums, self.thresholds, self._favoured, self.favoured, self._pixels)
+        thresholds = self._block, self._thresholds, self._lower
+        n = active(self._counts, self._rows, self._columns, *thresholds, self.favoured, self._pixels)
         pixels, (parent, part) = self._pixels[:n], self._scratch[:, :n]
         n = connect(pixels, REACH_PX, self._grid, parent, part)
-        order, begins, boxes = gathered(pixels, part, n, self.thresholds.shape[1])
+        order, begins, boxes = gathered(pixels, part, n, self._counts.shape[1])
         return Components(pixels[order], begins, boxes)
 
 
 def thresholds_of(events_in: np.ndarray, *, favoured: bool = False) -> np.ndarray:
-    """Thresholds of neurons, int32 (H, W), where the background sends float64 (H, W) events per pixel and window; favoured: of
-    those where a track is expected."""
+    """Thresholds of neurons, or of blocks of them, int32 (H, W), where the background sends float64 (H, W) events per pixel and
+    window; favoured: of those where a track is expected."""
     means, least = _least(FAVOURED_CHANCE, FAVOURED_FLOOR) if favoured else _least(CHANCE, FLOOR)
     above = np.searchsorted(means, events_in * (2 * RADIUS + 1) ** 2)
     return np.ascontiguousarray(least[np.minimum(above, len(means) - 1)])
@@ -111,7 +121,14 @@ def _least(chance: float, floor: int) -> tuple[np.ndarray, np.ndarray]:
 def background_per_window(
     t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], window_us: int
 ) -> np.ndarray:
-    """What the background sends: float64 (H, W), events per pixel and window.
+    """What the background sends, pixel by pixel: float64 (H, W); see `background_of_blocks`."""
+    width, height = sensor_size
+    blocks = background_of_blocks(t, x, y, sensor_size, window_us)
+    return np.repeat(np.repeat(blocks, BLOCK_PX, 0), BLOCK_PX, 1)[:height, :width]
+
+
+def background_of_blocks(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], window_us: int) -> np.ndarray:
+    """What the background sends: of each block, float64 (rows, columns), events per pixel and window.
 
     Args:
         t: int64 (n,), rising, µs.
@@ -123,25 +140,20 @@ def background_per_window(
     width, height = sensor_size
     columns, rows = -(-width // BLOCK_PX), -(-height // BLOCK_PX)
     if not len(t):
-        return np.zeros((height, width))
+        return np.zeros((rows, columns))
     duration = max(int(t[-1] - t[0]) + 1, 1)
     steps = max(1, duration // window_us)
-    step = np.minimum((t - t[0]) * steps // duration, steps - 1)
-    every = -(-steps // MOST_STEPS)
-    if every > 1:  # of a long recording some windows tell enough
-        looked = step % every == 0
-        step, x, y = step[looked] // every, x[looked], y[looked]
-    cell = (step * rows + y // BLOCK_PX) * columns + x // BLOCK_PX
-    flat = np.bincount(cell, minlength=-(-steps // every) * rows * columns)
-    counts = flat.reshape(-1, rows, columns).astype(np.float64)
+    every = -(-steps // MOST_STEPS)  # of a long recording some windows tell enough
+    counted = np.zeros((-(-steps // every), rows, columns), np.int64)
+    count_blocks(t, x, y, duration, steps, every, BLOCK_PX.bit_length() - 1, counted)
+    counts = counted.astype(np.float64)
     tall = np.minimum(BLOCK_PX, height - np.arange(rows) * BLOCK_PX)
     wide = np.minimum(BLOCK_PX, width - np.arange(columns) * BLOCK_PX)
     counts *= window_us / (duration / steps) / (tall[:, None] * wide)
     usual = float(np.median(counts))
     quiet = np.quantile(counts, QUIET, axis=0) if steps >= FEW_STEPS else np.full((rows, columns), usual)
     quiet = np.maximum(quiet, usual)
-    quiet = 0.5 * (ndimage.maximum_filter(quiet, 3) + ndimage.uniform_filter(quiet, 3))
-    return np.repeat(np.repeat(quiet, BLOCK_PX, 0), BLOCK_PX, 1)[:height, :width]
+    return np.asarray(0.5 * (ndimage.maximum_filter(quiet, 3) + ndimage.uniform_filter(quiet, 3)))
 
 
 HOT_TIMES, HOT_EVENTS = 6, 15
@@ -150,7 +162,4 @@ HOT_TIMES, HOT_EVENTS = 6, 15
 
 def hot_pixels(x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> np.ndarray:
     """Pixels that send far more events than their neighbours: bool (H, W)."""
-    width, height = sensor_size
-    count = np.bincount(y * width + x, minlength=width * height).reshape(height, width).astype(np.float64)
-    around = (9 * ndimage.uniform_filter(count, 3, mode="reflect") - count) / 8
-    return np.asarray(count > HOT_TIMES * around + HOT_EVENTS)
+    return np.asarray(hot(x, y, HOT_TIMES, HOT_EVENTS, sensor_size[::-1]))

@@ -8,44 +8,67 @@ import numpy as np
 from spikeseg.core.compiled import compiled
 from spikeseg.core.union_kernels import join, number
 
+AT_ONCE = 64
+"""Neurons that are tested together."""
+
 RADIUS = 2
 """A neuron counts the events of the (2 RADIUS + 1)² pixels around it."""
 
 
 @compiled()
-def count(x, y, change, counts):
-    """Add `change` to the pixel of each event. counts: int32 (H, W)."""
+def count(x, y, change, counts, rows):
+    """Add `change` to the pixel of each event. counts: int32 (H, W); rows: bool (H,), set where one falls."""
     for i in range(len(x)):
         counts[y[i], x[i]] += change
+        rows[y[i]] = True
 
 
 @compiled()
-def box_sums(counts, columns, sums):
-    """What each neuron counts: int32 (H, W), sums over the pixels around it as far as they are on the sensor.
+def count_blocks(t, x, y, duration, steps, every, shift, counts):
+    """Count the events of every `every`th of so many equal steps of a duration, block by block.
 
-    counts: int32 (H, W). columns: int32 (W,), scratch.
+    Args:
+        t: int64 (n,), rising, µs; the first begins the first step.
+        x: int64 (n,), px.
+        y: int64 (n,), px.
+        duration: of all steps together, µs.
+        steps: how many.
+        every: see above.
+        shift: a block is 2**shift px wide and high.
+        counts: int64 (ceil(steps / every), rows, columns), to which is added.
     """
-    height, width = counts.shape
-    columns[:] = 0
-    for y in range(min(RADIUS, height)):
-        for x in range(width):
-            columns[x] += counts[y, x]
-    for y in range(height):
-        if y + RADIUS < height:
-            for x in range(width):
-                columns[x] += counts[y + RADIUS, x]
-        if y - RADIUS - 1 >= 0:
-            for x in range(width):
-                columns[x] -= counts[y - RADIUS - 1, x]
-        total = 0
-        for x in range(min(RADIUS, width)):
-            total += columns[x]
-        for x in range(width):
-            if x + RADIUS < width:
-                total += columns[x + RADIUS]
-            if x - RADIUS - 1 >= 0:
-                total -= columns[x - RADIUS - 1]
-            sums[y, x] = total
+    step, end = np.int64(-1), np.int64(0)  # the step in hand, and where it ends
+    counted, now = False, counts[0]
+    for i in range(len(t)):
+        since = t[i] - t[0]
+        if since >= end:
+            step = min(since * steps // duration, steps - 1)
+            end = duration if step == steps - 1 else -(-(step + 1) * duration // steps)
+            end = max(end, since + 1)
+            counted, now = step % every == 0, counts[step // every]
+        if counted:
+            now[y[i] >> shift, x[i] >> shift] += 1
+
+
+@compiled(allocates=True)
+def hot(x, y, times, more, shape):
+    """Pixels of more events than `times` the mean of the eight around them, and `more`: bool (H, W). Beyond the edges lie the
+    pixels at the edges."""
+    height, width = shape
+    counts, found = np.zeros((height, width), np.int64), np.zeros((height, width), np.bool_)
+    for i in range(len(x)):
+        counts[y[i], x[i]] += 1
+    for row in range(height):
+        for column in range(width):
+            own = counts[row, column]
+            if own <= more:
+                continue
+            around = -own
+            for i in range(row - 1, row + 2):
+                for j in range(column - 1, column + 2):
+                    around += counts[min(max(i, 0), height - 1), min(max(j, 0), width - 1)]
+            found[row, column] = 8 * (own - more) > times * around
+    return found
 
 
 @compiled(allocates=True)
@@ -72,17 +95,67 @@ def moments_of(t, x, y, origin, label, n):
 
 
 @compiled()
-def active(sums, threshold, lower, favoured, pixels):
+def add_around(columns, sums):
+    """Sums of 2 RADIUS + 1 successive numbers. columns: int32 (n + 2 RADIUS,); sums: int32 (n,), filled."""
+    for x in range(sums.size):
+        total = columns[x]
+        for k in range(1, 2 * RADIUS + 1):
+            total = np.int32(total + columns[x + k])
+        sums[x] = total
+
+
+@compiled()
+def reached(sums, threshold):
+    """Whether any number reaches its threshold: int32 (n,) each."""
+    above = np.int32(-(2**31))
+    for x in range(sums.size):
+        above = max(above, np.int32(sums[x] - threshold[x]))
+    return above >= 0
+
+
+@compiled()
+def active(counts, rows, scratch, block, threshold, lower, favoured, pixels):
     """Flat indices of neurons that reach their threshold, or the lower one where they are favoured, rising, filled in; -> how
-    many."""
-    height, width = threshold.shape
-    n = 0
-    for y in range(height):
-        for x in range(width):
-            count = sums[y, x]
-            if count >= threshold[y, x] or (favoured[y, x] and count >= lower[y, x]):
-                pixels[n] = y * width + x
-                n += 1
+    many. A neuron counts the events of the pixels around it as far as they are on the sensor.
+
+    Args:
+        counts: int32 (H, W), events of each pixel.
+        rows: bool (H,), false only where a row has no events; set to whether it has.
+        scratch: int32 (2, W + 2 RADIUS).
+        block: thresholds hold for so many rows each.
+        threshold: int32 (ceil(H / block), W), 1 or more.
+        lower: the same, no higher.
+        favoured: uint8 (H, W).
+        pixels: int64, filled.
+    """
+    height, width = counts.shape
+    columns, sums = scratch[0], scratch[1, :width]
+    columns[:] = 0
+    n, near = 0, 0  # near: rows around with events
+    for y in range(-RADIUS, height):
+        if y + RADIUS < height and rows[y + RADIUS]:
+            coming, some = counts[y + RADIUS], np.int32(0)
+            for x in range(width):
+                columns[x + RADIUS] += coming[x]
+                some |= coming[x]
+            rows[y + RADIUS] = some != 0
+            near += some != 0
+        if y - RADIUS - 1 >= 0 and rows[y - RADIUS - 1]:
+            near -= 1
+            going = counts[y - RADIUS - 1]
+            for x in range(width):
+                columns[x + RADIUS] -= going[x]
+        if y < 0 or near == 0:
+            continue
+        add_around(columns, sums)
+        enough, less = threshold[y // block], lower[y // block]
+        for first in range(0, width, AT_ONCE):
+            if not reached(sums[first : first + AT_ONCE], less[first : first + AT_ONCE]):
+                continue
+            for x in range(first, min(first + AT_ONCE, width)):
+                if sums[x] >= less[x] and (sums[x] >= enough[x] or favoured[y, x]):
+                    pixels[n] = y * width + x
+                    n += 1
     return n
 
 
@@ -149,3 +222,12 @@ def look_up(x, y, owner, out):
     """The owner of each event's pixel."""
     for i in range(len(x)):
         out[i] = owner[y[i], x[i]]
+
+
+@compiled()
+def count_on(x, y, label):
+    """How many events lie where a label is not 0."""
+    n = 0
+    for i in range(len(x)):
+        n += label[y[i], x[i]] != 0
+    return n

@@ -8,6 +8,30 @@ import numpy as np
 from spikeseg.core.compiled import compiled
 
 
+@compiled()
+def nth(values, n):
+    """The number that would be at place n if float64 (m,), which is reordered, were sorted (Hoare's selection)."""
+    first, last = 0, values.size - 1
+    while first < last:
+        pivot, low, high = values[(first + last) // 2], first, last
+        while low <= high:
+            while values[low] < pivot:
+                low += 1
+            while values[high] > pivot:
+                high -= 1
+            if low <= high:
+                values[low], values[high] = values[high], values[low]
+                low += 1
+                high -= 1
+        if n <= high:
+            last = high
+        elif n >= low:
+            first = low
+        else:
+            break
+    return values[n]
+
+
 @compiled(allocates=True)
 def extents(t, x, y, moments, velocity, windows, least, outer, root):
     """Lowest and highest place of events around moments, but for the outermost.
@@ -39,8 +63,7 @@ def extents(t, x, y, moments, velocity, windows, least, outer, root):
                 for i in range(n):
                     at = x[first + i] if axis == 0 else y[first + i]
                     place[i] = at - velocity[k, axis] * (t[first + i] - moments[k]) * 1e-6
-                place.sort()
                 off = int(outer * n + root * np.sqrt(n))
-                found[k, axis], found[k, 2 + axis] = place[off], place[n - 1 - off]
+                found[k, axis], found[k, 2 + axis] = nth(place, off), nth(place, n - 1 - off)
             break
     return found

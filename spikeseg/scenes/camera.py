@@ -157,11 +157,12 @@ def _looks(events: Events, tiles: Tiles) -> Iterator[tuple[float, float, Step]]:
         room = min(now - first, last - now)
         if room <= 0 or room < span / 2:
             break
-        best = None
+        best, tried = None, set()
         for trial in (span, *(start * share for share in LADDER)):
             length = max(min(trial, room), _least(events, tiles, now))
-            if length > room:
+            if length > room or length in tried:
                 continue
+            tried.add(length)
             step = _between(events, tiles, now, length)
             if best is None or step.support > best[1].support:
                 best = length, step

@@ -13,9 +13,9 @@ def count_events(x, y, on, first, last, bin_px, signed, total):
     """Add events [first, last) to float32 images (rows, columns) of cells of bin_px: ON less OFF, and all. on: bool (n,) or (0,);
     without it, signed is left alone. Events beyond the last whole cell do not count."""
     rows, columns = total.shape
-    known = on.size > 0
+    known, side = on.size > 0, np.uint32(bin_px)
     for k in range(first, last):
-        i, j = y[k] // bin_px, x[k] // bin_px
+        i, j = np.int64(np.uint32(y[k]) // side), np.int64(np.uint32(x[k]) // side)
         if i < rows and j < columns:
             total[i, j] += 1
             if known:

@@ -70,6 +70,11 @@ class Course:
         return place, size
 
     @cached_property
+    def extent(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lowest and highest place, and largest size, ever: float64 (2,) each, px."""
+        return self.place.min(0), self.place.max(0), self.size.max(0)
+
+    @cached_property
     def first_whole(self) -> tuple[float, np.ndarray, np.ndarray, float]:
         """See `end`."""
         return self.end(last=False)
@@ -174,8 +179,13 @@ def _over_each_other(courses: dict[int, Course], number: np.ndarray) -> None:
                 own if old is None else np.hstack([np.fmin(old[:, :2], own[:, :2]), np.fmax(old[:, 2:], own[:, 2:])])
             )
         order = sorted(boxes, key=lambda n: -int(np.isfinite(boxes[n][:, 0]).sum()))
+        low, high = (
+            reach(np.stack([boxes[n][:, part] for n in order]), 1)
+            for reach, part in ((np.nanmin, slice(2)), (np.nanmax, slice(2, 4)))
+        )
         for k, large in enumerate(order):
-            over = [small for small in order[k + 1 :] if _over(boxes[small], boxes[large])]
+            meet = np.flatnonzero(((low[k + 1 :] < high[k] + OVER_PX) & (high[k + 1 :] > low[k] - OVER_PX)).all(1))
+            over = [small for small in (order[k + 1 + n] for n in meet.tolist()) if _over(boxes[small], boxes[large])]
             for small in over:
                 number[number == small] = large
             merged = bool(over)
@@ -240,6 +250,10 @@ def together(one: Course, other: Course) -> bool:
     life = min(one.t[-1] - one.t[0], other.t[-1] - other.t[0])
     if last - first < max(TOGETHER_SHARE * life, TOGETHER_US):
         return False
+    (low, high, most), (low_b, high_b, most_b) = one.extent, other.extent
+    between = np.maximum(low - high_b, low_b - high) - (most + most_b) / 2
+    if between.max() > max(BESIDE_PX, BESIDE_SIZES * float(np.maximum(most, most_b).max())) + 1e-6:
+        return False  # they are never next to each other
     t = np.linspace(first, last, max(int((last - first) // STEP_US), 2) + 1)
     (place, size), (place_b, size_b) = one.at(t), other.at(t)
     gap = np.maximum(np.abs(place - place_b) - (size + size_b) / 2, 0).max(1)

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from .mask_kernels import grow, move
+
 Mask = tuple[np.ndarray, np.ndarray]
 """y and x of the pixels, int64 (m,) each."""
 
 
 def moved(mask: Mask, way: np.ndarray, size: tuple[int, int]) -> Mask:
     """A mask, moved by a way (x, y) of whole pixels, as far as it is on a sensor of (width, height)."""
-    y, x = mask[0] + round(way[1]), mask[1] + round(way[0])
-    inside = (y >= 0) & (y < size[1]) & (x >= 0) & (x < size[0])
-    return y[inside], x[inside]
+    y, x = move(*mask, round(way[1]), round(way[0]), size[1], size[0])
+    return y, x
 
 
 def grown(mask: Mask, by: int, size: tuple[int, int]) -> Mask:
@@ -23,12 +24,8 @@ def grown(mask: Mask, by: int, size: tuple[int, int]) -> Mask:
     y, x = mask
     if not len(y):
         return mask
-    top, left = max(int(y.min()) - by, 0), max(int(x.min()) - by, 0)
-    bottom, right = min(int(y.max()) + by + 1, size[1]), min(int(x.max()) + by + 1, size[0])
-    crop = np.zeros((bottom - top, right - left), bool)
-    crop[y - top, x - left] = True
-    y, x = np.nonzero(ndimage.maximum_filter(crop, 2 * by + 1, mode="constant"))
-    return y + top, x + left
+    y, x = grow(y, x, by, size[1], size[0])
+    return y, x
 
 
 def box_of(mask: Mask) -> np.ndarray:

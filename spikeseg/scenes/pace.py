@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from spikeseg.core.median import weighted_median
 
-from .activity import Activity, background_per_window
+from .activity import BLOCK_PX, Activity, background_of_blocks
+from .activity_kernels import count_on
 from .moments import Moment
 
 WINDOWS_US = (5_000, 10_000, 20_000, 40_000, 80_000)
@@ -38,10 +41,11 @@ def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, in
     """
     first, last = int(t[0]), int(t[-1])
     seen, smear = [], 0.0
+    room = Room(Activity(background_of_blocks(t[:0], x, y, sensor_size, 1), sensor_size), np.zeros(sensor_size[::-1], np.int32))
     for window in WINDOWS_US:
         samples = int(np.clip((last - first) // window, 1, SAMPLES))
         moments = np.linspace(first, last, samples + 2)[1:-1].astype(np.int64)
-        events, share = _tried(t, x, y, sensor_size, window, moments)
+        events, share = _tried((t, x, y), room, window, moments)
         seen.append(events / (window * samples))
         if window == LEAST_US:
             smear = share
@@ -53,21 +57,30 @@ def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, in
     return min(chosen, max(int((last - first) * OF_ALL), SHORTEST_US))
 
 
+class Room(NamedTuple):
+    """Neurons and labels int32 (H, W) of a sensor, empty; left so."""
+
+    activity: Activity
+    label: np.ndarray
+
+
 def _tried(
-    t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], window: int, moments: np.ndarray
+    events: tuple[np.ndarray, np.ndarray, np.ndarray], room: Room, window: int, moments: np.ndarray
 ) -> tuple[float, float]:
     """Events at active neurons beyond the background's, and the median, over active neurons, of how far their component moves in
     a window, as a share of its extent."""
-    width, height = sensor_size
-    mean = background_per_window(t, x, y, sensor_size, window)
-    activity, label = Activity(mean), np.zeros((height, width), np.int32)
+    (t, x, y), (activity, label) = events, room
+    height, width = label.shape
+    mean = background_of_blocks(t, x, y, (width, height), window)
+    activity.rests_on(mean)
     excess, shares, weights = 0.0, [np.zeros(0)], [np.zeros(0, np.int64)]
     for moment in moments.tolist():
         part = slice(*np.searchsorted(t, [moment - window // 2, moment + window // 2]))
         activity.add(x[part], y[part])
         now = Moment.of(moment, activity, label, (t[part], x[part], y[part]))
         activity.remove(x[part], y[part])
-        excess += np.count_nonzero(label[y[part], x[part]]) - float(mean.reshape(-1)[now.components.pixels].sum())
+        rows, columns = np.divmod(now.components.pixels, width)
+        excess += count_on(x[part], y[part], label) - float(mean[rows // BLOCK_PX, columns // BLOCK_PX].sum())
         if window == LEAST_US:
             boxes = now.components.boxes
             shares.append((np.abs(now.drifts()) * window * 1e-6 / (boxes[:, 2:] - boxes[:, :2])).max(1))

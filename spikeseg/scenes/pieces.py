@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .mask_kernels import beside
 from .track import SceneTrack
 
 TOGETHER_US, TOGETHER_SIZES = 150_000, 0.4
@@ -24,15 +25,11 @@ ALIKE_PX_S, ALIKE_SHARE = 60.0, 0.5
 this share of their speed."""
 
 
-def neighbours(track: SceneTrack, tracks: Sequence[SceneTrack]) -> dict[int, np.ndarray]:
-    """The ids of the tracks beside which a new one begins, and how far it is from them, px."""
-    others = [other for other in tracks if other is not track]
-    if not others:
-        return {}
-    place, half = np.array([other.place for other in others]), np.array([other.half for other in others])
-    gap = (np.abs(track.place - place) - track.half - half).max(1)
-    near = gap <= np.maximum(BESIDE_PX, BESIDE_SIZES * np.maximum(track.half.max(), half.max(1)))
-    return {others[k].id: track.place - place[k] for k in np.flatnonzero(near)}
+def neighbours(tracks: Sequence[SceneTrack], new: int) -> None:
+    """Tell each new track, the last ones of all, beside which of those before it, it begins, and how far from them."""
+    where = np.array([(*track.place, *track.half) for track in tracks], np.float64).reshape(-1, 4)
+    for k, j in zip(*(own.tolist() for own in beside(len(tracks) - new, where, BESIDE_PX, BESIDE_SIZES)), strict=True):
+        tracks[k].beside[tracks[j].id] = where[k, :2] - where[j, :2]
 
 
 def pieces(tracks: Sequence[SceneTrack], t_us: int, hop_us: int) -> list[SceneTrack]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .activity import Activity, background_per_window, hot_pixels
+from .activity import Activity, background_of_blocks, hot_pixels
 from .activity_kernels import look_up
 from .camera import camera_motion
 from .camera_background import background_events
@@ -74,10 +74,11 @@ def find_objects(
     tracks, of_event = _tracked(t_in, x_in, y_in, sensor_size, window)
     number = groups(tracks)
     counts = np.bincount(of_event, minlength=len(tracks) + 1)
+    of_group = np.bincount(number, counts[1:])
     courses: list[list[Course]] = []
     probability = []
     object_of = np.zeros(len(tracks) + 1, np.int32)
-    for group in range(int(number.max(initial=-1)) + 1):
+    for group in np.flatnonzero(of_group >= LEAST_EVENTS).tolist():
         members = np.flatnonzero(number == group)
         own = [Course.of(tracks[k]) for k in members]
         events = int(counts[members + 1].sum())
@@ -95,7 +96,7 @@ def object_probability(courses: list[Course]) -> float:
     """How surely pieces of one thing are an object: they last, and it moves, or one of its sides does; 1/2 where it comes as far
     as it has to."""
     longest = max(courses, key=lambda course: len(course.t))
-    seen = sum(int(np.isin(course.how, (Seen.ALONE, Seen.MET)).sum()) for course in courses)
+    seen = sum(int(np.count_nonzero((course.how == Seen.ALONE) | (course.how == Seen.MET))) for course in courses)
     if seen < LEAST_ROWS:
         return 0.0
     kernel = np.ones(min(SMOOTHING, len(longest.t)))
@@ -120,7 +121,7 @@ def _tracked(
         return [], out
     hop = round(HOP_SHARE * window)
     tracker = SceneTracker(sensor_size, hop)
-    activity = Activity(background_per_window(t, x, y, sensor_size, window))
+    activity = Activity(background_of_blocks(t, x, y, sensor_size, window), sensor_size)
     label, owner = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
     times = np.arange(int(t[0]), int(t[-1]) + hop, hop)
     begins, ends = np.searchsorted(t, times - window // 2), np.searchsorted(t, times + (window - window // 2))

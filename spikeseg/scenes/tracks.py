@@ -9,11 +9,13 @@ it was. A track without a component is behind something, or has stopped: it wait
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
+from .mask_kernels import look_around, move_all
 from .masks import Mask, box_of, gap, grown, moved, nearest
 from .moments import Moment
 from .pieces import neighbours, pieces
@@ -100,7 +102,7 @@ class SceneTracker:
     def step(self, moment: Moment) -> None:
         """Go on to a moment."""
         self._drop([track for track in self.tracks if moment.t_us - track.last_us > self._patience(track)])
-        expected = [self._expected(track, moment) for track in self.tracks]
+        expected = self._all_expected(moment)
         assigned = self._assigned(moment, expected)
         for number, parts in assigned.parts.items():
             track = self.tracks[number]
@@ -114,8 +116,8 @@ class SceneTracker:
         for k, pixels in assigned.rest:
             self._is_left(k, pixels, moment, (expected, assigned.parts), drifts[k])
         for k in sorted(assigned.fresh):
-            track = self._begins(np.divmod(moment.components.of(k), self.width), moment.t_us, drifts[k])
-            track.beside = neighbours(track, self.tracks)
+            self._begins(np.divmod(moment.components.of(k), self.width), moment.components.boxes[k], moment.t_us, drifts[k])
+        neighbours(self.tracks, len(assigned.fresh))
         self._drop(assigned.pieces)
 
     def finished(self) -> list[SceneTrack]:
@@ -124,11 +126,14 @@ class SceneTracker:
 
     def _assigned(self, moment: Moment, expected: list[Expected]) -> _Assigned:
         assigned = _Assigned()
+        touching: list[list[int]] = [[] for _ in moment.components.boxes]  # tracks that have pixels of each component
+        for i, k in zip(*(at.tolist() for at in np.nonzero([one.shared for one in expected])), strict=True) if expected else ():
+            touching[k].append(i)
         for k, box in enumerate(moment.components.boxes):
             pixels = moment.components.of(k)
-            owners = self._owners(k, len(pixels), expected, known_first=True)
+            owners = self._owners(k, len(pixels), expected, touching[k], known_first=True)
             if len(owners) == 1 and self._outgrows(owners[0], box):
-                owners = self._owners(k, len(pixels), expected, known_first=False)
+                owners = self._owners(k, len(pixels), expected, touching[k], known_first=False)
             if len(owners) > 1:
                 owners = self._one_of(owners, moment.t_us, assigned)
                 if len(owners) == 1:
@@ -191,11 +196,10 @@ class SceneTracker:
             track = self.tracks[best]
             track.take(y, x, box_of((y, x)), moment.t_us, waited=self._waits(track, moment.t_us))
         elif len(pixels) >= LEAST_PIXELS:
-            self._begins((y, x), moment.t_us, drift)
+            self._begins((y, x), box_of((y, x)), moment.t_us, drift)
 
-    def _begins(self, mask: Mask, t_us: int, velocity: np.ndarray) -> SceneTrack:
+    def _begins(self, mask: Mask, box: np.ndarray, t_us: int, velocity: np.ndarray) -> SceneTrack:
         self._made += 1
-        box = box_of(mask)
         place, half = 0.5 * (box[:2] + box[2:] - 1.0), 0.5 * (box[2:] - box[:2])
         track = SceneTrack(self._made, t_us, place, velocity, half, *mask)
         track.add(t_us, Seen.ALONE)
@@ -240,28 +244,38 @@ class SceneTracker:
 
     def _drop(self, tracks: list[SceneTrack]) -> None:
         self.ended += tracks
-        self.tracks = [track for track in self.tracks if not any(track is other for other in tracks)]
+        gone = set(tracks)
+        self.tracks = [track for track in self.tracks if track not in gone]
 
-    def _expected(self, track: SceneTrack, moment: Moment) -> Expected:
+    def _all_expected(self, moment: Moment) -> list[Expected]:
+        """Where each track is expected: those that were seen just now together, which is quicker by far."""
+        seen = [track for track in self.tracks if not self._waits(track, moment.t_us)]
+        begins = np.cumsum([0, *(len(track.y) for track in seen)])
+        y, x = (np.concatenate([np.zeros(0, np.int64), *(track.mask[axis] for track in seen)]) for axis in (0, 1))
+        seconds = (moment.t_us - np.array([track.last_us for track in seen], np.int64)) * 1e-6
+        ways = np.array([track.velocity for track in seen]).reshape(-1, 2) * seconds[:, None]
+        right, down = np.rint(ways.T).astype(np.int64)
+        y, x, begins, shared = move_all(y, x, begins, down, right, moment.label, len(moment.components))
+        masks = [(y[first:last].copy(), x[first:last].copy()) for first, last in itertools.pairwise(begins.tolist())]
+        ahead = zip(masks, shared, strict=True)
+        return [
+            self._found(track, moment) if self._waits(track, moment.t_us) else Expected(*next(ahead), False)
+            for track in self.tracks
+        ]
+
+    def _found(self, track: SceneTrack, moment: Moment) -> Expected:
+        """Where a track that waits is expected: where it would be now, or where it was, whichever has more in it."""
         way = track.velocity * ((moment.t_us - track.last_us) * 1e-6)
-        waits = self._waits(track, moment.t_us)
-        found = []
-        for by in (way, np.zeros(2)) if waits else (way,):
-            mask = moved(track.mask, by, self.size)
-            if waits:
-                mask = grown(mask, round(min(NEAR_PX + FAR_SHARE * float(np.hypot(*way)), FAR_PX)), self.size)
-            shared = np.bincount(moment.label[mask], minlength=len(moment.components) + 1)[1:]
-            found.append(Expected(mask, shared, waits))
+        reach = round(min(NEAR_PX + FAR_SHARE * float(np.hypot(*way)), FAR_PX))
+        ways = ((round(way[1]), round(way[0])), (0, 0))
+        looks = [look_around(*track.mask, *by, reach, moment.label, len(moment.components)) for by in ways]
+        found = [Expected((y, x), shared, True) for y, x, shared in looks]
         return max(found, key=lambda one: int(one.shared.sum()))
 
-    def _owners(self, k: int, size: int, expected: list[Expected], *, known_first: bool) -> list[int]:
-        """The tracks that a component belongs to: those that have been seen just now before those that wait, of which the nearest
-        alone, and those that are known before young ones."""
-        over = [
-            i
-            for i, one in enumerate(expected)
-            if one.shared[k] > 0 and one.shared[k] >= OVERLAP * min(size, len(self.tracks[i].y))
-        ]
+    def _owners(self, k: int, size: int, expected: list[Expected], touching: list[int], *, known_first: bool) -> list[int]:
+        """The tracks, of those that have pixels of it, that a component belongs to: those that have been seen just now before
+        those that wait, of which the nearest alone, and those that are known before young ones."""
+        over = [i for i in touching if expected[i].shared[k] >= OVERLAP * min(size, len(self.tracks[i].y))]
         now = [i for i in over if not expected[i].waits]
         if not now:
             return over if len(over) < 2 else [max(over, key=lambda i: int(expected[i].shared[k]))]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from spikeseg.core.sparse import SparseFrames, SpikeLists, dense
 from spikeseg.ops.cpu.inference_kernels import listed
+from spikeseg.ops.types import PooledSpikes
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(1, 6))
 DENSITIES = st.sampled_from([0.0, 0.05, 0.5, 1.0])
@@ -52,6 +53,22 @@ def test_parts_choices_and_joins_are_those_of_the_samples(shape, density, cuts, 
     assert_same(part.part(0, part.samples), part)
     assert_same(SpikeLists.joined([lists.part(0, first), part, lists.part(last, 5)]), lists)
     assert_same(lists.chosen(np.array(order, np.int64)), SpikeLists.of(dense[order]))
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(shape=SHAPES, density=DENSITIES, step=st.integers(0, 4), seed=st.integers(0, 9))
+def test_what_comes_later_and_what_is_chosen(shape, density, step, seed):
+    whole = samples_of(seed, 3, shape, density)
+    lists, late = SpikeLists.of(whole), whole.copy()
+    late[:, :step] = 0
+    assert_same(lists.only(lists.since(step)), SpikeLists.of(late))
+    assert np.array_equal(SparseFrames.of(whole).since(step).dense(), late)
+    kept = np.random.default_rng(seed).random(len(lists.sites)) < 0.5
+    some = lists.only(kept)
+    assert_same(some, SpikeLists.of(some.dense()))
+    assert np.array_equal(some.sites, lists.sites[kept]) and not (some.dense() > lists.dense()).any()
+    late_too = PooledSpikes(lists, np.arange(len(lists.sites), dtype=np.int32)).since(step)
+    assert np.array_equal(late_too.lists.sites, lists.sites[late_too.kept]) and PooledSpikes(lists, None).since(step).kept is None
 
 
 def test_a_part_does_not_copy_and_a_choice_does():

@@ -9,7 +9,7 @@ from spikeseg.core.sparse import SparseMap
 from spikeseg.data import windows
 from spikeseg.data.frames.background import Background
 from spikeseg.data.frames.framing import FrameSpec, frame, starts
-from spikeseg.data.recording import EVENT_DTYPE, Recording
+from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, Recording
 from spikeseg.data.store.frames import Frames, FramesWriter
 from spikeseg.data.store.recordings import stored
 from spikeseg.data.transforms import apply, build
@@ -124,3 +124,13 @@ def test_a_window_alone_is_that_of_the_recording_and_silent_without_events():
     assert np.array_equal(window_at(events, 0, SENSOR, spec), frame(events, SENSOR, spec, origin_us=0).frames)
     silent = window_at(events[:0], 0, SENSOR, spec)
     assert silent.shape == (1, 2, 2, 4, 6) and not silent.any()
+
+
+def test_a_background_that_nobody_asks_for_is_not_estimated():
+    events = np.array([(t, t % 6, t % 4, t % 2) for t in range(300)], EVENT_DTYPE)
+    data = load_config("demo", {"data.timestep_ms": 0.01, "data.n_timesteps": 4, "data.transforms": []}).data
+    recording = Recording(events, SENSOR, np.zeros(0, LABEL_DTYPE), "r", "")
+    with_it, without = windowed(recording, data), windowed(recording, data, background=False)
+    for (start, frames, rates), (own_start, own_frames, none) in zip(with_it.windows(), without.windows(), strict=True):
+        assert start == own_start and np.array_equal(frames.dense(), own_frames.dense())
+        assert rates.size and none.shape == (2, 0, 0)

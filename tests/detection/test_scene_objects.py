@@ -9,12 +9,12 @@ import pytest
 
 import spikeseg
 from spikeseg.config import dump, from_dict, load_config, to_dict
+from spikeseg.config.sections import TrackingConfig
 from spikeseg.core.sparse import SparseMap
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, Recording
 from spikeseg.data.windows import windowed
 from spikeseg.detection.event_scores import UNTRACKED
 from spikeseg.detection.result import DetectionResult
-from spikeseg.detection.scene_objects import scene_answer
 from spikeseg.detection.schema import (
     EVENT_COLUMNS,
     TRACK_COLUMNS,
@@ -24,7 +24,7 @@ from spikeseg.detection.schema import (
     detections_document,
     detections_text,
 )
-from spikeseg.detection.tracked import window_time
+from spikeseg.detection.tracked import answer
 from spikeseg.errors import InputError
 from spikeseg.simulation.scenes import SceneConfig, scene_recording
 
@@ -220,7 +220,7 @@ def response_of(recording, network=None, kept=None, maps=None):
         view = dataclasses.replace(view, kept=kept)
     if maps is None:
         maps = [SparseMap.of(np.zeros(view.shape, np.float32)) for _ in view.start_us]
-    return view, scene_answer(view, maps, [window_time(view, k) for k in range(len(view.start_us))])
+    return view, answer(view, maps, 0.0, TrackingConfig(scenes=True))
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)

@@ -78,3 +78,25 @@ def test_without_delay_connections_earlier_events_light_up_at_the_spike_s_step(o
     frames[0, 0, 0, 1, 1] = frames[0, 2, 0, 2, 3] = 1
     got = trace(ops, frames, [layer], [one_spike(1, 3, (4, 4))], delay_connections=False, decay=1.0)[0]
     assert got[1, 1, 1] == 1 and got.sum() == 1
+
+
+@pytest.mark.parametrize("maps", [(6, 2), (260, 65)])
+def test_a_few_places_of_a_wide_frame_light_up_as_in_the_dense_one(maps):
+    """Activity stays near a few places, some at edges, comes back after silent steps, and is gone in the next sample."""
+    g, (second, third) = torch.Generator().manual_seed(3), maps
+    weights = [torch.rand(2, 2, 5, 5, generator=g), torch.rand(second, 2, 5, 5, generator=g)]
+    weights.append(torch.rand(third, second, 7, 7, generator=g) / second)
+    layers = [
+        Layer(w, torch.ones(len(w)), LeakMode.NONE, 0.0, pool) for w, pool in zip(weights, ((2, 2), None, None), strict=True)
+    ]
+    frames = np.zeros((3, 6, 2, 14, 90), np.uint8)
+    for n, places in enumerate([[(0, 3, 0), (0, 5, 70), (4, 3, 0), (5, 13, 89)], [], [(1, 9, 33), (3, 9, 31), (4, 0, 89)]]):
+        for t, y, x in places:
+            frames[n, t, :, max(y - 2, 0) : y + 3, max(x - 3, 0) : x + 4] = 1
+    spikes = cpu.encode(frames, layers)
+    assert all(len(pooled.lists.part(0, 1).sites) and len(pooled.lists.part(2, 3).sites) for pooled in spikes)
+    for decay in (1.0, 0.0, 0.9):
+        dense, sparse = both(frames, layers, spikes, delay_connections=True, decay=decay)
+        assert np.allclose(dense, sparse, rtol=1e-6) and dense[0].any() and dense[2].any() and not sparse[1].any()
+        assert decay == 0.9 or np.array_equal(dense, sparse)
+        assert 0 < np.count_nonzero(sparse[0]) < 0.5 * sparse[0].size

@@ -104,6 +104,25 @@ def test_the_order_of_events_does_not_matter():
     assert len(one) > 2 and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+@pytest.mark.parametrize("size", [(150, 40), (16, 16), (33, 70)])
+def test_blocks_stand_for_their_pixels_and_neurons_may_rest_on_another_background(size):
+    rng = np.random.default_rng(2)
+    width, height = size
+    x, y = clusters(rng, size, 900)
+    blocks = rng.exponential(0.05, (2, -(-height // BLOCK_PX), -(-width // BLOCK_PX)))
+    by_block = Activity(blocks[0], size)
+    for background in blocks:
+        by_pixel = Activity(np.kron(background, np.ones((BLOCK_PX, BLOCK_PX)))[:height, :width])
+        by_block.rests_on(background)
+        for own in (by_block, by_pixel):
+            own.favoured[height // 2 :] = 1
+            own.add(x, y)
+        found = by_block.components()
+        by_block.remove(x, y)
+        assert len(found) and all(np.array_equal(a, b) for a, b in zip(found, by_pixel.components(), strict=True))
+    assert not len(by_block.components())
+
+
 def components_of(*places, size=(40, 30)):
     """Components where as many events fell at each place as its neurons need to be active."""
     activity = Activity(np.zeros((size[1], size[0])))

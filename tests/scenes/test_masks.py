@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from spikeseg.scenes.mask_kernels import beside, move_all, pixels_on
 from spikeseg.scenes.masks import box_of, gap, grown, moved, nearest
 
 SIZE = (23, 17)
@@ -56,3 +57,35 @@ def test_each_pixel_goes_to_the_nearest_mask():
     assert np.array_equal(found == 0, away[0] <= away[1]) and {0, 1} == set(found.tolist())
     outside = [(np.array([30]), np.array([30])), masks[1]]
     assert (nearest(pixels, np.array([0, 0, *SIZE]), outside) == 1).all()
+
+
+def test_masks_are_moved_together_as_each_alone():
+    rng = np.random.default_rng(5)
+    masks = [some(seed, 12) for seed in range(5)]
+    masks[2] = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    label = rng.integers(0, 4, SIZE[::-1]).astype(np.int32)
+    ways = rng.integers(-6, 7, (5, 2))
+    begins = np.cumsum([0, *(len(y) for y, _ in masks)])
+    flat = (np.concatenate([mask[axis] for mask in masks]) for axis in (0, 1))
+    y, x, begins, shared = move_all(*flat, begins, ways[:, 1].copy(), ways[:, 0].copy(), label, 3)
+    assert shared.shape == (5, 3) and shared.sum() > 0 and len(y) < sum(len(mask[0]) for mask in masks)
+    for k, mask in enumerate(masks):
+        rows, columns = moved(mask, ways[k], SIZE)
+        own = slice(begins[k], begins[k + 1])
+        assert np.array_equal(y[own], rows) and np.array_equal(x[own], columns)
+        assert shared[k].tolist() == pixels_on(label, rows, columns, 3).tolist()
+        assert shared[k].tolist() == [int((label[rows, columns] == number).sum()) for number in (1, 2, 3)]
+
+
+def test_what_begins_beside_what():
+    rng = np.random.default_rng(6)
+    where = np.hstack([rng.uniform(0, 60, (12, 2)), rng.uniform(1, 6, (12, 2))])
+    pairs = set()
+    for new in range(8, 12):
+        for other in range(new):
+            gap = (np.abs(where[new, :2] - where[other, :2]) - where[new, 2:] - where[other, 2:]).max()
+            if gap <= max(3.0, 0.5 * max(where[new, 2:].max(), where[other, 2:].max())):
+                pairs.add((new, other))
+    found = list(zip(*(own.tolist() for own in beside(8, where, 3.0, 0.5)), strict=True))
+    assert len(found) == len(pairs) and set(found) == pairs and found == sorted(found) and 0 < len(pairs) < 38
+    assert not len(beside(12, where, 3.0, 0.5)[0])

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from spikeseg.core.bits import lowest
 from spikeseg.core.compiled import compiled
 from spikeseg.core.grid import SCALE, SCALE32
 from spikeseg.core.sparse import SparseFrames, SparseMap, SpikeLists
@@ -17,6 +18,9 @@ from spikeseg.ops.types import Layer, PooledSpikes
 from . import inference_kernels
 from .memory import as_array
 from .vectors import DOUBLES, TAPS, add_scaled, dot
+
+PIECE = 16
+"""Columns of the buffer that fade together."""
 
 FEW = 4
 """A layer with this many times fewer maps than the one below is traced by `descend_few`."""
@@ -46,13 +50,17 @@ class Gates(NamedTuple):
 class Table(NamedTuple):
     """Weights of a convolution, and a buffer for activity, wide enough for a line of weights from any column on.
 
+    Activity fades from step to step; most of the buffer is empty, so that it fades piece by piece, where something is.
+
     Attributes:
         weights, room (the buffer): float64, see `descend` and `descend_few`.
+        stamps: int32 (n, H, ...), numbers for each piece of the buffer, see there.
         kernel, channels, height, width: K, C_in, H, W.
     """
 
     weights: np.ndarray
     room: np.ndarray
+    stamps: np.ndarray
     kernel: int
     channels: int
     height: int
@@ -60,11 +68,35 @@ class Table(NamedTuple):
 
 
 @compiled()
-def fade(room, decay):
-    """What a step passes on to the one before."""
+def fade(room, decay, times):
+    """What a step passes on to the one before, so many steps on end."""
     if decay != 1.0:
-        for i in range(room.size):
-            room[i] *= decay
+        for _ in range(times):
+            for i in range(room.size):
+                room[i] *= decay
+
+
+@compiled()
+def freshen(line, stamps, piece, size, now, decay):
+    """Fade a piece of a line of the buffer up to the present step.
+
+    Args:
+        line: float64, the line.
+        stamps: int32, the last step up to which each of its pieces has faded, from 1; 0: it is empty, whatever it holds.
+        piece: its number.
+        size: numbers in a piece.
+        now: the step, from 1.
+        decay: see `descend`.
+    """
+    before = stamps[piece]
+    if before == now:
+        return
+    part = line[piece * size : (piece + 1) * size]
+    if before == 0:
+        part[:] = 0.0
+    else:
+        fade(part, decay, now - before)
+    stamps[piece] = now
 
 
 @compiled()
@@ -75,27 +107,33 @@ def descend(activity, gates, table, decay, out):
         activity: `Activity`.
         gates: `Gates`.
         table: `Table`; weights (C_out, K, at least K * C_in, beyond which it is 0), as one traced neuron spreads them; room
-            (H, at least (W + K - 1) * C_in).
+            (H, at least (W + K - 1) * C_in); stamps (2, H, at least (W + K - 1) / PIECE): see `freshen`, and the last step in
+            which what a neuron of the piece spreads to was seen to.
         decay: what a step passes on to the one before.
         out: float64, one entry per gate, filled.
     """
     weights, channels, height, width = table.weights, table.channels, table.height, table.width
     kernel, wide = table.kernel, weights.shape[2]
-    half, size = kernel // 2, height * width
-    arriving = table.room
-    arriving[:] = 0.0
-    flat = arriving.reshape(-1)
-    for t in range(activity.offsets.size - 2, -1, -1):
-        fade(flat, decay)
+    half, size, of_piece = kernel // 2, height * width, PIECE * table.channels
+    arriving, stamps, ready = table.room, table.stamps[0], table.stamps[1]
+    table.stamps[:] = 0
+    flat, steps = arriving.reshape(-1), activity.offsets.size - 1
+    for t in range(steps - 1, -1, -1):
+        now = np.int32(steps - t)
         for k in range(activity.offsets[t], activity.offsets[t + 1]):
             value, neuron = activity.values[k], activity.neurons[k]
             if value == 0.0:
                 continue
             m = neuron // size
-            y = neuron // width % height
-            start = neuron % width * channels
-            for j in range(max(0, half - y), min(kernel, height + half - y)):
-                add_scaled(flat, (y - half + j) * arriving.shape[1] + start, weights, m * kernel + j, wide, value)
+            y, x = neuron // width % height, neuron % width
+            top, bottom = max(0, half - y), min(kernel, height + half - y)
+            if ready[y, x // PIECE] != now:
+                ready[y, x // PIECE] = now
+                for row in range(y - half + top, y - half + bottom):
+                    for piece in range(x // PIECE, min((x // PIECE * PIECE + PIECE + kernel - 2) // PIECE + 1, stamps.shape[1])):
+                        freshen(arriving[row], stamps[row], piece, of_piece, now, decay)
+            for j in range(top, bottom):
+                add_scaled(flat, (y - half + j) * arriving.shape[1] + x * channels, weights, m * kernel + j, wide, value)
         start, end, c, y = 0, 0, 0, 0  # the row of the gate in hand: neighbours mostly share it
         for k in range(gates.offsets[t], gates.offsets[t + 1]):
             site = gates.sites[k]
@@ -103,7 +141,14 @@ def descend(activity, gates, table, decay, out):
                 c, y = site // size, site // width % height
                 start = (c * height + y) * width
                 end = start + width
-            out[k] = arriving[y, (site - start + half) * channels + c]
+            column = site - start + half
+            piece = column // PIECE
+            if stamps[y, piece] == 0:
+                out[k] = 0.0
+                continue
+            if stamps[y, piece] != now:
+                freshen(arriving[y], stamps[y], piece, of_piece, now, decay)
+            out[k] = arriving[y, column * channels + c]
 
 
 @compiled()
@@ -116,28 +161,50 @@ def descend_few(activity, gates, table, decay, out):
         decay: see `descend`.
         out: see `descend`.
         table: `Table`; weights (C_in, C_out, K, at least K, beyond which it is 0), of maps below and above, mirrored in both
-            axes; room (C_out, H + K - 1, at least W + K - 1).
+            axes; room (C_out, H + K - 1, at least W + K - 1); stamps (1, C_out, H + K - 1): 1 for each line of the
+            room in which something is. Both are 0, and left so.
     """
     weights, kernel, height, width = table.weights, table.kernel, table.height, table.width
     wide, before = weights.shape[3], kernel - 1 - kernel // 2
-    above = table.room
-    size, stride = height * width, above.shape[2]
-    above[:] = 0.0
-    flat, rows = above.reshape(-1), above.shape[1]
+    above, lines = table.room, table.stamps[0]
+    maps, rows, stride = above.shape
+    size = height * width
+    flat, taps = above.reshape(-1), weights.reshape(-1)
     for t in range(activity.offsets.size - 2, -1, -1):
-        fade(flat, decay)
+        for m in range(maps):
+            for y in range(rows):
+                if lines[m, y]:
+                    fade(above[m, y], decay, 1)
         for k in range(activity.offsets[t], activity.offsets[t + 1]):
             neuron = activity.neurons[k]
-            above[neuron // size, neuron // width % height + before, neuron % width + before] += activity.values[k]
+            m, y = neuron // size, neuron // width % height + before
+            lines[m, y] = 1
+            above[m, y, neuron % width + before] += activity.values[k]
+        start, end, c, y, near = 0, 0, 0, 0, np.uint64(0)  # the row of the gate in hand, and in which maps something is near it
         for k in range(gates.offsets[t], gates.offsets[t + 1]):
             site = gates.sites[k]
-            y, x = site // width % height, site % width
-            line, arrived = site // size * above.shape[0] * kernel, 0.0
-            for m in range(above.shape[0]):
-                for j in range(kernel):
+            if site < start or site >= end:
+                c, y = site // size, site // width % height
+                start = (c * height + y) * width
+                end = start + width
+                near = np.uint64(0)
+                for m in range(maps):
+                    for j in range(kernel):
+                        near |= np.uint64(lines[m, y + j]) << np.uint64(m & 63)
+            left, arrived = near, 0.0
+            while left:
+                first = lowest(left)
+                left &= left - np.uint64(1)
+                for m in range(first, maps, 64):
                     for i in range(0, wide, TAPS):
-                        arrived += dot(weights, (line + m * kernel + j) * wide + i, flat, (m * rows + y + j) * stride + x + i)
+                        line, at = (c * maps + m) * kernel * wide, (m * rows + y) * stride + site - start
+                        arrived += dot(taps, line + i, wide, flat, at + i, stride, kernel)
             out[k] = arrived
+    for m in range(maps):
+        for y in range(rows):
+            if lines[m, y]:
+                above[m, y] = 0.0
+                lines[m, y] = 0
 
 
 @compiled()
@@ -221,6 +288,9 @@ def trace(
     saliency = []
     for n in range(samples):
         last = spikes[-1].lists.part(n, n + 1)
+        if not len(last.sites):
+            saliency.append(SparseMap((steps, height, width), np.zeros(0, np.int64), np.zeros(0, np.float32)))
+            continue
         offsets, neurons, values = last.offsets, last.sites, np.ones(len(last.sites))
         for i in range(len(layers) - 1, -1, -1):
             lists, kept = gates[i].part(n, n + 1)
@@ -250,12 +320,15 @@ class _Descent:
             self._kernel = descend_few
             weights = _padded(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
             room = np.zeros((maps, height + kernel - 1, width + kernel - 1 + weights.shape[-1]))
+            stamps = np.zeros((1, *room.shape[:2]), np.int32)
         else:
             self._kernel = descend
             lines = _excitatory(layer.weight).transpose(0, 2, 3, 1).reshape(maps, kernel, kernel * channels)
             weights = _padded(lines, DOUBLES)
-            room = np.zeros((height, (width + kernel - 1) * channels + weights.shape[-1]))
-        self._table = Table(weights, room, kernel, channels, height, width)
+            pieces = -(-(width + kernel - 1) // PIECE)
+            room = np.zeros((height, pieces * PIECE * channels + weights.shape[-1]))
+            stamps = np.zeros((2, height, pieces), np.int32)
+        self._table = Table(weights, room, stamps, kernel, channels, height, width)
 
     def run(self, activity: Activity, gates: SpikeLists, decay: float, out: np.ndarray) -> None:
         """See `descend`."""

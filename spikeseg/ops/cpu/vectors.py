@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from spikeseg.core.compiled import compiled
@@ -20,8 +20,8 @@ LANES = 32
 """int32 added together: two cache lines. Lines of weights are padded with 0 to a multiple of it ..."""
 NARROW = 8
 """... or to this, if they are no longer: the next spike then waits less often for what this one has written."""
-DOUBLES = 16
-"""float64 added together: two cache lines."""
+DOUBLES = 4
+"""float64 added together: lines of weights are short, and padded with 0 to a multiple of it."""
 TAPS = 8
 """float64 multiplied and summed together."""
 WORD = 64
@@ -68,23 +68,31 @@ _add_lanes, _add_narrow, _add_doubles = _adding(_INT, LANES), _adding(_INT, NARR
 
 
 @intrinsic
-def dot(_typing: Any, a: Any, _start: Any, b: Any, _at: Any) -> Any:
-    """Sum of the products of TAPS float64, a from `start` and b from `at` on, of flat memory; in pairs."""
+def dot(_typing: Any, a: Any, _start: Any, _step: Any, b: Any, _at: Any, _stride: Any, _lines: Any) -> Any:
+    """Sum of the products of `lines` lines of TAPS float64 each, of flat memory: of a from `start` on, `step` apart, and of b
+    from `at` on, `stride` apart. Lane by lane, then in pairs."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        _, first = _load(context, builder, signature.args[0], given[0], given[1], _DOUBLE, TAPS)
-        _, second = _load(context, builder, signature.args[2], given[2], given[3], _DOUBLE, TAPS)
-        products, lanes = builder.fmul(first, second), TAPS
+        kind, lanes = ir.VectorType(_DOUBLE, TAPS), TAPS
+        room = cgutils.alloca_once_value(builder, ir.Constant(kind, [0.0] * TAPS))
+        builder.store(ir.Constant(kind, [0.0] * TAPS), room)
+        with cgutils.for_range(builder, given[6]) as line:
+            starts = (builder.add(given[n], builder.mul(line.index, given[n + 1])) for n in (1, 4))
+            _, first = _load(context, builder, signature.args[0], given[0], next(starts), _DOUBLE, TAPS)
+            _, second = _load(context, builder, signature.args[3], given[3], next(starts), _DOUBLE, TAPS)
+            builder.store(builder.fadd(builder.load(room), builder.fmul(first, second)), room)
+        sums = builder.load(room)
         while lanes > 1:
             lanes //= 2
             low, high = (
-                builder.shuffle_vector(products, products, ir.Constant(ir.VectorType(_INT, lanes), list(range(n, n + lanes))))
+                builder.shuffle_vector(sums, sums, ir.Constant(ir.VectorType(_INT, lanes), list(range(n, n + lanes))))
                 for n in (0, lanes)
             )
-            products = builder.fadd(low, high)
-        return builder.extract_element(products, ir.Constant(_INT, 0))
+            sums = builder.fadd(low, high)
+        return builder.extract_element(sums, ir.Constant(_INT, 0))
 
-    return types.float64(a, types.intp, b, types.intp), generate
+    size = types.intp
+    return types.float64(a, size, size, b, size, size, size), generate
 
 
 @intrinsic
