@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .box_kernels import extents
-from .grouping import Course
+from .course import Course
 from .track import Seen
 
 WINDOWS_US = (4_000, 8_000, 16_000, 32_000, 64_000)

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from .course import Course
+from .outlines import moments_of, outline, over_each_other
 from .track import SceneTrack, Seen
 
 AGAIN_S, TWICE_S = 0.8, 0.03
@@ -19,13 +19,6 @@ ASTRAY_SIZES, ASTRAY_PX, ASTRAY_WAY = 0.6, 5.0, 0.15
 
 ALIKE = 2.5
 """Sizes of the two differ by less than this factor."""
-
-WHOLE, TAIL, TAIL_US = 0.7, 20, 300_000
-"""An object that goes behind something is cut off: its velocity is taken from its last TAIL rows, of TAIL_US at most, with this
-share of its usual area."""
-
-LEAST_ROWS = 4
-"""Shorter pieces belong to nothing."""
 
 TOGETHER_SHARE, TOGETHER_US = 0.5, 100_000
 """Pieces side by side are seen together for this share of the shorter one's life, and for so long, µs."""
@@ -41,69 +34,17 @@ TURNED_SHARE, TURNED_US, TURNED = 0.95, 500_000, 0.2
 """A thing that turns: its pieces are next to each other for this share of a time of TURNED_US and more, and their distance alone
 changes by less than TURNED."""
 
+SHARED, SHARED_LONE, LONE = 0.75, 0.6, 0.3
+"""Pieces that share a component at this share of the moments at which both are there are one; the second, if one of them is by
+itself at no more than the share LONE of its own moments."""
+
 STEP_US = 10_000
 """Ways are compared at this interval, µs."""
-
-OVER_US, OVER_PX, OVER_AREA, OVER_SHARE = 20_000, 4.0, 0.6, 0.8
-"""Outlines are compared at this interval, µs. Two things, of which one covers this share of the other's area, or of that within
-so many px, for this share of its life, are one."""
-
-
-@dataclass(frozen=True, eq=False)
-class Course:
-    """Where a track was: float64 (n,) t (µs) and (n, 2) place, size (px), int64 (n,) how (`Seen`)."""
-
-    t: np.ndarray
-    place: np.ndarray
-    size: np.ndarray
-    how: np.ndarray
-
-    @classmethod
-    def of(cls, track: SceneTrack) -> Course:
-        """Of a track."""
-        rows = np.array(track.rows)
-        return cls(rows[:, 0], rows[:, 1:3], rows[:, 3:5], rows[:, 5].astype(np.int64))
-
-    def at(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places and sizes at times (n,), µs: float64 (n, 2) each."""
-        place, size = (np.stack([np.interp(t, self.t, own[:, k]) for k in (0, 1)], 1) for own in (self.place, self.size))
-        return place, size
-
-    @cached_property
-    def extent(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Lowest and highest place, and largest size, ever: float64 (2,) each, px."""
-        return self.place.min(0), self.place.max(0), self.size.max(0)
-
-    @cached_property
-    def first_whole(self) -> tuple[float, np.ndarray, np.ndarray, float]:
-        """See `end`."""
-        return self.end(last=False)
-
-    @cached_property
-    def last_whole(self) -> tuple[float, np.ndarray, np.ndarray, float]:
-        """See `end`."""
-        return self.end(last=True)
-
-    def end(self, last: bool) -> tuple[float, np.ndarray, np.ndarray, float]:
-        """Time (µs), place and velocity (px/s) where it was last, or first, whole; and its usual size, px."""
-        area = np.sqrt(self.size.prod(1))
-        usual = float(np.quantile(area, 0.75))
-        whole = np.flatnonzero((area >= np.sqrt(WHOLE) * usual) & (self.how != Seen.MET))
-        if len(whole) < 2:
-            whole = np.arange(len(self.t))
-        chosen = whole[-TAIL:] if last else whole[:TAIL]
-        near = np.abs(self.t[chosen] - self.t[chosen[-1 if last else 0]]) <= TAIL_US
-        chosen = chosen[near]
-        since = (self.t[chosen] - self.t[chosen].mean()) * 1e-6
-        spread = float(since @ since)
-        velocity = since @ (self.place[chosen] - self.place[chosen].mean(0)) / spread if spread > 0 else np.zeros(2)
-        at = self.t[chosen[-1 if last else 0]]
-        return float(at), self.place[chosen].mean(0) + velocity * (at - self.t[chosen].mean()) * 1e-6, velocity, usual
 
 
 def groups(tracks: Sequence[SceneTrack]) -> np.ndarray:
     """The object of each track: int64 (n,), from 0, in the order of their first tracks."""
-    courses = {k: Course.of(track) for k, track in enumerate(tracks) if len(track.rows) >= LEAST_ROWS}
+    courses = {k: course for k, track in enumerate(tracks) if (course := Course.of(track)).lasts}
     whole = {k: course for k, course in courses.items() if not tracks[k].part_of}
     place = {track.id: k for k, track in enumerate(tracks)}
     number = np.arange(len(tracks))
@@ -117,11 +58,32 @@ def groups(tracks: Sequence[SceneTrack]) -> np.ndarray:
             whole, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
         ):
             number[number == number[other]] = number[one]
-    _over_each_other(courses, number)
+    for one, other in _shared(tracks, whole):
+        number[number == number[other]] = number[one]
+    if courses:
+        times = moments_of(list(courses.values()))
+        over_each_other({k: outline([course], times) for k, course in courses.items()}, number)
     _, first, inverse = np.unique(number, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[inverse]
+
+
+def _shared(tracks: Sequence[SceneTrack], courses: dict[int, Course]) -> list[tuple[int, int]]:
+    """Pairs that share a component for most of the time for which both are there."""
+    place = {track.id: k for k, track in enumerate(tracks)}
+    pairs = []
+    for k, course in courses.items():
+        for other_id, moments in tracks[k].shared.items():
+            other = place[other_id]
+            if other <= k or other not in courses:
+                continue
+            first, last = max(course.t[0], courses[other].t[0]), min(course.t[-1], courses[other].t[-1])
+            seen = min(int(np.count_nonzero((own.t >= first) & (own.t <= last))) for own in (course, courses[other]))
+            lone = min(float(np.mean(own.how != Seen.MET)) for own in (course, courses[other]))
+            if last - first >= TOGETHER_US and moments >= (SHARED_LONE if lone <= LONE else SHARED) * seen:
+                pairs.append((k, other))
+    return pairs
 
 
 def _agree(courses: dict[int, Course], one: np.ndarray, other: np.ndarray) -> bool:
@@ -160,55 +122,6 @@ def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:
             following.add(b)
             kept.append((a, b))
     return kept
-
-
-def _over_each_other(courses: dict[int, Course], number: np.ndarray) -> None:
-    """Make objects one that lie over each other nearly all of the shorter one's life, the longest-lived first; in place."""
-    if not courses:
-        return
-    first, last = min(course.t[0] for course in courses.values()), max(course.t[-1] for course in courses.values())
-    times = np.linspace(first, last, max(int((last - first) // OVER_US), 1) + 1)
-    outlines = {k: _outline(course, times) for k, course in courses.items()}
-    merged = True
-    while merged:
-        merged = False
-        boxes: dict[int, np.ndarray] = {}
-        for k, own in outlines.items():
-            old = boxes.get(int(number[k]))
-            boxes[int(number[k])] = (
-                own if old is None else np.hstack([np.fmin(old[:, :2], own[:, :2]), np.fmax(old[:, 2:], own[:, 2:])])
-            )
-        order = sorted(boxes, key=lambda n: -int(np.isfinite(boxes[n][:, 0]).sum()))
-        low, high = (
-            reach(np.stack([boxes[n][:, part] for n in order]), 1)
-            for reach, part in ((np.nanmin, slice(2)), (np.nanmax, slice(2, 4)))
-        )
-        for k, large in enumerate(order):
-            meet = np.flatnonzero(((low[k + 1 :] < high[k] + OVER_PX) & (high[k + 1 :] > low[k] - OVER_PX)).all(1))
-            over = [small for small in (order[k + 1 + n] for n in meet.tolist()) if _over(boxes[small], boxes[large])]
-            for small in over:
-                number[number == small] = large
-            merged = bool(over)
-            if merged:
-                break
-
-
-def _outline(course: Course, times: np.ndarray) -> np.ndarray:
-    """Left, top, right, bottom at times (n,), NaN where it is not there: float64 (n, 4)."""
-    place, size = course.at(times)
-    box = np.hstack([place - size / 2, place + size / 2])
-    box[(times < course.t[0] - OVER_US / 2) | (times > course.t[-1] + OVER_US / 2)] = np.nan
-    return box
-
-
-def _over(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether outlines (n, 4) lie over each other for OVER_SHARE of the first one's life."""
-    there = np.isfinite(one[:, 0])
-    both = there & np.isfinite(other[:, 0])
-    a, b = one[both], other[both]
-    shared = np.maximum(np.minimum(a[:, 2:], b[:, 2:] + OVER_PX) - np.maximum(a[:, :2], b[:, :2] - OVER_PX), 0).prod(1)
-    least = np.minimum((a[:, 2:] - a[:, :2]).prod(1), (b[:, 2:] - b[:, :2] + 2 * OVER_PX).prod(1))
-    return bool(np.count_nonzero(shared >= OVER_AREA * least) >= OVER_SHARE * max(int(np.count_nonzero(there)), 1))
 
 
 def follows(one: Course, other: Course) -> float:

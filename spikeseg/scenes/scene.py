@@ -10,14 +10,19 @@ from .activity import Activity, background_of_blocks, hot_pixels
 from .activity_kernels import look_up
 from .camera import camera_motion
 from .camera_background import background_events
-from .grouping import Course, groups
+from .course import Course
+from .grouping import groups
 from .moments import Moment
 from .pace import LEAST_US, pace
+from .scales import Objects, combined
 from .track import SceneTrack, Seen
 from .tracks import SceneTracker
 
 HOP_SHARE = 0.5
 """A moment comes after this share of a window."""
+
+COARSE = 2
+"""Coarse neurons are so many times the size of fine ones."""
 
 LEAST_ROWS, LEAST_EVENTS, A_ROW = 6, 50, 2
 """An object is seen at so many moments, and has so many events, and so many at each moment ..."""
@@ -71,24 +76,21 @@ def find_objects(
         usual[kept[background_events(t_s[usual], x[usual], y[usual], on[usual], motion)]] = False
     t_in, x_in, y_in = t[usual], x[usual], y[usual]
     window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
-    tracks, of_event = _tracked(t_in, x_in, y_in, sensor_size, window)
-    number = groups(tracks)
-    counts = np.bincount(of_event, minlength=len(tracks) + 1)
-    of_group = np.bincount(number, counts[1:])
+    fine, coarse = (_seen(t_in, x_in, y_in, sensor_size, window, scale) for scale in (1, COARSE))
+    seen = combined(fine, coarse)
+    counts = np.bincount(seen.of_event, minlength=len(seen.courses) + 1)[1:]
     courses: list[list[Course]] = []
     probability = []
-    object_of = np.zeros(len(tracks) + 1, np.int32)
-    for group in np.flatnonzero(of_group >= LEAST_EVENTS).tolist():
-        members = np.flatnonzero(number == group)
-        own = [Course.of(tracks[k]) for k in members]
-        events = int(counts[members + 1].sum())
-        likely = object_probability(own) if events >= max(LEAST_EVENTS, A_ROW * sum(len(course.t) for course in own)) else 0.0
+    object_of = np.zeros(len(seen.courses) + 1, np.int32)
+    for number, own in enumerate(seen.courses):
+        moments = len(np.unique(np.concatenate([course.t for course in own])))
+        likely = object_probability(own) if counts[number] >= max(LEAST_EVENTS, A_ROW * moments) else 0.0
         if likely >= DOUBTFUL:
             courses.append(own)
             probability.append(likely)
-            object_of[members + 1] = len(courses)
+            object_of[number + 1] = len(courses)
     ids = np.zeros(len(t), np.int32)
-    ids[usual] = object_of[of_event]
+    ids[usual] = object_of[seen.of_event]
     return SceneObjects(ids, courses, probability, window)
 
 
@@ -109,6 +111,17 @@ def object_probability(courses: list[Course]) -> float:
         least = np.maximum(max(MOVES_PX, MOVES_SIZES * float(np.median(longest.size))), MOVES_JITTER * jitter)
         share = max(share, float((np.ptp(smooth, axis=0) / least).max()))
     return share**2 / (1 + share**2)
+
+
+def _seen(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], window: int, scale: int) -> Objects:
+    """What neurons of so many times the size see."""
+    width, height = sensor_size
+    tracks, of_event = _tracked(t, x // scale, y // scale, (-(-width // scale), -(-height // scale)), window)
+    number = groups(tracks)
+    courses: list[list[Course]] = [[] for _ in range(int(number.max(initial=-1)) + 1)]
+    for track, own in zip(tracks, number.tolist(), strict=True):
+        courses[own].append(Course.of(track).scaled(scale))
+    return Objects(courses, np.r_[0, number + 1].astype(np.int32)[of_event])
 
 
 def _tracked(
@@ -139,9 +152,9 @@ def _tracked(
         moment.clear()
         seen = [track for track in tracker.tracks if track.last_us == t_us]
         for track in reversed(seen):
-            owner[track.y, track.x] = track.id
+            owner[track.own] = track.id
         part = slice(int(own_begins[k]), int(own_ends[k]))
         look_up(x[part], y[part], owner, out[part])
         for track in seen:
-            owner[track.y, track.x] = 0
+            owner[track.own] = 0
     return tracker.finished(), out

@@ -23,6 +23,9 @@ EDGE_GAIN = 0.5
 """How far a track that has met others follows the outer edge that is its own."""
 
 
+NOTHING = np.zeros(0, np.int64)
+
+
 class Seen(IntEnum):
     """How a row of a track came about."""
 
@@ -47,6 +50,8 @@ class SceneTrack:
         beside: the ids of the tracks beside which it began, and how far it was from them, px.
         met: by the id of a track with which it shares a component: since when and until when, µs, and how far it was from it at
             first, px.
+        shared: by the id of a track, at how many moments it shared a component with it.
+        own: y and x, int64 (n,), where the events are its own now: its mask, or its share of a component.
     """
 
     id: int
@@ -61,6 +66,8 @@ class SceneTrack:
     part_of: int = 0
     beside: dict[int, np.ndarray] = field(default_factory=dict)
     met: dict[int, tuple[int, int, np.ndarray]] = field(default_factory=dict)
+    shared: dict[int, int] = field(default_factory=dict)
+    own: tuple[np.ndarray, np.ndarray] = (NOTHING, NOTHING)
 
     @property
     def known(self) -> bool:
@@ -104,6 +111,7 @@ class SceneTrack:
             self.place = ahead + (POSITION_GAIN if self.known else 1.0) * off
         self.half = (1 - SIZE_GAIN) * self.half + SIZE_GAIN * half if self.known and not enlarged else half
         self.y, self.x = y, x
+        self.own = (y, x)
         self.add(t_us, how)
 
     def meet(self, mask: tuple[np.ndarray, np.ndarray], own: tuple[np.ndarray, np.ndarray], joint: np.ndarray, t_us: int) -> None:
@@ -131,3 +139,4 @@ class SceneTrack:
         if len(mask[0]):
             self.y, self.x = mask
         self.add(t_us, Seen.MET)
+        self.own = own

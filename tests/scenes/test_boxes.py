@@ -5,7 +5,7 @@ import pytest
 
 from spikeseg.scenes.box_kernels import extents
 from spikeseg.scenes.boxes import boxes
-from spikeseg.scenes.grouping import Course
+from spikeseg.scenes.course import Course
 from spikeseg.scenes.track import Seen
 
 NONE = np.zeros(0, np.int64)

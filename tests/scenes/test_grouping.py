@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from spikeseg.scenes.grouping import AGAIN_S, ALIKE, Course, follows, groups, together
+from spikeseg.scenes.course import Course
+from spikeseg.scenes.grouping import AGAIN_S, ALIKE, follows, groups, together
 from spikeseg.scenes.track import SceneTrack, Seen
 
 NONE = np.zeros(0, np.int64)

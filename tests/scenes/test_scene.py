@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.scenes.grouping import Course
+from spikeseg.scenes.course import Course
 from spikeseg.scenes.scene import (
     A_ROW,
     LEAST_EVENTS,

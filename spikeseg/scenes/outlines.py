@@ -1,0 +1,116 @@
+"""Outlines of objects over time, and objects made one that lie over each other or stay by a far larger one (ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .course import Course
+
+STEP_US = 20_000
+"""Outlines are compared at this interval, µs."""
+
+OVER_PX, OVER_AREA, OVER_SHARE = 4.0, 0.6, 0.8
+"""Two things, of which one covers this share of the other's area, or of that within so many px, for this share of its life, are
+one."""
+
+SMALL, BY, BY_SHARE = 0.1, 0.2, 0.8
+"""A thing with no more than this share of another one's events, and no further from it than this share of its size for this share
+of its own life, is a part of it."""
+
+
+def moments_of(courses: Sequence[Course]) -> np.ndarray:
+    """Times at which outlines are compared: float64 (n,), µs."""
+    first, last = min(course.t[0] for course in courses), max(course.t[-1] for course in courses)
+    return np.linspace(first, last, max(int((last - first) // STEP_US), 1) + 1)
+
+
+def outline(courses: Sequence[Course], times: np.ndarray) -> np.ndarray:
+    """Left, top, right, bottom of all pieces at times (n,), NaN where none is there: float64 (n, 4), px."""
+    joint = np.full((len(times), 4), np.nan)
+    for course in courses:
+        place, size = course.at(times)
+        box = np.hstack([place - size / 2, place + size / 2])
+        box[(times < course.t[0] - STEP_US / 2) | (times > course.t[-1] + STEP_US / 2)] = np.nan
+        joint = _joint(joint, box)
+    return joint
+
+
+def gaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Between outlines (n, 4), px, the wider of the two axes' gaps: float64 (n,)."""
+    return np.asarray(np.maximum(np.maximum(one[:, :2], other[:, :2]) - np.minimum(one[:, 2:], other[:, 2:]), 0).max(1))
+
+
+def sizes(outlines: np.ndarray) -> np.ndarray:
+    """The longer sides of outlines (n, 4), px: float64 (n,)."""
+    return np.asarray((outlines[:, 2:] - outlines[:, :2]).max(1))
+
+
+def over_each_other(outlines: Mapping[int, np.ndarray], number: np.ndarray) -> None:
+    """Make objects one that lie over each other nearly all of the shorter one's life, the longest-lived first.
+
+    Args:
+        outlines: of pieces, (n, 4), by their places in `number`.
+        number: int64 (m,), the object of each piece; changed in place.
+    """
+    merged = True
+    while merged:
+        merged = False
+        boxes: dict[int, np.ndarray] = {}
+        for k, own in outlines.items():
+            old = boxes.get(int(number[k]))
+            boxes[int(number[k])] = own if old is None else _joint(old, own)
+        order = sorted(boxes, key=lambda n: -int(np.isfinite(boxes[n][:, 0]).sum()))
+        low, high = (
+            reach(np.stack([boxes[n][:, part] for n in order]), 1)
+            for reach, part in ((np.nanmin, slice(2)), (np.nanmax, slice(2, 4)))
+        )
+        for k, large in enumerate(order):
+            meet = np.flatnonzero(((low[k + 1 :] < high[k] + OVER_PX) & (high[k + 1 :] > low[k] - OVER_PX)).all(1))
+            over = [small for small in (order[k + 1 + n] for n in meet.tolist()) if _over(boxes[small], boxes[large])]
+            for small in over:
+                number[number == small] = large
+            merged = bool(over)
+            if merged:
+                break
+
+
+def parts_of(outlines: Sequence[np.ndarray], events: np.ndarray) -> np.ndarray:
+    """Of each object the one that it stays by and is far smaller than, itself if there is none: int64 (m,).
+
+    Args:
+        outlines: of objects, (n, 4) each.
+        events: int64 (m,), how many each has.
+    """
+    whole = np.arange(len(outlines))
+    order = np.argsort(-events, kind="stable").tolist()
+    for rank, small in enumerate(order):
+        for large in order[:rank]:
+            if whole[large] == large and events[small] <= SMALL * events[large] and _stays_by(outlines[small], outlines[large]):
+                whole[small] = large
+                break
+    return whole
+
+
+def _joint(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """What holds both of two outlines (n, 4)."""
+    return np.hstack([np.fmin(one[:, :2], other[:, :2]), np.fmax(one[:, 2:], other[:, 2:])])
+
+
+def _over(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether outlines (n, 4) lie over each other for OVER_SHARE of the first one's life."""
+    there = np.isfinite(one[:, 0])
+    both = there & np.isfinite(other[:, 0])
+    a, b = one[both], other[both]
+    shared = np.maximum(np.minimum(a[:, 2:], b[:, 2:] + OVER_PX) - np.maximum(a[:, :2], b[:, :2] - OVER_PX), 0).prod(1)
+    least = np.minimum((a[:, 2:] - a[:, :2]).prod(1), (b[:, 2:] - b[:, :2] + 2 * OVER_PX).prod(1))
+    return bool(np.count_nonzero(shared >= OVER_AREA * least) >= OVER_SHARE * max(int(np.count_nonzero(there)), 1))
+
+
+def _stays_by(small: np.ndarray, large: np.ndarray) -> bool:
+    """Whether an outline (n, 4) is next to another for BY_SHARE of its life."""
+    there = np.isfinite(small[:, 0])
+    both = there & np.isfinite(large[:, 0])
+    near = gaps(small[both], large[both]) <= BY * sizes(large[both])
+    return bool(np.count_nonzero(near) >= BY_SHARE * max(int(np.count_nonzero(there)), 1))

@@ -1,0 +1,133 @@
+"""Two scales: what coarse neurons see as one thing is one, unless finer ones see things in it that go their own ways (ours).
+
+Fine neurons tell things apart that are close to each other; of a thing of which little is seen, or whose parts move against each
+other, they see pieces. Neurons of twice the size see it whole, but take neighbours for one. Both look: a coarse object that holds
+several fine ones is one thing, unless two of these come apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .course import Course
+from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
+from .track import Seen
+
+HELD, FEWEST = 0.6, 50
+"""A coarse object holds a fine one if this share of the fine one's events is its own; objects of fewer events are not looked
+at."""
+
+UNSEEN = 0.15
+"""A coarse object that holds only one fine one takes its place if the fine neurons see none of so large a share of its events."""
+
+SHARE, MET = 0.03, 0.5
+"""A fine object may be a thing of its own if it has this share of the coarse one's events, and shares a component with others for
+less than this share of the time."""
+
+APART, NEARLY_ALL = 0.65, 0.9
+"""Two things are apart where for this share of the time the gap between them is no more than ... of the coarse object's size."""
+
+COMMON, MAIN = 0.3, 0.2
+"""Fine objects that are there together for less than this share of the shorter one's life take turns: they may be two things if
+each has this share of the coarse one's events ..."""
+
+STEADY = 1.35
+"""... and the coarse object does not keep its size by this factor."""
+
+
+class Objects(NamedTuple):
+    """What is seen at a scale.
+
+    Attributes:
+        courses: of each object those of its pieces.
+        of_event: int32 (n,), the object of each event + 1, 0 for none.
+    """
+
+    courses: list[list[Course]]
+    of_event: np.ndarray
+
+
+def combined(fine: Objects, coarse: Objects) -> Objects:
+    """What two scales see together of the same events."""
+    n, m = len(fine.courses), len(coarse.courses)
+    pairs = coarse.of_event.astype(np.int64) * (n + 1) + fine.of_event
+    shared = np.bincount(pairs, minlength=(m + 1) * (n + 1)).reshape(m + 1, n + 1)
+    courses = [*fine.courses, *coarse.courses]
+    number = np.arange(n + m + 1)  # fine objects keep theirs, or get that of the coarse one
+    whole = np.zeros(m + 1, bool)
+    for k in range(1, m + 1):
+        held = 1 + np.flatnonzero((shared[k, 1:] >= HELD * shared[:, 1:].sum(0)) & (shared[:, 1:].sum(0) >= FEWEST))
+        events = int(shared[k].sum())
+        more = len(held) > 1 or (len(held) == 1 and shared[k, 0] >= UNSEEN * events)
+        if events >= FEWEST and more:
+            inside = [fine.courses[q - 1] for q in held.tolist()]
+            whole[k] = not _apart(coarse.courses[k - 1], inside, shared[k, held] / events)
+        if whole[k]:
+            number[held] = n + k
+    theirs = n + coarse.of_event
+    takes = whole[coarse.of_event] & ((fine.of_event == 0) | (number[fine.of_event] == theirs))
+    of_event = np.where(takes, theirs, number[fine.of_event])
+    kept = np.r_[0, np.unique(np.r_[number[1 : n + 1], n + np.flatnonzero(whole)])]
+    joined: dict[int, list[Course]] = {int(k): [] for k in kept[1:]}
+    for k in [*(n + np.flatnonzero(whole)).tolist(), *range(1, n + 1)]:
+        joined[int(number[k])] += courses[k - 1]
+    return _belonging(Objects(list(joined.values()), np.searchsorted(kept, of_event).astype(np.int32)))
+
+
+def _apart(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: np.ndarray) -> bool:
+    """Whether two of the fine objects in a coarse one go their own ways; shares: of its events, float64 (n,)."""
+    times = moments_of(coarse)
+    whole = outline(coarse, times)
+    size = float(np.nanmedian(sizes(whole)))
+    things = [k for k, own in enumerate(held) if shares[k] >= SHARE and _met(own) < MET]
+    outlines = {k: outline(held[k], times) for k in things}
+    there = {k: np.isfinite(outlines[k][:, 0]) for k in things}
+    for rank, a in enumerate(things):
+        for b in things[rank + 1 :]:
+            both = there[a] & there[b]
+            if np.count_nonzero(both) < COMMON * min(np.count_nonzero(there[a]), np.count_nonzero(there[b])):
+                if min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
+                    return True
+            elif both.any() and float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL)) > APART * size:
+                return True
+    return False
+
+
+def _met(courses: Sequence[Course]) -> float:
+    """The share of its rows at which an object shares a component with others."""
+    return float(np.mean(np.concatenate([course.how for course in courses]) == Seen.MET))
+
+
+def _steady(whole: np.ndarray, one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether a coarse object, outlines (n, 4), keeps its size while one piece of it, there at bool (n,), takes over from
+    another."""
+    size = np.sqrt((whole[:, 2:] - whole[:, :2]).prod(1))
+    if not (np.isfinite(size[one]).any() and np.isfinite(size[other]).any()):
+        return False
+    a, b = float(np.nanmedian(size[one])), float(np.nanmedian(size[other]))
+    return max(a, b) < STEADY * min(a, b) and float(np.nanquantile(size[one | other], 0.95)) < STEADY * max(a, b)
+
+
+def _belonging(objects: Objects) -> Objects:
+    """Objects made one that lie over each other, and small ones that stay by a far larger one part of that."""
+    flat = [(k, course) for k, own in enumerate(objects.courses) for course in own if course.lasts]
+    if not flat:
+        return objects
+    times = moments_of([course for _, course in flat])
+    number = np.array([k for k, _ in flat], np.int64)
+    over_each_other({i: outline([course], times) for i, (_, course) in enumerate(flat)}, number)
+    whole = np.arange(len(objects.courses))
+    whole[[k for k, _ in flat]] = number
+    left = np.unique(number)
+    events = np.bincount(objects.of_event, minlength=len(objects.courses) + 1)[1:]
+    joined = [outline([course for (_, course), own in zip(flat, number.tolist(), strict=True) if own == k], times) for k in left]
+    large = left[parts_of(joined, np.array([events[whole == k].sum() for k in left]))]
+    whole = np.where(np.isin(whole, left), large[np.minimum(np.searchsorted(left, whole), len(left) - 1)], whole)
+    kept, rank = np.unique(whole, return_inverse=True)
+    courses: list[list[Course]] = [[] for _ in kept]
+    for k, own in enumerate(objects.courses):
+        courses[rank[k]] += own
+    return Objects(courses, np.r_[0, rank + 1].astype(np.int32)[objects.of_event])
