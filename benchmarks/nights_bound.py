@@ -4,7 +4,7 @@ Run: python benchmarks/nights_bound.py [--checkpoint FILE] [--difficulty NAME ..
 
 The nights are those of docs/evaluation.md. The bound is an ideal matched filter (nights_evidence.py): along the true path, with
 the satellite's true footprint and the true rate of the noise of every pixel, it adds up the log-likelihood ratio of all events
-against noise; places that another source lights are left out. What a star would explain is no evidence: what the best of all stars
+against noise; places that another source lights are left out. What a star would explain is no evidence: what the best of stars
 at rest on the satellite's way explains is taken off. A satellite is within reach if what is left is as much as the network asks
 for (`tracking.false_alarms_per_minute`), and if it moves among the stars by more than its footprint is wide.
 
@@ -16,11 +16,10 @@ recordings, whichever end is further out.
 from __future__ import annotations
 
 import argparse
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -28,6 +27,7 @@ from limit_scoring import share_interval
 from measure import number, options, table, write_json
 from nights_evidence import Evidence, evidence_of
 
+import spikeseg
 from spikeseg.config.sections import TrackingConfig
 from spikeseg.data.recording import Recording
 from spikeseg.metrics.rates import columns, ratio, summary
@@ -78,7 +78,7 @@ def night(config: SimulationConfig, index: int, checkpoint: Path | None) -> list
 
 def found_objects(recording: Recording, checkpoint: Path) -> dict[int, bool]:
     """Of every labelled object, whether the network's tracks find it."""
-    result = _network(checkpoint).detect(recording)
+    result = spikeseg.load(checkpoint, {"device": "cpu"}).detect(recording)
     tracks = []
     for name in result.object_ids:
         own = result.tracks[result.tracks["track_id"] == name]
@@ -90,13 +90,6 @@ def found_objects(recording: Recording, checkpoint: Path) -> dict[int, bool]:
         int(name): bool(track_counts(tracks, labels[labels["id"] == name], start_us=start, end_us=end)["found"])
         for name in np.unique(labels["id"])
     }
-
-
-@functools.cache
-def _network(checkpoint: Path) -> Any:
-    import spikeseg
-
-    return spikeseg.load(checkpoint, {"device": "cpu"})
 
 
 def counted(satellites: Sequence[Sequence[Satellite]], reachable: bool) -> Counted:
