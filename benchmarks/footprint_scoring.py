@@ -83,6 +83,18 @@ def evidence_samples(rates: Sequence[float], own: np.ndarray, learned: np.ndarra
     return np.where((slope > 0) & (db <= MOST_DB), db, np.inf)
 
 
+def evidence(counts: np.ndarray | float, signal: np.ndarray, noise: np.ndarray | float, expected: float) -> float:
+    """Log-likelihood ratio of Poisson counts, an object's signal upon noise against noise alone, nat.
+
+    Args:
+        counts: events, or how many are expected, at each of some places and times.
+        signal: rate of the object there, in any unit.
+        noise: rate of the noise there, in the same unit.
+        expected: events of the object over all places and times, those without events included.
+    """
+    return float((counts * np.log1p(signal / noise)).sum() - expected)
+
+
 def information(rate_hz: float, noise_hz: float, true: Footprint, model: Footprint) -> float:
     """Log-likelihood ratio that a second of an object is expected to give, nat: of Poisson events whose place and polarity follow
     `true`, under `model`.
@@ -93,8 +105,8 @@ def information(rate_hz: float, noise_hz: float, true: Footprint, model: Footpri
         true: where events lie.
         model: where they are taken to lie.
     """
-    expected = noise_hz + rate_hz * true.share
-    return float((expected * np.log1p(rate_hz * model.share / noise_hz)).sum() - rate_hz * model.share.sum())
+    signal = rate_hz * model.share
+    return evidence(noise_hz + rate_hz * true.share, signal, noise_hz, float(signal.sum()))
 
 
 def information_db(rate_hz: float, noise_hz: float, true: Footprint, model: Footprint) -> float:

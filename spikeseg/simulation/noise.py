@@ -25,8 +25,8 @@ class Extent(Protocol):
         """Length of the recording."""
 
 
-def background_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
-    """Poisson background activity with rates that differ from pixel to pixel: EVENT_TRUTH_DTYPE, in no order.
+def background_rates(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Rate of each pixel's background activity, events/s, and the share of it that is ON: float64 (H, W), float.
 
     A pixel's rate is log-normal around a smooth gradient; the mean over the sensor is ``scene.noise_hz``.
     """
@@ -34,16 +34,27 @@ def background_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) ->
     rate = smooth_field(rng, scene.sensor_size, sensor.noise_gradient)
     rate *= np.exp(sensor.noise_spread * rng.standard_normal((height, width)))
     rate *= scene.noise_hz / rate.mean()
-    return _poisson(rate, scene, rng.uniform(*sensor.noise_on), SOURCE_NOISE, rng)
+    return rate, float(rng.uniform(*sensor.noise_on))
 
 
-def hot_events(scene: Extent, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
-    """Events of hot pixels: EVENT_TRUTH_DTYPE, in no order."""
+def background_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
+    """Poisson background activity of `background_rates`: EVENT_TRUTH_DTYPE, in no order."""
+    rate, on_share = background_rates(scene, sensor, rng)
+    return _poisson(rate, scene, on_share, SOURCE_NOISE, rng)
+
+
+def hot_rates(scene: Extent, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
+    """Rate of each hot pixel, events/s, 0 elsewhere: float64 (H, W)."""
     width, height = scene.sensor_size
     rate = np.zeros(width * height)
     hot = rng.choice(rate.size, rng.poisson(sensor.hot_share * rate.size), replace=False)
     rate[hot] = [log_uniform(rng, sensor.hot_hz) for _ in hot]
-    return _poisson(rate.reshape(height, width), scene, sensor.hot_on, SOURCE_HOT, rng)
+    return rate.reshape(height, width)
+
+
+def hot_events(scene: Extent, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
+    """Events of hot pixels: EVENT_TRUTH_DTYPE, in no order."""
+    return _poisson(hot_rates(scene, sensor, rng), scene, sensor.hot_on, SOURCE_HOT, rng)
 
 
 def refractory(events: np.ndarray, period_us: int) -> np.ndarray:

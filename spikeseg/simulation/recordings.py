@@ -17,7 +17,7 @@ from spikeseg.data.sensors import EBSSA_SIZES
 from spikeseg.errors import InputError
 
 from .camera_noise import measured
-from .noise import background_events, hot_events, refractory
+from .noise import background_events, background_rates, hot_events, hot_rates, refractory
 from .pixels import US_PER_S, Sensor, source_events
 from .scene import DIFFICULTIES, MODES, Scene, draw_scene, positions, time_step
 
@@ -90,6 +90,19 @@ def simulate_scene(config: SimulationConfig, index: int) -> Scene:
     noise_hz = low * (high / low) ** ((first + GOLDEN * index) % 1)
     rng, size = _random(config, "scene", index), EBSSA_SIZES[_sensor(config, index)]
     return draw_scene(rng, mode, int(satellites), noise_hz, difficulty, size, config.duration_s)
+
+
+def noise_rates(config: SimulationConfig, index: int, sensor: Sensor | None = None) -> np.ndarray:
+    """What noise recording ``index`` has: events/s by polarity (OFF, ON) and pixel, hot ones included: float64 (2, H, W).
+
+    Raises ValueError unless the noise is Poisson's.
+    """
+    if config.noise != "poisson":
+        raise ValueError(f"noise {config.noise!r}; rates are known of 'poisson' alone")
+    scene, sensor = simulate_scene(config, index), Sensor() if sensor is None else sensor
+    rate, on = background_rates(scene, sensor, _random(config, "background", index))
+    hot = hot_rates(scene, sensor, _random(config, "hot", index))
+    return np.stack([rate * (1 - on) + hot * (1 - sensor.hot_on), rate * on + hot * sensor.hot_on])
 
 
 def simulate_recording(config: SimulationConfig, index: int, sensor: Sensor | None = None) -> Recording:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spikeseg.data.recording import EVENT_DTYPE, SOURCE_HOT, SOURCE_NOISE
 from spikeseg.simulation.noise import background_events, hot_events, refractory
 from spikeseg.simulation.pixels import Sensor
-from spikeseg.simulation.recordings import SimulationConfig, simulate_scene
+from spikeseg.simulation.recordings import SimulationConfig, noise_rates, simulate_recording, simulate_scene
 
 SCENE = replace(simulate_scene(SimulationConfig(seed=3), 0), noise_hz=2.0, duration_s=4.0)
 PIXELS = SCENE.sensor_size[0] * SCENE.sensor_size[1]
@@ -85,3 +85,17 @@ def test_refractory_equals_the_plain_rule(rows, period):
     for i, (t, x, y) in enumerate(rows):
         events[i] = (t, x, y, True)
     assert np.array_equal(refractory(events, period), plain_refractory(events, period))
+
+
+def test_the_rates_of_a_recording_are_those_that_its_noise_has():
+    config = SimulationConfig(recordings=1, duration_s=60.0, seed=5)
+    rates, recording = noise_rates(config, 0), simulate_recording(config, 0)
+    kept = np.isin(recording.truth["source"], (SOURCE_NOISE, SOURCE_HOT))
+    events = recording.events[kept]
+    seen = np.zeros_like(rates)
+    np.add.at(seen, (events["p"].astype(int), events["y"], events["x"]), 1)
+    expected = rates * config.duration_s
+    assert seen.sum((1, 2)) == pytest.approx(expected.sum((1, 2)), rel=0.02)
+    assert ((seen - expected) ** 2 / expected).mean() == pytest.approx(1, abs=0.05)  # Poisson's about the rate of each pixel
+    with pytest.raises(ValueError, match="poisson"):
+        noise_rates(replace(config, noise="measured"), 0)
