@@ -204,8 +204,13 @@ def _network(trained: Any, recording: Recording, instants: np.ndarray) -> Answer
     return Answer(np.where(np.isin(ids, kept), ids, 0).astype(np.int32), boxes_of_tracks(rows, instants))
 
 
+MISSING = 1.5
+"""Rows are missing between two that are so many times further apart than rows usually are."""
+
+
 def boxes_of_tracks(rows: np.ndarray, instants: np.ndarray) -> np.ndarray:
-    """Boxes at instants by straight lines between the rows of each track, half a row's interval beyond its ends too.
+    """Boxes at instants by straight lines between the rows of each track, half a row's interval beyond its ends too; none where
+    rows are missing: there the object is not there.
 
     Args:
         rows: with track_id, t_us, x, y, width, height (n,), by track, then time.
@@ -216,7 +221,11 @@ def boxes_of_tracks(rows: np.ndarray, instants: np.ndarray) -> np.ndarray:
     beyond = float(np.median(gaps)) / 2 if len(gaps) else 0.0
     for number in np.unique(rows["track_id"]):
         own = rows[rows["track_id"] == number]
-        within = instants[(instants >= own["t_us"][0] - beyond) & (instants <= own["t_us"][-1] + beyond)]
+        after = np.clip(np.searchsorted(own["t_us"], instants), 0, len(own) - 1)
+        before = np.maximum(after - 1, 0)
+        close = np.minimum(np.abs(instants - own["t_us"][before]), np.abs(own["t_us"][after] - instants)) <= beyond
+        between = (own["t_us"][before] <= instants) & (instants <= own["t_us"][after])
+        within = instants[close | (between & (own["t_us"][after] - own["t_us"][before] <= MISSING * 2 * beyond))]
         boxes = np.zeros(len(within), BOX_DTYPE)
         boxes["t"], boxes["id"] = within, number
         for name, column in (("x", "x"), ("y", "y"), ("w", "width"), ("h", "height")):

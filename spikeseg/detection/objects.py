@@ -106,11 +106,12 @@ class WindowTime(NamedTuple):
     step_us: int
     from_us: int | None = None
 
-    def slices(self, n_steps: int) -> list[slice]:
-        """The steps of the window's slices; n_steps: of the window, silent ones after the recording's end included."""
+    def slices(self, n_steps: int, slice_us: int | None = None) -> list[slice]:
+        """The steps of the window's slices; n_steps: of the window, silent ones after the recording's end included; slice_us:
+        see `slices`."""
         first = 0 if self.from_us is None else max(0, -(-(self.from_us - self.start_us) // self.step_us))
         within = min(n_steps, -(-(self.end_us - self.start_us) // self.step_us))
-        return slices(within, self.step_us, min(first, within))
+        return slices(within, self.step_us, min(first, within), slice_us or SLICE_US)
 
     def of(self, steps: slice) -> tuple[int, int]:
         """Start and end of some of its steps, µs."""
@@ -142,19 +143,20 @@ def objects_in_slices(index: np.ndarray, value: np.ndarray, shape: tuple[int, in
     return parts
 
 
-def slices(n_steps: int, step_us: int, first: int = 0) -> list[slice]:
-    """The steps of a window, cut into runs of about SLICE_US, as equal as can be; at least one step each.
+def slices(n_steps: int, step_us: int, first: int = 0, slice_us: int = SLICE_US) -> list[slice]:
+    """The steps of a window, cut into runs of about slice_us, as equal as can be; at least one step each.
 
     Args:
         n_steps: of the window.
         step_us: length of a step, µs.
         first: steps before this one are left out: where windows overlap, those that the window before held. May be n_steps.
+        slice_us: how long a run is, µs.
 
     Returns:
         in order, without gaps, up to n_steps; none where no step is left.
     """
     left = n_steps - first
-    parts = min(left, max(1, round(left * step_us / SLICE_US)))
+    parts = min(left, max(1, round(left * step_us / slice_us)))
     edges = [first + left * k // parts for k in range(parts + 1)] if parts else []
     return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 

@@ -19,7 +19,7 @@ from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
 from .event_scores import UNTRACKED
-from .objects import OBJECT_DTYPE, Blobs, Labels, Slice, WindowTime
+from .objects import OBJECT_DTYPE, SLICE_US, Blobs, Labels, Slice, WindowTime
 from .response import Response, TrackedObjects, from_maps
 from .tables import Scale
 
@@ -40,7 +40,8 @@ def scene_objects(view: WindowedRecording, times: Sequence[WindowTime], window_m
     window_us = None if window_ms is None else max(round(window_ms * 1000), 2)
     found = find_objects(t, x, y, events["p"] > 0, view.sensor_size, window_us)
     log.info("scene looked at by windows of %g ms", found.window_us / 1000)
-    parts = [[(steps, *time.of(steps)) for steps in time.slices(view.shape[0])] for time in times]
+    slice_us = min(SLICE_US, found.window_us)
+    parts = [[(steps, *time.of(steps)) for steps in time.slices(view.shape[0], slice_us)] for time in times]
     flat = [part for window in parts for part in window]
     middles = np.array([(start + end) // 2 for _, start, end in flat], np.int64)
     own = [np.flatnonzero(found.ids == number) for number in range(1, len(found.courses) + 1)]

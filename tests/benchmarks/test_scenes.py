@@ -195,6 +195,13 @@ def test_boxes_of_tracks_go_in_straight_lines(detectors):
     assert boxes["x"].tolist() == [10, 20, 30, 5] and set(boxes["w"]) == {6}
 
 
+def test_boxes_of_tracks_have_gaps_where_rows_are_missing(detectors):
+    rows = np.zeros(6, [("track_id", "i4"), ("t_us", "i8")] + [(name, "f8") for name in ("x", "y", "width", "height")])
+    rows["track_id"], rows["t_us"] = 1, [0, 20_000, 40_000, 200_000, 220_000, 240_000]
+    boxes = detectors.boxes_of_tracks(rows, np.arange(0, 260_000, 10_000))
+    assert boxes["t"].tolist() == [*range(0, 60_000, 10_000), *range(190_000, 260_000, 10_000)]
+
+
 # -- the script ---------------------------------------------------------------------------------------
 
 

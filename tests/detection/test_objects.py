@@ -178,6 +178,14 @@ def test_slices_of_a_window(n_steps, step_us, first, expected):
     assert [(part.start, part.stop) for part in slices(n_steps, step_us, first)] == expected
 
 
+@pytest.mark.parametrize(("slice_us", "edges"), [(5_000, [0, 1, 2, 3, 4, 5]), (10_000, [0, 2, 5]), (20_000, [0, 5]), (100_000, [0, 5])])
+def test_slices_of_another_length(slice_us, edges):
+    assert [part.start for part in slices(5, 5_000, slice_us=slice_us)] + [5] == edges
+    time = WindowTime(start_us=0, end_us=25_000, step_us=5_000)
+    assert time.slices(5, slice_us) == slices(5, 5_000, slice_us=slice_us)
+
+
+
 def moving(velocity, n_steps=10):
     """A dot of 3 by 1 pixels that moves by whole pixels per step."""
     saliency = np.zeros((n_steps, 12, 120), np.float32)
