@@ -52,8 +52,6 @@ def parting(course):
     def of(gap_px, since_s):
         one = course(LIFE, (15, 50), (10, 40))
         other = course((0, since_s - 0.001, since_s, 1), ((25, 50), (25, 50), (25 + gap_px, 50), (25 + gap_px, 50)), (10, 40))
-        t = one.t
-        other = type(one)(t, *other.at(t), one.how)
         return [one, other], [course(LIFE, (40, 50), (60, 40))]
 
     return of
@@ -97,11 +95,7 @@ def test_two_things_that_come_apart_stay_two(parting, share, since_s, count):
 def test_a_speck_that_goes_its_own_way_is_no_thing(parting, share, count):
     fine, coarse = parting(50, 0.5)
     events = {(1, 1): round(10_000 * (1 - share)), (2, 1): round(10_000 * share)}
-    one, speck = fine
-    found, _ = joint(
-        [one, type(one)(speck.t, speck.place + (0, 300) * (speck.t > 5e5)[:, None], speck.size, speck.how)], coarse, events
-    )
-    assert found == count
+    assert joint(fine, coarse, events)[0] == count
 
 
 @pytest.mark.parametrize(("met", "count"), [(25, 2), (26, 1)])
@@ -150,6 +144,15 @@ def test_a_small_piece_takes_no_turns(course, share, count):
 def test_pieces_that_are_there_together_for_long_do_not_take_turns(course, over_s, count):
     """For 0.2 s of 0.5 s: how far they are from each other tells."""
     assert joint(*turns(course, ((0, 40), (0.49, 40), (0.51, 60), (1, 60)), over_s), TURNS)[0] == count
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_piece_that_is_there_while_the_whole_is_not_takes_no_turns_with_another(course):
+    fine, coarse = (
+        [course((0, 0.3), (50, 50)), course((0.4, 0.6), (74, 50))],
+        [[course((0, 0.3), (62, 50)), course((0.7, 1), (62, 50))]],
+    )
+    assert joint(fine, coarse, TURNS)[0] == 2
 
 
 # -- one piece, or none -------------------------------------------------------------------------------
@@ -217,6 +220,14 @@ def test_a_small_one_that_stays_by_a_large_one_is_part_of_it(course):
         assert joint([large, third], [], {(1, 0): 500, (2, 0): events}) == (max(ids.values()), ids)
     (own,) = combined(*seen([small, large], [], {(1, 0): 50, (2, 0): 500})).courses
     assert same(own, [large, small])
+
+
+def test_how_many_events_a_large_one_has_with_what_lies_over_it(course):
+    large, over = course(LIFE, (50, 50), (40, 40)), course((0, 0.8), (55, 50), (20, 20))
+    small = course(LIFE, (78, 50), (6, 6))
+    for events, own in ((90, 1), (101, 2)):
+        ids = {(1, 0): 1, (2, 0): 1, (3, 0): own}
+        assert joint([large, over, small], [], {(1, 0): 500, (2, 0): 500, (3, 0): events})[1] == ids
 
 
 def test_a_coarse_one_over_another_object_is_one_with_it(strips, course):
