@@ -31,6 +31,11 @@ def objects_of(*outlines):
 # -- outlines -----------------------------------------------------------------------------------------
 
 
+def test_no_course_falls_between_two_moments(course):
+    times = moments_of([course((0, 0.059), (0, 0)), course((0.0105, 0.018), (0, 0))])
+    assert np.diff(times).max() <= STEP_US and np.isfinite(outline([course((0.0105, 0.018), (0, 0))], times)).any()
+
+
 def test_moments_span_all_lives_at_equal_steps(course):
     courses = [course((0.3, 0.5), (0, 0)), course((0.1, 0.2), (0, 0)), course((0.4, 0.9), (0, 0))]
     moments = moments_of(courses)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.scenes.scales import APART, FEWEST, HELD, MAIN, SHARE, STEADY, UNSEEN, Objects, combined
+from spikeseg.scenes.scales import APART, FEWEST, HELD, LEAST_PX, MAIN, SHARE, STEADY, UNSEEN, Objects, combined
 from spikeseg.scenes.track import Seen
 
 LIFE = (0.0, 1.0)
@@ -66,6 +66,13 @@ def test_two_pieces_of_one_thing_are_one(strips):
     assert count == 1 and ids == {(1, 1): 1, (2, 1): 1, (0, 1): 1, (2, 0): 1, (0, 0): 0}
     (own,) = combined(*seen(fine, coarse, {(1, 1): 400, (2, 1): 350})).courses
     assert same(own, coarse + fine) and own[0] is coarse[0]  # it tells most of where it was
+
+
+@pytest.mark.parametrize(("side", "count"), [(LEAST_PX - 1, 2), (LEAST_PX, 1)])
+def test_coarse_neurons_say_nothing_of_what_is_smaller_than_they_reach(course, side, count):
+    halves = [course(LIFE, ((x, 50), (x + 60, 50)), (side / 2, side)) for x in (25, 25 + side / 2)]
+    whole = course(LIFE, ((25 + side / 4, 50), (85 + side / 4, 50)), (side, side))
+    assert joint(halves, [whole], {(1, 1): 300, (2, 1): 300})[0] == count
 
 
 def test_without_the_coarse_one_they_are_two(strips):
