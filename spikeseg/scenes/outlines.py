@@ -23,7 +23,7 @@ of its own life, is a part of it."""
 def moments_of(courses: Sequence[Course]) -> np.ndarray:
     """Times at which outlines are compared: float64 (n,), µs."""
     first, last = min(course.t[0] for course in courses), max(course.t[-1] for course in courses)
-    return np.linspace(first, last, max(int((last - first) // STEP_US), 1) + 1)
+    return np.linspace(first, last, max(-(-int(last - first) // STEP_US), 1) + 1)
 
 
 def outline(courses: Sequence[Course], times: np.ndarray) -> np.ndarray:

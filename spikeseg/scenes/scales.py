@@ -30,6 +30,9 @@ less than this share of the time."""
 APART, NEARLY_ALL = 0.65, 0.9
 """Two things are apart where for this share of the time the gap between them is no more than ... of the coarse object's size."""
 
+LEAST_PX = 18.0
+"""A coarse object below this size, a coarse neuron and its reach, does not tell whether the fine ones in it are one thing."""
+
 COMMON, MAIN = 0.3, 0.2
 """Fine objects that are there together for less than this share of the shorter one's life take turns: they may be two things if
 each has this share of the coarse one's events ..."""
@@ -68,8 +71,7 @@ def combined(fine: Objects, coarse: Objects) -> Objects:
         if whole[k]:
             number[held] = n + k
     theirs = n + coarse.of_event
-    takes = whole[coarse.of_event] & ((fine.of_event == 0) | (number[fine.of_event] == theirs))
-    of_event = np.where(takes, theirs, number[fine.of_event])
+    of_event = np.where(whole[coarse.of_event] & (fine.of_event == 0), theirs, number[fine.of_event])
     kept = np.r_[0, np.unique(np.r_[number[1 : n + 1], n + np.flatnonzero(whole)])]
     joined: dict[int, list[Course]] = {int(k): [] for k in kept[1:]}
     for k in [*(n + np.flatnonzero(whole)).tolist(), *range(1, n + 1)]:
@@ -82,6 +84,8 @@ def _apart(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     times = moments_of(coarse)
     whole = outline(coarse, times)
     size = float(np.nanmedian(sizes(whole)))
+    if len(held) > 1 and size < LEAST_PX:
+        return True
     things = [k for k, own in enumerate(held) if shares[k] >= SHARE and _met(own) < MET]
     outlines = {k: outline(held[k], times) for k in things}
     there = {k: np.isfinite(outlines[k][:, 0]) for k in things}

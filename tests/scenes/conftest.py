@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from spikeseg.scenes.course import Course
 from spikeseg.scenes.scene import find_objects
+from spikeseg.scenes.track import Seen
 
 
 class Thing(NamedTuple):
@@ -88,6 +90,20 @@ def thing():
 def scene():
     """`made_up`."""
     return made_up
+
+
+@pytest.fixture
+def course():
+    """A `Course` with a row every 20 ms from t_s[0] to t_s[-1], s. place, size: everywhere, or one for each of t_s; how: for all
+    rows."""
+
+    def of(t_s, place, size=12.0, how=Seen.ALONE):
+        t = np.linspace(t_s[0], t_s[-1], max(round((t_s[-1] - t_s[0]) / 0.02), 1) + 1)
+        place, size = (np.broadcast_to(np.asarray(own, float), (len(t_s), 2)) for own in (place, size))
+        place, size = (np.stack([np.interp(t, t_s, own[:, axis]) for axis in (0, 1)], 1) for own in (place, size))
+        return Course(t * 1e6, place, size, np.full(len(t), int(how)))
+
+    return of
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spikeseg.scenes.course import Course
-from spikeseg.scenes.grouping import AGAIN_S, ALIKE, follows, groups, together
+from spikeseg.scenes.grouping import AGAIN_S, ALIKE, LONE, SHARED, SHARED_LONE, follows, groups, together
 from spikeseg.scenes.track import SceneTrack, Seen
 
 NONE = np.zeros(0, np.int64)
@@ -33,13 +33,6 @@ def group(*all_rows):
 
 
 FIRST = rows_of(0, 0.6, (10, 50), (100, 0))  # until x = 68 at 0.58 s
-
-
-def test_a_course_holds_the_rows():
-    course = course_of(FIRST)
-    assert course.t.tolist() == [row[0] for row in FIRST] and course.how.tolist() == [Seen.ALONE] * len(FIRST)
-    place, size = course.at(np.array([5_000.0, 100_000.0]))
-    assert place == pytest.approx(np.array([[10.5, 50], [20, 50]])) and size == pytest.approx(np.full((2, 2), 12.0))
 
 
 @pytest.mark.parametrize(
@@ -131,3 +124,64 @@ def test_a_piece_belongs_to_its_whole_through_others():
 def test_short_pieces_belong_to_nothing():
     assert group(FIRST, rows_of(0.9, 0.95, (100, 50), (100, 0))) == [0, 1]
     assert group(rows_of(0, 0.05, (0, 0), (0, 0))) == [0] and groups([]).tolist() == []
+
+
+# -- pieces that share a component --------------------------------------------------------------------
+
+AWAY = rows_of(0, 0.6, (10, 80), (-100, 0))
+
+
+def sharing(moments, one, other, met=0):
+    """The objects of two tracks that share a component at so many moments; met: rows of the second at which it is with others."""
+    other = [(*row[:5], Seen.MET if k < met else Seen.ALONE) for k, row in enumerate(other)]
+    tracks = [track_of(1, one), track_of(2, other)]
+    tracks[0].shared[2] = tracks[1].shared[1] = moments
+    numbers = groups(tracks).tolist()
+    assert groups(tracks[::-1]).tolist() == numbers
+    return numbers
+
+
+@pytest.mark.parametrize(
+    ("moments", "met", "does"),
+    [
+        (23, 0, True),  # of 30
+        (22, 0, False),
+        (18, 21, True),  # 9 of its 30 are its own
+        (17, 21, False),
+        (18, 20, False),
+        (0, 30, False),
+    ],
+)
+def test_pieces_that_share_a_component_for_most_of_the_time_are_one(moments, met, does):
+    assert (SHARED, SHARED_LONE, LONE) == (0.75, 0.6, 0.3) and len(FIRST) == len(AWAY) == 30
+    assert sharing(moments, FIRST, AWAY, met) == ([0, 0] if does else [0, 1])
+
+
+@pytest.mark.parametrize(("moments", "does"), [(12, True), (11, False)])
+def test_of_the_time_for_which_both_are_there(moments, does):
+    """From 0.29 s to 0.58 s: at 15 moments, or 8 where one of them is seen less often."""
+    later = rows_of(0.29, 1.2, (10, 80), (-100, 0))
+    assert sharing(moments, FIRST, later) == ([0, 0] if does else [0, 1])
+    seldom = rows_of(0.29, 1.2, (10, 80), (-100, 0), step_s=0.04)
+    assert sharing(6, FIRST, seldom) == [0, 0] and sharing(5, FIRST, seldom) == [0, 1]
+
+
+def test_for_a_moment_is_not_enough():
+    for begin_s, numbers in ((0.5, [0, 1]), (0.47, [0, 0])):
+        assert sharing(30, FIRST, rows_of(begin_s, 1.0, (10, 80), (-100, 0))) == numbers
+
+
+def test_three_that_share_components_are_one_through_the_second():
+    rows = [FIRST, AWAY, rows_of(0, 0.6, (10, 150), (0, 100))]
+    tracks = [track_of(k, own) for k, own in enumerate(rows, 1)]
+    for one, other in ((0, 1), (1, 2)):
+        tracks[one].shared[other + 1] = tracks[other].shared[one + 1] = 25
+    assert groups(tracks).tolist() == [0, 0, 0]
+    assert groups([tracks[2], tracks[0], tracks[1]]).tolist() == [0, 0, 0]
+
+
+def test_what_is_short_or_a_piece_of_another_joins_nothing():
+    tracks = [track_of(1, FIRST), track_of(2, AWAY, part_of=3), track_of(3, rows_of(0, 0.6, (10, 200), (0, 100)))]
+    tracks[0].shared[2] = tracks[1].shared[1] = 30
+    assert groups(tracks).tolist() == [0, 1, 1]
+    assert sharing(3, FIRST, AWAY[:3]) == [0, 1]

@@ -172,6 +172,29 @@ def test_pieces_that_part_are_two_from_then_on(look, thing, scene):
     assert {owner(found, made, own, 0.0, 0.5)[0] for own in (1, 2)} <= {one, other}
 
 
+@pytest.mark.parametrize(("number", "apart_px"), [(3, 14), (4, 12), (4, 14)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_thing_whose_parts_swing_against_each_other_is_one(thing, scene, number, apart_px, seed):
+    """Upright strips that swing by 8 px to and fro, every other one the other way, while all go on: fine neurons see several."""
+    t_s = np.linspace(0, 1, 41)
+    ways = [30 + apart_px * k + 80 * t_s + 8 * np.sin(4 * np.pi * t_s + np.pi * k) for k in range(number)]
+    made = scene([thing(tuple(t_s), tuple((x, 60) for x in way), (4, 36), 30) for way in ways], (200, 120), seed=seed)
+    found = made.found()
+    assert len(found.courses) == 1 and (found.ids[made.truth > 0] == 1).mean() >= 0.95
+    assert (found.ids[made.truth == 0] == 0).mean() >= 0.9
+
+
+@pytest.mark.parametrize(("side", "events_per_px", "least"), [(50, 60, 0.9), (60, 60, 0.8), (70, 80, 0.8)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_faint_large_thing_is_found_whole(thing, scene, iou, side, events_per_px, least, seed):
+    """One event from a pixel, or hardly more, while it passes: fine neurons see a part of it, or pieces."""
+    made = scene([thing((0, 1), ((50, 75), (150, 75)), side, events_per_px)], (200, 150), noise_hz=0.1, seed=seed)
+    found = made.found()
+    assert len(found.courses) == 1 and iou(found, made, 1, 1) >= least
+    longest = max(found.courses[0], key=lambda course: len(course.t))
+    assert np.median(longest.size, axis=0) == pytest.approx([side, side], rel=0.2)
+
+
 def test_hidden_and_stopped_rows_say_so(look, thing, scene):
     kinds = {}
     for kind in ("hidden", "stops", "one"):

@@ -172,6 +172,67 @@ def test_where_a_track_is_expected_less_is_enough():
     assert young.favour(YOUNG * HOP_US, np.zeros_like(favoured)) == []
 
 
+# -- what belongs to whom -----------------------------------------------------------------------------
+
+
+def pixels_of(track):
+    """The pixels where events are a track's own now."""
+    own = list(zip(*(axis.tolist() for axis in track.own), strict=True))
+    assert len(own) == len(set(own))
+    return set(own)
+
+
+def stepped(moments):
+    """A tracker after each moment, and the pixels of the components there."""
+    tracker = SceneTracker(SIZE, HOP_US)
+    for k, rectangles in enumerate(moments):
+        now = moment(k, *rectangles)
+        tracker.step(now)
+        parts = [now.components.of(number) for number in range(len(now.components))]
+        yield tracker, [set(zip(*(axis.tolist() for axis in np.divmod(own, SIZE[0])), strict=True)) for own in parts]
+
+
+def test_alone_a_component_is_its_tracks_own():
+    for tracker, components in stepped([[(10 + 2 * k, 50, 12, 8), (150 - 3 * k, 90, 9, 7)] for k in range(30)]):
+        assert [pixels_of(track) for track in tracker.tracks] == components
+
+
+def test_every_pixel_of_a_shared_component_belongs_to_one_of_them():
+    met = 0
+    for k, (tracker, components) in enumerate(stepped([crossing(k) for k in range(4, 40)]), 4):
+        one, other = (pixels_of(track) for track in tracker.tracks)
+        assert not one & other and one | other == set.union(*components)
+        if len(components) == 1:
+            met += 1
+            assert [hows(track)[-1] for track in tracker.tracks] == [Seen.MET] * 2
+            assert min(len(one), len(other)) >= 10 or k == 20  # when one lies over the other
+        else:
+            assert sorted([one, other], key=min) == sorted(components, key=min)
+        assert [track.shared for track in tracker.tracks] == ([{2: met}, {1: met}] if met else [{}, {}])
+    assert met >= 5
+
+
+def test_the_nearest_of_three_that_meet():
+    """Each keeps what is nearest to it, bridges between them included."""
+    apart = [[(20, 50, 12, 8), (60, 50, 12, 8), (100, 50, 12, 8)]] * 10
+    bridged = [[[(20, 50, 12, 8), (60, 50, 12, 8), (100, 50, 12, 8), (20, 53, 90, 2)]]] * 3
+    *_, (tracker, components) = stepped(apart + bridged)
+    own = [pixels_of(track) for track in tracker.tracks]
+    assert len(own) == 3 and set.union(*own) == components[0] and sum(map(len, own)) == len(components[0])
+    assert [(min(x for _, x in part), max(x for _, x in part)) for part in own] == [(20, 45), (46, 85), (86, 111)]
+    assert [track.shared for track in tracker.tracks] == [{2: 3, 3: 3}, {1: 3, 3: 3}, {1: 3, 2: 3}]
+
+
+def test_what_is_not_tracked_is_not_shared_and_belongs_to_a_new_one():
+    before = [[(20 + 2 * k, 50, 12, 8)] for k in range(20)]
+    joint = [[[(20 + 2 * k, 50, 12, 8), (32 + 2 * k, 30, 20, 40)]] for k in range(20, 23)]
+    *_, (tracker, components) = stepped(before + joint[:1])
+    one, new = (pixels_of(track) for track in tracker.tracks)
+    assert not one & new and one | new == components[0] and [track.shared for track in tracker.tracks] == [{}, {}]
+    assert {(y, x) for y in range(50, 58) for x in range(60, 72)} <= one and max(x for _, x in one) <= 72 + 4
+    assert max(x for _, x in new) == 91 and min(x for _, x in new) >= 72
+
+
 def test_off_the_sensor_and_nothing_at_all():
     tracks = tracker_of([[(100 + 3 * k, 50, 12, 8)] for k in range(20)] + [[]] * 20).finished()
     assert len(tracks) == 1 and np.isfinite(np.array(tracks[0].rows)).all()
