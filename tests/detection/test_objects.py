@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.detection.objects import MIN_PIXELS, OBJECT_DTYPE, find_objects, slices
+from spikeseg.detection.objects import MIN_PIXELS, OBJECT_DTYPE, WindowTime, find_objects, slices
 
 
 def saliency_of(*pixels, shape=(2, 20, 30)):
@@ -178,12 +178,13 @@ def test_slices_of_a_window(n_steps, step_us, first, expected):
     assert [(part.start, part.stop) for part in slices(n_steps, step_us, first)] == expected
 
 
-@pytest.mark.parametrize(("slice_us", "edges"), [(5_000, [0, 1, 2, 3, 4, 5]), (10_000, [0, 2, 5]), (20_000, [0, 5]), (100_000, [0, 5])])
+@pytest.mark.parametrize(
+    ("slice_us", "edges"), [(5_000, [0, 1, 2, 3, 4, 5]), (10_000, [0, 2, 5]), (20_000, [0, 5]), (100_000, [0, 5])]
+)
 def test_slices_of_another_length(slice_us, edges):
     assert [part.start for part in slices(5, 5_000, slice_us=slice_us)] + [5] == edges
     time = WindowTime(start_us=0, end_us=25_000, step_us=5_000)
     assert time.slices(5, slice_us) == slices(5, 5_000, slice_us=slice_us)
-
 
 
 def moving(velocity, n_steps=10):
