@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from numba import njit
+from numba.core import typeinfer
 from numba.core.event import Event, Listener, register
 
 
@@ -33,17 +34,39 @@ def compiled(*signatures: Any, allocates: bool = False, inlined: bool = False) -
     allocates: whether it makes or returns arrays. If not, numba's reference counting is off, which is atomic and at every slice
     costs several times as much as adding 32 numbers.
     """
-    options: Any = {"cache": True, "nogil": True, "boundscheck": False, "_nrt": allocates, "forceinline": inlined}
-    decorate = njit(list(signatures), **options) if signatures else njit(**options)
-    return lambda function: _forgiving(decorate(function))
+    options: Any = {"nogil": True, "boundscheck": False, "_nrt": allocates, "forceinline": inlined}
+
+    def decorate(function: Any) -> Any:
+        kernel = njit(**options)(function)
+        if kernel is function:  # NUMBA_DISABLE_JIT
+            return kernel
+        kernel.enable_caching()
+        kernel.stamp = _stamp(function, kernel._cache._cache_file._source_stamp)
+        kernel._cache._cache_file._source_stamp = kernel.stamp
+        _forgiving(kernel)
+        if signatures:
+            with typeinfer.register_dispatcher(kernel):
+                for signature in signatures:
+                    kernel.compile(signature)
+                kernel.disable_compile()
+        return kernel
+
+    return decorate
 
 
-def _forgiving(function: Any) -> Any:
+def _stamp(function: Any, of_file: tuple[float, int]) -> tuple[Any, ...]:
+    """What compiled code is kept for: the state of its own file, of the compiled functions of other files that it calls, and the
+    constants of other files that it uses. numba looks at the first alone, and would go on with what another file had before."""
+    used = [(name, function.__globals__.get(name)) for name in sorted(function.__code__.co_names)]
+    called = [(name, value.stamp) for name, value in used if isinstance(getattr(value, "stamp", None), tuple)]
+    constants = [(name, repr(value)) for name, value in used if isinstance(value, (bool, int, float, str, tuple))]
+    return (*of_file, *called, *constants)
+
+
+def _forgiving(kernel: Any) -> None:
     """Recompile cached code that names types which no longer exist, as another version of this package may have left it;
     numba would fail to load it."""
-    cache = getattr(function, "_cache", None)
-    if cache is None:  # NUMBA_DISABLE_JIT
-        return function
+    cache = kernel._cache
     load = cache.load_overload
 
     def load_overload(signature: Any, context: Any) -> Any:
@@ -54,4 +77,3 @@ def _forgiving(function: Any) -> Any:
             return None
 
     cache.load_overload = load_overload
-    return function

@@ -41,3 +41,45 @@ def test_a_renamed_type_compiles_anew(tmp_path):
     assert run(tmp_path, "Pair") == (5, False)
     assert run(tmp_path, "Couple") == (5, True)
     assert run(tmp_path, "Couple") == (5, False)
+
+
+CALLER = """
+from helper import FACTOR, twice
+from spikeseg.core.compiled import compiled
+
+@compiled()
+def other(x):
+    return twice(x) * FACTOR
+
+@compiled("int64(int64)")
+def whole(x):
+    return other(x)
+"""
+HELPER = """
+from spikeseg.core.compiled import compiled
+FACTOR = {factor}
+
+@compiled()
+def twice(x):
+    return x * {times}
+"""
+
+
+def test_what_another_file_holds_is_compiled_anew(tmp_path):
+    """Where a compiled function calls one of another file, or uses its constant, and only that file changes."""
+    (tmp_path / "caller.py").write_text(CALLER)
+    settings = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kept"), "PYTHONPATH": str(tmp_path)}
+    script = "import logging; logging.basicConfig(level=logging.INFO); import caller; print(caller.whole(5))"
+
+    def result():
+        done = subprocess.run([sys.executable, "-B", "-c", script], env=settings, capture_output=True, text=True, check=True)
+        return int(done.stdout), "compiling" in done.stderr
+
+    def with_helper(times, factor):
+        (tmp_path / "helper.py").write_text(HELPER.format(times=times, factor=factor))
+        return result()
+
+    assert with_helper(2, 1) == (10, True)
+    assert with_helper(2000, 1) == (10_000, True)
+    assert with_helper(2000, 30) == (300_000, True)
+    assert result() == (300_000, False)
