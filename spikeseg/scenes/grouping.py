@@ -23,7 +23,7 @@ ALIKE = 2.5
 TOGETHER_SHARE, TOGETHER_US = 0.5, 100_000
 """Pieces side by side are seen together for this share of the shorter one's life, and for so long, µs."""
 
-BESIDE_PX, BESIDE_SIZES, BESIDE_SHARE = 6.0, 0.3, 0.8
+BESIDE_PX, BESIDE_SIZES, BESIDE_SHARE = 6.0, 0.6, 0.8
 """They lie next to each other, within so many px or this share of the larger one's size, for this share of that time ..."""
 
 RIGID, ALIKE_WAY, ALIKE_PX, ALIKE_SIZES = 0.35, 0.5, 6.0, 0.25
