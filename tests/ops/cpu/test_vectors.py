@@ -9,8 +9,8 @@ from spikeseg.ops.cpu.vectors import DOUBLES, LANES, NARROW, TAPS, WORD
 
 
 @compiled()
-def summed(a, start, b, at, out):
-    out[0] = vectors.dot(a, start, b, at)
+def summed(a, start, step, b, at, stride, lines, out):
+    out[0] = vectors.dot(a, start, step, b, at, stride, lines)
 
 
 @pytest.mark.parametrize("numbers", [1, NARROW, NARROW + 1, LANES, LANES + 1, 5 * LANES])
@@ -38,14 +38,18 @@ def test_a_line_of_float64_is_added_scaled():
     assert np.array_equal(v, want)
 
 
-def test_a_dot_product_is_summed_in_pairs():
+@pytest.mark.parametrize("lines", [0, 1, 3])
+def test_a_dot_product_is_summed_line_by_line_and_then_in_pairs(lines):
     rng = np.random.default_rng(1)
-    a, b, out = rng.random(20), rng.random((3, TAPS)), np.zeros(1)
-    summed(a, 5, b, 2 * TAPS, out)
-    products = a[5 : 5 + TAPS] * b[2]
-    while len(products) > 1:
-        products = products[: len(products) // 2] + products[len(products) // 2 :]
-    assert out[0] == products[0]
+    a, b, out = rng.random((8, 13)), rng.random((4, 2, TAPS)), np.zeros(1)
+    start, step, at, stride = 2 * 13 + 3, 13, TAPS, 2 * TAPS
+    summed(a, start, step, b, at, stride, lines, out)
+    lanes = np.zeros(TAPS)
+    for line in range(lines):
+        lanes = lanes + a[2 + line, 3 : 3 + TAPS] * b[line, 1]
+    while len(lanes) > 1:
+        lanes = lanes[: len(lanes) // 2] + lanes[len(lanes) // 2 :]
+    assert out[0] == lanes[0]
 
 
 @pytest.mark.parametrize("size", [1, WORD - 1, WORD, WORD + 1, 3 * WORD + 5])
