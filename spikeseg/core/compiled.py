@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from types import ModuleType
 from typing import Any
 
 from numba import njit
@@ -55,12 +58,21 @@ def compiled(*signatures: Any, allocates: bool = False, inlined: bool = False) -
 
 
 def _stamp(function: Any, of_file: tuple[float, int]) -> tuple[Any, ...]:
-    """What compiled code is kept for: the state of its own file, of the compiled functions of other files that it calls, and the
-    constants of other files that it uses. numba looks at the first alone, and would go on with what another file had before."""
-    used = [(name, function.__globals__.get(name)) for name in sorted(function.__code__.co_names)]
-    called = [(name, value.stamp) for name, value in used if isinstance(getattr(value, "stamp", None), tuple)]
-    constants = [(name, repr(value)) for name, value in used if isinstance(value, (bool, int, float, str, tuple))]
-    return (*of_file, *called, *constants)
+    """What compiled code is kept for: the state of its own file, and of what it uses of others: compiled functions, constants,
+    intrinsics and modules. numba looks at the first alone, and would go on with what another file had before."""
+    used = [(name, function.__globals__[name]) for name in sorted(function.__code__.co_names) if name in function.__globals__]
+    return (*of_file, *((name, _state(value)) for name, value in used))
+
+
+def _state(value: Any) -> Any:
+    """That of something that compiled code uses: its own stamp, its value, or the size and time of the file that defines it."""
+    if isinstance(getattr(value, "stamp", None), tuple):
+        return value.stamp
+    if isinstance(value, (bool, int, float, str, tuple)):
+        return repr(value)
+    module = value if isinstance(value, ModuleType) else sys.modules.get(getattr(value, "__module__", None) or "")
+    file = getattr(module, "__file__", None)
+    return None if file is None else (os.stat(file).st_mtime_ns, os.stat(file).st_size)
 
 
 def _forgiving(kernel: Any) -> None:

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 KERNEL = """
 from spikeseg.core.compiled import compiled
 
@@ -83,3 +85,27 @@ def test_what_another_file_holds_is_compiled_anew(tmp_path):
     assert with_helper(2000, 1) == (10_000, True)
     assert with_helper(2000, 30) == (300_000, True)
     assert result() == (300_000, False)
+
+
+INTRINSIC = """
+from numba import types
+from numba.extending import intrinsic
+
+@intrinsic
+def plus(typing, x):
+    def generate(context, builder, signature, given):
+        return builder.add(given[0], context.get_constant(types.int64, {number}))
+    return types.int64(types.int64), generate
+"""
+
+
+@pytest.mark.parametrize(("line", "call"), [("from helper import plus", "plus(x)"), ("import helper", "helper.plus(x)")])
+def test_intrinsics_of_another_file_are_compiled_anew(tmp_path, line, call):
+    kernel = f"{line}\nfrom spikeseg.core.compiled import compiled\n\n@compiled()\ndef whole(x):\n    return {call}\n"
+    (tmp_path / "caller.py").write_text(kernel)
+    settings = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kept"), "PYTHONPATH": str(tmp_path)}
+    for number in (1, 1000):
+        (tmp_path / "helper.py").write_text(INTRINSIC.format(number=number))
+        command = [sys.executable, "-B", "-c", "import caller; print(caller.whole(5))"]
+        done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True)
+        assert int(done.stdout) == 5 + number
