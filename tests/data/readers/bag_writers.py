@@ -4,6 +4,8 @@ import sqlite3
 import struct
 import zlib
 
+import numpy as np
+
 MCAP = b"\x89MCAP0\r\n"
 PACKETS = "event_camera_msgs/msg/EventPacket"
 ARRAYS = "dvs_msgs/msg/EventArray"
@@ -146,3 +148,22 @@ def write_db3(path, messages, kinds=None, form="cdr"):
     base.commit()
     base.close()
     return path
+
+
+def made(n=60, seed=0):
+    """Rows t (µs), x, y, p."""
+    rng = np.random.default_rng(seed)
+    t = np.sort(rng.integers(0, 5 * 10**5, n))
+    return np.stack([t, rng.integers(0, 34, n), rng.integers(0, 34, n), rng.integers(0, 2, n)], 1)
+
+
+def packets(rows, length=10, topic=TOPIC):
+    """(topic, message) of rows, some to a message, in libcaer_cmp."""
+    parts = [rows[at : at + length].tolist() for at in range(0, len(rows), length)]
+    return [(topic, packet(libcaer_cmp(part), "libcaer_cmp", 0, seq)) for seq, part in enumerate(parts)]
+
+
+def rows_of(stream):
+    """Rows t, x, y, p of all that a stream holds."""
+    raw = stream.whole()
+    return np.stack([np.asarray(column, np.int64) for column in (raw.t, raw.x, raw.y, raw.p)], 1)

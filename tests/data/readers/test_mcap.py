@@ -12,11 +12,13 @@ from bag_writers import (
     channel,
     chunk,
     evt3,
-    libcaer_cmp,
+    made,
     mcap_file,
     mcap_messages,
     mono,
     packet,
+    packets,
+    rows_of,
     schema,
     write_mcap,
 )
@@ -25,24 +27,6 @@ from writers import ros_message
 from spikeseg.data.readers import bags, mcap, read
 from spikeseg.data.readers.mcap import stream_mcap
 from spikeseg.errors import InputError
-
-
-def made(n=60, seed=0):
-    """Rows t (µs), x, y, p."""
-    rng = np.random.default_rng(seed)
-    t = np.sort(rng.integers(0, 5 * 10**5, n))
-    return np.stack([t, rng.integers(0, 34, n), rng.integers(0, 34, n), rng.integers(0, 2, n)], 1)
-
-
-def packets(rows, length=10, topic=TOPIC):
-    """(topic, message) of rows, some to a message, in libcaer_cmp."""
-    parts = [rows[at : at + length].tolist() for at in range(0, len(rows), length)]
-    return [(topic, packet(libcaer_cmp(part), "libcaer_cmp", 0, seq)) for seq, part in enumerate(parts)]
-
-
-def rows_of(stream):
-    raw = stream.whole()
-    return np.stack([np.asarray(column, np.int64) for column in (raw.t, raw.x, raw.y, raw.p)], 1)
 
 
 def zstd(data):

@@ -5,28 +5,11 @@ import sqlite3
 import numpy as np
 import pytest
 import yaml
-from bag_writers import ARRAYS, TOPIC, array, libcaer_cmp, mono, packet, write_db3
+from bag_writers import ARRAYS, TOPIC, array, made, mono, packet, packets, rows_of, write_db3
 
 from spikeseg.data.readers import read, rosbag2
 from spikeseg.data.readers.rosbag2 import stream_rosbag2
 from spikeseg.errors import InputError
-
-
-def made(n=60, seed=0):
-    """Rows t (µs), x, y, p."""
-    rng = np.random.default_rng(seed)
-    t = np.sort(rng.integers(0, 5 * 10**5, n))
-    return np.stack([t, rng.integers(0, 34, n), rng.integers(0, 34, n), rng.integers(0, 2, n)], 1)
-
-
-def packets(rows, length=10, topic=TOPIC):
-    parts = [rows[at : at + length].tolist() for at in range(0, len(rows), length)]
-    return [(topic, packet(libcaer_cmp(part), "libcaer_cmp", 0, seq)) for seq, part in enumerate(parts)]
-
-
-def rows_of(stream):
-    raw = stream.whole()
-    return np.stack([np.asarray(column, np.int64) for column in (raw.t, raw.x, raw.y, raw.p)], 1)
 
 
 def metadata(path, **about):
