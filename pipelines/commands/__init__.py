@@ -25,6 +25,7 @@ COMMANDS = Registry(
         "evaluate": f"{_FOLDER}.evaluate:evaluate",
         "info": f"{_FOLDER}.info:info",
         "prepare": f"{_FOLDER}.prepare:prepare",
+        "reproduce": f"{_FOLDER}.reproduce:reproduce",
         "simulate": f"{_FOLDER}.simulate:simulate",
         "status": f"{_FOLDER}.status:status",
         "sweep": f"{_FOLDER}.sweep:sweep",

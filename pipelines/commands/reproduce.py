@@ -1,0 +1,48 @@
+"""The command `reproduce`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from spikeseg.errors import InputError
+
+from .options import Request, shared
+
+
+@click.command("reproduce")
+@click.argument("run", type=click.Path(path_type=Path))
+@shared(output="New folder that keeps the copy; if not given, it is removed at the end.", data=True, of_demo=False)
+def reproduce(request: Request, run: Path, output: str | None) -> None:
+    """Run the chain of a trained network again in a fresh folder, and compare every file with the run's.
+
+    Simulated recordings are simulated again, others are read where the run read them (or from --data-root). Ends with exit code 3
+    and the file, the tensor and the value where anything differs; versions of packages that changed are named.
+
+    \b
+    Example:
+      spikeseg reproduce runs/demo-1a2b3c4d
+    """
+    from ..stages import reproduce as stage
+
+    cfg = request.load(stored=stage.recorded(run)[0])
+    click.echo(f"again: {', '.join(stage.plan(run))}", err=True)
+    if output is not None:
+        result = stage.reproduce(run, cfg, Path(output))
+    else:
+        with tempfile.TemporaryDirectory(prefix="spikeseg-reproduce-") as folder:
+            result = stage.reproduce(run, cfg, Path(folder))
+    for compared in result.stages:
+        files = f"{compared.equal} equal" + (f", {len(compared.different)} different" if compared.different else "")
+        click.echo(f"{compared.stage:<36} {compared.left_out or files}")
+    for line in result.different:
+        click.echo(f"  {line}")
+    click.echo(f"versions: {'; '.join(result.versions) or 'the same'}")
+    total = sum(compared.equal for compared in result.stages)
+    if result.different:
+        raise InputError(
+            f"{run}: {len(result.different)} of {total + len(result.different)} files differ from what came out again"
+        )
+    click.echo(f"reproduced: all {total} files are equal")
