@@ -33,8 +33,7 @@ def classify(request: Request, controls: bool, repeat: int, output: str | None) 
     from ..stages import classify as stage
 
     if request.config is None:
-        dataset = request.overrides.get("data.dataset") or request.overrides.get("data", {}).get("dataset", "digits")
-        request = dataclasses.replace(request, config=stage.settings_for(dataset))
+        request = dataclasses.replace(request, config=stage.settings_for(request.dataset or "digits"))
     cfg = request.load()
     copy = Path(output) if output else None
     result = stage.classify(cfg, controls=controls, repeat=repeat, output=copy, force=request.force)

@@ -118,6 +118,11 @@ class Request:
         which = {key for key in self.overrides if key.partition(".")[0] not in READING}
         return bool(self.config or self.paper or which.difference(WITHOUT_RESULT, OF_FILES))
 
+    @property
+    def dataset(self) -> str | None:
+        """The kind of data that an option names."""
+        return self.overrides.get("data.dataset") or self.overrides.get("data", {}).get("dataset")
+
     def also(self, key: str, value: Any) -> Request:
         """The same request with one more key of the configuration set, unless value is None."""
         if value is None:

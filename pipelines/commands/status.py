@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from .options import Request, shared
@@ -16,10 +18,15 @@ def status(request: Request) -> None:
     Example:
       spikeseg status --set stdp.lr_plus=0.004
     """
+    from spikeseg.registries import DATASETS
+
     from ..stages import status as stage
 
-    stages = stage.status(request.load())
+    dataset = request.dataset or ""
+    settings = DATASETS[dataset].settings if dataset in DATASETS else None
+    configured = request if request.config or not settings else replace(request, config=settings)  # as `classify` does
+    stages = stage.status(configured.load())
     for entry in stages:
-        click.echo(f"{entry.state:<12} {entry.name:<12} {entry.detail}")
-    undone = next((entry for entry in stages if entry.state != stage.DONE), None)
-    click.echo(f"next: {request.next(undone.command) if undone else 'nothing to do'}")
+        click.echo(f"{entry.state:<12} {entry.name:<14} {entry.detail}")
+    command = stage.next_command(stages)
+    click.echo(f"next: {request.next(command) if command else stage.after(stages)}")

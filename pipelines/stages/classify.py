@@ -76,10 +76,6 @@ def classify(
     """
     settings_for(cfg.data.dataset)
     data = ImageData(cfg)
-    parts = ("images", "stdp", "convergence")
-    config: dict[str, Any] = {part: section_dict(getattr(cfg, part)) for part in parts}
-    config |= {"wta": cfg.wta.mode.value, "n_timesteps": cfg.data.n_timesteps, "timestep_ms": cfg.data.timestep_ms}
-    config |= {"seed": cfg.seed, "controls": controls, "repeat": repeat, "dataset": cfg.data.dataset}
 
     def build(folder: Path) -> Mapping[str, Any]:
         metrics, network = measure(cfg, data, controls, repeat)
@@ -90,10 +86,19 @@ def classify(
         return {"seed": cfg.seed}
 
     root = Path(cfg.output_dir) / STAGE
-    result = run_stage(root, Ingredients(STAGE, VERSION, config, {"images": data.fingerprint}), build, force)
+    result = run_stage(root, plan(cfg, data, controls=controls, repeat=repeat), build, force)
     if output is not None:
         atomic_write(output, (result.path / METRICS).read_bytes())
     return result
+
+
+def plan(cfg: Config, data: ImageData, *, controls: bool = False, repeat: int = 1) -> Ingredients:
+    """What `classify` would do."""
+    parts = ("images", "stdp", "convergence")
+    config: dict[str, Any] = {part: section_dict(getattr(cfg, part)) for part in parts}
+    config |= {"wta": cfg.wta.mode.value, "n_timesteps": cfg.data.n_timesteps, "timestep_ms": cfg.data.timestep_ms}
+    config |= {"seed": cfg.seed, "controls": controls, "repeat": repeat, "dataset": cfg.data.dataset}
+    return Ingredients(STAGE, VERSION, config, {"images": data.fingerprint})
 
 
 class ImageData:

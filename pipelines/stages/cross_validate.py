@@ -26,11 +26,13 @@ from ..runtime.manifest import Ingredients, read_manifest
 from ..runtime.stage import StageResult, run_stage
 from .answers import labelled
 from .evaluate import METRICS, Selection, evaluate
+from .evaluate import plan as plan_evaluation
 from .prepare import STORE, prepare, prepare_split
+from .prepare import plan as plan_frames
 from .runs import network_in
 from .sweep import sweep
 from .train import train
-from .train_layer import run_folder, training_config
+from .train_layer import run_folder, trained, training_config
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -106,8 +108,7 @@ def cross_validate(
         except KeyboardInterrupt:
             log.warning("stopped in %s; the same command goes on from there", part.title)
             raise
-    config = {"training": training_config(cfg), "folds": folds, "final": final}
-    inputs = {part.title: done.key for part, (_, done) in zip(work, scored, strict=True)} | {"frames": frames.key}
+    metrics_keys = {part.title: done.key for part, (_, done) in zip(work, scored, strict=True)}
 
     def build(folder: Path) -> Mapping[str, Any]:
         result = _result(work, [(run, own, done) for (run, done), own in zip(scored, prepared, strict=True)], folds, cfg.seed)
@@ -116,10 +117,28 @@ def cross_validate(
         return {"seed": cfg.seed, "device": cfg.device}
 
     ran = any(done.ran for _, done in scored)
-    done = run_stage(Path(cfg.output_dir) / STAGE, Ingredients(STAGE, VERSION, config, inputs), build, force or ran)
+    ingredients = _ingredients(cfg, folds, final, {**metrics_keys, "frames": frames.key})
+    done = run_stage(Path(cfg.output_dir) / STAGE, ingredients, build, force or ran)
     if output is not None:
         atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else RESULT)).read_bytes())
     return done
+
+
+def plan(cfg: Config, folds: int, final: bool) -> Ingredients | None:
+    """What `cross_validate` would put together; None where a part is not trained, so that its network is not known."""
+    base = dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, folds=0, fold=0))
+    inputs = {}
+    for part in parts(base, folds, final):
+        key = plan_frames(part.cfg).ingredients.key
+        run = run_folder(part.cfg, key)
+        if not all(trained(part.cfg, run, layer, key) for layer in cfg.learned_layers()):
+            return None
+        inputs[part.title] = plan_evaluation(part.cfg, network_in(part.cfg, run), key, Selection(part.scored)).key
+    return _ingredients(cfg, folds, final, {**inputs, "frames": plan_frames(base).ingredients.key})
+
+
+def _ingredients(cfg: Config, folds: int, final: bool, inputs: Mapping[str, str]) -> Ingredients:
+    return Ingredients(STAGE, VERSION, {"training": training_config(cfg), "folds": folds, "final": final}, inputs)
 
 
 def _prepared(part: Part, frames: StageResult) -> StageResult:
@@ -140,11 +159,11 @@ def _scored(part: Part, frames: StageResult, tensorboard: bool | None, force: bo
     run = run_folder(cfg, frames.key)
     resume = run if not force and (checkpoint_folder(cfg, run) / LATEST).is_file() else None
     log.info("%s, in %s", part.title, run)
-    trained = train(cfg, force=force, resume=resume, tensorboard=tensorboard)
+    network = train(cfg, force=force, resume=resume, tensorboard=tensorboard)
     if cfg.evaluation.readout == "calibrated":
         sweep(cfg, network_in(cfg, run), force=force)
     done = evaluate(cfg, network_in(cfg, run), Selection(part.scored), force=force)
-    return run, dataclasses.replace(done, ran=done.ran or trained.ran)
+    return run, dataclasses.replace(done, ran=done.ran or network.ran)
 
 
 def _result(work: list[Part], scored: list[tuple[Path, StageResult, StageResult]], folds: int, seed: int) -> dict[str, Any]:

@@ -27,12 +27,12 @@ from spikeseg.learning.run_files import (
     manifest_path,
 )
 
+from ..runtime.differences import differences
 from ..runtime.files import sha256_file
 from ..runtime.manifest import read_manifest, versions
 from . import evaluate, prepare, sweep
 from .comparison import difference
 from .runs import SavedNetwork, config_beside
-from .status import differences
 from .train import train
 
 if TYPE_CHECKING:

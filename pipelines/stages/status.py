@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spikeseg.core.names import MANIFEST
 from spikeseg.learning.run_files import MOTION_LAYER, manifest_path
+from spikeseg.registries import DATASETS
 
-from ..runtime.manifest import Ingredients, finished, plain, read_manifest
-from . import evaluate, prepare, simulate
-from .runs import network_in
+from ..runtime.differences import stale_reason
+from ..runtime.manifest import Ingredients, finished, read_manifest
+from . import classify, cross_validate, evaluate, prepare, simulate, sweep
+from .runs import SavedNetwork, network_in
 from .train_layer import layer_ingredients, run_folder, trained
 from .train_motion import motion_ingredients, motion_trained
 
@@ -20,8 +23,6 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
 
 DONE, STALE, MISSING = "up to date", "stale", "missing"
-NAMED = 3
-"""Differences that are named; of further ones the number is given."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,20 @@ class Stage:
         state: DONE, STALE or MISSING.
         detail: its folder, or what has changed since it was made.
         command: of spikeseg, that makes it.
+        optional: whether nothing that the configuration asks for needs it.
     """
 
     name: str
     state: str
     detail: str
     command: str
+    optional: bool = False
 
 
 def status(cfg: Config) -> list[Stage]:
     """Every stage of a configuration, in order. Raises InputError where the recordings cannot be found."""
+    if DATASETS[cfg.data.dataset].settings is not None:
+        return [_classification(cfg)]
     stages = []
     cache, frames = Path(cfg.cache_dir), prepare.plan(cfg).ingredients
     if "simulated" in frames.inputs:
@@ -53,10 +58,22 @@ def status(cfg: Config) -> list[Stage]:
     if cfg.model.motion:
         stages.append(_motion(cfg, frames.key))
     if all(stage.state == DONE for stage in stages):
-        stages.append(_evaluation(cfg, frames.key))
+        network = _network(cfg, frames.key)
+        stages += _sweeps(cfg, network)
+        stages.append(_evaluation(cfg, network, frames.key))
     else:
         stages.append(Stage("evaluate", MISSING, "needs the stages before it", "evaluate"))
-    return stages
+    return [*stages, *_cross_validations(cfg)]
+
+
+def next_command(stages: Iterable[Stage]) -> str | None:
+    """The command that makes the first stage that is not up to date; None where all are that must be."""
+    return next((stage.command for stage in stages if stage.state != DONE and not stage.optional), None)
+
+
+def after(stages: Iterable[Stage]) -> str:
+    """What is left to run where every stage is done."""
+    return "nothing to do" if any(stage.name == classify.STAGE for stage in stages) else "spikeseg detect RECORDING"
 
 
 def _folder(name: str, root: Path, ingredients: Ingredients, command: str) -> Stage:
@@ -90,51 +107,57 @@ def _motion(cfg: Config, frames_key: str) -> Stage:
     return _undone(MOTION_LAYER, motion_ingredients(cfg, frames_key), manifests, command)
 
 
-def _evaluation(cfg: Config, frames_key: str) -> Stage:
-    """The evaluation of the test split; of this configuration's own run, or of any that holds its network."""
+def _network(cfg: Config, frames_key: str) -> SavedNetwork:
+    """The trained network; of this configuration's own run, or of any that holds it."""
     layer = cfg.learned_layers()[-1]
     runs = [run_folder(cfg, frames_key), *sorted(Path(cfg.output_dir).glob("*"))]
-    run = next(run for run in runs if trained(cfg, run, layer, frames_key))
-    return _folder("evaluate", run / "evaluate", evaluate.plan(cfg, network_in(cfg, run), frames_key), "evaluate")
+    return network_in(cfg, next(run for run in runs if trained(cfg, run, layer, frames_key)))
+
+
+def _evaluation(cfg: Config, network: SavedNetwork, frames_key: str) -> Stage:
+    """The evaluation of the test split."""
+    planned = evaluate.plan(cfg, network, frames_key)
+    return _folder("evaluate", network.folder / "evaluate", planned, "evaluate")
+
+
+def _sweeps(cfg: Config, network: SavedNetwork) -> Iterator[Stage]:
+    """The sweep over the training split: where the configuration reads its result, or somebody has made one."""
+    root, needed = network.folder / sweep.STAGE, cfg.evaluation.readout == "calibrated"
+    if needed or root.is_dir():
+        stage = _folder("sweep", root, sweep.plan(cfg, sweep.uncalibrated(network)), "sweep")
+        yield dataclasses.replace(stage, optional=not needed)
+
+
+def _cross_validations(cfg: Config) -> Iterator[Stage]:
+    """Each cross-validation that somebody has made, with this configuration or another."""
+    root = Path(cfg.output_dir) / cross_validate.STAGE
+    for path in sorted(root.glob(f"*/{MANIFEST}")):
+        manifest = read_manifest(path) or {}
+        folds, final = manifest["config"]["folds"], manifest["config"]["final"]
+        command = f"cross-validate --folds {folds}" + (" --final" if final else "")
+        planned = cross_validate.plan(cfg, folds, final)
+        if planned is None:
+            yield Stage("cross-validate", STALE, f"{path.parent}: no networks of this configuration", command, optional=True)
+        elif planned.key == manifest["key"] and finished(path.parent):
+            yield Stage("cross-validate", DONE, str(path.parent), command, optional=True)
+        else:
+            yield dataclasses.replace(_undone("cross-validate", planned, [path], command), optional=True)
+
+
+def _classification(cfg: Config) -> Stage:
+    """What `classify` makes, with or without controls, of one network or several."""
+    root = Path(cfg.output_dir) / classify.STAGE
+    data, finished_ones = classify.ImageData(cfg), sorted(root.glob(f"*/{MANIFEST}"))
+    planned = classify.plan(cfg, data)
+    for path in finished_ones:
+        made = (read_manifest(path) or {}).get("config", {})
+        asked = classify.plan(cfg, data, controls=made.get("controls", False), repeat=made.get("repeat", 1))
+        if asked.key == path.parent.name and finished(path.parent):
+            return Stage(classify.STAGE, DONE, str(path.parent), classify.STAGE)
+    return _undone(classify.STAGE, planned, finished_ones, classify.STAGE)
 
 
 def _undone(name: str, ingredients: Ingredients, manifests: Iterable[Path], command: str) -> Stage:
     """Stale, with its differences from the most similar of the finished ones; missing when there is none."""
-    others = [(path, manifest) for path in sorted(manifests) if (manifest := read_manifest(path))]
-    if not others:
-        return Stage(name, MISSING, "", command)
-    compared = [(differences(manifest, ingredients), path.parent) for path, manifest in others]
-    reasons, folder = min(compared, key=lambda pair: len(pair[0]))
-    more = f" and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
-    return Stage(name, STALE, f"{folder}: {'; '.join(reasons[:NAMED]) or 'damaged'}{more}", command)
-
-
-def differences(manifest: Mapping[str, Any], ingredients: Ingredients) -> list[str]:
-    """What is different now from what a finished stage was made from, a phrase each."""
-    then, now = dict(_leaves(manifest["config"])), dict(_leaves(plain(ingredients.config)))
-    keys = sorted(key for key in then | now if then.get(key) != now.get(key))
-    return [f"{key} was {then.get(key)}, is {now.get(key)}" for key in keys] + _input_phrases(
-        manifest["inputs"], ingredients.inputs
-    )
-
-
-def _input_phrases(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Of inputs by name: which were added, are gone or have changed."""
-    changed = sorted(name for name in before.keys() & now.keys() if before[name] != now[name])
-    kinds: dict[str, Sequence[str]] = {
-        "added": sorted(now.keys() - before.keys()), "gone": sorted(before.keys() - now.keys()), "changed": changed,
-    }  # fmt: skip
-    return [
-        f"{names[0]} {kind}" if len(names) == 1 else f"{len(names)} inputs {kind} ({names[0]}, ...)"
-        for kind, names in kinds.items()
-        if names
-    ]
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested sections, by dotted name."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+    reason = stale_reason(ingredients, manifests)
+    return Stage(name, MISSING, "", command) if reason is None else Stage(name, STALE, reason, command)

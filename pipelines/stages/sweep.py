@@ -67,23 +67,15 @@ def sweep(
     if split not in SPLITS:
         raise InputError(f"--split {split}: must be train or val; what the test split shows may choose nothing")
     network = uncalibrated(network)
-    key = learned_key(cfg, network) or find_frames(cfg).key
-    evaluation = {name: value for name, value in dataclasses.asdict(cfg.evaluation).items() if name not in UNREAD}
-    config = {
-        "evaluation": evaluation,
-        "tracking": dataclasses.asdict(cfg.tracking),
-        "model": dataclasses.asdict(cfg.model),
-        "split": split,
-    }
-    inputs = {"frames": key, "checkpoint": sha256_file(network.checkpoint)}
+    planned = plan(cfg, network, split)
 
     def build(folder: Path) -> Mapping[str, Any]:
-        result = {**measure(cfg, network, key, split), "settings": config}
+        result = {**measure(cfg, network, planned.inputs["frames"], split), "settings": planned.config}
         atomic_write(folder / SWEEP, json.dumps(result, indent=1, allow_nan=False) + "\n")
         atomic_write(folder / TABLE, sweep_csv(result))
         return {"seed": cfg.seed, "device": cfg.device}
 
-    done = run_stage(network.folder / STAGE, Ingredients(STAGE, VERSION, config, inputs), build, force)
+    done = run_stage(network.folder / STAGE, planned, build, force)
     if split == "train":
         ran = write_calibrated(network, json.loads((done.path / SWEEP).read_text(encoding="utf-8")))
         done = dataclasses.replace(done, ran=done.ran or ran)
@@ -96,6 +88,19 @@ UNREAD = (
     "readout", "bootstrap", "confidence", "pixel_tolerance_px", "denoise_filter_time_us", "graded_radius_px", "graded_tau_ms",
 )  # fmt: skip
 """Keys of the section evaluation that change nothing here."""
+
+
+def plan(cfg: Config, network: SavedNetwork, split: str = "train") -> Ingredients:
+    """What `sweep` would do with a network that is not calibrated."""
+    evaluation = {name: value for name, value in dataclasses.asdict(cfg.evaluation).items() if name not in UNREAD}
+    config = {
+        "evaluation": evaluation,
+        "tracking": dataclasses.asdict(cfg.tracking),
+        "model": dataclasses.asdict(cfg.model),
+        "split": split,
+    }
+    key = learned_key(cfg, network) or find_frames(cfg).key
+    return Ingredients(STAGE, VERSION, config, {"frames": key, "checkpoint": sha256_file(network.checkpoint)})
 
 
 def measure(cfg: Config, network: SavedNetwork, frames_key: str, split: str) -> dict[str, Any]:

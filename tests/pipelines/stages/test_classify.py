@@ -190,3 +190,13 @@ def test_network_and_coding_run_where_the_configuration_says(mnist, monkeypatch)
         monkeypatch.setattr(f"spikeseg.{module}.ops_backend", noted)
     mnist.ok("classify", *MNIST, *SMALL, "--backend", "reference", "--device", "cpu", config=False)
     assert len(asked) > 5 and set(asked) == {("reference", "cpu")}
+
+
+def test_status_knows_what_was_classified_with_whatever_options(mnist):
+    state = mnist.ok("status", *MNIST, *SMALL, config=False)
+    assert state.split()[:2] == ["missing", "classify"] and "next: spikeseg classify --set " in state
+    mnist.ok("classify", *MNIST, *SMALL, "--repeat", "2", config=False)
+    state = mnist.ok("status", *MNIST, *SMALL, config=False)
+    assert state.startswith("up to date   classify") and state.splitlines()[-1] == "next: nothing to do"
+    state = mnist.ok("status", *MNIST, *SMALL, "--set", "images.winners=[3, 2]", config=False)
+    assert state.startswith("stale        classify") and "images.winners [3, 3] → [3, 2]" in state

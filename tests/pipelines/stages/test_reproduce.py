@@ -96,7 +96,7 @@ def test_other_recordings_and_folders_that_hold_something_are_refused(copied):
     run = the_run(copied)
     assert "simulate.seed" not in copied.refused("reproduce", str(run), "-o", "runs", config=False)
     said = copied.refused("reproduce", str(run), "--set", "data.test_ratio=0.2", config=False)
-    assert "test_ratio was 0.4, is 0.2" in said
+    assert "test_ratio 0.4 → 0.2" in said
     assert "config.yaml is missing" in copied.refused("reproduce", "data_cache", config=False)
     (run / "conv3.manifest.json").unlink()
     assert "training is not finished" in copied.refused("reproduce", str(run), config=False)
