@@ -3,13 +3,14 @@
 Run: python benchmarks/robustness.py [kills|interrupts|disk|flips|together ...] [--count N] [--seed S] [--json FILE] [--markdown]
      [--quick]
 
-- kills: SIGKILL at random moments, until the chain is through; then the end state has to equal, byte by byte, that of a chain that
-  nobody disturbed, and nothing may be left over.
-- interrupts: SIGINT or SIGTERM; the command ends with 130, or with 0 where it was through already, and is resumed to the same bytes.
-- disk: the chain on file systems too small for it (needs the right to mount one); each command ends with 0, or with 3 and a message
-  that names a path; once there is space, the chain goes on to the same bytes.
-- flips: one bit of one file of a finished chain; when the chain is asked for again, the file is named, or made again, or not read;
-  no result differs.
+- kills: SIGKILL at random moments, until the chain is through; then the end state has to equal, byte by byte, that of a chain
+  that nobody disturbed, and nothing may be left over.
+- interrupts: SIGINT or SIGTERM; the command ends with 130, or with 0 where it was through already, and is resumed to the same
+  bytes.
+- disk: the chain on file systems too small for it (needs the right to mount one); each command ends with 0, or with 3 and a
+  message that names a path; once there is space, the chain goes on to the same bytes.
+- flips: one bit of one file of a finished chain; when the chain is asked for again, the file is named, or made again, or not
+  read; no result differs.
 - together: two and eight processes that run the same command at once, all of which have to end well.
 """
 

@@ -1,7 +1,7 @@
 """The chain of commands that `robustness` breaks: in a folder of its own, each command a process of its own, fast to start.
 
-Commands run in forks of this process, which has imported everything already; their output goes to a file. Forks end as a command's
-process does, by its exit code or the signal that killed it.
+Commands run in forks of this process, which has imported everything already; their output goes to a file. Forks end as the
+process of a command does, by its exit code or the signal that killed it.
 """
 
 from __future__ import annotations
