@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from spikeseg.core.files import is_dry
 from spikeseg.errors import InputError
 
 from .options import Request, shared
@@ -61,18 +62,17 @@ def verify_command(request: Request, keys: tuple[str, ...]) -> None:
 @cache.command("clean")
 @click.option("--damaged", is_flag=True, help="Remove what `verify` finds damaged.")
 @click.option("--all", "everything", is_flag=True, help="Remove every artefact; stages make them again.")
-@click.option("--dry-run", is_flag=True, help="Only show.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @shared()
-def clean_command(request: Request, damaged: bool, everything: bool, dry_run: bool, yes: bool) -> None:
+def clean_command(request: Request, damaged: bool, everything: bool, yes: bool) -> None:
     """Remove what interrupted stages left; and artefacts that are damaged, or all of them, where asked to."""
     from ..runtime.cache import artefacts, faults, remove, remove_unfinished
 
     root = request.load().cache_dir
     chosen = [artefact for artefact in artefacts(root) if everything or (damaged and any(faults(artefact.path)))]
     for artefact in chosen:
-        click.echo(f"{'would remove' if dry_run else 'remove'} {artefact.path} ({artefact.size / MIB:.1f} MiB)")
-    if dry_run:
+        click.echo(f"{'would remove' if is_dry() else 'remove'} {artefact.path} ({artefact.size / MIB:.1f} MiB)")
+    if is_dry():
         return
     if chosen and not yes:
         click.confirm(f"remove {len(chosen)} artefacts?", abort=True)

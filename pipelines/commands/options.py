@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spikeseg.config import PAPERS, load_config, parse_overrides, to_dict
+from spikeseg.core.files import DryRun, dry_run
 
 from ..runtime.console import LOGGER, logging_to_stderr, one_line_errors
 from ..runtime.remote import is_url, local_copy
@@ -74,6 +75,7 @@ LAST = [
         help="DEBUG to ERROR.",
     ),
     click.option("--force", is_flag=True, help="Run again what is up to date."),
+    click.option("--dry-run", is_flag=True, help="Do and write nothing; say what would be the first to be done, and why."),
     click.option("--debug", is_flag=True, help="Show a traceback with an error."),
 ]  # fmt: skip
 
@@ -153,7 +155,14 @@ def shared(output: str | None = None, *, key: str | None = None, data: bool = Fa
                 one_line_errors(given.pop("debug"), (click.ClickException, click.Abort)),
                 logging_to_stderr(given["log_level"] or "INFO"),
             ):
-                function(_request(given), **given)
+                if not given.pop("dry_run"):
+                    function(_request(given), **given)
+                    return
+                try:
+                    with dry_run():
+                        function(_request(given), **given)
+                except DryRun as first:
+                    click.echo(f"would {first}; nothing was done")
 
         vars(command)["of_demo"] = of_demo  # read by settings.of_demo
         decorated: Callable[..., Any] = command

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from spikeseg.core.files import DryRun, is_dry
 from spikeseg.errors import InputError
 
 from .options import Request, shared
@@ -28,6 +29,8 @@ def reproduce(request: Request, run: Path, output: str | None) -> None:
     from ..stages import reproduce as stage
 
     cfg = request.load(stored=stage.recorded(run)[0])
+    if is_dry():
+        raise DryRun(f"run again: {', '.join(stage.plan(run))}")
     click.echo(f"again: {', '.join(stage.plan(run))}", err=True)
     if output is not None:
         result = stage.reproduce(run, cfg, Path(output))

@@ -11,17 +11,18 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from spikeseg.core.files import fsync_folder, make_folder, writing
+from spikeseg.core.files import DryRun, fsync_folder, is_dry, make_folder, writing
 from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
 from spikeseg.errors import InputError
 
+from .differences import stale_reason
 from .files import fsync_tree, sha256_file
 from .manifest import Ingredients, damaged, finished, list_outputs, read_manifest, write_manifest
 from .remote import send
@@ -61,6 +62,7 @@ def run_stage(root: Path, ingredients: Ingredients, build: Build, force: bool = 
     folder = Path(root) / key
     if not force and finished(folder):
         return StageResult(folder, key, ran=False)
+    refuse_if_dry(ingredients, folder, Path(root).glob(f"*/{MANIFEST}"), force)
     make_folder(folder.parent)
     with locked(folder):
         if not force and finished(folder):
@@ -96,6 +98,7 @@ def run_in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool
     before = read_manifest(path)
     if before and before["key"] == key and not damaged(before, out) and not force:
         return StageResult(out, key, ran=False)
+    refuse_if_dry(ingredients, out, [path], force)
     with _partial_folder(make_folder(out), ingredients.stage) as partial:
         started = time.monotonic()
         extra = build(partial)
@@ -114,6 +117,20 @@ def run_in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool
                 os.replace(partial / name, out / name)
         write_manifest(path, ingredients, outputs, time.monotonic() - started, extra)
     return StageResult(out, key, ran=True)
+
+
+def refuse_if_dry(ingredients: Ingredients, folder: Path, finished_ones: Iterable[Path], force: bool) -> None:
+    """Raise DryRun, saying why the stage would run, where nothing may be written.
+
+    Args:
+        ingredients: of the stage.
+        folder: where its files would go.
+        finished_ones: manifests of the same stage's, of whatever ingredients.
+        force: whether it runs in any case.
+    """
+    if is_dry():
+        reason = "--force" if force else stale_reason(ingredients, finished_ones) or "not there yet"
+        raise DryRun(f"run the stage {ingredients.stage} into {folder} ({reason}), and what follows from it")
 
 
 def _outputs(manifest: Path) -> set[str]:
@@ -141,6 +158,8 @@ def _partial_folder(parent: Path, name: str) -> Iterator[Path]:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the one writer's lock of folder (the file ``.<name>.lock`` beside it), waiting for it if need be."""
+    if is_dry():
+        raise DryRun(f"write {folder}")
     lock = FileLock(folder.parent / f".{folder.name}.lock")
     with writing(folder.parent):
         try:

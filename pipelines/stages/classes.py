@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikeseg.core.files import atomic_write
+from spikeseg.core.files import atomic_write, is_dry
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import CLASS_NAMES
 
@@ -148,7 +148,8 @@ def write_sheet(network: SavedNetwork, surveyed: Path, folder: Path) -> dict[str
         drawn = classes_png(content)
     except InputError as error:
         log.warning("%s is not drawn: %s", picture, error)
-        picture.unlink(missing_ok=True)
+        if not is_dry():
+            picture.unlink(missing_ok=True)
     else:
         atomic_write(picture, drawn)
     atomic_write(folder / CLASSES, text(content))

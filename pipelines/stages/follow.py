@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikeseg.core.files import atomic_write
+from spikeseg.core.files import DryRun, atomic_write, is_dry
 from spikeseg.errors import InputError
 
 from .runs import SavedNetwork, class_names
@@ -81,6 +81,8 @@ def follow(
     folder = output or network.folder / "follow" / name
     if (folder / LINES).exists() and not force:
         raise InputError(f"{folder / LINES}: is there already; --force writes over it, -o FOLDER goes elsewhere")
+    if is_dry():
+        raise DryRun(f"follow {path} into {folder}")
     device = network_device(cfg.device, cfg.backend)
     model, readout = load_network(cfg, str(network.checkpoint), device), readout_of(cfg, network.checkpoint)
     text = GrowingText(sensor_size, Layout.of(cfg.data))

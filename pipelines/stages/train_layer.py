@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.config import section_dict
+from spikeseg.core.names import MANIFEST_BESIDE
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import CONFIG, LATEST, checkpoint_folder, final_checkpoint, manifest_path
 
 from ..runtime.console import bar
 from ..runtime.manifest import Ingredients, damaged, describe_file, read_manifest, write_manifest
-from ..runtime.stage import StageResult, run_stage
+from ..runtime.stage import StageResult, refuse_if_dry, run_stage
 from . import prepare
 
 if TYPE_CHECKING:
@@ -249,6 +250,7 @@ def train_layer(
         return StageResult(run_dir, ingredients.key, ran=False)
     if checkpoint is not None:
         saved_progress(checkpoint, layer, ingredients.key)  # before any work is done
+    refuse_if_dry(ingredients, run_dir, Path(cfg.output_dir).glob(f"*/{MANIFEST_BESIDE.format(layer)}"), force)
     from spikeseg.ops.device import network_device
 
     model = starting_model(cfg, layer, run_dir, frames.key).to(network_device(cfg.device, cfg.backend))

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from spikeseg.config import section_dict
 from spikeseg.core.files import atomic_write
+from spikeseg.core.names import MANIFEST_BESIDE
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import METRICS, MOTION, MOTION_LAYER, checkpoint_folder, manifest_path
 
 from ..runtime.console import progress
 from ..runtime.manifest import Ingredients, damaged, describe_file, read_manifest, write_manifest
-from ..runtime.stage import StageResult
+from ..runtime.stage import StageResult, refuse_if_dry
 from . import prepare
 from .runs import best_of_layers
 from .train_layer import layer_key, resumed_run, run_folder, trained
@@ -81,6 +82,7 @@ def train_motion(cfg: Config, *, name: str = "auto", force: bool = False, resume
     ingredients = motion_ingredients(cfg, frames.key)
     if not force and motion_trained(cfg, run_dir, frames.key):
         return StageResult(run_dir, ingredients.key, ran=False)
+    refuse_if_dry(ingredients, run_dir, Path(cfg.output_dir).glob(f"*/{MANIFEST_BESIDE.format(MOTION_LAYER)}"), force)
     started = time.monotonic()
     manifest_path(run_dir, MOTION_LAYER).unlink(missing_ok=True)
     path, report = _learned(cfg, run_dir, frames.path / prepare.STORE)
