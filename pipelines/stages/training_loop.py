@@ -31,6 +31,7 @@ from spikeseg.learning.run_files import (
 
 from ..runtime.console import LOGGER, bar, logging_to_file
 from ..runtime.manifest import read_manifest
+from .history import History
 from .summaries import Summaries
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class TrainingLoop:
 
     Writes, in ``run_dir``: ``<save_dir>/checkpoint_epoch{N}_{layer}.pt`` every `save_interval` epochs (the last `keep_last_n` of
     them), ``checkpoint_latest.pt`` with all that resuming needs, ``checkpoint_best.pt`` (lowest C_l of the layer trained last),
-    ``<layer>.pt``, the log, the configuration and, at the end, ``metrics_final.json`` and the layer's manifest.
+    ``<layer>.pt``, the log, the configuration, ``metrics.jsonl`` (a line per check) and, at the end, ``metrics_final.json`` and the
+    layer's manifest.
 
     Attributes:
         schedule: epochs, position, and the reason to stop.
@@ -90,6 +92,8 @@ class TrainingLoop:
         make_folder(self.folder)
         atomic_write(self.run_dir / CONFIG, dump(self.cfg))
         self._remove_outdated()
+        below = [spec.name for spec in self.cfg.layers() if spec.learned and spec.index < self.spec.index]
+        self.history = History(self.run_dir, self.layer, self.trainer.samples, below)
         log_file = make_folder(self.logs) / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
         with _level(self.cfg.logging.log_level), logging_to_file(log_file), self._stoppable() as stop, self.summaries:
             log.info("training %s on %d windows, seed %d, %s", self.layer, len(self.spikes), self.cfg.seed, self.trainer.layer)
@@ -115,6 +119,8 @@ class TrainingLoop:
         with bar(title, "sample", len(self.spikes), schedule.position) as progress:
             for pause in schedule.one_epoch():
                 progress.update(pause.samples)
+                if pause.checked:
+                    self.history.add(schedule.epoch + 1, self.trainer.report())
                 if pause.report_due:
                     report = self.trainer.report()
                     self.summaries.write(report)

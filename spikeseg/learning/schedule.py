@@ -20,11 +20,12 @@ AT_A_TIME = 64
 
 
 class Pause(NamedTuple):
-    """A pause in learning, for checks and reports: how many samples were learned since the last one, and whether
-    `logging.log_interval` asks for a report."""
+    """A pause in learning, for checks and reports: how many samples were learned since the last one, whether
+    `logging.log_interval` asks for a report, and whether convergence was checked."""
 
     samples: int
     report_due: bool
+    checked: bool
 
 
 class Schedule:
@@ -81,7 +82,8 @@ class Schedule:
         for lists, indices in block.stretches(order, self.cfg.data.batch_size):
             self.trainer.learn(lists, indices)
         checks, reports = self.cfg.convergence.check_interval, self.cfg.logging.log_interval
-        if self.trainer.samples // checks > before // checks:
+        checked = self.trainer.samples // checks > before // checks
+        if checked:
             self.reason = self.trainer.convergence.check(self.trainer.layer.weight)
         self.position += len(order)
-        return Pause(len(order), self.trainer.samples // reports > before // reports)
+        return Pause(len(order), self.trainer.samples // reports > before // reports, checked)

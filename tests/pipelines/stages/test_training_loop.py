@@ -1,5 +1,6 @@
 """Stopping a training loses nothing: going on gives the network that an undisturbed run gives, bit for bit."""
 
+import json
 import signal
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from spikeseg.config.load import dump
 from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer
+from spikeseg.learning.run_files import HISTORY
 from spikeseg.pipelines.stages import train_layer
 from spikeseg.pipelines.stages.train import train
 
@@ -54,6 +56,7 @@ def test_resuming_goes_on_bitwise(world, interrupt, changes, sample, samples):
     assert stopped.digest("checkpoints/conv2.pt") == whole.digest("checkpoints/conv2.pt")
     assert stopped.digest("checkpoints/checkpoint_best.pt") == whole.digest("checkpoints/checkpoint_best.pt")
     assert stopped.all_metrics == whole.all_metrics
+    assert stopped.contents["metrics.jsonl"] == whole.contents["metrics.jsonl"]
     assert stopped.kinds == whole.kinds
 
 
@@ -135,3 +138,19 @@ def test_an_interrupted_command_exits_with_130_and_says_how_to_go_on(world, inte
         result = place("train")
     assert result.exit_code == 130 and "go on with --resume" in result.stderr and "Traceback" not in result.output
     assert "conv2: C_l" in place.ok("train", "--resume", str(next(Path(cfg.output_dir).iterdir())), config=False)
+
+
+def test_every_check_leaves_a_line_and_training_again_starts_anew(world):
+    cfg = world.config({**SETTLING, "convergence.target_ratio": 1.0, "convergence.delta_threshold": 0.0})
+    run = train(cfg).path
+
+    def lines() -> list[tuple[str, int, int]]:
+        return [(row["layer"], row["epoch"], row["samples"]) for row in map(json.loads, (run / HISTORY).open())]
+
+    whole = lines()
+    assert whole == [(layer, 1, samples) for layer in BOTH for samples in (5, 10)]
+    (run / HISTORY).write_text((run / HISTORY).read_text()[:-20])  # killed while it wrote
+    train_layer.train_layer(cfg, "conv3", force=True)
+    assert lines() == whole
+    train_layer.train_layer(cfg, "conv2", force=True)
+    assert lines() == whole[:2]
