@@ -75,6 +75,7 @@ def main() -> None:
       spikeseg detect RECORDING      any recording -> objects and tracks
       spikeseg classes RUN           what each class looks for; give it a name
       spikeseg classify              images -> features -> linear read-out
+      spikeseg reproduce RUN         a run's chain again, every file compared
       spikeseg info PATH             what recordings hold, and what is dropped
       spikeseg cache list            what is stored; cache verify checks it
 

@@ -54,8 +54,8 @@ class TrainingLoop:
 
     Writes, in ``run_dir``: ``<save_dir>/checkpoint_epoch{N}_{layer}.pt`` every `save_interval` epochs (the last `keep_last_n` of
     them), ``checkpoint_latest.pt`` with all that resuming needs, ``checkpoint_best.pt`` (lowest C_l of the layer trained last),
-    ``<layer>.pt``, the log, the configuration, ``metrics.jsonl`` (a line per check) and, at the end, ``metrics_final.json`` and the
-    layer's manifest.
+    ``<layer>.pt``, the log, the configuration, ``metrics.jsonl`` (a line per check) and, at the end, ``metrics_final.json`` and
+    the layer's manifest.
 
     Attributes:
         schedule: epochs, position, and the reason to stop.
