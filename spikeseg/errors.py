@@ -1,4 +1,4 @@
-"""The exception for bad input and configuration."""
+"""The exceptions for bad input and configuration."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints it without a traceback and exits with code 3.
     """
+
+
+class WriteError(InputError):
+    """A file that the user's disk refuses; never a fault of what is read, so who passes over bad recordings lets it through."""

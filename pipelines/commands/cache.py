@@ -65,10 +65,11 @@ def verify_command(request: Request, keys: tuple[str, ...]) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @shared()
 def clean_command(request: Request, damaged: bool, everything: bool, yes: bool) -> None:
-    """Remove what interrupted stages left; and artefacts that are damaged, or all of them, where asked to."""
+    """Remove what interrupted commands left, of runs, too; and artefacts that are damaged, or all of them, where asked to."""
     from ..runtime.cache import artefacts, faults, remove, remove_unfinished
 
-    root = request.load().cache_dir
+    cfg = request.load()
+    root = cfg.cache_dir
     chosen = [artefact for artefact in artefacts(root) if everything or (damaged and any(faults(artefact.path)))]
     for artefact in chosen:
         click.echo(f"{'would remove' if is_dry() else 'remove'} {artefact.path} ({artefact.size / MIB:.1f} MiB)")
@@ -78,4 +79,4 @@ def clean_command(request: Request, damaged: bool, everything: bool, yes: bool) 
         click.confirm(f"remove {len(chosen)} artefacts?", abort=True)
     for artefact in chosen:
         remove(artefact)
-    click.echo(f"removed {len(chosen)} artefacts and {remove_unfinished(root)} unfinished folders")
+    click.echo(f"removed {len(chosen)} artefacts and {remove_unfinished(root, cfg.output_dir)} unfinished files and folders")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spikeseg.config import PAPERS, load_config, parse_overrides, to_dict
+from spikeseg.core.digests import keep_in
 from spikeseg.core.files import DryRun, dry_run
 
 from ..runtime.console import LOGGER, logging_to_stderr, one_line_errors
@@ -112,7 +113,10 @@ class Request:
 
             require_device(cfg.device, cfg.backend)
         LOGGER.setLevel(cfg.logging.log_level)
-        return replace(cfg, cache_dir=str(local_copy(cfg.cache_dir))) if is_url(cfg.cache_dir) else cfg
+        if is_url(cfg.cache_dir):
+            cfg = replace(cfg, cache_dir=str(local_copy(cfg.cache_dir)))
+        keep_in(cfg.cache_dir)
+        return cfg
 
     @property
     def configured(self) -> bool:

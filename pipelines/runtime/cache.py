@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from spikeseg.core.files import remove_partials
 from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 
-from .manifest import Ingredients, as_text, describe_file, manifest_digest, read_manifest
-from .stage import locked, remove_stale
+from .manifest import Ingredients, describe_file, parsed_manifest, read_manifest
+from .stage import locked
 
 COUNTS = ("recordings", "windows", "samples")
 """Entries of manifests that say how much an artefact holds."""
@@ -54,18 +55,14 @@ def faults(folder: Path) -> Iterator[str]:
     added later, and one where the manifest itself was changed."""
     path = folder / MANIFEST
     try:
-        manifest = read_manifest(path)
-        content = path.read_bytes()
-    except (InputError, OSError) as error:
-        yield f"{MANIFEST}: {error}"
-        return
-    assert manifest is not None
-    try:
+        manifest = parsed_manifest(path.read_bytes())
         key = Ingredients(*(manifest[name] for name in Ingredients._fields)).key
-    except (KeyError, TypeError):
+    except OSError as error:
+        yield f"{MANIFEST}: cannot be read ({error.strerror or error})"
+        return
+    except (ValueError, TypeError):
         key = ""
-    unchanged = content == as_text(manifest).encode() and manifest.get("sha256") == manifest_digest(manifest)
-    if not unchanged or not manifest["key"] == key == folder.name:
+    if not key or not manifest["key"] == key == folder.name:
         yield f"{MANIFEST}: not as it was written"
         return
     present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p != path}
@@ -84,13 +81,7 @@ def remove(artefact: Artefact) -> None:
         shutil.rmtree(artefact.path)
 
 
-def remove_unfinished(cache_dir: str | Path) -> int:
-    """Remove the folders that interrupted stages left, but those that a process is writing. -> how many were removed."""
-    unfinished = _unfinished(cache_dir)
-    for stage in {folder.parent for folder in unfinished}:
-        remove_stale(stage)
-    return len(unfinished) - len(_unfinished(cache_dir))
-
-
-def _unfinished(cache_dir: str | Path) -> list[Path]:
-    return sorted(Path(cache_dir).glob("*/.*.partial-*"))
+def remove_unfinished(*roots: str | Path) -> int:
+    """Remove the files and folders that interrupted commands left below the roots, but those that a process is writing; -> how
+    many were removed."""
+    return sum(remove_partials(Path(root), below=True) for root in roots)

@@ -1,4 +1,4 @@
-"""Digests of files, and folders that reach the disk whole; single files are written by `spikeseg.core.files`."""
+"""Digests of files, and folders that reach the disk whole; files are written by `spikeseg.core.files`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from spikeseg.core.files import fsync_folder
+from spikeseg.core.files import fsync_folder, writing
 
 
 def sha256_file(path: Path) -> str:
@@ -16,9 +16,10 @@ def sha256_file(path: Path) -> str:
 
 
 def fsync_tree(root: Path) -> None:
-    """Flush every file and folder below root to the disk."""
+    """Flush every file and folder below root to the disk. Raises InputError: the disk is full."""
     for folder, _, files in os.walk(root):
         for name in files:
-            with open(Path(folder) / name, "rb") as file:
+            with writing(Path(folder) / name), open(Path(folder) / name, "rb") as file:
                 os.fsync(file.fileno())
-        fsync_folder(Path(folder))
+        with writing(Path(folder)):
+            fsync_folder(Path(folder))

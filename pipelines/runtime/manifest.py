@@ -10,11 +10,12 @@ import logging
 import math
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spikeseg.core.digests import is_intact
 from spikeseg.core.files import atomic_write
 from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 
 KEY_DIGITS = 16
 """Hexadecimal digits of a key: 64 bits of SHA-256, so a million keys collide with probability 3e-8."""
+
+BESIDE = "beside"
+"""Entry of a manifest for files that a stage leaves besides its outputs and that need not stay: path -> `describe_file`."""
 
 PACKAGES = ("spikeseg", "numpy", "torch", "norse", "tonic", "zarr", "numba", "scipy", "h5py")
 """The packages whose versions can change what a stage computes."""
@@ -161,30 +165,63 @@ def manifest_digest(manifest: Mapping[str, Any]) -> str:
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest at path, or None when there is none; InputError when it is damaged."""
+    """The manifest at path, or None when there is none, or one that is not as it was written, which is logged as a warning.
+
+    Raises InputError when it cannot be read."""
     try:
-        manifest = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return parsed_manifest(content)
     except ValueError as error:
-        raise InputError(f"{path}: not a manifest ({error}); delete its folder and run the stage again") from error
-    if not isinstance(manifest, dict) or "key" not in manifest or "outputs" not in manifest:
-        raise InputError(f"{path}: not a manifest (no key and outputs); delete its folder and run the stage again")
+        log.warning("%s: damaged (%s) and does not count; the stage that wrote it has to be run again", path, error)
+        return None
+
+
+def parsed_manifest(content: bytes) -> dict[str, Any]:
+    """The manifest in a file's content. Raises ValueError unless it is, byte for byte, as it was written."""
+    manifest: Any = json.loads(content)
+    entries = {"key", "outputs", "sha256", *Ingredients._fields}
+    if not isinstance(manifest, dict) or entries - set(manifest):
+        raise ValueError("entries are missing")
+    if manifest["sha256"] != manifest_digest(manifest) or content != as_text(manifest).encode():
+        raise ValueError("its checksum does not match")
     return manifest
 
 
 def damaged(manifest: Mapping[str, Any], root: Path) -> str | None:
-    """The first output that is missing below root or has another size than recorded, or None."""
-    for name, recorded in manifest["outputs"].items():
-        try:
-            size = (root / name).stat().st_size
-        except OSError:
-            return f"{name} is missing"
+    """The first output that is missing below root or not as it was written, or None; see `fault_of`."""
+    faults = (fault_of(root / name, name, recorded) for name, recorded in manifest["outputs"].items())
+    return next(filter(None, faults), None)
+
+
+def describe_beside(root: Path, paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """The entry BESIDE of a manifest in root, for those of the paths that are there."""
+    return {path.relative_to(root).as_posix(): describe_file(path) for path in paths if path.is_file()}
+
+
+def damaged_beside(manifest: Mapping[str, Any], root: Path, rewritten: Collection[str] = ()) -> str | None:
+    """As `damaged`, of the files that a stage leaves besides its outputs; those that are gone do not count, nor those that a
+    later stage has rewritten."""
+    there = {name: told for name, told in manifest.get(BESIDE, {}).items() if name not in rewritten and (root / name).is_file()}
+    return damaged({"outputs": there}, root)
+
+
+def fault_of(path: Path, name: str, recorded: Mapping[str, Any]) -> str | None:
+    """How a file differs from what `describe_file` recorded of it, or None. Its SHA-256 is taken where it has changed since it
+    was last taken (see `spikeseg.core.digests`)."""
+    try:
+        size = path.stat().st_size
         if size != recorded["bytes"]:
             return f"{name} has {size} bytes, not {recorded['bytes']}"
-    return None
+        return None if is_intact(path, recorded["sha256"]) else f"{name} is not as it was written"
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{name} is missing"
+    except OSError as error:
+        return f"{name} cannot be read: {(error.strerror or str(error)).lower()}"
 
 
 def finished(folder: Path) -> dict[str, Any] | None:

@@ -12,12 +12,11 @@ import json
 import logging
 import os
 import posixpath
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from spikeseg.core.files import atomic_write, make_folder
+from spikeseg.core.files import FULL, atomic_write, make_folder, partial_folder, refusal
 from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 
@@ -53,28 +52,31 @@ def fetch(folder: Path) -> bool:
     url = _url_of(folder)
     if url is None:
         return False
-    partial = folder.parent / f".{folder.name}.partial-{os.getpid()}-fetched"
-    with _reaching(url):
+    with _reaching(url, folder):
         files, base = _file_system(url)
         if not files.exists(posixpath.join(base, MANIFEST)):
             return False
+        content = files.cat_file(posixpath.join(base, MANIFEST))
+        try:
+            checksums = {name: output["sha256"] for name, output in json.loads(content)["outputs"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            log.warning("%s/%s: damaged; the stage is run again", url, MANIFEST)
+            return False
         log.info("fetching %s", url)
-        shutil.rmtree(partial, ignore_errors=True)
-        make_folder(partial)
-        manifest = json.loads(files.cat_file(posixpath.join(base, MANIFEST)))
-        for name in manifest["outputs"]:
-            target = partial / name
-            if not target.resolve().is_relative_to(partial.resolve()):
-                raise InputError(f"{url}: its manifest names {name!r}, outside of it")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            files.get_file(posixpath.join(base, name), str(target))
-            if sha256_file(target) != manifest["outputs"][name]["sha256"]:
-                shutil.rmtree(partial, ignore_errors=True)
-                raise InputError(f"{url}/{name}: is not what its manifest says; damaged: remove {url} and run the stage again")
-        files.get_file(posixpath.join(base, MANIFEST), str(partial / MANIFEST))
-    with contextlib.suppress(FileExistsError, OSError):  # another process was quicker
-        os.rename(partial, folder)
-    shutil.rmtree(partial, ignore_errors=True)
+        with partial_folder(make_folder(folder.parent), folder.name) as partial:
+            for name, checksum in checksums.items():
+                target = partial / name
+                if not target.resolve().is_relative_to(partial.resolve()):
+                    raise InputError(f"{url}: its manifest names {name!r}, outside of it")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                files.get_file(posixpath.join(base, name), str(target))
+                if sha256_file(target) != checksum:
+                    raise InputError(
+                        f"{url}/{name}: is not what its manifest says; damaged: remove {url} and run the stage again"
+                    )
+            (partial / MANIFEST).write_bytes(content)
+            with contextlib.suppress(OSError):  # another process was quicker
+                os.rename(partial, folder)
     return True
 
 
@@ -114,12 +116,15 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 
 @contextlib.contextmanager
-def _reaching(url: str) -> Iterator[None]:
+def _reaching(url: str, folder: Path | None = None) -> Iterator[None]:
+    """Turn what fsspec raises into an InputError; folder: the local one that is written."""
     try:
         yield
     except InputError:
         raise
     except FSSPEC_ERRORS as error:
+        if folder is not None and isinstance(error, OSError) and error.errno in FULL:
+            raise refusal(folder, error) from error
         reason = " ".join(str(error).split()) or type(error).__name__
         remedy = "check cache_dir, credentials, and that fsspec's package for it is installed"
         raise InputError(f"{url}: cannot be reached ({reason}); {remedy}") from error

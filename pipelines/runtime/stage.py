@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from spikeseg.core.files import DryRun, fsync_folder, is_dry, make_folder, writing
+from spikeseg.core.files import DryRun, fsync_folder, is_dry, make_folder, partial_folder, remove_partials, writing
 from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
 from spikeseg.errors import InputError
 
@@ -60,6 +59,7 @@ def run_stage(root: Path, ingredients: Ingredients, build: Build, force: bool = 
     """
     key = ingredients.key
     folder = Path(root) / key
+    remove_partials(folder.parent)
     if not force and finished(folder):
         return StageResult(folder, key, ran=False)
     refuse_if_dry(ingredients, folder, Path(root).glob(f"*/{MANIFEST}"), force)
@@ -67,8 +67,7 @@ def run_stage(root: Path, ingredients: Ingredients, build: Build, force: bool = 
     with locked(folder):
         if not force and finished(folder):
             return StageResult(folder, key, ran=False)
-        remove_stale(folder.parent, locked_key=key)
-        with _partial_folder(folder.parent, key) as partial:
+        with partial_folder(folder.parent, key) as partial:
             started = time.monotonic()
             extra = build(partial)
             fsync_tree(partial)
@@ -95,11 +94,12 @@ def run_in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool
             that differs. And whatever build raises.
     """
     key, path = ingredients.key, out / MANIFEST_BESIDE.format(ingredients.stage)
+    remove_partials(out)
     before = read_manifest(path)
     if before and before["key"] == key and not damaged(before, out) and not force:
         return StageResult(out, key, ran=False)
     refuse_if_dry(ingredients, out, [path], force)
-    with _partial_folder(make_folder(out), ingredients.stage) as partial:
+    with partial_folder(make_folder(out), ingredients.stage) as partial:
         started = time.monotonic()
         extra = build(partial)
         outputs = list_outputs(partial)
@@ -108,14 +108,17 @@ def run_in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool
         for name, output in outputs.items():
             if (out / name).exists() and name not in written_before and not force and not _same(out / name, output):
                 raise InputError(f"{out / name}: is there already, from elsewhere; give another folder, or --force to replace it")
-        with writing(out):
+        fsync_tree(partial)
+        write_manifest(partial / path.name, ingredients, outputs, time.monotonic() - started, extra)
+        with writing(
+            out
+        ):  # the earlier manifest stays until the last moment: what it lists is this stage's, even if half replaced
             for name in written_before - set(outputs):
                 (out / name).unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-            for name in outputs:
+            for name in (*outputs, path.name):
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(partial / name, out / name)
-        write_manifest(path, ingredients, outputs, time.monotonic() - started, extra)
+            fsync_folder(out)
     return StageResult(out, key, ran=True)
 
 
@@ -144,18 +147,6 @@ def _same(path: Path, output: Mapping[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def _partial_folder(parent: Path, name: str) -> Iterator[Path]:
-    """An empty folder in parent to write into, removed at the end unless it was renamed."""
-    partial = parent / f".{name}.partial-{os.getpid()}"
-    try:
-        with writing(parent):
-            partial.mkdir()
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the one writer's lock of folder (the file ``.<name>.lock`` beside it), waiting for it if need be."""
     if is_dry():
@@ -173,25 +164,16 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def remove_stale(root: Path, locked_key: str | None = None) -> None:
-    """Remove partial folders in root that no living process is writing.
-
-    Those of ``locked_key`` are stale because the caller holds its lock; those of another key if its lock is free."""
-    for partial in root.glob(".*.partial-*"):
-        key = partial.name[1:].partition(".")[0]
-        if key == locked_key:
-            shutil.rmtree(partial, ignore_errors=True)
-            continue
-        lock = FileLock(root / f".{key}.lock")
-        with contextlib.suppress(Timeout), lock.acquire(timeout=0):
-            shutil.rmtree(partial, ignore_errors=True)
-
-
 def _replace(partial: Path, folder: Path) -> None:
     """Rename partial to folder, moving one that stands there out of the way first."""
-    old = folder.parent / f".{folder.name}.partial-{os.getpid()}-old"
-    if folder.exists():
-        os.rename(folder, old)
-    os.rename(partial, folder)
-    fsync_folder(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    with partial_folder(folder.parent, f"{folder.name}.old") as aside:
+        earlier = aside / folder.name
+        if folder.exists():
+            os.rename(folder, earlier)
+        try:
+            os.rename(partial, folder)
+        except OSError:
+            if earlier.exists():
+                os.rename(earlier, folder)
+            raise
+        fsync_folder(folder.parent)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.core.names import MANIFEST
-from spikeseg.errors import InputError
+from spikeseg.errors import InputError, WriteError
 
 from ..runtime.console import progress
 from ..runtime.manifest import Ingredients, finished, read_manifest
@@ -240,6 +240,8 @@ def _stage(
                 return stage_long(events, entry.name, spec, chain, folder, lenient=lenient)
         recording = entry.load(lenient)
         return stage(recording, spec, build(transforms, recording.sensor_size), folder)
+    except WriteError:
+        raise
     except InputError as error:
         shutil.rmtree(folder, ignore_errors=True)
         return None, str(error)

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import logging
 import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from spikeseg.learning.run_files import (
     CLASS_NAMES,
     CONFIG,
     MANIFESTS,
+    MOTION_LAYER,
     checkpoint_folder,
     config_file,
     manifest_path,
@@ -26,9 +28,9 @@ from spikeseg.learning.run_files import (
 )
 
 from ..runtime.files import sha256_file
-from ..runtime.manifest import read_manifest
+from ..runtime.manifest import damaged, fault_of, read_manifest
 from .prepare import find_frames
-from .train_layer import layer_checkpoint, run_folder, trained, training_config
+from .train_layer import fault_of_layer, layer_checkpoint, run_folder, trained, training_config
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -72,9 +74,26 @@ def _last(run: Path) -> Path | None:
 def network_in(cfg: Config, run: Path) -> SavedNetwork:
     """The best checkpoint of a finished run (see `best_of_layers`), with its motion layer where that is trained, calibrated where
     the configuration asks for it, see `as_read`."""
-    manifest = read_manifest(manifest_path(run, cfg.learned_layers()[-1])) or {}
+    manifest = intact_manifest(cfg, run)
     checkpoint = motion_checkpoint(cfg, run) or best_of_layers(cfg, run)
-    return as_read(cfg, SavedNetwork(checkpoint, run, manifest.get("inputs", {}).get("frames")))
+    return as_read(cfg, SavedNetwork(checkpoint, run, manifest["inputs"].get("frames")))
+
+
+def intact_manifest(cfg: Config, run: Path) -> dict[str, Any]:
+    """The manifest of a finished run's last layer. Raises InputError, naming the file and the command that makes it anew, where
+    anything of the run that is read is not as it was written."""
+    last = cfg.learned_layers()[-1]
+    manifest = read_manifest(manifest_path(run, last))
+    fault = f"{last}.manifest.json" if manifest is None else fault_of_layer(cfg, run, last, manifest)
+    layer = last
+    if not fault and motion_checkpoint(cfg, run) is not None:
+        motion, layer = read_manifest(manifest_path(run, MOTION_LAYER)), MOTION_LAYER
+        fault = f"{layer}.manifest.json" if motion is None else damaged(motion, run)
+    if fault or manifest is None:
+        raise InputError(
+            f"{run}: damaged ({fault}); `spikeseg train-layer {layer}` with the options it was trained with makes it again"
+        )
+    return manifest
 
 
 def best_of_layers(cfg: Config, run: Path) -> Path:
@@ -111,9 +130,24 @@ def network_at(path: Path) -> SavedNetwork:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one")
     run = run_of(path)
-    manifests = (read_manifest(manifest) for manifest in sorted(run.glob(MANIFESTS)))
-    keys = {manifest["inputs"].get("frames") for manifest in manifests if manifest}
+    manifests = [manifest for beside in sorted(run.glob(MANIFESTS)) if (manifest := read_manifest(beside))]
+    _refuse_damaged(run, path, manifests)
+    keys = {manifest["inputs"].get("frames") for manifest in manifests}
     return SavedNetwork(path, run, keys.pop() if len(keys) == 1 else None)
+
+
+def _refuse_damaged(run: Path, path: Path, manifests: Iterable[Mapping[str, Any]]) -> None:
+    """Raise InputError for a checkpoint that is an output of a layer of its run and not as it was written, or whose run is
+    finished and has changed since."""
+    for manifest in manifests:
+        for name, recorded in manifest["outputs"].items():
+            if (run / name).resolve() == path.resolve() and (fault := fault_of(path, str(path), recorded)):
+                raise InputError(f"{fault}: damaged; train again, or name another with --checkpoint")
+    last = _last(run)
+    if last is not None and last.is_file():
+        cfg = config_beside(run)
+        assert cfg is not None
+        intact_manifest(cfg, run)
 
 
 def config_beside(path: Path) -> Config | None:

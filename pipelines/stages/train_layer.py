@@ -16,12 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.config import section_dict
+from spikeseg.core.files import remove_partials
 from spikeseg.core.names import MANIFEST_BESIDE
 from spikeseg.errors import InputError
-from spikeseg.learning.run_files import CONFIG, LATEST, checkpoint_folder, final_checkpoint, manifest_path
+from spikeseg.learning.run_files import CONFIG, LATEST, MOTION_LAYER, checkpoint_folder, final_checkpoint, manifest_path
 
 from ..runtime.console import bar
-from ..runtime.manifest import Ingredients, damaged, describe_file, read_manifest, write_manifest
+from ..runtime.manifest import (
+    BESIDE,
+    Ingredients,
+    damaged,
+    damaged_beside,
+    describe_beside,
+    describe_file,
+    read_manifest,
+    write_manifest,
+)
 from ..runtime.stage import StageResult, refuse_if_dry, run_stage
 from . import prepare
 
@@ -96,10 +106,20 @@ def trained(cfg: Config, run_dir: Path, layer: str, frames_key: str) -> bool:
     manifest = read_manifest(manifest_path(run_dir, layer))
     if manifest is None or manifest["key"] != layer_key(cfg, layer, frames_key):
         return False
-    fault = damaged(manifest, run_dir)
+    fault = fault_of_layer(cfg, run_dir, layer, manifest)
     if fault:
         log.warning("%s: %s is damaged (%s) and does not count as trained", run_dir, layer, fault)
     return not fault
+
+
+def fault_of_layer(cfg: Config, run_dir: Path, layer: str, manifest: Mapping[str, Any]) -> str | None:
+    """The first file of a trained layer that is not as it was written, or None; of the last layer, the files that the layers
+    share, too."""
+    fault = damaged(manifest, run_dir)
+    if fault or layer != cfg.learned_layers()[-1]:
+        return fault
+    motion = read_manifest(manifest_path(run_dir, MOTION_LAYER)) or {"outputs": {}}
+    return damaged_beside(manifest, run_dir, {*motion["outputs"], *motion.get(BESIDE, {})})
 
 
 def layer_checkpoint(cfg: Config, run_dir: Path, layer: str) -> Path:
@@ -245,6 +265,7 @@ def train_layer(
         cfg, name, checkpoint = resumed_run(cfg, resume, name)
     frames = prepare.find_frames(cfg)
     run_dir = run_folder(cfg, frames.key, name)
+    remove_partials(run_dir, below=True)
     ingredients = layer_ingredients(cfg, layer, frames.key)
     if not force and trained(cfg, run_dir, layer, frames.key):
         return StageResult(run_dir, ingredients.key, ran=False)
@@ -268,7 +289,13 @@ def train_layer(
         ingredients,
         outputs={str(finished.checkpoint.relative_to(run_dir)): describe_file(finished.checkpoint)},
         seconds=seconds,
-        extra={"seed": cfg.seed, "device": finished.device, "backend": cfg.backend, "result": finished.report},
+        extra={
+            "seed": cfg.seed,
+            "device": finished.device,
+            "backend": cfg.backend,
+            "result": finished.report,
+            BESIDE: describe_beside(run_dir, finished.beside),
+        },
     )
     if loop.interrupted:
         raise KeyboardInterrupt

@@ -15,13 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.config import section_dict
-from spikeseg.core.files import atomic_write
+from spikeseg.core.files import atomic_write, remove_partials
 from spikeseg.core.names import MANIFEST_BESIDE
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import METRICS, MOTION, MOTION_LAYER, checkpoint_folder, manifest_path
 
 from ..runtime.console import progress
-from ..runtime.manifest import Ingredients, damaged, describe_file, read_manifest, write_manifest
+from ..runtime.manifest import (
+    BESIDE,
+    Ingredients,
+    damaged,
+    damaged_beside,
+    describe_beside,
+    describe_file,
+    read_manifest,
+    write_manifest,
+)
 from ..runtime.stage import StageResult, refuse_if_dry
 from . import prepare
 from .runs import best_of_layers
@@ -49,7 +58,7 @@ def motion_trained(cfg: Config, run_dir: Path, frames_key: str) -> bool:
     manifest = read_manifest(manifest_path(run_dir, MOTION_LAYER))
     if manifest is None or manifest["key"] != motion_ingredients(cfg, frames_key).key:
         return False
-    fault = damaged(manifest, run_dir)
+    fault = damaged(manifest, run_dir) or damaged_beside(manifest, run_dir)
     if fault:
         log.warning("%s: %s is damaged (%s) and does not count as trained", run_dir, MOTION_LAYER, fault)
     return not fault
@@ -80,6 +89,7 @@ def train_motion(cfg: Config, *, name: str = "auto", force: bool = False, resume
                 "options first"
             )
     ingredients = motion_ingredients(cfg, frames.key)
+    remove_partials(run_dir, below=True)
     if not force and motion_trained(cfg, run_dir, frames.key):
         return StageResult(run_dir, ingredients.key, ran=False)
     refuse_if_dry(ingredients, run_dir, Path(cfg.output_dir).glob(f"*/{MANIFEST_BESIDE.format(MOTION_LAYER)}"), force)
@@ -91,7 +101,12 @@ def train_motion(cfg: Config, *, name: str = "auto", force: bool = False, resume
         ingredients,
         outputs={str(path.relative_to(run_dir)): describe_file(path)},
         seconds=time.monotonic() - started,
-        extra={"seed": cfg.seed, "backend": cfg.backend, "result": report},
+        extra={
+            "seed": cfg.seed,
+            "backend": cfg.backend,
+            "result": report,
+            BESIDE: describe_beside(run_dir, [run_dir / METRICS]),
+        },
     )
     return StageResult(run_dir, ingredients.key, ran=True)
 

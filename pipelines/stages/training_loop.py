@@ -42,11 +42,12 @@ log = logging.getLogger(__name__)
 
 
 class FinishedLayer(NamedTuple):
-    """What a layer's training leaves: its checkpoint, the report for its manifest, and the device it was trained on."""
+    """What a layer's training leaves: its checkpoint, the report for its manifest, the device, and other files."""
 
     checkpoint: Path
     report: dict[str, Any]
     device: str
+    beside: list[Path]
 
 
 class TrainingLoop:
@@ -90,8 +91,8 @@ class TrainingLoop:
         from spikeseg.config.load import dump
 
         make_folder(self.folder)
-        atomic_write(self.run_dir / CONFIG, dump(self.cfg))
         self._remove_outdated()
+        atomic_write(self.run_dir / CONFIG, dump(self.cfg))
         below = [spec.name for spec in self.cfg.layers() if spec.learned and spec.index < self.spec.index]
         self.history = History(self.run_dir, self.layer, self.trainer.samples, below)
         log_file = make_folder(self.logs) / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
@@ -205,7 +206,9 @@ class TrainingLoop:
         manifests = {layer: read_manifest(manifest_path(self.run_dir, layer)) for layer in below}
         metrics = {layer: manifest["result"] for layer, manifest in manifests.items() if manifest} | {self.layer: report}
         atomic_write(self.run_dir / METRICS, json.dumps(metrics, indent=2) + "\n")
-        return FinishedLayer(final, report, str(self.trainer.layer.weight.device))
+        checkpoints = (self.folder / BEST, self.folder / LATEST, *sorted(self.folder.glob(epoch_checkpoint("*", self.layer))))
+        beside = [self.run_dir / CONFIG, self.run_dir / METRICS, *checkpoints]
+        return FinishedLayer(final, report, str(self.trainer.layer.weight.device), beside)
 
 
 def saved_progress(path: Path, layer: str, key: str) -> tuple[SpikeSEG, dict[str, Any]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import os
 import sys
+from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any
 
@@ -32,7 +35,7 @@ register("numba:compile", _Announcement())
 
 def compiled(*signatures: Any, allocates: bool = False, inlined: bool = False) -> Any:
     """Decorator: compile, at once for these signatures, or without any at first use; kept beside the package or in
-    NUMBA_CACHE_DIR. The code runs without the interpreter's lock and without bounds checks.
+    NUMBA_CACHE_DIR, where that can be written. The code runs without the interpreter's lock and without bounds checks.
 
     allocates: whether it makes or returns arrays. If not, numba's reference counting is off, which is atomic and at every slice
     costs several times as much as adding 32 numbers.
@@ -43,10 +46,16 @@ def compiled(*signatures: Any, allocates: bool = False, inlined: bool = False) -
         kernel = njit(**options)(function)
         if kernel is function:  # NUMBA_DISABLE_JIT
             return kernel
-        kernel.enable_caching()
-        kernel.stamp = _stamp(function, kernel._cache._cache_file._source_stamp)
-        kernel._cache._cache_file._source_stamp = kernel.stamp
-        _forgiving(kernel)
+        try:
+            kernel.enable_caching()
+        except (RuntimeError, OSError) as error:
+            _not_kept(error)
+            source = os.stat(function.__code__.co_filename)
+            kernel.stamp = _stamp(function, (source.st_mtime, source.st_size))
+        else:
+            kernel.stamp = _stamp(function, kernel._cache._cache_file._source_stamp)
+            kernel._cache._cache_file._source_stamp = kernel.stamp
+            _forgiving(kernel)
         if signatures:
             with typeinfer.register_dispatcher(kernel):
                 for signature in signatures:
@@ -76,16 +85,33 @@ def _state(value: Any) -> Any:
 
 
 def _forgiving(kernel: Any) -> None:
-    """Recompile cached code that names types which no longer exist, as another version of this package may have left it;
-    numba would fail to load it."""
+    """Recompile kept code that cannot be loaded, as another version of this package or a full disk may have left it, and go on
+    where code cannot be kept; numba would fail."""
     cache = kernel._cache
-    load = cache.load_overload
+    load, save = cache.load_overload, cache.save_overload
 
     def load_overload(signature: Any, context: Any) -> Any:
         try:
             return load(signature, context)
-        except (AttributeError, ImportError):
-            cache.flush()
+        except (AttributeError, ImportError, EOFError, ValueError, KeyError, IndexError, TypeError, OSError, UnpicklingError):
+            with contextlib.suppress(OSError):
+                cache.flush()
             return None
 
-    cache.load_overload = load_overload
+    def save_overload(signature: Any, data: Any) -> None:
+        try:
+            save(signature, data)
+        except OSError as error:
+            _not_kept(error)
+
+    cache.load_overload, cache.save_overload = load_overload, save_overload
+
+
+@functools.cache
+def _cannot_be_kept(reason: str) -> None:
+    logging.getLogger("spikeseg").info("compiled kernels cannot be kept (%s), so the next command compiles them again", reason)
+
+
+def _not_kept(error: Exception) -> None:
+    """Log, once, that compiled code is not on the disk."""
+    _cannot_be_kept((getattr(error, "strerror", None) or str(error)).lower())

@@ -5,17 +5,19 @@ Same recordings, same bytes: nothing written depends on the clock, the host or t
 
 from __future__ import annotations
 
+import functools
 import io
 import os
-import shutil
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 import numpy as np
 import scipy.io
 
+from spikeseg.core.files import make_folder, partial_folder, remove_partials, write_new, writing
 from spikeseg.data.readers.labels import SUFFIX
 from spikeseg.data.recording import Recording
 from spikeseg.errors import InputError
@@ -50,24 +52,18 @@ def write(out: str | Path, recordings: Iterable[Recording], format: str = "h5", 
     """
     if format not in FORMATS:
         raise InputError(f"simulate --format: {format!r}; allowed: {', '.join(FORMATS)}")
-    out = Path(out)
-    partial = out / f".simulate.partial-{os.getpid()}"
-    try:
-        partial.mkdir(parents=True)
-        try:
-            made = {"h5": _write_h5, "mat": _write_mat, "npz": _write_npz}[format](partial, recordings)
-            _publish(partial, out, made, force)
-        finally:
-            shutil.rmtree(partial)
-    except OSError as error:
-        raise InputError(f"{out}: cannot write here ({error.strerror or error}); give another folder") from error
+    out = make_folder(Path(out))
+    remove_partials(out)
+    with partial_folder(out, "simulate") as partial:
+        made = {"h5": _write_h5, "mat": _write_mat, "npz": _write_npz}[format](partial, recordings)
+        _publish(partial, out, made, force)
     return [out / path for path in made if path.parts[0] != TRUTH_FOLDER and path.suffix != ".csv"]
 
 
 def _write_h5(folder: Path, recordings: Iterable[Recording]) -> list[Path]:
+    """In memory, and then as any file: HDF5 ends the process when it closes a file that the disk has no room for."""
     made = []
-    (folder / H5_PATH).parent.mkdir()
-    with h5py.File(folder / H5_PATH, "w") as file:
+    with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
         for recording in recordings:
             group = file.create_group(recording.name)
             for struct, columns in _structs(recording).items():
@@ -79,6 +75,10 @@ def _write_h5(folder: Path, recordings: Iterable[Recording]) -> list[Path]:
                         **({"compression": "gzip", "compression_opts": 1, "shuffle": True} if len(column) else {}),
                     )
             made += _write_truth(folder, recording)
+        file.flush()
+        image = file.id.get_file_image()
+    make_folder((folder / H5_PATH).parent)
+    write_new(folder / H5_PATH, image)
     return [*made, H5_PATH]
 
 
@@ -94,7 +94,7 @@ def _write_mat(folder: Path, recordings: Iterable[Recording]) -> list[Path]:
         scipy.io.savemat(buffer, content)
         path = Path(f"{recording.name}.mat")
         body = buffer.getvalue()[MAT_HEADER_BYTES:]
-        (folder / path).write_bytes(MAT_HEADER.ljust(MAT_HEADER_BYTES) + body)
+        write_new(folder / path, MAT_HEADER.ljust(MAT_HEADER_BYTES) + body)
         made += [*_write_truth(folder, recording), path]
     return made
 
@@ -109,11 +109,11 @@ def _write_npz(folder: Path, recordings: Iterable[Recording]) -> list[Path]:
         if isinstance(recording, SceneRecording):
             columns |= {f"box_{name}": recording.boxes[name] for name in recording.boxes.dtype.names or ()}
         path = Path(f"{recording.name}.npz")
-        _save(folder / path, columns)
+        write_new(folder / path, functools.partial(_save, columns=columns))
         if recording.labels is not None:
             beside = Path(recording.name + SUFFIX)
             rows = [f"{t},{x:.17g},{y:.17g},{number}\n" for t, x, y, number in recording.labels.tolist()]
-            (folder / beside).write_text("".join(["t_us,x,y,id\n", *rows]))
+            write_new(folder / beside, "".join(["t_us,x,y,id\n", *rows]))
             made.append(beside)
         made.append(path)
     return made
@@ -139,16 +139,16 @@ def _write_truth(folder: Path, recording: Recording) -> list[Path]:
     if recording.truth is None:
         return []
     path = Path(TRUTH_FOLDER) / f"{recording.name}.npz"
-    (folder / path).parent.mkdir(exist_ok=True)
+    make_folder((folder / path).parent)
     columns = {name: recording.events[name] for name in ("t", "x", "y", "p")}
     columns |= {name: recording.truth[name] for name in ("source", "object_id")}
-    _save(folder / path, columns)
+    write_new(folder / path, functools.partial(_save, columns=columns))
     return [path]
 
 
-def _save(path: Path, columns: dict[str, np.ndarray]) -> None:
+def _save(file: BinaryIO, columns: dict[str, np.ndarray]) -> None:
     """An npz of fixed bytes: no dates, light compression."""
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         for name, column in columns.items():
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, np.ascontiguousarray(column), allow_pickle=False)
@@ -164,6 +164,7 @@ def _publish(partial: Path, out: Path, made: list[Path], force: bool) -> None:
             continue
         if (out / path).exists() and not force:
             raise InputError(f"{out / path} exists already; give another folder, or force to replace it")
-    for path in made:
-        (out / path).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(partial / path, out / path)
+    with writing(out):
+        for path in made:
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(partial / path, out / path)

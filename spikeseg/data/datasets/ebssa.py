@@ -9,7 +9,6 @@ are points.
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Iterable
 from functools import partial
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spikeseg.core.digests import sha256_of
 from spikeseg.data.readers import Raw, read_raw
 from spikeseg.data.readers.hdf5 import opened
 from spikeseg.data.readers.numpy_files import read_npz_arrays
@@ -73,7 +73,7 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
 def identified(entries: Iterable[Entry]) -> dict[str, str]:
     """Each HDF5 file of some entries, by path: whether it is the published labelled_ebssa.h5, by its size and SHA-256.
 
-    A file of the published size is hashed whole, which takes half a minute. Raises InputError if it cannot be read."""
+    Raises InputError if it cannot be read."""
     return {str(path): _identity(path) for path in sorted({entry.path for entry in entries}) if path.suffix == ".h5"}
 
 
@@ -82,8 +82,7 @@ def _identity(path: Path) -> str:
         size = path.stat().st_size
         if size != PUBLISHED_BYTES:
             return f"{size:,} bytes: not the published {H5_NAME}, which has {PUBLISHED_BYTES:,}"
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     if digest.startswith(PUBLISHED_SHA256):

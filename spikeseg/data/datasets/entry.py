@@ -8,14 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from spikeseg.core.digests import sha256_of
 from spikeseg.data.long import LongEvents
 from spikeseg.data.recording import Recording
 from spikeseg.errors import InputError
 
-WHOLE_BYTES = 64 * 2**20
-"""Files up to this size are hashed whole."""
-BLOCK_BYTES = 2**20
-"""Of larger ones: the size, the first and the last block, and a block every WHOLE_BYTES."""
 SENSORS = ("all", "ATIS", "DAVIS")
 
 
@@ -39,20 +36,11 @@ class Entry:
 
 
 def fingerprint(path: str | Path) -> str:
-    """SHA-256 of a file's content, above WHOLE_BYTES of samples of it. InputError if it cannot be read."""
-    digest = hashlib.sha256()
+    """SHA-256 of a file's content, taken again when the file has changed (see `digests`). InputError if it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size <= WHOLE_BYTES:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(str(size).encode())
-            for start in [*range(0, size, WHOLE_BYTES), size - BLOCK_BYTES]:
-                file.seek(start)
-                digest.update(file.read(BLOCK_BYTES))
+        return sha256_of(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return digest.hexdigest()
 
 
 def combined(*parts: str) -> str:

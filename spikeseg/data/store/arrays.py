@@ -20,6 +20,7 @@ import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
 
+from spikeseg.core.files import refusal, writing
 from spikeseg.errors import InputError
 
 from .chunks import ZSTD_LEVEL, Layout
@@ -112,10 +113,14 @@ class ArrayWriter:
             axes: names of the axes, separated by blanks.
             **attrs: attributes of the array, such as its units.
 
-        Raises ValueError for rows of another shape or dtype than the first."""
-        if name not in self._columns:
-            self._columns[name] = _Column(self._root, name, np.zeros(rows.shape[1:], rows.dtype), layout, attrs, axes)
-        self._columns[name].append(rows)
+        Raises:
+            ValueError: rows of another shape or dtype than the first.
+            InputError: they cannot be written.
+        """
+        with writing(self.path):
+            if name not in self._columns:
+                self._columns[name] = _Column(self._root, name, np.zeros(rows.shape[1:], rows.dtype), layout, attrs, axes)
+            self._columns[name].append(rows)
 
     def rows(self, name: str) -> int:
         """Rows that the array has so far."""
@@ -123,8 +128,9 @@ class ArrayWriter:
 
     def finish(self, contents: Mapping[str, Any]) -> None:
         """Write what is left, then the contents (JSON) and the list of files: from now on the folder can be opened."""
-        for column in self._columns.values():
-            column.close()
+        with writing(self.path):
+            for column in self._columns.values():
+                column.close()
         seal(self._root, self.path, self.kind, contents)
 
 
@@ -132,19 +138,18 @@ def new_folder(path: Path) -> zarr.Group:
     """Raises InputError when the folder exists or cannot be made."""
     if path.exists():
         raise InputError(f"{path}: exists already; remove it, or write elsewhere")
-    try:
+    with writing(path):
         return zarr.open_group(str(path), mode="w-", zarr_format=3)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def seal(root: zarr.Group, path: Path, kind: str, contents: Mapping[str, Any]) -> None:
-    """Write the contents (JSON) and the list of files: from now on the folder can be opened."""
+    """Write the contents (JSON) and the list of files: from now on the folder can be opened. Raises InputError."""
     paths = (p for p in path.rglob("*") if p.is_file() and p != path / META)
     files = {p.relative_to(path).as_posix(): _signature(p) for p in sorted(paths)}
     attrs: dict[str, Any] = {"kind": kind, "contents": dict(contents), "files": files}
     attrs = json.loads(json.dumps(attrs))
-    root.attrs.put({**attrs, "sha256": _digest(attrs)})
+    with writing(path):
+        root.attrs.put({**attrs, "sha256": _digest(attrs)})
 
 
 class ArrayReader:
@@ -240,7 +245,7 @@ def rewritten(source: ArrayReader, target: str | Path, contents: Mapping[str, An
         )
         root.attrs.put({**attrs, "sha256": _digest(attrs)})
     except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
+        raise refusal(path, error) from error
 
 
 def _share(old: Path, new: Path) -> None:

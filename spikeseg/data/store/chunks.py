@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spikeseg.core.files import make_folder, write_new
+
 ZSTD_LEVEL = 3
 FILE_BYTES = 256 * 2**20
 """A file's rows before compression, at most, unless a single chunk is larger."""
@@ -41,14 +43,15 @@ def write_file(path: Path, parts: Iterable[np.ndarray], row: np.ndarray, layout:
         parts: all of its rows, some at a time.
         row: an array like one of them.
         layout: of the array.
+
+    Raises InputError: it cannot be written.
     """
     chunks = list(_encoded(parts, row, layout.chunk))
     count = layout.rows_per_file(row.nbytes) // layout.chunk
     if count > 1:
         chunks.append(_index([len(chunk) for chunk in chunks], count))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as file:
-        file.writelines(chunks)
+    make_folder(path.parent)
+    write_new(path, b"".join(chunks))
 
 
 def _encoded(parts: Iterable[np.ndarray], row: np.ndarray, size: int) -> Iterator[bytes]:

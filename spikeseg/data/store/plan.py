@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from spikeseg.core.files import writing
+
 from .arrays import Layout, new_array, new_folder, seal
 from .chunks import write_file
 
@@ -93,13 +95,14 @@ class PlannedArrays:
         return self._rows.get(name, 0)
 
     def files(self) -> list[FilePlan]:
-        """What is to be written; makes the empty arrays. Nothing can be appended any more."""
+        """What is to be written; makes the empty arrays. Nothing can be appended any more. Raises InputError."""
         plans = []
         for name, (row, layout, axes, attrs) in self._made.items():
             parts = self._parts[name]
             ends = np.cumsum([len(part) for part in parts])
             total, per_file = int(ends[-1]), layout.rows_per_file(row.nbytes)
-            new_array(self._root, name, total, row, layout, attrs, axes)
+            with writing(self.path):
+                new_array(self._root, name, total, row, layout, attrs, axes)
             for first in range(0, total, per_file):
                 last = min(first + per_file, total)
                 sources = []

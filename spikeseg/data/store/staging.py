@@ -5,6 +5,7 @@ What is expensive, the compression of its frames, then no longer depends on who 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import mmap
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from spikeseg.core.files import make_folder, new_file
 from spikeseg.data.frames.background import Background
 from spikeseg.data.frames.framing import FrameSpec, starts
 from spikeseg.data.long import LongEvents
@@ -111,7 +113,7 @@ def stage(recording: Recording, spec: FrameSpec, chain: Chain, folder: Path) -> 
         InputError: see `transforms.apply` and `framing.fill`.
     """
     passed, kept = transformed(recording, chain)
-    folder.mkdir(parents=True)
+    make_folder(folder)
     truth = None
     if recording.truth is not None:
         (rows,) = _written(folder / "truth.bin", [(recording.truth,)])
@@ -128,7 +130,7 @@ def stage_long(
     Raises:
         InputError: see `iter_events`.
     """
-    folder.mkdir(parents=True)
+    make_folder(folder)
     (rows,) = _written(folder / "events.bin", ((part,) for part in events))
     mapped = rows.mapped()
     duration = int(mapped["t"][-1] - mapped["t"][0]) if len(rows) else 0
@@ -190,16 +192,13 @@ def _written(
 ) -> list[FileRows]:
     """Arrays that come part by part, into a file each; like: what they are, when none comes."""
     paths, counts = (path, *more), [0] * (1 + len(more))
-    files = [open(target, "wb") for target in paths]
-    try:
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(new_file(target)) for target in paths]
         for arrays in parts:
             like = tuple(array[:0].copy() for array in arrays)
             for k, array in enumerate(arrays):
-                np.ascontiguousarray(array).tofile(files[k])
+                files[k].write(np.ascontiguousarray(array).ravel().view(np.uint8))
                 counts[k] += len(array)
-    finally:
-        for file in files:
-            file.close()
     return [FileRows(target, empty, count) for target, empty, count in zip(paths, like, counts, strict=True)]
 
 

@@ -331,7 +331,7 @@ def test_an_existing_folder_is_not_overwritten(cache_copy):
 
 def test_a_path_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot write"):
         FramesWriter(tmp_path / "file" / "frames.zarr", SPEC)
 
 

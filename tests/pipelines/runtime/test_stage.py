@@ -2,15 +2,17 @@
 
 import json
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
 import pytest
 
+from spikeseg.core.files import partial_folder
 from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 from spikeseg.pipelines.runtime.manifest import Ingredients, damaged, describe_file, finished, read_manifest, write_manifest
-from spikeseg.pipelines.runtime.stage import StageResult, locked, run_stage
+from spikeseg.pipelines.runtime.stage import StageResult, run_in_folder, run_stage
 
 
 def build_one(folder: Path) -> dict:
@@ -114,22 +116,86 @@ def test_damaged_output_does_not_count_as_finished(tmp_path, damage):
     assert file.read_text() == "one"
 
 
-def test_damaged_manifest_is_one_clear_line(tmp_path):
+@pytest.mark.parametrize("damage", ["cut", "flipped", "not text", "a list", "no entry"])
+def test_a_stage_with_a_damaged_manifest_is_named_and_run_again(tmp_path, damage, caplog):
     path = stage(tmp_path).path / MANIFEST
-    path.write_text(path.read_text()[:40])
-    with pytest.raises(InputError, match=r"manifest\.json: not a manifest") as caught:
-        stage(tmp_path)
-    assert "\n" not in str(caught.value)
+    content, told = path.read_bytes(), read_manifest(path)
+    path.write_bytes(
+        {
+            "cut": content[:40],
+            "flipped": content.replace(b'"seed": 3', b'"seed": 2'),
+            "not text": content[:9] + b"\xff" + content[9:],
+            "a list": b"[]",
+            "no entry": json.dumps({name: value for name, value in told.items() if name != "sha256"}, indent=2).encode() + b"\n",
+        }[damage]
+    )
+    assert stage(tmp_path).ran and f"{path}: damaged" in caplog.text
+    assert read_manifest(path)["outputs"] == told["outputs"] and not stage(tmp_path).ran
+
+
+def test_a_flipped_bit_is_named_and_the_stage_run_again(tmp_path, caplog):
+    file = stage(tmp_path).path / "data" / "a.txt"
+    file.write_text("ona")
+    assert stage(tmp_path).ran and "data/a.txt is not as it was written" in caplog.text and file.read_text() == "one"
 
 
 def test_stale_partials_go_and_live_ones_stay(tmp_path):
     mine = Ingredients("frames", 1, {}, {"raw": "abc"}).key
-    for name in (f".{mine}.partial-1", ".dead.partial-2", ".live.partial-3"):
+    for name in (f".{mine}.partial-1", ".dead.partial-2"):
         (tmp_path / name).mkdir()
-    with locked(tmp_path / "live"):
-        # a lock is held per process and path by a separate object, as another process would hold it
+    (tmp_path / ".manifest.json.partial-7").write_text("")
+    with partial_folder(tmp_path, "live") as live:
         stage(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir() if ".partial-" in p.name) == [".live.partial-3"]
+        assert [p.name for p in tmp_path.iterdir() if ".partial-" in p.name] == [live.name]
+        (tmp_path / ".dead.partial-2").mkdir()
+        assert not stage(tmp_path).ran
+        assert [p.name for p in tmp_path.iterdir() if ".partial-" in p.name] == [live.name]
+
+
+def into(out: Path, content: str, force: bool = False, **config) -> StageResult:
+    """A stage that writes two files into a user's folder."""
+
+    def build(folder: Path) -> dict:
+        (folder / "a.txt").write_text(content)
+        (folder / "b.txt").write_text(content)
+        return {}
+
+    return run_in_folder(out, Ingredients("detect", 1, config, {}), build, force)
+
+
+def test_a_run_into_a_folder_removes_what_a_killed_one_left(tmp_path):
+    into(tmp_path, "one")
+    (tmp_path / ".detect.partial-12345").mkdir()
+    (tmp_path / ".detect.manifest.json.partial-12345").write_text("{")
+    (tmp_path / ".hidden").write_text("mine")
+    assert not into(tmp_path, "one").ran
+    assert sorted(os.listdir(tmp_path)) == [".hidden", "a.txt", "b.txt", "detect.manifest.json"]
+
+
+def test_a_run_into_a_folder_goes_on_where_one_was_killed_among_its_files(tmp_path, monkeypatch):
+    """Files of the earlier run that were not replaced yet are still this stage's."""
+    into(tmp_path, "one", x=1)
+    replace, calls = os.replace, []
+
+    def dies(*paths):
+        calls.append(paths)
+        if len(calls) == 3:  # manifest, a.txt, b.txt
+            raise KeyboardInterrupt
+        replace(*paths)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", dies)
+        with pytest.raises(KeyboardInterrupt):
+            into(tmp_path, "two", x=2)
+    assert (tmp_path / "a.txt").read_text() == "two" and (tmp_path / "b.txt").read_text() == "one"
+    assert into(tmp_path, "two", x=2).ran and (tmp_path / "b.txt").read_text() == "two"
+    assert not into(tmp_path, "two", x=2).ran
+
+
+def test_a_flipped_bit_in_a_users_folder_is_found(tmp_path):
+    into(tmp_path, "one")
+    (tmp_path / "b.txt").write_text("onf")
+    assert into(tmp_path, "one").ran and (tmp_path / "b.txt").read_text() == "one"
 
 
 def _slow_stage(root: Path, queue: "multiprocessing.Queue[bool]") -> None:
