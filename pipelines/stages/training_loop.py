@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spikeseg.core import interrupts
 from spikeseg.core.files import atomic_write, make_folder
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import (
@@ -91,12 +90,12 @@ class TrainingLoop:
         atomic_write(self.run_dir / CONFIG, dump(self.cfg))
         self._remove_outdated()
         log_file = make_folder(self.logs) / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
-        with _level(self.cfg.logging.log_level), logging_to_file(log_file), self._stoppable() as stop, self.summaries:
+        with _level(self.cfg.logging.log_level), logging_to_file(log_file), interrupts.held_back(), self.summaries:
             log.info("training %s on %d windows, seed %d, %s", self.layer, len(self.spikes), self.cfg.seed, self.trainer.layer)
             while not self.schedule.finished:
-                self._one_epoch(stop)
+                self._one_epoch()
             log.info("%s stopped after %d samples: %s", self.layer, self.trainer.samples, self.schedule.reason)
-            self.interrupted = stop.is_set()
+            self.interrupted = interrupts.arrived()
 
     def _remove_outdated(self) -> None:
         """Remove the manifests of this layer and those above it and, unless resuming, checkpoints of an earlier attempt."""
@@ -109,17 +108,17 @@ class TrainingLoop:
             for path in (self.folder / BEST, self.folder / MOTION, self.folder / CALIBRATED, *epochs):
                 path.unlink(missing_ok=True)
 
-    def _one_epoch(self, stop: threading.Event) -> None:
+    def _one_epoch(self) -> None:
         schedule = self.schedule
         title = f"{self.layer} epoch {schedule.epoch + 1}/{self.cfg.max_epochs}"
-        with bar(title, "sample", len(self.spikes), schedule.position) as progress:
+        with bar(title, "sample", len(self.spikes), schedule.position, stops=False) as progress:
             for pause in schedule.one_epoch():
                 progress.update(pause.samples)
                 if pause.report_due:
                     report = self.trainer.report()
                     self.summaries.write(report)
                     progress.set_postfix_str(f"C_l {report['convergence_index']:.4f}, threshold {report['threshold_mean']:.2f}")
-                if stop.is_set() and schedule.reason is None:
+                if interrupts.arrived() and schedule.reason is None:
                     self._interrupted()
         self._save_epoch()
 
@@ -164,20 +163,6 @@ class TrainingLoop:
         schedule.epoch, schedule.position, schedule.reason = progress["epoch"], progress["position"], progress["reason"]
         self.best, self.resumed = progress["best"], True
         log.info("resuming %s at epoch %d, sample %d", self.layer, schedule.epoch + 1, schedule.position)
-
-    @contextmanager
-    def _stoppable(self) -> Iterator[threading.Event]:
-        """SIGINT and SIGTERM set the event, so that the current sample is finished."""
-        stop = threading.Event()
-        if threading.current_thread() is not threading.main_thread():
-            yield stop
-            return
-        earlier = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield stop
-        finally:
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
 
     def _interrupted(self) -> None:
         if self.cfg.checkpoint.save_on_interrupt:
