@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +29,7 @@ from spikeseg.learning.run_files import (
 )
 
 from ..runtime.console import LOGGER, bar, logging_to_file
+from ..runtime.files import sha256_file
 from ..runtime.manifest import read_manifest
 from .summaries import Summaries
 
@@ -78,6 +79,7 @@ class TrainingLoop:
         self.schedule = Schedule(self.trainer, Blocks(self.spikes), cfg)
         self.resumed = self.interrupted = False
         self.best = float("inf")
+        self.best_sha256: str | None = None
         self.summaries = Summaries(cfg, run_dir, layer, tensorboard)
 
     # -- epochs ---------------------------------------------------------------------
@@ -99,11 +101,13 @@ class TrainingLoop:
 
     def _remove_outdated(self) -> None:
         """Remove the manifests of this layer and those above it and, unless resuming, checkpoints of an earlier attempt."""
+        if not self.resumed:
+            (self.folder / LATEST).unlink(missing_ok=True)
         for spec in self.cfg.model.layers():
             if spec.index >= self.spec.index:
                 manifest_path(self.run_dir, spec.name).unlink(missing_ok=True)
         manifest_path(self.run_dir, MOTION_LAYER).unlink(missing_ok=True)
-        if not self.resumed:
+        if not self.resumed:  # the latest went first, as one at a layer's end stands for all of them
             epochs = self.folder.glob(epoch_checkpoint("*", self.layer))
             for path in (self.folder / BEST, self.folder / MOTION, self.folder / CALIBRATED, *epochs):
                 path.unlink(missing_ok=True)
@@ -133,6 +137,7 @@ class TrainingLoop:
             "epoch": self.schedule.epoch,
             "position": self.schedule.position,
             "best": self.best,
+            "best_sha256": self.best_sha256,
             "reason": self.schedule.reason,
             "trainer": self.trainer.state_dict(),
         }
@@ -144,7 +149,7 @@ class TrainingLoop:
         index = self.trainer.report()["convergence_index"]
         if c.save_best and index < self.best:
             self.best = index
-            self._save(BEST)
+            self.best_sha256 = sha256_file(self._save(BEST))
         if self.schedule.epoch % c.save_interval == 0:
             self._save(epoch_checkpoint(self.schedule.epoch, self.layer))
         self._save(LATEST)
@@ -161,7 +166,7 @@ class TrainingLoop:
         self.trainer.load_state_dict(progress["trainer"])
         schedule = self.schedule
         schedule.epoch, schedule.position, schedule.reason = progress["epoch"], progress["position"], progress["reason"]
-        self.best, self.resumed = progress["best"], True
+        self.best, self.best_sha256, self.resumed = progress["best"], progress.get("best_sha256"), True
         log.info("resuming %s at epoch %d, sample %d", self.layer, schedule.epoch + 1, schedule.position)
 
     def _interrupted(self) -> None:
@@ -173,13 +178,15 @@ class TrainingLoop:
     # -- the end ---------------------------------------------------------------------------------------
 
     def finish(self) -> FinishedLayer:
-        """Write the finished layer and the metrics of all layers; the manifest, written last, is the stage's."""
+        """Write the finished layer and the metrics of all layers; the manifest, written last, is the stage's.
+
+        The latest checkpoint stays as it is, with its state of training: until the manifest is there, it is what the layer can be
+        finished from."""
         from spikeseg.learning import checkpoint
 
         report = {**self.trainer.report(), "epochs": self.schedule.epoch, "stopped": self.schedule.reason}
         final = self.folder / final_checkpoint(self.layer)
-        for path in (final, self.folder / LATEST):
-            atomic_write(path, lambda file: checkpoint.save(file, self.model, self.cfg))
+        atomic_write(final, lambda file: checkpoint.save(file, self.model, self.cfg))
         below = [spec.name for spec in self.cfg.layers() if spec.learned and spec.index < self.spec.index]
         manifests = {layer: read_manifest(manifest_path(self.run_dir, layer)) for layer in below}
         metrics = {layer: manifest["result"] for layer, manifest in manifests.items() if manifest} | {self.layer: report}
@@ -199,6 +206,11 @@ def saved_progress(path: Path, layer: str, key: str) -> tuple[SpikeSEG, dict[str
         content = f"{progress['layer']} of another configuration or data" if progress else "a finished network"
         raise InputError(f"{path}: holds {content}, not {layer} of this one; resume with the options it was started with")
     return model, progress
+
+
+def at_end(progress: Mapping[str, Any], cfg: Config) -> bool:
+    """Whether the state of training in a checkpoint is that of a layer's end."""
+    return progress["reason"] is not None or progress["epoch"] >= cfg.max_epochs
 
 
 @contextmanager
