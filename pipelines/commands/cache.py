@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from spikeseg.core import interrupts
 from spikeseg.errors import InputError
 
 from .options import Request, shared
@@ -75,7 +76,8 @@ def clean_command(request: Request, damaged: bool, everything: bool, dry_run: bo
     if dry_run:
         return
     if chosen and not yes:
-        click.confirm(f"remove {len(chosen)} artefacts?", abort=True)
+        with interrupts.at_once():
+            click.confirm(f"remove {len(chosen)} artefacts?", abort=True)
     for artefact in chosen:
         remove(artefact)
     click.echo(f"removed {len(chosen)} artefacts and {remove_unfinished(root)} unfinished folders")

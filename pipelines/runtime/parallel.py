@@ -118,6 +118,7 @@ def _in_threads(function: Callable[[Item], Result], items: Iterable[Item], jobs:
 
     def call(item: Item) -> Result:
         with interrupts.stopped_by(stop):
+            interrupts.check()
             return function(item)
 
     pool = ThreadPoolExecutor(jobs)

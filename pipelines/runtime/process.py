@@ -23,7 +23,7 @@ from spikeseg.core import interrupts
 EXIT_INTERRUPTED = 130
 INTERRUPTED = "interrupted"
 AGAIN_S = 0.3
-"""SIGINT within so long after the first signal is the same one: `timeout`, and terminals with a launcher between, send it twice."""
+"""SIGINT within so long after the first signal is the same one, which `timeout`, or a launcher in a terminal, sends twice."""
 
 _children: list[Callable[[], None]] = []
 """What ends the processes that this one has started."""
@@ -67,6 +67,8 @@ def end(code: Any, handled: Collection[int]) -> NoReturn:
         code = EXIT_INTERRUPTED
     close_output()
     if code == EXIT_INTERRUPTED:
+        with contextlib.suppress(Exception):
+            atexit._run_exitfuncs()  # what Python does at its end, but without waiting for threads at work
         _leave(code)
     for number in handled:  # it is finished, and no signal changes that
         signal.signal(number, lambda *_: _leave(code))

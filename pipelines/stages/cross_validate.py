@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STAGE, VERSION = "cross-validate", 1
+STAGE, VERSION = "cross-validate", 2
 RESULT, TABLE = "cross_validation.json", "cross_validation.csv"
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 RUNS = "runs"
 """Folder of the folds' networks, inside the stage's."""
 
@@ -107,7 +107,8 @@ def cross_validate(
             log.warning("stopped in %s; the same command goes on from there", part.title)
             raise
     config = {"training": training_config(cfg), "folds": folds, "final": final}
-    inputs = {part.title: done.key for part, (_, done) in zip(work, scored, strict=True)} | {"frames": frames.key}
+    digests = [sha256_file(done.path / METRICS) for _, done in scored]
+    inputs = {part.title: digest for part, digest in zip(work, digests, strict=True)} | {"frames": frames.key}
 
     def build(folder: Path) -> Mapping[str, Any]:
         result = _result(work, [(run, own, done) for (run, done), own in zip(scored, prepared, strict=True)], folds, cfg.seed)
@@ -116,7 +117,8 @@ def cross_validate(
         return {"seed": cfg.seed, "device": cfg.device}
 
     ran = any(done.ran for _, done in scored)
-    done = run_stage(Path(cfg.output_dir) / STAGE, Ingredients(STAGE, VERSION, config, inputs), build, force or ran)
+    done = run_stage(Path(cfg.output_dir) / STAGE, Ingredients(STAGE, VERSION, config, inputs), build, force)
+    done = dataclasses.replace(done, ran=done.ran or ran)
     if output is not None:
         atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else RESULT)).read_bytes())
     return done
@@ -149,6 +151,7 @@ def _scored(part: Part, frames: StageResult, tensorboard: bool | None, force: bo
 
 def _result(work: list[Part], scored: list[tuple[Path, StageResult, StageResult]], folds: int, seed: int) -> dict[str, Any]:
     """The content of cross_validation.json. scored: of each part its run, its frames and its metrics."""
+    folder = Path(work[0].cfg.output_dir).parents[1]  # the user's; paths are relative to it
     metrics = [json.loads((done.path / METRICS).read_text(encoding="utf-8")) for _, _, done in scored]
     runs = []
     for part, (run, frames, done), own in zip(work, scored, metrics, strict=True):
@@ -156,8 +159,8 @@ def _result(work: list[Part], scored: list[tuple[Path, StageResult, StageResult]
         runs.append(
             {
                 "title": part.title,
-                "run": str(run),
-                "metrics": str(done.path / METRICS),
+                "run": str(run.relative_to(folder)),
+                "metrics": str((done.path / METRICS).relative_to(folder)),
                 "metrics_sha256": sha256_file(done.path / METRICS),
                 "checkpoint": own["checkpoint"],
                 "trained_on": [name for name, split in splits.items() if split == "train"],

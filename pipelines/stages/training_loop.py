@@ -86,10 +86,11 @@ class TrainingLoop:
 
     def run(self) -> None:
         """Train until there is a reason to stop: convergence, or max_epochs reached."""
+        from spikeseg.config.circumstances import WITHOUT_RESULT, with_defaults
         from spikeseg.config.load import dump
 
         make_folder(self.folder)
-        atomic_write(self.run_dir / CONFIG, dump(self.cfg))
+        atomic_write(self.run_dir / CONFIG, dump(with_defaults(self.cfg, WITHOUT_RESULT)))
         self._remove_outdated()
         log_file = make_folder(self.logs) / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
         with _level(self.cfg.logging.log_level), logging_to_file(log_file), interrupts.held_back(), self.summaries:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a flag that is looked at between two items of work, so that they are never lost and strike nothing halfway.
+"""SIGINT and SIGTERM as a flag that is looked at between two items of work: never lost, and striking nothing halfway.
 
 Python raises KeyboardInterrupt in whatever frame is running; in a callback of the garbage collector it vanishes. Within
 `held_back`, which commands enter, signals set a flag, and `check` raises. Outside of it, and so for whoever uses the library,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from spikeseg.core import interrupts
 from spikeseg.data.frames.background import Background
 from spikeseg.data.frames.framing import FrameSpec, starts
 from spikeseg.data.long import LongEvents
@@ -193,6 +194,7 @@ def _written(
     files = [open(target, "wb") for target in paths]
     try:
         for arrays in parts:
+            interrupts.check()
             like = tuple(array[:0].copy() for array in arrays)
             for k, array in enumerate(arrays):
                 np.ascontiguousarray(array).tofile(files[k])
