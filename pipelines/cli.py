@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import click
 
+from spikeseg.core import interrupts
 from spikeseg.errors import InputError
 
 from .commands import COMMANDS
 from .runtime.console import one_line_errors
+from .runtime.process import as_program, unread_output_ends
 
 
 class CommandGroup(click.Group):
     """The commands of `COMMANDS`, sorted by name."""
+
+    def main(self, args: Sequence[str] | None = None, *given: Any, **options: Any) -> Any:
+        """As click does it; called with the process's own arguments, the process ends as `as_program` says."""
+        if args is not None or not options.get("standalone_mode", True) or interrupts.held():
+            return super().main(args, *given, **options)
+        with as_program():
+            return super().main(args, *given, **options)
+
+    def make_context(self, info_name: str | None, args: list[str], *given: Any, **options: Any) -> click.Context:
+        """As click does it; help that nobody reads to its end is no error."""
+        with unread_output_ends():
+            return super().make_context(info_name, args, *given, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does it; help of a command, too."""
+        with unread_output_ends():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all commands, of ours and of other packages."""

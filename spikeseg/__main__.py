@@ -1,6 +1,6 @@
 """``python -m spikeseg`` is the command ``spikeseg``."""
 
-from spikeseg.pipelines.cli import main
+from spikeseg.pipelines.start import main
 
 if __name__ == "__main__":
-    main(prog_name="spikeseg")
+    main()

@@ -88,7 +88,7 @@ def test_the_wheel_names_its_licence_command_and_pythons(installed):
     assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
     extras = {"test", "formats", "plots", "tables", "tensorboard", "wandb", "benchmarks", "dask", "docs"}
     assert set(metadata.get_all("Provides-Extra")) == extras
-    assert "spikeseg = spikeseg.pipelines.cli:main" in (info / "entry_points.txt").read_text()
+    assert "spikeseg = spikeseg.pipelines.start:main" in (info / "entry_points.txt").read_text()
 
 
 def test_requirements_are_ranges(installed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from spikeseg.core import interrupts
 from spikeseg.core.files import is_dry
 from spikeseg.errors import InputError
 
@@ -76,7 +77,8 @@ def clean_command(request: Request, damaged: bool, everything: bool, yes: bool) 
     if is_dry():
         return
     if chosen and not yes:
-        click.confirm(f"remove {len(chosen)} artefacts?", abort=True)
+        with interrupts.at_once():
+            click.confirm(f"remove {len(chosen)} artefacts?", abort=True)
     for artefact in chosen:
         remove(artefact)
     click.echo(f"removed {len(chosen)} artefacts and {remove_unfinished(root, cfg.output_dir)} unfinished files and folders")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spikeseg.config import PAPERS, load_config, parse_overrides, to_dict
+from spikeseg.config.circumstances import WITHOUT_RESULT
 from spikeseg.core.digests import keep_in
 from spikeseg.core.files import DryRun, dry_run
 
@@ -20,9 +21,6 @@ from .settings import WITHOUT, ConfigOption, Decorator, Setting, choices_of, set
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
-
-WITHOUT_RESULT = ("device", "backend", "data.num_workers", "data.dask", "logging.log_level")
-"""Keys that change no result, so that the next command need not repeat them."""
 
 OF_FILES = ("data.lenient", "data.columns", "data.time_unit")
 """Keys that say how the files at hand are read, never which network is meant."""

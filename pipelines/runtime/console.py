@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator
@@ -15,7 +13,10 @@ from typing import Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
+from spikeseg.core import interrupts
 from spikeseg.errors import InputError
+
+from .process import EXIT_INTERRUPTED, INTERRUPTED, unread_output_ends
 
 Item = TypeVar("Item")
 
@@ -75,16 +76,30 @@ def logging_to_file(path: Path) -> Iterator[None]:
 def progress(items: Iterable[Item], what: str, unit: str, total: int | None = None) -> Iterator[Item]:
     """Pass items through under a progress bar on stderr with rate and remaining time; none below log level INFO.
 
+    Between two items an interrupt ends the work.
+
     Args:
         items: what to go through.
         what: what is being done ("framing recordings").
         unit: name of one item ("recording").
         total: how many there are, where `items` has no length.
     """
-    yield from tqdm(items, total=total, **_appearance(what, unit))
+    for item in tqdm(items, total=total, **_appearance(what, unit)):
+        interrupts.check()
+        yield item
+    interrupts.check()
 
 
-def bar(what: str, unit: str, total: int, initial: int = 0) -> tqdm[NoReturn]:
+class _Bar(tqdm):  # type: ignore[type-arg]
+    """A bar whose every update is a point at which an interrupt ends the work."""
+
+    def update(self, n: float | None = 1) -> bool | None:
+        """As tqdm does it."""
+        interrupts.check()
+        return super().update(n)
+
+
+def bar(what: str, unit: str, total: int, initial: int = 0, *, stops: bool = True) -> tqdm[NoReturn]:
     """A progress bar that the caller updates, with room for a remark at its end; otherwise as `progress`.
 
     Args:
@@ -92,8 +107,9 @@ def bar(what: str, unit: str, total: int, initial: int = 0) -> tqdm[NoReturn]:
         unit: name of one item ("window").
         total: how many items there are.
         initial: how many of them are done already.
+        stops: whether an interrupt ends the work at an update; if not, the caller looks for one.
     """
-    return tqdm(total=total, initial=initial, **_appearance(what, unit))
+    return (_Bar if stops else tqdm)(total=total, initial=initial, **_appearance(what, unit))
 
 
 def _appearance(what: str, unit: str) -> dict[str, Any]:
@@ -109,51 +125,44 @@ def _appearance(what: str, unit: str) -> dict[str, Any]:
     }
 
 
-EXIT_INPUT, EXIT_INTERRUPTED, EXIT_BUG = 3, 130, 1
+EXIT_INPUT, EXIT_BUG = 3, 1
 
 
 @contextlib.contextmanager
 def one_line_errors(debug: bool, passed: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turn an exception in the block into one line on stderr and an exit code.
 
-    Bad input and an operating system that refuses give 3, SIGINT and SIGTERM 130, an error of the program's own 1.
+    Bad input and an operating system that refuses give 3, SIGINT and SIGTERM 130, an error of the program's own 1; output that
+    nobody reads any more ends it silently with 0. Signals are held back, see `interrupts`; one that comes gives 130 however the
+    block ends.
 
     Args:
         debug: print the traceback, too.
         passed: exceptions that are raised as they are.
     """
-    try:
-        with _terminable():
-            yield
-    except passed:
-        raise
-    except KeyboardInterrupt:
-        _leave(EXIT_INTERRUPTED, "interrupted", debug)
-    except InputError as error:
-        _leave(EXIT_INPUT, f"error: {error}", debug)
-    except OSError as error:
+    with interrupts.held_back():
+        try:
+            with unread_output_ends():
+                yield
+            interrupts.check()
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            if isinstance(error, (SystemExit, *passed)) and not interrupts.arrived():
+                raise
+            code, line = _end(error)
+            if debug:
+                traceback.print_exc()
+            print(line, file=sys.stderr)
+            sys.exit(code)
+
+
+def _end(error: BaseException) -> tuple[int, str]:
+    """The exit code, and the line for the user."""
+    if isinstance(error, KeyboardInterrupt) or interrupts.arrived():
+        return EXIT_INTERRUPTED, INTERRUPTED
+    if isinstance(error, InputError):
+        return EXIT_INPUT, f"error: {error}"
+    if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        _leave(EXIT_INPUT, f"error: {where}{(error.strerror or str(error)).lower()}", debug)
-    except Exception as error:  # the outermost handler: whatever arrives here is a bug
-        line = " ".join(f"{type(error).__name__}: {error}".split())
-        _leave(EXIT_BUG, f"error in spikeseg itself, please report it with the output of --debug: {line}", debug)
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM interrupt the block as SIGINT does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    earlier = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, earlier)
-
-
-def _leave(code: int, line: str, debug: bool) -> NoReturn:
-    if debug:
-        traceback.print_exc()
-    print(line, file=sys.stderr)
-    sys.exit(code)
+        return EXIT_INPUT, f"error: {where}{(error.strerror or str(error)).lower()}"
+    line = " ".join(f"{type(error).__name__}: {error}".split())  # whatever arrives here is a bug
+    return EXIT_BUG, f"error in spikeseg itself, please report it with the output of --debug: {line}"

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
+import os
+import signal
+import threading
+import time
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from spikeseg.core import interrupts
 from spikeseg.errors import InputError
+
+from .process import ends_children
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -21,6 +33,15 @@ DEATHS = 3
 """After so many deaths of workers in a row, without a result between them, the same item kills them every time."""
 CONNECT_S = 20
 """Time in which a cluster must answer, s."""
+LOOK_S, ORPHAN_S = 0.1, 1.0
+"""How often whoever waits looks for an interrupt, and a worker for its parent, s."""
+AHEAD = 2
+"""Items handed out ahead, per worker."""
+THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+)  # fmt: skip
+"""What limits the threads of a worker process."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +71,8 @@ def ordered(
     On a cluster, function, items and results are sent over the network; files are named by absolute paths that all its machines
     see. The item of a worker that died is given to another.
 
+    However it ends, nothing works on: processes are killed, threads end at their next window, a cluster's items are cancelled.
+
     Args:
         function: of one item.
         items: what to apply it to.
@@ -62,53 +85,165 @@ def ordered(
     if workers.dask:
         yield from _on_cluster(function, list(items), workers.dask)
     elif workers.jobs <= 1:
-        yield from map(function, items)
+        for result in map(function, items):
+            interrupts.check()  # what an interrupt may have spoilt is not used
+            yield result
     elif threads:
-        from joblib import Parallel, delayed
-
-        tasks = (delayed(function)(item) for item in items)
-        yield from Parallel(n_jobs=workers.jobs, return_as="generator", prefer="threads")(tasks)
+        yield from _in_threads(function, items, workers.jobs)
     else:
         yield from _in_processes(function, list(items), workers.jobs)
 
 
+def _in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+    """Results in order, of items of which so many are handed out ahead."""
+    pending: deque[Future[Result]] = deque()
+    for item in items:
+        pending.append(submit(item))
+        if len(pending) >= ahead:
+            yield _result(pending.popleft())
+    while pending:
+        yield _result(pending.popleft())
+
+
+def _result(future: Future[Result]) -> Result:
+    """What a future brings; an interrupt ends the waiting, and what it may have spoilt is not used."""
+    while not wait([future], timeout=LOOK_S).done:
+        interrupts.check()
+    interrupts.check()
+    return future.result()
+
+
+def _in_threads(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Iterator[Result]:
+    stop = threading.Event()
+
+    def call(item: Item) -> Result:
+        with interrupts.stopped_by(stop):
+            interrupts.check()
+            return function(item)
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        yield from _in_order(functools.partial(pool.submit, call), items, AHEAD * jobs)
+    finally:
+        stop.set()  # those that still work end at their next window
+        pool.shutdown(wait=not interrupts.arrived(), cancel_futures=True)
+
+
 def _in_processes(function: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
-    from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     done, deaths = 0, 0
-    while done < len(items):
-        tasks = (delayed(function)(item) for item in items[done:])
-        try:
-            for result in Parallel(n_jobs=jobs, return_as="generator")(tasks):
-                yield result
-                done, deaths = done + 1, 0
-        except BrokenProcessPool as error:
-            deaths += 1
-            if deaths >= DEATHS:
-                raise InputError(
-                    f"--jobs {jobs}: workers died {deaths} times in a row at item {done + 1} of {len(items)} (out of memory?); "
-                    "try fewer jobs"
-                ) from error
-            log.warning("a worker died; its item is done again")
+    try:
+        while done < len(items):
+            try:
+                for result in _in_order(functools.partial(_submit, jobs, function), items[done:], AHEAD * jobs):
+                    yield result
+                    done, deaths = done + 1, 0
+            except BrokenProcessPool as error:
+                interrupts.check()
+                deaths += 1
+                if deaths >= DEATHS:
+                    raise InputError(
+                        f"--jobs {jobs}: workers died {deaths} times in a row at item {done + 1} of {len(items)} "
+                        "(out of memory?); try fewer jobs"
+                    ) from error
+                log.warning("a worker died; its item is done again")
+    except BaseException:  # of an item, an interrupt, or of whoever took the results: none writes on into what is removed now
+        _end_workers()
+        raise
+
+
+# -- worker processes --------------------------------------------------------------------------------
+
+
+def _submit(jobs: int, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+    """Hand an item to the worker processes, which are started, or started again, where need be."""
+    from joblib.externals.loky import get_reusable_executor
+
+    ends_children(_kill_workers)
+    with _signals_blocked():  # so that those that are started now miss none: they see to them once they can
+        executor = get_reusable_executor(jobs, env=_threads_each(jobs), initializer=_worker_starts, initargs=(os.getpid(),))
+        future: Future[Result] = executor.submit(function, item)
+    return future
+
+
+def _threads_each(jobs: int) -> dict[str, str]:
+    """The environment in which the workers together start as many threads as there are processors, unless it says already."""
+    each = str(max(1, (os.cpu_count() or 1) // jobs))
+    return {name: os.environ.get(name, each) for name in THREADS}
+
+
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _worker_starts(parent: int) -> None:
+    """In a worker: Ctrl-C, which a terminal sends to it, too, is the parent's affair; and it ends when the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts.SIGNALS)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_S)
+    os._exit(1)
+
+
+def _kill_workers() -> None:
+    """End the worker processes, whatever they do; without waiting."""
+    from joblib.externals.loky import reusable_executor
+
+    executor = reusable_executor._executor
+    for worker in list(getattr(executor, "_processes", None) or ()):
+        with contextlib.suppress(OSError):
+            os.kill(worker, signal.SIGKILL)
+
+
+def _end_workers() -> None:
+    """End the worker processes, and wait until they are gone; the next item starts others."""
+    from joblib.externals.loky import reusable_executor
+
+    _kill_workers()
+    executor = reusable_executor._executor
+    if executor is not None:
+        with warnings.catch_warnings(action="ignore"):  # that they are dead already
+            executor.shutdown(wait=True, kill_workers=True)
+
+
+# -- a cluster ---------------------------------------------------------------------------------------
 
 
 def _on_cluster(function: Callable[[Item], Result], items: Sequence[Item], address: str) -> Iterator[Result]:
     try:
-        from distributed import Client, KilledWorker
+        import distributed
     except ImportError as error:
         raise InputError("--dask: needs the package dask: pip install 'spikeseg[dask]'") from error
     try:
-        client = Client(address, timeout=CONNECT_S)
+        client = distributed.Client(address, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise InputError(f"--dask {address}: no scheduler answers ({' '.join(str(error).split())})") from error
     with client:
         futures = client.map(function, items, pure=False)
         try:
             while futures:
+                while not futures[0].done():
+                    interrupts.check()
+                    with contextlib.suppress(TimeoutError):
+                        distributed.wait(futures[0], timeout=LOOK_S)
+                interrupts.check()
                 yield futures[0].result()
                 futures.pop(0).release()
-        except KilledWorker as error:
+        except distributed.KilledWorker as error:
             raise InputError(f"--dask {address}: {' '.join(str(error).split())}") from error
         finally:
             client.cancel(futures)

@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
+from spikeseg.core import interrupts
 from spikeseg.core.files import DryRun, fsync_folder, is_dry, make_folder, partial_folder, remove_partials, writing
 from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
 from spikeseg.errors import InputError
@@ -27,6 +29,11 @@ from .manifest import Ingredients, damaged, finished, list_outputs, read_manifes
 from .remote import send
 
 log = logging.getLogger(__name__)
+
+LOOK_S = 0.2
+"""How often a process that waits for another looks for an interrupt, s."""
+LOCKED = "spikeseg"
+"""Names the lock file inside a folder of the user's."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ def run_stage(root: Path, ingredients: Ingredients, build: Build, force: bool = 
     Raises:
         InputError: root cannot be written. And whatever build raises.
     """
+    interrupts.check()
     key = ingredients.key
     folder = Path(root) / key
     remove_partials(folder.parent)
@@ -93,6 +101,12 @@ def run_in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool
         InputError: out cannot be written, or, without force, a file of that name is there that the stage did not write and
             that differs. And whatever build raises.
     """
+    interrupts.check()
+    with contextlib.nullcontext() if is_dry() else one_writer(out):
+        return _in_folder(out, ingredients, build, force)
+
+
+def _in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool) -> StageResult:
     key, path = ingredients.key, out / MANIFEST_BESIDE.format(ingredients.stage)
     remove_partials(out)
     before = read_manifest(path)
@@ -110,9 +124,8 @@ def run_in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool
                 raise InputError(f"{out / name}: is there already, from elsewhere; give another folder, or --force to replace it")
         fsync_tree(partial)
         write_manifest(partial / path.name, ingredients, outputs, time.monotonic() - started, extra)
-        with writing(
-            out
-        ):  # the earlier manifest stays until the last moment: what it lists is this stage's, even if half replaced
+        # The earlier manifest stays until the last moment: what it lists is this stage's, even if half replaced.
+        with writing(out):
             for name in written_before - set(outputs):
                 (out / name).unlink(missing_ok=True)
             for name in (*outputs, path.name):
@@ -148,20 +161,80 @@ def _same(path: Path, output: Mapping[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the one writer's lock of folder (the file ``.<name>.lock`` beside it), waiting for it if need be."""
+    """Hold the one writer's lock of folder (the file ``.<name>.lock`` beside it), waiting for it if need be.
+
+    Raises:
+        InputError: the lock cannot be made.
+        KeyboardInterrupt: an interrupt came while waiting.
+        DryRun: nothing may be written."""
     if is_dry():
         raise DryRun(f"write {folder}")
-    lock = FileLock(folder.parent / f".{folder.name}.lock")
-    with writing(folder.parent):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.info("another process is writing %s; waiting for it", folder)
-            lock.acquire()
+    path = folder.parent / f".{folder.name}.lock"
+    lock = FileLock(path)
+    _acquire(lock, folder)
     try:
         yield
     finally:
-        lock.release()
+        _release(lock, path)
+
+
+def _acquire(lock: BaseFileLock, folder: Path) -> None:
+    waits = False
+    while not lock.is_locked:
+        interrupts.check()
+        with writing(folder.parent):
+            try:
+                lock.acquire(timeout=LOOK_S if waits else 0)
+            except Timeout:
+                if not waits:
+                    log.info("another process is writing %s; waiting for it", folder)
+                waits = True
+            except FileNotFoundError:  # whoever made the folder has failed, and removed it
+                if folder.parent.is_dir():
+                    raise
+                folder.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _release(lock: BaseFileLock, path: Path) -> None:
+    """Release a lock and leave no file; whoever waits for the removed one notices, and makes its own."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+    lock.release()
+
+
+class _Held(threading.local):
+    """The folders that this thread is the one writer of."""
+
+    def __init__(self) -> None:
+        self.folders: set[Path] = set()
+
+
+_held = _Held()
+
+
+@contextlib.contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """Be the one process that writes into a folder of the user's, such as a run's; others wait, and find what was written.
+
+    The folder is made, and removed if an exception leaves it empty. Within such a block of the same folder it changes nothing.
+    Raises as `locked`."""
+    made = not Path(folder).exists()
+    path = make_folder(Path(folder)).resolve()
+    if path in _held.folders:
+        yield
+        return
+    try:
+        with locked(path / LOCKED):
+            _held.folders.add(path)
+            try:
+                yield
+            finally:
+                _held.folders.remove(path)
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def _replace(partial: Path, folder: Path) -> None:

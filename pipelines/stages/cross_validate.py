@@ -22,7 +22,7 @@ from spikeseg.evaluation.folds import folds_csv, over_folds
 from spikeseg.learning.run_files import LATEST, checkpoint_folder
 
 from ..runtime.files import sha256_file
-from ..runtime.manifest import Ingredients, read_manifest
+from ..runtime.manifest import Ingredients, finished, read_manifest
 from ..runtime.stage import StageResult, run_stage
 from .answers import labelled
 from .evaluate import METRICS, Selection, evaluate
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STAGE, VERSION = "cross-validate", 1
+STAGE, VERSION = "cross-validate", 2
 RESULT, TABLE = "cross_validation.json", "cross_validation.csv"
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 RUNS = "runs"
 """Folder of the folds' networks, inside the stage's."""
 
@@ -108,7 +108,8 @@ def cross_validate(
         except KeyboardInterrupt:
             log.warning("stopped in %s; the same command goes on from there", part.title)
             raise
-    metrics_keys = {part.title: done.key for part, (_, done) in zip(work, scored, strict=True)}
+    digests = [sha256_file(done.path / METRICS) for _, done in scored]
+    inputs = {part.title: digest for part, digest in zip(work, digests, strict=True)} | {"frames": frames.key}
 
     def build(folder: Path) -> Mapping[str, Any]:
         result = _result(work, [(run, own, done) for (run, done), own in zip(scored, prepared, strict=True)], folds, cfg.seed)
@@ -117,15 +118,15 @@ def cross_validate(
         return {"seed": cfg.seed, "device": cfg.device}
 
     ran = any(done.ran for _, done in scored)
-    ingredients = _ingredients(cfg, folds, final, {**metrics_keys, "frames": frames.key})
-    done = run_stage(Path(cfg.output_dir) / STAGE, ingredients, build, force or ran)
+    done = run_stage(Path(cfg.output_dir) / STAGE, _ingredients(cfg, folds, final, inputs), build, force)
+    done = dataclasses.replace(done, ran=done.ran or ran)
     if output is not None:
         atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else RESULT)).read_bytes())
     return done
 
 
 def plan(cfg: Config, folds: int, final: bool) -> Ingredients | None:
-    """What `cross_validate` would put together; None where a part is not trained, so that its network is not known."""
+    """What `cross_validate` would put together; None where a part is not trained and scored."""
     base = dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, folds=0, fold=0))
     inputs = {}
     for part in parts(base, folds, final):
@@ -133,7 +134,11 @@ def plan(cfg: Config, folds: int, final: bool) -> Ingredients | None:
         run = run_folder(part.cfg, key)
         if not all(trained(part.cfg, run, layer, key) for layer in cfg.learned_layers()):
             return None
-        inputs[part.title] = plan_evaluation(part.cfg, network_in(part.cfg, run), key, Selection(part.scored)).key
+        scored = plan_evaluation(part.cfg, network_in(part.cfg, run), key, Selection(part.scored))
+        metrics = run / scored.stage / scored.key / METRICS
+        if not finished(metrics.parent):
+            return None
+        inputs[part.title] = sha256_file(metrics)
     return _ingredients(cfg, folds, final, {**inputs, "frames": plan_frames(base).ingredients.key})
 
 
@@ -168,6 +173,7 @@ def _scored(part: Part, frames: StageResult, tensorboard: bool | None, force: bo
 
 def _result(work: list[Part], scored: list[tuple[Path, StageResult, StageResult]], folds: int, seed: int) -> dict[str, Any]:
     """The content of cross_validation.json. scored: of each part its run, its frames and its metrics."""
+    folder = Path(work[0].cfg.output_dir).parents[1]  # the user's; paths are relative to it
     metrics = [json.loads((done.path / METRICS).read_text(encoding="utf-8")) for _, _, done in scored]
     runs = []
     for part, (run, frames, done), own in zip(work, scored, metrics, strict=True):
@@ -175,8 +181,8 @@ def _result(work: list[Part], scored: list[tuple[Path, StageResult, StageResult]
         runs.append(
             {
                 "title": part.title,
-                "run": str(run),
-                "metrics": str(done.path / METRICS),
+                "run": str(run.relative_to(folder)),
+                "metrics": str((done.path / METRICS).relative_to(folder)),
                 "metrics_sha256": sha256_file(done.path / METRICS),
                 "checkpoint": own["checkpoint"],
                 "trained_on": [name for name, split in splits.items() if split == "train"],

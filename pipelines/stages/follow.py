@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import select
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.core import interrupts
 from spikeseg.core.files import DryRun, atomic_write, is_dry
 from spikeseg.errors import InputError
 
@@ -121,6 +123,9 @@ def _chunks(source: BufferedReader, grows: bool, idle_s: float) -> Iterator[byte
     """Bytes as they come, until the end: of a pipe its own, of a file silence of `idle_s`."""
     last = time.monotonic()
     while True:
+        interrupts.check()
+        if not _readable(source):
+            continue
         data = source.read1(CHUNK_BYTES)
         if data:
             yield data
@@ -129,6 +134,14 @@ def _chunks(source: BufferedReader, grows: bool, idle_s: float) -> Iterator[byte
             return
         else:
             time.sleep(min(POLL_S, idle_s))
+
+
+def _readable(source: BufferedReader) -> bool:
+    """Whether reading would not wait, or one cannot know; looked at for POLL_S, for reading itself no interrupt ends."""
+    try:
+        return bool(select.select([source.fileno()], [], [], POLL_S)[0])
+    except (OSError, ValueError):  # not a file of the system's, or not on this one
+        return True
 
 
 def _windows(

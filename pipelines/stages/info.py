@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.core import interrupts
 from spikeseg.core.files import atomic_write
 from spikeseg.core.names import MANIFEST
 from spikeseg.data.transforms import HOT_PIXEL_FREQUENCY
@@ -56,6 +57,7 @@ def info(
     taken: set[str] = set()
     for path in paths:
         for source, error in _recordings(path):
+            interrupts.check()
             try:
                 if error:
                     raise error

@@ -23,7 +23,7 @@ from spikeseg.learning.run_files import CALIBRATED
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients
-from ..runtime.stage import StageResult, run_stage
+from ..runtime.stage import StageResult, one_writer, run_stage
 from .answers import labelled, learned_from, learned_key, of_each
 from .prepare import STORE, find_frames
 
@@ -77,7 +77,8 @@ def sweep(
 
     done = run_stage(network.folder / STAGE, planned, build, force)
     if split == "train":
-        ran = write_calibrated(network, json.loads((done.path / SWEEP).read_text(encoding="utf-8")))
+        with one_writer(network.checkpoint.parent):
+            ran = write_calibrated(network, json.loads((done.path / SWEEP).read_text(encoding="utf-8")))
         done = dataclasses.replace(done, ran=done.ran or ran)
     if output is not None:
         atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else SWEEP)).read_bytes())

@@ -10,7 +10,7 @@ from spikeseg.errors import InputError
 from spikeseg.learning.run_files import manifest_path
 
 from ..runtime.manifest import read_manifest
-from ..runtime.stage import StageResult
+from ..runtime.stage import StageResult, one_writer
 from .prepare import prepare
 from .train_layer import layer_key, resumed_run, run_folder, train_layer
 from .train_motion import train_motion
@@ -39,9 +39,19 @@ def train(
         InputError: see `train_layer`.
     """
     frames = prepare(cfg)
-    checkpoint = interrupted = None
+    checkpoint = None
     if resume is not None:
         cfg, name, checkpoint = resumed_run(cfg, resume, name)
+    with one_writer(run_folder(cfg, frames.key, name)):
+        return _layers(cfg, frames, checkpoint, name=name, force=force, tensorboard=tensorboard)
+
+
+def _layers(
+    cfg: Config, frames: StageResult, checkpoint: Path | None, *, name: str, force: bool, tensorboard: bool | None
+) -> StageResult:
+    """Train every layer that is not up to date, from a checkpoint on or anew."""
+    interrupted = None
+    if checkpoint is not None:
         interrupted = _layer_of(checkpoint)
         _refuse_others(cfg, run_folder(cfg, frames.key, name), frames.key)
     if checkpoint is not None and interrupted is not None:
@@ -51,7 +61,7 @@ def train(
     result: StageResult | None = None
     ran = False
     for layer in cfg.learned_layers():
-        saved = checkpoint if interrupted == layer else None
+        saved = checkpoint if interrupted == layer and not ran else None  # not of a layer whose lower ones were trained anew
         result = train_layer(cfg, layer, name=name, force=force, resume=saved, tensorboard=tensorboard)
         ran |= result.ran
     if result is None:

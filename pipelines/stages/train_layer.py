@@ -19,9 +19,10 @@ from spikeseg.config import section_dict
 from spikeseg.core.files import remove_partials
 from spikeseg.core.names import MANIFEST_BESIDE
 from spikeseg.errors import InputError
-from spikeseg.learning.run_files import CONFIG, LATEST, MOTION_LAYER, checkpoint_folder, final_checkpoint, manifest_path
+from spikeseg.learning.run_files import BEST, CONFIG, LATEST, MOTION_LAYER, checkpoint_folder, final_checkpoint, manifest_path
 
 from ..runtime.console import bar
+from ..runtime.files import sha256_file
 from ..runtime.manifest import (
     BESIDE,
     Ingredients,
@@ -32,7 +33,7 @@ from ..runtime.manifest import (
     read_manifest,
     write_manifest,
 )
-from ..runtime.stage import StageResult, refuse_if_dry, run_stage
+from ..runtime.stage import StageResult, one_writer, refuse_if_dry, run_stage
 from . import prepare
 
 if TYPE_CHECKING:
@@ -252,9 +253,6 @@ def train_layer(
         KeyboardInterrupt: after the current sample, with a checkpoint saved (checkpoint.save_on_interrupt); or, if that
             sample was the layer's last, with the layer finished.
     """
-
-    from .training_loop import TrainingLoop, saved_progress
-
     cfg.model.layer(layer)  # refuses a name that is none
     if layer not in cfg.learned_layers():
         raise InputError(f"train_{layer}: false in the configuration; set it to true (--set train_{layer}=true) to train {layer}")
@@ -269,11 +267,55 @@ def train_layer(
     ingredients = layer_ingredients(cfg, layer, frames.key)
     if not force and trained(cfg, run_dir, layer, frames.key):
         return StageResult(run_dir, ingredients.key, ran=False)
-    if checkpoint is not None:
-        saved_progress(checkpoint, layer, ingredients.key)  # before any work is done
     refuse_if_dry(ingredients, run_dir, Path(cfg.output_dir).glob(f"*/{MANIFEST_BESIDE.format(layer)}"), force)
+    with one_writer(run_dir):
+        if not force and trained(cfg, run_dir, layer, frames.key):  # another process has done it meanwhile
+            return StageResult(run_dir, ingredients.key, ran=False)
+        checkpoint = to_continue(cfg, run_dir, ingredients, checkpoint, force=force)
+        _train(cfg, frames, run_dir, ingredients, checkpoint, tensorboard)
+    return StageResult(run_dir, ingredients.key, ran=True)
+
+
+def to_continue(cfg: Config, run_dir: Path, ingredients: Ingredients, given: Path | None, *, force: bool) -> Path | None:
+    """The checkpoint to continue, or None to train anew: the given one, or, without, one that has come to the layer's end, of a
+    run that was stopped before it said so.
+
+    One at the layer's end is not continued where files of a finished layer are damaged: it would not bring them back.
+
+    Raises InputError: see `saved_progress`."""
+    from .training_loop import at_end, saved_progress
+
+    layer = str(ingredients.config["layer"])
+    finished = manifest_path(run_dir, layer).exists()
+    path = given or checkpoint_folder(cfg, run_dir) / LATEST
+    if given is None and (force or finished or not path.is_file()):
+        return None
+    try:
+        _, progress = saved_progress(path, layer, ingredients.key)
+    except InputError:
+        if given is not None:
+            raise
+        return None
+    if not at_end(progress, cfg):
+        return given
+    best = checkpoint_folder(cfg, run_dir) / BEST
+    whole = progress.get("best_sha256") == (sha256_file(best) if best.is_file() else None)
+    if force or finished or not whole:
+        log.warning("%s: %s is trained anew", run_dir, layer)
+        return None
+    log.info("%s: %s was trained, but not finished; finishing it", run_dir, layer)
+    return path
+
+
+def _train(
+    cfg: Config, frames: StageResult, run_dir: Path, ingredients: Ingredients, checkpoint: Path | None, tensorboard: bool | None
+) -> None:
+    """Train a layer, from a checkpoint or anew, and write its files. Raises KeyboardInterrupt, see `train_layer`."""
     from spikeseg.ops.device import network_device
 
+    from .training_loop import TrainingLoop
+
+    layer = str(ingredients.config["layer"])
     model = starting_model(cfg, layer, run_dir, frames.key).to(network_device(cfg.device, cfg.backend))
     model.encoder.backend = cfg.backend
     started = time.monotonic()
@@ -299,4 +341,3 @@ def train_layer(
     )
     if loop.interrupted:
         raise KeyboardInterrupt
-    return StageResult(run_dir, ingredients.key, ran=True)

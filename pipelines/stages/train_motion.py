@@ -31,7 +31,7 @@ from ..runtime.manifest import (
     read_manifest,
     write_manifest,
 )
-from ..runtime.stage import StageResult, refuse_if_dry
+from ..runtime.stage import StageResult, one_writer, refuse_if_dry
 from . import prepare
 from .runs import best_of_layers
 from .train_layer import layer_key, resumed_run, run_folder, trained
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STAGE, VERSION = "train-motion", 1
+LEARNED = "motion"
+"""In the checkpoint: the key of the layer, and what it has learned, as in its manifest."""
 
 
 def motion_ingredients(cfg: Config, frames_key: str) -> Ingredients:
@@ -93,11 +95,27 @@ def train_motion(cfg: Config, *, name: str = "auto", force: bool = False, resume
     if not force and motion_trained(cfg, run_dir, frames.key):
         return StageResult(run_dir, ingredients.key, ran=False)
     refuse_if_dry(ingredients, run_dir, Path(cfg.output_dir).glob(f"*/{MANIFEST_BESIDE.format(MOTION_LAYER)}"), force)
+    with one_writer(run_dir):
+        if not force and motion_trained(cfg, run_dir, frames.key):  # another process has done it meanwhile
+            return StageResult(run_dir, ingredients.key, ran=False)
+        _train(cfg, run_dir, frames.path / prepare.STORE, ingredients, force=force)
+    return StageResult(run_dir, ingredients.key, ran=True)
+
+
+def _train(cfg: Config, run_dir: Path, store: Path, ingredients: Ingredients, *, force: bool) -> None:
+    """Learn the footprint and write the layer's files; of a run that was stopped before its manifest was there, that alone."""
     started = time.monotonic()
-    manifest_path(run_dir, MOTION_LAYER).unlink(missing_ok=True)
-    path, report = _learned(cfg, run_dir, frames.path / prepare.STORE)
+    path, manifest = checkpoint_folder(cfg, run_dir) / MOTION, manifest_path(run_dir, MOTION_LAYER)
+    report = None if force or manifest.exists() else _report_of(path, ingredients.key)
+    if report is None:
+        path.unlink(missing_ok=True)  # first: it stands for the layer, where there is no manifest
+        manifest.unlink(missing_ok=True)
+        report = _learned(cfg, path, store, run_dir, ingredients.key)
+    metrics = run_dir / METRICS
+    reports = json.loads(metrics.read_text()) if metrics.is_file() else {}
+    atomic_write(metrics, json.dumps({**reports, MOTION_LAYER: report}, indent=2) + "\n")
     write_manifest(
-        manifest_path(run_dir, MOTION_LAYER),
+        manifest,
         ingredients,
         outputs={str(path.relative_to(run_dir)): describe_file(path)},
         seconds=time.monotonic() - started,
@@ -108,11 +126,22 @@ def train_motion(cfg: Config, *, name: str = "auto", force: bool = False, resume
             BESIDE: describe_beside(run_dir, [run_dir / METRICS]),
         },
     )
-    return StageResult(run_dir, ingredients.key, ran=True)
 
 
-def _learned(cfg: Config, run_dir: Path, store: Path) -> tuple[Path, dict[str, Any]]:
-    """Learn and write the checkpoint. -> its file, and what was learned, in words and numbers."""
+def _report_of(path: Path, key: str) -> dict[str, Any] | None:
+    """What was learned, from a checkpoint of this very layer; None where there is none."""
+    from spikeseg.learning import checkpoint
+
+    try:
+        _, meta = checkpoint.load(path)
+    except InputError:
+        return None
+    learned = meta.get(LEARNED)
+    return dict(learned["report"]) if isinstance(learned, dict) and learned.get("key") == key else None
+
+
+def _learned(cfg: Config, path: Path, store: Path, run_dir: Path, key: str) -> dict[str, Any]:
+    """Learn and write the checkpoint. -> what was learned, in words and numbers."""
     from spikeseg.data.store.frames import Frames
     from spikeseg.data.store.recordings import stored
     from spikeseg.detection.motion_training import train_motion as learn
@@ -125,12 +154,9 @@ def _learned(cfg: Config, run_dir: Path, store: Path) -> tuple[Path, dict[str, A
     model.encoder.backend = cfg.backend
     learned = learn(model.to(network_device(cfg.device, cfg.backend)), views, cfg, _shown)
     model.footprint = learned.share
-    path = checkpoint_folder(cfg, run_dir) / MOTION
-    atomic_write(path, lambda file: checkpoint.save(file, model, meta["config"]))
-    metrics = run_dir / METRICS
-    reports = json.loads(metrics.read_text()) if metrics.is_file() else {}
-    atomic_write(metrics, json.dumps({**reports, MOTION_LAYER: learned.report}, indent=2) + "\n")
-    return path, learned.report
+    of_layer = {LEARNED: {"key": key, "report": learned.report}}
+    atomic_write(path, lambda file: checkpoint.save(file, model, meta["config"], **of_layer))
+    return learned.report
 
 
 def _shown(items: Iterable[Any], title: str, total: int) -> Iterable[Any]:

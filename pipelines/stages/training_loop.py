@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spikeseg.core import interrupts
 from spikeseg.core.files import atomic_write, make_folder
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import (
@@ -30,6 +29,7 @@ from spikeseg.learning.run_files import (
 )
 
 from ..runtime.console import LOGGER, bar, logging_to_file
+from ..runtime.files import sha256_file
 from ..runtime.manifest import read_manifest
 from .history import History
 from .summaries import Summaries
@@ -82,42 +82,46 @@ class TrainingLoop:
         self.schedule = Schedule(self.trainer, Blocks(self.spikes), cfg)
         self.resumed = self.interrupted = False
         self.best = float("inf")
+        self.best_sha256: str | None = None
         self.summaries = Summaries(cfg, run_dir, layer, tensorboard)
 
     # -- epochs ---------------------------------------------------------------------
 
     def run(self) -> None:
         """Train until there is a reason to stop: convergence, or max_epochs reached."""
+        from spikeseg.config.circumstances import WITHOUT_RESULT, with_defaults
         from spikeseg.config.load import dump
 
         make_folder(self.folder)
         self._remove_outdated()
-        atomic_write(self.run_dir / CONFIG, dump(self.cfg))
+        atomic_write(self.run_dir / CONFIG, dump(with_defaults(self.cfg, WITHOUT_RESULT)))
         below = [spec.name for spec in self.cfg.layers() if spec.learned and spec.index < self.spec.index]
         self.history = History(self.run_dir, self.layer, self.trainer.samples, below)
         log_file = make_folder(self.logs) / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
-        with _level(self.cfg.logging.log_level), logging_to_file(log_file), self._stoppable() as stop, self.summaries:
+        with _level(self.cfg.logging.log_level), logging_to_file(log_file), interrupts.held_back(), self.summaries:
             log.info("training %s on %d windows, seed %d, %s", self.layer, len(self.spikes), self.cfg.seed, self.trainer.layer)
             while not self.schedule.finished:
-                self._one_epoch(stop)
+                self._one_epoch()
             log.info("%s stopped after %d samples: %s", self.layer, self.trainer.samples, self.schedule.reason)
-            self.interrupted = stop.is_set()
+            self.interrupted = interrupts.arrived()
 
     def _remove_outdated(self) -> None:
         """Remove the manifests of this layer and those above it and, unless resuming, checkpoints of an earlier attempt."""
+        if not self.resumed:
+            (self.folder / LATEST).unlink(missing_ok=True)
         for spec in self.cfg.model.layers():
             if spec.index >= self.spec.index:
                 manifest_path(self.run_dir, spec.name).unlink(missing_ok=True)
         manifest_path(self.run_dir, MOTION_LAYER).unlink(missing_ok=True)
-        if not self.resumed:
+        if not self.resumed:  # the latest went first, as one at a layer's end stands for all of them
             epochs = self.folder.glob(epoch_checkpoint("*", self.layer))
             for path in (self.folder / BEST, self.folder / MOTION, self.folder / CALIBRATED, *epochs):
                 path.unlink(missing_ok=True)
 
-    def _one_epoch(self, stop: threading.Event) -> None:
+    def _one_epoch(self) -> None:
         schedule = self.schedule
         title = f"{self.layer} epoch {schedule.epoch + 1}/{self.cfg.max_epochs}"
-        with bar(title, "sample", len(self.spikes), schedule.position) as progress:
+        with bar(title, "sample", len(self.spikes), schedule.position, stops=False) as progress:
             for pause in schedule.one_epoch():
                 progress.update(pause.samples)
                 if pause.checked:
@@ -126,7 +130,7 @@ class TrainingLoop:
                     report = self.trainer.report()
                     self.summaries.write(report)
                     progress.set_postfix_str(f"C_l {report['convergence_index']:.4f}, threshold {report['threshold_mean']:.2f}")
-                if stop.is_set() and schedule.reason is None:
+                if interrupts.arrived() and schedule.reason is None:
                     self._interrupted()
         self._save_epoch()
 
@@ -141,6 +145,7 @@ class TrainingLoop:
             "epoch": self.schedule.epoch,
             "position": self.schedule.position,
             "best": self.best,
+            "best_sha256": self.best_sha256,
             "reason": self.schedule.reason,
             "trainer": self.trainer.state_dict(),
         }
@@ -152,7 +157,7 @@ class TrainingLoop:
         index = self.trainer.report()["convergence_index"]
         if c.save_best and index < self.best:
             self.best = index
-            self._save(BEST)
+            self.best_sha256 = sha256_file(self._save(BEST))
         if self.schedule.epoch % c.save_interval == 0:
             self._save(epoch_checkpoint(self.schedule.epoch, self.layer))
         self._save(LATEST)
@@ -169,22 +174,8 @@ class TrainingLoop:
         self.trainer.load_state_dict(progress["trainer"])
         schedule = self.schedule
         schedule.epoch, schedule.position, schedule.reason = progress["epoch"], progress["position"], progress["reason"]
-        self.best, self.resumed = progress["best"], True
+        self.best, self.best_sha256, self.resumed = progress["best"], progress.get("best_sha256"), True
         log.info("resuming %s at epoch %d, sample %d", self.layer, schedule.epoch + 1, schedule.position)
-
-    @contextmanager
-    def _stoppable(self) -> Iterator[threading.Event]:
-        """SIGINT and SIGTERM set the event, so that the current sample is finished."""
-        stop = threading.Event()
-        if threading.current_thread() is not threading.main_thread():
-            yield stop
-            return
-        earlier = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield stop
-        finally:
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
 
     def _interrupted(self) -> None:
         if self.cfg.checkpoint.save_on_interrupt:
@@ -195,13 +186,15 @@ class TrainingLoop:
     # -- the end ---------------------------------------------------------------------------------------
 
     def finish(self) -> FinishedLayer:
-        """Write the finished layer and the metrics of all layers; the manifest, written last, is the stage's."""
+        """Write the finished layer and the metrics of all layers; the manifest, written last, is the stage's.
+
+        The latest checkpoint stays as it is, with its state of training: until the manifest is there, it is what the layer can be
+        finished from."""
         from spikeseg.learning import checkpoint
 
         report = {**self.trainer.report(), "epochs": self.schedule.epoch, "stopped": self.schedule.reason}
         final = self.folder / final_checkpoint(self.layer)
-        for path in (final, self.folder / LATEST):
-            atomic_write(path, lambda file: checkpoint.save(file, self.model, self.cfg))
+        atomic_write(final, lambda file: checkpoint.save(file, self.model, self.cfg))
         below = [spec.name for spec in self.cfg.layers() if spec.learned and spec.index < self.spec.index]
         manifests = {layer: read_manifest(manifest_path(self.run_dir, layer)) for layer in below}
         metrics = {layer: manifest["result"] for layer, manifest in manifests.items() if manifest} | {self.layer: report}
@@ -223,6 +216,11 @@ def saved_progress(path: Path, layer: str, key: str) -> tuple[SpikeSEG, dict[str
         content = f"{progress['layer']} of another configuration or data" if progress else "a finished network"
         raise InputError(f"{path}: holds {content}, not {layer} of this one; resume with the options it was started with")
     return model, progress
+
+
+def at_end(progress: Mapping[str, Any], cfg: Config) -> bool:
+    """Whether the state of training in a checkpoint is that of a layer's end."""
+    return progress["reason"] is not None or progress["epoch"] >= cfg.max_epochs
 
 
 @contextmanager

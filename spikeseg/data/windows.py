@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikeseg.core import interrupts
 from spikeseg.core.sparse import SparseFrames
 
 from . import transforms
@@ -152,6 +153,7 @@ def _groups(events: np.ndarray, spec: FrameSpec, start_us: np.ndarray) -> Iterat
         return slice(bisect_left(t, int(part[0])), bisect_left(t, int(part[-1]) + spec.window_us))
 
     for first in range(0, len(start_us), AT_ONCE):
+        interrupts.check()
         part = start_us[first : first + AT_ONCE]
         rows = inside(part)
         if rows.stop - rows.start <= EVENTS_AT_ONCE:

@@ -7,7 +7,6 @@ can run code.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 import pickle
@@ -19,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
+from spikeseg.config.circumstances import CIRCUMSTANCES, with_defaults
 from spikeseg.config.load import from_dict, to_dict
 from spikeseg.config.sections import Config
 from spikeseg.errors import InputError
@@ -40,11 +40,12 @@ def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: A
     Args:
         file: path or open binary file.
         model: its weights and thresholds are saved, from any device.
-        config: the resolved configuration.
+        config: the resolved configuration; of it is kept what says what the network is and how it is read, see
+            `spikeseg.config.circumstances`.
         meta: what else to keep, such as ``trained=["conv2"]``, ``trainer=trainer.state_dict()``.
     """
     tensors = {name: value.detach().cpu().clone() for name, value in model.encoder.state_dict().items()}
-    settings = to_dict(dataclasses.replace(config, backend="auto"))  # no backend changes a result, so none shows in the file
+    settings = to_dict(with_defaults(config, CIRCUMSTANCES))  # where and how it was trained changes no byte
     learned: dict[str, Any] = (
         {} if model.footprint is None else {"footprint": torch.from_numpy(np.array(model.footprint, np.float64))}
     )

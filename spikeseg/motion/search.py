@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spikeseg.core import interrupts
+
 from . import line_kernels as lines
 from . import path_kernels as kernels
 from .events import Events, Index, Sight
@@ -177,6 +179,7 @@ class MotionSearch:
         if len(self.events.t):
             start, end = self.start_s, float(self.events.t[-1])
             for tick in range(1, math.ceil((end - start) / self.tick_s + 1e-9) + 1):
+                interrupts.check()
                 self._tick(tick, min(start + tick * self.tick_s, end + 1e-6))
         return self.paths
 

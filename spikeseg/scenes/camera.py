@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikeseg.core import interrupts
+
 from .camera_tiles import Events, Step, Tiles
 
 LONGEST_S, SHORTEST_S, START_S = 0.4, 5e-4, 0.1
@@ -154,6 +156,7 @@ def _looks(events: Events, tiles: Tiles) -> Iterator[tuple[float, float, Step]]:
     start = min(START_S, longest)
     span, now = start, first + min(start, longest)
     while True:
+        interrupts.check()
         room = min(now - first, last - now)
         if room <= 0 or room < span / 2:
             break

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spikeseg.core import interrupts
+
 from .activity import Activity, background_of_blocks, hot_pixels
 from .activity_kernels import look_up
 from .camera import camera_motion
@@ -141,6 +143,7 @@ def _tracked(
     own_begins, own_ends = np.searchsorted(t, times - hop // 2), np.searchsorted(t, times + (hop - hop // 2))
     first = last = 0
     for k, t_us in enumerate(times.tolist()):
+        interrupts.check()
         activity.add(x[last : ends[k]], y[last : ends[k]])
         activity.remove(x[first : begins[k]], y[first : begins[k]])
         first, last = int(begins[k]), int(ends[k])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spikeseg.core import interrupts
 from spikeseg.data.frames.framing import starts
 from spikeseg.data.windows import AT_ONCE, WindowedRecording, Windows
 
@@ -16,6 +17,7 @@ def stored(frames: Frames, r: int) -> WindowedRecording:
 
     def windows() -> Windows:
         for first in range(0, info.n_windows, AT_ONCE):
+            interrupts.check()
             start_us, block, rates = frames.read(r, range(first, min(first + AT_ONCE, info.n_windows)))
             yield from zip(start_us.tolist(), listed(block).each(), rates, strict=True)
 

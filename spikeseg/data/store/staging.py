@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from spikeseg.core import interrupts
 from spikeseg.core.files import make_folder, new_file
 from spikeseg.data.frames.background import Background
 from spikeseg.data.frames.framing import FrameSpec, starts
@@ -195,6 +196,7 @@ def _written(
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(new_file(target)) for target in paths]
         for arrays in parts:
+            interrupts.check()
             like = tuple(array[:0].copy() for array in arrays)
             for k, array in enumerate(arrays):
                 files[k].write(np.ascontiguousarray(array).ravel().view(np.uint8))

@@ -2,15 +2,15 @@
 
 import io
 import logging
-import os
 import signal
 import sys
 import warnings
 
 import pytest
 
+from spikeseg.core import interrupts
 from spikeseg.errors import InputError
-from spikeseg.pipelines.runtime.console import logging_to_stderr, one_line_errors, progress
+from spikeseg.pipelines.runtime.console import bar, logging_to_stderr, one_line_errors, progress
 
 LOG = logging.getLogger("spikeseg.somewhere")
 
@@ -39,13 +39,44 @@ def test_debug_adds_the_traceback(capsys):
     assert "Traceback" in said and said.endswith("error: no\n")
 
 
-@pytest.mark.usefixtures("capsys")
-def test_sigterm_interrupts():
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("then", [None, InputError("of a child that the signal ended"), SystemExit(0)])
+def test_a_signal_gives_130_however_the_block_ends(capsys, number, then):
+    before = signal.getsignal(number)
     with pytest.raises(SystemExit) as ended, one_line_errors(debug=False):
-        os.kill(os.getpid(), signal.SIGTERM)
-        signal.pause()
-    assert ended.value.code == 130 and signal.getsignal(signal.SIGTERM) is before
+        signal.raise_signal(number)  # raises nothing here
+        if then is not None:
+            raise then
+    assert ended.value.code == 130 and signal.getsignal(number) is before
+    assert capsys.readouterr().err == "interrupted\n" and not interrupts.arrived()
+
+
+@pytest.mark.usefixtures("capsys")
+def test_a_signal_ends_the_work_between_two_items():
+    done = []
+    for items in (progress(range(5), "a", "b"), updates(bar("a", "b", 5))):
+        with pytest.raises(SystemExit), one_line_errors(debug=False):
+            for item in items:
+                done.append(item)
+                if item == 2:
+                    signal.raise_signal(signal.SIGTERM)
+    assert done == [0, 1, 2] * 2
+
+
+def updates(shown):
+    with shown:
+        for item in range(5):
+            yield item
+            shown.update()
+
+
+def test_the_last_item_s_interrupt_is_not_lost():
+    """What is written after the last item would hold what the interrupt has spoilt."""
+    with pytest.raises(KeyboardInterrupt), interrupts.held_back():
+        for _ in progress(range(2), "a", "b"):
+            signal.raise_signal(signal.SIGINT)
+            break
+        list(progress([], "a", "b"))
 
 
 def test_warnings_are_lines_told_once_and_levels_count(capsys):

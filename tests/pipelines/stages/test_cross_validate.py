@@ -52,7 +52,7 @@ def test_every_recording_but_those_of_the_test_split_is_held_out_once(crossed):
     assert sorted(map(len, held)) == [1, 2]
     for run in document["runs"]:
         assert set(run["trained_on"]) == rest - set(run["held_out"]) and run["scored"] == run["held_out"]
-        network = json.loads((crossed.folder / run["run"] / "conv2.manifest.json").read_text())
+        network = json.loads((crossed.folder / "runs" / run["run"] / "conv2.manifest.json").read_text())
         own = crossed.folder / "data_cache" / "frames" / network["inputs"]["frames"]
         parts = json.loads((own / "manifest.json").read_text())["splits"]
         assert {name for name, part in parts.items() if part == "train"} == set(run["trained_on"])

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import spikeseg
+from spikeseg.config.circumstances import CIRCUMSTANCES, WITHOUT_RESULT, with_defaults
 from spikeseg.config.load import dump, load_config
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
@@ -42,7 +43,7 @@ def test_files_of_a_run(world):
         "checkpoints/checkpoint_best.pt", LATEST, "checkpoints/conv2.pt", "checkpoints/conv3.pt",
     }  # fmt: skip
     assert re.fullmatch(r"spikeseg_default-[0-9a-f]{8}", run.folder.name)
-    assert (run.folder / "config.yaml").read_text() == dump(run.cfg)
+    assert (run.folder / "config.yaml").read_text() == dump(with_defaults(run.cfg, WITHOUT_RESULT))
     assert re.search(r"^20\d\d-\d\d-\d\d .* INFO training conv2 on \d+ windows, seed 42", run.log, re.MULTILINE)
 
 
@@ -52,7 +53,7 @@ def test_every_checkpoint_loads_without_running_code(world):
     assert len(paths) == 8
     for path in paths:
         assert torch.load(path, weights_only=True)["format"] == "spikeseg-checkpoint"
-        assert checkpoint.load(path)[1]["config"] == run.cfg
+        assert checkpoint.load(path)[1]["config"] == with_defaults(run.cfg, CIRCUMSTANCES)
     latest, conv2, conv3 = (run.digest(name) for name in (LATEST, "checkpoints/conv2.pt", "checkpoints/conv3.pt"))
     assert latest == conv3 != conv2
 
