@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -57,6 +58,15 @@ def atomic_write(path: Path, content: bytes | str | Callable[[BinaryIO], Any]) -
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def share_file(old: Path, new: Path) -> None:
+    """Give a file a second name, or a copy where the disk knows no such names. Raises InputError where new cannot be written."""
+    with writing(new):
+        try:
+            os.link(old, new)
+        except OSError:
+            shutil.copyfile(old, new)
 
 
 def fsync_folder(path: Path) -> None:

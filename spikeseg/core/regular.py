@@ -1,4 +1,4 @@
-"""Regular files, told from all else that a folder may hold, before anything is opened: opening a pipe would wait for its writer."""
+"""Regular files, told from all else that a folder may hold before anything is opened: a pipe would wait for its writer."""
 
 from __future__ import annotations
 

@@ -45,7 +45,8 @@ def entry_or_fault(name: str, path: Path, make: Callable[[], Entry], error: str 
     """An entry; of what cannot be read, one whose load raises the reason, so that it costs no other.
 
     Args:
-        name, path: of the entry.
+        name: of the entry.
+        path: of the entry.
         make: gives it; raises InputError where something that it reads cannot be.
         error: what is known to stand in the way already, without the path.
     """

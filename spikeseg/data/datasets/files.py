@@ -22,6 +22,7 @@ from .dataset import Dataset
 from .entry import Entry, checked_root, combined, entry_or_fault, fingerprint, unique_names, unused
 from .folders import Found, files_below, members_of, without_ours
 
+
 def entries(root: str | Path, *, sensor: str = "all", layout: Layout = AS_USUAL) -> list[Entry]:
     """Every recording of every file below ``root`` (or of root itself), or that a pattern finds, such as ``~/nights/**/*.raw``;
     sorted by path, without hidden files and what others own (`without_ours`). Or the one recording that root names, as

@@ -51,8 +51,9 @@ class Source(NamedTuple):
 def files_below(root: Path) -> Iterator[Found]:
     """Files below root, or root itself if it is one, sorted by folder; hidden files and folders left out.
 
-    Links to files count as files. Links to folders are not followed: what lies below root is found anyway, and what lies elsewhere
-    is reported. Folders that cannot be read, and what is neither file nor folder, are reported, too, and cost nothing else.
+    Links to files count as files. Links to folders are not followed: what lies below root is found anyway; one that leads
+    elsewhere is reported. Folders that cannot be read, and what is neither file nor folder, are reported, too, and cost nothing
+    else.
     """
     if not os.path.isdir(root):
         yield Found(root, fault_of(root))

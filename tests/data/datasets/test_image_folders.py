@@ -260,7 +260,12 @@ def test_what_is_no_file_costs_no_other_image(tmp_path):
     """A pipe would be waited for, a link to a device never ends, pointers of git-annex and Git LFS are no pictures."""
     root, sound = pictures(tmp_path / "p"), load_folders(pictures(tmp_path / "q"), (None, None), 0, 0.2)
     os.mkfifo(root / "a" / "pipe.png")
-    for name, target in (("zero", "/dev/zero"), ("gone", "nowhere"), ("self", "self.png"), ("annexed", "../.git/annex/objects/K")):
+    for name, target in (
+        ("zero", "/dev/zero"),
+        ("gone", "nowhere"),
+        ("self", "self.png"),
+        ("annexed", "../.git/annex/objects/K"),
+    ):
         (root / "b" / f"{name}.png").symlink_to(target)
     (root / "b" / "lfs.png").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     (root / "b" / "annex.png").write_text("/annex/objects/MD5-s5--0.png\n")
