@@ -1,11 +1,29 @@
 """The exceptions for bad input and configuration."""
 
+import re
+
+UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Characters that end or hide a line, and bytes of file names that are no UTF-8, as Python spells them."""
+
+
+def one_line(text: str) -> str:
+    """The text on one line, in characters that can be written as UTF-8: others as ``\\n`` and ``\\xff``, as shells spell them."""
+    return UNSHOWN.sub(_spelled, text)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else found[0].encode("unicode_escape").decode()
+
 
 class InputError(ValueError):
     """Bad input or configuration: one line that names the file, the field and the remedy.
 
     The command line prints it without a traceback and exits with code 3.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 class WriteError(InputError):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import click
+
+from spikeseg.core.regular import fault_of
+from spikeseg.errors import InputError
 
 from .common import CHECKPOINT, HULK, SMASH, network_for, print_end
 from .options import LENIENT, Request, rows, shared
@@ -28,6 +32,7 @@ LARGEST_SIDE = 2**15 - 1
     "--idle", type=click.FloatRange(0), default=10.0, show_default=True, metavar="SECONDS",
     help="Under --follow: end when the file has not grown for this long.",
 )  # fmt: skip
+@click.option("--strict", is_flag=True, help="Exit with 3 when a recording could not be read, after detecting in the others.")
 @click.option("--plot", is_flag=True, help="Also draw each recording: events, saliency, tracks (needs matplotlib).")
 @shared(output="Folder to write to [the run's].", of_demo=False)
 def detect(
@@ -36,45 +41,57 @@ def detect(
     checkpoint: Path | None,
     output: str | None,
     plot: bool,
+    strict: bool,
     follow: bool,
-    sensor_size: str | None,
-    idle: float,
+    **following: Any,
 ) -> None:
     """Run a network on recordings, without labels: objects, tracks, and a score for every event.
 
-    Writes detections.json, tracks.csv and <recording>.events.npz. Without a configuration the network's own holds.
+    RECORDING is a file; FILE.h5, all recordings in it, or FILE.h5::NAME, one; or a folder, all files below it. Writes
+    detections.json, tracks.csv and <recording>.events.npz. Each recording is finished by itself: one that is done is not done
+    again, and one that cannot be read is left out and reported. Without a configuration the network's own holds.
 
     \b
     Example: one recording of an EBSSA file
       spikeseg detect labelled_ebssa.h5::DAVIS_0003 -o found
+    Example: all recordings of a folder
+      spikeseg detect ~/nights -o found
     Example: a camera whose driver writes lines of t_us,x,y,p
       camera | spikeseg detect --follow --sensor-size 240x180 -
     """
     from spikeseg.detection.schema import DETECTIONS, TRACKS
 
     from ..stages import detect as stage
+    from ..stages.recordings import given
 
+    sensor_size: str | None = following["sensor_size"]
     if follow:
-        if len(recordings) != 1 or plot or sensor_size is None:
+        if len(recordings) != 1 or plot or strict or sensor_size is None:
             raise click.UsageError("--follow takes one RECORDING (or -), needs --sensor-size, and draws nothing")
-        return _follow(request, recordings[0], checkpoint, output, parsed_size(sensor_size), idle)
+        return _follow(request, recordings[0], checkpoint, output, parsed_size(sensor_size), following["idle"])
     if sensor_size is not None:
         raise click.UsageError("--sensor-size goes with --follow; a recording's file names its own")
+    sources = given(recordings)
     cfg, network = network_for(request, checkpoint, given=True, untrained=True)
     folder = Path(output) if output else None
-    result = stage.detect(cfg, network, recordings, output=folder, force=request.force, plot=plot)
-    for detected in json.loads((result.path / DETECTIONS).read_text())["recordings"]:
-        click.echo(f"{detected['name']}: {detected['tracks']} tracks in {len(detected['windows'])} windows")
-    written = f"{DETECTIONS}, {TRACKS} and events of {len(recordings)} recordings in {result.path}"
+    result, counts, skipped = stage.detect(cfg, network, sources, output=folder, force=request.force, plot=plot)
+    for name, count in counts.items():
+        click.echo(f"{name}: {count['tracks']} tracks in {count['windows']} windows")
+    left = f" ({len(skipped)} skipped)" if skipped else ""
+    written = f"{DETECTIONS}, {TRACKS} and events of {len(counts)} recordings in {result.path}{left}"
     print_end(result.ran, written, "spikeseg status")
+    if strict and skipped:
+        raise InputError(f"--strict: {len(skipped)} of {len(sources)} recordings could not be read; the others are done")
 
 
 def _follow(
     request: Request, source: str, checkpoint: Path | None, output: str | None, sensor_size: tuple[int, int], idle: float
 ) -> None:
     """`detect --follow`: print a line per window and, at the end of the input, a summary."""
-    from ..stages.follow import LINES, SUMMARY, follow
+    from ..stages.follow import LINES, PIPE, SUMMARY, follow
 
+    if source != PIPE and not os.path.exists(source):
+        raise InputError(f"{source}: {fault_of(source)}")
     cfg, network = network_for(request, checkpoint, given=True)
     summary = follow(
         cfg, network, source, sensor_size,

@@ -109,16 +109,17 @@ def run_in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool
 def _in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool) -> StageResult:
     key, path = ingredients.key, out / MANIFEST_BESIDE.format(ingredients.stage)
     remove_partials(out)
-    before = read_manifest(path)
-    if before and before["key"] == key and not damaged(before, out) and not force:
+    if not force and done_in_folder(out, ingredients):
         return StageResult(out, key, ran=False)
     refuse_if_dry(ingredients, out, [path], force)
     with partial_folder(make_folder(out), ingredients.stage) as partial:
         started = time.monotonic()
         extra = build(partial)
         outputs = list_outputs(partial)
-        others = [other for other in out.glob(MANIFEST_BESIDE.format("*")) if other != path]
-        written_before = _outputs(path).difference(*map(_outputs, others))
+        written_before = _outputs(path)
+        if written_before:  # and if not, a thousand manifests of other recordings are not read for each of them
+            others = [other for other in out.glob(MANIFEST_BESIDE.format("*")) if other != path]
+            written_before = written_before.difference(*map(_outputs, others))
         for name, output in outputs.items():
             if (out / name).exists() and name not in written_before and not force and not _same(out / name, output):
                 raise InputError(f"{out / name}: is there already, from elsewhere; give another folder, or --force to replace it")
@@ -147,6 +148,12 @@ def refuse_if_dry(ingredients: Ingredients, folder: Path, finished_ones: Iterabl
     if is_dry():
         reason = "--force" if force else stale_reason(ingredients, finished_ones) or "not there yet"
         raise DryRun(f"run the stage {ingredients.stage} into {folder} ({reason}), and what follows from it")
+
+
+def done_in_folder(out: Path, ingredients: Ingredients) -> bool:
+    """Whether `run_in_folder` has nothing to do."""
+    before = read_manifest(out / MANIFEST_BESIDE.format(ingredients.stage))
+    return bool(before and before["key"] == ingredients.key and not damaged(before, out))
 
 
 def _outputs(manifest: Path) -> set[str]:

@@ -23,11 +23,12 @@ from ..runtime.manifest import Ingredients, finished
 from ..runtime.stage import StageResult, locked, run_stage
 from .answers import learned_from
 from .classify import NETWORK as NETWORK_FOR_IMAGES
-from .detect import checked_paths, reading
+from .recordings import fingerprints, read_source, settings_of
 from .runs import SavedNetwork, class_names
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
+    from spikeseg.data.datasets.folders import Source
     from spikeseg.detection.class_survey import RecordingSurvey
 
 log = logging.getLogger(__name__)
@@ -49,13 +50,13 @@ def refuse_images(path: Path) -> None:
         )
 
 
-def survey(cfg: Config, network: SavedNetwork, recordings: Sequence[str] = (), *, force: bool = False) -> StageResult:
+def survey(cfg: Config, network: SavedNetwork, recordings: Sequence[Source] = (), *, force: bool = False) -> StageResult:
     """See what the classes of a network look for and answer to; ``classes/<key>/survey.json`` in the run's folder.
 
     Args:
         cfg: the configuration; of the network it must have the shape.
         network: the checkpoint.
-        recordings: paths, as `detect` takes them; none: those of the cache that the network was trained on, and with them.
+        recordings: see `recordings.given`; none: those of the cache that the network was trained on, and with them.
         force: look again.
 
     Raises InputError: no recordings are given and the cache holds none, a recording or the checkpoint cannot be read or do not
@@ -66,8 +67,11 @@ def survey(cfg: Config, network: SavedNetwork, recordings: Sequence[str] = (), *
     }
     inputs = {"checkpoint of the network": sha256_file(network.checkpoint)}
     if recordings:
-        settings, fingerprints = reading(cfg, checked_paths(recordings))
-        config, inputs = config | settings, inputs | fingerprints
+        contents, unread = fingerprints(recordings)
+        if unread:
+            raise InputError(next(iter(unread.values())))
+        config |= {**settings_of(cfg), "members": [source.path.member for source in recordings]}
+        inputs |= contents
     elif learned_from(cfg, network) is None:
         raise InputError(
             f"{network.folder}: the recordings that it was trained on are not in the cache ({cfg.cache_dir}); name some: "
@@ -86,9 +90,8 @@ def survey(cfg: Config, network: SavedNetwork, recordings: Sequence[str] = (), *
     return run_stage(network.folder / STAGE, Ingredients(STAGE, VERSION, config, inputs), build, force)
 
 
-def look(cfg: Config, network: SavedNetwork, recordings: Sequence[str]) -> dict[str, Any]:
+def look(cfg: Config, network: SavedNetwork, recordings: Sequence[Source]) -> dict[str, Any]:
     """The content of survey.json."""
-    from spikeseg.data.readers import read
     from spikeseg.data.store.recordings import stored
     from spikeseg.data.windows import windowed
     from spikeseg.detection.class_survey import document, survey_recording
@@ -102,16 +105,15 @@ def look(cfg: Config, network: SavedNetwork, recordings: Sequence[str]) -> dict[
     model = load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
     store = None if recordings else learned_from(cfg, network)
 
-    def look_at(recording: str | int) -> RecordingSurvey:
+    def look_at(recording: Source | int) -> RecordingSurvey:
         if isinstance(recording, int):
             assert store is not None
             view = stored(store, recording)
         else:
-            path = recording if cfg.data.dask is None else Path(recording).absolute()
-            view = windowed(read(path, lenient=cfg.data.lenient), cfg.data)
+            view = windowed(read_source(cfg, recording), cfg.data)
         return survey_recording(model, view, cfg.wta, _progress)
 
-    chosen: Iterable[str | int] = recordings if store is None else range(len(store.recordings))
+    chosen: Iterable[Source | int] = recordings if store is None else range(len(store.recordings))
     surveys = list(ordered(look_at, chosen, Workers.of(cfg), threads=True))
     return document(model, network_id(model), is_trained(network.checkpoint), surveys)
 

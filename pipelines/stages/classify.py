@@ -83,7 +83,7 @@ def classify(
         atomic_write(folder / NETWORK, _saved(network))
         if picture := _filters(network):
             atomic_write(folder / FILTERS, picture)
-        return {"seed": cfg.seed}
+        return {"seed": cfg.seed, "skipped": data.skipped}
 
     root = Path(cfg.output_dir) / STAGE
     result = run_stage(root, plan(cfg, data, controls=controls, repeat=repeat), build, force)
@@ -105,7 +105,8 @@ class ImageData:
     """The images of a configuration, read when they are asked for.
 
     Attributes:
-        fingerprint: of everything that is read."""
+        fingerprint: of everything that is read.
+        skipped: what could not be read, by name, with the reason; complete once everything was read."""
 
     def __init__(self, cfg: Config) -> None:
         from spikeseg.registries import DATASETS
@@ -113,6 +114,7 @@ class ImageData:
         self.cfg, self.dataset = cfg, DATASETS[cfg.data.dataset]
         self.events = self.dataset.entries is not None
         self._images: ImageSet | None = None
+        self.skipped: dict[str, str] = {}
         if self.events:
             from spikeseg.data.datasets.entry import combined
 
@@ -133,6 +135,7 @@ class ImageData:
         if self._images is None:
             options = ImageOptions((cfg.images.height, cfg.images.width), cfg.seed, cfg.data.test_ratio)
             self._images = self.dataset.images(_root(cfg) if self.dataset.needs_root else "", options)
+            self._skip(self._images.skipped)
         return self._images
 
     @property
@@ -157,14 +160,27 @@ class ImageData:
         width, height = SENSOR_SIZES["N-MNIST"]
         for part, entries in self.parts.items():
             steps, step_us = self.cfg.data.n_timesteps, self.cfg.data.timestep_ms * 1000
-            lists = []
+            lists, labels = [], []
             with bar(f"reading {part}", "recording", len(entries)) as shown:
                 for entry in entries:
-                    lists.append(first_spikes([entry.load(self.cfg.data.lenient)], steps, step_us, (height, width)))
                     shown.update()
-            labels = np.array([int(entry.path.parent.name) for entry in entries], np.int64)
-            parts.append(LabelledSpikes(SpikeLists.joined(lists), labels))
+                    try:
+                        recording = entry.load(self.cfg.data.lenient)
+                    except InputError as error:
+                        self._skip({entry.name: str(error)})
+                        continue
+                    lists.append(first_spikes([recording], steps, step_us, (height, width)))
+                    labels.append(int(entry.path.parent.name))
+            if not lists:
+                raise InputError(f"{self.cfg.data.data_root}: nothing of {part} can be read; {next(iter(self.skipped.values()))}")
+            parts.append(LabelledSpikes(SpikeLists.joined(lists), np.array(labels, np.int64)))
         return parts[0], parts[1], tuple(map(str, range(10)))
+
+    def _skip(self, reasons: Mapping[str, str]) -> None:
+        """Leave out what cannot be read, and say so."""
+        self.skipped |= reasons
+        for name, reason in reasons.items():
+            log.warning("skipped %s: %s", name, reason)
 
     def warm_up(self, device: torch.device) -> None:
         """Compile what codes images, so that compiling does not count as time that coding takes."""

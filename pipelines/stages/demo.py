@@ -14,6 +14,7 @@ from . import simulate
 from .detect import detect
 from .evaluate import evaluate
 from .prepare import prepare
+from .recordings import given
 from .runs import network_of
 from .train import train
 
@@ -48,7 +49,7 @@ def demo(cfg: Config, *, force: bool = False) -> Demo:
     network = network_of(cfg)
     metrics = evaluate(cfg, network, force=force)
     recording = _test_recording(cfg, frames)
-    detections = detect(cfg, network, [recording], force=force) if recording else None
+    detections = detect(cfg, network, given([recording]), force=force).result if recording else None
     return Demo(frames, trained, metrics, detections)
 
 

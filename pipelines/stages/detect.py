@@ -1,144 +1,251 @@
-"""Stage `detect`: a network on any recording, without labels: objects, tracks and a score for every event."""
+"""Stage `detect`: a network on any recordings, without labels: objects, tracks and a score for every event.
+
+Every recording is finished by itself, with a manifest of its own; one that is finished is not done again, and one that cannot be
+read costs no other. detections.json and tracks.csv are put together at the end from those of each recording.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spikeseg.core.files import atomic_write
+from spikeseg.core.files import atomic_write, share_file
+from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
+from spikeseg.detection.schema import DETECTIONS, TRACKS
 from spikeseg.errors import InputError
 
 from ..runtime.console import progress
 from ..runtime.files import sha256_file
-from ..runtime.manifest import Ingredients
-from ..runtime.stage import StageResult, run_in_folder, run_stage
-from .prepare import layout_key
+from ..runtime.manifest import Ingredients, finished, read_manifest
+from ..runtime.stage import Build, StageResult, done_in_folder, run_in_folder, run_stage
+from .recordings import fingerprints, read_source, settings_of
 from .runs import SavedNetwork, class_names
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
-    from spikeseg.data.readers.recording_path import RecordingPath
+    from spikeseg.data.datasets.folders import Source
     from spikeseg.detection.readout import Readout
     from spikeseg.detection.result import Detections
 
-STAGE, VERSION = "detect", 3
+log = logging.getLogger(__name__)
+
+STAGE, VERSION = "detect", 4
+COUNTS = ("windows", "tracks")
+"""Entries of a recording's manifest that the one of all recordings repeats."""
+
+
+class Detected(NamedTuple):
+    """What came of several recordings.
+
+    Attributes:
+        result: the folder with the tables, and whether anything was done.
+        recordings: COUNTS of each that was read, by name.
+        skipped: the others, by name, with the reason.
+    """
+
+    result: StageResult
+    recordings: Mapping[str, Mapping[str, int]]
+    skipped: Mapping[str, str]
+
+
+class _Part(NamedTuple):
+    """One recording and what its files are made from."""
+
+    source: Source
+    ingredients: Ingredients
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the files of recordings go: beside each other in a folder of the user's, or each in the run's, by its key.
+
+    folder: the user's, or that of the stage in the run's. own: whether it is the user's.
+    """
+
+    folder: Path
+    own: bool
+
+    def ingredients(self, name: str, ingredients: Ingredients) -> Ingredients:
+        """A recording's; in a folder of the user's their stage begins with its name, and so does its manifest."""
+        return ingredients._replace(stage=f"{name}.{STAGE}") if self.own else ingredients
+
+    def is_done(self, part: _Part) -> bool:
+        """Whether the files of a recording are there, made from the same."""
+        if self.own:
+            return done_in_folder(self.folder, part.ingredients)
+        return finished(self.folder / part.ingredients.key) is not None
+
+    def make(self, ingredients: Ingredients, build: Build, force: bool) -> StageResult:
+        """Make the files of a recording, or those of all."""
+        return (run_in_folder if self.own else run_stage)(self.folder, ingredients, build, force)
+
+    def refuse_strangers(self) -> None:
+        """Raises InputError where tables lie in the user's folder that this stage did not write, before anything is done."""
+        listed = (read_manifest(self.folder / MANIFEST_BESIDE.format(STAGE)) or {"outputs": ()})["outputs"] if self.own else ()
+        for path in (self.folder / name for name in (DETECTIONS, TRACKS) if self.own and name not in listed):
+            if path.exists():
+                raise InputError(f"{path}: is there already, from elsewhere; give another folder, or --force to replace it")
+
+    def folder_of(self, part: _Part) -> Path:
+        """Where the files of a recording lie."""
+        return self.folder if self.own else self.folder / part.ingredients.key
+
+    def manifest_of(self, part: _Part) -> Mapping[str, Any]:
+        """The manifest of a recording that is done."""
+        name = MANIFEST_BESIDE.format(part.ingredients.stage) if self.own else MANIFEST
+        manifest = read_manifest(self.folder_of(part) / name)
+        if manifest is None:
+            raise InputError(f"{self.folder_of(part) / name}: was removed meanwhile; run the command again")
+        return manifest
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is done to every recording."""
+
+    cfg: Config
+    network: SavedNetwork
+    readout: Readout
+    names: Mapping[int, str]
+    plot: bool
+
+    def shared(self) -> Ingredients:
+        """What every recording is made from beside its file."""
+        config = {
+            "model": dataclasses.asdict(self.cfg.model),
+            **settings_of(self.cfg),
+            "tracking": dataclasses.asdict(self.cfg.tracking),
+            "reading": dataclasses.asdict(self.readout),
+            "class_names": self.names,
+            "plot": self.plot,
+        }
+        return Ingredients(STAGE, VERSION, config, {"checkpoint of the network": sha256_file(self.network.checkpoint)})
+
+    def detected(self, sources: Sequence[Source]) -> Iterator[Detections | str]:
+        """Of each recording what the network detects, or why it cannot be read; in their order."""
+        from spikeseg.detection.detect import detect_recording
+        from spikeseg.detection.network import load_network
+        from spikeseg.ops.device import network_device
+
+        from ..runtime.parallel import Workers, ordered
+
+        cfg, readout, names = self.cfg, self.readout, self.names
+        model = load_network(cfg, str(self.network.checkpoint), network_device(cfg.device, cfg.backend))
+
+        def detect_source(source: Source) -> Detections | str:
+            try:
+                return detect_recording(model, read_source(cfg, source), cfg, readout, _progress, names)
+            except (InputError, OSError) as error:
+                return str(error)
+
+        yield from ordered(detect_source, sources, Workers.of(cfg), threads=True)
+
+    def write(self, detections: Detections, folder: Path) -> dict[str, Any]:
+        """The files of one recording. -> entries for its manifest."""
+        from spikeseg.detection.files import write_recording
+
+        entry = detections.entry()
+        write_recording(folder, entry, detections.tracks, detections.event_columns)
+        if self.plot:
+            atomic_write(folder / f"{detections.recording}.png", _picture(detections))
+        return {"windows": len(entry["windows"]), "tracks": entry["tracks"], **self.made_by()}
+
+    def made_by(self) -> dict[str, Any]:
+        """Entries for every manifest: device, seed."""
+        from spikeseg.ops.device import network_device
+
+        return {"device": str(network_device(self.cfg.device, self.cfg.backend)), "seed": self.cfg.seed}
 
 
 def detect(
     cfg: Config,
     network: SavedNetwork,
-    recordings: Sequence[str],
+    recordings: Sequence[Source],
     *,
     output: Path | None = None,
     force: bool = False,
     plot: bool = False,
-) -> StageResult:
-    """Run a network over recordings and write detections.json, tracks.csv and <recording>.events.npz.
+) -> Detected:
+    """Run a network over recordings; write <recording>.events.npz, .detections.json and .tracks.csv of each as it is done, then
+    detections.json and tracks.csv of all, in their order.
 
     Args:
         cfg: how to frame and track; of the network it must have the shape.
         network: the checkpoint.
-        recordings: paths (``FILE.h5::NAME`` for one of several in an HDF5 file).
+        recordings: see `recordings.given`.
         output: the folder; by default ``detect/<key>/`` in the run's.
         force: run again what is up to date.
         plot: also draw each recording, <recording>.png; needs matplotlib.
 
-    Raises InputError: a recording or the checkpoint cannot be read or do not fit, two recordings share a name, the folder cannot
-    be written, a picture is asked for without matplotlib."""
+    Raises InputError: no recording can be read, the checkpoint cannot be read or does not fit, the folder cannot be written, a
+    picture is asked for without matplotlib."""
     from spikeseg.detection.readout import readout_of
 
     if plot:
         from spikeseg.plots import require_matplotlib
 
         require_matplotlib()
-    settings, inputs = reading(cfg, checked_paths(recordings))
-    readout, names = readout_of(cfg, network.checkpoint), class_names(network)
-    config = {
-        "model": dataclasses.asdict(cfg.model),
-        **settings,
-        "tracking": dataclasses.asdict(cfg.tracking),
-        "reading": dataclasses.asdict(readout),
-        "class_names": names,
-        "plot": plot,
-    }
-    inputs["checkpoint of the network"] = sha256_file(network.checkpoint)
+    job = _Job(cfg, network, readout_of(cfg, network.checkpoint), class_names(network), plot)
+    place = _Place(network.folder / STAGE if output is None else output, output is not None)
+    if not force:
+        place.refuse_strangers()
+    contents, skipped = fingerprints(recordings)
+    shared = job.shared()
+    parts = []
+    for source in recordings:
+        if source.name in contents:
+            own = {"recording": source.name, "member": source.path.member}
+            made_from = shared._replace(
+                config={**shared.config, **own}, inputs={**shared.inputs, "recording": contents[source.name]}
+            )
+            parts.append(_Part(source, place.ingredients(source.name, made_from)))
+    unread, ran = _do(job, place, parts, force)
+    skipped |= unread
+    skipped = {source.name: skipped[source.name] for source in recordings if source.name in skipped}
+    for name, reason in skipped.items() if len(recordings) > 1 else ():
+        log.warning("skipped %s: %s", name, reason)
+    parts = [part for part in parts if part.source.name not in skipped]
+    if not parts:
+        first = next(iter(skipped.values()))
+        raise InputError(first if len(skipped) == 1 else f"none of the {len(skipped)} recordings can be read; {first}")
+    manifests = {part.source.name: place.manifest_of(part) for part in parts}
+    counts = {name: {what: manifest[what] for what in COUNTS} for name, manifest in manifests.items()}
 
-    def build(folder: Path) -> Mapping[str, Any]:
-        return write_detections(cfg, network, recordings, readout, folder, plot, names)
+    def put_together(folder: Path) -> Mapping[str, Any]:
+        from spikeseg.detection.files import join_recordings
 
-    ingredients = Ingredients(STAGE, VERSION, config, inputs)
-    if output is None:
-        return run_stage(network.folder / STAGE, ingredients, build, force)
-    return run_in_folder(output, ingredients, build, force)
+        made = [(part.source.name, place.folder_of(part)) for part in parts]
+        join_recordings(folder, made)
+        for name, lies in () if place.own else made:
+            for file in manifests[name]["outputs"]:
+                share_file(lies / file, folder / file)
+        return {"recordings": counts, "skipped": skipped, **job.made_by()}
 
-
-def checked_paths(recordings: Sequence[str]) -> list[RecordingPath]:
-    """The recordings that a command is given. Raises InputError for two of one name, and for a folder."""
-    from spikeseg.data.readers.recording_path import recording_path
-
-    paths = [recording_path(recording) for recording in recordings]
-    names = [path.name for path in paths]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{twice[0]}: two recordings of this name; detect them into different folders")
-    for path in recordings:
-        if Path(path).is_dir():
-            raise InputError(f"{path}: a folder; name the recordings in it ({path.rstrip('/')}/*)")
-    return paths
-
-
-def reading(cfg: Config, paths: Sequence[RecordingPath]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Of the ingredients of a stage that reads recordings: how they are read and framed, and their fingerprints."""
-    from spikeseg.data.datasets import fingerprint
-    from spikeseg.data.windows import frame_spec
-
-    settings = {
-        "frames": dataclasses.asdict(frame_spec(cfg.data)),
-        "transforms": cfg.data.transforms,
-        "lenient": cfg.data.lenient,
-        "members": [path.member for path in paths],
-        **layout_key(cfg),
-    }
-    return settings, {path.name: fingerprint(path.file) for path in paths}
+    order = {"recordings": [part.source.name for part in parts], "skipped": list(skipped)}
+    files = {part.source.name: contents[part.source.name] for part in parts}
+    everything = shared._replace(config={**shared.config, **order}, inputs={**files, **shared.inputs})
+    tables = place.make(everything, put_together, force)
+    return Detected(dataclasses.replace(tables, ran=tables.ran or ran), counts, skipped)
 
 
-def write_detections(
-    cfg: Config,
-    network: SavedNetwork,
-    recordings: Sequence[str],
-    readout: Readout,
-    folder: Path,
-    plot: bool = False,
-    names: Mapping[int, str] = MappingProxyType({}),
-) -> dict[str, Any]:
-    """Fill the output folder. -> entries for the manifest: counts by recording, device, seed."""
-    from spikeseg.data.readers import Layout, read
-    from spikeseg.detection.detect import detect_recording
-    from spikeseg.detection.files import DetectionWriter
-    from spikeseg.detection.network import load_network
-    from spikeseg.ops.device import network_device
-
-    from ..runtime.parallel import Workers, ordered
-
-    device, layout = network_device(cfg.device, cfg.backend), Layout.of(cfg.data)
-    model = load_network(cfg, str(network.checkpoint), device)
-
-    def detect_path(path: str) -> Detections:
-        recording = read(path if cfg.data.dask is None else Path(path).absolute(), lenient=cfg.data.lenient, layout=layout)
-        return detect_recording(model, recording, cfg, readout, _progress, names)
-
-    writer = DetectionWriter(folder)
-    for detections in ordered(detect_path, recordings, Workers.of(cfg), threads=True):
-        writer.add(detections.entry(), detections.tracks, detections.event_columns)
-        if plot:
-            atomic_write(folder / f"{detections.recording}.png", _picture(detections))
-    writer.finish()
-    counts = {entry["name"]: {"windows": len(entry["windows"]), "tracks": entry["tracks"]} for entry in writer.entries}
-    return {"recordings": counts, "device": str(device), "seed": cfg.seed}
+def _do(job: _Job, place: _Place, parts: Sequence[_Part], force: bool) -> tuple[dict[str, str], bool]:
+    """Finish one recording after the other. -> why some cannot be read, by name, and whether anything was done."""
+    todo = [part for part in parts if force or not place.is_done(part)]
+    if 0 < len(todo) < len(parts):
+        log.info("%d of %d recordings are done already", len(parts) - len(todo), len(parts))
+    unread: dict[str, str] = {}
+    for part, answer in zip(todo, job.detected([part.source for part in todo]) if todo else (), strict=True):
+        if isinstance(answer, str):
+            unread[part.source.name] = answer
+        else:
+            place.make(part.ingredients, functools.partial(job.write, answer), force)
+    return unread, len(unread) < len(todo)
 
 
 def _progress(windows: Iterable[Any], recording: str, total: int) -> Iterable[Any]:

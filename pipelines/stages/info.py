@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from spikeseg.core import interrupts
 from spikeseg.core.files import atomic_write
-from spikeseg.core.names import MANIFEST
+from spikeseg.data.datasets.folders import PICTURE, recordings_at
 from spikeseg.data.transforms import HOT_PIXEL_FREQUENCY
-from spikeseg.errors import InputError
+from spikeseg.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from spikeseg.data.long import LongEvents
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from spikeseg.data.summary import Summary
 
 VERSION = 1
-PICTURE = ".info.png"
 
 
 def info(
@@ -39,8 +38,7 @@ def info(
     """Describe recordings one by one.
 
     Args:
-        paths: paths, ``FILE.h5::NAME``, or folders, which stand for every file below them (`files_of`); an HDF5 file of several
-            recordings stands for each of them.
+        paths: see `spikeseg.data.datasets.folders.recordings_at`.
         hot_frequency: a pixel with more events/s on average is hot.
         plots: folder for a picture of each, <name>.info.png; needs matplotlib.
         layout: see ``readers.read``.
@@ -56,14 +54,14 @@ def info(
         require_matplotlib()
     taken: set[str] = set()
     for path in paths:
-        for source, error in _recordings(path):
+        for where, error in recordings_at(path):
             interrupts.check()
             try:
                 if error:
-                    raise error
-                description, summary = describe(source, hot_frequency, layout)
+                    raise InputError(error)
+                description, summary = describe(str(where), hot_frequency, layout)
             except (InputError, OSError) as why:
-                yield {"source": source, "error": " ".join(str(why).split())}
+                yield {"source": one_line(str(where)), "error": one_line(" ".join(str(why).split()))}
                 continue
             if plots is not None:
                 picture = plots / _unused(description["name"], taken)
@@ -105,13 +103,14 @@ def describe(
     for part in long:
         summary.add(part)
     raw_labels, labels_file = _labels(long, path)
+    labels_file = labels_file and one_line(labels_file)
     points, label_drops = checked_labels(source, raw_labels, long.sensor_size, True)
     label_drops = {reason: count for reason, count in label_drops.items() if count}
     known = next((name for name, size in SENSOR_SIZES.items() if size == long.sensor_size), None)
     hot, busiest = summary.hot_pixels(hot_frequency), summary.busiest_second
     description: dict[str, Any] = {
         "name": path.name,
-        "source": source,
+        "source": one_line(source),
         "format": "HDF5" if form == "hdf5" else READERS[form].title,
         "file_bytes": Path(path.file).stat().st_size,
         "sensor": long.sensor or (None if sized_by_file else known),
@@ -130,7 +129,11 @@ def describe(
         "needs_lenient": _needs_lenient(long.dropped, summary.events, label_drops, 0 if points is None else len(points)),
     }
     if points is not None:
-        description["labels"] = {"objects": len(set(points["id"].tolist())), "points": len(points), "file": labels_file}
+        description["labels"] = {
+            "objects": len(set(points["id"].tolist())),
+            "points": len(points),
+            "file": labels_file and one_line(labels_file),
+        }
     return description, summary
 
 
@@ -191,58 +194,6 @@ def _size(count: float) -> str:
             return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} GiB"
-
-
-def _recordings(path: str) -> Iterator[tuple[str, InputError | None]]:
-    """The recordings that a path stands for; with an error, one that cannot be listed."""
-    if not Path(path).is_dir():
-        yield from _members(path)
-        return
-    try:
-        files = files_of(Path(path))
-    except InputError as error:
-        yield path, error
-        return
-    if not files:
-        yield path, InputError(f"{path}: holds no files")
-    for file in files:
-        yield from _members(str(file))
-
-
-def files_of(folder: Path) -> list[Path]:
-    """Every file below a folder, sorted by path, but hidden ones and what spikeseg itself writes beside recordings: labels,
-    manifests, the truth of simulated ones, these pictures; and the metadata of ROS 2's bags. Raises InputError where a folder
-    cannot be read."""
-    from spikeseg.data.datasets.entry import files_below
-    from spikeseg.data.readers.labels import SUFFIX
-    from spikeseg.data.readers.recording_path import BAG_METADATA
-    from spikeseg.simulation.write import TRUTH_FOLDER
-
-    beside = (SUFFIX, MANIFEST, PICTURE, BAG_METADATA)
-    return [
-        path
-        for path in files_below(folder)
-        if not path.name.endswith(beside) and not (path.parent.name == TRUTH_FOLDER and path.suffix == ".npz")
-    ]
-
-
-def _members(source: str) -> Iterator[tuple[str, InputError | None]]:
-    """Each recording of an HDF5 file of several; else the file itself."""
-    from spikeseg.data.readers.ebssa_mat import recording_names
-    from spikeseg.data.readers.formats import detect
-    from spikeseg.data.readers.hdf5 import child, opened
-    from spikeseg.data.readers.recording_path import RecordingPath, recording_path
-
-    file, member = recording_path(source)
-    names: list[str] = []
-    try:
-        if not member and detect(file) == "hdf5":
-            with opened(file) as archive:
-                names = [] if child(archive, "TD", file) is not None else recording_names(archive)
-    except InputError as error:
-        yield source, error
-        return
-    yield from ((str(RecordingPath(file, name)), None) for name in names) if len(names) > 1 else [(source, None)]
 
 
 def _opener(source: str, layout: Layout | None) -> Callable[[], Stream]:

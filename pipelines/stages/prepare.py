@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.core.names import MANIFEST
-from spikeseg.errors import InputError, WriteError
+from spikeseg.errors import InputError, WriteError, one_line
 
 from ..runtime.console import progress
 from ..runtime.manifest import Ingredients, finished, read_manifest
@@ -189,7 +189,7 @@ def _identified(cfg: Config, entries: list[Entry]) -> dict[str, str]:
     identified = DATASETS[cfg.data.dataset].identified
     if identified is None:
         return {}
-    identities: dict[str, str] = identified(entries)
+    identities: dict[str, str] = {one_line(path): told for path, told in identified(entries).items()}
     for path, identity in identities.items():
         log.log(logging.WARNING if identity.endswith("again") else logging.INFO, "%s: %s", path, identity)
     return identities
@@ -242,9 +242,9 @@ def _stage(
         return stage(recording, spec, build(transforms, recording.sensor_size), folder)
     except WriteError:
         raise
-    except InputError as error:
+    except (InputError, OSError) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        return None, str(error)
+        return None, one_line(str(error))
 
 
 def _write(workers: Workers, files: Sequence[FilePlan]) -> None:

@@ -239,6 +239,15 @@ def _as_bytes(content: bytes | str) -> bytes:
     return content.encode() if isinstance(content, str) else content
 
 
+def share_file(old: Path, new: Path) -> None:
+    """Give a file a second name, or a copy where the disk knows no such names. Raises WriteError where new cannot be written."""
+    with writing(new):
+        try:
+            os.link(old, new)
+        except OSError:
+            shutil.copyfile(old, new)
+
+
 def fsync_folder(path: Path) -> None:
     """Flush a folder's entries to the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from spikeseg.core.files import atomic_write
+from spikeseg.errors import InputError
 
 from .schema import (
     DETECTIONS,
@@ -19,8 +20,10 @@ from .schema import (
     TRACKS,
     RecordingDetections,
     detections_document,
+    detections_file,
     detections_text,
     events_file,
+    tracks_file,
     tracks_text,
 )
 
@@ -62,6 +65,58 @@ class DetectionWriter:
         atomic_write(self.folder / DETECTIONS, detections_text(detections_document(self.entries)))
         atomic_write(self.folder / TRACKS, tracks_text(self._tracks))
         return self.folder
+
+
+def write_recording(folder: Path, entry: RecordingDetections, tracks: np.ndarray, events: Mapping[str, np.ndarray]) -> None:
+    """The files of one recording: <recording>.events.npz, and its own .detections.json and .tracks.csv.
+
+    Args:
+        folder: where they go.
+        entry: its part of detections.json.
+        tracks: of TRACK_COLUMNS.
+        events: the arrays of EVENT_COLUMNS.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    name = entry["name"]
+    atomic_write(folder / events_file(name), functools.partial(_write_events, columns=events))
+    atomic_write(folder / detections_file(name), detections_text(detections_document([entry])))
+    atomic_write(folder / tracks_file(name), tracks_text([tracks]))
+
+
+def join_recordings(folder: Path, recordings: Sequence[tuple[str, Path]]) -> None:
+    """detections.json and tracks.csv of several recordings, from those that `write_recording` wrote: the bytes that
+    `DetectionWriter` writes of them. No two have to be in memory.
+
+    Args:
+        folder: where they go.
+        recordings: the name of each, and the folder that its files lie in.
+
+    Raises:
+        InputError: a file cannot be read or is not as it was written, or one cannot be written.
+    """
+    opening, _, closing = detections_text(detections_document([])).rpartition("\n\n")
+    ends = (f"{opening}\n", f"\n{closing}")
+    entries = [path / detections_file(name) for name, path in recordings]
+    atomic_write(folder / DETECTIONS, functools.partial(_join, files=entries, ends=ends, between=",\n"))
+    tables = [path / tracks_file(name) for name, path in recordings]
+    atomic_write(folder / TRACKS, functools.partial(_join, files=tables, ends=(tracks_text([]), ""), between=""))
+
+
+def _join(file: BinaryIO, files: Sequence[Path], ends: tuple[str, str], between: str) -> None:
+    """The contents of files, which begin and end alike, one after the other between one beginning and one end."""
+    first, last = (end.encode() for end in ends)
+    file.write(first)
+    for number, path in enumerate(files):
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror or error}); detect again") from error
+        if not content.startswith(first) or not content.endswith(last):
+            raise InputError(f"{path}: is not as it was written; remove it and detect again")
+        file.write((between.encode() if number else b"") + content[len(first) : len(content) - len(last)])
+    file.write(last)
 
 
 def _write_events(file: BinaryIO, columns: Mapping[str, np.ndarray]) -> None:

@@ -26,6 +26,16 @@ def events_file(recording: str) -> str:
     return f"{recording}.events.npz"
 
 
+def detections_file(recording: str) -> str:
+    """Name of the file of one recording that is laid out as DETECTIONS."""
+    return f"{recording}.{DETECTIONS}"
+
+
+def tracks_file(recording: str) -> str:
+    """Name of the file of one recording that is laid out as TRACKS."""
+    return f"{recording}.{TRACKS}"
+
+
 UNITS = {
     "t_start_us, t_end_us": "us",
     "x, y, width, height, sensor_size": "px of the sensor",

@@ -84,7 +84,7 @@ def _draw(part: SubFigure, entry: Mapping[str, Any], windows: int, examples: int
     name = f": {entry['class_name']}" if entry["class_name"] else ""
     part.suptitle(
         f"class {entry['class_id']}{name}, {entry['wins']} wins in {entry['windows_won']} of {windows} windows",
-        fontsize=9, x=0.01, ha="left", weight="bold",
+        fontsize=9, x=0.01, ha="left", weight="bold", parse_math=False,
     )  # fmt: skip
     panels = part.subplots(1, examples + 1, squeeze=False)[0]
     prototype = entry["prototype"]
@@ -100,7 +100,7 @@ def _show(panel: Axes, picture: np.ndarray, caption: str) -> None:
     panel.imshow(picture, interpolation="nearest")
     panel.set_xticks([])
     panel.set_yticks([])
-    panel.set_title(caption, fontsize=6)
+    panel.set_title(caption, fontsize=6, parse_math=False)  # a name may hold $
 
 
 def _short(name: str) -> str:

@@ -38,5 +38,5 @@ def recording_figure(summary: Summary, title: str = "") -> Figure:
     edges, rates = summary.rates()
     panels["rate"].stairs(rates, edges, fill=True, color="tab:blue")
     panels["rate"].set(xlabel="time from the first event (s)", ylabel="events/s", xlim=(0, edges[-1]), ylim=(0, None))
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # a name may hold $
     return figure

@@ -70,5 +70,5 @@ def saliency_figure(
     right.set_title("saliency and tracks")
     for axes in (left, right):
         axes.set(xlabel="x (px)", ylabel="y (px)", xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # a name may hold $
     return figure

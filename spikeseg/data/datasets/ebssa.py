@@ -10,28 +10,30 @@ are points.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from spikeseg.core.digests import sha256_of
+from spikeseg.core.regular import require_content
 from spikeseg.data.readers import Raw, read_raw
 from spikeseg.data.readers.hdf5 import opened
 from spikeseg.data.readers.numpy_files import read_npz_arrays
-from spikeseg.data.readers.recording_path import RecordingPath
+from spikeseg.data.readers.recording_path import RecordingPath, distinct_names
 from spikeseg.data.recording import TRUTH_DTYPE, Recording, checked
 from spikeseg.data.sensors import EBSSA_SIZES, named_sensor
 from spikeseg.errors import InputError
 
 from .dataset import Dataset
-from .entry import Entry, checked_root, checked_sensor, combined, files_below, fingerprint, unique_names
+from .entry import Entry, checked_root, checked_sensor, combined, entry_or_fault, fingerprint, unique_names
+from .folders import files_below
+from .manifests import Truths
 
 H5_NAME = "labelled_ebssa.h5"
 PUBLISHED_BYTES, PUBLISHED_SHA256 = 12_106_528_328, "50a54035"
 """Size of the published labelled_ebssa.h5, and how its SHA-256 begins."""
-TRUTH_FOLDER = "truth"
 MATLAB_INTERNAL = "#"
 """#refs# and #subsystem# of MATLAB v7.3 are no recordings."""
 
@@ -48,9 +50,9 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
     """
     sensor = checked_sensor(sensor)
     root = checked_root(root, "EBSSA")
-    files = list(files_below(root))
+    files = dict(files_below(root))
     archives = [path for path in files if path.name == H5_NAME or (path == root and path.suffix == ".h5")]
-    mats = [path for path in files if path.suffix.lower() == ".mat"]
+    mats = {path: error for path, error in files.items() if path.suffix.lower() == ".mat" or (error and path.is_dir())}
     if len(archives) > 1:
         raise InputError(f"{root}: holds {len(archives)} files {H5_NAME}; set data.data_root to one of them")
     if archives and mats:
@@ -133,33 +135,33 @@ def _archive_entries(path: Path) -> list[tuple[Entry, str]]:
             self.location_on_system = str(path.parent)
             return True
 
+    require_content(path)
     with opened(path):
         names = [name for name in Archive(str(path.parent)).keys if not name.startswith(MATLAB_INTERNAL)]
-    whole = fingerprint(path)
-    with_sensor = []
-    for name in names:
-        sensor, truth = named_sensor(name), _truth_of(path, name)
-        task = partial(load, str(RecordingPath(str(path), name)), name, sensor, truth)
-        with_sensor.append((Entry(name, path, combined(whole, name, _fingerprint_of(truth)), task), sensor))
+    whole, truths, with_sensor = fingerprint(path), Truths(), []
+    for own, name in zip(names, distinct_names([RecordingPath(str(path), name) for name in names]), strict=True):
+        sensor = named_sensor(own)
+        make = partial(_entry, RecordingPath(str(path), own), name, sensor, (whole, own), truths)
+        with_sensor.append((entry_or_fault(name, path, make), sensor))
     return with_sensor
 
 
-def _mat_entries(root: Path, paths: list[Path]) -> list[tuple[Entry, str]]:
-    """An entry, and its sensor if the path below root tells, per .mat file."""
-    names = unique_names(root, paths)
-    with_sensor = []
+def _mat_entries(root: Path, paths: Mapping[Path, str]) -> list[tuple[Entry, str]]:
+    """An entry, and its sensor if the path below root tells, per .mat file, or what stands in its place."""
+    names, truths, with_sensor = unique_names(root, paths), Truths(), []
     for path, name in names.items():
         sensor = named_sensor(str(path.relative_to(root)) if path != root else name)
-        truth = _truth_of(path, path.stem)
-        task = partial(load, str(path), name, sensor, truth)
-        with_sensor.append((Entry(name, path, combined(fingerprint(path), _fingerprint_of(truth)), task), sensor))
+        make = partial(_entry, RecordingPath(str(path)), name, sensor, (), truths)
+        with_sensor.append((entry_or_fault(name, path, make, paths[path]), sensor))
     return with_sensor
 
 
-def _truth_of(path: Path, name: str) -> Path | None:
-    """The file truth/<name>.npz beside a recording's file, or beside its folder."""
-    beside = (folder / TRUTH_FOLDER / f"{name}.npz" for folder in (path.parent, path.parent.parent))
-    return next((file for file in beside if file.is_file()), None)
+def _entry(where: RecordingPath, name: str, sensor: str, own: tuple[str, ...], truths: Truths) -> Entry:
+    """One recording; own: its fingerprint, of several in a file."""
+    path = Path(where.file)
+    truth = truths.of(path, where.member or path.stem)
+    task = partial(load, str(where), name, sensor, truth)
+    return Entry(name, path, combined(*(own or (fingerprint(path),)), _fingerprint_of(truth)), task)
 
 
 def _fingerprint_of(truth: Path | None) -> str:

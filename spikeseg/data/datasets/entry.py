@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from spikeseg.core.digests import sha256_of
+from spikeseg.core.regular import require_regular
 from spikeseg.data.long import LongEvents
+from spikeseg.data.readers.recording_path import usable_name
 from spikeseg.data.recording import Recording
 from spikeseg.errors import InputError
 
@@ -35,8 +38,31 @@ class Entry:
     long: Callable[[bool], LongEvents] | None = None
 
 
+def entry_or_fault(name: str, path: Path, make: Callable[[], Entry], error: str = "") -> Entry:
+    """An entry; of what cannot be read, one whose load raises the reason, so that it costs no other.
+
+    Args:
+        name: of the entry.
+        path: of the entry.
+        make: gives it; raises InputError where something that it reads cannot be.
+        error: what is known to stand in the way already, without the path.
+    """
+    if not error:
+        try:
+            return make()
+        except InputError as why:
+            error = str(why).removeprefix(f"{path}: ")
+    return Entry(name, path, combined("cannot be read", error), partial(_refuse, f"{path}: {error}"))
+
+
+def _refuse(message: str, lenient: bool) -> Recording:
+    del lenient
+    raise InputError(message)
+
+
 def fingerprint(path: str | Path) -> str:
     """SHA-256 of a file's content, taken again when the file has changed (see `digests`). InputError if it cannot be read."""
+    require_regular(path)
     try:
         return sha256_of(path)
     except OSError as error:
@@ -45,14 +71,16 @@ def fingerprint(path: str | Path) -> str:
 
 def combined(*parts: str) -> str:
     """One fingerprint of several."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogatepass")).hexdigest()
 
 
 def checked_root(root: str | Path, dataset: str) -> Path:
     """The root as a Path. Raises InputError if there is no such folder or file."""
     path = Path(root).expanduser()
-    if not path.exists():
+    if not os.path.lexists(path):
         raise InputError(f"{path}: not found; set data.data_root (--data-root) to the folder of {dataset} recordings")
+    if not path.is_dir():
+        require_regular(path)
     return path
 
 
@@ -63,22 +91,8 @@ def checked_sensor(sensor: str) -> str:
     return sensor
 
 
-def files_below(root: Path) -> Iterator[Path]:
-    """Files below root, or root itself if it is one, sorted; hidden files and folders left out."""
-    if root.is_file():
-        yield root
-        return
-
-    def refuse(error: OSError) -> None:
-        raise InputError(f"{error.filename}: cannot be read ({error.strerror or error})") from error
-
-    for folder, folders, names in os.walk(root, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder) / name for name in sorted(names) if not name.startswith("."))
-
-
 def unique_names(root: Path, paths: Iterable[Path], full: bool = False) -> dict[Path, str]:
-    """A name per path: its stem where all differ, else its path below root ("_" for "/"), else with suffix.
+    """A name per path: its stem where all differ, else its path below root ("_" for "/"), else with suffix; see `usable_name`.
 
     ``full``: begin with the path below root. Paths that share a name even then get a number.
     """
@@ -91,14 +105,20 @@ def unique_names(root: Path, paths: Iterable[Path], full: bool = False) -> dict[
     ]
     names: dict[Path, str] = {}
     for form in forms[1:] if full else forms:
-        names = {path: form(path) for path in paths}
+        names = {path: usable_name(form(path)) for path in paths}
         if len(set(names.values())) == len(paths):
             return names
     taken: set[str] = set()
     for path, name in names.items():
-        number = 1
-        while names[path] in taken:
-            number += 1
-            names[path] = f"{name}_{number}"
+        names[path] = unused(name, taken)
         taken.add(names[path])
     return names
+
+
+def unused(name: str, taken: Container[str]) -> str:
+    """The name, with a number where it is taken."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeseg.errors import InputError
+from spikeseg.core.regular import require_content
+from spikeseg.data.readers.recording_path import usable_name
+from spikeseg.errors import InputError, one_line
 
 from .dataset import Dataset
 from .entry import checked_root, combined, fingerprint
 from .images import Images, ImageSet, dealt
 
 PARTS = ("train", "test")
+UNREAD = "cannot be read"
+"""In the place of the fingerprint of an image that cannot be opened."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
 
 
@@ -27,7 +31,10 @@ def load_folders(root: str | Path, size: tuple[int | None, int | None], seed: in
         seed: of the split.
         test_ratio: share of each class that is for testing.
 
-    Raises InputError: no such folder, fewer than two classes, a file that is no image, or images of several sizes.
+    What cannot be read is left out and named in `ImageSet.skipped`.
+
+    Raises InputError: no such folder, fewer than two classes, a class without an image that can be read, or images of several
+    sizes.
     """
     root = checked_root(root, "image")
     if not root.is_dir():
@@ -41,11 +48,23 @@ def load_folders(root: str | Path, size: tuple[int | None, int | None], seed: in
     absent = sorted(set(classes) - set(paths_of["train"])) if fixed else []
     if absent or not all(paths_of.values()):
         raise InputError(f"{root}: no images in {'train/' + absent[0] if absent else 'test'}")
-    read, fingerprints = {}, []
+    read: dict[str, tuple[list[np.ndarray], list[int]]] = {}
+    fingerprints, skipped = [], dict[str, str]()
     for part, by_class in paths_of.items():
-        paths = [path for name in classes for path in by_class.get(name, ())]
-        read[part] = [_read_image(path, size) for path in paths], [classes.index(path.parent.name) for path in paths]
-        fingerprints += [f"{part}/{path.parent.name} {fingerprint(path)}" for path in paths]
+        pixels, labels = read.setdefault(part, ([], []))
+        for path in (path for name in classes for path in by_class.get(name, ())):
+            mark = UNREAD
+            try:
+                mark = fingerprint(path)
+                pixels.append(_read_image(path, size))
+                labels.append(classes.index(path.parent.name))
+            except InputError as error:
+                skipped[one_line(str(path.relative_to(root)))] = str(error)
+            fingerprints.append(f"{part}/{path.parent.name} {mark}")
+        for name in by_class:
+            reasons = [why for path, why in skipped.items() if Path(path).parent == Path(one_line(str(Path(part, name))))]
+            if reasons and labels.count(classes.index(name)) < (1 if fixed else 2):
+                raise InputError(f"{root}: too few images of {name} can be read; {reasons[0]}")
     shapes = {image.shape for pixels, _ in read.values() for image in pixels}
     if len(shapes) != 1:
         raise InputError(f"{root}: images of several sizes ({sorted(shapes)[:3]}); set images.height and images.width")
@@ -54,7 +73,7 @@ def load_folders(root: str | Path, size: tuple[int | None, int | None], seed: in
         rows = dealt(parts[""].labels, classes, seed, test_ratio)
         parts = {part: Images(parts[""].pixels[r], parts[""].labels[r]) for part, r in zip(PARTS, rows, strict=True)}
     whole = combined(*fingerprints, *classes, str(size), *(() if fixed else (str(seed), str(test_ratio))))
-    return ImageSet(parts["train"], parts["test"], tuple(classes), whole)
+    return ImageSet(parts["train"], parts["test"], tuple(map(usable_name, classes)), whole, skipped)
 
 
 def _by_class(top: Path) -> dict[str, list[Path]]:
@@ -64,7 +83,7 @@ def _by_class(top: Path) -> dict[str, list[Path]]:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
 
 
 def _read_image(path: Path, size: tuple[int | None, int | None]) -> np.ndarray:
@@ -72,6 +91,7 @@ def _read_image(path: Path, size: tuple[int | None, int | None]) -> np.ndarray:
     from skimage.io import imread
     from skimage.transform import resize
 
+    require_content(path)
     try:
         grey = imread(path, as_gray=True)
     except Exception as error:  # libraries that read damaged files raise errors of any kind

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,12 +31,14 @@ class ImageSet:
         train, test: disjoint.
         classes: their names.
         fingerprint: of everything that was read.
+        skipped: images that could not be read, by path below the root, with the reason.
     """
 
     train: Images
     test: Images
     classes: tuple[str, ...]
     fingerprint: str
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 def dealt(labels: np.ndarray, classes: Sequence[str], seed: int, test_ratio: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from spikeseg.core.regular import require_content
 from spikeseg.errors import InputError
 
 from .dataset import Dataset
-from .entry import checked_root, combined, files_below, fingerprint
+from .entry import checked_root, combined, fingerprint
+from .folders import files_below
 from .images import Images, ImageSet
 
 IDX_UNSIGNED_BYTE = 8
@@ -27,7 +29,7 @@ def load_mnist(root: str | Path) -> ImageSet:
     Raises InputError: a file is missing, there are several, or one is truncated or no idx file.
     """
     root = checked_root(root, "MNIST")
-    files = list(files_below(root))
+    files = [path for path, _ in files_below(root)]
     paths: list[Path] = []
     parts = []
     for part, names in (("train", ("train",)), ("test", ("t10k", "test"))):
@@ -54,6 +56,7 @@ def _the_file(root: Path, files: Sequence[Path], part: str, names: tuple[str, ..
 
 def read_idx(path: str | Path) -> np.ndarray:
     """The array of unsigned bytes in an idx file, gzipped or not. Raises InputError: truncated, longer, or no idx file."""
+    require_content(path)
     try:
         content = Path(path).read_bytes()
         content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content

@@ -13,8 +13,9 @@ from pathlib import Path
 from spikeseg.errors import InputError
 
 from .dataset import Dataset
-from .entry import Entry, checked_root, files_below, fingerprint, unique_names
+from .entry import Entry, checked_root, entry_or_fault, fingerprint, unique_names
 from .files import load
+from .folders import files_below
 
 DIGITS = frozenset("0123456789")
 
@@ -27,11 +28,19 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
     if sensor != "all":
         raise InputError(f"data.sensor: {sensor!r} with dataset nmnist; only all is possible here")
     root = checked_root(root, "N-MNIST")
-    paths = [path for path in files_below(root) if path.suffix.lower() == ".bin" and path.parent.name in DIGITS]
-    if not paths:
+    found = {path: error for path, error in files_below(root) if _is_recording(path) or (error and path.is_dir())}
+    if not found:
         raise InputError(f"{root}: no .bin files in folders named 0 to 9; unpack N-MNIST's Train.zip or Test.zip")
-    names = unique_names(root, paths, full=True)
-    return [Entry(names[path], path, fingerprint(path), partial(load, str(path), names[path])) for path in paths]
+    names = unique_names(root, found, full=True)
+    return [entry_or_fault(names[path], path, partial(_entry, path, names[path]), error) for path, error in found.items()]
+
+
+def _is_recording(path: Path) -> bool:
+    return path.suffix.lower() == ".bin" and path.parent.name in DIGITS
+
+
+def _entry(path: Path, name: str) -> Entry:
+    return Entry(name, path, fingerprint(path), partial(load, str(path), name))
 
 
 DATASET = Dataset(entries, labelled=False, settings="kheradpisheh2018_nmnist")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from spikeseg.core.regular import require_content
 from spikeseg.errors import InputError
 from spikeseg.registries import READERS
 
 from .unpacking import ZSTD_MAGIC
-
-HEAD_BYTES = 512
 
 UNREAD_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"#!AER-DAT1", "AEDAT 1"),
@@ -32,13 +32,9 @@ def readable() -> str:
 def detect(path: str | Path) -> str:
     """One of READERS. Raises InputError: no such file, a folder, empty, unknown, or not supported."""
     path = Path(path)
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; expected a recording ({readable()})")
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a folder; expected a recording ({readable()})")
+    head = require_content(path)
     if not head:
         raise InputError(f"{path}: is empty (0 bytes); expected a recording ({readable()})")
     name = _format(path, head)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
 
+from spikeseg.core.regular import require_content
 from spikeseg.errors import InputError
 
 SUFFIX = ".labels.csv"
@@ -16,9 +18,9 @@ COLUMNS = {"t": ("t_us", "t"), "x": ("x",), "y": ("y",), "id": ("id", "object_id
 
 
 def labels_of(path: Path) -> Path | None:
-    """The labels beside a recording, None without any."""
+    """The labels beside a recording, None without any; labels that cannot be read are there, too."""
     beside = (path.with_name(path.name + SUFFIX), path.with_name(path.stem + SUFFIX))
-    return next((file for file in beside if file.is_file()), None)
+    return next((file for file in beside if os.path.lexists(file)), None)
 
 
 def read_labels(path: str | Path) -> dict[str, np.ndarray]:
@@ -29,6 +31,7 @@ def read_labels(path: str | Path) -> dict[str, np.ndarray]:
 
     Raises InputError, naming the line: columns that are missing, a line of another length, something that is no number.
     """
+    require_content(path)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             lines = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row and not row[0].startswith("#")]

@@ -26,7 +26,7 @@ class Reader:
         read_member: reads whole files, of which one may hold several recordings: the file, the name of one ("": the only one),
             and its sensor ("DAVIS", "ATIS" or "" if unknown).
         signatures: first bytes, any of which tells the format.
-        content: tells it from the file and its first bytes (`formats.HEAD_BYTES`), where signatures do not suffice.
+        content: tells it from the file and its first bytes (`core.regular.HEAD_BYTES`), where signatures do not suffice.
         suffixes: of file names, in small letters with the dot; asked when no format is told by its content.
         guess: tells it from the first bytes when suffixes say nothing either.
         members: whether one file may hold several recordings.

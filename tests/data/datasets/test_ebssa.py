@@ -1,6 +1,7 @@
 """EBSSA by .h5 and by .mat: the same recordings; tonic's reading is the same up to what it changes."""
 
 import hashlib
+import json
 import pickle
 
 import h5py
@@ -76,6 +77,14 @@ def write_truth(root, key, shift=0):
         source=source.astype(np.int8),
         object_id=source.astype(np.int32),
     )
+    list_outputs(root)
+
+
+def list_outputs(root, name="simulate-h5", stage="simulate-h5", **changes):
+    """A manifest of `simulate` that lists what is below the root."""
+    outputs = {path.relative_to(root).as_posix(): {} for path in root.rglob("*") if path.is_file()}
+    manifest = {"key": "0", "stage": stage, "outputs": outputs, "sha256": "0", **changes}
+    (root / f"{name}.manifest.json").write_text(json.dumps(manifest))
 
 
 def loaded(root, **options):
@@ -183,6 +192,26 @@ def test_truth_of_other_events_is_refused(tmp_path, write):
         next(entry for entry in ebssa(tmp_path) if entry.name == "DAVIS_0000").load(True)
 
 
+@pytest.mark.parametrize("write", [write_h5, write_mat])
+def test_a_folder_that_is_called_truth_and_is_not_ours_is_not_looked_at(tmp_path, write):
+    """Somebody else's files of the same names, without a manifest of `simulate`, or beside that of something else."""
+    write(tmp_path)
+    (tmp_path / "truth").mkdir()
+    np.savez(tmp_path / "truth" / "DAVIS_0000.npz", boxes=np.zeros((3, 4)))
+    (tmp_path / "manifest.json").write_text("not ours")
+    list_outputs(tmp_path, "simulate-mat", outputs={"truth/DAVIS_0000.npz": {}, "other.mat": {}})
+    list_outputs(tmp_path, "found", "detect")
+    assert [r.truth for r in loaded(tmp_path)] == [None] * len(RECORDINGS)
+
+
+def test_a_damaged_manifest_of_simulate_is_named(tmp_path):
+    write_mat(tmp_path)
+    (tmp_path / "simulate-mat.manifest.json").write_text('{"key": 1')
+    for entry in ebssa(tmp_path):
+        with pytest.raises(InputError, match=r"simulate-mat.manifest.json: damaged; simulate again"):
+            entry.load(False)
+
+
 def test_truth_is_dropped_with_its_event(tmp_path):
     td, obj = recording(5, n=200)
     td["x"][7] = 0
@@ -199,6 +228,7 @@ def test_truth_is_dropped_with_its_event(tmp_path):
         "object_id": ids,
     }
     np.savez(tmp_path / "truth" / "DAVIS_0005.npz", **columns)
+    list_outputs(tmp_path)
     (found,) = loaded(tmp_path)
     assert found.dropped == {"outside the sensor": 1}
     np.testing.assert_array_equal(found.truth["object_id"], np.delete(ids, 7))

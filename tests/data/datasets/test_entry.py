@@ -4,7 +4,8 @@ import hashlib
 
 import pytest
 
-from spikeseg.data.datasets.entry import combined, files_below, fingerprint, unique_names
+from spikeseg.data.datasets.entry import combined, fingerprint, unique_names
+from spikeseg.data.datasets.folders import files_below
 from spikeseg.errors import InputError
 
 
@@ -63,4 +64,4 @@ def test_hidden_files_are_left_out_and_the_rest_sorted(tmp_path):
     for name in ("b/2", "b/1", ".hidden/x", "a", ".x", "c/d/e"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert [str(path.relative_to(tmp_path)) for path in files_below(tmp_path)] == ["a", "b/1", "b/2", "c/d/e"]
+    assert [str(path.relative_to(tmp_path)) for path, _ in files_below(tmp_path)] == ["a", "b/1", "b/2", "c/d/e"]

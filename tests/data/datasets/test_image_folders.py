@@ -1,5 +1,7 @@
 """Folders of pictures: how they are read, refused and dealt."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -201,7 +203,7 @@ def test_damaged_images_are_errors_or_images(tmp_path, suffix):
         try:
             found = load_folders(tmp_path, (4, 5), 0, 0.5)
         except InputError as error:
-            assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
+            assert str(error).startswith(f"{tmp_path}: too few images of a can be read; {path}: ") and "\n" not in str(error)
             errors += 1
         else:
             assert found.train.pixels.dtype == np.uint8
@@ -211,17 +213,16 @@ def test_damaged_images_are_errors_or_images(tmp_path, suffix):
     assert errors >= 0.8 * len(cuts)
 
 
-def test_several_pictures_in_one_file_and_values_that_are_not_finite_are_refused(tmp_path):
+def test_several_pictures_in_one_file_and_values_that_are_not_finite_are_left_out(tmp_path):
     root = pictures(tmp_path / "p")
     first, second = (Image.fromarray(image) for image in made(2, (6, 8)))
     first.save(root / "a" / "x.gif", save_all=True, append_images=[second])
-    with pytest.raises(InputError, match=r"x.gif: an image of shape \(2, 6, 8\)"):
-        load_folders(root, (None, None), 0, 0.2)
+    found = load_folders(root, (None, None), 0, 0.2)
+    assert len(found.train.labels) == 8 and "x.gif: an image of shape (2, 6, 8)" in found.skipped["a/x.gif"]
     (root / "a" / "x.gif").unlink()
     for value in (np.nan, np.inf):
         imsave(root / "a" / "x.tif", np.full((6, 8), value, np.float32), check_contrast=False)
-        with pytest.raises(InputError, match=r"x.tif: .*not finite"):
-            load_folders(root, (None, None), 0, 0.2)
+        assert "not finite" in load_folders(root, (None, None), 0, 0.2).skipped["a/x.tif"]
 
 
 def test_images_become_grey_and_of_one_size(tmp_path):
@@ -249,10 +250,29 @@ def test_folders_that_are_refused(tmp_path):
     with pytest.raises(InputError, match="class a has 1 image; expected two"):
         load_folders(pictures(tmp_path / "single", n=1), (None, None), 0, 0.2)
     root = pictures(tmp_path / "p")
-    content = (root / "a" / "0.png").read_bytes()
-    (root / "a" / "0.png").write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=r"0.png: cannot be read as an image"):
+    for path in sorted((root / "a").iterdir()):
+        path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(InputError, match=r"too few images of a can be read; .*0.png: cannot be read as an image"):
         load_folders(root, (None, None), 0, 0.2)
-    (root / "a" / "0.png").write_bytes(b"no image at all")
-    with pytest.raises(InputError, match=r"0.png: cannot be read as an image"):
-        load_folders(root, (None, None), 0, 0.2)
+
+
+def test_what_is_no_file_costs_no_other_image(tmp_path):
+    """A pipe would be waited for, a link to a device never ends, pointers of git-annex and Git LFS are no pictures."""
+    root, sound = pictures(tmp_path / "p"), load_folders(pictures(tmp_path / "q"), (None, None), 0, 0.2)
+    os.mkfifo(root / "a" / "pipe.png")
+    for name, target in (
+        ("zero", "/dev/zero"),
+        ("gone", "nowhere"),
+        ("self", "self.png"),
+        ("annexed", "../.git/annex/objects/K"),
+    ):
+        (root / "b" / f"{name}.png").symlink_to(target)
+    (root / "b" / "lfs.png").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    (root / "b" / "annex.png").write_text("/annex/objects/MD5-s5--0.png\n")
+    found = load_folders(root, (None, None), 0, 0.2)
+    assert found.fingerprint != sound.fingerprint and found.classes == sound.classes
+    for ours, theirs in ((found.train, sound.train), (found.test, sound.test)):
+        assert np.array_equal(ours.pixels, theirs.pixels) and np.array_equal(ours.labels, theirs.labels)
+    said = {"a/pipe.png": "pipe", "b/zero.png": "device", "b/gone.png": "link to nowhere", "b/self.png": "back to itself"}
+    said |= {"b/annexed.png": "git annex get annexed.png", "b/annex.png": "git annex get", "b/lfs.png": "git lfs pull"}
+    assert found.skipped.keys() == said.keys() and all(word in found.skipped[name] for name, word in said.items())

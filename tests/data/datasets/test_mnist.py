@@ -68,7 +68,7 @@ def test_other_files_are_refused(path, content, message):
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_idx(path)
-    with pytest.raises(InputError, match="unreadable"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_idx(path.with_name("none"))
 
 

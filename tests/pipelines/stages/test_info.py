@@ -220,6 +220,8 @@ def test_a_folder_is_every_file_below_it_and_what_cannot_be_read_costs_no_other(
     np.savez(root / "truth" / "a.npz", **held)
     for name in ("a.labels.csv", ".hidden.csv", "simulate-h5.manifest.json", "a.info.png"):
         (root / name).write_text("t_us,x,y,id\n")
+    manifest = {"key": "0", "stage": "simulate-mat", "outputs": {"truth/a.npz": {}}, "sha256": "0"}
+    (root / "simulate-mat.manifest.json").write_text(json.dumps(manifest))
     csv_file(root / "a.csv", held)
     cut = dat_file(root / "cut.dat", held)
     cut.write_bytes(cut.read_bytes()[:-3])
