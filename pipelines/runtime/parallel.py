@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from spikeseg.errors import InputError
 
@@ -19,8 +21,8 @@ Result = TypeVar("Result")
 
 DEATHS = 3
 """After so many deaths of workers in a row, without a result between them, the same item kills them every time."""
-CONNECT_S = 20
-"""Time in which a cluster must answer, s."""
+CONNECT_S = 600
+"""Time in which a scheduler that is there must answer, s: far more than a busy one needs."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,20 @@ def _in_processes(function: Callable[[Item], Result], items: Sequence[Item], job
             log.warning("a worker died; its item is done again")
 
 
+def _reach(address: str) -> None:
+    """Raise OSError if nothing listens at a scheduler's address. The system tells that at once, however busy this machine is."""
+    place = urlsplit(address if "://" in address else f"tcp://{address}")
+    if place.scheme in ("tcp", "tls") and place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port)).close()
+
+
 def _on_cluster(function: Callable[[Item], Result], items: Sequence[Item], address: str) -> Iterator[Result]:
     try:
         from distributed import Client, KilledWorker
     except ImportError as error:
         raise InputError("--dask: needs the package dask: pip install 'spikeseg[dask]'") from error
     try:
+        _reach(address)
         client = Client(address, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise InputError(f"--dask {address}: no scheduler answers ({' '.join(str(error).split())})") from error

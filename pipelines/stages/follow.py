@@ -117,16 +117,25 @@ def _opened(path: str) -> BufferedReader:
 
 def _chunks(source: BufferedReader, grows: bool, idle_s: float) -> Iterator[bytes]:
     """Bytes as they come, until the end: of a pipe its own, of a file silence of `idle_s`."""
-    last = time.monotonic()
+    last = _now()
     while True:
         data = source.read1(CHUNK_BYTES)
         if data:
             yield data
-            last = time.monotonic()
-        elif not grows or time.monotonic() - last >= idle_s:
+            last = _now()
+        elif not grows or _now() - last >= idle_s:
             return
         else:
-            time.sleep(min(POLL_S, idle_s))
+            _wait(min(POLL_S, idle_s))
+
+
+def _now() -> float:
+    """Time that a file has been waited for is counted by this clock, s."""
+    return time.monotonic()
+
+
+def _wait(seconds: float) -> None:
+    time.sleep(seconds)
 
 
 def _windows(
