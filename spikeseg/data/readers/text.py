@@ -11,6 +11,7 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
+from spikeseg.data.times import what_is_too_far
 from spikeseg.errors import InputError
 
 from .layout import AS_USUAL, EXACT, FIELDS, Layout
@@ -167,7 +168,9 @@ def _complaint(lines: list[str], number: int, columns: list[int], width: int, fi
         if bad:
             return f"line {at} holds {bad[0][:40]!r}; expected a number"
         if not _is_exact(words[columns[0]]):
-            return f"line {at} holds the time {words[columns[0]].strip()[:40]!r}; from 2^53 on only whole numbers are exact"
+            time = words[columns[0]].strip()
+            meaning = what_is_too_far(int(float(time)))
+            return f"line {at} holds the time {time[:40]!r}; from 2^53 on only whole numbers are exact; {meaning}"
     return "holds something that is no number"
 
 
