@@ -37,7 +37,7 @@ def whole_us(source: str, what: str, values: np.ndarray, index: np.ndarray) -> n
         fraction = values != np.floor(values)
         if fraction.any():
             first = int(np.argmax(fraction))
-            unit = _unit_of(values[fraction].astype(np.float64))
+            unit = what_unit(values[fraction].astype(np.float64))
             raise InputError(f"{source}: {what}: {values[first]} at index {index[first]}; expected whole µs; {unit}")
     far = values > LATEST_US
     if values.dtype.kind != "u":
@@ -57,15 +57,16 @@ def check_span(source: str, first_us: int, last_us: int, events: int, lenient: b
     span = last_us - first_us
     if lenient:
         return
+    so = "--time-unit says the unit, --lenient takes them so"
     if span > LONGEST_US:
+        days, most = span / 86_400e6, LONGEST_US // 86_400_000_000
         raise InputError(
-            f"{source}: events.t: from {first_us} to {last_us} µs, which is {span / 86_400e6:.0f} days; one recording lasts "
-            f"at most {LONGEST_US // 86_400_000_000}: are they ns, or µs taken for s? --time-unit says the unit, --lenient takes them so"
+            f"{source}: events.t: from {first_us} to {last_us} µs, which is {days:.0f} days; one recording lasts at most {most}: "
+            f"are they ns, or µs taken for s? {so}"
         )
     if events >= FEW_EVENTS and events > MOST_EVENTS_PER_S * span * 1e-6:
         raise InputError(
-            f"{source}: events.t: {events} events within {span} µs, more than any sensor sends: of s or ms, or rounded? "
-            "--time-unit says the unit, --lenient takes them so"
+            f"{source}: events.t: {events} events within {span} µs, more than any sensor sends: of s or ms, or rounded? {so}"
         )
 
 
@@ -87,7 +88,7 @@ def _warn_where_coarse(source: str, what: str, t: np.ndarray, unit_us: float = 1
         )
 
 
-def _unit_of(t: np.ndarray) -> str:
+def what_unit(t: np.ndarray) -> str:
     """What times with fractions look like, and what to do."""
     top = float(np.abs(t).max())
     for factor, (words, unit) in COARSER.items():

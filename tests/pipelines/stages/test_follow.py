@@ -1,6 +1,7 @@
 """`detect --follow`: a recording that grows or is piped in."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from spikeseg.detection.detect import detect_recording
 from spikeseg.detection.network import load_network
 from spikeseg.detection.online import CausalFilter, Follower
 from spikeseg.detection.readout import Readout
+from spikeseg.errors import InputError
 from spikeseg.pipelines.stages import follow as stage
 from spikeseg.pipelines.stages.runs import network_of
 
@@ -246,3 +248,92 @@ def test_the_first_window_does_not_wait_for_numba(chain, tmp_path):
     command = [sys.executable, "-c", code, "detect", "-c", "tiny.yaml", "--follow", *SIZE, "-o", str(tmp_path / "out"), "-"]
     done = subprocess.run(command, input="", cwd=chain.folder, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "True"
+
+
+def followed(chain, tmp_path, text, *options):
+    """Rows and summary of a text that is followed to its end."""
+    path = tmp_path / "night.csv"
+    path.write_text(text)
+    out = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
+    said = chain("detect", "--follow", *SIZE, "--idle", "0", *options, "-o", out, path)
+    rows = [json.loads(line) for line in (out / "detections.jsonl").read_text().splitlines()]
+    return said, rows, json.loads((out / "follow.json").read_text())
+
+
+def lines_of(table):
+    return ["# t x y p", *(" ".join(map(str, row)) for row in table.tolist())]
+
+
+@pytest.fixture(scope="module")
+def clean(chain, night, tmp_path_factory):
+    """Rows and summary of the night as it is."""
+    said, rows, told = followed(chain, tmp_path_factory.mktemp("clean"), "\n".join(lines_of(night[1])))
+    assert said.exit_code == 0 and told["events"] == len(night[1]) and told["parts"] == 1 and len(rows) > 2
+    return rows, told
+
+
+@pytest.mark.parametrize("t", [10**14, 4 * 10**9, 300_000_000, 0])
+def test_one_stray_time_changes_nothing(chain, night, clean, tmp_path, t):
+    lines = lines_of(night[1] + np.array([5_000_000, 0, 0, 0]))
+    lines.insert(len(lines) // 2, f"{t} 5 5 1")
+    said, rows, told = followed(chain, tmp_path, "\n".join(lines))
+    assert said.exit_code == 0 and told["left_out"] == {"stray times": 1, "late": 0}
+    assert told["events"] == len(night[1]) and told["silent_windows_passed_over"] == 0
+    assert [row["tracks"] for row in rows] == [row["tracks"] for row in clean[0]]
+
+
+@pytest.mark.parametrize("first", [0, 7_200_000_000])
+def test_a_clock_that_starts_again_begins_a_part_of_the_night(chain, night, clean, tmp_path, first):
+    table = night[1]
+    again = table + np.array([first - table[0, 0], 0, 0, 0])
+    said, rows, told = followed(chain, tmp_path, "\n".join(lines_of(np.concatenate([table, again]))))
+    assert said.exit_code == 0 and told["parts"] == 2 and told["left_out"] == {"late": 0}
+    assert told["events"] == 2 * len(table) and told["windows"] == 2 * len(clean[0])
+    assert re.search(r"night\.csv: the clock of the events goes from .* at about line \d+: a new part of the night", said.stderr)
+    parts = [[row for row in rows if row["part"] == part] for part in (1, 2)]
+    assert parts[0] == clean[0]
+    shift = first - table[0, 0]
+    for one, other in zip(*parts, strict=True):
+        assert (other["t_start_us"], other["t_end_us"]) == (one["t_start_us"] + shift, one["t_end_us"] + shift)
+        for name in ("events", "events_kept", "tracks"):
+            assert one[name] == other[name]
+        assert len(one["objects"]) == len(other["objects"])
+    ids = [{thing["track_id"] for row in part for thing in row["objects"]} for part in parts]
+    assert not ids[0] & ids[1]
+
+
+def test_too_many_bad_lines_end_it_with_what_to_do(chain, night, tmp_path):
+    text = "\n".join(["x y p t", *(f"{row[0] / 1e6:.6f},{row[1]},{row[2]},{row[3]}" for row in night[1].tolist())])
+    said, rows, told = followed(chain, tmp_path, text)
+    assert said.exit_code == 3 and "Traceback" not in said.output and rows == [] and told["events"] == 0
+    (error,) = [line for line in said.stderr.splitlines() if line.startswith("error: ")]
+    assert "night.csv: " in error and "the first is line 2, '" in error and "--columns" in error and told["ended"] in error
+    said, rows, told = followed(chain, tmp_path, text, "--lenient")
+    assert said.exit_code == 0 and told["left_out"]["malformed"] == len(night[1]) and told["ended"] == "end of input"
+
+
+def test_the_alarm_comes_while_the_stream_goes_on(chain, night, tmp_path):
+    """From a pipe that stays open, after the first few hundred lines."""
+    code = "from spikeseg.pipelines.cli import main; main()"
+    command = [sys.executable, "-c", code, "detect", "-c", "tiny.yaml", "--follow", *SIZE, "-o", str(tmp_path / "out"), "-"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=chain.folder) as run:
+        run.stdin.write(b"0.000001,2,3,1\n" * 400)
+        run.stdin.flush()
+        stderr = run.stderr.read()  # ends with the process; the pipe is still open
+    assert run.returncode == 3 and b"times are whole" in stderr and b"--time-unit s" in stderr, stderr
+
+
+def test_events_that_come_late_are_too_many_from_a_few_hundred_on(own, night):
+    cfg, model, _ = own
+    one, events = Follower(cfg, model, Readout(0.5), (240, 180)), events_of(night[1])
+    list(one.take(events, 0.0))
+    late = np.repeat(events[:1], follower.MANY_LATE - 1)
+    list(one.take(late, 0.0))
+    one.check("night")
+    one.events = 100 * follower.MANY_LATE - len(late) - 1  # as after a longer night: one in a hundred
+    list(one.take(late[:1], 0.0))
+    one.check("night")
+    one.events -= 100
+    with pytest.raises(InputError, match=r"night: 300 of 29899 events came after their window was finished, 1% is allowed"):
+        one.check("night")
