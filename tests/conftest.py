@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, settings
 
 from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config
@@ -32,6 +33,9 @@ from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.pipelines.cli import main
 from spikeseg.pipelines.runtime.console import LOGGER
 from spikeseg.pipelines.stages import prepare, train_layer
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # a slow machine is no error
 
 WIDTH, HEIGHT = 16, 12
 DURATION_US = 800_000

@@ -96,7 +96,7 @@ def git_revision() -> str | None:
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         for command in (tracked, describe):
-            completed = subprocess.run(command, cwd=here.parent, capture_output=True, text=True, timeout=10, check=True)
+            completed = subprocess.run(command, cwd=here.parent, capture_output=True, text=True, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return completed.stdout.strip() or None

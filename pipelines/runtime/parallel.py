@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+<<<<<<< HEAD
 import os
 import signal
 import threading
 import time
 import warnings
 from collections import deque
+=======
+import socket
+>>>>>>> w/entry
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from spikeseg.core import interrupts
 from spikeseg.errors import InputError
@@ -31,6 +36,7 @@ Result = TypeVar("Result")
 
 DEATHS = 3
 """After so many deaths of workers in a row, without a result between them, the same item kills them every time."""
+<<<<<<< HEAD
 CONNECT_S = 20
 """Time in which a cluster must answer, s."""
 LOOK_S, ORPHAN_S = 0.1, 1.0
@@ -42,6 +48,10 @@ THREADS = (
     "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS",
 )  # fmt: skip
 """What limits the threads of a worker process."""
+=======
+CONNECT_S = 600
+"""Time in which a scheduler that is there must answer, s: far more than a busy one needs."""
+>>>>>>> w/entry
 
 
 @dataclass(frozen=True)
@@ -223,13 +233,25 @@ def _end_workers() -> None:
 # -- a cluster ---------------------------------------------------------------------------------------
 
 
+def _reach(address: str) -> None:
+    """Raise OSError if nothing listens at a scheduler's address. The system tells that at once, however busy this machine is."""
+    place = urlsplit(address if "://" in address else f"tcp://{address}")
+    if place.scheme in ("tcp", "tls") and place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port)).close()
+
+
 def _on_cluster(function: Callable[[Item], Result], items: Sequence[Item], address: str) -> Iterator[Result]:
     try:
         import distributed
     except ImportError as error:
         raise InputError("--dask: needs the package dask: pip install 'spikeseg[dask]'") from error
     try:
+<<<<<<< HEAD
         client = distributed.Client(address, timeout=CONNECT_S)
+=======
+        _reach(address)
+        client = Client(address, timeout=CONNECT_S)
+>>>>>>> w/entry
     except (OSError, ValueError) as error:
         raise InputError(f"--dask {address}: no scheduler answers ({' '.join(str(error).split())})") from error
     with client:

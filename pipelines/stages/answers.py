@@ -62,11 +62,14 @@ def labelled(store: Frames, split: str, needed: bool = True, sensor: str = ALL) 
 
 def labelled_recording_of(store: Frames, r: int, cfg: Config) -> LabelledRecording:
     """A labelled recording of the cache."""
+    from spikeseg.data.label_times import within
     from spikeseg.data.store.recordings import stored
     from spikeseg.metrics.mode import LabelledRecording
 
-    labels = store.labels(r)
+    labels, info = store.labels(r), store.recordings[r]
     assert labels is not None
+    if info.t_start is not None and info.t_end is not None:
+        within(info.name, labels["t"], (info.t_start, info.t_end))  # of caches made before labels were compared
     return LabelledRecording.of(stored(store, r), labels, store.truth(r), cfg.evaluation)
 
 

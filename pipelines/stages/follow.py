@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 import json
+<<<<<<< HEAD
 import select
+=======
+import logging
+>>>>>>> w/entry
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
@@ -23,7 +28,10 @@ from .runs import SavedNetwork, class_names
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.growing import GrowingText
+    from spikeseg.data.stream_clock import Piece, StreamClock
     from spikeseg.detection.online import FollowedWindow, Follower
+
+log = logging.getLogger(__name__)
 
 LINES, SUMMARY = "detections.jsonl", "follow.json"
 PIPE = "-"
@@ -62,11 +70,13 @@ def follow(
         what follow.json holds.
 
     Raises:
-        InputError: no such file, an output that is there already, HULK or scenes asked for, a checkpoint that does not fit.
+        InputError: no such file, an output that is there already, HULK or scenes asked for, a checkpoint that does not fit. After
+            the summary was written, unless `data.lenient`: too many lines that are no events, or events that come late.
         KeyboardInterrupt: after the summary was written."""
     from spikeseg.core import compiled  # noqa: F401 - numba: loaded now, while nothing waits, rather than in the first window
     from spikeseg.data.growing import GrowingText
     from spikeseg.data.readers import Layout
+    from spikeseg.data.stream_clock import StreamClock
     from spikeseg.detection.network import load_network
     from spikeseg.detection.online import Follower
     from spikeseg.detection.readout import readout_of
@@ -87,7 +97,7 @@ def follow(
         raise DryRun(f"follow {path} into {folder}")
     device = network_device(cfg.device, cfg.backend)
     model, readout = load_network(cfg, str(network.checkpoint), device), readout_of(cfg, network.checkpoint)
-    text = GrowingText(sensor_size, Layout.of(cfg.data))
+    text, clock = GrowingText(sensor_size, Layout.of(cfg.data), name if path == PIPE else path), StreamClock()
     with _opened(path) as source:
         follower = Follower(cfg, model, readout, sensor_size, class_names(network))
         follower.load()
@@ -96,14 +106,17 @@ def follow(
         with (folder / LINES).open("w", encoding="utf-8") as lines:
             ended = "interrupted"
             try:
-                for window in _windows(source, path != PIPE, idle_s, text, follower):
+                for window in _windows(_chunks(source, path != PIPE, idle_s), text, clock, follower):
                     lines.write(json.dumps(window.row(follower), allow_nan=False) + "\n")
                     lines.flush()
                     follower.latencies_ms.append((time.monotonic() - window.arrived) * 1e3)
                     say(window.line(follower.latencies_ms[-1]))
                 ended = "end of input"
+            except InputError as error:
+                ended = str(error)
+                raise
             finally:
-                summary = follower.summary(name, ended, text.left_out)
+                summary = follower.summary(name, ended, text.left_out + Counter({"stray times": clock.stray}))
                 atomic_write(folder / SUMMARY, json.dumps(summary, indent=1, allow_nan=False) + "\n")
     return {**summary, "folder": str(folder)}
 
@@ -121,7 +134,7 @@ def _opened(path: str) -> BufferedReader:
 
 def _chunks(source: BufferedReader, grows: bool, idle_s: float) -> Iterator[bytes]:
     """Bytes as they come, until the end: of a pipe its own, of a file silence of `idle_s`."""
-    last = time.monotonic()
+    last = _now()
     while True:
         interrupts.check()
         if not _readable(source):
@@ -129,13 +142,14 @@ def _chunks(source: BufferedReader, grows: bool, idle_s: float) -> Iterator[byte
         data = source.read1(CHUNK_BYTES)
         if data:
             yield data
-            last = time.monotonic()
-        elif not grows or time.monotonic() - last >= idle_s:
+            last = _now()
+        elif not grows or _now() - last >= idle_s:
             return
         else:
-            time.sleep(min(POLL_S, idle_s))
+            _wait(min(POLL_S, idle_s))
 
 
+<<<<<<< HEAD
 def _readable(source: BufferedReader) -> bool:
     """Whether reading would not wait, or one cannot know; looked at for POLL_S, for reading itself no interrupt ends."""
     try:
@@ -151,3 +165,35 @@ def _windows(
         yield from follower.take(text.feed(data), time.monotonic())
     yield from follower.take(text.end(), time.monotonic())
     yield from follower.finish(time.monotonic())
+=======
+def _now() -> float:
+    """Time that a file has been waited for is counted by this clock, s."""
+    return time.monotonic()
+
+
+def _wait(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def _windows(chunks: Iterator[bytes], text: GrowingText, clock: StreamClock, follower: Follower) -> Iterator[FollowedWindow]:
+    """The windows of what comes; raises InputError after those that came before too much was wrong."""
+    for data in chunks:
+        events, now = text.feed(data), time.monotonic()
+        yield from _passed(clock.take(events), text, follower, now)
+        if not follower.cfg.data.lenient:
+            text.check()
+            follower.check(text.source)
+    events, now = text.end(), time.monotonic()
+    yield from _passed([*clock.take(events), *clock.end()], text, follower, now)
+    yield from follower.finish(now)
+    if not follower.cfg.data.lenient:
+        text.check(ended=True)
+
+
+def _passed(pieces: list[Piece], text: GrowingText, follower: Follower, now: float) -> Iterator[FollowedWindow]:
+    for events, moved in pieces:
+        if moved is not None:
+            log.warning("%s: %s, at about line %d: a new part of the night begins", text.source, moved, text.lines)
+            yield from follower.begin_part(now)
+        yield from follower.take(events, now)
+>>>>>>> w/entry

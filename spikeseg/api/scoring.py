@@ -69,6 +69,7 @@ def evaluate(
     True
     """
     from spikeseg.config import section_dict
+    from spikeseg.data.recording import checked_labels
     from spikeseg.data.windows import windowed
     from spikeseg.evaluation.compare import calibrated_thresholds, compared_detectors, scored_events, titles
     from spikeseg.evaluation.results import CONTROL, Results
@@ -85,6 +86,9 @@ def evaluate(
         for recording in read_:
             if recording.truth is not None and len(recording.truth) != len(recording.events):
                 raise InputError(f"{recording.name}: truth: {len(recording.truth)} entries for {len(recording.events)} events")
+            t = recording.events["t"]
+            span = (int(t[0]), int(t[-1])) if len(t) else None
+            checked_labels(recording.name, recording.labels, recording.sensor_size, span, cfg.data.lenient)
         return [
             LabelledRecording.of(windowed(r, cfg.data), r.labels, r.truth, cfg.evaluation) for r in read_ if r.labels is not None
         ]

@@ -17,6 +17,14 @@ MAX_GAP_US = 3_600_000_000
 """Longest silence inside a recording; beyond it a timestamp is taken to be corrupt."""
 MAX_PIXELS = 2**24
 """Pixels of a sensor, at most: a dozen times those of the largest event camera; a count per pixel must fit in memory."""
+REMEDIES = {
+    "events": ("check format and sensor size", "check the file and its sensor size, or use --lenient"),
+    "labels": (
+        "labels are in pixels of the sensor, from 0: are they of another recording?",
+        "labels are in pixels of the sensor, from 0, and µs of its clock: mend them, or use --lenient",
+    ),
+}
+"""What is checked -> what to do if nothing is left; and if too much would be dropped."""
 POLARITY_CODINGS = ((0, 1), (-1, 1), (1, 2))
 """(OFF, ON), in the order in which a recording of one polarity only is understood: a lone 1 is ON."""
 
@@ -62,26 +70,20 @@ def limit(source: str, what: str, n: int, dropped: Mapping[str, int], lenient: b
     total = sum(dropped.values())
     reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
     if n and total == n:
-        raise InputError(f"{source}: {what}: none of {n} is usable ({reasons}); check format and sensor size")
+        raise InputError(f"{source}: {what}: none of {n} is usable ({reasons}); {REMEDIES[what][0]}")
     if total > DROP_LIMIT * n and not lenient:
         raise InputError(
-            f"{source}: {what}: {total} of {n} would be dropped ({reasons}), {DROP_LIMIT:.0%} is allowed; "
-            "check the file and its sensor size, or use --lenient"
+            f"{source}: {what}: {total} of {n} would be dropped ({reasons}), {DROP_LIMIT:.0%} is allowed; {REMEDIES[what][1]}"
         )
 
 
-def whole(source: str, field: str, values: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Finite numbers as int64; far beyond any clock they are clipped, for the time checks to find."""
-    bound = 2**61
+def whole_pixels(source: str, field: str, values: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Coordinates on the sensor as int64. Raises InputError for a fraction."""
     if values.dtype.kind == "f":
         fraction = values != np.floor(values)
         if fraction.any():
             first = int(np.argmax(fraction))
-            unit = "µs (of seconds: --time-unit s, or multiply by 1e6)" if field == "t" else "pixels"
-            raise InputError(f"{source}: events.{field}: {values[first]} at index {index[first]}; expected whole {unit}")
-        values = np.clip(values, -float(bound), float(bound))
-    elif values.dtype.itemsize == 8:
-        values = np.clip(values, max(-bound, np.iinfo(values.dtype).min), bound)
+            raise InputError(f"{source}: events.{field}: {values[first]} at index {index[first]}; expected whole pixels")
     return np.asarray(values, np.int64)
 
 
@@ -148,5 +150,6 @@ def jumps_forward(source: str, by_us: int, index: int) -> InputError:
     """A clock that jumps forward further than a silence can be long."""
     return InputError(
         f"{source}: events.t: the clock jumps forward by {by_us / 1e6:.0f} s at index {index}; "
-        f"{MAX_GAP_US // 1_000_000} s of silence are allowed: cut the file there"
+        f"{MAX_GAP_US // 1_000_000} s of silence are allowed: cut the file there, "
+        "or, if times are not in µs, say their unit (--time-unit)"
     )

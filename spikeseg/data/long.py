@@ -12,6 +12,7 @@ from . import checks
 from .readers import AS_USUAL, Layout, Stream, read_stream
 from .recording import EVENT_DTYPE
 from .sensors import SENSOR_SIZES, Fit
+from .times import check_span, whole_us
 
 
 def iter_events(
@@ -51,6 +52,7 @@ class LongEvents:
         sensor: "DAVIS", "ATIS" or "".
         dropped: what was dropped or mended, as reason -> count; complete after the last part.
         pixels: int64 (H, W), how many events of each pixel came so far.
+        span: time of the first and of the last event, µs; known when the last part has been taken, None without any.
     """
 
     source: str
@@ -60,6 +62,7 @@ class LongEvents:
     labels: Mapping[str, np.ndarray] | None = None
     sensor: str = ""
     dropped: dict[str, int] = field(default_factory=dict)
+    span: tuple[int, int] | None = None
 
     def __init__(self, source: str, opened: Callable[[], Stream], sensor_size: tuple[int, int] | None, lenient: bool) -> None:
         self.source, self.opened, self.lenient = source, opened, lenient
@@ -80,10 +83,11 @@ class LongEvents:
     def __iter__(self) -> Iterator[np.ndarray]:
         """EVENT_DTYPE (n,), sorted, also from part to part."""
         width, height = self.sensor_size
-        self.pixels = np.zeros((height, width), np.int64)
+        self.pixels, self.span = np.zeros((height, width), np.int64), None
         counts = {"not finite": 0, "outside the sensor": 0}
         total, late, first_late = 0, 0, 0
         latest: int | None = None
+        first: int | None = None
         last: int | None = None
         waiting, index_of_waiting = np.zeros(0, EVENT_DTYPE), np.zeros(0, np.int64)
         stream = self.opened()
@@ -96,8 +100,9 @@ class LongEvents:
             counts["outside the sensor"] += int(finite.sum() - inside.sum())
             index = np.flatnonzero(inside)
             events = np.empty(len(index), EVENT_DTYPE)
-            for name in "txy":
-                events[name] = checks.whole(self.source, name, columns[name][index], index + total)
+            events["t"] = whole_us(self.source, "events.t", columns["t"][index], index + total)
+            for name in "xy":
+                events[name] = checks.whole_pixels(self.source, name, columns[name][index], index + total)
             events["p"] = columns["p"][index] == self._on
             index += total
             total += n
@@ -111,13 +116,19 @@ class LongEvents:
             settled = len(merged) if latest is None else int(np.searchsorted(merged["t"], latest - checks.MAX_BACKWARD_US))
             waiting, index_of_waiting = merged[settled:], index_of_merged[settled:]
             if settled:
+                first = int(merged["t"][0]) if first is None else first
                 last = self._gap(merged[:settled], index_of_merged[:settled], last)
                 yield self._counted(merged[:settled])
         checks.limit(self.source, "events", total, counts, self.lenient)
         kept = total - sum(counts.values())
         checks.limit_late(self.source, late, kept, first_late, self.lenient)
         if len(waiting):
-            self._gap(waiting, index_of_waiting, last)
+            first = int(waiting["t"][0]) if first is None else first
+            last = self._gap(waiting, index_of_waiting, last)
+        if first is not None and last is not None:
+            check_span(self.source, first, last, kept, self.lenient)
+            self.span = first, last
+        if len(waiting):
             yield self._counted(waiting)
         counts["out of order, sorted"] = late
         self.dropped = {reason: n for reason, n in {**stream.left_out, **counts}.items() if n}

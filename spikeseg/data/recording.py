@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from spikeseg.errors import InputError
 
-from . import checks
+from . import checks, label_times
+from .times import check_span, whole_us
 
 EVENT_DTYPE = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")])
 """One event: t in µs, x and y in pixels (0-based, origin top left), p True for ON."""
@@ -80,12 +81,13 @@ def checked(
         lenient: accept more than DROP_LIMIT dropped or out of order.
 
     No argument is changed. Dropped and counted in ``Recording.dropped``: events that are not finite or lie
-    outside the sensor, label points likewise. Sorted and counted: events that come late. Events of equal
-    time keep their order.
+    outside the sensor, label points likewise, and those outside of the recording's time. Sorted and counted: events that
+    come late. Events of equal time keep their order.
 
     Raises InputError: columns of different lengths or kinds, a fraction where a whole number belongs, a clock
-    that jumps back by more than 1 s or forward by more than 1 h (naming the index), a polarity that is not
-    two-valued, more than DROP_LIMIT dropped or late unless ``lenient``, nothing left.
+    that jumps back by more than 1 s or forward by more than 1 h (naming the index), times that cannot be µs of one recording
+    (saying what they look like), labels of another time or unit, a polarity that is not two-valued, more than DROP_LIMIT dropped
+    or late unless ``lenient``, nothing left.
     """
     size = checks.checked_size(source, sensor_size)
     given = checks.columns_of(source, "events", {field: columns[field] for field in "txyp"})
@@ -101,15 +103,18 @@ def checked(
     polarity = polarity[inside[finite]] if some else polarity
     index = np.flatnonzero(inside) if some else np.arange(n)
     given = {field: column[index] if some else column for field, column in given.items()}
-    time = checks.whole(source, "t", given["t"], index)
+    time = whole_us(source, "events.t", given["t"], index)
     order, late = checks.time_order(source, time, index, lenient)
+    span = (int(time.min()), int(time.max())) if len(time) else None
+    if span is not None:
+        check_span(source, *span, len(time), lenient)
 
     events = np.empty(len(index), EVENT_DTYPE)
     events["t"] = time
-    events["x"] = checks.whole(source, "x", given["x"], index)
-    events["y"] = checks.whole(source, "y", given["y"], index)
+    events["x"] = checks.whole_pixels(source, "x", given["x"], index)
+    events["y"] = checks.whole_pixels(source, "y", given["y"], index)
     events["p"] = polarity
-    points, label_drops = checked_labels(source, labels, size, lenient)
+    points, label_drops = checked_labels(source, labels, size, span, lenient)
     counts = dropped | {"out of order, sorted": late} | label_drops
     if order is not None:
         events, index = events[order], index[order]
@@ -126,23 +131,35 @@ def checked(
 
 
 def checked_labels(
-    source: str, labels: np.ndarray | Mapping[str, npt.ArrayLike] | None, size: tuple[int, int], lenient: bool
+    source: str,
+    labels: np.ndarray | Mapping[str, npt.ArrayLike] | None,
+    size: tuple[int, int],
+    span: tuple[int, int] | None,
+    lenient: bool,
 ) -> tuple[np.ndarray | None, dict[str, int]]:
-    """Label points as LABEL_DTYPE, sorted by t then id, and what was dropped."""
+    """Label points as LABEL_DTYPE, sorted by t then id, and what was dropped; compared with the recording's size and with its
+    first and last event (µs; None without any).
+
+    Raises InputError: see `checked`.
+    """
     if labels is None:
         return None, {}
     columns = checks.columns_of(source, "labels", {field: labels[field] for field in ("t", "x", "y", "id")})
     n = len(columns["t"])
     finite = checks.finite_rows(columns)
-    usable = finite & checks.inside(columns["x"], columns["y"], size, LABEL_MARGIN_PX)
+    on_sensor = finite & checks.inside(columns["x"], columns["y"], size, LABEL_MARGIN_PX)
+    usable = on_sensor.copy()
+    if span is not None:
+        usable[on_sensor] = label_times.within(source, columns["t"][on_sensor], span)
     dropped = {
         "labels not finite": n - int(finite.sum()),
-        "labels outside the sensor": int(finite.sum() - usable.sum()),
+        "labels outside the sensor": int(finite.sum() - on_sensor.sum()),
+        "labels outside the recording's time": int(on_sensor.sum() - usable.sum()),
     }
     checks.limit(source, "labels", n, dropped, lenient)
     index = np.flatnonzero(usable)
     points = np.empty(len(index), LABEL_DTYPE)
-    points["t"] = checks.whole(source, "t", np.rint(columns["t"][index]), index)
+    points["t"] = whole_us(source, "labels.t", np.rint(columns["t"][index]), index)
     points["x"], points["y"] = columns["x"][index], columns["y"][index]
     ids = columns["id"][index]
     bad = (ids != np.floor(ids)) | (ids < 0) | (ids > np.iinfo(np.int32).max)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikeseg.errors import InputError
+
 from .track_ids import TrackIds
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 
 MEMORY_S = 10.0
 """Length of the past that tracks are found in, s; a longer silence is passed over."""
+MANY_LATE = 300
+"""So many late events are looked at before they are too many."""
 FORGET_S = 10.0
 """Time constant over which the rate of a pixel is estimated, s."""
 
@@ -51,6 +55,7 @@ class FollowedWindow:
         tracks: the tracker's, of the last MEMORY_S, stars included.
         star_field: common motion of the stars at its end, px/s.
         arrived: when the events that closed it had come, s of `time.monotonic`.
+        part: of the night, from 1; see `Follower.begin_part`.
     """
 
     start_us: int
@@ -62,10 +67,12 @@ class FollowedWindow:
     tracks: int
     star_field: tuple[float, float]
     arrived: float
+    part: int = 1
 
     def row(self, follower: Follower) -> dict[str, Any]:
         """A line of detections.jsonl."""
         return {
+            "part": self.part,
             "t_start_us": self.start_us,
             "t_end_us": self.end_us,
             "events": self.events[0],
@@ -111,6 +118,7 @@ class Follower:
 
     Attributes:
         late: events that came after their window was finished: left out.
+        part: of the night, from 1.
         latencies_ms: of every window, from the arrival of what closed it to its line: 4 bytes each.
     """
 
@@ -122,8 +130,6 @@ class Follower:
         sensor_size: tuple[int, int],
         class_names: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
-        from spikeseg.data.frames.background import Background
-        from spikeseg.data.recording import EVENT_DTYPE
         from spikeseg.data.windows import frame_spec
 
         from .following_classes import FollowedClasses
@@ -131,18 +137,42 @@ class Follower:
 
         self.cfg, self.model, self.readout, self.sensor_size = cfg, model, readout, sensor_size
         self.spec = frame_spec(cfg.data)
-        self.late, self.windows, self.silent, self.events = 0, 0, 0, 0
+        self.late, self.windows, self.silent, self.events, self.part = 0, 0, 0, 0, 1
         self.latencies_ms = array("f")
         self.ids = TrackIds()
-        self._filter = CausalFilter(cfg.data.transforms, sensor_size)
+        self._made = 0
+        self._begin()
+        self._classes = FollowedClasses(model, Scale.of(sensor_size, self.spec.size(sensor_size)), class_names)
+
+    def _begin(self) -> None:
+        from spikeseg.data.frames.background import Background
+        from spikeseg.data.recording import EVENT_DTYPE
+
+        self._filter = CausalFilter(self.cfg.data.transforms, self.sensor_size)
         self._background = Background()
         self._waiting = np.zeros(0, EVENT_DTYPE)
         self._start: int | None = None
         self._passed: int | None = None
         self._slices: deque[tuple[int, Slice]] = deque()
-        self._made = 0
         self._paths = self._path_follower()
-        self._classes = FollowedClasses(model, Scale.of(sensor_size, self.spec.size(sensor_size)), class_names)
+
+    def begin_part(self, arrived: float) -> Iterator[FollowedWindow]:
+        """The clock of the events has moved: what is left of the part before. The next events are followed as a recording of
+        their own, with new ids."""
+        yield from self.finish(arrived)
+        self._begin()
+        self.part += 1
+
+    def check(self, source: str) -> None:
+        """Raise InputError, opening with the source, if more events come late than a file may have, of MANY_LATE or more."""
+        from spikeseg.data.checks import DROP_LIMIT
+
+        came = self.events + self.late
+        if self.late >= MANY_LATE and self.late > DROP_LIMIT * came:
+            raise InputError(
+                f"{source}: {self.late} of {came} events came after their window was finished, {DROP_LIMIT:.0%} is allowed; "
+                "send them in the order of their times, or use --lenient, which leaves them out"
+            )
 
     def load(self) -> None:
         """Load the motion layer's compiled code now, while nothing waits, rather than in the first windows."""
@@ -244,7 +274,7 @@ class Follower:
         self._waiting = self._waiting[int(np.searchsorted(self._waiting["t"], self._start)) :].copy()
         self.windows += 1
         return FollowedWindow(
-            start, end, (len(inside), len(kept)), objects, fresh, classes, len(tracks.tracks), (vx, vy), arrived
+            start, end, (len(inside), len(kept)), objects, fresh, classes, len(tracks.tracks), (vx, vy), arrived, self.part
         )
 
     def _tracked(self) -> tuple[Tracks, TrackIds]:
@@ -267,6 +297,7 @@ class Follower:
             "name": name,
             "ended": ended,
             "sensor_size": list(self.sensor_size),
+            "parts": self.part,
             "windows": self.windows,
             "silent_windows_passed_over": self.silent,
             "events": self.events,

@@ -228,3 +228,23 @@ def test_stars_that_drift_are_no_objects_at_the_beginning(model):
     _, windows = followed(model, faint.events)
     assert not any(w.objects for w in windows)
     assert np.hypot(*windows[-1].star_field) == pytest.approx(12.0, abs=0.7)
+
+
+def test_a_part_is_followed_as_a_recording_of_its_own_with_new_ids(model, night):
+    faint, _, alone = night
+    follower = Follower(CFG, model, READOUT, (96, 72))
+    later = faint.events.copy()
+    later["t"] += 9_000_000_000
+    first = list(follower.take(later, 0.0)) + list(follower.begin_part(0.0))  # then the clock starts again
+    second = list(follower.take(faint.events, 0.0)) + list(follower.finish(0.0))
+    assert len(first) == len(second) == len(alone) and {w.part for w in first} == {1} and {w.part for w in second} == {2}
+    for ours, theirs in zip(second, alone, strict=True):
+        assert (ours.start_us, ours.end_us, ours.events, ours.tracks) == (
+            theirs.start_us,
+            theirs.end_us,
+            theirs.events,
+            theirs.tracks,
+        )
+        assert [track.states.tolist() for _, track in ours.objects] == [track.states.tolist() for _, track in theirs.objects]
+    ids = [{number for w in windows for number, _ in w.objects} for windows in (first, second)]
+    assert ids[1] and not ids[0] & ids[1]

@@ -57,7 +57,9 @@ READ_TEXT = """
 import json, sys, h5py
 try:
     import resource
-    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[3]), int(sys.argv[3])))
+    most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[3]) if most < 0 else min(int(sys.argv[3]), most), most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 except ImportError:
     pass
 with h5py.File(sys.argv[1], "r") as file:
@@ -66,24 +68,34 @@ json.dump({name: text.decode() if isinstance(text, bytes) else str(text) for nam
 """
 CPU_S = 60
 """Time of the processor, not by the clock, after which text is taken to be damaged: a hundred times what reading takes."""
+KILLED = -9
+"""Return code of a process that the system ended for want of memory; by itself none ends so."""
 
 
 def attributes(group: h5py.Group | h5py.Dataset, names: Sequence[str], where: str) -> dict[str, Any]:
     """Those of a group's attributes ``names`` that are there.
 
     Text of variable length is read by another process: HDF5 lets it crash, or run for ever, where such text is damaged.
-    Raises InputError then; a machine that is busy changes nothing.
+    Raises InputError then; a machine that is busy or has no room for another process never makes a sound file a damaged one.
     """
     present = [name for name in names if name in group.attrs]
     text = [name for name in present if group.attrs.get_id(name).dtype.kind == "O"]
     values = {name: group.attrs[name] for name in present if name not in text}
     if text:
-        command = [sys.executable, "-c", READ_TEXT, group.file.filename, group.name, str(CPU_S), *text]
+        # -P: no module of the working directory takes the place of Python's
+        command = [sys.executable, "-P", "-c", READ_TEXT, group.file.filename, group.name, str(CPU_S), *text]
+        what = f"{where}: attributes {', '.join(text)}"
         try:
             done = subprocess.run(command, capture_output=True, check=True)
             values |= json.loads(done.stdout)
+        except OSError as error:
+            raise InputError(
+                f"{what}: no process could be started to read them ({error.strerror or error}); try again"
+            ) from error
         except (subprocess.SubprocessError, ValueError) as error:
-            raise InputError(f"{where}: attributes {', '.join(text)}: damaged; get the file again") from error
+            if isinstance(error, subprocess.CalledProcessError) and error.returncode == KILLED:
+                raise InputError(f"{what}: the process that reads them was killed (out of memory?); try again") from error
+            raise InputError(f"{what}: damaged; get the file again") from error
     return values
 
 

@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from spikeseg.data.sensors import SENSOR_SIZES
+from spikeseg.data.times import in_float64
 from spikeseg.errors import InputError
 
 from .hdf5 import attributes, child, column, dataset, is_hdf5, opened, whole
@@ -223,7 +224,7 @@ def _parts(where: str, layout: str, offset: int) -> Iterator[Columns]:
             part = {name: _rows(item, first) for name, item in columns.items()}
             if layout == METAVISION:
                 part = {name: part["events"][name] for name in "txyp"}
-            t = np.rint(part["t"].astype(np.float64) * US) if layout == E2VID else _shifted(part["t"], offset, where)
+            t = np.rint(in_float64(where, part["t"], US) * US) if layout == E2VID else _shifted(part["t"], offset, where)
             yield Columns(t, part["x"], part["y"], part["p"])
 
 

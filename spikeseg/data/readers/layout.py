@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spikeseg.config.sections import TIME_UNITS, DataConfig
+from spikeseg.data.times import in_float64
 from spikeseg.errors import InputError
 
 FIELDS = "txyp"
@@ -60,6 +61,7 @@ class Layout(NamedTuple):
             return t
         factor = TIME_UNITS[self.time_unit]
         if t.dtype.kind == "f":
+            t = in_float64(where, t, factor)
             return np.floor(t / 1000.0) if factor < 1 else np.rint(t * factor)
         if factor < 1:
             return t // 1000

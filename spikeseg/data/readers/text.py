@@ -11,6 +11,7 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
+from spikeseg.data.times import what_is_too_far
 from spikeseg.errors import InputError
 
 from .layout import AS_USUAL, EXACT, FIELDS, Layout
@@ -72,7 +73,7 @@ def _parts(where: str, head: Head, layout: Layout) -> Iterator[Columns]:
         while part := list(islice(lines, BLOCK_EVENTS)):
             try:
                 table = _table(part, head.columns, words, delimiter)
-                t = _times(part, table[:, 0], head.columns[0], delimiter, layout.time_unit) if len(table) else table
+                t = exact_times(part, table[:, 0], head.columns[0], delimiter, layout.time_unit) if len(table) else table
             except ValueError as error:
                 reason = _complaint(part, number, head.columns, len(words), head.skip + 1, delimiter)
                 raise InputError(f"{where}: {reason}; truncated or damaged?") from error
@@ -81,7 +82,7 @@ def _parts(where: str, head: Head, layout: Layout) -> Iterator[Columns]:
                 yield Columns(layout.in_us(t, where), table[:, 1], table[:, 2], table[:, 3])
 
 
-def _times(lines: list[str], t: np.ndarray, column: int, delimiter: str | None, unit: str) -> np.ndarray:
+def exact_times(lines: list[str], t: np.ndarray, column: int, delimiter: str | None, unit: str) -> np.ndarray:
     """Times in their unit. Those that float64 does not hold exactly are read once more, as whole numbers.
 
     Raises ValueError if some are none."""
@@ -104,14 +105,10 @@ def _head(where: str, lines: list[str], layout: Layout) -> Head:
             if size is None and is_size(words) and _is_row(lines[number + 1 :]):
                 size = (int(words[0]), int(words[1]))
                 continue
-            if (
-                layout.columns
-                and not named
-                and not all(_is_number(words[place]) for place in layout.places if place < len(words))
-            ):
+            if layout.columns and not named and not all(is_number(words[place]) for place in layout.places if place < len(words)):
                 named = True  # by names that are not known here
                 continue
-            if columns is None and not all(_is_number(word) for word in words):
+            if columns is None and not all(is_number(word) for word in words):
                 wanted = "; ".join(f"{field}: {', '.join(names)}" for field, names in FIELD_ALIASES.items())
                 what = f"line {number + 1} holds {line[:60]!r}; expected numbers, or names ({wanted})"
                 raise InputError(f"{where}: {what}; --columns says what unnamed columns hold")
@@ -163,11 +160,13 @@ def _complaint(lines: list[str], number: int, columns: list[int], width: int, fi
             continue
         if len(words) <= max(columns) or (width == 4 and len(words) != 4):
             return f"line {at} has {len(words)} columns, line {first} has {width}"
-        bad = [word for word in (words[column].strip() for column in columns) if not _is_number(word)]
+        bad = [word for word in (words[column].strip() for column in columns) if not is_number(word)]
         if bad:
             return f"line {at} holds {bad[0][:40]!r}; expected a number"
         if not _is_exact(words[columns[0]]):
-            return f"line {at} holds the time {words[columns[0]].strip()[:40]!r}; from 2^53 on only whole numbers are exact"
+            time = words[columns[0]].strip()
+            meaning = what_is_too_far(int(float(time)))
+            return f"line {at} holds the time {time[:40]!r}; from 2^53 on only whole numbers are exact; {meaning}"
     return "holds something that is no number"
 
 
@@ -187,7 +186,7 @@ def split_line(line: str) -> list[str]:
     return [word.strip().strip("\"'") for word in line.split(delimiter_of(line))]
 
 
-def _is_number(word: str) -> bool:
+def is_number(word: str) -> bool:
     try:
         float(word)
     except ValueError:

@@ -146,7 +146,7 @@ def stage_long(
             yield part[kept], kept
 
     others = _written(folder / "passed.bin", passed(), folder / "kept.bin", like=(np.zeros(0, EVENT_DTYPE), np.zeros(0, bool)))
-    labels, dropped = checked_labels(events.source, events.labels, events.sensor_size, lenient)
+    labels, dropped = checked_labels(events.source, events.labels, events.sensor_size, events.span, lenient)
     counts = events.dropped | {reason: count for reason, count in dropped.items() if count}
     known = Recording(np.zeros(0, EVENT_DTYPE), events.sensor_size, labels, name, events.source, events.sensor, None, counts)
     return _staged(known, spec, folder, [rows, *others], None)

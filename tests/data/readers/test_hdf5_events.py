@@ -27,11 +27,6 @@ def rows_of(stream):
     return np.stack([np.asarray(column, np.int64) for column in (raw.t, raw.x, raw.y, raw.p)], 1)
 
 
-@pytest.fixture(autouse=True)
-def _patience(monkeypatch):
-    monkeypatch.setattr(hdf5, "CPU_S", 3)
-
-
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "rec.h5"
@@ -250,8 +245,9 @@ def test_rows_that_are_refused(path, options, message):
         read(path)
 
 
-def test_damaged_text_neither_hangs_nor_crashes(path):
+def test_damaged_text_neither_hangs_nor_crashes(path, monkeypatch):
     """HDF5 goes round for ever on a heap with an empty object, and crashes on a text of a terabyte."""
+    monkeypatch.setattr(hdf5, "CPU_S", 3)
     content = metavision(path, made(10)).read_bytes()
     heap = content.index(b"GCOL")
     hangs = content[: heap + 16] + bytes(16) + content[heap + 32 :]
@@ -262,3 +258,25 @@ def test_damaged_text_neither_hangs_nor_crashes(path):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match="attributes geometry: damaged"):
             stream_hdf5_events(path)
+
+
+def test_a_process_that_is_killed_or_cannot_start_is_no_damage(path, monkeypatch):
+    def killed(command, **_):
+        raise hdf5.subprocess.CalledProcessError(-9, command)
+
+    def no_room(command, **_):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    metavision(path, made(10))
+    for run, message in ((killed, "was killed"), (no_room, "Resource temporarily unavailable")):
+        monkeypatch.setattr(hdf5.subprocess, "run", run)
+        with pytest.raises(InputError, match=rf"attributes geometry: .*{message}.*; try again") as caught:
+            stream_hdf5_events(path)
+        assert "damaged" not in str(caught.value)
+
+
+def test_text_is_read_without_the_modules_of_the_working_directory(path, tmp_path, monkeypatch):
+    metavision(path, made(10))
+    (tmp_path / "json.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    assert stream_hdf5_events(path).sensor_size is not None

@@ -53,9 +53,8 @@ def test_an_item_that_kills_every_worker_is_given_up():
         list(ordered(die, range(5), Workers(2)))
 
 
-def test_no_cluster_is_one_line(monkeypatch):
+def test_no_cluster_is_one_line():
     pytest.importorskip("distributed")
-    monkeypatch.setattr("spikeseg.pipelines.runtime.parallel.CONNECT_S", 1)
     with pytest.raises(InputError, match=r"--dask tcp://127.0.0.1:9: no scheduler answers"):
         list(ordered(abs, [1], Workers(dask="tcp://127.0.0.1:9")))
 

@@ -2,8 +2,11 @@
 
 import json
 import multiprocessing
+<<<<<<< HEAD
 import os
 import time
+=======
+>>>>>>> w/entry
 from pathlib import Path
 
 import pytest
@@ -198,21 +201,19 @@ def test_a_flipped_bit_in_a_users_folder_is_found(tmp_path):
     assert into(tmp_path, "one").ran and (tmp_path / "b.txt").read_text() == "one"
 
 
-def _slow_stage(root: Path, queue: "multiprocessing.Queue[bool]") -> None:
-    def slow(folder: Path) -> dict:
-        time.sleep(0.2)
-        return build_one(folder)
-
-    queue.put(stage(root, build=slow).ran)
+def _stage_of_two(root: Path, here: "multiprocessing.Barrier", queue: "multiprocessing.Queue[bool]") -> None:
+    here.wait()
+    queue.put(stage(root).ran)
 
 
 def test_two_processes_build_a_key_once(tmp_path):
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    workers = [context.Process(target=_slow_stage, args=(tmp_path, queue)) for _ in range(2)]
+    here = context.Barrier(2)
+    workers = [context.Process(target=_stage_of_two, args=(tmp_path, here, queue)) for _ in range(2)]
     for worker in workers:
         worker.start()
-    ran = [queue.get(timeout=30) for _ in workers]
+    ran = [queue.get() for _ in workers]
     for worker in workers:
         worker.join()
     assert sorted(ran) == [False, True]
