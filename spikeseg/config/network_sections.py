@@ -17,7 +17,7 @@ from .keys import COUNT_MAX, key
 from .layer_spec import LayerSpec, PoolSpec, scaled_kernel
 
 DOG_MAPS = 24
-"""Maps of differences of Gaussians, at most: the centres of more are too wide for their kernel, which holds nothing but rounding."""
+"""Maps of differences of Gaussians, at most: the centres of more are so wide that float32 does not tell their kernels apart."""
 
 
 class WTAMode(str, Enum):

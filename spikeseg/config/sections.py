@@ -1,7 +1,7 @@
 """The configuration: every key with its default, its allowed values, its unit and its source.
 
-The defaults are those of the reference configuration (configs/config.yaml). This is the one place that holds them: data, images and
-simulate here, the network's in `network_sections`, those of a run and its results in `run_sections`.
+The defaults are those of the reference configuration (configs/config.yaml). This is the one place that holds them: data, images
+and simulate here, the network's in `network_sections`, those of a run and its results in `run_sections`.
 """
 
 from __future__ import annotations
