@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -46,8 +47,9 @@ class Checker:
         fields = {f.name: f for f in dataclasses.fields(kind)}
         for name in content:
             if name not in fields:
-                near = difflib.get_close_matches(str(name), fields, 1, 0.0)[0]
-                key = f"{prefix}{name}"
+                shown = name if isinstance(name, str) and name.isprintable() and len(name) <= SHOWN else _shown(name)
+                near = difflib.get_close_matches(shown, fields, 1, 0.0)[0]
+                key = f"{prefix}{shown}"
                 raise InputError(f"{self.origins.get(key, self.origin)}: {key}: unknown key; the nearest is {prefix}{near}")
         values = {}
         for name, value in content.items():
@@ -111,11 +113,13 @@ class Checker:
 
 def _shown(value: Any) -> str:
     """The value in an error: long ones are cut."""
+    shown = reprlib.Repr()
+    shown.maxstring = shown.maxlong = shown.maxother = SHOWN
+    shown.maxlist = shown.maxdict = 16
     try:
-        text = repr(value)
+        return shown.repr(value)
     except ValueError:  # Python writes no numbers of thousands of digits
         return "a number of thousands of digits"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _kind(hint: Any) -> str:
