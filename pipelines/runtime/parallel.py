@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-<<<<<<< HEAD
 import os
 import signal
+import socket
 import threading
 import time
 import warnings
 from collections import deque
-=======
-import socket
->>>>>>> w/entry
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -36,9 +33,8 @@ Result = TypeVar("Result")
 
 DEATHS = 3
 """After so many deaths of workers in a row, without a result between them, the same item kills them every time."""
-<<<<<<< HEAD
-CONNECT_S = 20
-"""Time in which a cluster must answer, s."""
+CONNECT_S = 600
+"""Time in which a scheduler that is there must answer, s: far more than a busy one needs."""
 LOOK_S, ORPHAN_S = 0.1, 1.0
 """How often whoever waits looks for an interrupt, and a worker for its parent, s."""
 AHEAD = 2
@@ -48,10 +44,6 @@ THREADS = (
     "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS",
 )  # fmt: skip
 """What limits the threads of a worker process."""
-=======
-CONNECT_S = 600
-"""Time in which a scheduler that is there must answer, s: far more than a busy one needs."""
->>>>>>> w/entry
 
 
 @dataclass(frozen=True)
@@ -246,12 +238,8 @@ def _on_cluster(function: Callable[[Item], Result], items: Sequence[Item], addre
     except ImportError as error:
         raise InputError("--dask: needs the package dask: pip install 'spikeseg[dask]'") from error
     try:
-<<<<<<< HEAD
-        client = distributed.Client(address, timeout=CONNECT_S)
-=======
         _reach(address)
-        client = Client(address, timeout=CONNECT_S)
->>>>>>> w/entry
+        client = distributed.Client(address, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise InputError(f"--dask {address}: no scheduler answers ({' '.join(str(error).split())})") from error
     with client:

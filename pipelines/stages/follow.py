@@ -6,11 +6,8 @@
 from __future__ import annotations
 
 import json
-<<<<<<< HEAD
-import select
-=======
 import logging
->>>>>>> w/entry
+import select
 import sys
 import time
 from collections import Counter
@@ -149,7 +146,6 @@ def _chunks(source: BufferedReader, grows: bool, idle_s: float) -> Iterator[byte
             _wait(min(POLL_S, idle_s))
 
 
-<<<<<<< HEAD
 def _readable(source: BufferedReader) -> bool:
     """Whether reading would not wait, or one cannot know; looked at for POLL_S, for reading itself no interrupt ends."""
     try:
@@ -158,14 +154,6 @@ def _readable(source: BufferedReader) -> bool:
         return True
 
 
-def _windows(
-    source: BufferedReader, grows: bool, idle_s: float, text: GrowingText, follower: Follower
-) -> Iterator[FollowedWindow]:
-    for data in _chunks(source, grows, idle_s):
-        yield from follower.take(text.feed(data), time.monotonic())
-    yield from follower.take(text.end(), time.monotonic())
-    yield from follower.finish(time.monotonic())
-=======
 def _now() -> float:
     """Time that a file has been waited for is counted by this clock, s."""
     return time.monotonic()
@@ -196,4 +184,3 @@ def _passed(pieces: list[Piece], text: GrowingText, follower: Follower, now: flo
             log.warning("%s: %s, at about line %d: a new part of the night begins", text.source, moved, text.lines)
             yield from follower.begin_part(now)
         yield from follower.take(events, now)
->>>>>>> w/entry

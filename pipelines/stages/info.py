@@ -103,12 +103,8 @@ def describe(
     for part in long:
         summary.add(part)
     raw_labels, labels_file = _labels(long, path)
-<<<<<<< HEAD
     labels_file = labels_file and one_line(labels_file)
-    points, label_drops = checked_labels(source, raw_labels, long.sensor_size, True)
-=======
     points, label_drops = checked_labels(source, raw_labels, long.sensor_size, long.span, True)
->>>>>>> w/entry
     label_drops = {reason: count for reason, count in label_drops.items() if count}
     known = next((name for name, size in SENSOR_SIZES.items() if size == long.sensor_size), None)
     hot, busiest = summary.hot_pixels(hot_frequency), summary.busiest_second

@@ -88,4 +88,4 @@ def _layer_of(path: Path) -> str | None:
 
     _, meta = checkpoint.load(path)
     progress = meta.get("progress")
-    return str(progress["layer"]) if progress else None
+    return str(progress.get("layer")) if progress else None

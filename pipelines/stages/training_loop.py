@@ -209,12 +209,14 @@ def saved_progress(path: Path, layer: str, key: str) -> tuple[SpikeSEG, dict[str
 
     Raises InputError for one of another layer, configuration or data (another key), or of a finished network."""
     from spikeseg.learning import checkpoint
+    from spikeseg.learning.checkpoint_reading import check_progress
 
     model, meta = checkpoint.load(path)
     progress = meta.get("progress")
-    if not progress or progress["key"] != key:
-        content = f"{progress['layer']} of another configuration or data" if progress else "a finished network"
+    if not progress or progress.get("key") != key:
+        content = f"{progress.get('layer')} of another configuration or data" if progress else "a finished network"
         raise InputError(f"{path}: holds {content}, not {layer} of this one; resume with the options it was started with")
+    check_progress(progress, meta["config"], layer, path)
     return model, progress
 
 

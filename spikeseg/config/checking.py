@@ -5,13 +5,23 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import reprlib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
 from spikeseg.errors import InputError
+
+Fail = Callable[[str, Any, str], typing.NoReturn]
+"""`Checker.fail`."""
+ENTRIES_MAX = 64
+"""Entries of a list, at most."""
+SHOWN = 500
+"""Characters of a value that an error shows, at most."""
+LONGEST_TEXT = 4095
+"""Characters of a text, at most: those of a path."""
 
 
 class Checker:
@@ -27,7 +37,7 @@ class Checker:
 
     def fail(self, name: str, value: Any, allowed: str) -> typing.NoReturn:
         """Raise InputError for a key's value: where it comes from, what it is, what is allowed."""
-        raise InputError(f"{self.origins.get(name, self.origin)}: {name}: found {value!r}, must be {allowed}")
+        raise InputError(f"{self.origins.get(name, self.origin)}: {name}: found {_shown(value)}, must be {allowed}")
 
     def section(self, kind: type[Any], content: Any, prefix: str = "") -> Any:
         """A section of this dataclass; keys that are missing have their defaults. Raises InputError, see `fail`."""
@@ -37,8 +47,9 @@ class Checker:
         fields = {f.name: f for f in dataclasses.fields(kind)}
         for name in content:
             if name not in fields:
-                near = difflib.get_close_matches(str(name), fields, 1, 0.0)[0]
-                key = f"{prefix}{name}"
+                shown = name if isinstance(name, str) and name.isprintable() and len(name) <= SHOWN else _shown(name)
+                near = difflib.get_close_matches(shown, fields, 1, 0.0)[0]
+                key = f"{prefix}{shown}"
                 raise InputError(f"{self.origins.get(key, self.origin)}: {key}: unknown key; the nearest is {prefix}{near}")
         values = {}
         for name, value in content.items():
@@ -55,10 +66,14 @@ class Checker:
         if typing.get_origin(hint) is tuple:
             if not isinstance(value, (list, tuple)):
                 self.fail(name, value, f"a list, each entry {_kind(args[0])}")
+            if len(value) > ENTRIES_MAX:
+                self.fail(name, f"{len(value)} entries", f"a list of at most {ENTRIES_MAX}")
             return tuple(self._value(args[0], entry, name, limits) for entry in value)
         if typing.get_origin(hint) is list:
             if not isinstance(value, list) or not all(isinstance(v, Mapping) and isinstance(v.get("name"), str) for v in value):
                 self.fail(name, value, "a list of {name: ..., argument: ...}")
+            if len(value) > ENTRIES_MAX:
+                self.fail(name, f"{len(value)} entries", f"a list of at most {ENTRIES_MAX}")
             return [dict(entry) for entry in value]
         if isinstance(hint, type) and issubclass(hint, Enum):
             names = [member.value for member in hint]
@@ -80,6 +95,10 @@ class Checker:
 
     def _limited(self, value: Any, name: str, limits: Mapping[str, Any]) -> Any:
         low, high, above, choices = (limits.get(k) for k in ("low", "high", "above", "choices"))
+        if isinstance(value, str) and choices is None:
+            if not value.strip() or "\0" in value or len(value) > LONGEST_TEXT:
+                self.fail(name, value, f"text of 1 to {LONGEST_TEXT} characters")
+            return value
         if choices is not None and value not in choices:
             allowed = list(map(str, choices))
             self.fail(name, value, f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0])
@@ -90,6 +109,17 @@ class Checker:
         if high is not None and value > high:
             self.fail(name, value, f"at most {high:.15g}")
         return value
+
+
+def _shown(value: Any) -> str:
+    """The value in an error: long ones are cut."""
+    shown = reprlib.Repr()
+    shown.maxstring = shown.maxlong = shown.maxother = SHOWN
+    shown.maxlist = shown.maxdict = 16
+    try:
+        return shown.repr(value)
+    except ValueError:  # Python writes no numbers of thousands of digits
+        return "a number of thousands of digits"
 
 
 def _kind(hint: Any) -> str:

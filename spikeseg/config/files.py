@@ -49,6 +49,10 @@ def read_paper(paper: str) -> dict[str, Any]:
     return read(paper)
 
 
+VALUES_MAX = 100_000
+"""Values of a configuration, at most."""
+
+
 class _Loader(yaml.SafeLoader):
     """The safe loader, which also refuses a key that stands twice in one mapping."""
 
@@ -65,14 +69,31 @@ class _Loader(yaml.SafeLoader):
 def parse_yaml(text: str, origin: str) -> Any:
     """What YAML text holds; PyYAML also raises ValueError (a 13th month) and RecursionError (thousands of brackets).
 
-    Raises InputError, naming the origin and the line, where the text is not valid YAML."""
+    Raises InputError, naming the origin and the line, where the text is not valid YAML, or holds more than VALUES_MAX values."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        content = yaml.load(text, Loader=_Loader)
+        _expanded(content, {})
+        return content
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         position, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f" at line {position.line + 1}" if position else ""
         why = f" ({problem})" if problem else ""
         raise InputError(f"{origin}: not valid YAML{where}{why}") from None
+
+
+def _expanded(content: Any, sizes: dict[int, int]) -> int:
+    """Values in content with all aliases written out, of which a line of YAML can make 10**9.
+
+    Raises ValueError where they are more than VALUES_MAX, or where something holds itself."""
+    if not isinstance(content, (list, dict)):
+        return 1
+    if id(content) not in sizes:
+        sizes[id(content)] = VALUES_MAX  # until it is counted
+        inner = content.values() if isinstance(content, dict) else content
+        sizes[id(content)] = 1 + sum(_expanded(value, sizes) for value in inner)
+        if sizes[id(content)] > VALUES_MAX:
+            raise ValueError(f"more than {VALUES_MAX} values")
+    return sizes[id(content)]
 
 
 def merge_configs(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+COUNT_MAX = 10**9
+"""Where a count has no bound of its own."""
+DAY_MS = 86_400_000.0
+"""No length of time is longer."""
 Choices = Sequence[Any] | Mapping[str, Any]
 
 

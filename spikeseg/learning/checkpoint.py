@@ -8,10 +8,6 @@ can run code.
 from __future__ import annotations
 
 import logging
-import math
-import pickle
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,19 +15,14 @@ import numpy as np
 import torch
 
 from spikeseg.config.circumstances import CIRCUMSTANCES, with_defaults
-from spikeseg.config.load import from_dict, to_dict
+from spikeseg.config.load import to_dict
 from spikeseg.config.sections import Config
-from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
-from spikeseg.motion.footprint import Footprint
 
+from .checkpoint_reading import FORMAT, VERSION, check_tensors, footprint_of, read
 from .footprint import untrained_footprint
 
 log = logging.getLogger(__name__)
-
-FORMAT = "spikeseg-checkpoint"
-VERSION = 1
-READING_FAILS = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error)
 
 
 def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: Any) -> None:
@@ -58,20 +49,13 @@ def load(path: str | Path) -> tuple[SpikeSEG, dict[str, Any]]:
     """Read a checkpoint. -> the network on the CPU, and everything else that `save` was given, with "config" as a Config.
 
     Raises:
-        InputError: no such file, not a checkpoint, truncated, or tensors or a footprint that do not fit.
+        InputError: see `checkpoint_reading.read`.
     """
-    content = _read(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path}: not a spikeseg checkpoint")
-    if content.get("version") != VERSION:
-        raise InputError(f"{path}: checkpoint version {content.get('version')}, this program reads {VERSION}")
-    if not all(isinstance(content.get(part), dict) for part in ("model", "config")):
-        raise InputError(f"{path}: not a spikeseg checkpoint (no model and config)")
-    config = from_dict(content["config"], str(path))
+    content, config = read(path)
     model = build(config)
     restore(model, content["model"], str(path))
-    model.footprint = _footprint(content.get("footprint"), path)
-    model.encoder.drives = _drives(content.get("drives", {}), model, path)
+    model.footprint = footprint_of(content, path)
+    model.encoder.drives = dict(content.get("drives", {}))
     own = ("format", "version", "model", "config", "footprint", "drives")
     return model, {**{key: value for key, value in content.items() if key not in own}, "config": config}
 
@@ -95,43 +79,6 @@ def rebuilt(saved: SpikeSEG, config: Config, source: str | Path) -> SpikeSEG:
     return model
 
 
-def _read(path: str | Path) -> Any:
-    """What is in the file. torch does not compare the checksums that it writes, so damaged weights are found here."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            fault = archive.testzip()
-        if fault is not None:
-            raise zipfile.BadZipFile(f"{fault} is damaged")
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one") from None
-    except READING_FAILS as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable checkpoint ({reason})") from None
-
-
-def _footprint(saved: Any, path: str | Path) -> np.ndarray | None:
-    """The footprint of a checkpoint, float64 (2, side, side); None where it has none."""
-    if saved is None:
-        return None
-    if not isinstance(saved, torch.Tensor):
-        raise InputError(f"{path}: footprint is a {type(saved).__name__}, must be a tensor")
-    try:
-        return Footprint(saved.to(torch.float64).numpy()).share
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(f"{path}: {error}") from None
-
-
-def _drives(saved: Any, model: SpikeSEG, path: str | Path) -> dict[str, float]:
-    """The drives of a checkpoint, by layer."""
-    names = [spec.name for spec in model.encoder.specs]
-    if not isinstance(saved, dict) or not all(
-        name in names and isinstance(drive, float) and 0 <= drive < math.inf for name, drive in saved.items()
-    ):
-        raise InputError(f"{path}: drives: found {saved!r}, must be numbers of 0 or more, of some of {', '.join(names)}")
-    return dict(saved)
-
-
 def build(config: Config) -> SpikeSEG:
     """The untrained network of a configuration."""
     return SpikeSEG.from_config(
@@ -149,18 +96,8 @@ def restore(model: SpikeSEG, tensors: dict[str, torch.Tensor], source: str) -> N
     Raises:
         InputError: missing, unknown or differently shaped tensors, by name.
     """
-    own = model.encoder.state_dict()
-    for name in sorted(set(own) | set(tensors)):
-        if name not in tensors or name not in own:
-            where = "checkpoint" if name not in tensors else "configuration"
-            raise InputError(f"{source}: {name} is missing in the {where}")
-        if not isinstance(tensors[name], torch.Tensor):
-            raise InputError(f"{source}: {name} is a {type(tensors[name]).__name__}, must be a tensor")
-        if own[name].shape != tensors[name].shape:
-            raise InputError(
-                f"{source}: {name} is {tuple(tensors[name].shape)} in the checkpoint, but the configuration asks for "
-                f"{tuple(own[name].shape)}; use the configuration that it was trained with"
-            )
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.encoder.state_dict().items()}
+    check_tensors(tensors, shapes, source)
     model.encoder.load_state_dict(tensors)
 
 

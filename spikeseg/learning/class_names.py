@@ -61,6 +61,9 @@ def names_in(folder: Path, model: SpikeSEG) -> Names:
     """
     networks = _read(folder / CLASS_NAMES)
     own = networks.get(network_id(model), {}) if networks else {}
+    if own and max(own) >= model.config.n_classes:
+        known = _range(model.config.n_classes)
+        raise InputError(f"{folder / CLASS_NAMES}: names class {max(own)}: the network's classes are {known}; remove that line")
     if networks and not own:
         log.warning("%s: names classes of other weights, none of this network's", folder / CLASS_NAMES)
     return own

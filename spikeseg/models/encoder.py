@@ -88,28 +88,30 @@ class Encoder(nn.Module):
         *,
         in_channels: int = 2,
         max_input: float = 1.0,
+        max_weight: float = 1.0,
         homeostasis: HomeostasisConfig | None = None,
     ) -> None:
         super().__init__()
         self.config, self.in_channels = config, in_channels
         self.backend = "auto"
         self.drives: dict[str, float] = {}
-        self._rest = homeostasis.theta_rest if homeostasis is not None and homeostasis.enabled else 0.0
+        self._rest, top = (0.0, 0.0) if homeostasis is None else homeostasis.range
         self.specs = config.layers()
         self._by_name = {spec.name: spec for spec in self.specs}
         self.conv1, self.conv2, self.conv3 = _convolutions(self.specs, in_channels, LeakMode(config.leak_mode))
         self.pool1, self.pool2 = (SpikePool2d(spec.pool.kernel, spec.pool.stride) for spec in self.specs if spec.pool is not None)
         bank = dog_bank if config.use_dog_filters else gabor_bank
-        filters = pyramid(bank, config.conv1_channels, in_channels, config.kernel_sizes[0], config.conv1_scales)
+        filters: Tensor = pyramid(bank, config.conv1_channels, in_channels, config.kernel_sizes[0], config.conv1_scales)
+        if not bool(torch.isfinite(filters).all()):
+            raise InputError(f"model.conv1_channels: {config.conv1_channels}, fewer filters fit {config.kernel_sizes[0]} px")
         self.conv1.weight.copy_(filters)
-        top = homeostasis.theta_max if homeostasis is not None and homeostasis.enabled else 0.0
         for spec in self.specs:
             weight = self.layer(spec.name).weight
             try:
                 check_range(
                     spec.name,
                     fan_in=weight[0].numel(),
-                    max_weight=max(1.0, float(weight.abs().max())),
+                    max_weight=max(1.0, max_weight if spec.learned else float(weight.abs().max())),
                     max_threshold=spec.threshold + (top if spec.learned else 0.0),
                     max_input=max_input if spec is self.specs[0] else 1.0,
                 )

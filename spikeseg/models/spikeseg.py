@@ -57,11 +57,13 @@ class SpikeSEG(nn.Module):
         Raises:
             InputError: sizes under which potentials could leave the exact range.
         """
-        net = cls(Encoder(model, in_channels=in_channels, max_input=max_input, homeostasis=homeostasis))
+        weights = stdp or STDPConfig()
+        encoder = Encoder(model, in_channels=in_channels, max_input=max_input, max_weight=weights.reach, homeostasis=homeostasis)
+        net = cls(encoder)
         for spec in net.encoder.specs:
             if not spec.learned:
                 continue
-            net.initialise(spec.name, seed, stdp or STDPConfig())
+            net.initialise(spec.name, seed, weights)
             if homeostasis is not None and homeostasis.enabled:
                 net.encoder.layer(spec.name).threshold += homeostasis.theta_rest
         return net

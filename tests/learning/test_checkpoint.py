@@ -189,10 +189,14 @@ def test_a_network_without_one_has_no_such_entry(saved):
 @pytest.mark.parametrize(
     ("footprint", "said"),
     [
-        (torch.ones(2, 3, 3) / 18, "shape (2, 3, 3), must be (2, 13, 13)"),
-        (torch.full((2, 13, 13), float("nan")), "finite"),
-        (-torch.ones(2, 13, 13), ">= 0"),
-        (torch.ones(2, 13, 13), "sum to 338, must be 1"),
+        (
+            torch.ones(2, 3, 3).double() / 18,
+            "footprint is (2, 3, 3) in the checkpoint, but the configuration asks",
+        ),
+        (torch.full((2, 13, 13), float("nan")).double(), "footprint[0, 0, 0]: found nan, must be a number from 0 to 1"),
+        (-torch.ones(2, 13, 13).double(), "footprint[0, 0, 0]: found -1"),
+        (torch.ones(2, 13, 13).double(), "sum to 338, must be 1"),
+        (torch.ones(2, 13, 13) / 338, "footprint holds torch.float32, torch.strided; must be dense torch.float64"),
         ("flat", "footprint is a str, must be a tensor"),
     ],
 )

@@ -104,7 +104,7 @@ def test_a_mode_is_imported_by_what_chooses_thresholds_by_its_figures_alone(code
 def test_a_neuron_mode_is_five_files(code):
     members = {f"{kind}.{mode}" for kind in ("LeakMode", "LeakCode") for mode in ("SUBTRACTIVE", "MULTIPLICATIVE")}
     assert {file.path for file in code if members & file.members or "subtractive" in file.text} == {
-        "spikeseg/config/sections.py",  # the default
+        "spikeseg/config/network_sections.py",  # the default
         "spikeseg/core/leak.py",
         "spikeseg/core/neurons.py",
         "spikeseg/ops/cpu/neuron_kernels.py",

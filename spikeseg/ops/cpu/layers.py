@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from spikeseg.core.neurons import LeakMode
-from spikeseg.ops.reference.layers import pooled_size
+from spikeseg.core.sizes import pooled_size
 from spikeseg.ops.types import LayerRun, PoolRun
 
 from . import inference_kernels

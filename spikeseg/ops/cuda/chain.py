@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikeseg.core.sizes import pooled_size
 from spikeseg.core.sparse import SparseFrames, SpikeLists, dense
-from spikeseg.ops.reference.layers import pooled_size
 from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 
 from . import neuron_kernels

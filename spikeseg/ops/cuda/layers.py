@@ -11,8 +11,8 @@ from torch import Tensor
 
 from spikeseg.core.grid import SCALE
 from spikeseg.core.neurons import LeakMode
+from spikeseg.core.sizes import pooled_size
 from spikeseg.ops import reference
-from spikeseg.ops.reference.layers import pooled_size
 from spikeseg.ops.reference.training import SILENT
 from spikeseg.ops.types import WTA_MODES, LayerRun, Plasticity, PlasticityForm, PoolRun
 

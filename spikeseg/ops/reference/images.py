@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spikeseg.core.grid import SCALE, snap
+from spikeseg.core.sizes import pooled_size
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops.types import SingleSpikeLayer
 
 from .convolution import convolve
-from .layers import pooled_size
 
 BLOCK = 256
 """Images at a time: only theirs are laid out densely."""

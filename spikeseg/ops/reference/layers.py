@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode, step
+from spikeseg.core.sizes import pooled_size
 from spikeseg.ops.types import LayerRun, PoolRun
 
 from .convolution import convolve
@@ -70,11 +71,6 @@ def at_first_spike(values: Tensor, first: Tensor) -> Tensor:
     steps = values.shape[0]
     picked = values.gather(0, first.clamp(max=steps - 1)[None])[0]
     return torch.where(first < steps, picked, torch.zeros_like(picked))
-
-
-def pooled_size(size: int, kernel: int, stride: int) -> int:
-    """Outputs along one axis so that every input is seen: windows are added until the last one reaches the border."""
-    return max(0, -(-(size - kernel) // stride)) + 1
 
 
 def pool(spikes: Tensor, potentials: Tensor, kernel: int, stride: int) -> PoolRun:

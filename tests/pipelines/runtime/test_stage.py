@@ -2,11 +2,7 @@
 
 import json
 import multiprocessing
-<<<<<<< HEAD
 import os
-import time
-=======
->>>>>>> w/entry
 from pathlib import Path
 
 import pytest
