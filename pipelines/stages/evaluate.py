@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STAGE, VERSION = "evaluate", 4
+STAGE, VERSION = "evaluate", 5
 METRICS, TABLE = "metrics.json", "metrics.csv"
 METRICS_VERSION = 2
 
@@ -125,6 +125,7 @@ def measure(cfg: Config, network: SavedNetwork, frames: StageResult, selection: 
     from spikeseg.detection.readout import readout_of
     from spikeseg.evaluation.compare import titles
     from spikeseg.evaluation.results import CONTROL, Results
+    from spikeseg.evaluation.tables import chance_of
 
     store = Frames.open(frames.path / STORE)
     tested = labelled(store, selection.split, sensor=selection.sensor)
@@ -142,6 +143,7 @@ def measure(cfg: Config, network: SavedNetwork, frames: StageResult, selection: 
         results.add(counted)
     for note in notes:
         log.warning("%s", note)
+    chance = {mode.name: chance_of(mode, dataclasses.asdict(cfg.evaluation)) for mode in results.modes}
     return {
         "version": METRICS_VERSION,
         "split": selection.split,
@@ -158,6 +160,7 @@ def measure(cfg: Config, network: SavedNetwork, frames: StageResult, selection: 
         "thresholds": thresholds,
         "detectors": titles(detectors, CONTROL),
         "modes": results.scores(),
+        "chance": chance,
         "notes": notes,
     }
 

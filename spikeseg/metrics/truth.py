@@ -93,9 +93,7 @@ def disc_area(radius_px: float) -> int:
     return int((np.hypot(dy, dx) <= radius_px).sum())
 
 
-def nearest_pixels(
-    x: np.ndarray, y: np.ndarray, size: tuple[int, int], count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def nearest_pixels(x: np.ndarray, y: np.ndarray, size: tuple[int, int], count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The `count` pixels whose centres lie nearest to each of m points, as if the sensor had no border; of equals the upper, then
     the left one.
 

@@ -18,8 +18,10 @@ from spikeseg.pipelines.runtime.stage import StageResult
 from spikeseg.pipelines.stages import evaluate, runs
 
 DETECTORS = [
-    "raw_events", "denoise", "graded", "blobs", "lines", "graded_tracks", "saliency", "untrained", "network", "shuffled_labels",
+    "raw_events", "random_scores", "everything", "random",
+    "denoise", "graded", "blobs", "lines", "graded_tracks", "saliency", "untrained", "network", "shuffled_labels",
 ]  # fmt: skip
+BASELINES = DETECTORS[:4]
 TRACKING = ["graded_tracks", "untrained", "network"]
 
 
@@ -42,7 +44,7 @@ def test_every_mode_has_every_detector_with_values_and_intervals(metrics):
     modes = ["event", "event_exact", "event_stars", "pixel", "object", "object_1px", "volume", "track"]
     assert metrics["version"] == 2 and list(metrics["modes"]) == modes
     without = {"event_exact": DETECTORS[:-1], "event_stars": DETECTORS[:-1]}
-    expected = {"pixel": DETECTORS[6:], "track": [*TRACKING, DETECTORS[-1]], **without}
+    expected = {"track": [*BASELINES, *TRACKING, DETECTORS[-1]], **without}
     for mode, rows in metrics["modes"].items():
         assert list(rows) == expected.get(mode, DETECTORS), mode
         for values in rows.values():
@@ -115,11 +117,11 @@ def test_detectors_see_no_labels(own, monkeypatch):
         assert response.scores.shape == (len(view.events),) and (response.scores >= 0).all()
         assert len(response.maps) == len(view.start_us)
         assert (response.tracked is not None) is (detector.name in TRACKING)
-        assert (response.positions is not None) is (detector.name in ("blobs", "lines"))
+        assert (response.positions is not None) is (detector.name in ("everything", "blobs", "lines"))
         saliency = response.scores if response.saliency is None else response.saliency
-        assert detector.name == "raw_events" or not saliency[~view.kept].any()
+        assert detector.name in BASELINES or not saliency[~view.kept].any()
     assert [d.name for d in compared] == DETECTORS[:-1] == sorted(thresholds, key=DETECTORS.index)
-    assert thresholds["raw_events"] == thresholds["denoise"] == 0.5
+    assert {thresholds[name] for name in [*BASELINES, "denoise"]} == {0.5}
 
 
 def test_choosing_every_class_is_choosing_none(own):
@@ -193,3 +195,39 @@ def test_unlabelled_recordings_have_nothing_to_score(place):
     assert "none of the 1 recordings of the test split is labelled" in output and "spikeseg detect" in output
     assert "holds no recordings" in place.refused("evaluate", "--split", "val", *words)
     assert not [path for path in Path(place.folder).rglob("metrics.json")]
+
+
+def test_every_mode_says_what_chance_is_and_the_table_repeats_it(metrics):
+    assert list(metrics["chance"]) == list(metrics["modes"])
+    levels = {mode: chance["figures"] for mode, chance in metrics["chance"].items()}
+    assert levels["event"] == {"roc_auc": 0.5, "informedness": 0.0} and levels["object"] == levels["track"] == {}
+    assert levels["pixel"] == levels["volume"] == {"informedness": 0.0}
+    blocks = metrics_table(metrics).split("\n\n")
+    for (mode, chance), block in zip(metrics["chance"].items(), blocks[:-1], strict=True):
+        title, note = block.splitlines()[0], " ".join(" ".join(block.splitlines()).partition(" chance: ")[2].split())
+        assert title.startswith(mode + ":") and chance["note"] and note.endswith(chance["note"])
+    assert (
+        "chance: ROC-AUC 0.5, informedness 0: " in blocks[0]
+        and "for the 10 ms in which it falls" in metrics["chance"]["track"]["note"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "figure"), [("event", "roc_auc"), ("event", "informedness"), ("pixel", "informedness"), ("volume", "informedness")]
+)
+def test_what_knows_nothing_is_at_chance_and_raw_events_need_not_be(metrics, mode, figure):
+    rows, level = metrics["modes"][mode], metrics["chance"][mode]["figures"][figure]
+    assert rows["random"][figure] == pytest.approx(level, abs=0.05) and rows["everything"][figure] == level
+    if mode in ("pixel", "volume"):
+        assert min(rows[name][figure] for name in ("raw_events", "random_scores")) > 0.3
+
+
+def test_everything_finds_all_and_is_almost_always_wrong(metrics):
+    for mode in ("object", "object_1px"):
+        everything = metrics["modes"][mode]["everything"]
+        assert everything["recall"] == 1 and everything["precision"] < 1e-4
+    tracks = {name: metrics["modes"]["track"][name] for name in BASELINES}
+    assert tracks["everything"]["coverage"] == 1 and tracks["everything"]["position_error_px"] < 0.75
+    rates = {name: row["false_tracks_per_minute"] for name, row in tracks.items()}
+    assert rates["everything"] > 1000 * rates["raw_events"] and rates["raw_events"] > 1.9 * rates["random_scores"] > 0
+    assert tracks["random"]["coverage"] < 0.2 < tracks["raw_events"]["coverage"]
