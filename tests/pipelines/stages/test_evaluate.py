@@ -13,9 +13,10 @@ from spikeseg.config.load import load_config
 from spikeseg.data.store.frames import Frames
 from spikeseg.data.store.recordings import stored
 from spikeseg.detection.network import decoded, load_network
+from spikeseg.errors import InputError
 from spikeseg.evaluation.tables import metrics_table
 from spikeseg.pipelines.runtime.stage import StageResult
-from spikeseg.pipelines.stages import evaluate, runs
+from spikeseg.pipelines.stages import evaluate, runs, sweep
 
 DETECTORS = [
     "raw_events", "random_scores", "everything", "random",
@@ -149,8 +150,47 @@ def test_a_network_from_elsewhere_is_noted(own, metrics, tmp_path):
     names = ["DAVIS_0000"]
     unknown = runs.SavedNetwork(network.checkpoint, tmp_path, None)
     assert "not known" in evaluate.warnings_about(cfg, unknown, frames, names)[0]
+
+
+@pytest.mark.parametrize("stage", [evaluate.evaluate, sweep.sweep])
+def test_without_the_frames_of_training_nothing_is_calibrated_on_others(own, tmp_path, stage):
+    """Those of the configuration are at hand, and could be taken for them."""
+    cfg, network, _ = own
     gone = runs.SavedNetwork(network.checkpoint, tmp_path, "0" * 16)
-    assert "are gone" in evaluate.warnings_about(cfg, gone, frames, names)[0]
+    with pytest.raises(
+        InputError, match=r"trained on \(0{16}\) are not in .*calibrated on nothing else; run `spikeseg prepare -c .*yaml`"
+    ):
+        stage(cfg, gone)
+    assert not [path for path in tmp_path.rglob("*.json")]
+
+
+def test_the_command_that_is_named_makes_the_frames_again(copied):
+    words = ["--data-root", "elsewhere", "--dataset", "ebssa"]
+    copied.ok("simulate", "elsewhere", "--recordings", 1, "--duration", 0.3, "--seed", 77, "--difficulty", "easy", config=False)
+    (checkpoint,) = (copied.folder / "runs").glob("*/checkpoints/checkpoint_best.pt")
+    (learned,) = (copied.folder / "data_cache" / "frames").glob("*/manifest.json")
+    copied.ok("prepare", *words)
+    shutil.rmtree(learned.parent)
+    said = copied.refused("evaluate", *words, "--split", "all", "--checkpoint", checkpoint)
+    command = re.search("`spikeseg (prepare -c .*?)`", said)[1]
+    copied.ok(*command.split(), config=False)
+    assert learned.is_file()
+
+
+@pytest.mark.parametrize("split", ["all", "test"])
+def test_where_training_is_not_known_nothing_is_calibrated_on_what_is_scored(own, tmp_path, monkeypatch, split):
+    cfg, network, frames = own
+    calibrated_on = []
+
+    def compared(cfg, network, store, train, readout):
+        calibrated_on.append([store.recordings[r].split for r in train])
+        return [], {}
+
+    monkeypatch.setattr(evaluate, "compared", compared)
+    unknown = runs.SavedNetwork(network.checkpoint, tmp_path, None)
+    notes = evaluate.measure(cfg, unknown, frames, evaluate.Selection(split, ["event"]))["notes"]
+    assert calibrated_on == [[] if split == "all" else ["train"] * 3]
+    assert any("nothing was calibrated" in note for note in notes) is (split == "all")
 
 
 def test_a_checkpoint_of_another_shape_is_one_line(chain, tmp_path):
