@@ -1,8 +1,8 @@
 """Stage `evaluate`: a network beside its baselines, scored on recordings it has not learned from.
 
 Thresholds are calibrated on the training split of the frames that the network was trained on, for filters and networks alike,
-whose place recordings that are scored never take; labels are read after a detector has answered. Beside them stands a control: the trained
-network's answers against another recording's labels.
+whose place recordings that are scored never take; labels are read after a detector has answered. Beside them stands a control:
+the trained network's answers against another recording's labels.
 """
 
 from __future__ import annotations
