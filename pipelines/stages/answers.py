@@ -39,6 +39,26 @@ def learned_from(cfg: Config, network: SavedNetwork) -> Frames | None:
     return Frames.open(Path(cfg.cache_dir) / "frames" / key / STORE) if key else None
 
 
+def training_frames(cfg: Config, network: SavedNetwork) -> Frames | None:
+    """The frames that a network was trained on, to calibrate on: the recordings that are scored may not take their place. None
+    where it is not known which they were.
+
+    Raises InputError, naming the command that makes them again, when they are no longer in the cache."""
+    from spikeseg.learning.run_files import config_file
+
+    store = learned_from(cfg, network)
+    if store is None and network.frames_key is not None:
+        own = config_file(network.checkpoint)
+        remedy = (
+            f"run `spikeseg prepare -c {own}` first" if own else "run `spikeseg prepare` with the options of its training first"
+        )
+        raise InputError(
+            f"{network.checkpoint}: the frames that it was trained on ({network.frames_key}) are not in {cfg.cache_dir}, and "
+            f"thresholds are calibrated on nothing else; {remedy}, or name their cache with cache_dir"
+        )
+    return store
+
+
 def labelled(store: Frames, split: str, needed: bool = True, sensor: str = ALL) -> list[int]:
     """The recordings of a split ("all" for every one), and of a sensor, that somebody labelled. Raises InputError when there is
     none and some are needed."""

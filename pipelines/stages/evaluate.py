@@ -1,7 +1,8 @@
 """Stage `evaluate`: a network beside its baselines, scored on recordings it has not learned from.
 
-Thresholds are calibrated on the training split, for filters and networks alike; labels are read after a
-detector has answered. Beside them stands a control: the trained network's answers against another recording's labels.
+Thresholds are calibrated on the training split of the frames that the network was trained on, for filters and networks alike,
+whose place recordings that are scored never take; labels are read after a detector has answered. Beside them stands a control:
+the trained network's answers against another recording's labels.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from spikeseg.registries import MODES
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients, read_manifest
 from ..runtime.stage import StageResult, run_stage
-from .answers import ALL, answers, labelled, learned_from, learned_key
+from .answers import ALL, answers, labelled, training_frames
 from .prepare import STORE, find_frames
 from .runs import SavedNetwork
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STAGE, VERSION = "evaluate", 4
+STAGE, VERSION = "evaluate", 5
 METRICS, TABLE = "metrics.json", "metrics.csv"
 METRICS_VERSION = 2
 
@@ -80,7 +81,7 @@ def plan(cfg: Config, network: SavedNetwork, frames_key: str, selection: Selecti
         "modes": selection.ordered_modes,
         "seed": cfg.seed,
     }
-    learned = learned_key(cfg, network) or frames_key
+    learned = network.frames_key or frames_key
     inputs = {"frames": frames_key, "checkpoint": sha256_file(network.checkpoint), "calibration": learned}
     return Ingredients(STAGE, VERSION, config, inputs)
 
@@ -102,8 +103,8 @@ def evaluate(
         output: where a copy goes, of metrics.csv if its name ends so, else of metrics.json.
         force: run again what is up to date.
 
-    Raises InputError when frames are missing, nothing in the split is labelled, the checkpoint does not fit, or a folder
-    cannot be written."""
+    Raises InputError when frames are missing, those that the network was trained on included, nothing in the split is labelled,
+    the checkpoint does not fit, or a folder cannot be written."""
     frames = find_frames(cfg)
     planned = plan(cfg, network, frames.key, selection)
 
@@ -125,23 +126,29 @@ def measure(cfg: Config, network: SavedNetwork, frames: StageResult, selection: 
     from spikeseg.detection.readout import readout_of
     from spikeseg.evaluation.compare import titles
     from spikeseg.evaluation.results import CONTROL, Results
+    from spikeseg.evaluation.tables import chance_of
 
     store = Frames.open(frames.path / STORE)
     tested = labelled(store, selection.split, sensor=selection.sensor)
     readout = readout_of(cfg, network.checkpoint)
     if selection.threshold is not None:
         readout = dataclasses.replace(readout, object_threshold=selection.threshold)
-    own = learned_from(cfg, network) or store
-    trained_on = labelled(own, "train", needed=False)
+    own = training_frames(cfg, network)
     notes = warnings_about(cfg, network, frames, [store.recordings[r].name for r in tested])
+    if own is not None:
+        trained_on = labelled(own, "train", needed=False)
+    else:  # on recordings that are scored nothing is calibrated
+        own = store
+        trained_on = [r for r in labelled(store, "train", needed=False) if r not in tested]
     if not trained_on:
-        notes.append("no recording of the training split is labelled: nothing was calibrated, any response counts as seen")
+        notes.append("there is no labelled training recording: nothing was calibrated, any response counts as seen")
     detectors, thresholds = compared(cfg, network, own, trained_on, readout)
     results = Results(cfg, selection.ordered_modes, thresholds)
     for counted in answers(cfg, detectors, store, tested, "scoring", results.count):
         results.add(counted)
     for note in notes:
         log.warning("%s", note)
+    chance = {mode.name: chance_of(mode, dataclasses.asdict(cfg.evaluation)) for mode in results.modes}
     return {
         "version": METRICS_VERSION,
         "split": selection.split,
@@ -158,6 +165,7 @@ def measure(cfg: Config, network: SavedNetwork, frames: StageResult, selection: 
         "thresholds": thresholds,
         "detectors": titles(detectors, CONTROL),
         "modes": results.scores(),
+        "chance": chance,
         "notes": notes,
     }
 
@@ -193,9 +201,7 @@ def warnings_about(cfg: Config, network: SavedNetwork, frames: StageResult, name
     if network.frames_key is None:
         return ["it is not known which recordings the network was trained on; these may have been among them"]
     scored_on = read_manifest(frames.path / MANIFEST) or {}
-    trained_on = read_manifest(Path(cfg.cache_dir) / "frames" / network.frames_key / MANIFEST)
-    if trained_on is None:
-        return ["the frames that the network was trained on are gone; these recordings may have been among them"]
+    trained_on = read_manifest(Path(cfg.cache_dir) / "frames" / network.frames_key / MANIFEST) or {"splits": {}}
     learned = {_identity(trained_on, name) for name, part in trained_on["splits"].items() if part == "train"}
     shared = [name for name in names if _identity(scored_on, name) in learned]
     if not shared:

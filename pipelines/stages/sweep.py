@@ -24,7 +24,7 @@ from spikeseg.learning.run_files import CALIBRATED
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients
 from ..runtime.stage import StageResult, one_writer, run_stage
-from .answers import labelled, learned_from, learned_key, of_each
+from .answers import labelled, of_each, training_frames
 from .prepare import STORE, find_frames
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def sweep(
     Args:
         cfg: the configuration; its tracking.object_threshold is one of those tried.
         network: the checkpoint; a calibrated one stands for the one that it was made from.
-        split: "train" or "val", of the frames that the network was trained on, or else, where these are gone, of the
+        split: "train" or "val", of the frames that the network was trained on; where it is not known which they were, of the
             configuration's.
         output: where a copy goes, of sweep.csv if its name ends so, else of sweep.json.
         force: run again what is up to date.
@@ -100,7 +100,7 @@ def plan(cfg: Config, network: SavedNetwork, split: str = "train") -> Ingredient
         "model": dataclasses.asdict(cfg.model),
         "split": split,
     }
-    key = learned_key(cfg, network) or find_frames(cfg).key
+    key = network.frames_key or find_frames(cfg).key
     return Ingredients(STAGE, VERSION, config, {"frames": key, "checkpoint": sha256_file(network.checkpoint)})
 
 
@@ -113,7 +113,7 @@ def measure(cfg: Config, network: SavedNetwork, frames_key: str, split: str) -> 
 
     from ..runtime.console import progress
 
-    store = learned_from(cfg, network) or Frames.open(find_frames(cfg).path / STORE)
+    store = training_frames(cfg, network) or Frames.open(find_frames(cfg).path / STORE)
     swept = labelled(store, split)
     model = load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
     classes, areas = chosen_classes(cfg, model, store)

@@ -73,6 +73,7 @@ def evaluate(
     from spikeseg.data.windows import windowed
     from spikeseg.evaluation.compare import calibrated_thresholds, compared_detectors, scored_events, titles
     from spikeseg.evaluation.results import CONTROL, Results
+    from spikeseg.evaluation.tables import chance_of
     from spikeseg.metrics.mode import LabelledRecording
     from spikeseg.registries import MODES
 
@@ -114,6 +115,7 @@ def evaluate(
             "thresholds": thresholds,
             "detectors": titles(detectors, CONTROL),
             "modes": results.scores(),
+            "chance": {mode.name: chance_of(mode, section_dict(cfg.evaluation)) for mode in results.modes},
             "notes": notes,
         }
     )

@@ -44,6 +44,8 @@ class Response:
         saliency: float64 (n,), the maps' value at each event, where the scores are something else.
         slices: per window its objects in slices of time, where they are not the connected blobs of the maps.
         positions: per window float64 (m, 2), x, y of its objects in sensor pixels, where the detector lists them itself.
+        points: of a baseline that does not track, `metrics.volume.OUTPUT_DTYPE` (m,): each is an object for an instant.
+        everywhere: whether every pixel is an object's at all times.
     """
 
     scores: np.ndarray
@@ -52,6 +54,8 @@ class Response:
     saliency: np.ndarray | None = None
     slices: Sequence[Sequence[Slice]] | None = None
     positions: Sequence[np.ndarray] | None = None
+    points: np.ndarray | None = None
+    everywhere: bool = False
 
     def tracks_above(self, threshold: float) -> list[ObjectTrack] | None:
         """The tracks whose score reaches the threshold; None without tracking."""

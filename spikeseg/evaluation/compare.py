@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from spikeseg.metrics.event import EventScores, calibrate, labelled_event_scores
 
 from . import detectors as kinds
+from .baselines import baselines
 from .detectors import Detector
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Calibration = Callable[[Sequence[Detector]], dict[str, float]]
 def compared_detectors(
     model: SpikeSEG, cfg: Config, readout: Readout, calibration: Calibration
 ) -> tuple[list[Detector], dict[str, float]]:
-    """A network and what it is compared with: raw events, filters, classical detectors, the same network untrained.
+    """A network and what it is compared with: baselines, filters, classical detectors, the same network untrained.
 
     Args:
         model: the trained network, on any device.
@@ -42,11 +43,11 @@ def compared_detectors(
     device = model.encoder.conv1.weight.device
     untrained = checkpoint.untrained(model.to("cpu"), cfg).to(device)
     model.to(device)
-    raw, denoise, graded = kinds.filters(cfg.evaluation)
+    denoise, graded = kinds.filters(cfg.evaluation)
     read = readout.classes, cfg.tracking, readout.threshold
     saliency = kinds.network("saliency", "network, not tracked", model, *read)
     of_untrained = kinds.network("untrained", "untrained network", untrained, *read)
-    untracked = [raw, denoise, graded, *kinds.classical(), saliency]
+    untracked = [*baselines(cfg.seed), denoise, graded, *kinds.classical(), saliency]
     thresholds = calibration(untracked)
 
     points = dataclasses.replace(cfg.tracking, scenes=False)

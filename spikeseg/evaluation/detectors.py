@@ -1,5 +1,5 @@
-"""The detectors that `evaluate` sets side by side: raw events, filters, classical detectors on frames, the network untrained and
-trained; the graded filter and the networks also tracked.
+"""The detectors that `evaluate` sets side by side, beside its baselines: filters, classical detectors on frames, the network
+untrained and trained; the graded filter and the networks also tracked.
 
 Each turns a `WindowedRecording` into a `Response`; none sees a label.
 """
@@ -35,7 +35,7 @@ class Detector:
         title: in the table.
         respond: WindowedRecording -> Response.
         threshold: from which an event counts as seen; None: to be calibrated on the training split.
-        is_network: whether it has pixels to score.
+        is_network: whether it is a network.
         object_threshold: of a detector that tracks, the score from which a track is an object.
     """
 
@@ -48,11 +48,8 @@ class Detector:
 
 
 def filters(settings: EvaluationConfig) -> list[Detector]:
-    """The detectors without a network: raw events, tonic's Denoise, and the graded activity filter."""
+    """The activity filters: tonic's Denoise, and a graded one."""
     from spikeseg.detection import activity
-
-    def raw(recording: WindowedRecording) -> Response:
-        return from_scores(recording, np.ones(len(recording.events)))
 
     def denoise(recording: WindowedRecording) -> Response:
         scores = np.zeros(len(recording.events))
@@ -67,7 +64,6 @@ def filters(settings: EvaluationConfig) -> list[Detector]:
         return from_scores(recording, scores)
 
     return [
-        Detector("raw_events", "raw events", raw, PASSED),
         Detector("denoise", "denoise filter", denoise, PASSED),
         Detector("graded", "graded filter", graded),
     ]

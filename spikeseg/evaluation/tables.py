@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,17 +13,21 @@ from .text import cell, csv_text, text_table
 BESIDE = 3
 """How many figures with their intervals fit side by side."""
 
+WIDTH = 98
+"""Of lines of text."""
+
 Row = tuple[str, Mapping[str, Any], Mapping[str, Sequence[float] | None]]
 """A title, figures and their intervals."""
 
 
 def metrics_table(metrics: Mapping[str, Any]) -> str:
-    """One block per mode, one line per detector: values with their intervals, and "-" where there is nothing to count."""
+    """One block per mode, one line per detector: values with their intervals, and "-" where there is nothing to count; then the
+    mode's chance level."""
     settings, blocks = metrics["settings"], []
     for name, detectors in metrics["modes"].items():
         mode = mode_named(name)
         rows = [(metrics["detectors"][detector], values, values["intervals"]) for detector, values in detectors.items()]
-        blocks.append("\n".join([f"{name}: {mode.title.format(**settings)}", *_tables(mode, rows)]))
+        blocks.append("\n".join([f"{name}: {mode.title.format(**settings)}", *_tables(mode, rows), *_chance(mode, settings)]))
     summary = f"{len(metrics['recordings'])} recordings"
     if "split" in metrics:
         summary += f" of the {metrics['split']} split"
@@ -32,6 +37,19 @@ def metrics_table(metrics: Mapping[str, Any]) -> str:
     if settings["scope"] != "recording":
         summary += "\nscored from the first to the last label of each recording only (evaluation.scope)"
     return "\n\n".join([*blocks, summary])
+
+
+def chance_of(mode: Mode, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A mode's chance level, for metrics.json: the figures that have a fixed one, and what is to be known about it."""
+    return {"figures": dict(mode.chance), "note": mode.chance_note.format(**settings)}
+
+
+def _chance(mode: Mode, settings: Mapping[str, Any]) -> list[str]:
+    """The chance level in lines of WIDTH; nothing of a mode that says none."""
+    chance = chance_of(mode, settings)
+    levels = ", ".join(f"{mode.figure_title(figure)} {level:g}" for figure, level in chance["figures"].items())
+    said = "chance: " + ": ".join(part for part in (levels, chance["note"]) if part)
+    return textwrap.wrap(said, WIDTH, subsequent_indent="  ") if levels or chance["note"] else []
 
 
 def table_by_recording(metrics: Mapping[str, Any], detector: str = "network") -> str:

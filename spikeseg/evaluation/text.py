@@ -25,9 +25,14 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def cell(value: float | int | None, interval: Sequence[float] | None = None) -> str:
-    """A figure to three digits with its interval, a count as it is, "-" where there is nothing to count."""
+    """A figure to three decimals (from 10,000 on to three digits) with its interval, a count as it is, "-" where there is nothing
+    to count."""
     if value is None:
         return "-"
     if isinstance(value, int):
         return str(value)
-    return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+    return _rounded(value) + (f" [{_rounded(interval[0])}, {_rounded(interval[1])}]" if interval else "")
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 10_000 else f"{value:.3g}"

@@ -112,7 +112,8 @@ def is_trained(path: str | Path) -> bool:
 
 
 def untrained(model: SpikeSEG, config: Config) -> SpikeSEG:
-    """A copy of a trained network with its learned weights initialised anew: same filters, same thresholds, no learning.
+    """A copy of a trained network with its learned weights initialised anew, conv1's too where it learned: same thresholds, no
+    learning.
 
     Where it has a motion layer, its footprint is random about flat.
     """
@@ -121,7 +122,7 @@ def untrained(model: SpikeSEG, config: Config) -> SpikeSEG:
     control.encoder.load_state_dict(model.encoder.state_dict())
     control.encoder.drives = dict(model.encoder.drives)
     for spec in control.encoder.specs:
-        if spec.learned:
+        if spec.learned or spec.name in config.learned_layers():
             control.initialise(spec.name, config.seed, config.stdp)
     if config.model.motion:
         control.footprint = untrained_footprint(config.seed).share

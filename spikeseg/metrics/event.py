@@ -207,6 +207,11 @@ def _permuted(rows: Sequence[ThresholdedScores], seed: int) -> list[ThresholdedS
 
 
 SHOWN = ("roc_auc", "informedness", "f1")
+CHANCE = {"roc_auc": 0.5, "informedness": 0.0}
+CHANCE_NOTE = (
+    "scores that have nothing to do with objects rank their events as others. F1 depends on how rare objects' events are: see "
+    "random. Where each event is scored, raw events and everything are the same"
+)
 TITLES = {"roc_auc": "ROC-AUC", **RATE_TITLES}
 
 EXACT = Mode(
@@ -216,6 +221,8 @@ EXACT = Mode(
     count=_count_exact,
     score=_score,
     figure_titles=TITLES,
+    chance=CHANCE,
+    chance_note=CHANCE_NOTE,
 )
 STARS = Mode(
     name="event_stars",
@@ -225,6 +232,8 @@ STARS = Mode(
     count=_count_stars,
     score=_score,
     figure_titles=TITLES,
+    chance=CHANCE,
+    chance_note=CHANCE_NOTE,
 )
 MODE = Mode(
     name="event",
@@ -235,5 +244,7 @@ MODE = Mode(
     score=_score,
     permuted=_permuted,
     figure_titles=TITLES,
+    chance=CHANCE,
+    chance_note=CHANCE_NOTE,
     variants=(EXACT, STARS),
 )

@@ -111,6 +111,14 @@ class Answer(Protocol):
     def maps(self) -> Sequence[SparseMap]:
         """Per window, the saliency of each step and pixel of the frame."""
 
+    @property
+    def points(self) -> np.ndarray | None:
+        """Of a baseline that does not track, `volume.OUTPUT_DTYPE` (m,): each is an object for an instant."""
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether every pixel is an object's at all times."""
+
     def tracks_above(self, threshold: float) -> Sequence[Track] | None:
         """The tracks whose score reaches the threshold."""
 
@@ -133,7 +141,7 @@ class CountSettings:
         evaluation: radii, tolerances, the length of slices.
         threshold: from which an event's score, or a pixel's saliency, counts as detected.
         object_threshold: from which a track's score makes it an object.
-        is_network: whether the detector is a network, with pixels of its own to score.
+        is_network: whether the detector is a network.
     """
 
     evaluation: EvaluationConfig
@@ -170,6 +178,8 @@ class Mode:
         permuted: rows of the shuffled-label control from the network's rows and a seed; None: answers are counted again, against
             the labels of another recording.
         figure_titles: of figures that tables show under another name.
+        chance: figure -> what an answer that does not depend on where objects are gets on average, where that is fixed.
+        chance_note: why, and what stands for the level of the other figures, for people.
         variants: modes that come with this one, behind it.
     """
 
@@ -181,6 +191,8 @@ class Mode:
     folds: tuple[str, ...] = ()
     permuted: Callable[[Sequence[Any], int], Sequence[Any]] | None = None
     figure_titles: Mapping[str, str] = field(default_factory=dict)
+    chance: Mapping[str, float] = field(default_factory=dict)
+    chance_note: str = ""
     variants: tuple[Mode, ...] = ()
 
     def figure_title(self, figure: str) -> str:

@@ -106,6 +106,10 @@ def _count_first(labelled: LabelledRecording, answer: Answer, settings: CountSet
 
 
 SHOWN = ("f1", "precision", "recall")
+CHANCE_NOTE = (
+    "none that is fixed: who names more places finds more objects. random looks for blobs among as many events as there are, "
+    "anywhere; everything names every pixel, so that its recall is 1 and its precision the least there is"
+)
 
 FIRST = Mode(
     name="object_1px",
@@ -114,6 +118,7 @@ FIRST = Mode(
     count=_count_first,
     score=score,
     figure_titles=RATE_TITLES,
+    chance_note=CHANCE_NOTE,
 )
 MODE = Mode(
     name="object",
@@ -123,5 +128,6 @@ MODE = Mode(
     count=_count,
     score=score,
     figure_titles=RATE_TITLES,
+    chance_note=CHANCE_NOTE,
     variants=(FIRST,),
 )

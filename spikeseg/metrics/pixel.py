@@ -75,11 +75,9 @@ def score(rows: Sequence[dict[str, Any]], bootstrap: Bootstrap = DEFAULT) -> dic
     return score_rates(rows, FIGURES, bootstrap)
 
 
-def _count(labelled: LabelledRecording, answer: Answer, settings: CountSettings) -> dict[str, Any] | None:
-    """Of a network: the steps whose middle is scored, each once (time that two windows share belongs to the earlier one). Where
-    the detector tracks, only the pixels of its objects are detected."""
-    if not settings.is_network:
-        return None
+def _count(labelled: LabelledRecording, answer: Answer, settings: CountSettings) -> dict[str, Any]:
+    """The steps whose middle is scored, each once (time that two windows share belongs to the earlier one). Where the detector
+    tracks, only the pixels of its objects are detected."""
     recording, spec, labels = labelled.recording, labelled.recording.spec, labelled.frame_labels
     maps, threshold = answer.object_maps(settings.object_threshold), ANY_RESPONSE
     if maps is None:
@@ -110,4 +108,7 @@ MODE = Mode(
     count=_count,
     score=score,
     figure_titles=RATE_TITLES,
+    chance={"informedness": 0.0},
+    chance_note="what marks pixels without regard to objects marks theirs and others alike. Raw events lie above it, because "
+    "more of them lie on objects than elsewhere: what a detector adds is what it has above their row. IoU: see random",
 )

@@ -6,6 +6,8 @@ both live, the track covers the object if it lies within the tolerance of it, th
 an object at a time, the one that covered it last is its track as long as it still does, else the nearest, the first in the
 list of equals; MOTA's rule for keeping correspondences [Bernardin & Stiefelhagen 2008], but without one-to-one assignment: a
 track between two objects covers both.
+
+Baselines do not track: each of their points is a track that lives for the slice in which it falls.
 """
 
 from __future__ import annotations
@@ -19,13 +21,16 @@ from spikeseg.config.sections import EvaluationConfig
 
 from .mode import Answer, CountSettings, LabelledRecording, Mode
 from .rates import DEFAULT, Bootstrap, columns, ratio, summary
-from .truth import MAX_GAP_US, positions
+from .truth import MAX_GAP_US, disc_pixels, positions
 
 SLICE_US: int = round(1000 * EvaluationConfig.slice_ms)
 TOLERANCE_PX: float = EvaluationConfig.spatial_tolerance_px
 
 COUNTED = ("objects", "found", "life", "covered", "switches", "tracks", "true_tracks", "false_tracks", "duration_us")
 VALUES = ("position_errors_px", "velocity_errors", "velocity_errors_px_s")
+
+TOGETHER = 4096
+"""Discs looked at at a time: bounds the memory."""
 
 ENOUGH = 0.5
 """An object is found, and a track true, if at least this share of its life is."""
@@ -80,12 +85,9 @@ def track_counts(
 
     Raises ValueError: end before start; a track without points, with times that do not rise, or with arrays of other shapes.
     """
-    if end_us < start_us:
-        raise ValueError(f"scored from {start_us} to {end_us} µs; expected an end not before the start")
+    times = _grid(start_us, end_us, slice_us)
     for number, track in enumerate(tracks):
         _check(number, track)
-    edges = np.arange(start_us, end_us + 1, slice_us)
-    times = (edges + np.minimum(edges + slice_us, end_us + 1)) / 2  # as in mode `volume`: the last slice may be cut off
     paths = [_at(track.t_us, track.position, times) for track in tracks]
     near_any = np.zeros((len(tracks), len(times)), bool)
     result: dict[str, Any] = dict.fromkeys(COUNTED, 0) | {name: [] for name in VALUES}
@@ -117,6 +119,93 @@ def track_counts(
     true = (near_any.sum(1) >= ENOUGH * lived)[lived > 0]
     result |= {"tracks": len(true), "true_tracks": int(true.sum()), "false_tracks": int((~true).sum())}
     return result | {"found": int(result["found"]), "duration_us": int(end_us - start_us + 1)}
+
+
+def _grid(start_us: int, end_us: int, slice_us: int) -> np.ndarray:
+    """The middles of slices, µs: float64 (n,). Raises ValueError: end before start."""
+    if end_us < start_us:
+        raise ValueError(f"scored from {start_us} to {end_us} µs; expected an end not before the start")
+    edges = np.arange(start_us, end_us + 1, slice_us)
+    return np.asarray((edges + np.minimum(edges + slice_us, end_us + 1)) / 2)  # as in mode `volume`: the last may be cut off
+
+
+def point_counts(
+    points: np.ndarray,
+    labels: np.ndarray,
+    *,
+    start_us: int,
+    end_us: int,
+    tolerance_px: float = TOLERANCE_PX,
+    slice_us: int = SLICE_US,
+    max_gap_us: float = MAX_GAP_US,
+) -> dict[str, Any]:
+    """`track_counts` of points, each a track of the slice in which it falls: of several within the tolerance of an object the
+    nearest is its track. Such tracks have no velocity.
+
+    Args:
+        points: with t (µs), x, y (pixels); any order.
+        labels: see `track_counts`, as all that follows.
+        start_us: first time that is scored.
+        end_us: last time that is scored.
+        tolerance_px: largest distance at which a point covers an object.
+        slice_us: step of the grid.
+        max_gap_us: see `truth.positions`.
+    """
+    times = _grid(start_us, end_us, slice_us)
+    points = points[(points["t"] >= start_us) & (points["t"] <= end_us)]
+    when, near_any = (points["t"] - start_us) // slice_us, np.zeros(len(points), bool)
+    result: dict[str, Any] = dict.fromkeys(COUNTED, 0) | {name: [] for name in VALUES}
+    for name in np.unique(labels["id"]):
+        at = positions(labels[labels["id"] == name], times, max_gap_us)
+        if not len(at):
+            continue
+        place = np.full((len(times), 2), np.nan)
+        place[at["index"]] = np.stack([at["x"], at["y"]], 1)
+        distance = np.hypot(points["x"] - place[when, 0], points["y"] - place[when, 1])
+        near = distance <= tolerance_px  # nan, where the object does not live, is not
+        near_any |= near
+        nearest = np.full(len(times), np.inf)
+        np.minimum.at(nearest, when[near], distance[near])
+        errors = nearest[nearest <= tolerance_px]
+        result["objects"] += 1
+        result["life"] += len(at)
+        result["covered"] += len(errors)
+        result["found"] += int(len(errors) >= ENOUGH * len(at))
+        result["switches"] += max(len(errors) - 1, 0)
+        result["position_errors_px"] += errors.tolist()
+    true = int(near_any.sum())
+    result |= {"tracks": len(points), "true_tracks": true, "false_tracks": len(points) - true}
+    return result | {"duration_us": int(end_us - start_us + 1)}
+
+
+def everywhere(
+    sensor_size: tuple[int, int],
+    labels: np.ndarray,
+    *,
+    start_us: int,
+    end_us: int,
+    tolerance_px: float,
+    slice_us: int,
+    max_gap_us: float,
+) -> dict[str, Any]:
+    """`point_counts` of a point at every pixel of a sensor of (width, height) in every slice, without making them all: those
+    within the tolerance of an object are looked at, the others counted."""
+    width, height = sensor_size
+    times = _grid(start_us, end_us, slice_us)
+    at = positions(labels, times, max_gap_us)
+    near = [np.zeros(0, np.int64)]
+    for first in range(0, len(at), TOGETHER):
+        some = at[first : first + TOGETHER]
+        row, column, inside = disc_pixels(some["x"], some["y"], (height, width), tolerance_px)
+        near.append(np.unique(((some["index"][:, None] * height + row) * width + column)[inside]))
+    cell = np.unique(np.concatenate(near))
+    points = np.zeros(len(cell), [("t", "<i8"), ("x", "<i8"), ("y", "<i8")])
+    points["t"] = start_us + cell // (height * width) * slice_us
+    points["y"], points["x"] = cell // width % height, cell % width
+    scored = {"start_us": start_us, "end_us": end_us, "slice_us": slice_us}
+    counts = point_counts(points, labels, tolerance_px=tolerance_px, max_gap_us=max_gap_us, **scored)
+    everyone = width * height * len(times)
+    return counts | {"tracks": everyone, "false_tracks": everyone - counts["true_tracks"]}
 
 
 def _check(number: int, track: FoundTrack) -> None:
@@ -222,19 +311,25 @@ def medians(lists: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
 
 
 def _count(labelled: LabelledRecording, answer: Answer, settings: CountSettings) -> dict[str, Any] | None:
-    """The tracks that reach the threshold against the labelled objects; None of a detector that does not track."""
+    """The tracks that reach the threshold, or a baseline's points, against the labelled objects; None of another detector that
+    does not track."""
+    how: dict[str, Any] = {
+        "start_us": labelled.start_us,
+        "end_us": labelled.end_us,
+        "tolerance_px": settings.evaluation.spatial_tolerance_px,
+        "slice_us": settings.slice_us,
+        "max_gap_us": settings.max_gap_us,
+    }
     tracks = answer.tracks_above(settings.object_threshold)
-    if tracks is None:
+    if tracks is not None:
+        found = [FoundTrack(track.t_us, track.states[:, :2], track.states[:, 2:], track.score) for track in tracks]
+        counts = track_counts(found, labelled.labels, **how)
+    elif answer.everywhere:
+        counts = everywhere(labelled.recording.sensor_size, labelled.labels, **how)
+    elif answer.points is not None:
+        counts = point_counts(answer.points[answer.points["w"] >= settings.threshold], labelled.labels, **how)
+    else:
         return None
-    counts = track_counts(
-        [FoundTrack(track.t_us, track.states[:, :2], track.states[:, 2:], track.score) for track in tracks],
-        labelled.labels,
-        start_us=labelled.start_us,
-        end_us=labelled.end_us,
-        tolerance_px=settings.evaluation.spatial_tolerance_px,
-        slice_us=settings.slice_us,
-        max_gap_us=settings.max_gap_us,
-    )
     return {"name": labelled.name, **counts}
 
 
@@ -243,6 +338,8 @@ MODE = Mode(
     title="tracks of objects, within {spatial_tolerance_px:g} px",
     shown=("coverage", "recall", "false_tracks_per_minute", "position_error_px", "velocity_error"),
     folds=("coverage", "false_tracks_per_minute"),
+    chance_note="none that is fixed: more tracks cover more. Of raw events, everything and random each event, pixel or "
+    "random point is a track for the {slice_ms:g} ms in which it falls: what coverage costs in false tracks without tracking",
     count=_count,
     score=score,
     figure_titles={

@@ -86,6 +86,38 @@ def disc_pixels(
     return row, column, inside
 
 
+def disc_area(radius_px: float) -> int:
+    """How many pixels' centres lie within `radius_px` of the centre of one of them, the border included."""
+    reach = int(radius_px)
+    dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    return int((np.hypot(dy, dx) <= radius_px).sum())
+
+
+def nearest_pixels(x: np.ndarray, y: np.ndarray, size: tuple[int, int], count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The `count` pixels whose centres lie nearest to each of m points, as if the sensor had no border; of equals the upper, then
+    the left one.
+
+    Args:
+        x: float64 (m,), pixels.
+        y: float64 (m,), pixels.
+        size: (height, width) of the sensor or frame.
+        count: of pixels per point, 1 or more.
+
+    Returns:
+        as `disc_pixels`: row, column int64 (m, k), every pixel around each point; inside bool (m, k), those of the `count` that
+        are on the sensor.
+    """
+    reach = int(np.ceil((count / np.pi) ** 0.5)) + 1
+    dy, dx = (grid.ravel() for grid in np.mgrid[-reach : reach + 1, -reach : reach + 1])
+    middle_row, middle_column = np.rint(y).astype(np.int64)[:, None], np.rint(x).astype(np.int64)[:, None]
+    row, column = middle_row + dy, middle_column + dx
+    squared = (row - np.asarray(y)[:, None]) ** 2 + (column - np.asarray(x)[:, None]) ** 2
+    rank = np.rint(squared * 2**20).astype(np.int64) * len(dy) + np.arange(len(dy))  # no two are equal
+    inside = rank <= np.partition(rank, count - 1, axis=1)[:, count - 1 : count]
+    inside &= (row >= 0) & (row < size[0]) & (column >= 0) & (column < size[1])
+    return row, column, inside
+
+
 def span(labels: np.ndarray) -> tuple[int, int] | None:
     """First and last label (µs), for the scope 'labelled_span'; None without labels."""
     return (int(labels["t"].min()), int(labels["t"].max())) if len(labels) else None

@@ -1,10 +1,13 @@
 """Mode `volume` [Afshar 2020; Kirkland 2023]: in short slices of time, discs around objects against a tiling.
 
-A slice's true regions are the discs of radius r around the labelled objects at its middle (the pixels whose centre is
-within r); its false regions are the squares of side 2r + 1 of a fixed tiling, from the origin, that hold no pixel of a
-disc. A region is positive if the density of the detector's output in it exceeds the density over the whole of what is
-scored. Regions cut off by the sensor's border, and the last slice where it is partly filled, count with the
-area and time they have.
+A slice's true regions are the discs around the labelled objects at its middle; its false regions are the squares of a fixed
+tiling, from the origin, that hold no pixel of a disc. Both have the same number of pixels: a square's side is the whole number
+nearest to the root of the area of a disc of radius r (9 px for 5 px), and a disc is the side² pixels nearest to its object. For
+noise of few events per region exceeds its mean more often in a smaller region than in a larger one; in regions of equal area
+equally often, so that an answer that does not depend on where objects are has informedness 0.
+
+A region is positive if the density of the detector's output in it exceeds the density over the whole of what is scored. Regions
+cut off by the sensor's border, and the last slice where it is partly filled, count with the area and time they have.
 
 Radius, tiling and pooling are choices of ours: the published text at hand does not fix them.
 """
@@ -20,7 +23,7 @@ from spikeseg.config.sections import EvaluationConfig
 
 from .mode import Answer, CountSettings, LabelledRecording, Mode
 from .rates import DEFAULT, Bootstrap, score_rates
-from .truth import MAX_GAP_US, disc_pixels, positions
+from .truth import MAX_GAP_US, disc_area, nearest_pixels, positions
 
 SLICE_US: int = round(1000 * EvaluationConfig.slice_ms)
 FIGURES = {"sensitivity": "recall", "specificity": "specificity", "informedness": "informedness"}
@@ -52,7 +55,7 @@ def region_counts(
         sensor_size: (W, H) pixels.
         start_us: first time that is scored.
         end_us: last time that is scored.
-        radius_px: of the discs.
+        radius_px: of the discs, see above.
         slice_us: length of a slice; the first begins at start_us.
         max_gap_us: see `truth.positions`.
 
@@ -68,7 +71,7 @@ def region_counts(
     index = (output["t"] - start_us) // slice_us
     density = output["w"].sum() / (filled.sum() * width * height) * ROUNDING
 
-    side = int(2 * radius_px) + 1
+    side = round(disc_area(radius_px) ** 0.5)
     n_rows, n_columns = -(-height // side), -(-width // side)
     middles = start_us + slice_us * (np.arange(n_slices) + filled / 2)
     pixels, weights = _sums((index * height + output["y"]) * width + output["x"], output["w"])
@@ -76,7 +79,7 @@ def region_counts(
     hits, discs, touched = 0, 0, [np.zeros(0, np.int64)]
     for first in range(0, len(at), TOGETHER):
         some = at[first : first + TOGETHER]
-        row, column, inside = disc_pixels(some["x"], some["y"], (height, width), radius_px)
+        row, column, inside = nearest_pixels(some["x"], some["y"], (height, width), side * side)
         when = some["index"][:, None]
         area = inside.sum(1)
         weight = np.where(inside, _looked_up((when * height + row) * width + column, pixels, weights), 0).sum(1)
@@ -150,10 +153,15 @@ def _count(labelled: LabelledRecording, answer: Answer, settings: CountSettings)
 
 
 def _output(labelled: LabelledRecording, answer: Answer, settings: CountSettings) -> np.ndarray:
-    """OUTPUT_DTYPE: of tracks, their positions as far as they are on the sensor; else the events with a score."""
+    """OUTPUT_DTYPE: of tracks, their positions as far as they are on the sensor; of a baseline its points; else the events with a
+    score."""
     times = np.arange(labelled.start_us, labelled.end_us + 1, settings.slice_us) + settings.slice_us // 2
     times = times[times <= labelled.end_us]
     paths = answer.paths_at(times, settings.object_threshold)
+    if paths is None and answer.everywhere:  # nowhere denser than on the whole, as silence
+        return np.zeros(0, OUTPUT_DTYPE)
+    if paths is None and answer.points is not None:
+        return answer.points
     if paths is None:
         scored = np.flatnonzero(answer.scores > 0)
         output = np.zeros(len(scored), OUTPUT_DTYPE)
@@ -176,6 +184,9 @@ MODE = Mode(
     title="slices of {slice_ms:g} ms, discs of {radius_px:g} px",
     shown=("informedness", "sensitivity", "specificity"),
     folds=("informedness",),
+    chance={"informedness": 0.0},
+    chance_note="discs and tiles have equal areas, so that noise stands out in both equally often. Raw events lie above it, even "
+    "with random scores, because more of them lie around objects: what a detector adds is what it has above their rows",
     count=_count,
     score=score,
 )

@@ -40,7 +40,7 @@ def test_a_classical_detector_lists_the_object_of_every_window_and_scores_its_ev
 
 
 def test_a_tracked_filter_finds_the_object_and_little_else(view):
-    graded = detectors.filters(EvaluationConfig())[2]
+    graded = detectors.filters(EvaluationConfig())[-1]
     lit = float(np.quantile(graded.respond(view).scores[view.events["p"]], 0.5))
     detector = detectors.tracked("graded_tracks", "graded filter, tracked", graded, (lit, 0.4), TrackingConfig())
     assert (detector.name, detector.object_threshold, detector.is_network) == ("graded_tracks", 0.4, False)

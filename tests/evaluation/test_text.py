@@ -24,3 +24,7 @@ def test_csv_keeps_every_digit_and_leaves_none_empty():
     assert csv_text(("a", "b"), [(0.1 + 0.2, None), ('with "quotes", and', 1)]) == (
         'a,b\n0.30000000000000004,\n"with ""quotes"", and",1\n'
     )
+
+
+def test_a_cell_of_a_great_figure_stays_narrow():
+    assert [cell(9999.4), cell(159_423.0, [82_944_000.0, 1e9])] == ["9999.400", "1.59e+05 [8.29e+07, 1e+09]"]

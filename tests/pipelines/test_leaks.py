@@ -101,7 +101,7 @@ def test_swapped_labels_of_the_test_split_change_no_prediction_of_any_detector(n
         thresholds.append(calibrated)
         recordings = {r: answers.labelled_recording_of(frames, r, cfg).recording for r in tested}
         predicted.append({(d.name, r): content(d.respond(recording)) for d in compared for r, recording in recordings.items()})
-    assert len(predicted[0]) == 10
+    assert len(predicted[0]) == 13
     assert predicted[0] == predicted[1] and thresholds[0] == thresholds[1]
 
 

@@ -13,13 +13,16 @@ from spikeseg.config.load import load_config
 from spikeseg.data.store.frames import Frames
 from spikeseg.data.store.recordings import stored
 from spikeseg.detection.network import decoded, load_network
+from spikeseg.errors import InputError
 from spikeseg.evaluation.tables import metrics_table
 from spikeseg.pipelines.runtime.stage import StageResult
-from spikeseg.pipelines.stages import evaluate, runs
+from spikeseg.pipelines.stages import evaluate, runs, sweep
 
 DETECTORS = [
-    "raw_events", "denoise", "graded", "blobs", "lines", "graded_tracks", "saliency", "untrained", "network", "shuffled_labels",
+    "raw_events", "random_scores", "everything", "random",
+    "denoise", "graded", "blobs", "lines", "graded_tracks", "saliency", "untrained", "network", "shuffled_labels",
 ]  # fmt: skip
+BASELINES = DETECTORS[:4]
 TRACKING = ["graded_tracks", "untrained", "network"]
 
 
@@ -42,7 +45,7 @@ def test_every_mode_has_every_detector_with_values_and_intervals(metrics):
     modes = ["event", "event_exact", "event_stars", "pixel", "object", "object_1px", "volume", "track"]
     assert metrics["version"] == 2 and list(metrics["modes"]) == modes
     without = {"event_exact": DETECTORS[:-1], "event_stars": DETECTORS[:-1]}
-    expected = {"pixel": DETECTORS[6:], "track": [*TRACKING, DETECTORS[-1]], **without}
+    expected = {"track": [*BASELINES, *TRACKING, DETECTORS[-1]], **without}
     for mode, rows in metrics["modes"].items():
         assert list(rows) == expected.get(mode, DETECTORS), mode
         for values in rows.values():
@@ -115,11 +118,11 @@ def test_detectors_see_no_labels(own, monkeypatch):
         assert response.scores.shape == (len(view.events),) and (response.scores >= 0).all()
         assert len(response.maps) == len(view.start_us)
         assert (response.tracked is not None) is (detector.name in TRACKING)
-        assert (response.positions is not None) is (detector.name in ("blobs", "lines"))
+        assert (response.positions is not None) is (detector.name in ("everything", "blobs", "lines"))
         saliency = response.scores if response.saliency is None else response.saliency
-        assert detector.name == "raw_events" or not saliency[~view.kept].any()
+        assert detector.name in BASELINES or not saliency[~view.kept].any()
     assert [d.name for d in compared] == DETECTORS[:-1] == sorted(thresholds, key=DETECTORS.index)
-    assert thresholds["raw_events"] == thresholds["denoise"] == 0.5
+    assert {thresholds[name] for name in [*BASELINES, "denoise"]} == {0.5}
 
 
 def test_choosing_every_class_is_choosing_none(own):
@@ -147,8 +150,47 @@ def test_a_network_from_elsewhere_is_noted(own, metrics, tmp_path):
     names = ["DAVIS_0000"]
     unknown = runs.SavedNetwork(network.checkpoint, tmp_path, None)
     assert "not known" in evaluate.warnings_about(cfg, unknown, frames, names)[0]
+
+
+@pytest.mark.parametrize("stage", [evaluate.evaluate, sweep.sweep])
+def test_without_the_frames_of_training_nothing_is_calibrated_on_others(own, tmp_path, stage):
+    """Those of the configuration are at hand, and could be taken for them."""
+    cfg, network, _ = own
     gone = runs.SavedNetwork(network.checkpoint, tmp_path, "0" * 16)
-    assert "are gone" in evaluate.warnings_about(cfg, gone, frames, names)[0]
+    with pytest.raises(
+        InputError, match=r"trained on \(0{16}\) are not in .*calibrated on nothing else; run `spikeseg prepare -c .*yaml`"
+    ):
+        stage(cfg, gone)
+    assert not [path for path in tmp_path.rglob("*.json")]
+
+
+def test_the_command_that_is_named_makes_the_frames_again(copied):
+    words = ["--data-root", "elsewhere", "--dataset", "ebssa"]
+    copied.ok("simulate", "elsewhere", "--recordings", 1, "--duration", 0.3, "--seed", 77, "--difficulty", "easy", config=False)
+    (checkpoint,) = (copied.folder / "runs").glob("*/checkpoints/checkpoint_best.pt")
+    (learned,) = (copied.folder / "data_cache" / "frames").glob("*/manifest.json")
+    copied.ok("prepare", *words)
+    shutil.rmtree(learned.parent)
+    said = copied.refused("evaluate", *words, "--split", "all", "--checkpoint", checkpoint)
+    command = re.search("`spikeseg (prepare -c .*?)`", said)[1]
+    copied.ok(*command.split(), config=False)
+    assert learned.is_file()
+
+
+@pytest.mark.parametrize("split", ["all", "test"])
+def test_where_training_is_not_known_nothing_is_calibrated_on_what_is_scored(own, tmp_path, monkeypatch, split):
+    cfg, network, frames = own
+    calibrated_on = []
+
+    def compared(cfg, network, store, train, readout):
+        calibrated_on.append([store.recordings[r].split for r in train])
+        return [], {}
+
+    monkeypatch.setattr(evaluate, "compared", compared)
+    unknown = runs.SavedNetwork(network.checkpoint, tmp_path, None)
+    notes = evaluate.measure(cfg, unknown, frames, evaluate.Selection(split, ["event"]))["notes"]
+    assert calibrated_on == [[] if split == "all" else ["train"] * 3]
+    assert any("nothing was calibrated" in note for note in notes) is (split == "all")
 
 
 def test_a_checkpoint_of_another_shape_is_one_line(chain, tmp_path):
@@ -193,3 +235,39 @@ def test_unlabelled_recordings_have_nothing_to_score(place):
     assert "none of the 1 recordings of the test split is labelled" in output and "spikeseg detect" in output
     assert "holds no recordings" in place.refused("evaluate", "--split", "val", *words)
     assert not [path for path in Path(place.folder).rglob("metrics.json")]
+
+
+def test_every_mode_says_what_chance_is_and_the_table_repeats_it(metrics):
+    assert list(metrics["chance"]) == list(metrics["modes"])
+    levels = {mode: chance["figures"] for mode, chance in metrics["chance"].items()}
+    assert levels["event"] == {"roc_auc": 0.5, "informedness": 0.0} and levels["object"] == levels["track"] == {}
+    assert levels["pixel"] == levels["volume"] == {"informedness": 0.0}
+    blocks = metrics_table(metrics).split("\n\n")
+    for (mode, chance), block in zip(metrics["chance"].items(), blocks[:-1], strict=True):
+        title, note = block.splitlines()[0], " ".join(" ".join(block.splitlines()).partition(" chance: ")[2].split())
+        assert title.startswith(mode + ":") and chance["note"] and note.endswith(chance["note"])
+    assert (
+        "chance: ROC-AUC 0.5, informedness 0: " in blocks[0]
+        and "for the 10 ms in which it falls" in metrics["chance"]["track"]["note"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "figure"), [("event", "roc_auc"), ("event", "informedness"), ("pixel", "informedness"), ("volume", "informedness")]
+)
+def test_what_knows_nothing_is_at_chance_and_raw_events_need_not_be(metrics, mode, figure):
+    rows, level = metrics["modes"][mode], metrics["chance"][mode]["figures"][figure]
+    assert rows["random"][figure] == pytest.approx(level, abs=0.05) and rows["everything"][figure] == level
+    if mode in ("pixel", "volume"):
+        assert min(rows[name][figure] for name in ("raw_events", "random_scores")) > 0.3
+
+
+def test_everything_finds_all_and_is_almost_always_wrong(metrics):
+    for mode in ("object", "object_1px"):
+        everything = metrics["modes"][mode]["everything"]
+        assert everything["recall"] == 1 and everything["precision"] < 1e-4
+    tracks = {name: metrics["modes"]["track"][name] for name in BASELINES}
+    assert tracks["everything"]["coverage"] == 1 and tracks["everything"]["position_error_px"] < 0.75
+    rates = {name: row["false_tracks_per_minute"] for name, row in tracks.items()}
+    assert rates["everything"] > 1000 * rates["raw_events"] and rates["raw_events"] > 1.9 * rates["random_scores"] > 0
+    assert tracks["random"]["coverage"] < 0.2 < tracks["raw_events"]["coverage"]
