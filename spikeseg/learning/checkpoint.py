@@ -8,6 +8,7 @@ can run code.
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,14 +36,29 @@ def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: A
             `spikeseg.config.circumstances`.
         meta: what else to keep, such as ``trained=["conv2"]``, ``trainer=trainer.state_dict()``.
     """
-    tensors = {name: value.detach().cpu().clone() for name, value in model.encoder.state_dict().items()}
+    tensors = dict(model.encoder.state_dict())
     settings = to_dict(with_defaults(config, CIRCUMSTANCES))  # where and how it was trained changes no byte
     learned: dict[str, Any] = (
         {} if model.footprint is None else {"footprint": torch.from_numpy(np.array(model.footprint, np.float64))}
     )
     if model.encoder.drives:
         learned["drives"] = dict(model.encoder.drives)
-    torch.save({"format": FORMAT, "version": VERSION, "model": tensors, "config": settings, **learned, **meta}, file)
+    content = {"format": FORMAT, "version": VERSION, "model": tensors, "config": settings, **learned, **meta}
+    torch.save(_canonical(content), file)
+
+
+def _canonical(value: Any) -> Any:
+    """An equal value that is pickled to the same bytes wherever it comes from: pickle writes an object that it meets again as a
+    reference, so equal strings have to be one object, and containers and tensors none that occurs twice."""
+    if isinstance(value, str):
+        return sys.intern(str(value))
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().clone()
+    if isinstance(value, dict):
+        return {_canonical(name): _canonical(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([_canonical(inner) for inner in value])
+    return value
 
 
 def load(path: str | Path) -> tuple[SpikeSEG, dict[str, Any]]:

@@ -1,6 +1,8 @@
 """Checkpoints come back whole or are refused in one line, and run no code."""
 
 import dataclasses
+import io
+import json
 import os
 import pickle
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 import spikeseg
-from spikeseg.config.load import load_config
+from spikeseg.config.load import from_dict, load_config, to_dict
 from spikeseg.detection.network import load_network
 from spikeseg.errors import InputError
 from spikeseg.learning import checkpoint
@@ -69,6 +71,18 @@ def test_saving_takes_a_copy(tmp_path):
         checkpoint.save(file, model, CONFIG)
     model.encoder.conv2.weight.zero_()
     assert same(checkpoint.load(tmp_path / "some.pt")[0], trained())
+
+
+def test_equal_content_is_equal_bytes_whichever_objects_hold_it(saved):
+    """Pickle writes references where an object occurs twice, and equal strings are one object or two, as they came."""
+    model, meta = checkpoint.load(saved)
+    config = to_dict(meta["config"])
+    word = "".join(("con", "v2"))
+    shared, apart = [word, word, [1.5, 2]], ["".join(("conv", "2")), "conv2", [1.5, 2]]
+    one, other = io.BytesIO(), io.BytesIO()
+    checkpoint.save(one, model, from_dict(config, "one"), layer=shared, again=shared)
+    checkpoint.save(other, model, from_dict(json.loads(json.dumps(config)), "other"), layer=apart, again=[*apart])
+    assert one.getvalue() == other.getvalue()
 
 
 def test_loads_with_weights_only(saved):

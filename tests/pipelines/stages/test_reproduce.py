@@ -78,7 +78,7 @@ def test_a_changed_weight_is_named(copied):
 
 
 def test_a_changed_figure_is_named(copied):
-    (path,) = the_run(copied).glob("evaluate/*/metrics.json")
+    path = next(the_run(copied).glob("evaluate/*/metrics.json"))
     metrics = json.loads(path.read_text())
     metrics["thresholds"]["network"] = 0.5
     path.write_text(json.dumps(metrics, indent=1) + "\n")
