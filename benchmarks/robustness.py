@@ -27,7 +27,9 @@ from typing import Any
 
 import numpy as np
 from measure import options, table, write_json
-from robustness_chain import COMMANDS, SIGNALS, Chain, Outcome, flip, kill, unequal
+from robustness_chain import COMMANDS, Chain, Outcome, flip, kill, unequal
+
+from spikeseg.core import interrupts
 
 COUNTS = {"kills": 200, "interrupts": 100, "disk": 60, "flips": 500, "together": 64}
 """How often each is tried, at least; of processes at once how many there are in all."""
@@ -107,7 +109,7 @@ class Robustness:
                     more = ("--jobs", "2") if self.rng.random() < 0.3 else ()
                     pid = chain.start([*words, *more])
                     time.sleep(self.rng.uniform(0, self.seconds[words]))
-                    kill(pid, int(self.rng.choice(SIGNALS)))
+                    kill(pid, int(self.rng.choice(interrupts.SIGNALS)))
                     done = chain.wait(pid)
                     fine = done.code in (0, 130) and not done.crashed
                     broken.count(f"exit {done.code}", None if fine else f"{' '.join(words)}: {done.code} {done.said[-300:]}")
@@ -155,7 +157,10 @@ class Robustness:
 
     def flips(self, count: int) -> Broken:
         """One bit of one file."""
-        broken, files = Broken(), list(self.expected)
+        broken = Broken()
+        files = sorted(
+            p.relative_to(self.undisturbed.folder).as_posix() for p in self.undisturbed.folder.rglob("*") if p.is_file()
+        )
         for _ in range(count):
             name = str(self.rng.choice(files))
             folder = self.scratch / "flipped"

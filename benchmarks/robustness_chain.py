@@ -17,10 +17,13 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 
-from spikeseg.pipelines.cli import main
+from spikeseg.core import interrupts
+from spikeseg.pipelines import cli  # noqa: F401 - imported now, so that no command has to
+from spikeseg.pipelines.start import main
 
 CONFIG = """
 experiment_name: tiny
@@ -53,8 +56,8 @@ COMMANDS = (
     ("detect", "night", "-o", "found"),
 )
 """What is run, one after another."""
-UNDIGESTED = (".log", ".lock")
-"""Files that tell of a time, or hold nothing."""
+UNDIGESTED = (".log", ".lock", ".digests")
+"""Endings of files that tell of a time, hold nothing, or remember what was looked at."""
 
 
 @dataclass(frozen=True)
@@ -92,27 +95,12 @@ class Chain:
         """Start a command. -> its process."""
         sys.stdout.flush()
         sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
         pid = os.fork()
-        if pid:
-            return pid
-        code = 1
-        try:
-            os.setsid()
-            os.chdir(self.folder)
-            output = os.open(said or self.spoken, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            main([words[0], "-c", "tiny.yaml", *words[1:]], prog_name="spikeseg")
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except BaseException:
-            traceback.print_exc()
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            atexit._run_exitfuncs()
-        finally:
-            os._exit(code)
+        if not pid:
+            _be(["spikeseg", words[0], "-c", "tiny.yaml", *words[1:]], self.folder, said or self.spoken)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts.SIGNALS)
+        return pid
 
     def wait(self, pid: int, said: Path | None = None) -> Outcome:
         """The end of a command that was started."""
@@ -138,7 +126,7 @@ class Chain:
 
     def files(self) -> list[Path]:
         """Every file that has a content of its own."""
-        return sorted(path for path in self.folder.rglob("*") if path.is_file() and path.suffix not in UNDIGESTED)
+        return sorted(path for path in self.folder.rglob("*") if path.is_file() and not path.name.endswith(UNDIGESTED))
 
     def leftovers(self) -> list[str]:
         """What an unfinished command left."""
@@ -149,6 +137,37 @@ class Chain:
         for path in self.folder.iterdir():
             if path.name != "tiny.yaml":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _be(command: list[str], folder: Path, said: Path) -> NoReturn:
+    """Be a process that runs a command. Signals wait until it handles them, as it does first of all."""
+    hold_back = interrupts.hold_back
+
+    def hold_back_now(**options: bool) -> Any:
+        earlier = hold_back(**options)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupts.SIGNALS)
+        return earlier
+
+    code = 1
+    atexit._clear()  # what the parent wants to have done at its own end
+    try:
+        os.setsid()
+        os.chdir(folder)
+        output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        sys.argv, interrupts.hold_back = command, hold_back_now
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        atexit._run_exitfuncs()
+    finally:
+        os._exit(code)
 
 
 def digest(path: Path) -> str:
@@ -180,6 +199,3 @@ def flip(path: Path, rng: np.random.Generator) -> int:
     content[bit // 8] ^= 1 << bit % 8
     path.write_bytes(content)
     return bit
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
