@@ -164,7 +164,7 @@ class Robustness:
         for _ in range(count):
             name = str(self.rng.choice(files))
             folder = self.scratch / "flipped"
-            shutil.copytree(self.undisturbed.folder, folder)
+            shutil.copytree(whole, folder)
             chain = self.chain("flipped")
             bit = flip(folder / name, self.rng)
             done = chain.finish()
