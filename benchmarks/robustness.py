@@ -158,9 +158,8 @@ class Robustness:
     def flips(self, count: int) -> Broken:
         """One bit of one file."""
         broken = Broken()
-        files = sorted(
-            p.relative_to(self.undisturbed.folder).as_posix() for p in self.undisturbed.folder.rglob("*") if p.is_file()
-        )
+        whole = self.undisturbed.folder
+        files = sorted(path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file())
         for _ in range(count):
             name = str(self.rng.choice(files))
             folder = self.scratch / "flipped"
