@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from spikeseg.errors import InputError
 from spikeseg.registries import DATASETS
 
 from ..runtime.manifest import read_manifest
-from .options import Request
+from .options import OF_FILES, Request
 from .settings import setting
 
 if TYPE_CHECKING:
@@ -67,7 +69,13 @@ def network_for(
         if given and cfg.data.data_root is None and cfg.data.dataset != "synthetic":
             train = f"{request.next('train')} --data-root FOLDER"
             return cfg, network_by_settings(cfg, train, untrained=untrained)
-        return cfg, network_of(cfg)
+        try:
+            return cfg, network_of(cfg)
+        except InputError:  # how the recordings given are read is no matter of what the network was trained on
+            if not given or not set(OF_FILES).intersection(request.overrides):
+                raise
+            trained = {key: value for key, value in request.overrides.items() if key not in OF_FILES}
+            return cfg, network_of(replace(request, overrides=trained).load())
     network = network_at(path)
     cfg = request.load(stored=own_config(network))
     return cfg, as_read(cfg, network)

@@ -67,13 +67,14 @@ class Packet(NamedTuple):
     size: int
     overflows: int
     events: int
+    valid: int
     at: int
 
 
 def stream_aedat3(path: str | Path, member: str = "") -> Stream:
     """Polarity events of one source, t in µs since the camera's start, origin top left.
 
-    ``member`` is the number of the source; "": the lowest that has events. Left out and counted: events of other kinds and
+    ``member`` is the number of the source; "": the lowest that has valid events. Left out and counted: events of other kinds and
     sources, and those that the recorder marked invalid.
 
     Raises InputError: truncated, damaged, of version 3.0, encoded otherwise than RAW, or without this source.
@@ -82,15 +83,16 @@ def stream_aedat3(path: str | Path, member: str = "") -> Stream:
     header = _header(path)
     with opened(path) as file:
         sources: Counter[int] = Counter()
+        valid: Counter[int] = Counter()
         for packet in _packets(path, file, header):
             if packet.kind == POLARITY:
                 sources[packet.source] += packet.events
+                valid[packet.source] += packet.valid
     if member and member not in map(str, sources):
         listed = ", ".join(map(str, sorted(sources))) or "none"
         raise InputError(f"{path}: has no source of events {member!r}; it has {listed}")
-    chosen = (
-        int(member) if member else min((source for source, count in sources.items() if count), default=min(sources, default=0))
-    )
+    with_events = [source for counts in (valid, sources) for source in sorted(counts) if counts[source]]
+    chosen = int(member) if member else [*with_events, *sorted(sources), 0][0]
     name = header.sources.get(chosen, "")
     size = next((size for known, size in SIZES.items() if name.lower().startswith(known.lower())), None)
     left_out: dict[str, int] = {}
@@ -139,7 +141,7 @@ def _packets(path: Path, file: BinaryIO, header: Header) -> Iterator[Packet]:
         at += PACKET.size
         if at + size * events > header.end:
             raise cut(path, header.end, f"in a packet that reaches to byte {at + size * events}")
-        yield Packet(kind, source, size, overflows, events, at)
+        yield Packet(kind, source, size, overflows, events, valid, at)
         at += size * events
 
 

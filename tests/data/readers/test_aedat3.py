@@ -86,6 +86,13 @@ def test_a_source_without_events_hides_no_other_and_sources_are_chosen(path):
         read(f"{path}::2")
 
 
+def test_a_source_of_invalid_events_alone_hides_no_other(path):
+    path.write_bytes(AEDAT3 + packet3([event3(1, 1, 1, 1, valid=0)] * 3, valid=0) + packet3([event3(2, 1, 1, 1)], source=3))
+    assert rows_of(stream_aedat3(path))[:, 0].tolist() == [2]
+    path.write_bytes(AEDAT3 + packet3([event3(1, 1, 1, 1, valid=0)] * 3, valid=0) + packet3([], source=0))
+    assert stream_aedat3(path).whole().left_out == {INVALID: 3}
+
+
 def test_a_sensor_that_is_not_known(path):
     path.write_bytes(AEDAT3.replace(b"DAVIS240C", b"Camera") + packets(made(5)))
     assert stream_aedat3(path).sensor_size is None
