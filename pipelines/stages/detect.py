@@ -24,7 +24,7 @@ from ..runtime.console import progress
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients, finished, read_manifest
 from ..runtime.stage import Build, StageResult, done_in_folder, run_in_folder, run_stage
-from .recordings import fingerprints, read_source, settings_of
+from .recordings import fingerprints, pass_over, read_source, settings_of
 from .runs import SavedNetwork, class_names
 
 if TYPE_CHECKING:
@@ -208,12 +208,8 @@ def detect(
     unread, ran = _do(job, place, parts, force)
     skipped |= unread
     skipped = {source.name: skipped[source.name] for source in recordings if source.name in skipped}
-    for name, reason in skipped.items() if len(recordings) > 1 else ():
-        log.warning("skipped %s: %s", name, reason)
+    pass_over(skipped, len(recordings))
     parts = [part for part in parts if part.source.name not in skipped]
-    if not parts:
-        first = next(iter(skipped.values()))
-        raise InputError(first if len(skipped) == 1 else f"none of the {len(skipped)} recordings can be read; {first}")
     manifests = {part.source.name: place.manifest_of(part) for part in parts}
     counts = {name: {what: manifest[what] for what in COUNTS} for name, manifest in manifests.items()}
 
