@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import pickle
+import re
 import subprocess
 import sys
 
@@ -10,8 +12,10 @@ import folder_from_hell as hell
 import numpy as np
 import pytest
 
+from spikeseg.config.load import load_config
 from spikeseg.core.regular import require_content
 from spikeseg.errors import InputError
+from spikeseg.pipelines.stages.classify import ImageData
 from spikeseg.registries import DATASETS
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs links into /proc")
@@ -51,20 +55,26 @@ def test_prepare_and_train_take_what_can_be_read(place, folder):
     assert names - {long} == PREPARED and len(long) == 160 and said(manifest["skipped"])
     json.dumps(manifest, ensure_ascii=False).encode()
     assert place("prepare", *data, "--strict").exit_code == 3
-    assert place("prepare", *data, "--jobs", "2", "--force").exit_code == 0
-    assert "wrote a trained network" in place.ok("train", *data)
-    assert "frames" in place.ok("status", *data)
+    assert "up to date   prepare" in place.ok("status", *data)
+
+
+def test_what_cannot_be_read_travels_to_other_processes(folder):
+    for entry in pickle.loads(pickle.dumps(DATASETS["files"].entries(folder))):
+        if entry.path.name in hell.BAD:
+            with pytest.raises(InputError, match=re.escape(hell.BAD[entry.path.name])):
+                entry.load(False)
+        elif entry.path.parent.name != "truth":
+            assert len(entry.load(False).events) == 300
 
 
 def test_info_describes_what_can_be_read(place, folder):
-    result = place("info", folder, "-o", "about.json", "--plot", config=False)
+    result = place("info", folder, "-o", "about.json", config=False)
     assert result.exit_code == 3 and "Traceback" not in result.output
     content = json.loads((place.folder / "about.json").read_text(encoding="utf-8"))
     json.dumps(content, ensure_ascii=False).encode()
     assert len(content["recordings"]) == 16 and {one["events"] for one in content["recordings"]} == {300}
     assert said({one["source"]: one["error"] for one in content["unreadable"]})
     assert f"{folder}/two\\nlines.csv" in {one["source"] for one in content["recordings"]}
-    assert len(list(place.folder.glob("*.info.png"))) == 16
 
 
 @pytest.mark.parametrize("name", ["gone.csv", "self.csv", "pipe.csv", "socket.csv", "zero.csv", "annexed.csv"])
@@ -97,8 +107,8 @@ def test_a_recording_that_breaks_while_it_is_read_costs_no_other(place, folder, 
     assert any("Input/output error" in reason for reason in reasons(result.stderr.splitlines()).values())
 
 
-def test_classify_leaves_recordings_out_that_cannot_be_read(place):
-    root, rng = place.folder / "digits", np.random.default_rng(0)
+def test_classify_leaves_recordings_out_that_cannot_be_read(tmp_path):
+    root, rng = tmp_path / "digits", np.random.default_rng(0)
     for part in ("Train", "Test"):
         for digit in range(2):
             (root / part / str(digit)).mkdir(parents=True)
@@ -110,13 +120,15 @@ def test_classify_leaves_recordings_out_that_cannot_be_read(place):
     os.mkfifo(root / "Train" / "0" / "pipe.bin")
     (root / "Train" / "1" / "gone.bin").symlink_to("nowhere")
     (root / "Test" / "0" / "cut.bin").write_bytes(b"\0\0")
-    result = place("classify", "--dataset", "nmnist", "--data-root", root, config=False)
-    assert result.exit_code == 0, result.output
-    assert "skipped Train_0_pipe: " in result.stderr
-    (path,) = (place.folder / "runs" / "classify").glob("*/manifest.json")
-    skipped = json.loads(path.read_text())["skipped"]
-    assert skipped.keys() == {"Train_0_pipe", "Train_1_gone", "Test_0_cut"} and "is a pipe" in skipped["Train_0_pipe"]
-    assert json.loads((path.parent / "metrics.json").read_text())["images"]["train"] == 12
+    data = ImageData(load_config(None, {"data.dataset": "nmnist", "data.data_root": str(root)}))
+    train, test, _ = data.spikes("cpu")
+    assert data.skipped.keys() == {"Train_0_pipe", "Train_1_gone", "Test_0_cut"} and "is a pipe" in data.skipped["Train_0_pipe"]
+    for part in (train, test):
+        assert part.labels.tolist() == [0] * 6 + [1] * 6 and part.lists.samples == 12
+    for path in (root / "Test").rglob("*.bin"):
+        path.write_bytes(b"\0\0")
+    with pytest.raises(InputError, match=r"nothing of Test can be read; .*bin: "):
+        ImageData(data.cfg).spikes("cpu")
 
 
 def test_mnist_is_found_beside_anything(place, tmp_path):
