@@ -151,6 +151,16 @@ def test_what_is_written_into_the_folder_itself_is_no_recording_of_the_next_run(
     assert chain.ok("detect", nights, "-o", nights / "found").splitlines()[-1].startswith("up to date") and len(asked) == 4
 
 
+@pytest.mark.parametrize("where", ["run", "folder"])
+def test_a_dry_run_says_what_is_next_and_does_nothing(copied, nights, tmp_path, asked, where):
+    output = ["-o", tmp_path / "out"] if where == "folder" else []
+    before = {path for path in copied.folder.rglob("*")}
+    assert "detect" in copied.ok("detect", nights, *output, "--dry-run")
+    assert not asked and {path for path in copied.folder.rglob("*")} == before and not (tmp_path / "out").exists()
+    copied.ok("detect", nights, *output)
+    assert len(asked) == 4 and "up to date" in copied.ok("detect", nights, *output, "--dry-run")
+
+
 def test_tables_from_elsewhere_are_refused_before_anything_is_done(chain, nights, tmp_path, asked):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "tracks.csv").write_text("mine")
