@@ -154,6 +154,7 @@ def test_simulate_writes_beside_anything_and_its_truth_is_found(place, folder, f
     out = hell.make(place.folder / "hell")
     place.ok("simulate", out, "--format", format, "--recordings", "2")
     assert place.ok("simulate", out, "--format", format, "--recordings", "2").startswith("up to date")
+    place.ok("simulate", out, "--format", format, "--recordings", "1")
     if format != "npz":
         entries = {entry.name: entry for entry in DATASETS["ebssa"].entries(out)}
         assert all(entries[name].load(False).truth is not None for name in entries if name.startswith("DAVIS"))

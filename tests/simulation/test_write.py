@@ -9,6 +9,7 @@ import pytest
 import scipy.io
 import tonic
 
+from spikeseg.core.digests import manifest_digest
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recording
 from spikeseg.errors import InputError
 from spikeseg.registries import DATASETS
@@ -56,7 +57,8 @@ def test_tonic_reads_it_back(recordings, written):
 @pytest.mark.parametrize("name", EBSSA_FORMATS)
 def test_our_readers_give_back_what_was_written(recordings, written, name, tmp_path):
     shutil.copytree(written / name, tmp_path, dirs_exist_ok=True)
-    manifest = {"key": "0", "stage": f"simulate-{name}", "outputs": {path: {} for path in files(tmp_path)}, "sha256": "0"}
+    manifest = {"key": "0", "stage": f"simulate-{name}", "outputs": {path: {} for path in files(tmp_path)}}
+    manifest["sha256"] = manifest_digest(manifest)
     (tmp_path / f"simulate-{name}.manifest.json").write_text(json.dumps(manifest))  # as the command does: the truth is ours
     entries = {entry.name: entry for entry in DATASETS["ebssa"].entries(tmp_path)}
     assert sorted(entries) == sorted(r.name for r in recordings)
