@@ -31,7 +31,7 @@ from spikeseg.data import readers
 from spikeseg.detection import detect as detection
 from spikeseg.detection import files, moving, network, tracked
 from spikeseg.detection.readout import readout_of
-from spikeseg.pipelines.stages import detect, runs
+from spikeseg.pipelines.stages import runs
 from spikeseg.pipelines.stages.train import train
 from spikeseg.simulation.noise import background_events, hot_events, refractory
 from spikeseg.simulation.pixels import Sensor, source_events
@@ -91,15 +91,15 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
 def once(cfg: Config, checkpoint: Path, recording: Path, out: Path) -> tuple[float, float, dict[str, float]]:
     """Seconds in all, seconds of CPU time of this process in all, and seconds of each part."""
     out.mkdir(exist_ok=True)
-    clock, trained_network = Clock(), runs.SavedNetwork(checkpoint, out, None)
+    clock = Clock()
     model = network.load_network(cfg, str(checkpoint), torch.device("cpu"))
     with ExitStack() as patches:
-        patches.enter_context(mock.patch.object(network, "load_network", lambda *_: model))
         for name, where, function in PARTS:
             patches.enter_context(mock.patch.object(where, function, clock.timed(name, getattr(where, function))))
         start, used = time.perf_counter(), time.process_time()
         with clock.part("all else"):
-            detect.write_detections(cfg, trained_network, [str(recording)], readout_of(cfg, checkpoint), out)
+            found = detection.detect_recording(model, readers.read(recording), cfg, readout_of(cfg, checkpoint))
+            found.save(out)
         return time.perf_counter() - start, time.process_time() - used, clock.seconds
 
 

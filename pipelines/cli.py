@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,3 +106,5 @@ def main() -> None:
     What is done already is not done again; `spikeseg status` shows what is. Exit codes: 0 done, 2 usage,
     3 bad input, 130 interrupted.
     """
+    if getattr(sys.stdout, "errors", "") == "strict" and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8

@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import logging
 import math
+import os
 import platform
 import subprocess
 from collections.abc import Collection, Iterable, Mapping
@@ -15,9 +16,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spikeseg.core.digests import is_intact
+from spikeseg.core.digests import is_intact, manifest_digest
 from spikeseg.core.files import atomic_write
 from spikeseg.core.names import MANIFEST
+from spikeseg.core.regular import require_regular
 from spikeseg.errors import InputError
 
 from .files import sha256_file
@@ -158,16 +160,12 @@ def as_text(manifest: Mapping[str, Any]) -> str:
     return json.dumps(manifest, indent=2) + "\n"
 
 
-def manifest_digest(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of all of a manifest's entries but this digest itself."""
-    entries = {name: value for name, value in manifest.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
-
-
 def read_manifest(path: Path) -> dict[str, Any] | None:
     """The manifest at path, or None when there is none, or one that is not as it was written, which is logged as a warning.
 
     Raises InputError when it cannot be read."""
+    if os.path.exists(path):
+        require_regular(path)
     try:
         content = Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError):

@@ -21,6 +21,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from spikeseg.core import interrupts
 from spikeseg.core.files import DryRun, fsync_folder, is_dry, make_folder, partial_folder, remove_partials, writing
 from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
+from spikeseg.core.regular import fault_of
 from spikeseg.errors import InputError
 
 from .differences import stale_reason
@@ -118,7 +119,7 @@ def _in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool) -
         outputs = list_outputs(partial)
         written_before = _outputs(path)
         if written_before:  # and if not, a thousand manifests of other recordings are not read for each of them
-            others = [other for other in out.glob(MANIFEST_BESIDE.format("*")) if other != path]
+            others = [other for other in out.glob(MANIFEST_BESIDE.format("*")) if other != path and not fault_of(other)]
             written_before = written_before.difference(*map(_outputs, others))
         for name, output in outputs.items():
             if (out / name).exists() and name not in written_before and not force and not _same(out / name, output):

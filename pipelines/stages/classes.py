@@ -23,7 +23,7 @@ from ..runtime.manifest import Ingredients, finished
 from ..runtime.stage import StageResult, locked, run_stage
 from .answers import learned_from
 from .classify import NETWORK as NETWORK_FOR_IMAGES
-from .recordings import fingerprints, read_source, settings_of
+from .recordings import fingerprints, pass_over, read_source, settings_of
 from .runs import SavedNetwork, class_names
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def survey(cfg: Config, network: SavedNetwork, recordings: Sequence[Source] = ()
         recordings: see `recordings.given`; none: those of the cache that the network was trained on, and with them.
         force: look again.
 
-    Raises InputError: no recordings are given and the cache holds none, a recording or the checkpoint cannot be read or do not
-    fit, or the folder cannot be written."""
+    Recordings that cannot be read are left out, with a warning. Raises InputError: none can be read, or none is given and the
+    cache holds none; the checkpoint cannot be read or does not fit; the folder cannot be written."""
     config: dict[str, Any] = {
         "model": dataclasses.asdict(cfg.model),
         "wta": {"mode": cfg.wta.mode.value, "radius": cfg.wta.local_radius, "max_winners": cfg.wta.max_winners},
@@ -68,8 +68,8 @@ def survey(cfg: Config, network: SavedNetwork, recordings: Sequence[Source] = ()
     inputs = {"checkpoint of the network": sha256_file(network.checkpoint)}
     if recordings:
         contents, unread = fingerprints(recordings)
-        if unread:
-            raise InputError(next(iter(unread.values())))
+        pass_over(unread, len(recordings))
+        recordings = [source for source in recordings if source.name in contents]
         config |= {**settings_of(cfg), "members": [source.path.member for source in recordings]}
         inputs |= contents
     elif learned_from(cfg, network) is None:
@@ -105,16 +105,21 @@ def look(cfg: Config, network: SavedNetwork, recordings: Sequence[Source]) -> di
     model = load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
     store = None if recordings else learned_from(cfg, network)
 
-    def look_at(recording: Source | int) -> RecordingSurvey:
+    def look_at(recording: Source | int) -> RecordingSurvey | str:
         if isinstance(recording, int):
             assert store is not None
-            view = stored(store, recording)
-        else:
+            return survey_recording(model, stored(store, recording), cfg.wta, _progress)
+        try:
             view = windowed(read_source(cfg, recording), cfg.data)
+        except (InputError, OSError) as error:
+            return str(error)
         return survey_recording(model, view, cfg.wta, _progress)
 
     chosen: Iterable[Source | int] = recordings if store is None else range(len(store.recordings))
-    surveys = list(ordered(look_at, chosen, Workers.of(cfg), threads=True))
+    answers = list(ordered(look_at, chosen, Workers.of(cfg), threads=True))
+    unread = {source.name: answer for source, answer in zip(recordings, answers, strict=False) if isinstance(answer, str)}
+    pass_over(unread, len(answers))
+    surveys = [answer for answer in answers if not isinstance(answer, str)]
     return document(model, network_id(model), is_trained(network.checkpoint), surveys)
 
 

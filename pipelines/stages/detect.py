@@ -6,6 +6,7 @@ read costs no other. detections.json and tracks.csv are put together at the end 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import io
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spikeseg.core.files import atomic_write, share_file
+from spikeseg.core.files import atomic_write, is_dry, share_file
 from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
 from spikeseg.detection.schema import DETECTIONS, TRACKS
 from spikeseg.errors import InputError
@@ -23,8 +24,17 @@ from spikeseg.errors import InputError
 from ..runtime.console import progress
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients, finished, read_manifest
-from ..runtime.stage import Build, StageResult, done_in_folder, run_in_folder, run_stage
-from .recordings import fingerprints, read_source, settings_of
+from ..runtime.stage import (
+    Build,
+    StageResult,
+    done_in_folder,
+    locked,
+    one_writer,
+    refuse_if_dry,
+    run_in_folder,
+    run_stage,
+)
+from .recordings import fingerprints, pass_over, read_source, settings_of
 from .runs import SavedNetwork, class_names
 
 if TYPE_CHECKING:
@@ -85,6 +95,18 @@ class _Place:
         """Make the files of a recording, or those of all."""
         return (run_in_folder if self.own else run_stage)(self.folder, ingredients, build, force)
 
+    def manifests_like(self, part: _Part) -> list[Path]:
+        """Of the same recording, or of whatever recordings where they lie together."""
+        if self.own:
+            return [self.folder / MANIFEST_BESIDE.format(part.ingredients.stage)]
+        return sorted(self.folder.glob(f"*/{MANIFEST}"))
+
+    def writer(self, key: str) -> contextlib.AbstractContextManager[None]:
+        """Be the only process that writes into the user's folder, or that answers this very command; others wait."""
+        if is_dry():
+            return contextlib.nullcontext()
+        return one_writer(self.folder) if self.own else locked(self.folder / key)
+
     def refuse_strangers(self) -> None:
         """Raises InputError where tables lie in the user's folder that this stage did not write, before anything is done."""
         listed = (read_manifest(self.folder / MANIFEST_BESIDE.format(STAGE)) or {"outputs": ()})["outputs"] if self.own else ()
@@ -115,6 +137,7 @@ class _Job:
     names: Mapping[int, str]
     plot: bool
 
+    @functools.cached_property
     def shared(self) -> Ingredients:
         """What every recording is made from beside its file."""
         config = {
@@ -193,10 +216,8 @@ def detect(
         require_matplotlib()
     job = _Job(cfg, network, readout_of(cfg, network.checkpoint), class_names(network), plot)
     place = _Place(network.folder / STAGE if output is None else output, output is not None)
-    if not force:
-        place.refuse_strangers()
-    contents, skipped = fingerprints(recordings)
-    shared = job.shared()
+    contents, unreadable = fingerprints(recordings)
+    shared = job.shared
     parts = []
     for source in recordings:
         if source.name in contents:
@@ -205,19 +226,25 @@ def detect(
                 config={**shared.config, **own}, inputs={**shared.inputs, "recording": contents[source.name]}
             )
             parts.append(_Part(source, place.ingredients(source.name, made_from)))
-    unread, ran = _do(job, place, parts, force)
-    skipped |= unread
-    skipped = {source.name: skipped[source.name] for source in recordings if source.name in skipped}
-    for name, reason in skipped.items() if len(recordings) > 1 else ():
-        log.warning("skipped %s: %s", name, reason)
-    parts = [part for part in parts if part.source.name not in skipped]
-    if not parts:
-        first = next(iter(skipped.values()))
-        raise InputError(first if len(skipped) == 1 else f"none of the {len(skipped)} recordings can be read; {first}")
+    asked = shared._replace(inputs={**shared.inputs, **contents}).key
+    with place.writer(asked):
+        unread, ran = _do(job, place, parts, force)
+        unread |= unreadable
+        skipped = {source.name: unread[source.name] for source in recordings if source.name in unread}
+        pass_over(skipped, len(recordings))
+        parts = [part for part in parts if part.source.name not in skipped]
+        tables, counts = _put_together(job, place, parts, skipped, force)
+    return Detected(dataclasses.replace(tables, ran=tables.ran or ran), counts, skipped)
+
+
+def _put_together(
+    job: _Job, place: _Place, parts: Sequence[_Part], skipped: Mapping[str, str], force: bool
+) -> tuple[StageResult, dict[str, dict[str, int]]]:
+    """The tables of all recordings, from those of each. -> where they lie, and COUNTS by recording."""
     manifests = {part.source.name: place.manifest_of(part) for part in parts}
     counts = {name: {what: manifest[what] for what in COUNTS} for name, manifest in manifests.items()}
 
-    def put_together(folder: Path) -> Mapping[str, Any]:
+    def build(folder: Path) -> Mapping[str, Any]:
         from spikeseg.detection.files import join_recordings
 
         made = [(part.source.name, place.folder_of(part)) for part in parts]
@@ -227,16 +254,20 @@ def detect(
                 share_file(lies / file, folder / file)
         return {"recordings": counts, "skipped": skipped, **job.made_by()}
 
+    shared = job.shared
     order = {"recordings": [part.source.name for part in parts], "skipped": list(skipped)}
-    files = {part.source.name: contents[part.source.name] for part in parts}
+    files = {part.source.name: part.ingredients.inputs["recording"] for part in parts}
     everything = shared._replace(config={**shared.config, **order}, inputs={**files, **shared.inputs})
-    tables = place.make(everything, put_together, force)
-    return Detected(dataclasses.replace(tables, ran=tables.ran or ran), counts, skipped)
+    return place.make(everything, build, force), counts
 
 
 def _do(job: _Job, place: _Place, parts: Sequence[_Part], force: bool) -> tuple[dict[str, str], bool]:
     """Finish one recording after the other. -> why some cannot be read, by name, and whether anything was done."""
+    if not force:
+        place.refuse_strangers()
     todo = [part for part in parts if force or not place.is_done(part)]
+    for part in todo[:1]:
+        refuse_if_dry(part.ingredients, place.folder_of(part), place.manifests_like(part), force)
     if 0 < len(todo) < len(parts):
         log.info("%d of %d recordings are done already", len(parts) - len(todo), len(parts))
     unread: dict[str, str] = {}

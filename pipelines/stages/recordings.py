@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.errors import InputError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.datasets.folders import Source
     from spikeseg.data.recording import Recording
+
+log = logging.getLogger(__name__)
 
 
 def given(recordings: Sequence[str]) -> list[Source]:
@@ -59,6 +62,15 @@ def fingerprints(sources: Iterable[Source]) -> tuple[dict[str, str], dict[str, s
         except InputError as why:
             refused[name] = str(why)
     return found, refused
+
+
+def pass_over(skipped: Mapping[str, str], total: int) -> None:
+    """Say which of so many recordings cannot be read, and why. Raises InputError where none can."""
+    for name, reason in skipped.items() if total > 1 else ():
+        log.warning("skipped %s: %s", name, reason)
+    if len(skipped) == total:
+        first = next(iter(skipped.values()))
+        raise InputError(first if total == 1 else f"none of the {total} recordings can be read; {first}")
 
 
 def read_source(cfg: Config, source: Source) -> Recording:

@@ -12,8 +12,9 @@ import json
 import os
 import time
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from spikeseg.errors import InputError
 
@@ -36,6 +37,12 @@ State = tuple[int, int, int, int]
 _known: dict[str, tuple[State, str]] = {}
 _kept: list[Path] = []
 """The file that is added to, if there is one."""
+
+
+def manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of all of a manifest's entries but "sha256", which holds it."""
+    entries = {name: value for name, value in manifest.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
 def sha256_of(path: str | Path, *, afresh: bool = False) -> str:

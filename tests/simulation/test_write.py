@@ -1,11 +1,15 @@
 """Files in EBSSA's formats: readable by tonic, scipy and our own readers, the same bytes every time, or none at all."""
 
+import json
+import shutil
+
 import h5py
 import numpy as np
 import pytest
 import scipy.io
 import tonic
 
+from spikeseg.core.digests import manifest_digest
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE, Recording
 from spikeseg.errors import InputError
 from spikeseg.registries import DATASETS
@@ -51,8 +55,12 @@ def test_tonic_reads_it_back(recordings, written):
 
 
 @pytest.mark.parametrize("name", EBSSA_FORMATS)
-def test_our_readers_give_back_what_was_written(recordings, written, name):
-    entries = {entry.name: entry for entry in DATASETS["ebssa"].entries(written / name)}
+def test_our_readers_give_back_what_was_written(recordings, written, name, tmp_path):
+    shutil.copytree(written / name, tmp_path, dirs_exist_ok=True)
+    manifest = {"key": "0", "stage": f"simulate-{name}", "outputs": {path: {} for path in files(tmp_path)}}
+    manifest["sha256"] = manifest_digest(manifest)
+    (tmp_path / f"simulate-{name}.manifest.json").write_text(json.dumps(manifest))  # as the command does: the truth is ours
+    entries = {entry.name: entry for entry in DATASETS["ebssa"].entries(tmp_path)}
     assert sorted(entries) == sorted(r.name for r in recordings)
     for r in recordings:
         again = entries[r.name].load(False)

@@ -55,9 +55,10 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
     mats = {path: error for path, error in files.items() if path.suffix.lower() == ".mat" or (error and path.is_dir())}
     if len(archives) > 1:
         raise InputError(f"{root}: holds {len(archives)} files {H5_NAME}; set data.data_root to one of them")
-    if archives and mats:
+    ignored = sum(not path.is_dir() for path in mats)
+    if archives and ignored:
         warnings.warn(
-            f"{root}: holds {H5_NAME} and {len(mats)} .mat files; the .mat files are ignored",
+            f"{root}: holds {H5_NAME} and {ignored} .mat files; the .mat files are ignored",
             stacklevel=2,
         )
     with_sensor = _archive_entries(archives[0]) if archives else _mat_entries(root, mats)

@@ -90,17 +90,14 @@ def without_ours(found: Iterable[Found]) -> Iterator[Found]:
 
 
 def members_of(path: RecordingPath) -> list[RecordingPath]:
-    """Each recording of an HDF5 file of several, where none is named; else the path itself.
+    """Each recording of a file that stands for several (`Reader.listed`), where none is named; else the path itself.
 
     Raises InputError where the file cannot be opened, is in no format known, or damaged."""
-    from spikeseg.data.readers.ebssa_mat import recording_names
     from spikeseg.data.readers.formats import detect
-    from spikeseg.data.readers.hdf5 import child, opened
+    from spikeseg.registries import READERS
 
-    names: list[str] = []
-    if not path.member and detect(path.file) == "hdf5":
-        with opened(path.file) as archive:
-            names = [] if child(archive, "TD", path.file) is not None else recording_names(archive)
+    listed = None if path.member else READERS[detect(path.file)].listed
+    names = listed(Path(path.file)) if listed else []
     return [RecordingPath(path.file, name) for name in names] if len(names) > 1 else [path]
 
 

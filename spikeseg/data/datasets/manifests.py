@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from spikeseg.core.digests import manifest_digest
 from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
 from spikeseg.core.regular import fault_of
 from spikeseg.errors import InputError
@@ -59,7 +60,8 @@ def _simulated(folder: Path) -> Iterator[Mapping[str, Any]]:
     """The manifests of `simulate` in a folder. Raises InputError for a damaged one."""
     for path in _manifests(folder, f"{SIMULATE}-*"):
         manifest = _manifest(path)
-        if manifest is not None and str(manifest["stage"]).startswith(SIMULATE):
+        intact = manifest is not None and manifest["sha256"] == manifest_digest(manifest)
+        if manifest is not None and intact and str(manifest["stage"]).startswith(SIMULATE):
             yield manifest
         elif path.name != MANIFEST:
             raise InputError(f"{path}: damaged; simulate again, or remove it to do without the truth of what was simulated")

@@ -42,7 +42,7 @@ def stream_aedat4(path: str | Path, member: str = "") -> Stream:
         raise InputError(f"{path}: AEDAT 4 needs the package aedat: pip install 'spikeseg[formats]'") from error
     _complete(Path(path))
     with _panics(path):
-        streams: dict[int, dict[str, Any]] = aedat.Decoder(str(path)).id_to_stream()
+        streams: dict[int, dict[str, Any]] = _decoder(path, aedat).id_to_stream()
     ids = sorted(key for key, stream in streams.items() if stream["type"] == "events")
     if not ids:
         kinds = ", ".join(sorted(stream["type"] for stream in streams.values())) or "nothing"
@@ -66,9 +66,19 @@ def _first_with_events(path: str | Path, aedat: ModuleType, ids: list[int]) -> i
     return min(seen, default=ids[0])
 
 
+def _decoder(path: str | Path, aedat: ModuleType) -> Any:
+    """A decoder of a file. aedat takes names in UTF-8 alone: a file of another name is opened here, and again by its number."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with open(path, "rb") as file:
+            return aedat.Decoder(f"/dev/fd/{file.fileno()}")
+    return aedat.Decoder(str(path))
+
+
 def _packets(path: str | Path, aedat: ModuleType) -> Iterator[dict[str, Any]]:
     with _panics(path):
-        decoder = aedat.Decoder(str(path))
+        decoder = _decoder(path, aedat)
     while True:
         with _panics(path):
             packet = next(decoder, None)

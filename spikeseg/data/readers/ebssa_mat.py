@@ -80,6 +80,12 @@ def read_hdf5(path: str | Path, member: str = "", sensor: str = "") -> Raw:
         return read_group(file[member], str(RecordingPath(str(path), member)), sensor or named_sensor(member))
 
 
+def listed(path: str | Path) -> list[str]:
+    """Names of the recordings of a file that holds them in groups; [] where TD is at the top. Raises InputError if damaged."""
+    with opened(path) as file:
+        return [] if child(file, "TD", str(path)) is not None else recording_names(file)
+
+
 def recording_names(file: h5py.File) -> list[str]:
     """Names of the groups that hold a TD, sorted. Links to elsewhere are refused."""
     groups = {name: child(file, name, file.filename) for name in sorted(map(str, file))}
@@ -156,4 +162,5 @@ HDF5 = Reader(
     read_member=read_hdf5,
     content=lambda path, head: is_hdf5(path, head) and not is_hdf5_events(path),
     members=True,
+    listed=listed,
 )

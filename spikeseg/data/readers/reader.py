@@ -30,6 +30,8 @@ class Reader:
         suffixes: of file names, in small letters with the dot; asked when no format is told by its content.
         guess: tells it from the first bytes when suffixes say nothing either.
         members: whether one file may hold several recordings.
+        listed: names of the recordings of a file, all of which it stands for where none is named; [] where it is one itself. Of
+            formats without it, a file stands for the one recording that is read where none is named.
         layouts: whether its files leave the order of columns and the unit of times open; `stream` then takes a Layout, too.
     """
 
@@ -43,6 +45,7 @@ class Reader:
     suffixes: tuple[str, ...] = ()
     guess: Callable[[bytes], bool] | None = None
     members: bool = False
+    listed: Callable[[Path], list[str]] | None = None
     layouts: bool = False
 
     def __post_init__(self) -> None:

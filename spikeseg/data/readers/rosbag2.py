@@ -22,6 +22,8 @@ from .reader import Reader
 from .recording_path import BAG_METADATA
 
 SIGNATURE = b"SQLite format 3\0"
+METADATA_ENTRY = "rosbag2_bagfile_information"
+"""The one entry of metadata.yaml."""
 MAX_METADATA_BYTES = 2**24
 COLUMNS = {"topics": {"id", "name", "type", "serialization_format"}, "messages": {"id", "topic_id", "data"}}
 REMEDY = "get the file again, or rescue it by `sqlite3 FILE .recover`"
@@ -115,7 +117,9 @@ def _told(path: Path) -> int | None:
     try:
         with beside.open("rb") as file:
             content = yaml.safe_load(file.read(MAX_METADATA_BYTES))
-        about = content["rosbag2_bagfile_information"]
+        if isinstance(content, dict) and METADATA_ENTRY not in content:
+            return None  # of somebody else
+        about = content[METADATA_ENTRY]
         names = [Path(str(name)).name for name in about["relative_file_paths"]]
         if path.name not in names:
             return None

@@ -10,6 +10,7 @@ import pytest
 import scipy.io
 import tonic.datasets
 
+from spikeseg.core.digests import manifest_digest
 from spikeseg.data.datasets import Entry
 from spikeseg.data.datasets import ebssa as module
 from spikeseg.data.recording import SOURCE_OBJECT
@@ -83,7 +84,8 @@ def write_truth(root, key, shift=0):
 def list_outputs(root, name="simulate-h5", stage="simulate-h5", **changes):
     """A manifest of `simulate` that lists what is below the root."""
     outputs = {path.relative_to(root).as_posix(): {} for path in root.rglob("*") if path.is_file()}
-    manifest = {"key": "0", "stage": stage, "outputs": outputs, "sha256": "0", **changes}
+    manifest = {"key": "0", "stage": stage, "outputs": outputs, **changes}
+    manifest["sha256"] = manifest_digest(manifest)
     (root / f"{name}.manifest.json").write_text(json.dumps(manifest))
 
 
@@ -206,10 +208,14 @@ def test_a_folder_that_is_called_truth_and_is_not_ours_is_not_looked_at(tmp_path
 
 def test_a_damaged_manifest_of_simulate_is_named(tmp_path):
     write_mat(tmp_path)
-    (tmp_path / "simulate-mat.manifest.json").write_text('{"key": 1')
-    for entry in ebssa(tmp_path):
-        with pytest.raises(InputError, match=r"simulate-mat.manifest.json: damaged; simulate again"):
-            entry.load(False)
+    write_truth(tmp_path, "DAVIS_0000")
+    path = tmp_path / "simulate-h5.manifest.json"
+    whole = path.read_text()
+    for text in (whole[:-9], whole.replace("truth/DAVIS_0000", "truth/DAVIS_0001")):  # a bit has changed
+        path.write_text(text)
+        for entry in ebssa(tmp_path):
+            with pytest.raises(InputError, match=r"simulate-h5.manifest.json: damaged; simulate again"):
+                entry.load(False)
 
 
 def test_truth_is_dropped_with_its_event(tmp_path):

@@ -1,5 +1,6 @@
 """Any files below a folder."""
 
+import os
 import pickle
 
 import numpy as np
@@ -110,6 +111,25 @@ def test_labels_that_cannot_be_are_refused(tmp_path, text, match):
     (entry,) = files(tmp_path)
     with pytest.raises(InputError, match=match):
         entry.load(False)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "gone", "pointer"])
+def test_labels_that_are_not_there_cost_their_recording_and_no_other(tmp_path, kind):
+    """Without them it would pass for unlabelled."""
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(ROW)
+    labels = tmp_path / "a.labels.csv"
+    if kind == "pipe":
+        os.mkfifo(labels)
+    elif kind == "gone":
+        labels.symlink_to("nowhere")
+    else:
+        labels.write_text("/annex/objects/MD5-s5--a.csv\n")
+    a, b = files(tmp_path)
+    reason = {"pipe": "is a pipe", "gone": "is a link to nowhere", "pointer": "git annex get a.labels.csv"}[kind]
+    with pytest.raises(InputError, match=rf"a\.labels\.csv: .*{reason}"):
+        a.load(False)
+    assert b.load(False).name == "b"
 
 
 def test_a_pattern_finds_what_it_says(tmp_path):

@@ -78,7 +78,8 @@ def make(folder: Path) -> Path:
     }  # fmt: skip
     for name, target in links.items():
         (folder / name).symlink_to(target)
-    os.mkfifo(folder / "pipe.csv")
+    for name in ("pipe.csv", "pipe.manifest.json", "pipe.labels.csv"):
+        os.mkfifo(folder / name)
     before = Path.cwd()
     os.chdir(folder)  # names of sockets are short
     try:

@@ -5,6 +5,7 @@ Each file is written by independent means: another package's writer, or bytes la
 of them together.
 """
 
+import contextlib
 import os
 from collections import Counter
 
@@ -29,6 +30,7 @@ from writers import (
     write_bag,
 )
 
+from spikeseg.data.long import iter_events
 from spikeseg.data.readers import read
 from spikeseg.data.readers.formats import detect
 from spikeseg.errors import InputError
@@ -191,6 +193,19 @@ def test_event_for_event(given):
     expected = EVENTS + np.array([rows_of(recording)[0, 0] - EVENTS[0, 0] if name == "DSEC" else 0, 0, 0, 0])
     np.testing.assert_array_equal(rows_of(recording), expected)
     assert recording.dropped == {} and detect(path) == FILES[name][1]
+
+
+@pytest.mark.parametrize("name", ["n\udcff", "two\nlines", "a::b", "100% #1 ?", "n" * 240], ids=ascii)
+def test_the_name_of_the_file_does_not_matter(given, name):
+    """Bytes that are no UTF-8, ends of lines, what URIs and we ourselves give a meaning to; sound or cut."""
+    _, path, _ = given
+    expected, content = rows_of(read(path)), path.read_bytes()
+    other = path.rename(path.with_name(f"{name}{path.suffix}"))
+    np.testing.assert_array_equal(rows_of(read(other)), expected)
+    np.testing.assert_array_equal(np.concatenate(list(iter_events(other)))["t"], expected[:, 0])
+    other.write_bytes(content[: len(content) // 2])
+    with contextlib.suppress(InputError):
+        read(other)
 
 
 def test_cut_off_at_every_byte(given):

@@ -94,6 +94,12 @@ def test_metadata_beside(path, about, told):
         read(path)
 
 
+def test_metadata_of_somebody_else_is_not_looked_at(path):
+    write_db3(path, packets(made()))
+    (path.parent / "metadata.yaml").write_text("camera: left\nlens: 50 mm\n")
+    assert len(read(path).events) == 60
+
+
 def test_metadata_cannot_run_code(path):
     write_db3(path, packets(made()))
     (path.parent / "metadata.yaml").write_text("a: !!python/object/apply:os.system ['touch /tmp/never']\n")

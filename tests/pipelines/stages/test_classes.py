@@ -90,6 +90,17 @@ def test_given_recordings_are_looked_at_and_the_sheet_goes_where_it_is_asked_for
     assert [entry["prototype"] for entry in told["classes"]] == [entry["prototype"] for entry in both]
 
 
+def test_a_folder_is_looked_at_and_what_cannot_be_read_is_left_out(run, tmp_path):
+    place, recording, _ = run
+    (tmp_path / "nights").mkdir()
+    (tmp_path / "nights" / "all.h5").symlink_to(place.folder / recording.partition("::")[0])
+    (tmp_path / "nights" / "gone.h5").symlink_to("nowhere")
+    np.savez(tmp_path / "nights" / "cut.npz", t=[0, 1], x=[2**20, 1], y=[0, 0], p=[0, 1])
+    result = place("classes", "runs/three", tmp_path / "nights", "-o", tmp_path / "sheet", config=False)
+    assert result.exit_code == 0 and "skipped gone: " in result.stderr and "skipped cut: " in result.stderr
+    assert len(content(tmp_path / "sheet")["recordings"]) == 5
+
+
 def test_names_are_carried_by_what_detect_writes_and_renaming_makes_it_stale(run, tmp_path):
     place, recording, folder = run
     out = tmp_path / "found"

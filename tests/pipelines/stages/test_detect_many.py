@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import folder_from_hell as hell
 import numpy as np
@@ -152,6 +151,16 @@ def test_what_is_written_into_the_folder_itself_is_no_recording_of_the_next_run(
     assert chain.ok("detect", nights, "-o", nights / "found").splitlines()[-1].startswith("up to date") and len(asked) == 4
 
 
+@pytest.mark.parametrize("where", ["run", "folder"])
+def test_a_dry_run_says_what_is_next_and_does_nothing(copied, nights, tmp_path, asked, where):
+    output = ["-o", tmp_path / "out"] if where == "folder" else []
+    before = {path for path in copied.folder.rglob("*")}
+    assert "detect" in copied.ok("detect", nights, *output, "--dry-run")
+    assert not asked and {path for path in copied.folder.rglob("*")} == before and not (tmp_path / "out").exists()
+    copied.ok("detect", nights, *output)
+    assert len(asked) == 4 and "up to date" in copied.ok("detect", nights, *output, "--dry-run")
+
+
 def test_tables_from_elsewhere_are_refused_before_anything_is_done(chain, nights, tmp_path, asked):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "tracks.csv").write_text("mine")
@@ -172,7 +181,7 @@ def test_a_missing_file_is_said_before_any_network_is_looked_for(place, words):
 
 def test_a_folder_as_users_have_them(chain, tmp_path):
     folder = hell.make(tmp_path / "hell")
-    result = chain("detect", folder, "-o", tmp_path / "out", "--plot")
+    result = chain("detect", folder, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
     skipped = {line.partition(": skipped ")[2] for line in result.stderr.splitlines() if ": skipped " in line}
     for name, reason in hell.BAD.items():
@@ -184,8 +193,6 @@ def test_a_folder_as_users_have_them(chain, tmp_path):
     for name in names:
         with np.load(tmp_path / "out" / f"{name}.events.npz") as events:
             assert len(events["t"]) == 300
-        assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    before = contents(tmp_path / "out")
-    assert chain("detect", folder, "-o", tmp_path / "out", "--plot").stdout.splitlines()[-1].startswith("up to date")
-    assert contents(tmp_path / "out") == before
-    shutil.rmtree(tmp_path / "out")
+    assert chain("detect", folder, "-o", tmp_path / "out").stdout.splitlines()[-1].startswith("up to date")
+    chain.ok("detect", folder / "cost$5_$^.csv", "-o", tmp_path / "drawn", "--plot")
+    assert (tmp_path / "drawn" / "cost$5_$^.png").read_bytes().startswith(b"\x89PNG")
