@@ -1,8 +1,8 @@
 """How much memory a network takes, before any of it is taken.
 
 The numbers of bytes are those of the cpu backend, measured with input under which every neuron fires (24 bytes for each spike
-that a window can have, 12 for each neuron); what really happens in a recording takes less. Windows that are run together are as many as
-BATCH_BYTES holds, so that memory does not grow with their number.
+that a window can have, 12 for each neuron); what really happens in a recording takes less. Windows that are run together are as
+many as BATCH_BYTES holds, so that memory does not grow with their number.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ class FrameSpec:
         if windows * math.prod(shape) > MAX_CELLS:
             raise InputError(
                 f"events: make {windows} windows of {shape[0]} steps of {shape[3]}x{shape[2]} pixels, "
-                f"{windows * math.prod(shape):.2g} numbers in all, at most {MAX_CELLS:.2g} allowed; use longer steps (data.timestep_ms), smaller frames "
-                "(data.input_height, data.input_width) or less data.window_overlap"
+                f"{windows * math.prod(shape):.2g} numbers in all, at most {MAX_CELLS:.2g} allowed; use longer steps "
+                "(data.timestep_ms), smaller frames (data.input_height, data.input_width) or less data.window_overlap"
             )
         require_frames_memory(shape, 1 if self.normalize else np.dtype(_COUNT).itemsize)
 
