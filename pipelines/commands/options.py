@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -227,14 +226,11 @@ def _check_output(flag: str, path: Path, *, folder: bool) -> None:
             raise InputError(f"{flag} {path}: is a folder; name a file in it, such as {path / 'metrics.json'}")
         if folder and path.exists() and not path.is_dir():
             raise InputError(f"{flag} {path}: is a file; name a folder")
-        above = next(parent for parent in (path, *path.absolute().parents) if parent.is_dir())
-        beside = next((parent for parent in path.absolute().parents if parent.exists()), above)
+        beside = next(parent for parent in path.absolute().parents if parent.exists())
     except OSError as error:
         raise InputError(f"{flag} {path}: {(error.strerror or str(error)).lower()}; choose another name") from None
     if not beside.is_dir():
         raise InputError(f"{flag} {path}: {beside} is a file, no folder; choose another place")
-    if not os.access(above, os.W_OK):
-        raise InputError(f"{flag} {path}: {above} cannot be written to; choose a folder you can write to")
 
 
 def _request(given: dict[str, Any]) -> Request:
