@@ -42,7 +42,7 @@ SENSOR = (180, 240)
 """(height, width) of the recordings."""
 FIXED = {
     "device", "max_epochs", "data.dask", "data.folds", "data.fold", "data.input_channels", "images", "simulate", "backend",
-    "seed", "train_conv1", "train_conv2", "train_conv3", "logging.wandb", "logging.log_level", "data.sensor",
+    "seed", "data.dataset", "train_conv1", "train_conv2", "train_conv3", "logging.wandb", "logging.log_level", "data.sensor",
     "data.time_unit", "stdp.rule", "evaluation.readout",
 }  # fmt: skip
 """Keys and sections that keep their values: what a user asks for, and what names things that are not there."""

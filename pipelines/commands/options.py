@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -204,7 +205,7 @@ class FilledPath(click.Path):
 
 
 def _check_given(given: dict[str, Any], *, folder: bool) -> None:
-    """Refuse, before any work is done, empty words, and an --output that cannot be written.
+    """Refuse, before any work is done, empty words, what is no number, and an --output that cannot be written.
 
     Args:
         given: values of the command's options and arguments.
@@ -215,6 +216,8 @@ def _check_given(given: dict[str, Any], *, folder: bool) -> None:
         flag = param.opts[0] if isinstance(param, click.Argument) else max(param.opts, key=len)
         if value == "" or (isinstance(value, tuple) and "" in value):
             raise InputError(f"{flag}: is empty; give a value, or leave it out")
+        if any(isinstance(number, float) and math.isnan(number) for number in (value if isinstance(value, tuple) else (value,))):
+            raise InputError(f"{flag}: found nan, must be a number")
         if flag in ("--output", "--json") and isinstance(value, str) and not is_url(value):
             _check_output(flag, Path(value), folder=folder)
 
