@@ -119,6 +119,8 @@ def test_module_runs_as_the_command():
         (["prepare", "--output", ""], "--output: is empty"),
         (["prepare", "--dask", ""], "--dask: is empty"),
         (["detect", ""], "recordings: is empty"),
+        (["evaluate", "--threshold", "nan"], "--threshold: found nan, must be a number"),
+        (["simulate", "out", "--kind", "limit", "--speed", "nan", "4"], "--speed: found nan, must be a number"),
         (["train", "--resume", ""], "--resume: is empty"),
         (["train", "--resume", "nowhere"], "--resume nowhere: no such run or checkpoint"),
         (["train-layer", "conv2", "--resume", "folder"], "--resume folder: holds no checkpoints/checkpoint_latest.pt"),
