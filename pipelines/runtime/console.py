@@ -153,8 +153,8 @@ def one_line_errors(debug: bool, passed: tuple[type[Exception], ...] = ()) -> It
     """Turn an exception in the block into one line on stderr and an exit code.
 
     Bad input, too little memory and an operating system that refuses give 3, SIGINT and SIGTERM 130, an error of the program's
-    own 1; output that nobody reads any more ends it silently with 0. Signals are held back, see `interrupts`; one that comes gives
-    130 however the block ends.
+    own 1; output that nobody reads any more ends it silently with 0. Signals are held back, see `interrupts`; one that comes
+    gives 130 however the block ends.
 
     Args:
         debug: print the traceback, too.
