@@ -90,7 +90,6 @@ def prepare(cfg: Config, *, force: bool = False) -> StageResult:
     Recordings that cannot be read are left out, counted and named in the manifest.
 
     Raises InputError when nothing can be read, or the cache cannot be written."""
-    _check_memory(cfg)
     if cfg.data.dataset == "synthetic" and cfg.data.data_root:
         log.warning(
             "data.dataset: synthetic, data.data_root: %s: nothing is simulated, recordings of `spikeseg simulate` are read from "
@@ -98,6 +97,7 @@ def prepare(cfg: Config, *, force: bool = False) -> StageResult:
             cfg.data.data_root,
         )
     planned = plan(cfg)
+    _check_memory(cfg, len(planned.entries) or cfg.simulate.recordings)
     build = functools.partial(_build, cfg, planned)
     return run_stage(Path(cfg.cache_dir) / "frames", planned.ingredients, build, force)
 
@@ -129,13 +129,13 @@ def splits_of(cfg: Config, names: Iterable[str]) -> dict[str, str]:
     return split(names, data.train_ratio, data.test_ratio, cfg.seed, folds=data.folds, fold=data.fold)
 
 
-def _check_memory(cfg: Config) -> None:
+def _check_memory(cfg: Config, recordings: int) -> None:
     """Refuse, before recordings are simulated or read, frames of a set size that do not fit the memory; those of the sensor's
     size are checked when it is known."""
     data = cfg.data
     if data.input_height is None or data.input_width is None:
         return
-    workers = max(1, min(data.num_workers, cfg.simulate.recordings) if _simulated(cfg) else data.num_workers)
+    workers = max(1, min(data.num_workers, recordings))
     shape = (data.n_timesteps, data.input_channels, data.input_height, data.input_width)
     require_frames_memory(shape, 1 if data.normalize else 2, 1 if data.dask else workers)
 
