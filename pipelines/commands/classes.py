@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from .common import network_for, print_end
-from .options import LENIENT, Request, shared
+from .options import LENIENT, FilledPath, Request, shared
 
 
 @click.command("classes")
-@click.argument("run", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@click.argument("run", metavar="[RUN]", required=False, type=FilledPath(path_type=Path))
 @click.argument("recordings", metavar="[RECORDING]...", nargs=-1)
 @click.option("--name", "given", multiple=True, metavar="CLASS=NAME", help="Call a class so; may be repeated.")
 @click.option("--forget", "forgotten", multiple=True, type=int, metavar="CLASS", help="Take its name away; may be repeated.")

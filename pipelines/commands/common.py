@@ -13,7 +13,7 @@ from spikeseg.errors import InputError
 from spikeseg.registries import DATASETS
 
 from ..runtime.manifest import read_manifest
-from .options import OF_FILES, Request
+from .options import OF_FILES, FilledPath, Request
 from .settings import setting
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..stages.runs import SavedNetwork
 
 CHECKPOINT = click.option(
-    "--checkpoint", metavar="PATH", type=click.Path(path_type=Path), help="Network: a checkpoint or a run [newest run's best]."
+    "--checkpoint", metavar="PATH", type=FilledPath(path_type=Path), help="Network: a checkpoint or a run [newest run's best]."
 )
 HULK = setting(
     "--hulk/--no-hulk", key="tracking.hulk", default=None, help="Objects from single spikes (HULK), or connected blobs."
@@ -82,10 +82,22 @@ def network_for(
 
 
 def config_of_run(resume: str | None) -> Config | None:
-    """The configuration of the run that is resumed; None where none is, or it has none."""
+    """The configuration of the run that is resumed; None where none is, or it has none.
+
+    Raises InputError where there is nothing to resume."""
+    from spikeseg.learning.run_files import LATEST
+
     from ..stages.runs import config_beside
 
-    return config_beside(Path(resume)) if resume else None
+    if resume is None:
+        return None
+    path, cfg = Path(resume), config_beside(Path(resume))
+    if not path.exists():
+        raise InputError(f"--resume {resume}: no such run or checkpoint; `spikeseg status` lists the runs")
+    save_dir = "checkpoints" if cfg is None else cfg.checkpoint.save_dir
+    if path.is_dir() and not (path / save_dir / LATEST).is_file():
+        raise InputError(f"--resume {resume}: holds no {save_dir}/{LATEST} to go on from; leave --resume out to start anew")
+    return cfg
 
 
 def trained_layers(cfg: Config) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import math
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +16,7 @@ from spikeseg.config import PAPERS, load_config, parse_overrides, to_dict
 from spikeseg.config.circumstances import WITHOUT_RESULT
 from spikeseg.core.digests import keep_in
 from spikeseg.core.files import DryRun, dry_run
+from spikeseg.errors import InputError
 
 from ..runtime.console import LOGGER, logging_to_stderr, one_line_errors
 from ..runtime.remote import is_url, local_copy
@@ -100,7 +103,7 @@ class Request:
     def load(self, stored: Config | None = None) -> Config:
         """The configuration: --config, or else `stored` (that of the run worked on), or else the demo's; with the overrides.
 
-        Raises InputError for a file or a value that does not hold; for a device that is not there, if it was
+        Raises InputError for a file or a value that does not hold; for a device or a backend that is not there, if it was
         asked for on the command line."""
         if stored is not None and not (self.config or self.paper):
             cfg = load_config(None, overrides={**to_dict(stored), **self.overrides})
@@ -110,6 +113,10 @@ class Request:
             from spikeseg.ops.device import require_device
 
             require_device(cfg.device, cfg.backend)
+        if self.overrides.get("backend") == "cuda":
+            from spikeseg.ops.device import network_device
+
+            network_device(cfg.device, cfg.backend)
         LOGGER.setLevel(cfg.logging.log_level)
         if is_url(cfg.cache_dir):
             cfg = replace(cfg, cache_dir=str(local_copy(cfg.cache_dir)))
@@ -143,7 +150,7 @@ def shared(output: str | None = None, *, key: str | None = None, data: bool = Fa
     """Add the shared options to a command, which receives them as one `Request`; its errors become one line and an exit code.
 
     Args:
-        output: help text of --output/-o; None: the command has none.
+        output: help text of --output/-o, whose first word says what it is, Folder or File; None: the command has none.
         key: of the configuration that --output sets; None: the command receives it as `output`.
         data: whether to add --dataset, --data-root and --lenient.
         of_demo: whether the demo configuration holds where none is named; help then shows its values.
@@ -157,6 +164,7 @@ def shared(output: str | None = None, *, key: str | None = None, data: bool = Fa
                 one_line_errors(given.pop("debug"), (click.ClickException, click.Abort)),
                 logging_to_stderr(given["log_level"] or "INFO"),
             ):
+                _check_given(given, folder=(output or "").startswith("Folder"))
                 if not given.pop("dry_run"):
                     function(_request(given), **given)
                     return
@@ -184,6 +192,48 @@ def _output(text: str, key: str | None) -> Decorator:
     if key is None:
         return click.option("--output", "-o", metavar="PATH", help=text)
     return setting("--output", "-o", key=key, metavar="PATH", help=text)
+
+
+class FilledPath(click.Path):
+    """A path that is not empty: of an empty one, Path makes the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See click."""
+        if value == "":
+            self.fail("is empty; name one, or leave it out", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def _check_given(given: dict[str, Any], *, folder: bool) -> None:
+    """Refuse, before any work is done, empty words, what is no number, and an --output that cannot be written.
+
+    Args:
+        given: values of the command's options and arguments.
+        folder: whether --output is a folder.
+    """
+    for param in click.get_current_context().command.params:
+        value = given.get(param.name or "")
+        flag = param.opts[0] if isinstance(param, click.Argument) else max(param.opts, key=len)
+        if value == "" or (isinstance(value, tuple) and "" in value):
+            raise InputError(f"{flag}: is empty; give a value, or leave it out")
+        if any(isinstance(number, float) and math.isnan(number) for number in (value if isinstance(value, tuple) else (value,))):
+            raise InputError(f"{flag}: found nan, must be a number")
+        if flag in ("--output", "--json") and isinstance(value, str) and not is_url(value):
+            _check_output(flag, Path(value), folder=folder)
+
+
+def _check_output(flag: str, path: Path, *, folder: bool) -> None:
+    """Refuse a path where no such folder or file can be written."""
+    try:
+        if not folder and path.is_dir():
+            raise InputError(f"{flag} {path}: is a folder; name a file in it, such as {path / 'metrics.json'}")
+        if folder and path.exists() and not path.is_dir():
+            raise InputError(f"{flag} {path}: is a file; name a folder")
+        beside = next(parent for parent in path.absolute().parents if parent.exists())
+    except OSError as error:
+        raise InputError(f"{flag} {path}: {(error.strerror or str(error)).lower()}; choose another name") from None
+    if not beside.is_dir():
+        raise InputError(f"{flag} {path}: {beside} is a file, no folder; choose another place")
 
 
 def _request(given: dict[str, Any]) -> Request:

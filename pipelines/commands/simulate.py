@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import print_end
-from .options import Request, shared
+from .options import FilledPath, Request, shared
 from .settings import choices_of, setting
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CONDITIONS = (
 
 
 @click.command("simulate")
-@click.argument("out", type=click.Path(path_type=Path), required=False)
+@click.argument("out", type=FilledPath(path_type=Path), required=False)
 @click.option(
     "--kind", type=click.Choice(KINDS), default="nights", show_default=True,
     help="Night skies over simulated pixels; objects of a known rate of events over noise, to measure the faintest; or shapes "

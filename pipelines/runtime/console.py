@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import sys
 import traceback
@@ -127,14 +128,33 @@ def _appearance(what: str, unit: str) -> dict[str, Any]:
 
 EXIT_INPUT, EXIT_BUG = 3, 1
 
+NO_MEMORY = (
+    "can't allocate memory",  # torch on the CPU
+    "not enough memory",  # torch, where the operating system says so
+    "CUDA out of memory",
+    "can't start new thread",
+    "failed to map segment from shared object",  # a library that is loaded when memory is short
+    "Unable to allocate internal buffer",  # OpenBLAS
+)
+"""How libraries say that they got no memory, where they do not raise MemoryError."""
+
+
+def out_of_memory(error: BaseException) -> str:
+    """The line that ends a command for which there is not enough memory."""
+    said = " ".join(str(error).split())[:200]
+    return (
+        f"error: not enough memory{f' ({said})' if said else ''}; use fewer --jobs, smaller frames (data.input_height, "
+        "data.input_width, data.n_timesteps) or fewer maps (model.conv2_channels), or give the process more memory"
+    )
+
 
 @contextlib.contextmanager
 def one_line_errors(debug: bool, passed: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turn an exception in the block into one line on stderr and an exit code.
 
-    Bad input and an operating system that refuses give 3, SIGINT and SIGTERM 130, an error of the program's own 1; output that
-    nobody reads any more ends it silently with 0. Signals are held back, see `interrupts`; one that comes gives 130 however the
-    block ends.
+    Bad input, too little memory and an operating system that refuses give 3, SIGINT and SIGTERM 130, an error of the program's
+    own 1; output that nobody reads any more ends it silently with 0. Signals are held back, see `interrupts`; one that comes
+    gives 130 however the block ends.
 
     Args:
         debug: print the traceback, too.
@@ -161,8 +181,17 @@ def _end(error: BaseException) -> tuple[int, str]:
         return EXIT_INTERRUPTED, INTERRUPTED
     if isinstance(error, InputError):
         return EXIT_INPUT, f"error: {error}"
+    if _no_memory(error):
+        return EXIT_INPUT, out_of_memory(error)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return EXIT_INPUT, f"error: {where}{(error.strerror or str(error)).lower()}"
     line = " ".join(f"{type(error).__name__}: {error}".split())  # whatever arrives here is a bug
     return EXIT_BUG, f"error in spikeseg itself, please report it with the output of --debug: {line}"
+
+
+def _no_memory(error: BaseException) -> bool:
+    """Whether an exception says that there was too little memory."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in NO_MEMORY)

@@ -93,7 +93,8 @@ def ordered(
     elif threads:
         yield from _in_threads(function, items, workers.jobs)
     else:
-        yield from _in_processes(function, list(items), workers.jobs)
+        listed = list(items)
+        yield from _in_processes(function, listed, max(1, min(workers.jobs, len(listed))))
 
 
 def _in_order(submit: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: int) -> Iterator[Result]:

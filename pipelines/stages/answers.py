@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from spikeseg.config.estimate import require_network_memory
 from spikeseg.errors import InputError
 
 from ..runtime.manifest import finished
@@ -87,6 +88,7 @@ def labelled_recording_of(store: Frames, r: int, cfg: Config) -> LabelledRecordi
     from spikeseg.metrics.mode import LabelledRecording
 
     labels, info = store.labels(r), store.recordings[r]
+    require_network_memory(cfg, store.spec.size(info.sensor_size))
     assert labels is not None
     if info.t_start is not None and info.t_end is not None:
         within(info.name, labels["t"], (info.t_start, info.t_end))  # of caches made before labels were compared

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.config.estimate import require_frames_memory
 from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError, WriteError, one_line
 
@@ -89,7 +90,14 @@ def prepare(cfg: Config, *, force: bool = False) -> StageResult:
     Recordings that cannot be read are left out, counted and named in the manifest.
 
     Raises InputError when nothing can be read, or the cache cannot be written."""
+    if cfg.data.dataset == "synthetic" and cfg.data.data_root:
+        log.warning(
+            "data.dataset: synthetic, data.data_root: %s: nothing is simulated, recordings of `spikeseg simulate` are read from "
+            "there; leave data_root out to simulate, or name what it holds (--dataset files, ebssa, ...)",
+            cfg.data.data_root,
+        )
     planned = plan(cfg)
+    _check_memory(cfg, len(planned.entries) or cfg.simulate.recordings)
     build = functools.partial(_build, cfg, planned)
     return run_stage(Path(cfg.cache_dir) / "frames", planned.ingredients, build, force)
 
@@ -121,6 +129,17 @@ def splits_of(cfg: Config, names: Iterable[str]) -> dict[str, str]:
     return split(names, data.train_ratio, data.test_ratio, cfg.seed, folds=data.folds, fold=data.fold)
 
 
+def _check_memory(cfg: Config, recordings: int) -> None:
+    """Refuse, before recordings are simulated or read, frames of a set size that do not fit the memory; those of the sensor's
+    size are checked when it is known."""
+    data = cfg.data
+    if data.input_height is None or data.input_width is None:
+        return
+    workers = max(1, min(data.num_workers, recordings))
+    shape = (data.n_timesteps, data.input_channels, data.input_height, data.input_width)
+    require_frames_memory(shape, 1 if data.normalize else 2, 1 if data.dask else workers)
+
+
 def _simulated(cfg: Config) -> bool:
     return cfg.data.dataset == "synthetic" and not cfg.data.data_root
 
@@ -137,7 +156,14 @@ def _entries(cfg: Config, root: str | Path | None) -> list[Entry]:
     layout = {name: Layout.of(cfg.data) for name in layout_key(cfg)}
     if layout and not DATASETS[cfg.data.dataset].layouts:
         raise InputError(f"data.columns, data.time_unit: recordings of the dataset {cfg.data.dataset} tell both themselves")
-    return list_entries(Path(root).expanduser().absolute(), sensor=cfg.data.sensor, **layout)
+    try:
+        return list_entries(Path(root).expanduser().absolute(), sensor=cfg.data.sensor, **layout)
+    except InputError as error:
+        if cfg.data.dataset != "synthetic":
+            raise
+        raise InputError(
+            f"{error}; data.dataset is synthetic: name --dataset files or another for recordings of your own"
+        ) from None
 
 
 def layout_key(cfg: Config) -> dict[str, Any]:

@@ -38,6 +38,10 @@ def train(
     Raises:
         InputError: see `train_layer`.
     """
+    if cfg.backend == "cuda":
+        from spikeseg.ops.device import network_device
+
+        network_device(cfg.device, cfg.backend)  # refused before anything is prepared
     frames = prepare(cfg)
     checkpoint = None
     if resume is not None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.config import section_dict
+from spikeseg.config.estimate import require_network_memory, windows_at_once
 from spikeseg.core.files import remove_partials
 from spikeseg.core.names import MANIFEST_BESIDE
 from spikeseg.errors import InputError
@@ -38,6 +39,7 @@ from . import prepare
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
+    from spikeseg.data.store.frames import Frames
     from spikeseg.models import SpikeSEG
 
 log = logging.getLogger(__name__)
@@ -162,26 +164,28 @@ def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path)
     from spikeseg.learning.encoding import training_spikes
 
     frames = Frames.open(store)
+    for recording in frames.recordings:
+        require_network_memory(cfg, frames.spec.size(recording.sensor_size))
     samples = frames.samples("train")
     with (
         SpikeWriter(folder / "spikes.zarr", {"layer": layer}) as writer,
         bar(f"encoding for {layer}", "window", len(samples)) as progress,
     ):
-        for r, ks in _batches(samples):
+        for r, ks in _batches(cfg, frames, samples):
             _, windows, rates = frames.read(r, ks)
             writer.add(training_spikes(model, cfg, layer, windows, rates, [(r, k) for k in ks]))
             progress.update(len(ks))
     return {"samples": len(samples), "seed": cfg.seed, "device": str(model.encoder.conv1.weight.device)}
 
 
-def _batches(samples: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
-    """Windows of one recording, at most WINDOWS_AT_ONCE at a time."""
-    from spikeseg.learning.encoding import WINDOWS_AT_ONCE
-
+def _batches(cfg: Config, frames: Frames, samples: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+    """Windows of one recording, as many at a time as `windows_at_once` says."""
     for r, group in itertools.groupby(samples, key=lambda sample: sample[0]):
         ks = [k for _, k in group]
-        for first in range(0, len(ks), WINDOWS_AT_ONCE):
-            yield r, ks[first : first + WINDOWS_AT_ONCE]
+        size = frames.spec.size(frames.recordings[r].sensor_size)
+        at_once = windows_at_once(cfg.model, (cfg.data.n_timesteps, cfg.data.input_channels, *size))
+        for first in range(0, len(ks), at_once):
+            yield r, ks[first : first + at_once]
 
 
 # -- the stage ---------------------------------------------------------------------------------------

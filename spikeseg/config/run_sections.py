@@ -53,7 +53,7 @@ class EvaluationConfig:
 
     radius_px: float = key(5.0, above=0.0, high=RADIUS_MAX_PX)  # event and volume
     pixel_tolerance_px: float = key(1.0, low=0.0, high=RADIUS_MAX_PX)
-    spatial_tolerance_px: float = key(5.0, above=0.0, high=DISTANCE_MAX_PX)  # object
+    spatial_tolerance_px: float = key(5.0, above=0.0, high=RADIUS_MAX_PX)  # object
     slice_ms: float = key(10.0, low=0.1, high=DAY_MS)  # volume [Afshar 2020]
     max_label_gap_ms: float = key(1000.0, above=0.0, high=DAY_MS)  # no interpolation over longer ones
     scope: str = key("recording", choices=("recording", "labelled_span"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikeseg.config.estimate import require_network_memory
 from spikeseg.core.progress import Progress, silent
 from spikeseg.data.windows import windowed
 
@@ -47,6 +48,7 @@ def detect_recording(
         InputError: the transforms do not fit the recording.
     """
     view = windowed(recording, config.data, background=model.config.background_adaptive)
+    require_network_memory(config, view.shape[1:])
     hulk = config.tracking.hulk and not config.tracking.scenes  # which knows an object's class by its spikes
     scene = scene_of(view, config.tracking) if config.tracking.scenes else None
     wanted = None if scene is None else np.array([_first_step(parts, view.shape[0]) for parts in scene.slices], np.int64)

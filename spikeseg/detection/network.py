@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from spikeseg.config.estimate import windows_at_once
 from spikeseg.core.sparse import SparseFrames, SparseMap
-from spikeseg.data.windows import AT_ONCE, Windows
+from spikeseg.data.windows import Windows
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,7 @@ class DecodedWindow(NamedTuple):
 def decoded(
     model: SpikeSEG, windows: Windows, classes: Sequence[Sequence[int] | None], wanted: np.ndarray | None = None
 ) -> Iterator[DecodedWindow]:
-    """Windows encoded and traced back, AT_ONCE together: which changes no result.
+    """Windows encoded and traced back, as many together as `windows_at_once` says: which changes no result.
 
     Args:
         model: on any device.
@@ -47,8 +48,13 @@ def decoded(
     """
     from spikeseg.models.decoder import decode_sparse
 
-    done = 0
-    while batch := list(itertools.islice(windows, AT_ONCE)):
+    done, first_window = 0, next(windows, None)
+    if first_window is None:
+        return
+    windows = itertools.chain([first_window], windows)
+    steps, channels, height, width = first_window[1].shape[1:]
+    at_once = windows_at_once(model.config, (steps, channels, height, width))
+    while batch := list(itertools.islice(windows, at_once)):
         frames, rates = SparseFrames.joined([own for _, own, _ in batch]), np.stack([own for _, _, own in batch])
         spikes = model.infer(frames, rates)
         shape = (frames.shape[1], frames.shape[3], frames.shape[4])

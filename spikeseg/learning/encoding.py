@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from spikeseg.core.sparse import SpikeLists
     from spikeseg.models import SpikeSEG
 
-WINDOWS_AT_ONCE = 16
-"""Windows augmented and encoded together, at most: bounds memory."""
-
 
 def frozen_below(cfg: Config, layer: str) -> LayerSpec | None:
     """The layer whose output a layer learns from, or None for the first, which learns from the frames."""

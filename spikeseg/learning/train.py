@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikeseg.config.estimate import require_network_memory, windows_at_once
 from spikeseg.core.progress import Progress, silent
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 
 from . import checkpoint
 from .blocks import Blocks, SpikesInMemory
-from .encoding import WINDOWS_AT_ONCE, prepare_first_layer, training_spikes
+from .encoding import prepare_first_layer, training_spikes
 from .schedule import Schedule
 from .trainer import LayerTrainer
 
@@ -80,7 +81,9 @@ def _encoded(model: SpikeSEG, cfg: Config, layer: str, recordings: Sequence[Wind
     """What the layer learns from, recording by recording."""
     for r, recording in enumerate(recordings):
         windows = enumerate(recording.windows())
-        while part := list(itertools.islice(windows, WINDOWS_AT_ONCE)):
+        at_once = windows_at_once(cfg.model, (cfg.data.n_timesteps, cfg.data.input_channels, *recording.shape[1:]))
+        require_network_memory(cfg, recording.shape[1:])
+        while part := list(itertools.islice(windows, at_once)):
             frames = np.concatenate([frames.dense() for _, (_, frames, _) in part])
             rates = np.stack([window_rates for _, (_, _, window_rates) in part])
             yield training_spikes(model, cfg, layer, frames, rates, [(r, k) for k, _ in part])

@@ -11,7 +11,7 @@ from spikeseg.core.sparse import ANY_RESPONSE
 
 from .mode import Answer, CountSettings, LabelledRecording, Mode
 from .rates import COUNTED, DEFAULT, RATE_TITLES, Bootstrap, score_rates
-from .truth import MAX_GAP_US, disc_pixels, positions
+from .truth import MAX_GAP_US, disc_pixels, in_parts, positions
 
 FIGURES = {"sensitivity": "recall", "specificity": "specificity", "informedness": "informedness", "iou": "iou"}
 
@@ -33,10 +33,12 @@ def discs(
         max_gap_us: see `truth.positions`.
     """
     at = positions(labels, times_us, max_gap_us)
-    row, column, inside = disc_pixels(np.rint(at["x"]), np.rint(at["y"]), size, radius_px)
-    index = np.broadcast_to(at["index"][:, None], row.shape)
     result = np.zeros((len(times_us), *size), bool)
-    result[index[inside], row[inside], column[inside]] = True
+    for part in in_parts(len(at), radius_px):
+        some = at[part]
+        row, column, inside = disc_pixels(np.rint(some["x"]), np.rint(some["y"]), size, radius_px)
+        index = np.broadcast_to(some["index"][:, None], row.shape)
+        result[index[inside], row[inside], column[inside]] = True
     return result
 
 

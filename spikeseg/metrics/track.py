@@ -21,7 +21,7 @@ from spikeseg.config.sections import EvaluationConfig
 
 from .mode import Answer, CountSettings, LabelledRecording, Mode
 from .rates import DEFAULT, Bootstrap, columns, ratio, summary
-from .truth import MAX_GAP_US, disc_pixels, positions
+from .truth import MAX_GAP_US, disc_pixels, in_parts, positions
 
 SLICE_US: int = round(1000 * EvaluationConfig.slice_ms)
 TOLERANCE_PX: float = EvaluationConfig.spatial_tolerance_px
@@ -29,8 +29,6 @@ TOLERANCE_PX: float = EvaluationConfig.spatial_tolerance_px
 COUNTED = ("objects", "found", "life", "covered", "switches", "tracks", "true_tracks", "false_tracks", "duration_us")
 VALUES = ("position_errors_px", "velocity_errors", "velocity_errors_px_s")
 
-TOGETHER = 4096
-"""Discs looked at at a time: bounds the memory."""
 
 ENOUGH = 0.5
 """An object is found, and a track true, if at least this share of its life is."""
@@ -194,8 +192,8 @@ def everywhere(
     times = _grid(start_us, end_us, slice_us)
     at = positions(labels, times, max_gap_us)
     near = [np.zeros(0, np.int64)]
-    for first in range(0, len(at), TOGETHER):
-        some = at[first : first + TOGETHER]
+    for part in in_parts(len(at), tolerance_px):
+        some = at[part]
         row, column, inside = disc_pixels(some["x"], some["y"], (height, width), tolerance_px)
         near.append(np.unique(((some["index"][:, None] * height + row) * width + column)[inside]))
     cell = np.unique(np.concatenate(near))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from spikeseg.config.sections import EvaluationConfig
 
+PIXELS_AT_ONCE = 2**20
+"""Of discs, that are listed together."""
 MAX_GAP_US: float = 1000 * EvaluationConfig.max_label_gap_ms
 """Longest time between two labels of an object, µs, over which its position is interpolated."""
 
@@ -60,6 +64,14 @@ def event_truth(events: np.ndarray, labels: np.ndarray, radius_px: float, max_ga
         near = np.hypot(events["x"][at["index"]] - at["x"], events["y"][at["index"]] - at["y"]) <= radius_px
         result[at["index"][near]] = True
     return result
+
+
+def in_parts(count: int, radius_px: float) -> Iterator[slice]:
+    """Parts of so many points, whose `disc_pixels`, or as many `nearest_pixels`, together are PIXELS_AT_ONCE at most."""
+    side = 2 * int(np.ceil(radius_px)) + 3
+    at_once = max(1, PIXELS_AT_ONCE // side**2)
+    for first in range(0, count, at_once):
+        yield slice(first, first + at_once)
 
 
 def disc_pixels(

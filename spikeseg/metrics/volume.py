@@ -23,14 +23,12 @@ from spikeseg.config.sections import EvaluationConfig
 
 from .mode import Answer, CountSettings, LabelledRecording, Mode
 from .rates import DEFAULT, Bootstrap, score_rates
-from .truth import MAX_GAP_US, disc_area, nearest_pixels, positions
+from .truth import MAX_GAP_US, disc_area, in_parts, nearest_pixels, positions
 
 SLICE_US: int = round(1000 * EvaluationConfig.slice_ms)
 FIGURES = {"sensitivity": "recall", "specificity": "specificity", "informedness": "informedness"}
 ROUNDING = 1 + 1e-9
 """A sum of weights is above a density only if it is so by more than its own rounding."""
-TOGETHER = 4096
-"""Discs looked at at a time: bounds the memory."""
 
 OUTPUT_DTYPE = np.dtype([("t", "<i8"), ("x", "<i4"), ("y", "<i4"), ("w", "<f8")])
 """A detector's output: weight w >= 0 at time t (µs) and pixel x, y. A raw event weighs 1."""
@@ -77,8 +75,8 @@ def region_counts(
     pixels, weights = _sums((index * height + output["y"]) * width + output["x"], output["w"])
     at = positions(labels, middles, max_gap_us)
     hits, discs, touched = 0, 0, [np.zeros(0, np.int64)]
-    for first in range(0, len(at), TOGETHER):
-        some = at[first : first + TOGETHER]
+    for part in in_parts(len(at), (side * side / np.pi) ** 0.5):
+        some = at[part]
         row, column, inside = nearest_pixels(some["x"], some["y"], (height, width), side * side)
         when = some["index"][:, None]
         area = inside.sum(1)

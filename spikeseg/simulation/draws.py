@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+MOST_EVENTS = 5e8
+"""Events that a recording may be expected to hold: they are drawn in memory."""
+
 
 def log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
     """One number between the bounds (> 0), uniform in its logarithm."""

@@ -8,17 +8,19 @@ point-spread function, over noise of a known rate. ``limit_recording(LimitConfig
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
+from spikeseg.config.sections import SEED_MAX
 from spikeseg.data.recording import LABEL_DTYPE, SOURCE_OBJECT, SOURCE_STAR, Recording
 from spikeseg.data.sensors import EBSSA_SIZES
 from spikeseg.errors import InputError
 
 from .camera_noise import KINDS
-from .draws import log_uniform
+from .draws import MOST_EVENTS, log_uniform
 from .field_motion import FieldMotion
 from .pixels import EVENT_TRUTH_DTYPE, US_PER_S
 from .recordings import LABEL_INTERVAL_US, events_and_truth
@@ -96,15 +98,19 @@ class LimitConfig:
         ):  # fmt: skip
             if not _number(getattr(self, name), low, high):
                 self._refuse(name, f"a number from {low:g} to {high:g}")
-        for name in ("objects", "stars", "seed"):
-            if not isinstance(getattr(self, name), Integral) or getattr(self, name) < 0:
-                self._refuse(name, "a whole number from 0")
+        for name, most in (("objects", 1000), ("stars", 100_000), ("seed", SEED_MAX)):
+            if not isinstance(getattr(self, name), Integral) or not 0 <= getattr(self, name) <= most:
+                self._refuse(name, f"a whole number from 0 to {most}")
         if not _pair(self.speed_px_s) or not all(_number(v, 1e-3, 1e4) for v in self.speed_px_s):
             self._refuse("speed_px_s", "two numbers from 0.001 to 10000")
         if self.speed_px_s[0] > self.speed_px_s[1]:
             self._refuse("speed_px_s", "the lower first")
         if not _pair(self.sensor_size) or not all(isinstance(v, Integral) and 8 <= v <= 8192 for v in self.sensor_size):
             self._refuse("sensor_size", "width and height from 8 to 8192")
+        per_second = self.noise_hz * prod(self.sensor_size) + self.rate_hz * self.objects + STAR_HZ[1] * self.stars
+        if per_second * self.duration_s > MOST_EVENTS:
+            some = f"{per_second * self.duration_s:.2g} events in all"
+            self._refuse("duration_s", f"less for noise_hz, rate_hz, objects and stars ({some}, at most {MOST_EVENTS:g})")
         if self.field not in FIELDS:
             self._refuse("field", ", ".join(FIELDS))
         if self.noise not in KINDS:

@@ -11,7 +11,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from spikeseg.config.sections import Config, SimulateConfig
+from spikeseg.config.sections import SEED_MAX, Config, SimulateConfig
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, SOURCE_OBJECT, TRUTH_DTYPE, Recording
 from spikeseg.data.sensors import EBSSA_SIZES
 from spikeseg.errors import InputError
@@ -63,12 +63,12 @@ class SimulationConfig:
             raise InputError(f"simulate.difficulty: {self.difficulty!r}; allowed: {', '.join(DIFFICULTIES)}")
         if self.sensor not in SENSORS:
             raise InputError(f"simulate.sensor: {self.sensor!r}; allowed: {', '.join(SENSORS)}")
-        if not isinstance(self.recordings, Integral) or self.recordings < 1:
-            raise InputError(f"simulate.recordings: {self.recordings!r}; allowed: 1 or more")
+        if not isinstance(self.recordings, Integral) or not 1 <= self.recordings <= 100_000:
+            raise InputError(f"simulate.recordings: {self.recordings!r}; allowed: 1 to 100000")
         if not isinstance(self.duration_s, Real) or not 0.1 <= self.duration_s <= 600:
             raise InputError(f"simulate.duration_s: {self.duration_s!r}; allowed: 0.1 to 600 s")
-        if not isinstance(self.seed, Integral) or self.seed < 0:
-            raise InputError(f"simulate.seed: {self.seed!r}; allowed: 0 or more")
+        if not isinstance(self.seed, Integral) or not 0 <= self.seed <= SEED_MAX:
+            raise InputError(f"simulate.seed: {self.seed!r}; allowed: 0 to {SEED_MAX}")
         if self.noise not in BACKGROUNDS:
             raise InputError(f"simulate.noise: {self.noise!r}; allowed: {', '.join(BACKGROUNDS)}")
 

@@ -61,9 +61,9 @@ def test_equal_to_tracks_of_one_point_each():
     assert own["position_errors_px"] == pytest.approx(expected["position_errors_px"])
 
 
-@pytest.mark.parametrize("together", [1, 4096])
+@pytest.mark.parametrize("together", [1, 2**20])
 def test_everywhere_is_a_point_at_every_pixel_in_every_slice(monkeypatch, together):
-    monkeypatch.setattr("spikeseg.metrics.track.TOGETHER", together)
+    monkeypatch.setattr("spikeseg.metrics.truth.PIXELS_AT_ONCE", together)
     labels = np.concatenate([still(4.3, 5.1), still(6, 5, 2, 2600), still(-1.5, 3, 3)])
     y, x = np.mgrid[:9, :12]
     each = np.array([(t, *at, 1.0) for t in range(0, 4000, 1000) for at in zip(x.ravel(), y.ravel(), strict=True)], OUTPUT_DTYPE)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE
-from spikeseg.metrics.truth import disc_pixels, event_truth, positions, span
+from spikeseg.metrics.truth import PIXELS_AT_ONCE, disc_pixels, event_truth, in_parts, positions, span
 
 
 def labels(*points):
@@ -145,3 +145,12 @@ def test_positions_and_event_truth_equal_the_definition(seed, n_points, n_events
     assert all(found[key] == pytest.approx(place) for key, place in expected.items())
     near = {i for (i, _), (x, y) in found.items() if np.hypot(x - some["x"][i], y - some["y"][i]) <= radius}
     assert set(np.flatnonzero(event_truth(some, points, radius, gap)).tolist()) == near
+
+
+@pytest.mark.parametrize(("count", "radius"), [(0, 5.0), (1, 100.0), (1000, 100.0), (100_000, 1.0)])
+def test_discs_are_taken_in_parts_that_fit_the_memory(count, radius):
+    parts = [np.arange(count)[part] for part in in_parts(count, radius)]
+    assert np.array_equal(np.concatenate([np.zeros(0, int), *parts]), np.arange(count))
+    for part in parts:
+        row, _, _ = disc_pixels(np.zeros(len(part)), np.zeros(len(part)), (5, 5), radius)
+        assert row.size <= PIXELS_AT_ONCE

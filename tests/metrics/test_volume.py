@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import poisson
 
 from spikeseg.data.recording import LABEL_DTYPE
-from spikeseg.metrics import volume
+from spikeseg.metrics import truth
 from spikeseg.metrics.truth import positions
 from spikeseg.metrics.volume import OUTPUT_DTYPE, region_counts, score
 
@@ -189,7 +189,7 @@ def test_many_discs_are_taken_in_parts(monkeypatch):
     out["t"], out["x"], out["y"], out["w"] = rng.integers(0, 5000, 200), *rng.integers(0, 9, (2, 200)), 1
     labels = np.concatenate([still(2, 2), still(6.3, 5.1, name=2)])
     whole = counted(out, labels, end=4999)
-    monkeypatch.setattr(volume, "TOGETHER", 3)
+    monkeypatch.setattr(truth, "PIXELS_AT_ONCE", 600)
     assert counted(out, labels, end=4999) == whole
 
 

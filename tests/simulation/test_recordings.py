@@ -229,10 +229,10 @@ def test_names_and_sensors():
     [
         ("difficulty", "cruel", "easy, medium, hard, extreme"),
         ("sensor", "EVK4", "DAVIS, ATIS, both"),
-        ("recordings", 0, "1 or more"),
+        ("recordings", 0, "1 to 100000"),
         ("duration_s", 0.0, "0.1 to 600 s"),
         ("duration_s", float("nan"), "0.1 to 600 s"),
-        ("seed", -1, "0 or more"),
+        ("seed", -1, "0 to 4294967295"),
     ],
 )
 def test_impossible_requests_are_refused(field, value, told):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikeseg.config.estimate import require_frames_memory
 from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.errors import InputError
 
@@ -25,6 +26,9 @@ POLARITIES = 2
 
 MAX_WINDOWS = 1_000_000
 """More windows than this (28 h of 100 ms) mean broken timestamps, not a recording."""
+
+MAX_CELLS = 2**39
+"""Pixels and steps of all windows of a recording, at most: half an hour's work of one core."""
 
 _COUNT = np.uint16
 
@@ -76,6 +80,17 @@ class FrameSpec:
     def stride_us(self) -> int:
         """Time from the start of a window to that of the next, µs."""
         return round((1.0 - self.overlap) * self.window_us)
+
+    def check_work(self, sensor_size: tuple[int, int], windows: int) -> None:
+        """Raise InputError where a recording's frames are too many to be written, or one window is too large for the memory."""
+        shape = (self.n_timesteps, POLARITIES, *self.size(sensor_size))
+        if windows * math.prod(shape) > MAX_CELLS:
+            raise InputError(
+                f"events: make {windows} windows of {shape[0]} steps of {shape[3]}x{shape[2]} pixels, "
+                f"{windows * math.prod(shape):.2g} numbers in all, at most {MAX_CELLS:.2g} allowed; use longer steps "
+                "(data.timestep_ms), smaller frames (data.input_height, data.input_width) or less data.window_overlap"
+            )
+        require_frames_memory(shape, 1 if self.normalize else np.dtype(_COUNT).itemsize)
 
     def size(self, sensor_size: tuple[int, int]) -> tuple[int, int]:
         """(height, width) of the frames of a sensor of (width, height)."""

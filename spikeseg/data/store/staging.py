@@ -169,6 +169,7 @@ def _staged(
     ends, passed_ends = (rows.mapped()[[0, -1]] if len(rows) else rows.mapped() for rows in (events, passed))
     first_us = origin(ends)
     start_us = StartRows(first_us or 0, spec.stride_us, len(starts(passed_ends, spec, first_us)))
+    spec.check_work(recording.sensor_size, len(start_us))
     frames = FrameRows(passed, start_us, recording.sensor_size, spec)
     (background,) = _written(folder / "background.bin", ((rates,) for rates in frames.background()))
     return StagedRecording(

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
+from spikeseg.config.sections import SEED_MAX
 from spikeseg.errors import InputError
 
 from ..camera_noise import KINDS
+from ..draws import MOST_EVENTS
 
 MOTIONS = ("straight", "turn", "stop", "grow")
 STYLES = ("textured", "plain", "hollow")
@@ -85,8 +87,13 @@ class SceneConfig:
         size = self.sensor_size
         if not _pair(size) or not all(isinstance(v, Integral) and 16 <= v <= 4096 for v in size):
             self._refuse("sensor_size", "width and height from 16 to 4096")
-        if not isinstance(self.seed, Integral) or self.seed < 0:
-            self._refuse("seed", "a whole number from 0")
+        if not isinstance(self.seed, Integral) or not 0 <= self.seed <= SEED_MAX:
+            self._refuse("seed", f"a whole number from 0 to {SEED_MAX}")
+        noise = self.noise_hz * size[0] * size[1] * self.duration_s
+        if noise > MOST_EVENTS:
+            self._refuse(
+                "noise_hz", f"less for this sensor_size and duration_s ({noise:.2g} events of noise, at most {MOST_EVENTS:g})"
+            )
 
     def _refuse(self, name: str, allowed: str) -> None:
         raise InputError(f"scenes.{name}: {getattr(self, name)!r}; allowed: {allowed}")

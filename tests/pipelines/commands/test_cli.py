@@ -109,3 +109,57 @@ def test_interrupted_is_130_and_leaves_nothing(place, monkeypatch):
 def test_module_runs_as_the_command():
     done = subprocess.run([sys.executable, "-m", "spikeseg", "--help"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Usage: spikeseg [OPTIONS] COMMAND")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["prepare", "-c", ""], "--config: is empty"),
+        (["prepare", "--data-root", ""], "--data-root: is empty"),
+        (["prepare", "--output", ""], "--output: is empty"),
+        (["prepare", "--dask", ""], "--dask: is empty"),
+        (["detect", ""], "recordings: is empty"),
+        (["evaluate", "--threshold", "nan"], "--threshold: found nan, must be a number"),
+        (["simulate", "out", "--kind", "limit", "--speed", "nan", "4"], "--speed: found nan, must be a number"),
+        (["train", "--resume", ""], "--resume: is empty"),
+        (["train", "--resume", "nowhere"], "--resume nowhere: no such run or checkpoint"),
+        (["train-layer", "conv2", "--resume", "folder"], "--resume folder: holds no checkpoints/checkpoint_latest.pt"),
+        (["prepare", "--output", "tiny.yaml"], "--output tiny.yaml: is a file; name a folder"),
+        (["train", "--output", "tiny.yaml/runs"], "tiny.yaml is a file, no folder"),
+        (["evaluate", "--output", "folder"], "--output folder: is a folder; name a file in it"),
+        (["info", "tiny.yaml", "--json", "folder"], "--json folder: is a folder; name a file in it"),
+        (["prepare", "--output", "n" * 300], "file name too long"),
+    ],
+)
+def test_what_can_be_told_before_work_is(place, words, told):
+    (place.folder / "folder").mkdir()
+    assert told in place.refused(*words, config="-c" not in words)
+    assert sorted(path.name for path in place.folder.iterdir()) == ["folder", "tiny.yaml"]
+
+
+def test_an_empty_path_of_a_network_is_not_the_current_folder():
+    for words in (("detect", "--checkpoint", "", "a.csv"), ("classes", ""), ("simulate", "")):
+        said = run(*words)
+        assert said.exit_code == 2 and "is empty" in said.output
+
+
+def test_a_backend_that_is_not_there_is_refused_before_anything_is_prepared(place, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (place.folder / "cuda.yaml").write_text((place.folder / "tiny.yaml").read_text() + "backend: cuda\n")
+    assert "backend: cuda needs a GPU" in place.refused("prepare", "--backend", "cuda")
+    assert "backend: cuda needs a GPU" in place.refused("train", "-c", "cuda.yaml", config=False)
+    assert sorted(path.name for path in place.folder.iterdir()) == ["cuda.yaml", "tiny.yaml"]
+
+
+def test_frames_that_do_not_fit_the_memory_are_refused_before_anything_is_simulated(place):
+    words = [word for key in ("n_timesteps=4096", "input_height=8192", "input_width=8192") for word in ("--set", f"data.{key}")]
+    assert "may take 1024.2 GiB" in place.refused("prepare", *words, "--set", "data.normalize=true").replace("2048.2", "1024.2")
+    assert [path.name for path in place.folder.iterdir()] == ["tiny.yaml"]
+
+
+def test_a_folder_for_simulated_recordings_is_said_to_be_read(place):
+    (place.folder / "mine").mkdir()
+    (place.folder / "mine" / "a.csv").write_text("t,x,y,p\n1,2,3,1\n")
+    result = place("prepare", "--data-root", "mine")
+    assert result.exit_code == 3 and "name --dataset files" in result.stderr
+    assert "nothing is simulated" in result.stderr

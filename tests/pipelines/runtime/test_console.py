@@ -22,6 +22,11 @@ LOG = logging.getLogger("spikeseg.somewhere")
         (PermissionError(13, "Permission denied", "/x/y"), 3, "error: /x/y: permission denied"),
         (OSError(28, "No space left on device"), 3, "error: no space left on device"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError(), 3, "or give the process more memory"),
+        (MemoryError("Unable to allocate 7 TiB\nfor an array"), 3, "or give the process more memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 3, "or give the process more memory"),
+        (OSError(12, "Cannot allocate memory", "/x"), 3, "or give the process more memory"),
+        (RuntimeError("can't start new thread"), 3, "or give the process more memory"),
         (TypeError("two\nlines"), 1, "--debug: TypeError: two lines"),
     ],
 )

@@ -181,7 +181,7 @@ def test_a_picture_without_matplotlib_is_refused_before_anything_is_done(chain, 
 def test_an_output_that_cannot_be_written_is_one_line(chain, tmp_path):
     npz(tmp_path / "a.npz")
     (tmp_path / "in_the_way").write_text("mine")
-    assert "cannot write" in chain.refused("detect", tmp_path / "a.npz", "-o", tmp_path / "in_the_way")
+    assert "in_the_way: is a file; name a folder" in chain.refused("detect", tmp_path / "a.npz", "-o", tmp_path / "in_the_way")
     assert (tmp_path / "in_the_way").read_text() == "mine"
 
 

@@ -22,6 +22,8 @@ from spikeseg.simulation.scenes import CONDITIONS, SceneConfig, SceneSet, condit
         ({"noise": "pink"}, "measured"),
         ({"noise_hz": -1.0}, "scenes.noise_hz"),
         ({"noise_hz": float("nan")}, "scenes.noise_hz"),
+        ({"noise_hz": 1e3, "sensor_size": (4096, 4096)}, "scenes.noise_hz"),
+        ({"seed": 2**40}, "scenes.seed"),
         ({"duration_s": 0.01}, "0.05 to 60"),
         ({"sensor_size": (8, 8)}, "16 to 4096"),
         ({"seed": -1}, "scenes.seed"),
