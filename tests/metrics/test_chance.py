@@ -9,8 +9,11 @@ def test_levels_are_those_of_answers_that_know_nothing():
     of_events = {"roc_auc": 0.5, "informedness": 0.0}
     assert levels == {
         **dict.fromkeys(["event", "event_exact", "event_stars"], of_events),
-        **dict.fromkeys(["pixel", "volume"], {"informedness": 0.0}),
-        **dict.fromkeys(["object", "object_1px", "track"], {}),
+        "pixel": {"informedness": 0.0},
+        "volume": {"informedness": 0.0},
+        "object": {},
+        "object_1px": {},
+        "track": {},
     }
 
 
