@@ -76,7 +76,7 @@ def folds_table(result: Mapping[str, Any]) -> str:
     heads = ["", "mean ± std", "min .. max", f"folds 1 to {result['folds']}"]
     blocks: dict[tuple[str, str], list[list[str]]] = {}
     for mode, detector, figure, of in _each(result):
-        mean = cell(of["mean"]) + (f" ± {of['std']:.3f}" if of["std"] is not None else "")
+        mean = cell(of["mean"]) + (f" ± {cell(of['std'])}" if of["std"] is not None else "")
         extent = f"{cell(of['min'])} .. {cell(of['max'])}" if of["folds"] else "-"
         folds = " ".join(map(cell, of["values"]))
         blocks.setdefault((mode, figure), []).append([result["detectors"][detector], mean, extent, folds])

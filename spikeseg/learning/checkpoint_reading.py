@@ -178,10 +178,10 @@ def _check_numbers(tensors: dict[str, Tensor], config: Config, path: str | Path)
     """Weights within what STDP allows, thresholds above 0, potentials within exact arithmetic."""
     for layer in config.layers():
         weight, threshold = tensors[f"{layer.name}.weight"], tensors[f"{layer.name}.threshold"]
-        bound = float(max(config.model.conv1_scales))  # of a fixed filter: its positive part and its negative part sum to this
-        low, high = (-bound, bound) if layer.name == "conv1" else (math.inf, -math.inf)
-        if layer.learned:
-            low, high = min(low, config.stdp.weight_min), max(high, config.stdp.weight_max)
+        low, high = config.stdp.weight_min, config.stdp.weight_max  # of layers that do not learn, too: they are drawn within them
+        if layer.name == "conv1":
+            bound = float(max(config.model.conv1_scales))  # a fixed filter's positive part and its negative part sum to this
+            low, high = (min(low, -bound), max(high, bound)) if layer.learned else (-bound, bound)
         check_values(f"{layer.name}.weight", weight, float(np.float32(low)), float(np.float32(high)), path)
         check_values(f"{layer.name}.threshold", threshold, 0.0, THRESHOLD_LIMIT, path)
         reach = weight.abs().flatten(1).double().sum(1) + threshold

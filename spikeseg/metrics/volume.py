@@ -183,8 +183,9 @@ MODE = Mode(
     shown=("informedness", "sensitivity", "specificity"),
     folds=("informedness",),
     chance={"informedness": 0.0},
-    chance_note="discs and tiles have equal areas, so that noise stands out in both equally often. Raw events lie above it, even "
-    "with random scores, because more of them lie around objects: what a detector adds is what it has above their rows",
+    chance_note="discs and tiles have equal areas, so that noise stands out in both equally often; pooled over recordings that "
+    "differ in noise, by as much beside it as random. Raw events lie above it, even with random scores, because more of them lie "
+    "around objects: what a detector adds is what it has above their rows",
     count=_count,
     score=score,
 )

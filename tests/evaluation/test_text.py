@@ -27,4 +27,8 @@ def test_csv_keeps_every_digit_and_leaves_none_empty():
 
 
 def test_a_cell_of_a_great_figure_stays_narrow():
-    assert [cell(9999.4), cell(159_423.0, [82_944_000.0, 1e9])] == ["9999.400", "1.59e+05 [8.29e+07, 1e+09]"]
+    assert [cell(9999.4), cell(10_000.0), cell(159_423.0, [82_944_000.0, 1e9])] == [
+        "9999.400",
+        "1e+04",
+        "1.59e+05 [8.29e+07, 1e+09]",
+    ]

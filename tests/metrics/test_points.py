@@ -71,3 +71,9 @@ def test_everywhere_is_a_point_at_every_pixel_in_every_slice(monkeypatch, togeth
     found = everywhere((12, 9), labels, **HOW)
     assert found == expected and expected["tracks"] == 4 * 108 and expected["covered"] == 11
     assert everywhere((12, 9), labels[:0], **HOW) == point_counts(each, labels[:0], **HOW)
+
+
+def test_one_microsecond_is_a_time_too():
+    moment = {**HOW, "start_us": 5, "end_us": 5}
+    for counts in (point_counts(points((5, 5, 5)), still(5, 5), **moment), track_counts([], still(5, 5), **moment)):
+        assert (counts["life"], counts["duration_us"]) == (1, 1)

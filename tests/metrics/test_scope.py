@@ -82,3 +82,15 @@ def test_the_span_follows_the_labels_that_an_answer_is_held_against():
     shuffled = own.with_labels_of(LabelledRecording.of(late, other, None, settings), settings)
     assert (own.start_us, own.end_us) == (100_000, 300_000)
     assert (shuffled.start_us, shuffled.end_us) == (150_000, 250_000) and shuffled.truth is None
+
+
+@pytest.mark.parametrize("which", ["own", "other", "both"])
+def test_labels_go_to_a_recording_without_events_as_they_are(which):
+    recording, labels, _ = night()
+    empty = dataclasses.replace(recording, events=recording.events[:0], kept=recording.kept[:0])
+    settings = EvaluationConfig()
+    own, other = (empty if which in (name, "both") else recording for name in ("own", "other"))
+    given = LabelledRecording.of(own, labels[:0], None, settings).with_labels_of(
+        LabelledRecording.of(other, labels, None, settings), settings
+    )
+    assert np.array_equal(given.labels, labels)

@@ -13,7 +13,7 @@ import pytest
 from spikeseg.simulation import camera_noise
 from spikeseg.simulation.field_motion import draw_clouds
 from spikeseg.simulation.recordings import SimulationConfig, label_points, simulate_scene
-from spikeseg.simulation.scene import DIFFICULTIES, brightness, draw_scene, time_step
+from spikeseg.simulation.scene import BRIEF_S, DIFFICULTIES, brightness, draw_scene, time_step
 
 
 def digest(values):
@@ -72,3 +72,18 @@ def test_labels():
     noise = [simulate_scene(config, index).noise_hz for index in range(7)]
     columns = {f"{name} {index}": part[name] for index, part in enumerate(points) for name in ("t", "x", "y", "id")}
     assert digest(columns | {"noise_hz": noise}) == "fd633ee459b6"
+
+
+def test_what_each_level_holds_is_what_the_docs_say():
+    """docs/evaluation.md, "What each difficulty holds"; and what draws of one scene hardly show."""
+    dim, still = {"contrast": (0.4, 1.6), "noise_hz": (0.08, 0.8)}, {"rotation_deg_s": (0.0, 0.0), "jitter_px": (0.0, 0.0)}
+    clear = {**still, "turns_a_minute": 0.0, "clouds": 0.0, "cloud_depth": (0.0, 0.0)}
+    gently = {"rotation_deg_s": (0.01, 0.1), "jitter_px": (0.02, 0.1), "turns_a_minute": 1.0, "clouds": 0.25}
+    fully = {"rotation_deg_s": (0.1, 1.0), "jitter_px": (0.1, 0.5), "turns_a_minute": 6.0, "clouds": 0.5}
+    assert {name: vars(level) for name, level in DIFFICULTIES.items()} == {
+        "easy": {"contrast": (4.0, 20.0), "noise_hz": (0.03, 0.3), **clear},
+        "medium": {"contrast": (0.9, 8.0), "noise_hz": (0.06, 0.6), **clear},
+        "hard": {**dim, **gently, "cloud_depth": (0.2, 0.7)},
+        "extreme": {**dim, **fully, "cloud_depth": (0.7, 2.0)},
+    }
+    assert (BRIEF_S, camera_noise.HOT_SHARE, camera_noise.FLICKER_AREAS) == (0.5, 3e-4, (2, 5))

@@ -63,3 +63,14 @@ def test_it_is_what_a_run_s_folder_means_and_without_it_the_end_of_the_last_laye
         run = world.run({"checkpoint.save_best": keep}, ("conv2", "conv3"))
         assert ("checkpoints/checkpoint_best.pt" in run.files) is keep
         assert best_checkpoint(run.folder).name == network_in(run.cfg, run.folder).checkpoint.name == name
+
+
+def test_a_first_layer_learns_in_memory_as_it_does_in_a_run(world):
+    changes = {"train_conv1": True, "train_conv3": False, "model.thresholds": [1.0, 1.0, 0.5]}
+    run = world.run(changes, ("conv1", "conv2"))
+    learned_from = [stored(run.frames, r) for r, info in enumerate(run.frames.recordings) if info.split == "train"]
+    model, reports = train(learned_from, run.cfg, torch.device("cpu"))
+    of_run = checkpoint.load(run.folder / "checkpoints" / "checkpoint_best.pt")[0].encoder.state_dict()
+    assert list(reports) == ["conv1", "conv2"] and reports["conv1"]["wins"] > 0
+    for name, tensor in model.encoder.state_dict().items():
+        assert torch.equal(tensor, of_run[name]), name

@@ -195,7 +195,7 @@ def test_where_training_is_not_known_nothing_is_calibrated_on_what_is_scored(own
 
 def test_a_checkpoint_of_another_shape_is_one_line(chain, tmp_path):
     (path,) = (chain.folder / "runs").glob("*/checkpoints/checkpoint_best.pt")
-    (tmp_path / "x.npz").write_bytes(b"never read")
+    np.savez(tmp_path / "x.npz", t=np.arange(50), x=np.arange(50), y=np.arange(50) % 40, p=np.arange(50) % 2)
     for words in (["evaluate"], ["detect", tmp_path / "x.npz"]):
         output = chain.refused(*words, "--checkpoint", path, "--set", "model.conv2_channels=5")
         assert "checkpoint_best.pt: conv2.threshold is (4,) in the checkpoint" in output and "asks for (5,)" in output
