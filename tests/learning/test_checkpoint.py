@@ -262,7 +262,8 @@ def test_drives_that_are_none_are_refused(saved, drives):
 def test_where_and_how_a_network_was_trained_changes_no_byte(tmp_path):
     elsewhere = {"device": "cuda:1", "backend": "cpu", "data.num_workers": 3, "cache_dir": "x", "data.data_root": "y",
                  "output_dir": "z", "experiment_name": "w", "logging.log_interval": 7, "checkpoint.keep_last_n": 9}  # fmt: skip
-    for name, more in (("a.pt", {}), ("b.pt", elsewhere)):
-        checkpoint.save(tmp_path / name, trained(), load_config(None, {**SMALL, **more}))
-    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
-    assert checkpoint.load(tmp_path / "b.pt")[1]["config"].device == usable_device()
+    for folder, more in (("a", {}), ("b", elsewhere)):
+        (tmp_path / folder).mkdir()
+        checkpoint.save(tmp_path / folder / "network.pt", trained(), load_config(None, {**SMALL, **more}))
+    assert (tmp_path / "a/network.pt").read_bytes() == (tmp_path / "b/network.pt").read_bytes()
+    assert checkpoint.load(tmp_path / "b/network.pt")[1]["config"].device == usable_device()

@@ -21,6 +21,7 @@ from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.models.adaptive_threshold import typical_drive
 from spikeseg.ops.device import usable_device
 from spikeseg.pipelines.runtime import stage
+from spikeseg.pipelines.runtime.manifest import as_text, describe_file, manifest_digest
 from spikeseg.pipelines.stages import prepare, train_layer
 from spikeseg.pipelines.stages.train import train
 
@@ -40,7 +41,7 @@ def one_line(error: pytest.ExceptionInfo | str | None) -> str:
 def test_files_of_a_run(world):
     run = world.run({"max_epochs": 2}, BOTH)
     assert run.kinds == {
-        "config.yaml", "metrics_final.json", "conv2.manifest.json", "conv3.manifest.json",
+        "config.yaml", "metrics.jsonl", "metrics_final.json", "conv2.manifest.json", "conv3.manifest.json",
         "logs/TIME-conv2.log", "logs/TIME-conv3.log",
         "checkpoints/checkpoint_epoch1_conv2.pt", "checkpoints/checkpoint_epoch2_conv2.pt",
         "checkpoints/checkpoint_epoch1_conv3.pt", "checkpoints/checkpoint_epoch2_conv3.pt",
@@ -274,7 +275,7 @@ def test_a_missing_layer_below_names_the_command(world):
         ({"checkpoint.save_dir": "/tmp/x"}, "conv2", "checkpoint.save_dir: found '/tmp/x', must be a folder inside the run's"),
         ({"logging.log_dir": "../x"}, "conv2", "logging.log_dir: found '../x', must be a folder inside the run's"),
         ({"device": "tpu"}, "conv2", "device: 'tpu'; allowed: cpu, cuda"),
-        ({"model.thresholds": [0.2, 4000.0, 1.0]}, "conv2", "model: conv2: potentials could reach"),
+        ({"model.thresholds": [0.2, 4000.0, 1.0]}, "conv2", "model.thresholds: found 4000.0, must be at most 2048"),
     ],
 )
 def test_refused_in_one_line(world, changes, layer, line):
@@ -307,8 +308,8 @@ def test_a_checkpoint_of_another_shape_below_is_refused(world):
     content["model"] = torch.load(other.folder / "checkpoints/conv2.pt", weights_only=True)["model"]
     torch.save(content, path)
     fitting = json.loads(manifest.read_text())
-    fitting["outputs"]["checkpoints/conv2.pt"]["bytes"] = path.stat().st_size
-    manifest.write_text(json.dumps(fitting))
+    fitting["outputs"]["checkpoints/conv2.pt"] = describe_file(path)
+    manifest.write_text(as_text({**fitting, "sha256": manifest_digest(fitting)}))
     with pytest.raises(InputError, match=r"conv2.pt: conv2.threshold is \(5,\) in the checkpoint, but") as caught:
         train_layer.train_layer(run.cfg, "conv3")
     one_line(caught)
