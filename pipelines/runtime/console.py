@@ -91,7 +91,7 @@ def progress(items: Iterable[Item], what: str, unit: str, total: int | None = No
     interrupts.check()
 
 
-class _Bar(tqdm):  # type: ignore[type-arg]
+class _Bar(tqdm):
     """A bar whose every update is a point at which an interrupt ends the work."""
 
     def update(self, n: float | None = 1) -> bool | None:

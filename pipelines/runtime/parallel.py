@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import signal
@@ -126,7 +125,7 @@ def _in_threads(function: Callable[[Item], Result], items: Iterable[Item], jobs:
 
     pool = ThreadPoolExecutor(jobs)
     try:
-        yield from _in_order(functools.partial(pool.submit, call), items, AHEAD * jobs)
+        yield from _in_order(lambda item: pool.submit(call, item), items, AHEAD * jobs)
     finally:
         stop.set()  # those that still work end at their next window
         pool.shutdown(wait=not interrupts.arrived(), cancel_futures=True)
@@ -139,7 +138,7 @@ def _in_processes(function: Callable[[Item], Result], items: Sequence[Item], job
     try:
         while done < len(items):
             try:
-                for result in _in_order(functools.partial(_submit, jobs, function), items[done:], AHEAD * jobs):
+                for result in _in_order(lambda item: _submit(jobs, function, item), items[done:], AHEAD * jobs):
                     yield result
                     done, deaths = done + 1, 0
             except BrokenProcessPool as error:

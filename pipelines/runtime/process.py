@@ -42,7 +42,7 @@ def as_program() -> Iterator[None]:
         yield
         return
     atexit.register(_ignore_signals)  # first, so that it is called last
-    sys.stderr = _Tolerant(sys.stderr)  # type: ignore[assignment]
+    sys.stderr = _Tolerant(sys.stderr)
     handled = interrupts.hold_back(counted_elsewhere=_watched())
     code: Any = 0
     try:

@@ -61,7 +61,15 @@ def newest_run(output_dir: str | Path) -> Path | None:
 def _finished_runs(output_dir: str | Path) -> list[Path]:
     """Folders of runs whose last layer is finished, the newest first."""
     manifests = [path for path in Path(output_dir).glob(f"*/{MANIFESTS}") if _last(path.parent) == path]
-    return [path.parent for path in sorted(manifests, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)]
+    return [path.parent for path in sorted(manifests, key=lambda path: (_written_ns(path), path.name), reverse=True)]
+
+
+def _written_ns(path: Path) -> int:
+    """When a file was written; 0 where another process has just removed it."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _last(run: Path) -> Path | None:
@@ -202,7 +210,7 @@ def network_of(cfg: Config) -> SavedNetwork:
             f"no network of this configuration in {cfg.output_dir}; run `spikeseg train-layer {missing}` with the same "
             "options first, or name a network with --checkpoint"
         )
-    return network_in(cfg, max(trained_runs[layers[-1]], key=lambda run: manifest_path(run, layers[-1]).stat().st_mtime_ns))
+    return network_in(cfg, max(trained_runs[layers[-1]], key=lambda run: _written_ns(manifest_path(run, layers[-1]))))
 
 
 def network_by_settings(cfg: Config, train: str, *, untrained: bool) -> SavedNetwork:

@@ -20,7 +20,16 @@ from spikeseg.config.estimate import require_network_memory, windows_at_once
 from spikeseg.core.files import remove_partials
 from spikeseg.core.names import MANIFEST_BESIDE
 from spikeseg.errors import InputError
-from spikeseg.learning.run_files import BEST, CONFIG, LATEST, MOTION_LAYER, checkpoint_folder, final_checkpoint, manifest_path
+from spikeseg.learning.run_files import (
+    BEST,
+    CONFIG,
+    LATEST,
+    METRICS,
+    MOTION_LAYER,
+    checkpoint_folder,
+    final_checkpoint,
+    manifest_path,
+)
 
 from ..runtime.console import bar
 from ..runtime.files import sha256_file
@@ -122,7 +131,8 @@ def fault_of_layer(cfg: Config, run_dir: Path, layer: str, manifest: Mapping[str
     if fault or layer != cfg.learned_layers()[-1]:
         return fault
     motion = read_manifest(manifest_path(run_dir, MOTION_LAYER)) or {"outputs": {}}
-    return damaged_beside(manifest, run_dir, {*motion["outputs"], *motion.get(BESIDE, {})})
+    rewritten = {*motion["outputs"], *motion.get(BESIDE, {}), *([METRICS] if cfg.model.motion else [])}
+    return damaged_beside(manifest, run_dir, rewritten)
 
 
 def layer_checkpoint(cfg: Config, run_dir: Path, layer: str) -> Path:

@@ -38,6 +38,7 @@ def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: A
     """
     tensors = dict(model.encoder.state_dict())
     settings = to_dict(with_defaults(config, CIRCUMSTANCES))  # where and how it was trained changes no byte
+    del settings["device"]  # `load` takes one that is there
     learned: dict[str, Any] = (
         {} if model.footprint is None else {"footprint": torch.from_numpy(np.array(model.footprint, np.float64))}
     )

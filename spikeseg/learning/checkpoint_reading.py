@@ -22,6 +22,7 @@ from spikeseg.config.sections import Config
 from spikeseg.core.exact_range import LIMIT, THRESHOLD_LIMIT
 from spikeseg.errors import InputError
 from spikeseg.motion.footprint import SIDE, Footprint
+from spikeseg.ops.device import usable_device
 
 FORMAT = "spikeseg-checkpoint"
 VERSION = 1
@@ -46,7 +47,10 @@ def read(path: str | Path) -> tuple[dict[str, Any], Config]:
         raise InputError(f"{path}: checkpoint version {reprlib.repr(version)}, this program reads {VERSION}")
     if not all(isinstance(described.get(part), dict) for part in ("model", "config")):
         raise InputError(f"{path}: not a spikeseg checkpoint (no model and config)")
-    config = from_dict(described["config"], str(path))
+    try:
+        config = from_dict({"device": usable_device(), **described["config"]}, str(path))
+    except InputError as error:
+        raise InputError(str(error) if str(error).startswith(f"{path}: ") else f"{path}: {error}") from None
     check_tensors(described["model"], shapes_of(config), str(path))
     if described.get("footprint") is not None:
         check_tensors({"footprint": described["footprint"]}, {"footprint": (2, SIDE, SIDE)}, str(path), torch.float64)

@@ -28,6 +28,13 @@ def torch_device(name: str) -> torch.device:
     return device
 
 
+def usable_device() -> str:
+    """The name of the device that is used where none is chosen: cuda, or cpu without a GPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def network_device(name: str, backend: str) -> torch.device:
     """The device of a network under this backend (`spikeseg.ops`): `name`, or the CPU for the backend `cpu`.
 

@@ -18,8 +18,10 @@ from spikeseg.errors import InputError
 from spikeseg.learning import checkpoint
 from spikeseg.learning.footprint import untrained_footprint
 from spikeseg.motion.footprint import Footprint
+from spikeseg.ops.device import usable_device
 
-CONFIG = load_config(None, {"model.conv2_channels": 5, "model.n_classes": 2, "wta.enable_homeostasis": False})
+SMALL = {"model.conv2_channels": 5, "model.n_classes": 2, "wta.enable_homeostasis": False}
+CONFIG = load_config(None, {**SMALL, "device": usable_device()})
 
 
 class Bomb:
@@ -255,3 +257,13 @@ def test_drives_that_are_none_are_refused(saved, drives):
     content = torch.load(saved, weights_only=True)
     torch.save({**content, "drives": drives}, saved)
     assert "drives: found" in refused(saved)
+
+
+def test_where_and_how_a_network_was_trained_changes_no_byte(tmp_path):
+    elsewhere = {"device": "cuda:1", "backend": "cpu", "data.num_workers": 3, "cache_dir": "x", "data.data_root": "y",
+                 "output_dir": "z", "experiment_name": "w", "logging.log_interval": 7, "checkpoint.keep_last_n": 9}  # fmt: skip
+    for folder, more in (("a", {}), ("b", elsewhere)):
+        (tmp_path / folder).mkdir()
+        checkpoint.save(tmp_path / folder / "network.pt", trained(), load_config(None, {**SMALL, **more}))
+    assert (tmp_path / "a/network.pt").read_bytes() == (tmp_path / "b/network.pt").read_bytes()
+    assert checkpoint.load(tmp_path / "b/network.pt")[1]["config"].device == usable_device()

@@ -80,7 +80,7 @@ def test_folds_share_the_frames_and_have_the_bytes_of_their_own(crossed, place):
 
 def test_figures_are_those_of_the_folds(crossed):
     document = newest_result(crossed)
-    own = [json.loads((crossed.folder / run["metrics"]).read_text())["modes"] for run in document["runs"]]
+    own = [json.loads((crossed.folder / "runs" / run["metrics"]).read_text())["modes"] for run in document["runs"]]
     carried = {mode.name: mode.folds for mode in modes_of() if mode.folds}
     assert list(document["figures"]) == list(carried) == ["event", "event_stars", "object", "volume", "track"]
     assert "network" in document["figures"]["track"]

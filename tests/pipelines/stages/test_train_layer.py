@@ -1,9 +1,11 @@
 """Training as a stage: what it writes, when it is skipped, what it refuses, and that stopping loses nothing."""
 
+import dataclasses
 import hashlib
 import json
 import os
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,9 @@ from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.models.adaptive_threshold import typical_drive
+from spikeseg.ops.device import usable_device
+from spikeseg.pipelines.runtime import stage
+from spikeseg.pipelines.runtime.manifest import as_text, describe_file, manifest_digest
 from spikeseg.pipelines.stages import prepare, train_layer
 from spikeseg.pipelines.stages.train import train
 
@@ -36,14 +41,14 @@ def one_line(error: pytest.ExceptionInfo | str | None) -> str:
 def test_files_of_a_run(world):
     run = world.run({"max_epochs": 2}, BOTH)
     assert run.kinds == {
-        "config.yaml", "metrics_final.json", "conv2.manifest.json", "conv3.manifest.json",
+        "config.yaml", "metrics.jsonl", "metrics_final.json", "conv2.manifest.json", "conv3.manifest.json",
         "logs/TIME-conv2.log", "logs/TIME-conv3.log",
         "checkpoints/checkpoint_epoch1_conv2.pt", "checkpoints/checkpoint_epoch2_conv2.pt",
         "checkpoints/checkpoint_epoch1_conv3.pt", "checkpoints/checkpoint_epoch2_conv3.pt",
         "checkpoints/checkpoint_best.pt", LATEST, "checkpoints/conv2.pt", "checkpoints/conv3.pt",
     }  # fmt: skip
     assert re.fullmatch(r"spikeseg_default-[0-9a-f]{8}", run.folder.name)
-    assert (run.folder / "config.yaml").read_text() == dump(with_defaults(run.cfg, WITHOUT_RESULT))
+    assert (run.folder / "config.yaml").read_text() == dump(with_defaults(run.cfg, {*WITHOUT_RESULT} - {"device"}))
     assert re.search(r"^20\d\d-\d\d-\d\d .* INFO training conv2 on \d+ windows, seed 42", run.log, re.MULTILINE)
 
 
@@ -53,7 +58,9 @@ def test_every_checkpoint_loads_without_running_code(world):
     assert len(paths) == 8
     for path in paths:
         assert torch.load(path, weights_only=True)["format"] == "spikeseg-checkpoint"
-        assert checkpoint.load(path)[1]["config"] == with_defaults(run.cfg, CIRCUMSTANCES)
+        assert checkpoint.load(path)[1]["config"] == dataclasses.replace(
+            with_defaults(run.cfg, CIRCUMSTANCES), device=usable_device()
+        )
     latest, conv2, conv3 = (run.digest(name) for name in (LATEST, "checkpoints/conv2.pt", "checkpoints/conv3.pt"))
     assert latest == conv3 != conv2
 
@@ -301,8 +308,8 @@ def test_a_checkpoint_of_another_shape_below_is_refused(world):
     content["model"] = torch.load(other.folder / "checkpoints/conv2.pt", weights_only=True)["model"]
     torch.save(content, path)
     fitting = json.loads(manifest.read_text())
-    fitting["outputs"]["checkpoints/conv2.pt"]["bytes"] = path.stat().st_size
-    manifest.write_text(json.dumps(fitting))
+    fitting["outputs"]["checkpoints/conv2.pt"] = describe_file(path)
+    manifest.write_text(as_text({**fitting, "sha256": manifest_digest(fitting)}))
     with pytest.raises(InputError, match=r"conv2.pt: conv2.threshold is \(5,\) in the checkpoint, but") as caught:
         train_layer.train_layer(run.cfg, "conv3")
     one_line(caught)
@@ -343,3 +350,26 @@ def test_the_command_line_names_what_is_missing(world, place):
     assert "run `spikeseg prepare`" in place.refused("train-layer", "conv2")
     place.ok("prepare")
     assert "run `spikeseg train-layer conv2`" in place.refused("train-layer", "conv3")
+
+
+# -- two at once -------------------------------------------------------------------------------------
+
+
+def test_of_two_in_one_run_the_second_waits_and_finds_the_layer_done(world, monkeypatch):
+    cfg, told, others, results = world.config(), threading.Event(), [], []
+    prepare.prepare(cfg)
+    work, log = train_layer._train, stage.log.info
+
+    def begun(*given):
+        others.append(threading.Thread(target=lambda: results.append(train_layer.train_layer(cfg, "conv2").ran)))
+        others[0].start()
+        told.wait()
+        work(*given)
+
+    monkeypatch.setattr(train_layer, "_train", begun)
+    monkeypatch.setattr(stage.log, "info", lambda text, *given: log(text, *given) or ("waiting" in text and told.set()))
+    assert train_layer.train_layer(cfg, "conv2").ran
+    others[0].join()
+    (folder,) = Path(cfg.output_dir).iterdir()
+    assert results == [False] and not list(folder.glob(".*"))
+    assert type(world.run())(folder=folder).digest("checkpoints/conv2.pt") == world.run().digest("checkpoints/conv2.pt")

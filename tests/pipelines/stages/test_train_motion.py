@@ -14,6 +14,7 @@ from spikeseg.data.store.frames import Frames
 from spikeseg.learning import checkpoint, footprint
 from spikeseg.motion.footprint import Footprint
 from spikeseg.pipelines.runtime.files import sha256_file
+from spikeseg.pipelines.stages import train_motion
 from spikeseg.simulation.limit import LimitConfig, limit_recording
 
 MOTION = "--set", "model.motion=true"
@@ -130,3 +131,30 @@ def test_the_front_door_learns_what_the_stage_learns(learned, monkeypatch):
     assert list(network.reports) == ["conv2", "conv3", "motion"]
     saved, _ = checkpoint.load(run / "checkpoints" / "checkpoint_motion.pt")
     assert network.model.footprint.tobytes() == saved.footprint.tobytes()
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing handles it."""
+
+
+@pytest.mark.parametrize("moment", ["atomic_write", "write_manifest"])
+def test_killed_before_its_manifest_it_learns_nothing_again(learned, tmp_path, monkeypatch, moment):
+    place, options, _ = learned
+    again = copy_of(place, tmp_path / "again")
+    run, manifest = run_of(again), run_of(again) / "motion.manifest.json"
+    before = {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file() and path != manifest}
+    manifest.unlink()
+    metrics = json.loads((run / "metrics_final.json").read_text())
+    del metrics["motion"]
+    (run / "metrics_final.json").write_text(json.dumps(metrics, indent=2) + "\n")
+
+    def dies(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(train_motion, moment, dies)
+        again("train-layer", "motion", *options)
+    monkeypatch.setattr(train_motion, "_learned", lambda *_: pytest.fail("learned already"))
+    assert "wrote motion in " in again.ok("train-layer", "motion", *options)
+    after = {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file() and path != manifest}
+    assert after == before and manifest.is_file()

@@ -11,7 +11,8 @@ from spikeseg.config.load import dump
 from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer
 from spikeseg.learning.run_files import HISTORY
-from spikeseg.pipelines.stages import train_layer
+from spikeseg.pipelines.runtime.manifest import BESIDE
+from spikeseg.pipelines.stages import train_layer, training_loop
 from spikeseg.pipelines.stages.train import train
 
 BOTH = ("conv2", "conv3")
@@ -89,6 +90,78 @@ def test_a_signal_at_the_layer_s_last_sample_finishes_the_layer_and_stops(world,
     assert stopped.interrupted and "conv3.manifest.json" not in stopped.files
     assert stopped.manifest("conv2")["result"] == whole.metrics
     assert stopped.digest("checkpoints/conv2.pt") == whole.digest("checkpoints/conv2.pt")
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing handles it."""
+
+
+def files_of(run) -> dict[str, bytes]:
+    """All but the logs, and manifests without times."""
+    times = ("seconds", "sha256")
+    read = {name: content for name, content in run.contents.items() if not name.startswith("logs/")}
+    manifests = {name: json.loads(content) for name, content in read.items() if name.endswith(".manifest.json")}
+    for manifest in manifests.values():
+        del manifest[BESIDE]["config.yaml"]  # names the folder of the runs
+    return read | {name: {k: v for k, v in value.items() if k not in times} for name, value in manifests.items()}
+
+
+def dying_at(monkeypatch, moment: str):
+    """Let the process die in the moment before a file of a finished layer is there."""
+    write, manifest = training_loop.atomic_write, train_layer.write_manifest
+
+    def dies(path, *given):
+        if path.name == moment:
+            raise Killed
+        return write(path, *given)
+
+    def dies_at_the_manifest(path, *given, **more):
+        if path.name == moment:
+            raise Killed
+        return manifest(path, *given, **more)
+
+    monkeypatch.setattr(training_loop, "atomic_write", dies)
+    monkeypatch.setattr(train_layer, "write_manifest", dies_at_the_manifest)
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+@pytest.mark.parametrize("moment", ["conv2.pt", "metrics_final.json", "conv2.manifest.json"])
+@pytest.mark.parametrize("changes", [{"max_epochs": 2}, {**SETTLING, "max_epochs": 3}], ids=["all epochs", "settled"])
+def test_killed_between_the_last_checkpoint_and_the_manifest_it_learns_nothing_again(
+    world, monkeypatch, changes, moment, resumed
+):
+    whole, killed = world.run(changes), world.config(changes)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        dying_at(patch, moment)
+        train_layer.train_layer(killed, "conv2")
+    (folder,) = Path(killed.output_dir).iterdir()
+    assert not (folder / "conv2.manifest.json").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(LayerTrainer, "learn", lambda *_: pytest.fail("learned already"))
+        assert train_layer.train_layer(killed, "conv2", resume=folder if resumed else None).ran
+    found, expected = files_of(type(whole)(folder=folder)), files_of(whole)
+    del found["config.yaml"], expected["config.yaml"]
+    assert found == expected
+
+
+@pytest.mark.parametrize("harm", ["manifest", "best", "latest"])
+def test_a_layer_s_end_that_is_damaged_is_trained_anew(world, monkeypatch, harm):
+    whole, killed = world.run({"max_epochs": 2}), world.config({"max_epochs": 2})
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        dying_at(patch, "conv2.manifest.json")
+        train_layer.train_layer(killed, "conv2")
+    (folder,) = Path(killed.output_dir).iterdir()
+    if harm == "manifest":  # finished, and then a file was lost
+        train_layer.train_layer(killed, "conv2")
+        (folder / "checkpoints/conv2.pt").unlink()
+    else:
+        path = folder / f"checkpoints/checkpoint_{harm}.pt"
+        path.write_bytes(path.read_bytes()[:-9])
+    learned, learn = [], LayerTrainer.learn
+    monkeypatch.setattr(LayerTrainer, "learn", lambda trainer, *given: learned.append(1) or learn(trainer, *given))
+    assert train_layer.train_layer(killed, "conv2").ran and learned
+    found = type(whole)(folder=folder)
+    assert all(found.contents[name] == whole.contents[name] for name in whole.files if name.endswith(".pt"))
 
 
 def test_resuming_something_else_is_refused_and_harms_nothing(world, interrupt):
