@@ -90,6 +90,8 @@ def prepare(cfg: Config, *, force: bool = False) -> StageResult:
 
     Raises InputError when nothing can be read, or the cache cannot be written."""
     planned = plan(cfg)
+    if _simulated(cfg) and simulate.folder_in_cache(cfg).exists():
+        simulate.into_cache(cfg)  # made again where it is damaged, so that nothing stays that `status` calls stale
     build = functools.partial(_build, cfg, planned)
     return run_stage(Path(cfg.cache_dir) / "frames", planned.ingredients, build, force)
 

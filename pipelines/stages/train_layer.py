@@ -12,6 +12,7 @@ import itertools
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,16 @@ from spikeseg.config import section_dict
 from spikeseg.core.files import remove_partials
 from spikeseg.core.names import MANIFEST_BESIDE
 from spikeseg.errors import InputError
-from spikeseg.learning.run_files import BEST, CONFIG, LATEST, MOTION_LAYER, checkpoint_folder, final_checkpoint, manifest_path
+from spikeseg.learning.run_files import (
+    BEST,
+    CONFIG,
+    LATEST,
+    MOTION_LAYER,
+    checkpoint_folder,
+    epoch_checkpoint,
+    final_checkpoint,
+    manifest_path,
+)
 
 from ..runtime.console import bar
 from ..runtime.files import sha256_file
@@ -115,12 +125,12 @@ def trained(cfg: Config, run_dir: Path, layer: str, frames_key: str) -> bool:
 
 def fault_of_layer(cfg: Config, run_dir: Path, layer: str, manifest: Mapping[str, Any]) -> str | None:
     """The first file of a trained layer that is not as it was written, or None; of the last layer, the files that the layers
-    share, too."""
-    fault = damaged(manifest, run_dir)
-    if fault or layer != cfg.learned_layers()[-1]:
-        return fault
-    motion = read_manifest(manifest_path(run_dir, MOTION_LAYER)) or {"outputs": {}}
-    return damaged_beside(manifest, run_dir, {*motion["outputs"], *motion.get(BESIDE, {})})
+    share, too, unless the motion layer has rewritten them."""
+    if layer == cfg.learned_layers()[-1]:
+        rewritten = set((read_manifest(manifest_path(run_dir, MOTION_LAYER)) or {}).get(BESIDE, {}))
+    else:
+        rewritten = {name for name in manifest.get(BESIDE, {}) if not fnmatch(name, f"*/{epoch_checkpoint('*', layer)}")}
+    return damaged(manifest, run_dir) or damaged_beside(manifest, run_dir, rewritten)
 
 
 def layer_checkpoint(cfg: Config, run_dir: Path, layer: str) -> Path:
