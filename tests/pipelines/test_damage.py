@@ -46,6 +46,9 @@ KINDS = {
     "out/detections.json": [DETECT],
     "out/tracks.csv": [DETECT],
     "out/DAVIS_0000.events.npz": [DETECT],
+    "out/DAVIS_0000.detections.json": [DETECT],
+    "out/DAVIS_0000.tracks.csv": [DETECT],
+    "out/DAVIS_0000.detect.manifest.json": [DETECT],
     "sim/simulate-npz.manifest.json": [SIMULATE],
     "sim/DAVIS_0000.npz": [SIMULATE],
 }
