@@ -86,8 +86,9 @@ class _Place:
         return (run_in_folder if self.own else run_stage)(self.folder, ingredients, build, force)
 
     def refuse_strangers(self) -> None:
-        """Raises InputError where tables lie in the user's folder that this stage did not write, before anything is done; beside a
-        damaged manifest they are compared when new ones are there."""
+        """Raises InputError where tables lie in the user's folder that this stage did not write, before anything is done.
+
+        Beside a damaged manifest they are compared when new ones are there."""
         beside = self.folder / MANIFEST_BESIDE.format(STAGE)
         manifest = read_manifest(beside) if self.own else None
         if manifest is None and beside.is_file():
