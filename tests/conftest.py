@@ -32,6 +32,7 @@ from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.pipelines.cli import main
 from spikeseg.pipelines.runtime.console import LOGGER
+from spikeseg.pipelines.runtime.manifest import BESIDE, as_text, describe_file, manifest_digest
 from spikeseg.pipelines.stages import prepare, train_layer
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -278,6 +279,21 @@ def the_world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def interrupt() -> Any:
     """`interrupted_after`, for tests that cannot import it from here."""
     return interrupted_after
+
+
+def resealed(run: Path) -> None:
+    """Let the manifests of a run list its files as they are now, as if training had written what a test has put there."""
+    for path in run.glob("*.manifest.json"):
+        told = json.loads(path.read_text())
+        for part in ("outputs", BESIDE):
+            told[part] = {name: describe_file(run / name) for name in told.get(part, {}) if (run / name).is_file()}
+        path.write_text(as_text({**told, "sha256": manifest_digest(told)}))
+
+
+@pytest.fixture
+def reseal() -> Any:
+    """`resealed`, for tests that cannot import it from here."""
+    return resealed
 
 
 TINY = """

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 from tqdm import tqdm
 
 from spikeseg.core import interrupts
+from spikeseg.core.files import refusal, writing
 from spikeseg.errors import InputError
 
 from .process import EXIT_INTERRUPTED, INTERRUPTED, unread_output_ends
@@ -61,10 +62,36 @@ def logging_to_stderr(level: str) -> Iterator[None]:
             LOGGER.propagate = passed_on
 
 
+class _LogFile(logging.FileHandler):
+    """A log that ends, after a warning, where it finds no more room; the work goes on."""
+
+    ended = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, unless the log has ended."""
+        if not self.ended:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Called where writing has failed."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self.ended = True
+        LOGGER.warning("%s; the log ends here", refusal(Path(self.baseFilename), error))
+
+    def close(self) -> None:
+        """Close the file; what it did not take is in no buffer any more."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 @contextlib.contextmanager
 def logging_to_file(path: Path) -> Iterator[None]:
     """Write the log records that are shown to a file as well, with their times, while the block runs."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    with writing(path):
+        handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     LOGGER.addHandler(handler)
     try:

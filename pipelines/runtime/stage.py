@@ -152,9 +152,14 @@ def refuse_if_dry(ingredients: Ingredients, folder: Path, finished_ones: Iterabl
 
 
 def done_in_folder(out: Path, ingredients: Ingredients) -> bool:
-    """Whether `run_in_folder` has nothing to do."""
+    """Whether `run_in_folder` has nothing to do; what is damaged is logged as a warning."""
     before = read_manifest(out / MANIFEST_BESIDE.format(ingredients.stage))
-    return bool(before and before["key"] == ingredients.key and not damaged(before, out))
+    if before is None or before["key"] != ingredients.key:
+        return False
+    fault = damaged(before, out)
+    if fault:
+        log.warning("%s is damaged (%s) and does not count as finished", out, fault)
+    return not fault
 
 
 def _outputs(manifest: Path) -> set[str]:

@@ -108,8 +108,14 @@ class _Place:
         return one_writer(self.folder) if self.own else locked(self.folder / key)
 
     def refuse_strangers(self) -> None:
-        """Raises InputError where tables lie in the user's folder that this stage did not write, before anything is done."""
-        listed = (read_manifest(self.folder / MANIFEST_BESIDE.format(STAGE)) or {"outputs": ()})["outputs"] if self.own else ()
+        """Raises InputError where tables lie in the user's folder that this stage did not write, before anything is done.
+
+        Beside a damaged manifest they are compared when new ones are there."""
+        beside = self.folder / MANIFEST_BESIDE.format(STAGE)
+        manifest = read_manifest(beside) if self.own else None
+        if manifest is None and beside.is_file():
+            return
+        listed = manifest["outputs"] if manifest else ()
         for path in (self.folder / name for name in (DETECTIONS, TRACKS) if self.own and name not in listed):
             if path.exists():
                 raise InputError(f"{path}: is there already, from elsewhere; give another folder, or --force to replace it")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.core import interrupts
-from spikeseg.core.files import DryRun, atomic_write, is_dry
+from spikeseg.core.files import DryRun, atomic_write, is_dry, make_folder, new_file
 from spikeseg.errors import InputError
 
 from .runs import SavedNetwork, class_names
@@ -98,14 +98,13 @@ def follow(
     with _opened(path) as source:
         follower = Follower(cfg, model, readout, sensor_size, class_names(network))
         follower.load()
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         (folder / SUMMARY).unlink(missing_ok=True)
-        with (folder / LINES).open("w", encoding="utf-8") as lines:
+        with new_file(folder / LINES) as lines:
             ended = "interrupted"
             try:
                 for window in _windows(_chunks(source, path != PIPE, idle_s), text, clock, follower):
-                    lines.write(json.dumps(window.row(follower), allow_nan=False) + "\n")
-                    lines.flush()
+                    lines.write((json.dumps(window.row(follower), allow_nan=False) + "\n").encode())
                     follower.latencies_ms.append((time.monotonic() - window.arrived) * 1e3)
                     say(window.line(follower.latencies_ms[-1]))
                 ended = "end of input"

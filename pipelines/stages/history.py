@@ -45,7 +45,7 @@ class History:
 def rows(path: Path) -> Iterator[dict[str, Any]]:
     """The whole lines of such a file; none where there is no file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8", errors="replace")  # a damaged line is no line
     except FileNotFoundError:
         return
     for line in text.splitlines():

@@ -98,6 +98,8 @@ def prepare(cfg: Config, *, force: bool = False) -> StageResult:
         )
     planned = plan(cfg)
     _check_memory(cfg, len(planned.entries) or cfg.simulate.recordings)
+    if _simulated(cfg) and simulate.folder_in_cache(cfg).exists():
+        simulate.into_cache(cfg)  # made again where it is damaged, so that nothing stays that `status` calls stale
     build = functools.partial(_build, cfg, planned)
     return run_stage(Path(cfg.cache_dir) / "frames", planned.ingredients, build, force)
 

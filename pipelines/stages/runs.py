@@ -255,9 +255,8 @@ def _untrained_network(cfg: Config) -> SavedNetwork:
 
     auto = run_folder(cfg, UNTRAINED)
     path = auto.with_name(f"{auto.name}-{UNTRAINED}") / f"{UNTRAINED}.pt"
-    if not path.is_file():
-        written = io.BytesIO()
-        checkpoint.save(written, checkpoint.build(cfg), cfg)
-        path.parent.mkdir(parents=True, exist_ok=True)
+    written = io.BytesIO()
+    checkpoint.save(written, checkpoint.build(cfg), cfg)
+    if not path.is_file() or path.read_bytes() != written.getvalue():
         atomic_write(path, written.getvalue())
     return SavedNetwork(path, path.parent, None)

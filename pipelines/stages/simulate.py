@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +68,19 @@ def key_in_cache(cfg: Config) -> str:
     return ingredients(cfg).key
 
 
+def folder_in_cache(cfg: Config) -> Path:
+    """Where `into_cache` stores its recordings."""
+    return Path(cfg.cache_dir) / "simulated" / key_in_cache(cfg)
+
+
 def into_cache(cfg: Config, *, force: bool = False) -> StageResult:
     """Simulated recordings (HDF5) in ``cache_dir/simulated/<key>/``, made now unless they are there."""
-    from spikeseg.simulation.write import write
 
     def build(folder: Path) -> Mapping[str, Any]:
-        write(folder, _recordings(cfg), format="h5")
+        from spikeseg.simulation.write import write
+
+        with contextlib.closing(_recordings(cfg)) as recordings:
+            write(folder, recordings, format="h5")
         return {"seed": seed_of(cfg), "device": "cpu"}
 
     return run_stage(Path(cfg.cache_dir) / "simulated", ingredients(cfg), build, force)
@@ -93,13 +101,14 @@ def into_folder(
         raise InputError(f"--format {format}: unknown; allowed: {', '.join(FORMATS)}")
 
     def build(folder: Path) -> Mapping[str, Any]:
-        write(folder, _recordings(cfg, instead), format=format)
+        with contextlib.closing(_recordings(cfg, instead)) as recordings:
+            write(folder, recordings, format=format)
         return {"seed": seed_of(cfg) if instead is None else instead.seed, "device": "cpu"}
 
     return run_in_folder(out, ingredients(cfg, format, instead)._replace(stage=f"{STAGE}-{format}"), build, force)
 
 
-def _recordings(cfg: Config, instead: LimitConfig | SceneSet | None = None) -> Iterator[Recording]:
+def _recordings(cfg: Config, instead: LimitConfig | SceneSet | None = None) -> Generator[Recording, None, None]:
     from spikeseg.simulation.limit import LimitConfig, limit_recording
     from spikeseg.simulation.recordings import simulate_recording
     from spikeseg.simulation.scenes import recording_of
@@ -112,4 +121,4 @@ def _recordings(cfg: Config, instead: LimitConfig | SceneSet | None = None) -> I
         make = functools.partial(limit_recording, instead)
     else:
         make = functools.partial(recording_of, instead)
-    return progress(ordered(make, range(total), Workers.of(cfg)), "simulating", "recording", total=total)
+    yield from progress(ordered(make, range(total), Workers.of(cfg)), "simulating", "recording", total=total)

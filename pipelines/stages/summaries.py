@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.core.files import writing
+
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
 
@@ -19,10 +21,8 @@ class Summaries:
     """Scalars of one layer's training, every `logging.log_interval` samples; use as a context manager."""
 
     def __init__(self, cfg: Config, run_dir: Path, layer: str, tensorboard: bool | None = None) -> None:
-        self.layer = layer
-        self.writer = (
-            _tensorboard(run_dir / "events") if (cfg.logging.tensorboard if tensorboard is None else tensorboard) else None
-        )
+        self.layer, self.folder = layer, run_dir / "events"
+        self.writer = _tensorboard(self.folder) if (cfg.logging.tensorboard if tensorboard is None else tensorboard) else None
         if cfg.logging.wandb:
             log.warning(
                 "logging.wandb is on, but this version does not write to Weights & Biases; project %r gets nothing",
@@ -42,15 +42,17 @@ class Summaries:
             report["near_duplicate_maps"],
         )
         if self.writer is not None:
-            for name in SCALARS:
-                self.writer.add_scalar(f"{self.layer}/{name}", report[name], report["samples"])
+            with writing(self.folder):
+                for name in SCALARS:
+                    self.writer.add_scalar(f"{self.layer}/{name}", report[name], report["samples"])
 
     def __enter__(self) -> Summaries:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.writer is not None:
-            self.writer.close()
+            with writing(self.folder):
+                self.writer.close()
 
 
 def _tensorboard(folder: Path) -> Any:
@@ -60,4 +62,5 @@ def _tensorboard(folder: Path) -> Any:
     except ImportError:
         log.info("TensorBoard is not installed, so no event files are written; install the extra 'tensorboard' for them")
         return None
-    return SummaryWriter(str(folder))
+    with writing(folder):
+        return SummaryWriter(str(folder))

@@ -8,6 +8,7 @@ the training split.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -212,15 +213,12 @@ def write_calibrated(network: SavedNetwork, swept: Mapping[str, Any]) -> bool:
 
     path = network.checkpoint.parent / CALIBRATED
     readout = {"object_threshold": swept["chosen"]["object_threshold"], "classes": swept["classes"]["chosen"]}
-    source = sha256_file(network.checkpoint)
-    try:
-        _, stored = checkpoint.load(path)
-    except InputError:  # none there, or a damaged one
-        stored = {}
-    if stored.get("readout") == readout and stored.get("calibrated_from") == source:
-        return False
+    source, written = sha256_file(network.checkpoint), io.BytesIO()
     model, meta = checkpoint.load(network.checkpoint)
     rest = {name: value for name, value in meta.items() if name not in ("config", "progress")}
     rest |= {"readout": readout, "calibrated_from": source}
-    atomic_write(path, lambda file: checkpoint.save(file, model, meta["config"], **rest))
+    checkpoint.save(written, model, meta["config"], **rest)
+    if path.is_file() and path.read_bytes() == written.getvalue():
+        return False
+    atomic_write(path, written.getvalue())
     return True

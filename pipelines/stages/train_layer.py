@@ -12,6 +12,7 @@ import itertools
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from spikeseg.learning.run_files import (
     METRICS,
     MOTION_LAYER,
     checkpoint_folder,
+    epoch_checkpoint,
     final_checkpoint,
     manifest_path,
 )
@@ -126,13 +128,13 @@ def trained(cfg: Config, run_dir: Path, layer: str, frames_key: str) -> bool:
 
 def fault_of_layer(cfg: Config, run_dir: Path, layer: str, manifest: Mapping[str, Any]) -> str | None:
     """The first file of a trained layer that is not as it was written, or None; of the last layer, the files that the layers
-    share, too."""
-    fault = damaged(manifest, run_dir)
-    if fault or layer != cfg.learned_layers()[-1]:
-        return fault
-    motion = read_manifest(manifest_path(run_dir, MOTION_LAYER)) or {"outputs": {}}
-    rewritten = {*motion["outputs"], *motion.get(BESIDE, {}), *([METRICS] if cfg.model.motion else [])}
-    return damaged_beside(manifest, run_dir, rewritten)
+    share, too, unless the motion layer has rewritten them."""
+    if layer == cfg.learned_layers()[-1]:
+        motion = read_manifest(manifest_path(run_dir, MOTION_LAYER)) or {"outputs": {}}
+        rewritten = {*motion["outputs"], *motion.get(BESIDE, {}), *([METRICS] if cfg.model.motion else [])}
+    else:
+        rewritten = {name for name in manifest.get(BESIDE, {}) if not fnmatch(name, f"*/{epoch_checkpoint('*', layer)}")}
+    return damaged(manifest, run_dir) or damaged_beside(manifest, run_dir, rewritten)
 
 
 def layer_checkpoint(cfg: Config, run_dir: Path, layer: str) -> Path:

@@ -112,7 +112,10 @@ def _train(cfg: Config, run_dir: Path, store: Path, ingredients: Ingredients, *,
         manifest.unlink(missing_ok=True)
         report = _learned(cfg, path, store, run_dir, ingredients.key)
     metrics = run_dir / METRICS
-    reports = json.loads(metrics.read_text()) if metrics.is_file() else {}
+    try:
+        reports = json.loads(metrics.read_bytes()) if metrics.is_file() else {}
+    except ValueError as error:
+        raise InputError(f"{metrics}: damaged ({error}); train the last layer again") from error
     atomic_write(metrics, json.dumps({**reports, MOTION_LAYER: report}, indent=2) + "\n")
     write_manifest(
         manifest,

@@ -93,8 +93,8 @@ class TrainingLoop:
         from spikeseg.config.load import dump
 
         make_folder(self.folder)
-        self._remove_outdated()
         atomic_write(self.run_dir / CONFIG, dump(with_defaults(self.cfg, {*WITHOUT_RESULT} - {"device"})))
+        self._remove_outdated()
         below = [spec.name for spec in self.cfg.layers() if spec.learned and spec.index < self.spec.index]
         self.history = History(self.run_dir, self.layer, self.trainer.samples, below)
         log_file = make_folder(self.logs) / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"

@@ -73,6 +73,7 @@ def _taken(file: BinaryIO) -> str:
     """Block by block, so that a file of many GB does not have to be finished once it is begun."""
     digest = hashlib.sha256()
     while block := file.read(BLOCK_BYTES):
+        interrupts.check()
         digest.update(block)
     return digest.hexdigest()
 

@@ -108,7 +108,8 @@ class Sink(io.BufferedIOBase):
     """
 
     def __init__(self, path: Path, file: io.FileIO, *, at_once: bool = False) -> None:
-        """at_once: raise the refusal as a WriteError right away, for writers in Python that would go on for long."""
+        """at_once: raise the refusal as a WriteError right away, and keep what was written before, but nothing of the data that
+        found no room: for writers in Python that go on for long."""
         super().__init__()
         self.path, self.size = path, 0
         self.error: OSError | None = None
@@ -145,6 +146,8 @@ class Sink(io.BufferedIOBase):
         except OSError as error:
             self.error = error
             if self._at_once:
+                with contextlib.suppress(OSError):
+                    self._file.truncate(self._at - count)
                 raise self.refused() from error
         return count
 
@@ -153,8 +156,11 @@ class Sink(io.BufferedIOBase):
         os.fsync(self._file.fileno())
 
     def refused(self) -> WriteError:
-        """The error of what was refused."""
+        """The error of what was refused; what is there of a file that comes whole is given back first, and counts as free."""
         assert self.error is not None
+        if not self._at_once:
+            with contextlib.suppress(OSError, ValueError):
+                self._file.truncate(0)
         return refusal(self.path, self.error, self.size)
 
 
@@ -200,7 +206,8 @@ def atomic_write(path: Path, content: Content) -> Path:
             if sink.error is None:
                 _publish(partial, path, sink)
         finally:
-            partial.unlink(missing_ok=True)
+            if _is_at(file.fileno(), partial):
+                partial.unlink()
     if sink.error is not None:
         raise sink.refused() from sink.error
     return path
@@ -211,8 +218,8 @@ def write_new(path: Path, content: Content) -> None:
     with writing(path), open(path, "wb", buffering=0) as file:
         sink = Sink(path, file)
         _fill(sink, content)
-    if sink.error is not None:
-        raise sink.refused() from sink.error
+        if sink.error is not None:
+            raise sink.refused() from sink.error
 
 
 def _fill(sink: Sink, content: Content) -> None:
@@ -268,7 +275,8 @@ def partial_folder(parent: Path, name: str) -> Iterator[Path]:
     try:
         yield partial
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if _is_at(handle, partial):
+            shutil.rmtree(partial, ignore_errors=True)
         os.close(handle)
 
 
@@ -345,6 +353,14 @@ def _made(path: Path, *, folder: bool) -> int | None:
     return handle
 
 
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether what is open lies at path; once it was renamed, somebody else may write there."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except OSError:
+        return False
+
+
 class _Unlockable(Exception):
     """The file system has no locks."""
 
@@ -359,9 +375,9 @@ def _lock(path: Path, flags: int = os.O_RDONLY) -> int | None:
         return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(handle), os.stat(path)):
+        if _is_at(handle, path):
             return handle
-    except (BlockingIOError, FileNotFoundError):
+    except BlockingIOError:
         pass
     except OSError as error:
         os.close(handle)

@@ -10,3 +10,5 @@ def require_matplotlib() -> None:
         import matplotlib.figure  # noqa: F401
     except ImportError:
         raise InputError("pictures need matplotlib; install it with: pip install 'spikeseg[plots]'") from None
+    except OSError as error:
+        raise InputError(f"matplotlib: {error}; set MPLCONFIGDIR to a folder that it can write to") from None

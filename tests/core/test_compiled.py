@@ -109,3 +109,33 @@ def test_intrinsics_of_another_file_are_compiled_anew(tmp_path, line, call):
         command = [sys.executable, "-B", "-c", "import caller; print(caller.whole(5))"]
         done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True)
         assert int(done.stdout) == 5 + number
+
+
+UNKEPT = """
+import resource, signal, logging
+logging.basicConfig(level=logging.INFO)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
+import caller
+print(caller.whole(5))
+"""
+
+
+@pytest.mark.parametrize("room", [0, 200, 4000])
+def test_code_that_finds_no_room_is_compiled_all_the_same(tmp_path, room):
+    (tmp_path / "caller.py").write_text(CALLER)
+    (tmp_path / "helper.py").write_text(HELPER.format(times=2, factor=1))
+    settings = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kept"), "PYTHONPATH": str(tmp_path)}
+    for script in (UNKEPT.format(room=room), UNKEPT.format(room=10**9)):
+        done = subprocess.run([sys.executable, "-B", "-c", script], env=settings, capture_output=True, text=True, check=True)
+        assert int(done.stdout) == 10 and ("cannot be kept" in done.stderr) == (script == UNKEPT.format(room=room))
+
+
+def test_code_that_can_be_kept_nowhere_is_compiled_all_the_same(tmp_path):
+    (tmp_path / "caller.py").write_text(CALLER)
+    (tmp_path / "helper.py").write_text(HELPER.format(times=2, factor=1))
+    (tmp_path / "file").write_text("")
+    settings = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "file" / "kept"), "PYTHONPATH": str(tmp_path)}
+    script = "import logging; logging.basicConfig(level=logging.INFO); import caller; print(caller.whole(5))"
+    done = subprocess.run([sys.executable, "-B", "-c", script], env=settings, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 10

@@ -1,5 +1,6 @@
 """Files are written whole or not at all, what a full disk refuses is one line, and nothing is left by processes that are gone."""
 
+import contextlib
 import functools
 import io
 import multiprocessing
@@ -121,7 +122,7 @@ def test_the_bytes_are_those_of_an_ordinary_file(tmp_path):
 
 
 def test_a_file_of_parts_ends_at_the_first_that_finds_no_room(tmp_path, limited):
-    limited(1000)
+    limited(1050)
     written = 0
     with (
         pytest.raises(WriteError, match=r"cannot write .*/parts: file too large \(1.1 kB needed"),
@@ -130,7 +131,7 @@ def test_a_file_of_parts_ends_at_the_first_that_finds_no_room(tmp_path, limited)
         for _ in range(50):
             file.write(b"x" * 100)
             written += 1
-    assert written == 10
+    assert written == 10 and (tmp_path / "parts").stat().st_size == 1000
 
 
 @pytest.mark.parametrize("call", ["os.fsync", "os.replace"])
@@ -183,6 +184,28 @@ def test_what_is_being_written_stays(tmp_path):
         with partial_folder(tmp_path, "detect") as other:
             assert other != partial and other.is_dir()
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_writer_that_is_done_leaves_that_of_the_next_alone(tmp_path, monkeypatch):
+    """The name of a partial file is free as soon as the file has its own."""
+    with contextlib.ExitStack() as other:
+        folder = partial_folder(tmp_path, "k")
+        first = folder.__enter__()
+        os.rename(first, tmp_path / "k")
+        second = other.enter_context(partial_folder(tmp_path, "k"))
+        folder.__exit__(None, None, None)
+        assert first == second and second.is_dir()
+    sync, made = files.fsync_folder, []
+
+    def another_begins(path):
+        sync(path)
+        made.append(files._new_partial(tmp_path, "file", folder=False))
+
+    monkeypatch.setattr(files, "fsync_folder", another_begins)
+    atomic_write(tmp_path / "file", "x")
+    ((partial, handle),) = made
+    assert partial.exists()
+    os.close(handle)
 
 
 def test_only_what_is_called_so_is_removed_and_below_only_where_asked_to(tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import resource
 import signal
 import sys
 import warnings
@@ -10,7 +11,7 @@ import pytest
 
 from spikeseg.core import interrupts
 from spikeseg.errors import InputError
-from spikeseg.pipelines.runtime.console import bar, logging_to_stderr, one_line_errors, progress
+from spikeseg.pipelines.runtime.console import LOGGER, bar, logging_to_file, logging_to_stderr, one_line_errors, progress
 
 LOG = logging.getLogger("spikeseg.somewhere")
 
@@ -101,3 +102,22 @@ def test_bar_tells_rate_and_stays_silent_below_info(monkeypatch):
             assert list(progress(range(5), "counting", "thing")) == [0, 1, 2, 3, 4]
         said = sys.stderr.getvalue()
         assert (said == "") if silent else ("counting: 100%" in said and "thing/s]" in said)
+
+
+@pytest.mark.parametrize("room", [0, 40, 200])
+def test_a_log_that_finds_no_room_ends_with_one_warning(tmp_path, capsys, room):
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with logging_to_stderr("INFO"), logging_to_file(tmp_path / "a.log"):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+            for number in range(50):
+                LOGGER.info("line %d", number)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    said = capsys.readouterr().err
+    assert (
+        said.count("warning: ") == said.count("the log ends here") == 1
+        and f"cannot write {tmp_path}/a.log: file too large" in said
+    )
+    assert "line 49" in said and "Traceback" not in said and (tmp_path / "a.log").stat().st_size <= room

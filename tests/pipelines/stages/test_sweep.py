@@ -129,8 +129,9 @@ def test_retraining_takes_the_calibration_away(mine):
     assert "run `spikeseg sweep`" in mine.refused("evaluate", *CALIBRATED)
 
 
-def test_a_calibration_of_another_checkpoint_is_not_used(mine):
+def test_a_calibration_of_another_checkpoint_is_not_used(mine, reseal):
     changed(best(mine), conv3=0.5)
+    reseal(best(mine).parents[1])
     assert calibrated(mine).is_file() and "run `spikeseg sweep`" in mine.refused("evaluate", *CALIBRATED)
     assert mine.ok("sweep").splitlines()[-1].startswith("wrote ")
     assert torch.load(calibrated(mine), weights_only=True)["calibrated_from"] == sha256_file(best(mine))
@@ -190,13 +191,14 @@ def test_the_validation_split_calibrates_nothing(mine):
     assert "recordings of the val split" in output and len(list(mine.folder.glob("runs/*/checkpoints/*calibrated.pt"))) == 1
 
 
-def test_of_two_classes_the_one_that_tells_objects_counts(place):
+def test_of_two_classes_the_one_that_tells_objects_counts(place, reseal):
     """The second class is made deaf: it is not kept, and evaluate counts the first one alone."""
     words = ["--set", "model.n_classes=2"]
     place.ok("train", *words)
     model, meta = checkpoint.load(best(place))
     model.encoder.conv3.threshold[1] = 3000.0
     checkpoint.save(best(place), model, meta["config"])
+    reseal(best(place).parents[1])
     output = place.ok("sweep", *words)
     document = result(place)["classes"]
     assert (

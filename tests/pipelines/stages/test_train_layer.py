@@ -21,7 +21,6 @@ from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.models.adaptive_threshold import typical_drive
 from spikeseg.ops.device import usable_device
 from spikeseg.pipelines.runtime import stage
-from spikeseg.pipelines.runtime.manifest import as_text, describe_file, manifest_digest
 from spikeseg.pipelines.stages import prepare, train_layer
 from spikeseg.pipelines.stages.train import train
 
@@ -301,15 +300,13 @@ def test_no_training_windows_are_refused(world):
     assert "data.train_ratio: the training split holds no window" in one_line(run.error)
 
 
-def test_a_checkpoint_of_another_shape_below_is_refused(world):
+def test_a_checkpoint_of_another_shape_below_is_refused(world, reseal):
     run, other = world.fresh(), world.run({"model.conv2_channels": 5})
-    path, manifest = run.folder / "checkpoints/conv2.pt", run.folder / "conv2.manifest.json"
+    path = run.folder / "checkpoints/conv2.pt"
     content = torch.load(path, weights_only=True)
     content["model"] = torch.load(other.folder / "checkpoints/conv2.pt", weights_only=True)["model"]
     torch.save(content, path)
-    fitting = json.loads(manifest.read_text())
-    fitting["outputs"]["checkpoints/conv2.pt"] = describe_file(path)
-    manifest.write_text(as_text({**fitting, "sha256": manifest_digest(fitting)}))
+    reseal(run.folder)
     with pytest.raises(InputError, match=r"conv2.pt: conv2.threshold is \(5,\) in the checkpoint, but") as caught:
         train_layer.train_layer(run.cfg, "conv3")
     one_line(caught)
