@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from spikeseg.errors import InputError
 
+from . import interrupts
 from .files import atomic_write, is_dry
 
 FILE = ".digests"
