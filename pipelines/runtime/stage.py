@@ -7,6 +7,7 @@ a folder with a manifest is finished, and one without is not an artefact.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import threading
@@ -229,9 +230,11 @@ _held = _Held()
 def one_writer(folder: Path) -> Iterator[None]:
     """Be the one process that writes into a folder of the user's, such as a run's; others wait, and find what was written.
 
-    The folder is made, and removed if an exception leaves it empty. Within such a block of the same folder it changes nothing.
+    The folder is made, with those above it, and removed if an exception leaves it empty.
+    Within such a block of the same folder it changes nothing.
     Raises as `locked`."""
-    made = not Path(folder).exists()
+    missing = [Path(folder), *Path(folder).parents]
+    made = list(itertools.takewhile(lambda above: not above.exists(), missing))
     path = make_folder(Path(folder)).resolve()
     if path in _held.folders:
         yield
@@ -244,9 +247,9 @@ def one_writer(folder: Path) -> Iterator[None]:
             finally:
                 _held.folders.remove(path)
     except BaseException:
-        if made:
-            with contextlib.suppress(OSError):
-                path.rmdir()
+        with contextlib.suppress(OSError):
+            for empty in made:
+                empty.rmdir()
         raise
 
 

@@ -137,7 +137,7 @@ def _cross_validations(cfg: Config) -> Iterator[Stage]:
         command = f"cross-validate --folds {folds}" + (" --final" if final else "")
         planned = cross_validate.plan(cfg, folds, final)
         if planned is None:
-            yield Stage("cross-validate", STALE, f"{path.parent}: no networks of this configuration", command, optional=True)
+            yield Stage("cross-validate", STALE, f"{path.parent}: not scored with this configuration", command, optional=True)
         elif planned.key == manifest["key"] and finished(path.parent):
             yield Stage("cross-validate", DONE, str(path.parent), command, optional=True)
         else:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -76,8 +77,10 @@ def test_two_folders_give_the_same_bits(chain, place):
     ],
 )
 def test_without_frames_the_command_that_makes_them_is_named(place, words, command):
+    columns = {"t": np.arange(3), "x": np.arange(3), "y": np.arange(3), "p": np.ones(3, bool)}
+    np.savez(place.folder / "x.npz", **columns, sensor_size=np.array([240, 180]))
     assert f"run `{command}`" in place.refused(*words)
-    assert [path.name for path in place.folder.iterdir()] == ["tiny.yaml"]
+    assert [path.name for path in place.folder.iterdir() if path.name != "x.npz"] == ["tiny.yaml"]
 
 
 def test_without_a_layer_the_command_that_makes_it_is_named(place):

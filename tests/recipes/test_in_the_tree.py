@@ -95,7 +95,7 @@ def test_a_command_is_named_by_a_line_of_the_registry_alone(code):
 
 
 def test_a_mode_is_imported_by_what_chooses_thresholds_by_its_figures_alone(code):
-    users = {"spikeseg/evaluation/compare.py", "spikeseg/evaluation/thresholds.py", "pipelines/stages/sweep.py"}
+    users = {f"spikeseg/evaluation/{name}.py" for name in ("baselines", "compare", "thresholds")} | {"pipelines/stages/sweep.py"}
     for name, target in MODES._built_in.items():
         module = target.partition(":")[0]
         assert {file.path for file in code if module in file.modules} <= users, name

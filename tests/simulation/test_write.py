@@ -164,6 +164,6 @@ def test_bad_requests_are_one_line(recordings, tmp_path):
     with pytest.raises(InputError, match="'aedat'; allowed: h5, mat"):
         write(tmp_path, recordings, "aedat")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot write here .*give another folder") as told:
+    with pytest.raises(InputError, match=r"cannot write .*file: file exists; choose a folder you can write to") as told:
         write(tmp_path / "file", recordings, "h5")
     assert "\n" not in str(told.value)

@@ -325,7 +325,7 @@ def test_without_matplotlib_the_extra_is_named_before_anything_is_read(tmp_path,
 def test_where_json_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     result = run(dat_file(tmp_path / "night.dat", columns()), "-o", tmp_path / "file" / "info.json")
-    assert result.exit_code == 3 and "cannot write" in result.stderr
+    assert result.exit_code == 3 and "is a file, no folder; choose another place" in result.stderr
 
 
 def test_columns_and_unit_of_the_user(tmp_path):

@@ -181,7 +181,7 @@ def test_columns_and_unit_reach_the_readers(place):
     root.mkdir()
     (root / "a.csv").write_text("".join(f"{n % 30},{n % 20},{n * 0.01:.2f},1\n" for n in range(50)))
     result = place("prepare", *FILES, "--columns", "x,y,t,p")
-    assert result.exit_code == 3 and "expected whole µs (of seconds: --time-unit s" in result.stderr
+    assert result.exit_code == 3 and "expected whole µs; it looks like seconds (--time-unit s" in result.stderr
     place.ok("prepare", *FILES, "--columns", "x,y,t,p", "--time-unit", "s")
     frames = Frames.open(next((place.folder / "data_cache" / "frames").glob("*/frames.zarr")))
     assert frames.events(0)["t"].tolist() == [10_000 * n for n in range(50)] and frames.events(0)["x"][:3].tolist() == [0, 1, 2]

@@ -196,7 +196,7 @@ def test_of_two_classes_the_one_that_tells_objects_counts(place, reseal):
     words = ["--set", "model.n_classes=2"]
     place.ok("train", *words)
     model, meta = checkpoint.load(best(place))
-    model.encoder.conv3.threshold[1] = 3000.0
+    model.encoder.conv3.threshold[1] = 2000.0
     checkpoint.save(best(place), model, meta["config"])
     reseal(best(place).parents[1])
     output = place.ok("sweep", *words)

@@ -353,7 +353,7 @@ def test_the_command_line_names_what_is_missing(world, place):
 
 
 def test_of_two_in_one_run_the_second_waits_and_finds_the_layer_done(world, monkeypatch):
-    cfg, told, others, results = world.config(), threading.Event(), [], []
+    cfg, alone, told, others, results = world.config(), world.run(), threading.Event(), [], []
     prepare.prepare(cfg)
     work, log = train_layer._train, stage.log.info
 
@@ -369,4 +369,4 @@ def test_of_two_in_one_run_the_second_waits_and_finds_the_layer_done(world, monk
     others[0].join()
     (folder,) = Path(cfg.output_dir).iterdir()
     assert results == [False] and not list(folder.glob(".*"))
-    assert type(world.run())(folder=folder).digest("checkpoints/conv2.pt") == world.run().digest("checkpoints/conv2.pt")
+    assert type(alone)(folder=folder).digest("checkpoints/conv2.pt") == alone.digest("checkpoints/conv2.pt")
