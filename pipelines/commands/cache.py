@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from spikeseg.core import interrupts
-from spikeseg.core.files import is_dry
+from spikeseg.core.dry_run import is_dry
 from spikeseg.errors import InputError
 
 from .options import Request, shared

@@ -15,7 +15,7 @@ import click
 from spikeseg.config import PAPERS, load_config, parse_overrides, to_dict
 from spikeseg.config.circumstances import WITHOUT_RESULT
 from spikeseg.core.digests import keep_in
-from spikeseg.core.files import DryRun, dry_run
+from spikeseg.core.dry_run import DryRun, dry_run
 from spikeseg.errors import InputError
 
 from ..runtime.console import LOGGER, logging_to_stderr, one_line_errors

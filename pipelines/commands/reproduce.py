@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from spikeseg.core.files import DryRun, is_dry
+from spikeseg.core.dry_run import DryRun, is_dry
 from spikeseg.errors import InputError
 
 from .options import Request, shared

@@ -20,7 +20,8 @@ from typing import Any
 from filelock import BaseFileLock, FileLock, Timeout
 
 from spikeseg.core import interrupts
-from spikeseg.core.files import DryRun, fsync_folder, is_dry, make_folder, partial_folder, remove_partials, writing
+from spikeseg.core.dry_run import DryRun, is_dry
+from spikeseg.core.files import fsync_folder, make_folder, partial_folder, remove_partials, writing
 from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
 from spikeseg.core.regular import fault_of
 from spikeseg.errors import InputError

@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikeseg.core.files import atomic_write, is_dry
+from spikeseg.core.dry_run import is_dry
+from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import CLASS_NAMES
 

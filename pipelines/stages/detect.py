@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spikeseg.core.files import atomic_write, is_dry, share_file
+from spikeseg.core.dry_run import is_dry
+from spikeseg.core.files import atomic_write, share_file
 from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
 from spikeseg.detection.schema import DETECTIONS, TRACKS
 from spikeseg.errors import InputError

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.core import interrupts
-from spikeseg.core.files import DryRun, atomic_write, is_dry, make_folder, new_file
+from spikeseg.core.dry_run import DryRun, is_dry
+from spikeseg.core.files import atomic_write, make_folder, new_file
 from spikeseg.errors import InputError
 
 from .runs import SavedNetwork, class_names

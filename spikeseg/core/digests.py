@@ -19,7 +19,8 @@ from typing import Any, BinaryIO
 from spikeseg.errors import InputError
 
 from . import interrupts
-from .files import atomic_write, is_dry
+from .dry_run import is_dry
+from .files import atomic_write
 
 FILE = ".digests"
 SMALL_BYTES = 2**16

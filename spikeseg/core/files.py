@@ -16,11 +16,12 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from spikeseg.errors import WriteError
+
+from .dry_run import DryRun, is_dry
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk, a quota and a limit that a file has reached."""
@@ -53,28 +54,6 @@ def refusal(path: Path, error: OSError, needed: int | None = None) -> WriteError
 
 def _size(count: int) -> str:
     return next((f"{count / unit:.1f} {name}" for unit, name in UNITS if count >= unit), f"{count} bytes")
-
-
-_DRY: ContextVar[bool] = ContextVar("dry", default=False)
-
-
-class DryRun(Exception):
-    """Raised within `dry_run` in place of the first thing that would be done or written; its text says what."""
-
-
-@contextlib.contextmanager
-def dry_run() -> Iterator[None]:
-    """Within the block nothing is written: what would be the first to be written raises DryRun."""
-    token = _DRY.set(True)
-    try:
-        yield
-    finally:
-        _DRY.reset(token)
-
-
-def is_dry() -> bool:
-    """Whether nothing may be written, see `dry_run`."""
-    return _DRY.get()
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from spikeseg.core.files import DryRun, atomic_write, dry_run, is_dry, make_folder
+from spikeseg.core.dry_run import DryRun, dry_run, is_dry
+from spikeseg.core.files import atomic_write, make_folder
 from spikeseg.pipelines.commands import COMMANDS
 
 WORDS = {
