@@ -119,7 +119,7 @@ def _seen(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, i
     """What neurons of so many times the size see."""
     width, height = sensor_size
     tracks, of_event = _tracked(t, x // scale, y // scale, (-(-width // scale), -(-height // scale)), window)
-    number = groups(tracks)
+    number = groups(tracks, scale)
     courses: list[list[Course]] = [[] for _ in range(int(number.max(initial=-1)) + 1)]
     for track, own in zip(tracks, number.tolist(), strict=True):
         courses[own].append(Course.of(track).scaled(scale))
