@@ -18,12 +18,13 @@ TOGETHER_SHARE, TOGETHER_US = 0.5, 100_000
 NEAR, GAP = 6.5, 2.1
 """Log odds where there is no gap between them; GAP less for each time that 1 px and the mean gap are e times larger ..."""
 
-SWING = 0.25
+SWING = 0.33
 """... less half the square of the change of their distance, in this share of their size together ..."""
 
 WAY, LEAST_PX, LEAST_SIZES = 0.4, 3.0, 0.1
 """... and WAY more for each time that their common way is e times larger, from so many px or this share of that size on."""
 
+SIDES = (0.0,)
 STEP_US = 10_000
 """Ways are compared at this interval, µs."""
 
@@ -41,15 +42,25 @@ def log_odds(one: Course, other: Course, prior: float = 0.0) -> tuple[float, flo
     none = -float("inf"), 0.0
     if last - first < max(TOGETHER_SHARE * life, TOGETHER_US):
         return none
-    (low, high, most), (low_b, high_b, most_b) = one.extent, other.extent
-    never = float((np.maximum(low - high_b, low_b - high) - (most + most_b) / 2).max())
     t = np.linspace(first, last, max(int((last - first) // STEP_US), 2) + 1)
+    return terms(one, other, t, prior)
+
+
+def motion_odds(one: Course, other: Course, prior: float) -> float:
+    """Log odds."""
+    return terms(one, other, one.t, prior)[0] if len(one.t) > 1 else prior
+
+
+def terms(one: Course, other: Course, t: np.ndarray, prior: float) -> tuple[float, float]:
+    """Log odds."""
     (place, size), (place_b, size_b) = one.at(t), other.at(t)
     gap = float(np.maximum(np.abs(place - place_b) - (size + size_b) / 2, 0).max(1).mean())
     outline = np.maximum(place + size / 2, place_b + size_b / 2) - np.minimum(place - size / 2, place_b - size_b / 2)
     whole = float(np.median(outline.max(1)))
     since = np.linspace(-0.5, 0.5, len(t))
     per_way = since / float(since @ since)
-    drift, common = (float(np.hypot(*(per_way @ of))) for of in (place - place_b, (place + place_b) / 2))
+    common = float(np.hypot(*(per_way @ (place + place_b)))) / 2
+    sides = [np.abs(per_way @ (place - place_b + side * (size - size_b))) for side in SIDES]
+    drift = float(np.hypot(*np.min(sides, axis=0)))
     motion = WAY * np.log1p(common / max(LEAST_PX, LEAST_SIZES * whole)) - 0.5 * (drift / (SWING * whole)) ** 2
     return float(prior + NEAR - GAP * np.log1p(gap) + motion), float(motion)
