@@ -1,5 +1,5 @@
-"""Tracks of one object made one: pieces that follow each other behind something, and pieces side by side that move together
-(ours)."""
+"""Tracks of one object made one: pieces that follow each other behind something, and pieces side by side that are more likely
+parts of one thing than two (ours)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .course import Course
-from .kinship import TOGETHER_US, common_us, log_odds
+from .kinship import TOGETHER_US, log_odds, parted
 from .outlines import moments_of, outline, over_each_other
 from .track import SceneTrack
 
@@ -21,10 +21,13 @@ ASTRAY_SIZES, ASTRAY_PX, ASTRAY_WAY = 0.6, 5.0, 0.15
 ALIKE = 2.5
 """Sizes of the two differ by less than this factor."""
 
-PRIOR, VETO = -2.0, -3.0
+COARSE_PRIOR = -2.0
+"""Log odds that are added for coarse neurons: these reach across what parts pieces of one thing, so that what they see apart is
+seldom one."""
 
-def groups(tracks: Sequence[SceneTrack], scale: int = 1) -> np.ndarray:
-    """The object of each track: int64 (n,), from 0, in the order of their first tracks."""
+
+def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
+    """The object of each track: int64 (n,), from 0, in the order of their first tracks; prior: see `kinship.log_odds`."""
     courses = {k: course for k, track in enumerate(tracks) if (course := Course.of(track)).lasts}
     whole = {k: course for k, course in courses.items() if not tracks[k].part_of}
     place = {track.id: k for k, track in enumerate(tracks)}
@@ -34,7 +37,7 @@ def groups(tracks: Sequence[SceneTrack], scale: int = 1) -> np.ndarray:
             number[number == k] = number[place[track.part_of]]
     for one, other in _following(whole):
         number[number == number[other]] = number[one]
-    for one, other in _beside(whole, PRIOR if scale > 1 else 0.0):
+    for one, other in _beside(whole, prior):
         if number[one] != number[other] and _agree(
             whole, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
         ):
@@ -50,12 +53,7 @@ def groups(tracks: Sequence[SceneTrack], scale: int = 1) -> np.ndarray:
 
 def _agree(courses: dict[int, Course], one: np.ndarray, other: np.ndarray) -> bool:
     """Whether no piece of one object moves differently from a piece of the other that is there at the same time."""
-    return all(
-        log_odds(courses[a], courses[b])[1] >= VETO
-        for a in one.tolist()
-        for b in other.tolist()
-        if a in courses and b in courses and common_us(courses[a], courses[b]) >= TOGETHER_US
-    )
+    return not any(parted(courses[a], courses[b]) for a in one.tolist() for b in other.tolist() if a in courses and b in courses)
 
 
 def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:
@@ -110,5 +108,5 @@ def _beside(courses: dict[int, Course], prior: float) -> list[tuple[int, int]]:
     for n, a in enumerate(numbers.tolist()):
         common = np.minimum(last, last[n]) - np.maximum(first, first[n])
         later = numbers[(common >= TOGETHER_US) & (np.arange(len(numbers)) > n)]
-        pairs += [(log_odds(courses[a], courses[b], prior)[0], a, b) for b in later.tolist()]
+        pairs += [(log_odds(courses[a], courses[b], prior), a, b) for b in later.tolist()]
     return [(a, b) for odds, a, b in sorted(pairs, key=lambda pair: -pair[0]) if odds > 0]
