@@ -32,7 +32,7 @@ WITHIN = 2.0
 """Log odds that are added where a coarse object holds two fine ones: it says that they are one thing."""
 
 APART, FAR, NEARLY_ALL = 0.3, 0.65, 0.9
-"""Two fine objects in a coarse one may be two things if the gap between them, this quantile of it, is more than the share APART of
+"""Two fine objects in a coarse one may be two things if this quantile of the gap between them is more than the share APART of
 the coarse one's size; FAR where that keeps its size, as it does while parts swing in it: fine neurons then take now one, now
 another part for the same."""
 
