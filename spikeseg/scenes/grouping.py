@@ -21,9 +21,9 @@ ASTRAY_SIZES, ASTRAY_PX, ASTRAY_WAY = 0.6, 5.0, 0.15
 ALIKE = 2.5
 """Sizes of the two differ by less than this factor."""
 
-COARSE_PRIOR = -2.0
+COARSE_PRIOR, AT_ONCE = -5.0, 0.4
 """Log odds that are added for coarse neurons: these reach across what parts pieces of one thing, so that what they see apart is
-seldom one."""
+seldom one. This share of it at once, all of it where they see it for 1 s."""
 
 
 def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
@@ -107,6 +107,10 @@ def _beside(courses: dict[int, Course], prior: float) -> list[tuple[int, int]]:
     pairs = []
     for n, a in enumerate(numbers.tolist()):
         common = np.minimum(last, last[n]) - np.maximum(first, first[n])
-        later = numbers[(common >= TOGETHER_US) & (np.arange(len(numbers)) > n)]
-        pairs += [(log_odds(courses[a], courses[b], prior), a, b) for b in later.tolist()]
+        later_at = np.flatnonzero((common >= TOGETHER_US) & (np.arange(len(numbers)) > n))
+        later = numbers[later_at]
+        pairs += [
+            (log_odds(courses[a], courses[b], prior * (AT_ONCE + (1 - AT_ONCE) * min(us * 1e-6, 1.0))), a, b)
+            for b, us in zip(later.tolist(), common[later_at].tolist(), strict=True)
+        ]
     return [(a, b) for odds, a, b in sorted(pairs, key=lambda pair: -pair[0]) if odds > 0]
