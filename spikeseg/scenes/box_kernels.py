@@ -43,7 +43,7 @@ def extents(t, x, y, moments, velocity, windows, least, outer, root):
         moments: int64 (m,), rising, µs.
         velocity: float64 (m, 2), px/s.
         windows: int64 (w,), half lengths that are tried until there are `least` events, rising, µs.
-        least: events.
+        least: int64 (m,), events, of each moment.
         outer: share that is left out at each side ...
         root: ... and this times the root of their number.
 
@@ -56,7 +56,7 @@ def extents(t, x, y, moments, velocity, windows, least, outer, root):
             first = np.searchsorted(t, moments[k] - windows[w])
             last = np.searchsorted(t, moments[k] + windows[w], side="right")
             n = last - first
-            if n < least:
+            if n < least[k]:
                 continue
             for axis in range(2):
                 place = np.empty(n)

@@ -17,7 +17,7 @@ from .track import Seen
 WINDOWS_US = (4_000, 8_000, 16_000, 32_000, 64_000)
 """Half lengths of the windows: the shortest that holds enough events counts."""
 
-ENOUGH, FEW, OUTER, ROOT = 20, 4, 0.01, 0.3
+ENOUGH, PER_PX, FEW, OUTER, ROOT = 20, 2.0, 4, 0.01, 0.25
 """Events that make a box, and in the longest window do; of n events OUTER * n + ROOT * sqrt(n) are left out at each side, as some
 are noise that lies beside."""
 
@@ -61,9 +61,10 @@ def boxes(t: np.ndarray, x: np.ndarray, y: np.ndarray, courses: Sequence[Course]
         velocity[index], weight[index] = _slopes(course, at[index]), area[larger]
         place[index], size[index] = place_c[larger], size_c[larger]
     windows = np.array(WINDOWS_US)
-    found = extents(t, x, y, at, velocity, windows, ENOUGH, OUTER, ROOT)
+    enough = np.maximum(ENOUGH, np.ceil(PER_PX * size.sum(1))).astype(np.int64)
+    found = extents(t, x, y, at, velocity, windows, enough, OUTER, ROOT)
     lone = np.isnan(found[:, 0])
-    found[lone] = extents(t, x, y, at[lone], velocity[lone], windows[-1:], FEW, OUTER, ROOT)
+    found[lone] = extents(t, x, y, at[lone], velocity[lone], windows[-1:], np.full(np.count_nonzero(lone), FEW), OUTER, ROOT)
     known = np.isfinite(found[:, 0])
     place[known] = 0.5 * (found[known, :2] + found[known, 2:])
     size[known] = found[known, 2:] - found[known, :2] + 1

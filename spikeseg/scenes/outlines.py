@@ -15,7 +15,7 @@ OVER_PX, OVER_AREA, OVER_SHARE = 4.0, 0.6, 0.8
 """Two things, of which one covers this share of the other's area, or of that within so many px, for this share of its life, are
 one."""
 
-SMALL, BY, BY_SHARE = 0.1, 0.2, 0.8
+SMALL, BY, BY_SHARE = 0.2, 0.2, 0.7
 """A thing with no more than this share of another one's events, and no further from it than this share of its size for this share
 of its own life, is a part of it."""
 

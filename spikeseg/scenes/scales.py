@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .course import Course
+from .kinship import outlines_odds
 from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
 from .track import Seen
 
@@ -27,8 +28,13 @@ SHARE, MET = 0.03, 0.5
 """A fine object may be a thing of its own if it has this share of the coarse one's events, and shares a component with others for
 less than this share of the time."""
 
-APART, NEARLY_ALL = 0.65, 0.9
-"""Two things are apart where for this share of the time the gap between them is no more than ... of the coarse object's size."""
+WITHIN = 2.0
+"""Log odds that are added where a coarse object holds two fine ones: it says that they are one thing."""
+
+APART, FAR, NEARLY_ALL = 0.3, 0.65, 0.9
+"""Two fine objects in a coarse one may be two things if this quantile of the gap between them is more than the share APART of
+the coarse one's size; FAR where that keeps its size, as it does while parts swing in it: fine neurons then take now one, now
+another part for the same."""
 
 LEAST_PX = 18.0
 """A coarse object below this size, a coarse neuron and its reach, does not tell whether the fine ones in it are one thing."""
@@ -38,7 +44,7 @@ COMMON, MAIN = 0.3, 0.2
 each has this share of the coarse one's events ..."""
 
 STEADY = 1.35
-"""... and the coarse object does not keep its size by this factor."""
+"""... and the coarse object does not keep its size, which changes by more than this factor."""
 
 
 class Objects(NamedTuple):
@@ -67,7 +73,10 @@ def combined(fine: Objects, coarse: Objects) -> Objects:
         more = len(held) > 1 or (len(held) == 1 and shared[k, 0] >= UNSEEN * events)
         if events >= FEWEST and more:
             inside = [fine.courses[q - 1] for q in held.tolist()]
-            whole[k] = not _apart(coarse.courses[k - 1], inside, shared[k, held] / events)
+            part = _parts(coarse.courses[k - 1], inside, shared[k, held] / events)
+            whole[k] = not part.any()
+            for one in np.unique(part):
+                number[held[part == one]] = held[part == one][0]
         if whole[k]:
             number[held] = n + k
     theirs = n + coarse.of_event
@@ -79,25 +88,55 @@ def combined(fine: Objects, coarse: Objects) -> Objects:
     return _belonging(Objects(list(joined.values()), np.searchsorted(kept, of_event).astype(np.int32)))
 
 
-def _apart(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: np.ndarray) -> bool:
-    """Whether two of the fine objects in a coarse one go their own ways; shares: of its events, float64 (n,)."""
+def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: np.ndarray) -> np.ndarray:
+    """Which of the fine objects in a coarse one are one thing: int64 (n,), the number of that thing, all 0 where all are.
+
+    Args:
+        coarse: its courses.
+        held: those of the fine objects, n of them.
+        shares: of its events, float64 (n,).
+    """
     times = moments_of(coarse)
     whole = outline(coarse, times)
     size = float(np.nanmedian(sizes(whole)))
+    part = np.arange(len(held))
     if len(held) > 1 and size < LEAST_PX:
-        return True
+        return part
     things = [k for k, own in enumerate(held) if shares[k] >= SHARE and _met(own) < MET]
-    outlines = {k: outline(held[k], times) for k in things}
-    there = {k: np.isfinite(outlines[k][:, 0]) for k in things}
+    outlines = {k: outline(own, times) for k, own in enumerate(held)}
+    there = {k: np.isfinite(outlines[k][:, 0]) for k in outlines}
+    low, high = np.nanquantile(np.sqrt((whole[:, 2:] - whole[:, :2]).prod(1)), (1 - NEARLY_ALL, NEARLY_ALL))
+    apart = size * (APART if high > STEADY * low else FAR)
+    odds = np.zeros((len(held), len(held)))
     for rank, a in enumerate(things):
         for b in things[rank + 1 :]:
             both = there[a] & there[b]
-            if np.count_nonzero(both) < COMMON * min(np.count_nonzero(there[a]), np.count_nonzero(there[b])):
-                if min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
-                    return True
-            elif both.any() and float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL)) > APART * size:
-                return True
-    return False
+            if np.count_nonzero(both) >= max(COMMON * min(np.count_nonzero(there[a]), np.count_nonzero(there[b])), 1):
+                gap = float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL))
+                odds[a, b] = WITHIN + outlines_odds(outlines[a][both], outlines[b][both]) if gap > apart else 0.0
+            elif min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
+                odds[a, b] = -np.inf
+            odds[b, a] = odds[a, b]
+    if (odds >= 0).all():
+        return np.zeros(len(held), np.int64)
+    part = _linked(odds, things)
+    for k in sorted(set(range(len(held))) - set(things)):
+        with_k = [(a, there[a] & there[k]) for a in things]
+        fits = [(WITHIN + outlines_odds(outlines[a][t], outlines[k][t]), -a) for a, t in with_k if t.any()]
+        best, a = max(fits, default=(0.0, 0))
+        part[k] = part[-a] if best > 0 else part[k]
+    return part
+
+
+def _linked(odds: np.ndarray, things: Sequence[int]) -> np.ndarray:
+    """The likeliest pairs made one first, as long as no two of what is made one are more likely two things: int64 (n,)."""
+    part = np.arange(len(odds))
+    pairs = [(-odds[a, b], a, b) for rank, a in enumerate(things) for b in things[rank + 1 :] if odds[a, b] > 0]
+    for _, a, b in sorted(pairs):
+        one, other = np.flatnonzero(part == part[a]), np.flatnonzero(part == part[b])
+        if part[a] != part[b] and (odds[np.ix_(one, other)] >= 0).all():
+            part[other] = part[a]
+    return part
 
 
 def _met(courses: Sequence[Course]) -> float:

@@ -13,7 +13,7 @@ from .activity_kernels import look_up
 from .camera import camera_motion
 from .camera_background import background_events
 from .course import Course
-from .grouping import groups
+from .grouping import COARSE_PRIOR, groups
 from .moments import Moment
 from .pace import LEAST_US, pace
 from .scales import Objects, combined
@@ -119,7 +119,7 @@ def _seen(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, i
     """What neurons of so many times the size see."""
     width, height = sensor_size
     tracks, of_event = _tracked(t, x // scale, y // scale, (-(-width // scale), -(-height // scale)), window)
-    number = groups(tracks)
+    number = groups(tracks, COARSE_PRIOR if scale > 1 else 0.0)
     courses: list[list[Course]] = [[] for _ in range(int(number.max(initial=-1)) + 1)]
     for track, own in zip(tracks, number.tolist(), strict=True):
         courses[own].append(Course.of(track).scaled(scale))

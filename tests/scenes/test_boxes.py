@@ -39,7 +39,7 @@ def test_a_fast_object_is_no_smear(thing, scene, speed_px_s, side, heading):
     assert found.velocity == pytest.approx(np.tile(speed_px_s * np.array(heading), (7, 1)), abs=0.02 * speed_px_s)
     if speed_px_s * 8e-3 > max(own.size):  # with no velocity it would be one
         windows = np.array([4_000, 8_000, 16_000])
-        smear = extents(t, x, y, found.t, np.zeros((7, 2)), windows, 20, 0.01, 0.3)
+        smear = extents(t, x, y, found.t, np.zeros((7, 2)), windows, np.full(7, 20), 0.01, 0.3)
         assert np.max(smear[:, 2:] - smear[:, :2] + 1) > 1.5 * own.size.max()
 
 
@@ -123,7 +123,7 @@ def test_extents_are_those_of_sorted_places():
     x, y = rng.integers(0, 100, 300), rng.integers(0, 50, 300)
     moments, velocity = np.array([0, 30_000, 60_000, 500_000]), rng.normal(0, 300, (4, 2))
     windows = np.array([2_000, 10_000])
-    found = extents(t, x, y, moments, velocity, windows, 20, 0.01, 0.3)
+    found = extents(t, x, y, moments, velocity, windows, np.full(len(moments), 20), 0.01, 0.3)
     assert np.isnan(found[3]).all()
     for k in range(3):
         for window in windows:
@@ -134,3 +134,15 @@ def test_extents_are_those_of_sorted_places():
         for axis, place in enumerate((x, y)):
             places = np.sort(place[near] - velocity[k, axis] * (t[near] - moments[k]) * 1e-6)
             assert found[k, [axis, 2 + axis]] == pytest.approx([places[off], places[-1 - off]])
+
+
+def test_the_box_of_a_large_object_is_made_of_more_events(course):
+    """Of 20 events on its outline few would lie near its edges: a longer window is taken."""
+    rng = np.random.default_rng(0)
+    t = np.sort(rng.integers(0, 1_000_000, 4000))
+    x, y = rng.integers(0, 100, (2, len(t)))
+    moments = np.arange(100_000, 900_000, 20_000)
+    for side, least in ((100.0, 94), (10.0, 0)):  # a course that says how large it is
+        found = boxes(t, x, y, [course((0, 1), (49.5, 49.5), (side, side))], moments)
+        assert found.size.mean() > least
+        assert (found.size.mean() > 94) == (side > 50)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from spikeseg.scenes.course import Course
-from spikeseg.scenes.grouping import AGAIN_S, ALIKE, LONE, SHARED, SHARED_LONE, follows, groups, together
+from spikeseg.scenes.grouping import AGAIN_S, ALIKE, COARSE_PRIOR, follows, groups
+from spikeseg.scenes.kinship import log_odds
 from spikeseg.scenes.track import SceneTrack, Seen
 
 NONE = np.zeros(0, np.int64)
@@ -82,7 +83,7 @@ def test_a_chain_of_pieces_is_one():
 )
 def test_pieces_side_by_side_are_one_where_they_move_as_one(rows, does):
     one, other = course_of(FIRST), course_of(rows)
-    assert together(one, other) == together(other, one) == does
+    assert log_odds(one, other) == pytest.approx(log_odds(other, one)) and (log_odds(one, other) > 0) == does
     assert group(FIRST, rows) == ([0, 0] if does else [0, 1])
 
 
@@ -95,7 +96,6 @@ def test_of_pieces_none_moves_differently():
 def test_what_lies_over_another_is_one_with_it():
     large = rows_of(0, 1, (50, 50), (50, 0), (60, 60))
     inside = rows_of(0.2, 0.9, (34, 40), (98, 0), (8, 8))
-    assert not together(course_of(large), course_of(inside))
     assert group(large, inside) == [0, 0] and group(inside, large) == [0, 0]
     passing = rows_of(0.2, 0.9, (-60, 40), (330, 0), (8, 8))  # over it for a short time
     assert group(large, passing) == [0, 1]
@@ -126,62 +126,14 @@ def test_short_pieces_belong_to_nothing():
     assert group(rows_of(0, 0.05, (0, 0), (0, 0))) == [0] and groups([]).tolist() == []
 
 
-# -- pieces that share a component --------------------------------------------------------------------
+def test_two_that_pass_close_to_each_other_all_the_time_are_two():
+    """Large things that keep within a third of their size of each other, and drift by their size: no parts that swing."""
+    one, other = rows_of(0, 2, (100, 60), (25, 0), (60, 60)), rows_of(0, 2, (100, 132), (-25, 8), (60, 60))
+    assert group(one, other) == [0, 1]
 
-AWAY = rows_of(0, 0.6, (10, 80), (-100, 0))
 
-
-def sharing(moments, one, other, met=0):
-    """The objects of two tracks that share a component at so many moments; met: rows of the second at which it is with others."""
-    other = [(*row[:5], Seen.MET if k < met else Seen.ALONE) for k, row in enumerate(other)]
+def test_what_coarse_neurons_see_apart_is_less_likely_one():
+    one, other = rows_of(0, 0.6, (10, 50), (20, 0)), rows_of(0, 0.6, (10, 73), (20, 0))
     tracks = [track_of(1, one), track_of(2, other)]
-    tracks[0].shared[2] = tracks[1].shared[1] = moments
-    numbers = groups(tracks).tolist()
-    assert groups(tracks[::-1]).tolist() == numbers
-    return numbers
-
-
-@pytest.mark.parametrize(
-    ("moments", "met", "does"),
-    [
-        (23, 0, True),  # of 30
-        (22, 0, False),
-        (18, 21, True),  # 9 of its 30 are its own
-        (17, 21, False),
-        (18, 20, False),
-        (0, 30, False),
-    ],
-)
-def test_pieces_that_share_a_component_for_most_of_the_time_are_one(moments, met, does):
-    assert (SHARED, SHARED_LONE, LONE) == (0.75, 0.6, 0.3) and len(FIRST) == len(AWAY) == 30
-    assert sharing(moments, FIRST, AWAY, met) == ([0, 0] if does else [0, 1])
-
-
-@pytest.mark.parametrize(("moments", "does"), [(12, True), (11, False)])
-def test_of_the_time_for_which_both_are_there(moments, does):
-    """From 0.29 s to 0.58 s: at 15 moments, or 8 where one of them is seen less often."""
-    later = rows_of(0.29, 1.2, (10, 80), (-100, 0))
-    assert sharing(moments, FIRST, later) == ([0, 0] if does else [0, 1])
-    seldom = rows_of(0.29, 1.2, (10, 80), (-100, 0), step_s=0.04)
-    assert sharing(6, FIRST, seldom) == [0, 0] and sharing(5, FIRST, seldom) == [0, 1]
-
-
-def test_for_a_moment_is_not_enough():
-    for begin_s, numbers in ((0.5, [0, 1]), (0.47, [0, 0])):
-        assert sharing(30, FIRST, rows_of(begin_s, 1.0, (10, 80), (-100, 0))) == numbers
-
-
-def test_three_that_share_components_are_one_through_the_second():
-    rows = [FIRST, AWAY, rows_of(0, 0.6, (10, 150), (0, 100))]
-    tracks = [track_of(k, own) for k, own in enumerate(rows, 1)]
-    for one, other in ((0, 1), (1, 2)):
-        tracks[one].shared[other + 1] = tracks[other].shared[one + 1] = 25
-    assert groups(tracks).tolist() == [0, 0, 0]
-    assert groups([tracks[2], tracks[0], tracks[1]]).tolist() == [0, 0, 0]
-
-
-def test_what_is_short_or_a_piece_of_another_joins_nothing():
-    tracks = [track_of(1, FIRST), track_of(2, AWAY, part_of=3), track_of(3, rows_of(0, 0.6, (10, 200), (0, 100)))]
-    tracks[0].shared[2] = tracks[1].shared[1] = 30
-    assert groups(tracks).tolist() == [0, 1, 1]
-    assert sharing(3, FIRST, AWAY[:3]) == [0, 1]
+    assert 0 < log_odds(course_of(one), course_of(other)) < -COARSE_PRIOR
+    assert groups(tracks).tolist() == [0, 0] and groups(tracks, COARSE_PRIOR).tolist() == [0, 1]

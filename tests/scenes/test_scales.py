@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.scenes.scales import APART, FEWEST, HELD, LEAST_PX, MAIN, SHARE, STEADY, UNSEEN, Objects, combined
+from spikeseg.scenes.scales import FAR, FEWEST, HELD, LEAST_PX, MAIN, SHARE, STEADY, UNSEEN, Objects, combined
 from spikeseg.scenes.track import Seen
 
 LIFE = (0.0, 1.0)
@@ -83,19 +83,36 @@ def test_without_the_coarse_one_they_are_two(strips):
 @pytest.mark.parametrize(
     ("share", "since_s", "count"),
     [
-        (1.02, 0.85, 2),  # apart for 15 % of the time
+        (1.02, 0.7, 2),  # apart for 30 % of the time
         (1.02, 0.95, 1),  # for 5 %
         (0.98, 0.5, 1),  # not far enough
         (1.02, 0.5, 2),
     ],
 )
 def test_two_things_that_come_apart_stay_two(parting, share, since_s, count):
-    fine, coarse = parting(share * APART * 60, since_s)
+    fine, coarse = parting(share * FAR * 60, since_s)
     found, ids = joint(fine, coarse, {(1, 1): 400, (2, 1): 350, (0, 1): 60})
     assert found == count and ids == ({(1, 1): 1, (2, 1): 2, (0, 1): 0} if count == 2 else {(1, 1): 1, (2, 1): 1, (0, 1): 1})
     if count == 2:
         one, other = combined(*seen(fine, coarse, {(1, 1): 400, (2, 1): 350})).courses
         assert one == fine[:1] and other == fine[1:]
+
+
+def test_two_that_grow_and_drift_apart_stay_two(course):
+    """Two that come nearer, each on a way of its own: they are close to each other all the time, for their size."""
+    fine = [course(LIFE, ((30, 50), (50, 20)), ((20, 20), (50, 50))), course(LIFE, ((65, 50), (95, 115)), ((20, 20), (50, 50)))]
+    whole = [course(LIFE, ((47, 50), (72, 67)), ((55, 20), (95, 145)))]
+    assert joint(fine, whole, {(1, 1): 400, (2, 1): 400, (0, 1): 60})[0] == 2
+
+
+def test_pieces_of_one_of_two_things_in_a_coarse_one_are_one(course):
+    """The third leaves; the first two, side by side, stay one, and a speck goes with what it is next to."""
+    one, other = (course(LIFE, (x, 50), (10, 40)) for x in (20, 66))
+    third = course(LIFE, ((84, 50), (134, 50)), (20, 40))
+    speck = course(LIFE, ((84, 74), (134, 74)), (4, 4))
+    whole = [course(LIFE, ((54, 50), (79, 50)), ((80, 40), (130, 80)))]
+    events = {(1, 1): 400, (2, 1): 400, (3, 1): 900, (4, 1): 50}
+    assert joint([one, other, third, speck], whole, events)[1] == {(1, 1): 1, (2, 1): 1, (3, 1): 2, (4, 1): 2}
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.98 * SHARE, 1), (1.02 * SHARE, 2)])
@@ -220,8 +237,8 @@ def test_a_small_one_that_stays_by_a_large_one_is_part_of_it(course):
     large, small = course(LIFE, ((50, 50), (110, 50)), (40, 40)), course(LIFE, ((78, 50), (138, 50)), (6, 6))
     leaves = course(LIFE, ((78, 50), (78, 150)), (6, 6))
     for third, events, ids in (
-        (small, 50, {(1, 0): 1, (2, 0): 1}),
-        (small, 51, {(1, 0): 1, (2, 0): 2}),
+        (small, 100, {(1, 0): 1, (2, 0): 1}),
+        (small, 101, {(1, 0): 1, (2, 0): 2}),
         (leaves, 50, {(1, 0): 1, (2, 0): 2}),
     ):
         assert joint([large, third], [], {(1, 0): 500, (2, 0): events}) == (max(ids.values()), ids)
@@ -232,7 +249,7 @@ def test_a_small_one_that_stays_by_a_large_one_is_part_of_it(course):
 def test_how_many_events_a_large_one_has_with_what_lies_over_it(course):
     large, over = course(LIFE, (50, 50), (40, 40)), course((0, 0.8), (55, 50), (20, 20))
     small = course(LIFE, (78, 50), (6, 6))
-    for events, own in ((90, 1), (101, 2)):
+    for events, own in ((190, 1), (201, 2)):
         ids = {(1, 0): 1, (2, 0): 1, (3, 0): own}
         assert joint([large, over, small], [], {(1, 0): 500, (2, 0): 500, (3, 0): events})[1] == ids
 

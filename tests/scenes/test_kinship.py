@@ -1,0 +1,51 @@
+"""Log odds that two pieces are of one thing."""
+
+import numpy as np
+import pytest
+
+from spikeseg.scenes.kinship import GAP, NEAR, TOGETHER_US, log_odds, outlines_odds, parted
+
+LIFE = (0.0, 1.0)
+
+
+def test_less_likely_the_wider_the_gap(course):
+    one = course(LIFE, (50, 50), (20, 20))
+    odds = [log_odds(one, course(LIFE, (70 + gap, 50), (20, 20))) for gap in (0, 1, 10, 100)]
+    assert odds == pytest.approx([NEAR - GAP * np.log1p(gap) for gap in (0, 1, 10, 100)])
+
+
+def test_more_likely_the_further_both_go(course):
+    odds = [log_odds(*(course(LIFE, ((x, 50), (x + way, 50)), (20, 20)) for x in (50, 80))) for way in (0, 5, 50, 500)]
+    assert odds == sorted(odds) and odds[0] == pytest.approx(NEAR - GAP * np.log(11)) and odds[-1] > odds[0] + 1
+
+
+def test_a_trend_tells_and_swinging_does_not(course):
+    one = course(LIFE, ((50, 50), (150, 50)), (20, 20))
+    t_s = np.linspace(0, 1, 21)
+    swing = 12 * np.sin(4 * np.pi * t_s + np.pi / 2)
+    swings = course(t_s, [(82 + 100 * t + s, 50) for t, s in zip(t_s, swing, strict=True)], (20, 20))
+    leaves = course(LIFE, ((70, 50), (260, 50)), (20, 20))
+    assert log_odds(one, swings) > 0 and not parted(one, swings)
+    assert log_odds(one, leaves) < 0 and parted(one, leaves)
+
+
+def test_either_first_and_the_prior_is_added(course):
+    one, other = course(LIFE, ((50, 50), (90, 60)), (20, 30)), course((0.2, 1.5), ((75, 50), (120, 50)), (10, 10))
+    assert log_odds(one, other) == pytest.approx(log_odds(other, one))
+    assert log_odds(one, other, -2.0) == pytest.approx(log_odds(one, other) - 2)
+
+
+def test_nothing_is_said_of_those_that_are_seldom_seen_together(course):
+    one = course(LIFE, (50, 50))
+    for begin_s, end_s in ((0.95, 1.2), (0.7, 2.0), (1.5, 2.0)):
+        other = course((begin_s, end_s), ((60, 50), (900, 50)))
+        assert log_odds(one, other) == -np.inf
+    assert not parted(one, course((1 - 0.9e-6 * TOGETHER_US, 3), ((60, 50), (9000, 50))))
+    assert parted(one, course((0.5, 3), ((60, 50), (900, 50))))
+
+
+def test_outlines_give_the_same_as_courses(course):
+    one, other = course(LIFE, ((50, 50), (90, 60)), (20, 30)), course(LIFE, ((75, 50), (120, 50)), (10, 10))
+    boxes = [np.hstack([own.place - own.size / 2, own.place + own.size / 2]) for own in (one, other)]
+    assert outlines_odds(*boxes) == pytest.approx(log_odds(one, other), abs=0.05)
+    assert np.isfinite(outlines_odds(*(own[:1] for own in boxes)))  # seen together once
