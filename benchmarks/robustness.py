@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,21 +56,22 @@ class Robustness:
     Attributes:
         scratch: folder for all of them.
         rng: of the moments, sizes and bits.
+        commands: the chain.
         expected: SHA-256 of each file of the undisturbed chain.
         seconds: that it takes.
         bytes: that its files take.
     """
 
-    def __init__(self, scratch: Path, seed: int) -> None:
-        self.scratch, self.rng = scratch, np.random.default_rng(seed)
+    def __init__(self, scratch: Path, seed: int, commands: Sequence[Sequence[str]] = COMMANDS) -> None:
+        self.scratch, self.rng, self.commands = scratch, np.random.default_rng(seed), commands
         self.undisturbed = self.chain("undisturbed")
-        done = self.undisturbed.finish()  # compiles, too
+        done = self.undisturbed.finish(commands)  # compiles, too
         assert done.code == 0, done.said
         self.expected = self.undisturbed.digests()
         self.bytes = sum(path.stat().st_size for path in self.undisturbed.files())
         again = self.chain("again")
         self.seconds = {}
-        for words in COMMANDS:
+        for words in commands:
             began = time.monotonic()
             assert again.run(words).code == 0
             self.seconds[words] = time.monotonic() - began
@@ -86,7 +87,7 @@ class Robustness:
         broken, chain = Broken(), self.chain("kills")
         while broken["tries"] < count:
             chain.clear()
-            for words in COMMANDS:
+            for words in self.commands:
                 while broken["tries"] < count and self.rng.random() < 0.9:
                     pid = chain.start(words)
                     time.sleep(self.rng.uniform(0, self.seconds[words]))
@@ -104,7 +105,7 @@ class Robustness:
         broken, chain = Broken(), self.chain("interrupts")
         while broken["tries"] < count:
             chain.clear()
-            for words in COMMANDS:
+            for words in self.commands:
                 while broken["tries"] < count and self.rng.random() < 0.9:
                     more = ("--jobs", "2") if self.rng.random() < 0.3 else ()
                     pid = chain.start([*words, *more])
@@ -137,7 +138,7 @@ class Robustness:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(mount)], check=True)
             try:
                 chain = self.chain(f"disk{number}")
-                for words in COMMANDS:
+                for words in self.commands:
                     done = chain.run(words)
                     named = done.code == 0 or (done.code == 3 and len(done.errors) == 1 and "/" in done.errors[0])
                     if done.crashed or not named:
@@ -146,7 +147,7 @@ class Robustness:
                         break
                 broken.count("did not fit" if done.code else "fitted")
                 subprocess.run(["mount", "-o", f"remount,size={40 * self.bytes // 1024}k", str(mount)], check=True)
-                done = chain.finish()
+                done = chain.finish(self.commands)
                 if done.code:
                     broken["wrong"].append(f"{size} kB, with space again: {done.code} {done.said[-400:]}")
                 else:
@@ -166,7 +167,7 @@ class Robustness:
             shutil.copytree(whole, folder)
             chain = self.chain("flipped")
             bit = flip(folder / name, self.rng)
-            done = chain.finish()
+            done = chain.finish(self.commands)
             differing = unequal(self.expected, chain.digests())
             if done.crashed:
                 broken.count("crashed", f"{name}, bit {bit}: {done.code} {done.said[-400:]}")
@@ -188,7 +189,7 @@ class Robustness:
         while broken["tries"] < count:
             number += 1
             chain = self.chain(f"together{number}")
-            for words in COMMANDS:
+            for words in self.commands:
                 at_once = 2 if number % 2 else 8
                 outputs = [self.scratch / f"together{number}.{i}.said" for i in range(at_once)]
                 started = [(chain.start(words, said), said) for said in outputs]
@@ -209,7 +210,7 @@ def main() -> None:
     arguments = parser.parse_args()
     results: dict[str, Broken] = {}
     with tempfile.TemporaryDirectory(prefix="spikeseg-robustness-") as scratch:
-        tries = Robustness(Path(scratch), arguments.seed)
+        tries = Robustness(Path(scratch), arguments.seed, COMMANDS[1:3] if arguments.quick else COMMANDS)
         for kind in arguments.kinds or COUNTS:
             run: Callable[[int], Broken] = getattr(tries, kind)
             results[kind] = run(arguments.count or (QUICK if arguments.quick else COUNTS)[kind])

@@ -1,0 +1,29 @@
+"""benchmarks/robustness.py: it counts what it breaks, and sees what must not be."""
+
+import json
+
+import numpy as np
+
+
+def test_a_chain_survives_kills_and_processes_at_once(quick):
+    said, results = quick("robustness", "kills", "together", "--count", "1")
+    for kind in ("kills", "together"):
+        assert results["results"][kind]["tries"] >= 1 and results["results"][kind]["wrong"] == []
+    assert [line.split()[0] for line in said.splitlines() if line.startswith(("kills ", "together "))]
+
+
+def test_what_must_not_be_is_seen(script, tmp_path):
+    chain, rng = script("robustness_chain"), np.random.default_rng(0)
+    one = chain.Chain(tmp_path / "one", tmp_path / "said")
+    (one.folder / "a.bin").write_bytes(b"abc")
+    before = one.digests()
+    chain.flip(one.folder / "a.bin", rng)
+    assert chain.unequal(before, one.digests()) == ["a.bin"]
+    (one.folder / ".a.bin.partial-1").write_bytes(b"")
+    assert one.leftovers() == [".a.bin.partial-1"]
+    for seconds in (1.0, 2.0):
+        (one.folder / "manifest.json").write_text(json.dumps({"key": "k", "outputs": {}, "seconds": seconds}))
+        assert chain.unequal(before, one.digests()) == [".a.bin.partial-1", "a.bin", "manifest.json"]
+    assert chain.digest(one.folder / "manifest.json") == one.digests()["manifest.json"]
+    assert chain.Outcome(-11, "").crashed and chain.Outcome(3, "Traceback").crashed and not chain.Outcome(3, "error: x").crashed
+    assert chain.Outcome(3, "a\nerror: x").errors == ["error: x"]
