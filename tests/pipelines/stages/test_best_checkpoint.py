@@ -51,7 +51,7 @@ def test_of_a_run_that_was_interrupted(world, interrupt, reported):
 
 
 def test_of_a_training_in_memory(world, reported):
-    frames = world.run().frames
+    frames = world.fresh().frames
     learned_from = [stored(frames, r) for r, info in enumerate(frames.recordings) if info.split == "train"]
     cfg = world.config({"max_epochs": 4, **MOVES, "train_conv3": False})
     model, _ = train(learned_from, cfg, torch.device("cpu"))
