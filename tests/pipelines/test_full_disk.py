@@ -71,7 +71,7 @@ def test_no_room_is_one_line_and_costs_nothing(mine, room, stage):
         ), line
         assert {path: path.read_bytes() for path in before} == before
         assert not [path for path in mine.folder.rglob(".*.partial-*")]
-        size = 4 * size + 100
+        size = 16 * size + 100
     assert refused
     assert set(before) <= set(artefacts(mine.folder))
     assert all(not json.loads(path.read_text()).get("skipped") for path in mine.folder.rglob("frames/*/manifest.json"))
