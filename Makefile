@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 	$(BIN)/spikeseg demo
 
 test: $(VENV)/.tested
-	@echo "== test: the suite (some four minutes on two cores)"
+	@echo "== test: the suite (some eight minutes on two cores)"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(SIDE_BY_SIDE)
 
 coverage: $(VENV)/.tested
