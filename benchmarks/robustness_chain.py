@@ -7,6 +7,7 @@ process of a command does, by its exit code or the signal that killed it.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import json
 import os
@@ -171,11 +172,12 @@ def _be(command: list[str], folder: Path, said: Path) -> NoReturn:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file; of a manifest, of its key and its outputs."""
+    """SHA-256 of a file; of a manifest that is one, of its key and its outputs."""
     content = path.read_bytes()
     if path.name.endswith("manifest.json"):
-        manifest = json.loads(content)
-        content = json.dumps([manifest["key"], manifest["outputs"]], sort_keys=True).encode()
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            manifest = json.loads(content)
+            content = json.dumps([manifest["key"], manifest["outputs"]], sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()
 
 
@@ -186,10 +188,8 @@ def unequal(first: dict[str, str], second: dict[str, str]) -> list[str]:
 
 def kill(pid: int, number: int) -> None:
     """Send a signal to a process that may have ended."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def flip(path: Path, rng: np.random.Generator) -> int:

@@ -18,5 +18,7 @@ def test_what_must_not_be_is_seen(script, tmp_path):
         (one.folder / "manifest.json").write_text(json.dumps({"key": "k", "outputs": {}, "seconds": seconds}))
         assert chain.unequal(before, one.digests()) == [".a.bin.partial-1", "a.bin", "manifest.json"]
     assert chain.digest(one.folder / "manifest.json") == one.digests()["manifest.json"]
+    (one.folder / "manifest.json").write_text('{"key": ')
+    assert "manifest.json" in chain.unequal(before, one.digests())  # a damaged one
     assert chain.Outcome(-11, "").crashed and chain.Outcome(3, "Traceback").crashed and not chain.Outcome(3, "error: x").crashed
     assert chain.Outcome(3, "a\nerror: x").errors == ["error: x"]
