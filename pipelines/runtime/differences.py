@@ -27,7 +27,7 @@ def stale_reason(ingredients: Ingredients, manifests: Iterable[Path]) -> str | N
 
 def differences(manifest: Mapping[str, Any], ingredients: Ingredients) -> list[str]:
     """What is different now from what a finished stage was made from, a phrase each, such as "stdp.lr_plus 0.04 → 0.004"."""
-    then, now = dict(_leaves(manifest["config"])), dict(_leaves(plain(ingredients.config)))
+    then, now = dict(leaves(manifest["config"])), dict(leaves(plain(ingredients.config)))
     keys = sorted(key for key in then | now if then.get(key, ABSENT) != now.get(key, ABSENT))
     phrases = [f"{key} {then.get(key, ABSENT)} → {now.get(key, ABSENT)}" for key in keys]
     if manifest.get("version", ingredients.version) != ingredients.version:
@@ -48,10 +48,13 @@ def _input_phrases(before: Mapping[str, str], now: Mapping[str, str]) -> list[st
     ]
 
 
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested sections, by dotted name."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+def leaves(value: Any, name: str = "", *, lists: bool = False) -> Iterator[tuple[str, Any]]:
+    """The values inside of nested mappings, by dotted name; those inside of lists, too, by [index], where asked for."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from leaves(inner, f"{name}.{key}" if name else str(key), lists=lists)
+    elif lists and isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from leaves(inner, f"{name}[{index}]", lists=True)
+    else:
+        yield name, value

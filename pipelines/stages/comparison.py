@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from spikeseg.errors import InputError
 
-ABSENT = "nothing"
-"""Stands for a value that only one of the two files has."""
+from ..runtime.differences import ABSENT, leaves
 
 
 def difference(ours: Path, theirs: Path) -> str:
@@ -26,7 +23,7 @@ def difference(ours: Path, theirs: Path) -> str:
 
 def _of_json(ours: Path, theirs: Path) -> str:
     try:
-        first, second = (dict(leaves(json.loads(path.read_text(encoding="utf-8")))) for path in (ours, theirs))
+        first, second = (dict(leaves(json.loads(path.read_text(encoding="utf-8")), lists=True)) for path in (ours, theirs))
     except ValueError as error:
         return f"is no JSON ({error})"
     different = [name for name in {**first, **second} if first.get(name, ABSENT) != second.get(name, ABSENT)]
@@ -67,15 +64,3 @@ def _of_bytes(ours: bytes, theirs: bytes) -> str:
 
 def _more(count: int) -> str:
     return f" (the first of {count} values that differ)" if count > 1 else ""
-
-
-def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The values inside of nested mappings and lists, by dotted name and [index]."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from leaves(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from leaves(inner, f"{name}[{index}]")
-    else:
-        yield name, value

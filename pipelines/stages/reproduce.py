@@ -183,9 +183,11 @@ def _compared(name: str, own: Path, copy: Path, then: Mapping[str, Any], now: Ma
     before, after = then.get("outputs", {}), now.get("outputs", {})
     lines = []
     for file in sorted({*before, *after}):
-        if file not in after or file not in before:
-            lines.append(f"{own / file}: {'came out' if file in after else 'is recorded, but did not come out'} now"
-                         f"{', but is not recorded' if file in after else ''}")  # fmt: skip
+        if file not in after:
+            lines.append(f"{own / file}: is recorded, but did not come out now")
+            continue
+        if file not in before:
+            lines.append(f"{own / file}: came out now, but is not recorded")
             continue
         recorded_digest, digest = before[file]["sha256"], after[file]["sha256"]
         there = sha256_file(own / file) if (own / file).is_file() else None

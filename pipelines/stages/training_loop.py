@@ -73,6 +73,7 @@ class TrainingLoop:
 
         self.cfg, self.layer, self.model, self.run_dir, self.key = cfg, layer, model, run_dir, key
         self.spec = cfg.model.layer(layer)
+        self.below = [spec.name for spec in cfg.layers() if spec.learned and spec.index < self.spec.index]
         self.spikes = Spikes.open(spikes)
         if not len(self.spikes):
             raise InputError("data.train_ratio: the training split holds no window; prepare more recordings")
@@ -95,8 +96,7 @@ class TrainingLoop:
         make_folder(self.folder)
         atomic_write(self.run_dir / CONFIG, dump(with_defaults(self.cfg, {*WITHOUT_RESULT} - {"device"})))
         self._remove_outdated()
-        below = [spec.name for spec in self.cfg.layers() if spec.learned and spec.index < self.spec.index]
-        self.history = History(self.run_dir, self.layer, self.trainer.samples, below)
+        self.history = History(self.run_dir, self.layer, self.trainer.samples, self.below)
         log_file = make_folder(self.logs) / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.layer}.log"
         with _level(self.cfg.logging.log_level), logging_to_file(log_file), interrupts.held_back(), self.summaries:
             log.info("training %s on %d windows, seed %d, %s", self.layer, len(self.spikes), self.cfg.seed, self.trainer.layer)
@@ -195,8 +195,7 @@ class TrainingLoop:
         report = {**self.trainer.report(), "epochs": self.schedule.epoch, "stopped": self.schedule.reason}
         final = self.folder / final_checkpoint(self.layer)
         atomic_write(final, lambda file: checkpoint.save(file, self.model, self.cfg))
-        below = [spec.name for spec in self.cfg.layers() if spec.learned and spec.index < self.spec.index]
-        manifests = {layer: read_manifest(manifest_path(self.run_dir, layer)) for layer in below}
+        manifests = {layer: read_manifest(manifest_path(self.run_dir, layer)) for layer in self.below}
         metrics = {layer: manifest["result"] for layer, manifest in manifests.items() if manifest} | {self.layer: report}
         atomic_write(self.run_dir / METRICS, json.dumps(metrics, indent=2) + "\n")
         checkpoints = (self.folder / BEST, self.folder / LATEST, *sorted(self.folder.glob(epoch_checkpoint("*", self.layer))))

@@ -13,7 +13,7 @@ WORDS = {
     "simulate": ("-o", "night"), "train-layer": ("conv2",), "detect": ("night.npz",), "info": ("night.npz",), "classes": (),
 }  # fmt: skip
 """Further words of commands."""
-OF_A_RUN = {"detect", "info", "classes", "classify", "reproduce"}
+OF_A_RUN = {"cache", "detect", "info", "classes", "classify", "reproduce"}
 """Commands that take no configuration here."""
 
 
@@ -37,7 +37,7 @@ def test_no_command_writes_anything(with_recording, command):
     (run,) = (with_recording.folder / "runs").glob("tiny-*")
     words = (str(run),) if command == "reproduce" else WORDS.get(command, ())
     before = everything(with_recording.folder)
-    typed = ["status"] if command == "cache" else [command, *words]
+    typed = ["cache", "clean", "--all"] if command == "cache" else [command, *words]
     said = with_recording.ok(*typed, "--dry-run", config=command not in OF_A_RUN)
     assert everything(with_recording.folder) == before
     done = {"prepare", "train", "evaluate", "status", "info", "train-layer", "cache", "cross-validate", "demo"}

@@ -1,6 +1,6 @@
 """What is done, what is stale and why."""
 
-from spikeseg.pipelines.runtime.differences import differences
+from spikeseg.pipelines.runtime.differences import differences, leaves
 from spikeseg.pipelines.runtime.manifest import Ingredients
 
 
@@ -53,6 +53,12 @@ def test_differences_name_values_and_inputs():
     ]
     gone = now._replace(config={"d": None}, inputs=manifest["inputs"])
     assert differences(manifest, gone) == ["a.b 1 → nothing", "a.c [1, 2] → nothing", "d True → None"]
+
+
+def test_values_by_their_names():
+    nested = {"a": [{"b": 1}], "c": None, "d": {"e": 2}}
+    assert dict(leaves(nested)) == {"a": [{"b": 1}], "c": None, "d.e": 2}
+    assert dict(leaves(nested, lists=True)) == {"a[0].b": 1, "c": None, "d.e": 2}
 
 
 def test_a_sweep_is_needed_where_its_result_is_read_and_else_shown_when_it_is_there(copied):
