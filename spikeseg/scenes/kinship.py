@@ -3,7 +3,7 @@
 Parts of one thing lie next to each other, and what separates them keeps to a part of the size of the whole: they are rigid, or
 swing. Two things come from somewhere and go elsewhere, so that the trend of their distance goes on. The further both go together,
 the less likely do two things do so by chance. The gap between them counts in pixels, not in sizes: what parts pieces of one thing
-is a place that sends few events. Its weight follows a logistic regression over 671 pairs of pieces in simulated scenes; those of
+is a place that sends few events. Its weight follows a logistic regression over pairs of pieces in simulated scenes; those of
 motion were set by hand on the same.
 """
 

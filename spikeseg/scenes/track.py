@@ -50,7 +50,6 @@ class SceneTrack:
         beside: the ids of the tracks beside which it began, and how far it was from them, px.
         met: by the id of a track with which it shares a component: since when and until when, µs, and how far it was from it at
             first, px.
-        shared: by the id of a track, at how many moments it shared a component with it.
         own: y and x, int64 (n,), where the events are its own now: its mask, or its share of a component.
     """
 
@@ -66,7 +65,6 @@ class SceneTrack:
     part_of: int = 0
     beside: dict[int, np.ndarray] = field(default_factory=dict)
     met: dict[int, tuple[int, int, np.ndarray]] = field(default_factory=dict)
-    shared: dict[int, int] = field(default_factory=dict)
     own: tuple[np.ndarray, np.ndarray] = (NOTHING, NOTHING)
 
     @property

@@ -143,7 +143,6 @@ class SceneTracker:
                 assigned.fresh.append(k)
             elif len(owners) > 1:
                 assigned.met.update(owners)
-                self._share(owners)
                 of = nearest(np.divmod(pixels, self.width), box, [expected[i].mask for i in owners])
                 for number, owner in enumerate(owners):
                     assigned.give(owner, k, pixels[of == number])
@@ -173,14 +172,6 @@ class SceneTracker:
             owners = [i for i in owners if not self.tracks[i].part_of]
             assigned.enlarged.update(owners)
         return owners
-
-    def _share(self, owners: list[int]) -> None:
-        """Keep that these tracks share a component."""
-        for i in owners:
-            for j in owners:
-                if i != j:
-                    shared = self.tracks[i].shared
-                    shared[self.tracks[j].id] = shared.get(self.tracks[j].id, 0) + 1
 
     def _is_left(
         self,

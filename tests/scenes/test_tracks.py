@@ -208,7 +208,6 @@ def test_every_pixel_of_a_shared_component_belongs_to_one_of_them():
             assert min(len(one), len(other)) >= 10 or k == 20  # when one lies over the other
         else:
             assert sorted([one, other], key=min) == sorted(components, key=min)
-        assert [track.shared for track in tracker.tracks] == ([{2: met}, {1: met}] if met else [{}, {}])
     assert met >= 5
 
 
@@ -220,15 +219,14 @@ def test_the_nearest_of_three_that_meet():
     own = [pixels_of(track) for track in tracker.tracks]
     assert len(own) == 3 and set.union(*own) == components[0] and sum(map(len, own)) == len(components[0])
     assert [(min(x for _, x in part), max(x for _, x in part)) for part in own] == [(20, 45), (46, 85), (86, 111)]
-    assert [track.shared for track in tracker.tracks] == [{2: 3, 3: 3}, {1: 3, 3: 3}, {1: 3, 2: 3}]
 
 
-def test_what_is_not_tracked_is_not_shared_and_belongs_to_a_new_one():
+def test_what_is_not_tracked_belongs_to_a_new_one():
     before = [[(20 + 2 * k, 50, 12, 8)] for k in range(20)]
     joint = [[[(20 + 2 * k, 50, 12, 8), (32 + 2 * k, 30, 20, 40)]] for k in range(20, 23)]
     *_, (tracker, components) = stepped(before + joint[:1])
     one, new = (pixels_of(track) for track in tracker.tracks)
-    assert not one & new and one | new == components[0] and [track.shared for track in tracker.tracks] == [{}, {}]
+    assert not one & new and one | new == components[0]
     assert {(y, x) for y in range(50, 58) for x in range(60, 72)} <= one and max(x for _, x in one) <= 72 + 4
     assert max(x for _, x in new) == 91 and min(x for _, x in new) >= 72
 
