@@ -17,6 +17,7 @@ Run: python benchmarks/robustness.py [kills|interrupts|disk|flips|together ...] 
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -84,39 +85,42 @@ class Robustness:
 
     def kills(self, count: int) -> Broken:
         """SIGKILL at random moments."""
-        broken, chain = Broken(), self.chain("kills")
-        while broken["tries"] < count:
-            chain.clear()
-            for words in self.commands:
-                while broken["tries"] < count and self.rng.random() < 0.9:
-                    pid = chain.start(words)
-                    time.sleep(self.rng.uniform(0, self.seconds[words]))
-                    kill(pid, 9)
-                    broken.count("killed" if chain.wait(pid).code == -9 else "through")
-                done = chain.run(words)
-                if done.code:
-                    broken["wrong"].append(f"{' '.join(words)}: {done.code} {done.said[-300:]}")
-                    break
-            self._check_end(chain, broken)
-        return broken
+
+        def hit(chain: Chain, words: Sequence[str], broken: Broken) -> None:
+            done = self._struck(chain, words, words, signal.SIGKILL)
+            broken.count("killed" if done.code == -signal.SIGKILL else "through")
+
+        return self._disturbed("kills", count, hit)
 
     def interrupts(self, count: int) -> Broken:
         """SIGINT and SIGTERM at random moments."""
-        broken, chain = Broken(), self.chain("interrupts")
+
+        def hit(chain: Chain, words: Sequence[str], broken: Broken) -> None:
+            more = ("--jobs", "2") if self.rng.random() < 0.3 else ()
+            done = self._struck(chain, words, [*words, *more], int(self.rng.choice(interrupts.SIGNALS)))
+            fine = done.code in (0, 130) and not done.crashed
+            broken.count(f"exit {done.code}", None if fine else told(words, done))
+
+        return self._disturbed("interrupts", count, hit)
+
+    def _struck(self, chain: Chain, words: Sequence[str], typed: Sequence[str], number: int) -> Outcome:
+        """The end of a command that gets a signal at some moment of the time that it takes undisturbed."""
+        pid = chain.start(typed)
+        time.sleep(self.rng.uniform(0, self.seconds[words]))
+        kill(pid, number)
+        return chain.wait(pid)
+
+    def _disturbed(self, name: str, count: int, hit: Callable[[Chain, Sequence[str], Broken], None]) -> Broken:
+        """The chain again and again, each command hit some ten times before it may end; each time the end state is checked."""
+        broken, chain = Broken(), self.chain(name)
         while broken["tries"] < count:
             chain.clear()
             for words in self.commands:
                 while broken["tries"] < count and self.rng.random() < 0.9:
-                    more = ("--jobs", "2") if self.rng.random() < 0.3 else ()
-                    pid = chain.start([*words, *more])
-                    time.sleep(self.rng.uniform(0, self.seconds[words]))
-                    kill(pid, int(self.rng.choice(interrupts.SIGNALS)))
-                    done = chain.wait(pid)
-                    fine = done.code in (0, 130) and not done.crashed
-                    broken.count(f"exit {done.code}", None if fine else f"{' '.join(words)}: {done.code} {done.said[-300:]}")
+                    hit(chain, words, broken)
                 done = chain.run(words)
                 if done.code:
-                    broken["wrong"].append(f"{' '.join(words)}: {done.code} {done.said[-300:]}")
+                    broken["wrong"].append(told(words, done))
                     break
             self._check_end(chain, broken)
         return broken
@@ -199,6 +203,11 @@ class Robustness:
                     broken.count(f"exit {done.code}", wrong)
             self._check_end(chain, broken)
         return broken
+
+
+def told(words: Sequence[str], done: Outcome) -> str:
+    """A command, its exit code and its last words."""
+    return f"{' '.join(words)}: {done.code} {done.said[-300:]}"
 
 
 def main() -> None:
