@@ -29,7 +29,6 @@ from spikeseg.data.readers import read
 from spikeseg.data.recording import Recording
 from spikeseg.detection import detect as detection
 from spikeseg.detection import files, tracked
-from spikeseg.detection.files import DetectionWriter
 from spikeseg.detection.network import load_network
 from spikeseg.detection.readout import Readout, readout_of
 from spikeseg.learning import checkpoint
@@ -63,9 +62,7 @@ def once(model: SpikeSEG, recording: Recording, cfg: Config, readout: Readout, f
     """Seconds in all, and seconds of CPU time of this process."""
     began, used = time.perf_counter(), time.process_time()
     detections = detection.detect_recording(model, recording, cfg, readout)
-    writer = DetectionWriter(folder)
-    writer.add(detections.entry(), detections.tracks, detections.event_columns)
-    writer.finish()
+    detections.save(folder)
     return time.perf_counter() - began, time.process_time() - used
 
 

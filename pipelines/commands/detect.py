@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,10 @@ def detect(
 ) -> None:
     """Run a network on recordings, without labels: objects, tracks, and a score for every event.
 
-    RECORDING is a file; FILE.h5, all recordings in it, or FILE.h5::NAME, one; or a folder, all files below it. Writes
-    detections.json, tracks.csv and <recording>.events.npz. Each recording is finished by itself: one that is done is not done
-    again, and one that cannot be read is left out and reported. Without a configuration the network's own holds.
+    RECORDING is a file; FILE.h5, all recordings in it, or FILE.h5::NAME, one; or a folder, all files below it. Prints a row for
+    each object; writes objects.csv, objects.ecsv, tracks.csv, detections.json and <recording>.events.npz. Each recording is
+    finished by itself: one that is done is not done again, and one that cannot be read is left out and reported. Without a
+    configuration the network's own holds.
 
     \b
     Example: one recording of an EBSSA file
@@ -59,10 +61,11 @@ def detect(
     Example: a camera whose driver writes lines of t_us,x,y,p
       camera | spikeseg detect --follow --sensor-size 240x180 -
     """
-    from spikeseg.detection.schema import DETECTIONS, TRACKS
+    from spikeseg.detection.schema import DETECTIONS, OBJECTS, TRACKS
 
     from ..stages import detect as stage
     from ..stages.recordings import given
+    from .what_moved import print_objects
 
     sensor_size: str | None = following["sensor_size"]
     if follow:
@@ -73,12 +76,12 @@ def detect(
         raise click.UsageError("--sensor-size goes with --follow; a recording's file names its own")
     sources = given(recordings)
     cfg, network = network_for(request, checkpoint, given=True, untrained=True)
-    folder = Path(output) if output else None
+    folder, began = Path(output) if output else None, time.monotonic()
     result, counts, skipped = stage.detect(cfg, network, sources, output=folder, force=request.force, plot=plot)
-    for name, count in counts.items():
-        click.echo(f"{name}: {count['tracks']} tracks in {count['windows']} windows")
+    seconds = time.monotonic() - began if result.ran else None
+    print_objects(result.path, counts, stars=not cfg.tracking.scenes, seconds=seconds)
     left = f" ({len(skipped)} skipped)" if skipped else ""
-    written = f"{DETECTIONS}, {TRACKS} and events of {len(counts)} recordings in {result.path}{left}"
+    written = f"{OBJECTS}, {TRACKS}, {DETECTIONS} and events of {len(counts)} recordings in {result.path}{left}"
     print_end(result.ran, written, "spikeseg status")
     if strict and skipped:
         raise InputError(f"--strict: {len(skipped)} of {len(sources)} recordings could not be read; the others are done")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from spikeseg.core.dry_run import is_dry
 from spikeseg.core.files import atomic_write, share_file
 from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
-from spikeseg.detection.schema import DETECTIONS, TRACKS
+from spikeseg.detection.schema import DETECTIONS, OBJECTS, OBJECTS_ECSV, TRACKS
 from spikeseg.errors import InputError
 
 from ..runtime.console import progress
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STAGE, VERSION = "detect", 4
-COUNTS = ("windows", "tracks")
+STAGE, VERSION = "detect", 5
+COUNTS = ("windows", "tracks", "objects")
 """Entries of a recording's manifest that the one of all recordings repeats."""
 
 
@@ -117,7 +117,9 @@ class _Place:
         if manifest is None and beside.is_file():
             return
         listed = manifest["outputs"] if manifest else ()
-        for path in (self.folder / name for name in (DETECTIONS, TRACKS) if self.own and name not in listed):
+        for path in (
+            self.folder / name for name in (DETECTIONS, TRACKS, OBJECTS, OBJECTS_ECSV) if self.own and name not in listed
+        ):
             if path.exists():
                 raise InputError(f"{path}: is there already, from elsewhere; give another folder, or --force to replace it")
 
@@ -180,11 +182,11 @@ class _Job:
         """The files of one recording. -> entries for its manifest."""
         from spikeseg.detection.files import write_recording
 
-        entry = detections.entry()
-        write_recording(folder, entry, detections.tracks, detections.event_columns)
+        write_recording(folder, detections)
         if self.plot:
             atomic_write(folder / f"{detections.recording}.png", _picture(detections))
-        return {"windows": len(entry["windows"]), "tracks": entry["tracks"], **self.made_by()}
+        counts = (len(detections.windows), len(detections.track_ids), len(detections.objects))
+        return {**dict(zip(COUNTS, counts, strict=True)), **self.made_by()}
 
     def made_by(self) -> dict[str, Any]:
         """Entries for every manifest: device, seed."""

@@ -17,7 +17,7 @@ from .network import decoded
 from .objects import Slice
 from .readout import Readout
 from .result import Detections
-from .tables import Scale, event_columns, object_table, track_table, window_table
+from .tables import Scale, detection_table, event_columns, object_table, track_table, window_table
 from .tracked import answer, scene_of, unravelled_slices
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ def detect_recording(
     assert tracked is not None and response.saliency is not None
     lit = score_by_class(tracked.slices, n_classes) if hulk else classify(tracked.slices, by_class)
     scale, listed = Scale.of(recording.sensor_size, view.shape[1:]), window_table(view)
-    objects = [part.blobs.objects for parts in tracked.slices for part in parts]
+    blobs = [part.blobs.objects for parts in tracked.slices for part in parts]
+    classes = classes_of_tracks(tracked.tracks.tracks, lit)
+    tracks = track_table(recording.name, tracked.tracks.tracks, blobs, scale, readout.object_threshold, classes, class_names)
     star_field = tracked.tracks.field.mean
     return Detections(
         recording=recording.name,
@@ -75,10 +77,9 @@ def detect_recording(
         readout=readout,
         star_field=(float(star_field[0]), float(star_field[1])),
         windows=listed,
-        objects=object_table(recording.name, listed, tracked.slices, tracked.owners, scale, class_names),
-        tracks=track_table(
-            recording.name, tracked.tracks.tracks, objects, scale, classes_of_tracks(tracked.tracks.tracks, lit), class_names
-        ),
+        detections=detection_table(recording.name, listed, tracked.slices, tracked.owners, scale, class_names),
+        tracks=tracks,
+        objects=object_table(tracks, tracked.ids),
         event_columns=event_columns(recording.events, response.saliency, tracked.ids, response.scores),
     )
 

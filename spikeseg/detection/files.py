@@ -1,4 +1,4 @@
-"""The writer of detections.json, tracks.csv and <recording>.events.npz."""
+"""The writer of detections.json, tracks.csv, objects.csv, objects.ecsv and <recording>.events.npz."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -16,78 +16,57 @@ from spikeseg.errors import InputError
 
 from .schema import (
     DETECTIONS,
+    OBJECT_COLUMNS,
+    OBJECTS,
+    OBJECTS_ECSV,
     STORED_FIELDS,
+    TRACK_COLUMNS,
     TRACKS,
-    RecordingDetections,
     detections_document,
-    detections_file,
     detections_text,
     events_file,
-    tracks_file,
-    tracks_text,
+    file_of,
 )
+from .table_text import csv_text, ecsv_text
+
+if TYPE_CHECKING:
+    from .result import Detections
 
 
-class DetectionWriter:
-    """Takes recordings one by one, so that the events of no two have to be in memory.
-
-    Attributes:
-        folder: where the files go; made where it is missing.
-        entries: what detections.json will hold of each recording.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.entries: list[RecordingDetections] = []
-        self._tracks: list[np.ndarray] = []
-
-    def add(self, entry: RecordingDetections, tracks: np.ndarray, events: Mapping[str, np.ndarray]) -> None:
-        """Write the events of one recording, and keep the rest for the end.
-
-        Args:
-            entry: its part of detections.json.
-            tracks: of TRACK_COLUMNS.
-            events: the arrays of EVENT_COLUMNS.
-
-        Raises:
-            InputError: the file cannot be written.
-        """
-        atomic_write(self.folder / events_file(entry["name"]), functools.partial(_write_events, columns=events))
-        self.entries.append(entry)
-        self._tracks.append(tracks)
-
-    def finish(self) -> Path:
-        """Write detections.json and tracks.csv; -> the folder.
-
-        Raises:
-            InputError: they cannot be written.
-        """
-        atomic_write(self.folder / DETECTIONS, detections_text(detections_document(self.entries)))
-        atomic_write(self.folder / TRACKS, tracks_text(self._tracks))
-        return self.folder
-
-
-def write_recording(folder: Path, entry: RecordingDetections, tracks: np.ndarray, events: Mapping[str, np.ndarray]) -> None:
-    """The files of one recording: <recording>.events.npz, and its own .detections.json and .tracks.csv.
+def write_recording(folder: Path, detections: Detections) -> None:
+    """The files of one recording: <recording>.events.npz, and tables of its own, <recording>.tracks.csv and so on.
 
     Args:
-        folder: where they go.
-        entry: its part of detections.json.
-        tracks: of TRACK_COLUMNS.
-        events: the arrays of EVENT_COLUMNS.
+        folder: where they go; made where it is missing.
+        detections: what was detected in it.
 
     Raises:
         InputError: a file cannot be written.
     """
-    name = entry["name"]
-    atomic_write(folder / events_file(name), functools.partial(_write_events, columns=events))
-    atomic_write(folder / detections_file(name), detections_text(detections_document([entry])))
-    atomic_write(folder / tracks_file(name), tracks_text([tracks]))
+    _write_events_of(folder, detections)
+    for name, text in _tables([detections]).items():
+        atomic_write(folder / file_of(detections.recording, name), text)
+
+
+def write_recordings(folder: Path, recordings: Sequence[Detections]) -> None:
+    """The files of several recordings: <recording>.events.npz of each, and the tables of all.
+
+    Args:
+        folder: where they go; made where it is missing.
+        recordings: what was detected in each.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    for detections in recordings:
+        _write_events_of(folder, detections)
+    for name, text in _tables(recordings).items():
+        atomic_write(folder / name, text)
 
 
 def join_recordings(folder: Path, recordings: Sequence[tuple[str, Path]]) -> None:
-    """detections.json and tracks.csv of several recordings, from those that `write_recording` wrote: the bytes that
-    `DetectionWriter` writes of them. No two have to be in memory.
+    """The tables of several recordings, from those that `write_recording` wrote: the bytes that `write_recordings` writes of
+    them. No two have to be in memory.
 
     Args:
         folder: where they go.
@@ -96,12 +75,24 @@ def join_recordings(folder: Path, recordings: Sequence[tuple[str, Path]]) -> Non
     Raises:
         InputError: a file cannot be read or is not as it was written, or one cannot be written.
     """
-    opening, _, closing = detections_text(detections_document([])).rpartition("\n\n")
-    ends = (f"{opening}\n", f"\n{closing}")
-    entries = [path / detections_file(name) for name, path in recordings]
-    atomic_write(folder / DETECTIONS, functools.partial(_join, files=entries, ends=ends, between=",\n"))
-    tables = [path / tracks_file(name) for name, path in recordings]
-    atomic_write(folder / TRACKS, functools.partial(_join, files=tables, ends=(tracks_text([]), ""), between=""))
+    for table, empty in _tables([]).items():
+        ends, between = (empty, ""), ""
+        if table == DETECTIONS:
+            opening, _, closing = empty.rpartition("\n\n")
+            ends, between = (f"{opening}\n", f"\n{closing}"), ",\n"
+        parts = [path / file_of(name, table) for name, path in recordings]
+        atomic_write(folder / table, functools.partial(_join, files=parts, ends=ends, between=between))
+
+
+def _tables(recordings: Sequence[Detections]) -> dict[str, str]:
+    """The text of each file that holds a table, by its name."""
+    objects = [detections.objects for detections in recordings]
+    return {
+        DETECTIONS: detections_text(detections_document([detections.entry() for detections in recordings])),
+        TRACKS: csv_text(TRACK_COLUMNS, [detections.tracks for detections in recordings]),
+        OBJECTS: csv_text(OBJECT_COLUMNS, objects),
+        OBJECTS_ECSV: ecsv_text(OBJECT_COLUMNS, objects),
+    }
 
 
 def _join(file: BinaryIO, files: Sequence[Path], ends: tuple[str, str], between: str) -> None:
@@ -117,6 +108,11 @@ def _join(file: BinaryIO, files: Sequence[Path], ends: tuple[str, str], between:
             raise InputError(f"{path}: is not as it was written; remove it and detect again")
         file.write((between.encode() if number else b"") + content[len(first) : len(content) - len(last)])
     file.write(last)
+
+
+def _write_events_of(folder: Path, detections: Detections) -> None:
+    columns = detections.event_columns
+    atomic_write(folder / events_file(detections.recording), functools.partial(_write_events, columns=columns))
 
 
 def _write_events(file: BinaryIO, columns: Mapping[str, np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""What a network detects: objects, tracks and scored events of one recording or of several."""
+"""What a network detects: objects, tracks, detections and scored events of one recording or of several."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ import numpy as np
 
 from spikeseg.errors import InputError
 
-from .files import DetectionWriter
+from .files import write_recordings
 from .readout import Readout
 from .schema import EVENT_COLUMNS, TABLES, RecordingDetections, table_dtype, units_of, window_detections
+from .table_text import astropy_table
 
 if TYPE_CHECKING:
+    from astropy.table import Table
     from matplotlib.figure import Figure
 
 
 class _Tables:
-    """Objects, tracks and events as tables of pandas and astropy."""
+    """Objects, tracks, detections and events as tables of pandas and astropy."""
 
     objects: np.ndarray
     tracks: np.ndarray
+    detections: np.ndarray
     events: np.ndarray
 
     def _table(self, name: str) -> np.ndarray:
@@ -38,36 +41,31 @@ class _Tables:
         """A table as a pandas.DataFrame; its units are in ``.attrs["units"]``.
 
         Args:
-            table: "objects", "tracks" or "events".
+            table: "objects", "tracks", "detections" or "events".
 
         Raises:
             InputError: no such table, or pandas is not installed (extra 'tables').
         """
-        array, pandas = self._table(table), _installed("pandas")
+        array = self._table(table)
+        try:
+            pandas = import_module("pandas")
+        except ImportError:
+            raise InputError("this table needs pandas; install it with: pip install 'spikeseg[tables]'") from None
         frame = pandas.DataFrame({name: array[name] for name in array.dtype.names or ()})
         frame.attrs["units"] = units_of(table)
         return frame
 
-    def to_table(self, table: str = "tracks") -> Any:
+    def to_table(self, table: str = "tracks") -> Table:
         """A table as an astropy.table.Table, its columns with units and descriptions.
 
         Args:
-            table: "objects", "tracks" or "events".
+            table: "objects", "tracks", "detections" or "events".
 
         Raises:
-            InputError: no such table, or astropy is not installed (extra 'tables').
+            InputError: no such table.
         """
-        array, astropy = self._table(table), _installed("astropy.table")
-        units = {name: unit for name, unit in units_of(table).items() if unit}
-        return astropy.Table(array, units=units, descriptions={name: c.meaning for name, c in TABLES[table].items()})
-
-
-def _installed(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        package = name.partition(".")[0]
-        raise InputError(f"this table needs {package}; install it with: pip install 'spikeseg[tables]'") from None
+        array = self._table(table)
+        return astropy_table(TABLES[table], array)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +78,10 @@ class Detections(_Tables):
         readout: how the network was read: thresholds, classes.
         star_field: common motion of the stars, x and y, px/s, the mean over the recording; (0, 0) where too few were seen.
         windows: schema.WINDOW_DTYPE (N,), all of the network's windows.
-        objects: structured array, fields of schema.OBJECT_COLUMNS: objects and stars by window and slice.
+        detections: structured array, fields of schema.DETECTION_COLUMNS: what was seen in each slice of each window, stars
+            included.
         tracks: structured array, fields of schema.TRACK_COLUMNS: a row per detection of each track, stars included.
+        objects: structured array, fields of schema.OBJECT_COLUMNS: a row for each track that is an object.
         event_columns: the arrays of schema.EVENT_COLUMNS, (n,) each: every event that passed the checks; `events` is a
             structured array of them.
 
@@ -93,8 +93,9 @@ class Detections(_Tables):
     readout: Readout
     star_field: tuple[float, float]
     windows: np.ndarray
-    objects: np.ndarray
+    detections: np.ndarray
     tracks: np.ndarray
+    objects: np.ndarray
     event_columns: Mapping[str, np.ndarray]
 
     @cached_property
@@ -114,8 +115,7 @@ class Detections(_Tables):
     @property
     def object_ids(self) -> list[int]:
         """The track_id of each track that moves differently from the stars: its object_score reaches the threshold."""
-        above = self.tracks["object_score"] >= self.readout.object_threshold
-        ids: list[int] = np.unique(self.tracks["track_id"][above]).tolist()
+        ids: list[int] = self.objects["object_id"].tolist()
         return ids
 
     def entry(self) -> RecordingDetections:
@@ -128,7 +128,7 @@ class Detections(_Tables):
             "tracks": len(self.track_ids),
             "objects": self.object_ids,
             "star_field": [float(v) for v in self.star_field],
-            "windows": window_detections(self.windows, self.objects),
+            "windows": window_detections(self.windows, self.detections),
         }
 
     def plot(self) -> Figure:
@@ -142,7 +142,7 @@ class Detections(_Tables):
         return figure
 
     def save(self, folder: str | Path) -> Path:
-        """Write detections.json, tracks.csv and <recording>.events.npz, as `spikeseg detect` does; -> the folder.
+        """Write the files that `spikeseg detect` writes, but for its manifests; -> the folder.
 
         Raises:
             InputError: the folder cannot be written.
@@ -191,6 +191,11 @@ class DetectionResult(_Tables, Mapping[str, Detections]):
         return self._joined("objects")
 
     @cached_property
+    def detections(self) -> np.ndarray:  # type: ignore[override]
+        """Those of all recordings, see `Detections`."""
+        return self._joined("detections")
+
+    @cached_property
     def tracks(self) -> np.ndarray:  # type: ignore[override]
         """Those of all recordings, see `Detections`; a track_id is unique in its recording."""
         return self._joined("tracks")
@@ -212,12 +217,10 @@ class DetectionResult(_Tables, Mapping[str, Detections]):
         return joined
 
     def save(self, folder: str | Path) -> Path:
-        """Write detections.json, tracks.csv and a <recording>.events.npz each, as `spikeseg detect` does; -> the folder.
+        """Write the files that `spikeseg detect` writes, but for its manifests; -> the folder.
 
         Raises:
             InputError: the folder cannot be written.
         """
-        writer = DetectionWriter(folder)
-        for detections in self.values():
-            writer.add(detections.entry(), detections.tracks, detections.event_columns)
-        return writer.finish()
+        write_recordings(Path(folder), list(self.values()))
+        return Path(folder)

@@ -6,8 +6,6 @@ recording's own clock, velocities in px/s. docs/output-files.md describes it for
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypedDict
@@ -15,9 +13,9 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 
 DETECTIONS_VERSION = 3
-"""Of all three files. It rises when a field changes its meaning, its unit or its name, or goes; not when one is added."""
+"""Of all files. It rises when a field changes its meaning, its unit or its name, or goes; not when one is added."""
 
-DETECTIONS, TRACKS = "detections.json", "tracks.csv"
+DETECTIONS, TRACKS, OBJECTS, OBJECTS_ECSV = "detections.json", "tracks.csv", "objects.csv", "objects.ecsv"
 """Names of the files of all recordings."""
 
 
@@ -26,14 +24,9 @@ def events_file(recording: str) -> str:
     return f"{recording}.events.npz"
 
 
-def detections_file(recording: str) -> str:
-    """Name of the file of one recording that is laid out as DETECTIONS."""
-    return f"{recording}.{DETECTIONS}"
-
-
-def tracks_file(recording: str) -> str:
-    """Name of the file of one recording that is laid out as TRACKS."""
-    return f"{recording}.{TRACKS}"
+def file_of(recording: str, name: str) -> str:
+    """Name of the file of one recording that is laid out as the one of all recordings, such as DETECTIONS."""
+    return f"{recording}.{name}"
 
 
 UNITS = {
@@ -54,7 +47,7 @@ class Column(NamedTuple):
     meaning: str
 
 
-OBJECT_COLUMNS = {
+DETECTION_COLUMNS = {
     "recording": Column("U", "", "name of the recording"),
     "window_start_us": Column("<i8", "us", "start of the network's window"),
     "window_end_us": Column("<i8", "us", "end of the window, not part of it"),
@@ -69,7 +62,7 @@ OBJECT_COLUMNS = {
     "score": Column("<f8", "", "sum of the saliency over pixels and steps, above 0"),
     "track_id": Column("<i4", "", "of its track, from 1; 0 where too few slices in a row showed it"),
 }
-"""Objects, one row per object and slice, in the order of detections.json."""
+"""Detections, of stars too, one row per detection and slice, in the order of detections.json."""
 
 TRACK_COLUMNS = {
     "recording": Column("U", "", "name of the recording"),
@@ -88,8 +81,34 @@ TRACK_COLUMNS = {
     "log_likelihood_ratio": Column("<f8", "", "of its events against background and stars, nat; 0 without a motion layer"),
     "class_id": Column("<i4", "", "the network's class that lit the track up most, from 0; -1 where none did"),
     "class_name": Column("U", "", "what the user calls that class, empty where it has no name"),
+    "is_object": Column("?", "", "whether object_score reaches the threshold, so that the track is no star"),
 }
 """Tracks, stars included, one row per detection, by track, then time: the columns of tracks.csv."""
+
+OBJECT_COLUMNS = {
+    "recording": Column("U", "", "name of the recording"),
+    "object_id": Column("<i4", "", "track_id of its track"),
+    "t_start_us": Column("<i8", "us", "when it was first seen: middle of the slice of its track's first detection"),
+    "t_end_us": Column("<i8", "us", "when it was last seen: middle of the slice of its track's last detection"),
+    "x_start": Column("<f8", "pix", "smoothed position when it was first seen"),
+    "y_start": Column("<f8", "pix", "smoothed position when it was first seen"),
+    "x_end": Column("<f8", "pix", "smoothed position when it was last seen"),
+    "y_end": Column("<f8", "pix", "smoothed position when it was last seen"),
+    "vx": Column("<f8", "pix / s", "velocity, the mean over its track"),
+    "vy": Column("<f8", "pix / s", "velocity, the mean over its track"),
+    "speed": Column("<f8", "pix / s", "the mean over its track, along the way that it took"),
+    "vx_rel": Column("<f8", "pix / s", "velocity less that of the star field, the mean over its track"),
+    "vy_rel": Column("<f8", "pix / s", "velocity less that of the star field, the mean over its track"),
+    "speed_rel": Column("<f8", "pix / s", "speed relative to the star field, the mean over its track"),
+    "width": Column("<f8", "pix", "of its bounding box, the median over its track"),
+    "height": Column("<f8", "pix", "of its bounding box, the median over its track"),
+    "events": Column("<i8", "", "how many events are its own"),
+    "confidence": Column("<f8", "", "how surely it moves differently from the stars, 0 to 1: the object_score of its track"),
+    "log_likelihood_ratio": Column("<f8", "", "of its events against background and stars, nat; 0 without a motion layer"),
+    "class_id": Column("<i4", "", "the network's class that lit it up most, from 0; -1 where none did"),
+    "class_name": Column("U", "", "what the user calls that class, empty where it has no name"),
+}
+"""Objects, one row each, by track: the columns of objects.csv and objects.ecsv."""
 
 EVENT_COLUMNS = {
     "t": Column("<i8", "us", "time, never falling"),
@@ -102,7 +121,7 @@ EVENT_COLUMNS = {
 }
 """Events that passed the checks, in order: the arrays of <recording>.events.npz."""
 
-TABLES = {"objects": OBJECT_COLUMNS, "tracks": TRACK_COLUMNS, "events": EVENT_COLUMNS}
+TABLES = {"objects": OBJECT_COLUMNS, "tracks": TRACK_COLUMNS, "detections": DETECTION_COLUMNS, "events": EVENT_COLUMNS}
 
 WINDOW_DTYPE = np.dtype([("t_start_us", "<i8"), ("t_end_us", "<i8")])
 """A window of the network, µs; its end is not part of it."""
@@ -129,7 +148,7 @@ def units_of(table: str) -> dict[str, str]:
 
 
 class Detection(TypedDict):
-    """One object of one slice of time; see OBJECT_COLUMNS."""
+    """One object of one slice of time; see DETECTION_COLUMNS."""
 
     t_start_us: int
     t_end_us: int
@@ -200,7 +219,7 @@ def window_detections(windows: np.ndarray, objects: np.ndarray) -> list[WindowDe
 
     Args:
         windows: WINDOW_DTYPE (N,), in order of time.
-        objects: of OBJECT_COLUMNS (n,), in order of their windows.
+        objects: of DETECTION_COLUMNS (n,), in order of their windows.
     """
     fields = list(Detection.__annotations__)
     rows = [dict(zip(fields, values, strict=True)) for values in objects[fields].tolist()]
@@ -233,29 +252,3 @@ def detections_text(document: DetectionsDocument) -> str:
 
     head = ",\n".join(f"{text(name)}: {text(value)}" for name, value in document.items() if name != "recordings")
     return f'{{{head},\n"recordings": {lines(map(recording_text, document["recordings"]))}}}\n'
-
-
-def tracks_text(tables: Iterable[np.ndarray]) -> str:
-    """The text of tracks.csv; tables: of TRACK_COLUMNS, one per recording."""
-    lines = [",".join(TRACK_COLUMNS)]
-    for table in tables:
-        if len(table):
-            name, class_names = _cell(str(table["recording"][0])), table["class_name"].tolist()
-            cells = {text: _cell(text) if text else "" for text in set(class_names)}
-            numbers = table[[column for column, kind in TRACK_COLUMNS.items() if kind.dtype != "U"]].tolist()
-            lines += [name + _VALUES % row + cells[text] for row, text in zip(numbers, class_names, strict=True)]
-    return "\n".join(lines) + "\n"
-
-
-_VALUES = (
-    "".join(f",%{'d' if column.dtype.startswith('<i') else '.4f'}" for column in TRACK_COLUMNS.values() if column.dtype != "U")
-    + ","
-)
-"""All of a row of tracks.csv between the name of its recording, which comes first, and that of its class, which comes last."""
-
-
-def _cell(text: str) -> str:
-    """A text as csv writes it: quoted where that is needed."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([text])
-    return line.getvalue()

@@ -1,4 +1,4 @@
-"""Tables of objects, tracks and events, in sensor pixels, from those of the frames; their columns are those of `schema`."""
+"""Tables of detections, tracks, objects and events, in sensor pixels, from those of the frames; `schema` has their columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from spikeseg.tracking.scene import ObjectTrack
 
 from .classes import UNNAMED, longest, names_of
 from .objects import NO_CLASS, Slice, joined
-from .schema import EVENT_COLUMNS, OBJECT_COLUMNS, STORED_FIELDS, TRACK_COLUMNS, WINDOW_DTYPE, table_dtype
+from .schema import (
+    DETECTION_COLUMNS,
+    EVENT_COLUMNS,
+    OBJECT_COLUMNS,
+    STORED_FIELDS,
+    TRACK_COLUMNS,
+    WINDOW_DTYPE,
+    table_dtype,
+)
 
 
 class Scale(NamedTuple):
@@ -35,7 +43,7 @@ def window_table(view: WindowedRecording) -> np.ndarray:
     return windows
 
 
-def object_table(
+def detection_table(
     recording: str,
     windows: np.ndarray,
     slices: Sequence[Sequence[Slice]],
@@ -43,7 +51,7 @@ def object_table(
     scale: Scale,
     class_names: Mapping[int, str] = UNNAMED,
 ) -> np.ndarray:
-    """The objects of all windows, slice by slice, of OBJECT_COLUMNS.
+    """The detections of all windows, slice by slice, of DETECTION_COLUMNS.
 
     Args:
         recording: its name.
@@ -64,7 +72,7 @@ def object_table(
     window_of = np.repeat(np.arange(len(slices)), [len(window) for window in slices])
     window = windows[np.repeat(window_of, counts)] if len(windows) else windows
     times = np.array([(part.start_us, part.end_us) for part in parts], np.int64).reshape(-1, 2)
-    table = np.empty(len(objects), table_dtype(OBJECT_COLUMNS, recording, longest(class_names)))
+    table = np.empty(len(objects), table_dtype(DETECTION_COLUMNS, recording, longest(class_names)))
     table["recording"] = recording
     table["window_start_us"], table["window_end_us"] = window["t_start_us"], window["t_end_us"]
     table["t_start_us"], table["t_end_us"] = np.repeat(times, counts, 0).T
@@ -82,6 +90,7 @@ def track_table(
     tracks: Sequence[ObjectTrack],
     objects: Sequence[np.ndarray],
     scale: Scale,
+    object_threshold: float,
     classes: np.ndarray | None = None,
     class_names: Mapping[int, str] = UNNAMED,
 ) -> np.ndarray:
@@ -92,6 +101,7 @@ def track_table(
         tracks: in sensor pixels.
         objects: OBJECT_DTYPE of every slice that was tracked, in frame pixels.
         scale: of the frames.
+        object_threshold: the score from which a track is an object.
         classes: (n,), of each track; None: they are of none.
         class_names: what classes are called.
     """
@@ -113,6 +123,37 @@ def track_table(
     table["log_likelihood_ratio"] = np.repeat([track.nats for track in tracks], counts)
     table["class_id"] = NO_CLASS if classes is None else np.repeat(classes, counts)
     table["class_name"] = names_of(table["class_id"], class_names)
+    table["is_object"] = table["object_score"] >= object_threshold
+    return table
+
+
+def object_table(tracks: np.ndarray, object_ids: np.ndarray) -> np.ndarray:
+    """The objects of a recording, of OBJECT_COLUMNS, a row for each track that is one, by track_id; with 4 decimals.
+
+    Args:
+        tracks: of TRACK_COLUMNS, by track, then time.
+        object_ids: (n,), of every event the track_id of the object that it belongs to, 0 for none.
+    """
+    rows = tracks[tracks["is_object"]]
+    ids, first, counts = np.unique(rows["track_id"], return_index=True, return_counts=True)
+    texts = [max(rows[name].tolist(), key=len, default="") for name in ("recording", "class_name")]
+    table = np.empty(len(ids), table_dtype(OBJECT_COLUMNS, *texts))
+    opening, closing = rows[first], rows[first + counts - 1]
+    table["object_id"], table["confidence"] = ids, opening["object_score"]
+    for name in ("recording", "log_likelihood_ratio", "class_id", "class_name"):
+        table[name] = opening[name]
+    for end, own in (("start", opening), ("end", closing)):
+        table[f"t_{end}_us"], table[f"x_{end}"], table[f"y_{end}"] = own["t_us"], own["x"], own["y"]
+    for suffix in ("", "_rel"):
+        velocity = np.stack([rows[f"vx{suffix}"], rows[f"vy{suffix}"]])
+        mean = np.add.reduceat([*velocity, np.hypot(*velocity)], first, 1) / counts if len(ids) else np.empty((3, 0))
+        table[f"vx{suffix}"], table[f"vy{suffix}"], table[f"speed{suffix}"] = mean
+    for name in ("width", "height"):
+        table[name] = [np.median(rows[name][start : start + n]) for start, n in zip(first, counts, strict=True)]
+    table["events"] = np.bincount(object_ids, minlength=int(ids.max(initial=0)) + 1)[ids]
+    for name, column in OBJECT_COLUMNS.items():
+        if column.dtype == "<f8":
+            table[name] = np.round(table[name], 4)
     return table
 
 

@@ -110,7 +110,7 @@ def test_three_objects_are_three_tracks(found):
 @pytest.mark.parametrize("kind", KINDS)
 def test_objects_tracks_and_events_agree(found, kind):
     recording, detections, _ = found[kind]
-    objects, tracks, events = detections.objects, detections.tracks, detections.events
+    objects, tracks, events = detections.detections, detections.tracks, detections.events
     assert detections.track_ids == list(range(1, len(detections.track_ids) + 1)) and len(detections.object_ids)
     begins = [tracks["t_us"][tracks["track_id"] == number][0] for number in detections.track_ids]
     assert begins == sorted(begins)
@@ -164,7 +164,7 @@ def test_detections_are_valid_json_of_the_schema(found, kind, tmp_path):
     assert list(entry) == list(RecordingDetections.__annotations__)
     assert all(list(window) == list(WindowDetections.__annotations__) for window in entry["windows"])
     rows = [row for window in entry["windows"] for row in window["objects"]]
-    assert len(rows) == len(detections.objects) and all(list(row) == list(Detection.__annotations__) for row in rows)
+    assert len(rows) == len(detections.detections) and all(list(row) == list(Detection.__annotations__) for row in rows)
     assert entry["objects"] == detections.object_ids and entry["tracks"] == len(detections.track_ids)
     for window in entry["windows"]:
         assert all(window["t_start_us"] <= row["t_start_us"] < row["t_end_us"] <= window["t_end_us"] for row in window["objects"])
@@ -177,14 +177,14 @@ def test_what_the_network_sees_stays(found):
     """Objects of the network are the same with the layer; only their tracks may be others."""
     _, detections, without = found["stars"]
     names = ["t_start_us", "x", "y", "width", "height", "score"]
-    assert set(without.objects[names].tolist()) <= set(detections.objects[names].tolist())
+    assert set(without.detections[names].tolist()) <= set(detections.detections[names].tolist())
     assert np.array_equal(without.windows, detections.windows)
 
 
 def test_equal_input_gives_equal_output(network, found):
     recording, first, _ = found["stars"]
     second = detect_recording(network, recording, config_of(), READOUT)
-    assert first.objects.tobytes() == second.objects.tobytes() and first.tracks.tobytes() == second.tracks.tobytes()
+    assert first.detections.tobytes() == second.detections.tobytes() and first.tracks.tobytes() == second.tracks.tobytes()
     assert first.events.tobytes() == second.events.tobytes()
 
 

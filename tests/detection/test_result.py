@@ -7,40 +7,43 @@ import types
 
 import numpy as np
 import pytest
+from astropy import units
 
-from spikeseg.detection.files import DetectionWriter
 from spikeseg.detection.readout import Readout
 from spikeseg.detection.result import DetectionResult, Detections
 from spikeseg.detection.schema import (
+    DETECTION_COLUMNS,
     EVENT_COLUMNS,
-    OBJECT_COLUMNS,
     TABLES,
     TRACK_COLUMNS,
     WINDOW_DTYPE,
     table_dtype,
-    tracks_text,
     units_of,
 )
+from spikeseg.detection.table_text import csv_text
+from spikeseg.detection.tables import object_table
 from spikeseg.errors import InputError
 
 
 def detections(name="night", n=2):
     """A track of n detections that is an object, a star, an object of no track; and five events."""
     windows = np.array([(100_000 * k, 100_000 * (k + 1)) for k in range(n)], WINDOW_DTYPE)
-    objects = np.zeros(2 * n + 1, table_dtype(OBJECT_COLUMNS, name))
-    objects["recording"], objects["score"], objects["width"], objects["height"] = name, 2.5, 3.0, 2.0
-    objects["track_id"] = [*[1, 2] * n, 0]
-    objects["window_start_us"] = objects["t_start_us"] = [*np.repeat(windows["t_start_us"], 2), windows["t_start_us"][-1]]
-    objects["window_end_us"] = objects["t_end_us"] = objects["t_start_us"] + 100_000
-    objects["x"] = np.arange(2 * n + 1) + 0.25
+    seen = np.zeros(2 * n + 1, table_dtype(DETECTION_COLUMNS, name))
+    seen["recording"], seen["score"], seen["width"], seen["height"] = name, 2.5, 3.0, 2.0
+    seen["track_id"] = [*[1, 2] * n, 0]
+    seen["window_start_us"] = seen["t_start_us"] = [*np.repeat(windows["t_start_us"], 2), windows["t_start_us"][-1]]
+    seen["window_end_us"] = seen["t_end_us"] = seen["t_start_us"] + 100_000
+    seen["x"] = np.arange(2 * n + 1) + 0.25
     tracks = np.zeros(2 * n, table_dtype(TRACK_COLUMNS, name))
     tracks["recording"], tracks["track_id"] = name, np.repeat([1, 2], n)
     tracks["t_us"] = np.tile(windows["t_start_us"] + 50_000, 2)
     tracks["x"], tracks["vx"], tracks["object_score"] = np.arange(2 * n) / 3, 30.0, np.repeat([0.9, 0.1], n)
+    tracks["is_object"] = np.repeat([True, False], n)
     events = {n: np.zeros(5, column.dtype) for n, column in EVENT_COLUMNS.items()}
     for column, values in (("t", np.arange(5) * 40_000), ("x", np.arange(5)), ("p", True), ("score", np.arange(5) / 4)):
         events[column][:] = values
-    return Detections(name, (240, 180), Readout(0.5, 0.25), (1.5, -2.0), windows, objects, tracks, events)
+    objects = object_table(tracks, np.array([0, 1, 1, 2, 1]))
+    return Detections(name, (240, 180), Readout(0.5, 0.25), (1.5, -2.0), windows, seen, tracks, objects, events)
 
 
 def test_objects_are_the_tracks_whose_score_reaches_the_threshold():
@@ -51,7 +54,9 @@ def test_objects_are_the_tracks_whose_score_reaches_the_threshold():
 def test_saved_files_hold_the_tables(tmp_path):
     mine = detections()
     assert mine.save(tmp_path / "out") == tmp_path / "out"
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["detections.json", "night.events.npz", "tracks.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "detections.json", "night.events.npz", "objects.csv", "objects.ecsv", "tracks.csv",
+    ]  # fmt: skip
     with np.load(tmp_path / "out" / "night.events.npz") as file:
         assert list(file) == list(EVENT_COLUMNS)
         assert all(np.array_equal(file[name], mine.events[name]) for name in file)
@@ -60,18 +65,18 @@ def test_saved_files_hold_the_tables(tmp_path):
     assert (entry["threshold"], entry["object_threshold"], entry["star_field"]) == (0.25, 0.5, [1.5, -2.0])
     lines = (tmp_path / "out" / "tracks.csv").read_text().splitlines()
     assert lines[0] == ",".join(TRACK_COLUMNS) and len(lines) == 5
-    assert lines[2] == "night,1,150000,0.3333,0.0000,30.0000" + 6 * ",0.0000" + ",0.9000" + ",0.0000,0,"
+    assert lines[2] == "night,1,150000,0.3333,0.0000,30.0000" + 6 * ",0.0000" + ",0.9000" + ",0.0000,0,,1"
 
 
 def test_a_name_with_a_comma_is_quoted_in_tracks_csv():
-    assert tracks_text([detections("a,b").tracks]).splitlines()[1].startswith('"a,b",1,50000,')
+    assert csv_text(TRACK_COLUMNS, [detections("a,b").tracks]).splitlines()[1].startswith('"a,b",1,50000,')
 
 
-def test_names_of_classes_stand_last_in_tracks_csv_quoted_where_they_must_be():
+def test_names_of_classes_are_quoted_in_tracks_csv_where_they_must_be():
     table = detections().tracks.astype(table_dtype(TRACK_COLUMNS, "night", 9 * "x"))
     table["class_id"][:3], table["class_name"][:3] = [2, -1, 3], ["a, or b", "", 'a "b"']
-    ends = [line.rsplit(",0.0000,", 1)[1] for line in tracks_text([table]).splitlines()[1:]]
-    assert ends == ['2,"a, or b"', "-1,", '3,"a ""b"""', "0,"]
+    ends = [line.rsplit(",0.0000,", 1)[1] for line in csv_text(TRACK_COLUMNS, [table]).splitlines()[1:]]
+    assert ends == ['2,"a, or b",1', "-1,,1", '3,"a ""b""",0', "0,,0"]
 
 
 def test_tables_of_several_recordings_hold_the_longest_class_name():
@@ -84,7 +89,7 @@ def test_tables_of_several_recordings_hold_the_longest_class_name():
 def test_several_recordings_in_the_order_given(tmp_path):
     result = DetectionResult([detections("night"), detections("a longer name", n=3)])
     assert list(result) == ["night", "a longer name"] and result["night"].recording == "night"
-    assert len(result.objects) == 12 and len(result.tracks) == 10 and len(result.events) == 10
+    assert len(result.detections) == 12 and len(result.tracks) == 10 and len(result.objects) == 2 and len(result.events) == 10
     assert result.tracks["recording"].tolist() == ["night"] * 4 + ["a longer name"] * 6
     assert result.tracks[:4].tolist() == result["night"].tracks.tolist()
     assert result.events.dtype == table_dtype(EVENT_COLUMNS)
@@ -94,14 +99,6 @@ def test_several_recordings_in_the_order_given(tmp_path):
     assert len(DetectionResult([]).tracks) == 0
     with pytest.raises(InputError, match="two recordings of this name"):
         DetectionResult([detections(), detections()])
-
-
-def test_the_writer_writes_events_at_once_and_the_rest_at_the_end(tmp_path):
-    writer = DetectionWriter(tmp_path)
-    mine = detections()
-    writer.add(mine.entry(), mine.tracks, mine.event_columns)
-    assert writer.entries == [mine.entry()]
-    assert not (tmp_path / "detections.json").exists() and (tmp_path / "night.events.npz").exists()
 
 
 def test_a_folder_in_the_way_is_one_line(tmp_path):
@@ -121,7 +118,6 @@ def test_a_data_frame_has_the_columns_and_their_units(table):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_an_astropy_table_has_units(table):
-    units = pytest.importorskip("astropy.units")
     mine = detections()
     found = mine.to_table(table)
     assert found.colnames == list(TABLES[table])
@@ -130,36 +126,28 @@ def test_an_astropy_table_has_units(table):
         assert np.array_equal(found[name], getattr(mine, table)[name])
 
 
-def test_what_is_handed_to_pandas_and_astropy(monkeypatch):
-    """With stand-ins, which are there where the packages are not."""
+def test_what_is_handed_to_pandas_and_to_astropy(monkeypatch):
+    """With a stand-in for pandas, which is there where the package is not."""
 
     class Frame(dict):
         def __init__(self, columns):
             super().__init__(columns)
             self.attrs = {}
 
-    def table(array, units, descriptions):
-        return array, units, descriptions
-
     monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=Frame))
-    monkeypatch.setitem(sys.modules, "astropy", types.ModuleType("astropy"))
-    monkeypatch.setitem(sys.modules, "astropy.table", types.SimpleNamespace(Table=table))
     frame = detections().to_pandas()
     assert list(frame) == list(TRACK_COLUMNS) and frame.attrs["units"]["vx_rel"] == "pix / s"
     assert frame["t_us"].tolist() == [50_000, 150_000] * 2
-    array, units, descriptions = detections().to_table("events")
-    assert array.dtype.names == tuple(EVENT_COLUMNS) and units == {"t": "us", "x": "pix", "y": "pix"}
-    assert descriptions["p"] == "True for ON"
+    table = detections().to_table("events")
+    assert {name: table[name].unit for name in ("t", "x", "score")} == {"t": units.us, "x": units.pix, "score": None}
+    assert table["p"].description == "True for ON"
 
 
 def test_a_missing_package_is_named_and_so_is_a_table_that_is_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    monkeypatch.setitem(sys.modules, "astropy.table", None)
     with pytest.raises(InputError, match=r"needs pandas; .*spikeseg\[tables\]"):
         detections().to_pandas()
-    with pytest.raises(InputError, match=r"needs astropy; .*spikeseg\[tables\]"):
-        DetectionResult([detections()]).to_table("objects")
-    with pytest.raises(InputError, match="'stars': unknown, must be one of objects, tracks, events"):
+    with pytest.raises(InputError, match="'stars': unknown, must be one of objects, tracks, detections, events"):
         detections().to_pandas("stars")
 
 

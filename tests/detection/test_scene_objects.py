@@ -123,7 +123,7 @@ def test_velocities_are_those_of_the_objects(recordings, found):
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_tables_agree(recordings, found, framing):
     for recording, detections in zip(recordings, found[framing], strict=True):
-        objects, tracks, events = detections.objects, detections.tracks, detections.events
+        objects, tracks, events = detections.detections, detections.tracks, detections.events
         numbers = detections.track_ids
         assert numbers == list(range(1, len(numbers) + 1)) == sorted(set(objects["track_id"].tolist()))
         begins = [events["t"][events["object_id"] == number][0] for number in numbers]
@@ -174,7 +174,7 @@ def test_detections_are_valid_json_of_the_schema_and_are_read_back(found, framin
         assert list(entry) == list(RecordingDetections.__annotations__)
         assert all(list(window) == list(WindowDetections.__annotations__) for window in entry["windows"])
         rows = [row for window in entry["windows"] for row in window["objects"]]
-        assert len(rows) == len(detections.objects) and all(list(row) == list(Detection.__annotations__) for row in rows)
+        assert len(rows) == len(detections.detections) and all(list(row) == list(Detection.__annotations__) for row in rows)
         assert entry["objects"] == detections.object_ids and entry["tracks"] == len(detections.track_ids)
     folder = result.save(tmp_path / "out")
     assert json.loads((folder / "detections.json").read_text())["recordings"] == document["recordings"]
@@ -199,7 +199,7 @@ def test_what_the_network_learned_changes_no_object(recordings, found):
     """Objects are those of the events; the network gives their classes and the saliency."""
     other = network_of(seed=9).detect(recordings[0])
     assert np.array_equal(other.event_columns["object_id"], found["as it comes"][0].event_columns["object_id"])
-    assert set(other.objects["class_id"].tolist()) <= {-1, 0, 1, 2, 3}
+    assert set(other.detections["class_id"].tolist()) <= {-1, 0, 1, 2, 3}
     mine, its = found["as it comes"][0].tracks, other.tracks
     assert all(np.array_equal(mine[name], its[name]) for name in TRACK_COLUMNS if not name.startswith("class_"))
 
@@ -207,7 +207,7 @@ def test_what_the_network_learned_changes_no_object(recordings, found):
 def test_objects_of_single_spikes_change_nothing_in_scenes(recordings, found):
     """Not even classes, which HULK would know by its spikes."""
     other, mine = network_of(**{"tracking.hulk": True}).detect(recordings[0]), found["as it comes"][0]
-    assert other.objects.tobytes() == mine.objects.tobytes() and other.tracks.tobytes() == mine.tracks.tobytes()
+    assert other.detections.tobytes() == mine.detections.tobytes() and other.tracks.tobytes() == mine.tracks.tobytes()
 
 
 # -- what the response holds --------------------------------------------------------------------------
@@ -332,7 +332,7 @@ def few(n, size=(120, 90), gap_us=40_000):
 @pytest.mark.parametrize("size", [(34, 34), (120, 90)])
 def test_hardly_any_events(n, size):
     detections = network_of().detect(few(n, size))
-    assert detections.object_ids == [] and len(detections.objects) == len(detections.tracks) == 0
+    assert detections.object_ids == [] and len(detections.detections) == len(detections.tracks) == len(detections.objects) == 0
     assert len(detections.event_columns["object_id"]) == n and not detections.event_columns["object_id"].any()
     json.loads(detections_text(detections_document([detections.entry()])))
 

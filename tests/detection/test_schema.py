@@ -12,6 +12,7 @@ from spikeseg.detection.objects import OBJECT_DTYPE, Blobs, Labels, Slice
 from spikeseg.detection.readout import Readout
 from spikeseg.detection.result import Detections
 from spikeseg.detection.schema import (
+    DETECTION_COLUMNS,
     DETECTIONS_VERSION,
     EVENT_COLUMNS,
     OBJECT_COLUMNS,
@@ -26,7 +27,7 @@ from spikeseg.detection.schema import (
     table_dtype,
     units_of,
 )
-from spikeseg.detection.tables import Scale, event_columns, object_table, track_table
+from spikeseg.detection.tables import Scale, detection_table, event_columns, object_table, track_table
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
@@ -50,14 +51,16 @@ def detections_of(tracks, objects, owners, times, scale=PLAIN, threshold=0.5):
     """What is detected in a recording of one slice per window."""
     windows = np.array(times, WINDOW_DTYPE)
     slices = [[slice_of(own, *time)] for own, time in zip(objects, times, strict=True)]
+    rows = track_table("a", tracks.tracks, objects, scale, threshold)
     return Detections(
         recording="a",
         sensor_size=(240, 180),
         readout=Readout(threshold, 0.25),
         star_field=tuple(tracks.field.mean.tolist()),
         windows=windows,
-        objects=object_table("a", windows, slices, owners, scale, {1: "cat"}),
-        tracks=track_table("a", tracks.tracks, objects, scale),
+        detections=detection_table("a", windows, slices, owners, scale, {1: "cat"}),
+        tracks=rows,
+        objects=object_table(rows, np.zeros(0, np.int32)),
         event_columns={name: np.empty(0, column.dtype) for name, column in EVENT_COLUMNS.items()},
     )
 
@@ -146,20 +149,24 @@ def test_every_field_has_a_unit_or_none(tracked):
 
 
 def test_units_of_the_tables_are_those_of_the_files():
-    assert set(Detection.__annotations__) <= set(OBJECT_COLUMNS)
+    assert set(Detection.__annotations__) <= set(DETECTION_COLUMNS)
     units = {name: unit for table in TABLES for name, unit in units_of(table).items()}
     assert {name for name, unit in units.items() if unit == "us"} == {
         name for name in units if name == "t" or name.endswith("_us")
     }
-    assert {name for name, unit in units.items() if unit == "pix / s"} == {"vx", "vy", "vx_rel", "vy_rel"}
-    assert {name for name, unit in units.items() if unit == "pix"} == {"x", "y", "width", "height"}
+    assert {name for name, unit in units.items() if unit == "pix / s"} == {
+        "vx", "vy", "vx_rel", "vy_rel", "speed", "speed_rel",
+    }  # fmt: skip
+    assert {name for name, unit in units.items() if unit == "pix"} == {
+        "x", "y", "width", "height", "x_start", "y_start", "x_end", "y_end",
+    }  # fmt: skip
     assert all(column.meaning for table in TABLES.values() for column in table.values())
 
 
 def test_a_table_holds_the_longest_name():
     assert table_dtype(TRACK_COLUMNS, "night")["recording"] == np.dtype("<U5")
     assert table_dtype(TRACK_COLUMNS)["recording"] == np.dtype("<U1")
-    assert table_dtype(OBJECT_COLUMNS, "night", "cat")["class_name"] == np.dtype("<U3")
+    assert table_dtype(DETECTION_COLUMNS, "night", "cat")["class_name"] == np.dtype("<U3")
     assert table_dtype(EVENT_COLUMNS).names == ("t", "x", "y", "p", "score", "object_id", "object_score")
 
 
@@ -168,7 +175,7 @@ def test_a_window_without_objects_and_a_recording_without_windows():
     assert entry["windows"] == [{"t_start_us": 0, "t_end_us": 100, "objects": []}]
     assert (entry["tracks"], entry["objects"], entry["star_field"]) == (0, [], [0.0, 0.0])
     assert entry_of(NO_TRACKS, [], [], [])["windows"] == []
-    assert len(track_table("a", [], [], PLAIN)) == 0
+    assert len(track_table("a", [], [], PLAIN, 0.5)) == 0
 
 
 def test_objects_are_listed_in_the_window_that_they_were_detected_in(tracked):
@@ -181,7 +188,7 @@ def test_objects_are_listed_in_the_window_that_they_were_detected_in(tracked):
 
 def test_sensor_pixels_from_frame_pixels(tracked):
     _, objects, owners = tracked
-    (row,) = detections_of(NO_TRACKS, objects[:1], owners[:1], [(0, 1)], Scale(2.0, 0.5)).objects
+    (row,) = detections_of(NO_TRACKS, objects[:1], owners[:1], [(0, 1)], Scale(2.0, 0.5)).detections
     assert (row["x"], row["y"], row["width"], row["height"]) == (20.5, 9.75, 8.0, 1.0)
     assert row["score"] == 5.0
     assert Scale.of((240, 180), (45, 60)) == (4.0, 4.0)
@@ -197,17 +204,37 @@ def test_tracks_csv_by_value(tracked):
     tracks, objects, _ = tracked
     assert tuple(TRACK_COLUMNS) == (
         "recording", "track_id", "t_us", "x", "y", "vx", "vy", "vx_rel", "vy_rel", "width", "height", "score", "object_score",
-        "log_likelihood_ratio", "class_id", "class_name",
+        "log_likelihood_ratio", "class_id", "class_name", "is_object",
     )  # fmt: skip
-    rows = track_table("a", tracks.tracks, objects, PLAIN).tolist()
+    rows = track_table("a", tracks.tracks, objects, PLAIN, 0.75).tolist()
     assert [row[:3] for row in rows] == [("a", 1, 50_000 + 100_000 * k) for k in range(3)]
-    assert [row[3:] for row in rows] == [(10 + 2 * k, 20 + k, 20, 10, 5, 6, 4, 2, 5, 0.75, 0.0, -1, "") for k in range(3)]
+    assert [row[3:] for row in rows] == [(10 + 2 * k, 20 + k, 20, 10, 5, 6, 4, 2, 5, 0.75, 0.0, -1, "", True) for k in range(3)]
+
+
+def test_objects_csv_by_value(tracked):
+    _, objects, _ = tracked
+    tracks = [track(2, 0.75, velocity=(3.0, -4.0), field=(0.0, 0.0)), track(3, 0.25), track(7, 0.5, n=1)]
+    objects[1]["width"], objects[1]["height"] = 12.0, 1.0
+    rows = track_table("a", tracks, objects, PLAIN, 0.5, np.array([1, 0, -1], np.int32), {1: "cat"})
+    rows["vx"][2], rows["x"][2] = 1.5, 7 / 3
+    found = object_table(rows, np.array([2, 0, 2, 3, 9, 2]))
+    assert found.dtype == table_dtype(OBJECT_COLUMNS, "a", "cat") and tuple(OBJECT_COLUMNS) == (
+        "recording", "object_id", "t_start_us", "t_end_us", "x_start", "y_start", "x_end", "y_end", "vx", "vy", "speed", "vx_rel",
+        "vy_rel", "speed_rel", "width", "height", "events", "confidence", "log_likelihood_ratio", "class_id", "class_name",
+    )  # fmt: skip
+    first, second = found.tolist()
+    assert first[:8] == ("a", 2, 50_000, 250_000, 10.0, 20.0, 2.3333, 19.2)
+    assert first[8:14] == (2.5, -4.0, np.round((5 + 5 + np.hypot(1.5, 4)) / 3, 4), 3.0, -4.0, 5.0)
+    assert first[14:] == (4.0, 2.0, 3, 0.75, 0.0, 1, "cat")
+    assert second[:4] == ("a", 7, 50_000, 50_000) and second[8:14] == (20.0, 10.0, 22.3607, 5.0, 6.0, 7.8102)
+    assert second[14:] == (4.0, 2.0, 0, 0.5, 0.0, -1, "")
+    assert len(object_table(rows[:0], np.zeros(0, np.int32))) == 0
 
 
 def test_a_tracks_positions_are_the_sensors_and_its_sizes_those_of_the_frame(tracked):
     tracks, objects, _ = tracked
-    plain, scaled = (track_table("a", tracks.tracks, objects, scale).tolist()[1] for scale in (PLAIN, Scale(2.0, 0.5)))
-    assert scaled[:9] == plain[:9] and scaled[9:] == (8.0, 1.0, 5.0, 0.75, 0.0, -1, "")
+    plain, scaled = (track_table("a", tracks.tracks, objects, scale, 0.76).tolist()[1] for scale in (PLAIN, Scale(2.0, 0.5)))
+    assert scaled[:9] == plain[:9] and scaled[9:] == (8.0, 1.0, 5.0, 0.75, 0.0, -1, "", False)
 
 
 def test_a_row_takes_the_detection_of_its_slice(tracked):
@@ -215,27 +242,27 @@ def test_a_row_takes_the_detection_of_its_slice(tracked):
     objects[2] = objects[2][::-1]
     objects[1]["score"] = 7.0
     tracks.tracks[0].detections[2] = 1
-    assert track_table("a", tracks.tracks, objects, PLAIN)["score"].tolist() == [5.0, 7.0, 5.0]
+    assert track_table("a", tracks.tracks, objects, PLAIN, 0.75)["score"].tolist() == [5.0, 7.0, 5.0]
 
 
 def test_every_row_of_a_track_has_its_class_and_what_that_is_called(tracked):
     _, objects, _ = tracked
     tracks = [track(1, 0.1, n=2), track(2, 0.2, n=1), track(3, 0.2, n=1)]
-    rows = track_table("a", tracks, objects, PLAIN, np.array([1, -1, 0], np.int32), {0: "cat", 1: "a dog"})
+    rows = track_table("a", tracks, objects, PLAIN, 0.5, np.array([1, -1, 0], np.int32), {0: "cat", 1: "a dog"})
     assert rows[["class_id", "class_name"]].tolist() == [(1, "a dog"), (1, "a dog"), (-1, ""), (0, "cat")]
 
 
 def test_rows_are_by_track_then_time(tracked):
     _, objects, _ = tracked
-    rows = track_table("a", [track(1, 0.1), track(2, 0.2, n=1)], objects, PLAIN)
+    rows = track_table("a", [track(1, 0.1), track(2, 0.2, n=1)], objects, PLAIN, 0.5)
     expected = [(1, 50_000, 0.1), (1, 150_000, 0.1), (1, 250_000, 0.1), (2, 50_000, 0.2)]
     assert rows[["track_id", "t_us", "object_score"]].tolist() == expected
 
 
 def test_tracks_hold_plain_numbers(tracked):
     tracks, objects, _ = tracked
-    (row, *_) = track_table("a", tracks.tracks, objects, PLAIN).tolist()
-    assert [type(value) for value in row] == [str, int, int] + [float] * 11 + [int, str]
+    (row, *_) = track_table("a", tracks.tracks, objects, PLAIN, 0.75).tolist()
+    assert [type(value) for value in row] == [str, int, int] + [float] * 11 + [int, str, bool]
 
 
 @pytest.mark.parametrize("n", [0, 3])
@@ -263,10 +290,10 @@ def test_event_columns_of_different_lengths_are_refused(lengths):
 def test_the_page_on_output_files_describes_every_field_and_no_other():
     page = (Path(__file__).parents[2] / "docs" / "output-files.md").read_text(encoding="utf-8")
     described = []
-    for section in re.split(r"^## ", page, flags=re.MULTILINE)[2:5]:
+    for section in re.split(r"^## ", page, flags=re.MULTILINE)[2:6]:
         cells = re.findall(r"^\| (`[^|]*`) \|", section, flags=re.MULTILINE)
         described.append({name for cell in cells for name in re.findall(r"`(\w+)`", cell)})
     kinds = (DetectionsDocument, RecordingDetections, WindowDetections, Detection)
     fields = set().union(*(kind.__annotations__ for kind in kinds))
-    assert described == [fields, set(TRACK_COLUMNS), set(EVENT_COLUMNS)]
+    assert described == [fields, set(TRACK_COLUMNS), set(OBJECT_COLUMNS), set(EVENT_COLUMNS)]
     assert f'assert found["version"] == {DETECTIONS_VERSION}' in page

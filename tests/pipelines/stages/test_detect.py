@@ -2,16 +2,19 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
+from astropy import units
+from astropy.table import Table
 
 from spikeseg.config.load import load_config
 from spikeseg.data.readers import read
 from spikeseg.detection.detect import detect_recording
 from spikeseg.detection.network import load_network
 from spikeseg.detection.readout import readout_of
-from spikeseg.detection.schema import TRACK_COLUMNS
+from spikeseg.detection.schema import OBJECT_COLUMNS, TRACK_COLUMNS
 from spikeseg.pipelines.stages.runs import network_of
 
 
@@ -27,14 +30,15 @@ def found(chain, recording, tmp_path_factory):
     """The folder that a detection wrote."""
     out = tmp_path_factory.mktemp("detect") / "found"
     said = chain.ok("detect", recording, "-o", out)
-    assert said.splitlines()[-1].startswith("wrote detections.json, tracks.csv")
+    assert said.splitlines()[-1].startswith("wrote objects.csv, tracks.csv")
     return out
 
 
 def test_files_have_their_schema(found):
-    own = {f"DAVIS_0001.{end}" for end in ("detect.manifest.json", "detections.json", "events.npz", "tracks.csv")}
-    assert {p.name for p in found.iterdir()} == own | {"detect.manifest.json", "detections.json", "tracks.csv"}
-    for name in ("detections.json", "tracks.csv"):  # of the one recording that there is
+    tables = {"detections.json", "objects.csv", "objects.ecsv", "tracks.csv"}
+    own = {f"DAVIS_0001.{end}" for end in ("detect.manifest.json", "events.npz", *tables)}
+    assert {p.name for p in found.iterdir()} == own | tables | {"detect.manifest.json"}
+    for name in tables:  # of the one recording that there is
         assert (found / name).read_bytes() == (found / f"DAVIS_0001.{name}").read_bytes()
     content = json.loads((found / "detections.json").read_text())
     (told,) = content["recordings"]
@@ -95,7 +99,7 @@ def test_the_library_writes_the_same_bytes(chain, recording, found, tmp_path, mo
     detections.save(tmp_path / "saved")
     saved = {path.name: path.read_bytes() for path in (tmp_path / "saved").iterdir()}
     assert saved == {name: (found / name).read_bytes() for name in saved}
-    assert len(saved) == 3 and len(detections.tracks) and len(detections.objects) >= len(detections.tracks)
+    assert len(saved) == 5 and len(detections.tracks) and len(detections.detections) >= len(detections.tracks)
 
 
 def test_the_same_again_is_up_to_date_and_forced_gives_the_same_bytes(chain, recording, found):
@@ -110,13 +114,27 @@ def test_a_lower_object_threshold_makes_more_tracks_objects_and_changes_nothing_
     one, other = (json.loads((folder / "detections.json").read_text())["recordings"][0] for folder in (found, tmp_path / "out"))
     assert set(other.pop("objects")) > set(one.pop("objects"))
     assert (one.pop("object_threshold"), other.pop("object_threshold")) == (0.5, 0.0) and one == other
-    for name in ("tracks.csv", "DAVIS_0001.events.npz"):
-        assert (found / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+    assert (found / "DAVIS_0001.events.npz").read_bytes() == (tmp_path / "out" / "DAVIS_0001.events.npz").read_bytes()
+    few, many = (list(csv.DictReader(open(folder / "tracks.csv", newline=""))) for folder in (found, tmp_path / "out"))
+    assert {row.pop("is_object") for row in many} == {"1"} and {row.pop("is_object") for row in few} >= {"0"} and few == many
+
+
+def test_a_row_for_each_object_made_from_its_track(found):
+    with open(found / "tracks.csv", newline="") as tracks, open(found / "objects.csv", newline="") as objects:
+        rows, own = list(csv.DictReader(tracks)), list(csv.DictReader(objects))
+    told = json.loads((found / "detections.json").read_text())["recordings"][0]
+    assert [int(row["object_id"]) for row in own] == told["objects"]
+    assert {row["track_id"] for row in rows if row["is_object"] == "1"} == {row["object_id"] for row in own}
+    table = Table.read(found / "objects.ecsv")
+    assert table.colnames == list(OBJECT_COLUMNS) and len(table) == len(own) and table["speed_rel"].unit == units.Unit("pix / s")
+    with np.load(found / "DAVIS_0001.events.npz") as events:
+        counts = [int(np.count_nonzero(events["object_id"] == int(row["object_id"]))) for row in own]
+    assert [int(row["events"]) for row in own] == counts == list(table["events"])
 
 
 def test_bare_detect_writes_into_the_newest_run(copied, recording):
     said = copied.ok("detect", recording, config=False)
-    assert "/detect/" in said.splitlines()[-1] and "DAVIS_0001: " in said
+    assert "/detect/" in said.splitlines()[-1] and re.search(r"^\d+ objects?, \d+ stars?, \d+\.\d s of work$", said, re.MULTILINE)
 
 
 def test_labels_are_not_read(chain, recording, found, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from spikeseg.detection import detect as detection
 
-TABLES = ("detections.json", "tracks.csv")
+TABLES = ("detections.json", "objects.csv", "objects.ecsv", "tracks.csv")
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_bad_recording_costs_no_other_and_is_tried_again(chain, nights, tmp_pa
     result = chain("detect", nights, "-o", tmp_path / "out")
     assert result.exit_code == 0 and "warning: skipped b: " in result.stderr and "b.npz: truncated" in result.stderr
     last = result.stdout.splitlines()[-1]
-    assert last.startswith("wrote detections.json, tracks.csv and events of 3 recordings in") and "(1 skipped)" in last
+    assert last.startswith("wrote objects.csv, tracks.csv, detections.json and events of 3 ") and "(1 skipped)" in last
     assert told(tmp_path / "out") == ["nights_a", "sub_a", "c"] == asked
     manifest = json.loads((tmp_path / "out" / "detect.manifest.json").read_text())
     assert manifest["skipped"].keys() == {"b"} and list(manifest["recordings"]) == ["nights_a", "sub_a", "c"]

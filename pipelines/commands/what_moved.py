@@ -1,0 +1,60 @@
+"""What `detect` prints: a row for every object that it found."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from spikeseg.detection.schema import OBJECTS
+
+MOST_ROWS = 40
+"""That are printed; whoever has more looks into the file."""
+HEADINGS = ("object", "seen (s)", "from (px)", "to (px)", "px/s", "against the stars", "confidence", "events")
+
+
+def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, stars: bool, seconds: float | None) -> None:
+    """Print a table of the objects of all recordings, those of the highest confidence where they are many, and what was counted.
+
+    Args:
+        folder: where objects.csv lies.
+        counts: of each recording, by name.
+        stars: whether what moves as most of the sky does is taken for a star, as in nights.
+        seconds: that the work took; None: it was done before.
+    """
+    from tabulate import tabulate
+
+    with open(folder / OBJECTS, newline="") as file:
+        rows = list(csv.DictReader(file))
+    shown = sorted(range(len(rows)), key=lambda k: -float(rows[k]["confidence"]))[:MOST_ROWS]
+    headings = [heading for heading in HEADINGS if stars or heading != "against the stars"]
+    columns = ["recording"] * (len(counts) > 1) + headings + ["class"] * any(row["class_name"] for row in rows)
+    if rows:
+        cells = [[_cells(rows[k])[column] for column in columns] for k in sorted(shown)]
+        aligned = ["left" if column in ("recording", "class") else "right" for column in columns]
+        click.echo(tabulate(cells, columns, disable_numparse=True, colalign=aligned))
+    if len(rows) > len(shown):
+        click.echo(f"and {len(rows) - len(shown)} more in {folder / OBJECTS}")
+    others = sum(count["tracks"] for count in counts.values()) - len(rows)
+    told = [_many(len(rows), "object"), *([_many(others, "star")] if stars else [_many(others, "other track")] if others else [])]
+    if len(counts) > 1:
+        told.append(_many(len(counts), "recording"))
+    click.echo(", ".join([*told, "done before" if seconds is None else f"{seconds:.1f} s of work"]))
+
+
+def _cells(row: Mapping[str, str]) -> dict[str, str]:
+    """A row of objects.csv as it is printed."""
+    first, last = (int(row[f"t_{end}_us"]) / 1e6 for end in ("start", "end"))
+    start, end = (f"{float(row[f'x_{end}']):.0f}, {float(row[f'y_{end}']):.0f}" for end in ("start", "end"))
+    cells = (
+        row["object_id"], f"{first:.2f} - {last:.2f}", start, end, f"{float(row['speed']):.1f}", f"{float(row['speed_rel']):.1f}",
+        f"{float(row['confidence']):.2f}", row["events"],
+    )  # fmt: skip
+    return {"recording": row["recording"], "class": row["class_name"], **dict(zip(HEADINGS, cells, strict=True))}
+
+
+def _many(count: int, what: str) -> str:
+    """Such as "1 star" or "2 stars"."""
+    return f"{count} {what}{'' if count == 1 else 's'}"

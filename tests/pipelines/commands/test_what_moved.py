@@ -1,0 +1,53 @@
+"""The table of objects that `detect` prints."""
+
+import numpy as np
+import pytest
+
+from pipelines.commands.what_moved import MOST_ROWS, print_objects
+from spikeseg.detection.schema import OBJECT_COLUMNS, OBJECTS, table_dtype
+from spikeseg.detection.table_text import csv_text
+
+
+@pytest.fixture
+def found(tmp_path, capsys):
+    """Print the objects of a folder that holds n of them, of falling confidence."""
+
+    def printed(n, counts=None, class_name="", *, stars=True, seconds=1.24):
+        table = np.zeros(n, table_dtype(OBJECT_COLUMNS, "a", class_name))
+        table["recording"], table["object_id"], table["class_name"] = "a", np.arange(n) + 3, class_name
+        table["t_start_us"], table["t_end_us"], table["x_end"], table["y_end"] = 50_000, 1_250_000, 120.6, 7.4
+        table["speed"], table["speed_rel"], table["confidence"], table["events"] = 80.06, 78.1, 1 - np.arange(n) / 1000, 412
+        (tmp_path / OBJECTS).write_text(csv_text(OBJECT_COLUMNS, [table]))
+        print_objects(tmp_path, counts or {"a": {"tracks": n + 21}}, stars=stars, seconds=seconds)
+        return capsys.readouterr().out.splitlines()
+
+    return printed
+
+
+def test_a_row_for_each_object_and_what_was_counted(found):
+    heading, line, first, second, end = found(2)
+    assert heading.split()[:3] == ["object", "seen", "(s)"] and set(line) <= {"-", " "}
+    assert first.split() == "3 0.05 - 1.25 0, 0 121, 7 80.1 78.1 1.00 412".split() and second.split()[0] == "4"
+    assert end == "2 objects, 21 stars, 1.2 s of work"
+
+
+def test_in_scenes_there_are_no_stars(found):
+    assert (
+        "stars" not in "".join(found(1, stars=False)) and found(1, stars=False)[-1] == "1 object, 21 other tracks, 1.2 s of work"
+    )
+    assert found(1, {"a": {"tracks": 1}}, stars=False)[-1] == "1 object, 1.2 s of work"
+
+
+def test_nothing_found_is_one_line(found):
+    assert found(0, {"a": {"tracks": 1}}, seconds=None) == ["0 objects, 1 star, done before"]
+
+
+def test_recordings_and_classes_are_named_where_there_are_any(found):
+    heading, _, row, end = found(1, {"a": {"tracks": 1}, "b": {"tracks": 2}}, "satellite")
+    assert heading.split()[0] == "recording" and heading.split()[-1] == "class"
+    assert row.split()[0] == "a" and row.split()[-1] == "satellite" and end == "1 object, 2 stars, 2 recordings, 1.2 s of work"
+
+
+def test_of_very_many_those_of_the_highest_confidence_are_printed_in_their_order(found):
+    _, _, *rows, more, _ = found(MOST_ROWS + 5)
+    assert [int(row.split()[0]) for row in rows] == list(range(3, MOST_ROWS + 3)) and more.startswith("and 5 more in ")
