@@ -35,6 +35,8 @@ from spikeseg.pipelines.runtime.console import LOGGER
 from spikeseg.pipelines.runtime.manifest import BESIDE, as_text, describe_file, manifest_digest
 from spikeseg.pipelines.stages import prepare, train_layer
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a shell's background; a command ignores what was ignored before
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # a slow machine is no error
 
