@@ -69,7 +69,7 @@ def test_labels_deleted_from_disk_leave_what_detect_writes_as_it_was(chain, tmp_
             for part in [part for part in file[name] if part != "TD"]:
                 del file[name][part]
         assert all(set(file[name]) == {"TD"} for name in file)
-    assert written("after") == before and len(before) == 8 and b'"track_id": 1' in before["detections.json"]
+    assert written("after") == before and len(before) == 14 and b'"track_id": 1' in before["detections.json"]
 
 
 def content(response):
