@@ -86,6 +86,7 @@ def test_objects_come_by_falling_score_and_number_their_pixels(detector):
     found = detector(noise() + source((20, 20), (95, 60)) + source((60, 40), height=30), object_sigmas=5)
     assert len(found.objects) == 3 and (np.diff(found.objects["score"]) < 0).all()
     assert np.hypot(found.objects["x"][0] - 60, found.objects["y"][0] - 40) <= 2
+    assert not found.objects["class_id"].any()
     for number, one in enumerate(found.objects, 1):
         assert found.labels[round(one["y"]), round(one["x"])] == number
 
@@ -97,7 +98,7 @@ def test_what_is_too_weak_for_an_object_has_its_strength_all_the_same(detector):
     assert len(found.objects) == 1 and found.labels[20, 20] == 0 < found.strength[20, 20] < 12
     everything = detector(frame, object_sigmas=0)
     np.testing.assert_array_equal(everything.strength, found.strength)
-    assert len(everything.objects) > 1
+    assert len(everything.objects) > 1 and (everything.objects["score"] > 0).all()  # what is dark is none
 
 
 @pytest.mark.parametrize("detector", DETECTORS)

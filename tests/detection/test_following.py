@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -228,6 +229,16 @@ def test_stars_that_drift_are_no_objects_at_the_beginning(model):
     _, windows = followed(model, faint.events)
     assert not any(w.objects for w in windows)
     assert np.hypot(*windows[-1].star_field) == pytest.approx(12.0, abs=0.7)
+
+
+def test_the_star_field_is_the_velocity_of_the_last_step(night, monkeypatch):
+    _, follower, _ = night
+    search = SimpleNamespace(frame=SimpleNamespace(rates=np.array([[9.0, 9.0, 9.0], [3.0, -4.0, 0.1]])))
+    monkeypatch.setattr(follower._paths, "search", search)
+    search.stars = SimpleNamespace(spans=[0])
+    assert follower._paths.star_field == (3.0, -4.0)
+    search.stars = SimpleNamespace(spans=[])
+    assert follower._paths.star_field is None
 
 
 def test_a_part_is_followed_as_a_recording_of_its_own_with_new_ids(model, night):

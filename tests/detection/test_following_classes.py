@@ -7,6 +7,7 @@ import torch
 from spikeseg.config import load_config
 from spikeseg.detection.following_classes import FollowedClasses
 from spikeseg.detection.objects import NO_CLASS, Slice, blobs_of
+from spikeseg.detection.path_slices import COVER_PX
 from spikeseg.detection.tables import Scale
 from spikeseg.learning import checkpoint
 from spikeseg.models.decoder import decode_sparse
@@ -73,6 +74,15 @@ def test_an_object_has_the_class_of_what_was_lit_up_where_it_is(model):
     followed.add(*window(model, (10, 10, 1), (30, 30, 0)), [track(*LEFT, 4), track(*RIGHT, 7), track(90, 10, 9)])
     assert (followed.of(4), followed.of(7)) == ((1, "satellite"), (0, ""))
     assert followed.of(9) == followed.of(5) == (NO_CLASS, "")
+
+
+@pytest.mark.parametrize(("away", "reached"), [(COVER_PX, True), (np.nextafter(COVER_PX, 9.0), False)])
+def test_what_is_lit_up_reaches_as_far_as_a_track_is_covered(model, away, reached):
+    followed = classes(model)
+    frames, spikes, (part,) = window(model, (10, 10, 1))
+    part.blobs.objects["x"], part.blobs.objects["y"] = 0.0, 0.0  # at 0.5 px of the sensor
+    followed.add(frames, spikes, [part], [track(0.5, 0.5 + away)])
+    assert followed.of(1)[0] == (1 if reached else NO_CLASS)
 
 
 def test_saliency_adds_up_from_window_to_window(model):

@@ -1,6 +1,7 @@
 """The motion layer learns from recordings whose labels it does not see."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,6 +69,16 @@ def test_it_takes_some_recordings_drawn_by_the_seed_and_their_beginning(monkeypa
     for view in asked:
         since = (view.events["t"] - view.events["t"][0]) * 1e-6
         assert view.kept[since < 1.49].mean() > 0.9 and not view.kept[since >= 1.5].any()
+
+
+def test_a_path_at_the_threshold_is_an_object(monkeypatch):
+    (view,) = views_of(LimitConfig(**{**vars(BRIGHT), "duration_s": 2.0}), 1)
+    found = SimpleNamespace(
+        paths=["below", "at", "above"], nats=[19.9, 20.0, 20.1], threshold=20.0, search=SimpleNamespace(events=None)
+    )
+    monkeypatch.setattr(motion_training, "find_paths", lambda *_: found)
+    monkeypatch.setattr(motion_training, "winner_spikes", lambda path, *_: path)
+    assert motion_training._spikes(Night(view, StarField.still()), None, None) == ["at", "above"]
 
 
 class _nothing_found:

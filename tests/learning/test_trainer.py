@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -57,6 +58,25 @@ def test_learns_different_patterns_and_converges():
     # the channel that drives each map: the patterns are shared out
     assert len(set(model.encoder.conv2.weight.sum((2, 3)).argmax(1).tolist())) >= 3
     assert torch.equal(t.layer.threshold, 1.0 + t.state.theta)
+
+
+def test_a_report_by_hand():
+    """Eight maps for one or two of four channels, the fifth like the first."""
+    t = trainer(network(), homeostasis=dataclasses.replace(HOMEOSTASIS, dead_threshold=0.1))
+    t.layer.weight.zero_()
+    for k, channels in enumerate(((0,), (1,), (2,), (3,), (0,), (1, 2), (2, 3), (3, 0))):
+        t.layer.weight[k, list(channels)] = 0.5 if k == 4 else 1.0  # of 32 channels of maps 10 at 1, one at 0.5
+    t.layer.threshold.copy_(torch.arange(1.0, 9.0))
+    t.state.wins.copy_(torch.tensor([4, 3, 9, 0, 5, 4, 40, 3]))
+    t.samples, t.recovered = 40, 2
+    assert t.report() == {
+        "samples": 40, "wins": 68, "wins_per_map": [4, 3, 9, 0, 5, 4, 40, 3], "convergence_index": 0.25 / 32,
+        "weight_mean": 10.5 / 32, "weight_std": pytest.approx((10.25 / 32 - (10.5 / 32) ** 2) ** 0.5),
+        "weight_low_share": 21 / 32, "weight_high_share": 10 / 32,
+        "threshold_min": 1.0, "threshold_mean": 4.5, "threshold_max": 8.0,
+        "maps": 8, "dead_maps": 3, "dead_share": 3 / 8, "near_duplicate_maps": 1, "near_duplicate_share": 1 / 8,
+        "recovered_maps": 2,
+    }  # fmt: skip
 
 
 def test_resuming_is_bitwise():

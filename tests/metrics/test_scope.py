@@ -70,6 +70,16 @@ def test_only_what_is_scored_counts(scope, change, matters):
     assert {mode: before[mode] != after[mode] for mode in MODES} == dict.fromkeys(MODES, matters)
 
 
+def test_steps_count_whose_middle_is_the_first_or_the_last_moment_scored():
+    recording, labels, truth = night()
+    labels["t"] = 105_000, 200_000, 295_000  # steps of 10 ms from 0
+    settings = EvaluationConfig(scope="labelled_span")
+    labelled = LabelledRecording.of(recording, labels, truth, settings)
+    (pixel,) = modes_of(["pixel"])
+    row = pixel.count(labelled, answered(recording, np.zeros(600)), CountSettings(settings, 0.9, 0.5))
+    assert sum(row[name] for name in ("tp", "fp", "fn", "tn")) == 20 * 30 * 20
+
+
 def test_the_span_follows_the_labels_that_an_answer_is_held_against():
     """The control takes another recording's labels, and with them, on this recording's clock, its span."""
     recording, labels, truth = night()

@@ -8,11 +8,11 @@ import pytest
 from spikeseg.motion import online
 from spikeseg.motion.events import events_of
 from spikeseg.motion.footprint import Footprint
-from spikeseg.motion.online import NewEvents, OnlineSearch
+from spikeseg.motion.online import KnownPath, NewEvents, OnlineSearch
 from spikeseg.motion.path_kernels import KNOT, STATE
 from spikeseg.motion.paths import joined
 from spikeseg.motion.scales import FAST, MEDIUM
-from spikeseg.motion.search import Path, SearchSettings
+from spikeseg.motion.search import Path, SearchSettings, SmoothPath
 from spikeseg.simulation.limit import LimitConfig, limit_recording
 from spikeseg.tracking.star_field import StarField
 
@@ -126,3 +126,19 @@ def test_a_piece_that_goes_on_makes_the_whole_go_on(alive):
     (whole,) = joined([dataclasses.replace(long), short], events)
     assert whole.id == 1 and whole.alive is alive and events.owner.tolist() == [1, 1, 0]
     assert whole.until == (short.until if alive else long.until) and whole.state[0] == (2.0 if alive else 1.0)
+
+
+def test_a_path_is_smoothed_that_lasts_for_two_steps_of_its_search():
+    search = searched(recording(objects=0), 1.0).search
+    step = search.tick_s / 5
+    for steps, is_one in ((0, False), (1.9, False), (2.0, True), (2.5, True)):
+        assert (search.smooth(path(1, np.array([0.0, steps * step]))) is not None) is is_one
+
+
+@pytest.mark.parametrize(("oldest_s", "left"), [(0.0, 5), (0.3, 2), (0.35, None), (0.5, None)])
+def test_a_path_that_has_ended_is_known_as_far_as_it_is_remembered(oldest_s, left):
+    """Two points of it at least."""
+    search, ended = searched(recording(objects=0), 1.0), path(1, np.arange(5) / 10)
+    smooth = SmoothPath(0.4, ended.knots[:, 0], ended.knots[:, 1:5], np.ones(5), 5.0, np.ones(5), 3.0, 1)
+    again = search._smoothed(ended, KnownPath(ended, smooth, 5.0, False), oldest_s)
+    assert (None if again is None else len(again.t_s)) == left

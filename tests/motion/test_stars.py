@@ -70,10 +70,11 @@ def test_what_rests_on_the_sensor_is_left_where_the_stars_drift(skies):
 
 @pytest.mark.parametrize(("spread", "is_star"), [(0.0, False), (1.0, True)])
 def test_a_warm_pixel_is_no_star(skies, spread, is_star):
-    """As many events at one pixel, or spread as those of a point."""
-    rng, sky = np.random.default_rng(6), skies.sky(6, [])
-    place = np.rint(rng.standard_normal((80, 2)) * spread + np.array([50, 40])).astype(np.int64)
-    more = (rng.random(80) * SECONDS, *place.T, np.ones(80, bool), np.zeros(80, np.int64))
+    """As many events at each of nine pixels, or spread as those of points."""
+    rng, sky, n = np.random.default_rng(6), skies.sky(6, []), 9 * 80
+    pixels = [(x, y) for x in (20, 50, 90) for y in (15, 40, 70)]
+    place = np.rint(rng.standard_normal((n, 2)) * spread + np.tile(pixels, (80, 1))).astype(np.int64)
+    more = (rng.random(n) * SECONDS, *place.T, np.ones(n, bool), np.zeros(n, np.int64))
     joint = [np.concatenate(pair) for pair in zip(sky[:5], more, strict=True)]
     order = np.argsort(joint[0], kind="stable")
     t, x, y, on, source = (column[order] for column in joint)

@@ -75,8 +75,11 @@ def test_train_resumes_a_run_in_the_layer_that_was_stopped(world, interrupt, num
     monkeypatch.setattr(
         LayerTrainer, "learn", lambda trainer, *given: layers.extend([trainer.name] * len(given[1])) or learn(trainer, *given)
     )
+    shown, bar = [], training_loop.bar
+    monkeypatch.setattr(training_loop, "bar", lambda *given, **more: shown.append(given) or bar(*given, **more))
     assert train(cfg, resume=folder).ran
     assert layers == ["conv3"] * 9  # of 24
+    assert shown == [("conv3 epoch 2/2", "sample", 12, 3)]
     assert type(whole)(folder=folder).digest("checkpoints/conv3.pt") == whole.digest("checkpoints/conv3.pt")
 
 
