@@ -97,6 +97,7 @@ def main() -> None:
       spikeseg sweep                 thresholds -> table, calibrated network
       spikeseg cross-validate        folds of recordings -> spread of the metrics
       spikeseg detect RECORDING      any recording -> objects and tracks
+      spikeseg watch FOLDER          the same, in what arrives in a folder
       spikeseg classes RUN           what each class looks for; give it a name
       spikeseg classify              images -> features -> linear read-out
       spikeseg reproduce RUN         a run's chain again, every file compared

@@ -31,6 +31,7 @@ COMMANDS = Registry(
         "sweep": f"{_FOLDER}.sweep:sweep",
         "train": f"{_FOLDER}.train:train",
         "train-layer": f"{_FOLDER}.train_layer:train_layer",
+        "watch": f"{_FOLDER}.watch:watch",
     },
 )
 """Name -> click command."""

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import io
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from spikeseg.data.datasets.folders import Source
     from spikeseg.detection.readout import Readout
     from spikeseg.detection.result import Detections
+    from spikeseg.models import SpikeSEG
 
 log = logging.getLogger(__name__)
 
@@ -65,15 +66,20 @@ class Detected(NamedTuple):
     skipped: Mapping[str, str]
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """One recording and what its files are made from."""
 
     source: Source
     ingredients: Ingredients
 
+    @property
+    def content(self) -> str:
+        """The fingerprint of the recording's file."""
+        return self.ingredients.inputs["recording"]
+
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """Where the files of recordings go: beside each other in a folder of the user's, or each in the run's, by its key.
 
     folder: the user's, or that of the stage in the run's. own: whether it is the user's.
@@ -86,7 +92,7 @@ class _Place:
         """A recording's; in a folder of the user's their stage begins with its name, and so does its manifest."""
         return ingredients._replace(stage=f"{name}.{STAGE}") if self.own else ingredients
 
-    def is_done(self, part: _Part) -> bool:
+    def is_done(self, part: Part) -> bool:
         """Whether the files of a recording are there, made from the same."""
         if self.own:
             return done_in_folder(self.folder, part.ingredients)
@@ -96,7 +102,7 @@ class _Place:
         """Make the files of a recording, or those of all."""
         return (run_in_folder if self.own else run_stage)(self.folder, ingredients, build, force)
 
-    def manifests_like(self, part: _Part) -> list[Path]:
+    def manifests_like(self, part: Part) -> list[Path]:
         """Of the same recording, or of whatever recordings where they lie together."""
         if self.own:
             return [self.folder / MANIFEST_BESIDE.format(part.ingredients.stage)]
@@ -123,11 +129,11 @@ class _Place:
             if path.exists():
                 raise InputError(f"{path}: is there already, from elsewhere; give another folder, or --force to replace it")
 
-    def folder_of(self, part: _Part) -> Path:
+    def folder_of(self, part: Part) -> Path:
         """Where the files of a recording lie."""
         return self.folder if self.own else self.folder / part.ingredients.key
 
-    def manifest_of(self, part: _Part) -> Mapping[str, Any]:
+    def manifest_of(self, part: Part) -> Mapping[str, Any]:
         """The manifest of a recording that is done."""
         name = MANIFEST_BESIDE.format(part.ingredients.stage) if self.own else MANIFEST
         manifest = read_manifest(self.folder_of(part) / name)
@@ -137,14 +143,15 @@ class _Place:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What is done to every recording."""
+class Job:
+    """What is done to every recording. tolerated: exceptions that mean that it cannot be read."""
 
     cfg: Config
     network: SavedNetwork
     readout: Readout
     names: Mapping[int, str]
     plot: bool
+    tolerated: tuple[type[Exception], ...] = (InputError, OSError)
 
     @functools.cached_property
     def shared(self) -> Ingredients:
@@ -159,22 +166,27 @@ class _Job:
         }
         return Ingredients(STAGE, VERSION, config, {"checkpoint of the network": sha256_file(self.network.checkpoint)})
 
-    def detected(self, sources: Sequence[Source]) -> Iterator[Detections | str]:
-        """Of each recording what the network detects, or why it cannot be read; in their order."""
-        from spikeseg.detection.detect import detect_recording
+    @functools.cached_property
+    def model(self) -> SpikeSEG:
+        """The network."""
         from spikeseg.detection.network import load_network
         from spikeseg.ops.device import network_device
 
+        return load_network(self.cfg, str(self.network.checkpoint), network_device(self.cfg.device, self.cfg.backend))
+
+    def detected(self, sources: Sequence[Source]) -> Iterator[Detections | str]:
+        """Of each recording what the network detects, or why it cannot be read; in their order."""
+        from spikeseg.detection.detect import detect_recording
+
         from ..runtime.parallel import Workers, ordered
 
-        cfg, readout, names = self.cfg, self.readout, self.names
-        model = load_network(cfg, str(self.network.checkpoint), network_device(cfg.device, cfg.backend))
+        cfg, readout, names, model, tolerated = self.cfg, self.readout, self.names, self.model, self.tolerated
 
         def detect_source(source: Source) -> Detections | str:
             try:
                 return detect_recording(model, read_source(cfg, source), cfg, readout, _progress, names)
-            except (InputError, OSError) as error:
-                return str(error)
+            except tolerated as error:
+                return str(error) if isinstance(error, (InputError, OSError)) else f"{type(error).__name__}: {error}"
 
         yield from ordered(detect_source, sources, Workers.of(cfg), threads=True)
 
@@ -217,39 +229,50 @@ def detect(
 
     Raises InputError: no recording can be read, the checkpoint cannot be read or does not fit, the folder cannot be written, a
     picture is asked for without matplotlib."""
+    job = ready(cfg, network, plot)
+    place = Place(network.folder / STAGE if output is None else output, output is not None)
+    parts, unreadable = parts_of(job, place, recordings)
+    asked = job.shared._replace(inputs={**job.shared.inputs, **{part.source.name: part.content for part in parts}}).key
+    with place.writer(asked):
+        unread, ran = finish(job, place, parts, force)
+        unread |= unreadable
+        skipped = {source.name: unread[source.name] for source in recordings if source.name in unread}
+        pass_over(skipped, len(recordings))
+        tables, counts = put_together(job, place, parts, skipped, force)
+    return Detected(dataclasses.replace(tables, ran=tables.ran or ran), counts, skipped)
+
+
+def ready(cfg: Config, network: SavedNetwork, plot: bool) -> Job:
+    """What is done to every recording. Raises InputError: a picture is asked for without matplotlib, or the checkpoint is bad."""
     from spikeseg.detection.readout import readout_of
 
     if plot:
         from spikeseg.plots import require_matplotlib
 
         require_matplotlib()
-    job = _Job(cfg, network, readout_of(cfg, network.checkpoint), class_names(network), plot)
-    place = _Place(network.folder / STAGE if output is None else output, output is not None)
+    return Job(cfg, network, readout_of(cfg, network.checkpoint), class_names(network), plot)
+
+
+def parts_of(job: Job, place: Place, recordings: Sequence[Source]) -> tuple[list[Part], dict[str, str]]:
+    """What each recording is made from; and, by name, why that cannot be told."""
     contents, unreadable = fingerprints(recordings)
-    shared = job.shared
-    parts = []
+    shared, parts = job.shared, []
     for source in recordings:
         if source.name in contents:
             own = {"recording": source.name, "member": source.path.member}
             made_from = shared._replace(
                 config={**shared.config, **own}, inputs={**shared.inputs, "recording": contents[source.name]}
             )
-            parts.append(_Part(source, place.ingredients(source.name, made_from)))
-    asked = shared._replace(inputs={**shared.inputs, **contents}).key
-    with place.writer(asked):
-        unread, ran = _do(job, place, parts, force)
-        unread |= unreadable
-        skipped = {source.name: unread[source.name] for source in recordings if source.name in unread}
-        pass_over(skipped, len(recordings))
-        parts = [part for part in parts if part.source.name not in skipped]
-        tables, counts = _put_together(job, place, parts, skipped, force)
-    return Detected(dataclasses.replace(tables, ran=tables.ran or ran), counts, skipped)
+            parts.append(Part(source, place.ingredients(source.name, made_from)))
+    return parts, unreadable
 
 
-def _put_together(
-    job: _Job, place: _Place, parts: Sequence[_Part], skipped: Mapping[str, str], force: bool
+def put_together(
+    job: Job, place: Place, parts: Sequence[Part], skipped: Mapping[str, str], force: bool
 ) -> tuple[StageResult, dict[str, dict[str, int]]]:
-    """The tables of all recordings, from those of each. -> where they lie, and COUNTS by recording."""
+    """The tables of all recordings but those skipped, from those of each. -> where they lie, and COUNTS by recording."""
+    files = {part.source.name: part.content for part in parts}
+    parts = [part for part in parts if part.source.name not in skipped]
     manifests = {part.source.name: place.manifest_of(part) for part in parts}
     counts = {name: {what: manifest[what] for what in COUNTS} for name, manifest in manifests.items()}
 
@@ -265,13 +288,14 @@ def _put_together(
 
     shared = job.shared
     order = {"recordings": [part.source.name for part in parts], "skipped": list(skipped)}
-    files = {part.source.name: part.ingredients.inputs["recording"] for part in parts}
     everything = shared._replace(config={**shared.config, **order}, inputs={**files, **shared.inputs})
     return place.make(everything, build, force), counts
 
 
-def _do(job: _Job, place: _Place, parts: Sequence[_Part], force: bool) -> tuple[dict[str, str], bool]:
-    """Finish one recording after the other. -> why some cannot be read, by name, and whether anything was done."""
+def finish(
+    job: Job, place: Place, parts: Sequence[Part], force: bool, say: Callable[[Detections], None] | None = None
+) -> tuple[dict[str, str], bool]:
+    """Finish one recording after the other, and say so. -> why some cannot be read, by name, and whether anything was done."""
     if not force:
         place.refuse_strangers()
     todo = [part for part in parts if force or not place.is_done(part)]
@@ -285,6 +309,8 @@ def _do(job: _Job, place: _Place, parts: Sequence[_Part], force: bool) -> tuple[
             unread[part.source.name] = answer
         else:
             place.make(part.ingredients, functools.partial(job.write, answer), force)
+            if say:
+                say(answer)
     return unread, len(unread) < len(todo)
 
 

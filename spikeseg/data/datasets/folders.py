@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,15 +110,21 @@ def recordings_at(text: str) -> Iterator[tuple[RecordingPath, str]]:
     """
     found = [(recording_path(text), "")]
     if os.path.isdir(text):
-        below = without_ours(files_below(Path(text)))
-        found = [(RecordingPath(str(file)), error and f"{file}: {error}") for file, error in below]
+        found = _paths(without_ours(files_below(Path(text))))
     if not found:
         yield RecordingPath(text), f"{text}: holds no files"
+    yield from _members(found)
+
+
+def _members(
+    found: Iterable[tuple[RecordingPath, str]], tolerated: type[Exception] = InputError
+) -> Iterator[tuple[RecordingPath, str]]:
+    """The recordings of files, each with "" or the reason why it, or its file, cannot be read: an error, or a tolerated one."""
     for path, error in found:
         try:
             members = [path] if error else members_of(path)
-        except InputError as why:
-            members, error = [path], str(why)
+        except tolerated as why:
+            members, error = [path], str(why) if isinstance(why, InputError) else f"{path}: {type(why).__name__}: {why}"
         yield from ((member, error) for member in members)
 
 
@@ -137,5 +143,22 @@ def sources(texts: Iterable[str]) -> list[Source]:
             if error and os.path.isdir(text) and Path(path.file) == Path(text):
                 raise InputError(error)
             found.setdefault((os.path.abspath(path.file), path.member), (path, error))
-    names = distinct_names([path for path, _ in found.values()])
-    return [Source(path, name, error) for (path, error), name in zip(found.values(), names, strict=True)]
+    return _named(found.values())
+
+
+def sources_of(files: Iterable[Found]) -> list[Source]:
+    """All recordings of some of the files below a folder (`without_ours`), called as if these were all.
+
+    Whatever a file does to its reader, it only cannot be read."""
+    return _named(list(_members(_paths(files), Exception)))
+
+
+def _paths(files: Iterable[Found]) -> list[tuple[RecordingPath, str]]:
+    """Of each file the path, with "" or the reason why it cannot be read."""
+    return [(RecordingPath(str(file)), error and f"{file}: {error}") for file, error in files]
+
+
+def _named(found: Collection[tuple[RecordingPath, str]]) -> list[Source]:
+    """Recordings under names that differ."""
+    names = distinct_names([path for path, _ in found])
+    return [Source(path, name, error) for (path, error), name in zip(found, names, strict=True)]

@@ -19,7 +19,7 @@ def run(*words: str):
 
 def test_the_commands_are_there_and_the_help_shows_the_chain():
     names = "cache classes classify cross-validate demo detect evaluate info prepare reproduce simulate status sweep".split()
-    names += ["train", "train-layer"]
+    names += ["train", "train-layer", "watch"]
     said = run("--help").output
     assert [line.split()[0] for line in said.partition("Commands:\n")[2].splitlines()] == names
     assert all(f"spikeseg {command}" in said for command in ("prepare", "train-layer conv2", "train-layer conv3", "evaluate"))

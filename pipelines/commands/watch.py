@@ -1,0 +1,54 @@
+"""The command `watch`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from .common import CHECKPOINT, HULK, SMASH, network_for
+from .options import LENIENT, FilledPath, Request, rows, shared
+
+log = logging.getLogger(__name__)
+
+
+@click.command("watch")
+@click.argument("folder", type=FilledPath(path_type=Path))
+@CHECKPOINT
+@LENIENT
+@rows
+@HULK
+@SMASH
+@click.option(
+    "--every", type=click.FloatRange(0, 86400), default=30.0, show_default=True, metavar="SECONDS",
+    help="From one look at the folder to the next; what has not changed in between is taken.",
+)  # fmt: skip
+@click.option("--once", is_flag=True, help="Look twice, do what is complete, and end: for cron.")
+@click.option("--plot", is_flag=True, help="Also draw each recording (needs matplotlib).")
+@shared(output="Folder to write to; needed.", of_demo=False)
+def watch(
+    request: Request, folder: Path, checkpoint: Path | None, output: str | None, every: float, once: bool, plot: bool
+) -> None:
+    """Detect in recordings as they arrive in a folder, unattended.
+
+    Takes what is new below FOLDER and no longer written to, and keeps in --output the files that `detect FOLDER` would write,
+    objects.csv in the order of the recordings' paths. Killed and started again, it goes on. A recording that cannot be read is
+    named once, and tried again when it has changed; one that grows after all is done again. Ctrl-C and SIGTERM end it, with 130.
+
+    \b
+    Example: a service
+      spikeseg watch ~/incoming -o found --checkpoint runs/nights
+    Example: a line of cron
+      */10 * * * * spikeseg watch ~/incoming -o ~/found --checkpoint ~/runs/nights --once --log-level WARNING
+    """
+    from ..stages import watch as stage
+
+    if output is None:
+        raise click.UsageError("--output: name the folder to write to")
+    if request.force:
+        raise click.UsageError("--force: not while watching; spikeseg detect --force does all of a folder again")
+    stage.check_folders(folder, Path(output))
+    cfg, network = network_for(request, checkpoint, given=True, untrained=True)
+    log.info("watching %s, every %g s; results in %s", folder, every, output)
+    stage.watch(cfg, network, folder, Path(output), every_s=every, once=once, plot=plot)
