@@ -34,3 +34,11 @@ COMMANDS = Registry(
     },
 )
 """Name -> click command."""
+
+SECTIONS = {
+    "Find objects": ("demo", "info", "detect"),
+    "Train a network": ("train", "prepare", "train-layer", "classes", "classify"),
+    "Score it": ("evaluate", "compare", "sweep", "cross-validate"),
+    "Files and results": ("status", "cache", "reproduce", "simulate"),
+}
+"""Under which titles help shows them; others come last."""
