@@ -12,13 +12,16 @@ import click
 from spikeseg.core import interrupts
 from spikeseg.errors import InputError
 
-from .commands import COMMANDS
+from .commands import COMMANDS, SECTIONS
+from .commands.help import LaidGroup
 from .runtime.console import one_line_errors
 from .runtime.process import as_program, unread_output_ends
 
 
-class CommandGroup(click.Group):
-    """The commands of `COMMANDS`, sorted by name."""
+class CommandGroup(LaidGroup):
+    """The commands of `COMMANDS`."""
+
+    sections = SECTIONS
 
     def main(self, args: Sequence[str] | None = None, *given: Any, **options: Any) -> Any:
         """As click does it; called with the process's own arguments, the process ends as `as_program` says."""
@@ -85,27 +88,20 @@ def _unavailable(name: str, error: InputError) -> click.Command:
 def main() -> None:
     """Segment and track satellites in event-camera recordings, with a network that learns without labels.
 
-    Every command takes the same options and, with none, works on built-in simulated recordings:
-
     \b
-      spikeseg demo                  everything below, in one go
-    \b
-      spikeseg prepare               recordings -> cached frames
-      spikeseg train-layer conv2     frames -> second layer
-      spikeseg train-layer conv3     frames -> third layer
-      spikeseg evaluate              network and baselines -> metrics
-      spikeseg sweep                 thresholds -> table, calibrated network
-      spikeseg cross-validate        folds of recordings -> spread of the metrics
-      spikeseg detect RECORDING      any recording -> objects and tracks
-      spikeseg watch FOLDER          the same, in what arrives in a folder
-      spikeseg classes RUN           what each class looks for; give it a name
-      spikeseg classify              images -> features -> linear read-out
-      spikeseg reproduce RUN         a run's chain again, every file compared
-      spikeseg info PATH             what recordings hold, and what is dropped
-      spikeseg cache list            what is stored; cache verify checks it
+    Example: the whole path on simulated nights, in some minutes
+      spikeseg demo
+    Example: what a recording holds; the objects in it
+      spikeseg info night.raw
+      spikeseg detect night.raw
+    Example: train on your own recordings, and score on those that are labelled
+      spikeseg train --dataset files --data-root ~/nights
+      spikeseg evaluate --dataset files --data-root ~/nights
 
-    What is done already is not done again; `spikeseg status` shows what is. Exit codes: 0 done, 2 usage,
-    3 bad input, 130 interrupted.
+    Without a configuration, commands work on built-in simulated recordings. What is done already is not done again; `spikeseg
+    status` shows what is. `spikeseg COMMAND --help` begins with examples.
+
+    Exit codes: 0 done, 2 usage, 3 bad input, 130 interrupted.
     """
     if getattr(sys.stdout, "errors", "") == "strict" and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8

@@ -35,3 +35,11 @@ COMMANDS = Registry(
     },
 )
 """Name -> click command."""
+
+SECTIONS = {
+    "Find objects": ("demo", "info", "detect", "watch"),
+    "Train a network": ("train", "prepare", "train-layer", "classes", "classify"),
+    "Score it": ("evaluate", "compare", "sweep", "cross-validate"),
+    "Files and results": ("status", "cache", "reproduce", "simulate"),
+}
+"""Under which titles help shows them; others come last."""

@@ -8,13 +8,20 @@ from spikeseg.core import interrupts
 from spikeseg.core.dry_run import is_dry
 from spikeseg.errors import InputError
 
-from .options import Request, shared
+from .help import LaidGroup
+from .options import Command, Request, shared
 
 MIB = 2**20
 KEYS = click.argument("keys", metavar="[KEY]...", nargs=-1)
 
 
-@click.group("cache")
+class CommandGroup(LaidGroup):
+    """The commands of the cache."""
+
+    command_class = Command
+
+
+@click.group("cache", cls=CommandGroup)
 def cache() -> None:
     """List what the cache holds, verify its checksums, remove what is damaged or all of it.
 

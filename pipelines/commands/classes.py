@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from .common import network_for, print_end
-from .options import LENIENT, FilledPath, Request, shared
+from .options import LENIENT, FilledPath, Request, command, shared
 
 
-@click.command("classes")
+@command("classes")
 @click.argument("run", metavar="[RUN]", required=False, type=FilledPath(path_type=Path))
 @click.argument("recordings", metavar="[RECORDING]...", nargs=-1)
 @click.option("--name", "given", multiple=True, metavar="CLASS=NAME", help="Call a class so; may be repeated.")

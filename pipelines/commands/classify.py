@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from .common import print_end
-from .options import Request, shared
+from .options import Request, command, shared
 
 
-@click.command("classify")
+@command("classify")
 @click.option("--controls", is_flag=True, help="Score what the network is compared with, too: pixels, random weights, ...")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Networks, of N seeds.")
 @shared(output="File for a copy of metrics.json.", data=True, of_demo=False)

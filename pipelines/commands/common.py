@@ -13,7 +13,7 @@ from spikeseg.errors import InputError
 from spikeseg.registries import DATASETS
 
 from ..runtime.manifest import read_manifest
-from .options import OF_FILES, FilledPath, Request
+from .options import OF_FILES, FilledPath, Request, is_quiet
 from .settings import setting
 
 if TYPE_CHECKING:
@@ -138,5 +138,6 @@ def after_training(cfg: Config, request: Request) -> str:
 
 
 def print_end(ran: bool, written: str, following: str) -> None:
-    """Print the last line of a command: what was written, or is up to date, and the command line to go on with."""
-    click.echo(f"{'wrote' if ran else 'up to date:'} {written}; next: {following}")
+    """Print the last line of a command: what was written, or is up to date, and the command line to go on with; not if --quiet."""
+    if not is_quiet():
+        click.echo(f"{'wrote' if ran else 'up to date:'} {written}; next: {following}")

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from .common import print_end, training
-from .options import Request, shared
+from .options import Request, command, shared
 
 
-@click.command("cross-validate")
+@command("cross-validate")
 @click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True, metavar="K", help="Folds of recordings.")
 @click.option("--final", is_flag=True, help="Then train on all folds, and score that network once on the test split.")
 @training

@@ -7,10 +7,10 @@ import json
 import click
 
 from .common import print_end, print_layers, trained_layers
-from .options import Request, shared
+from .options import Request, command, shared
 
 
-@click.command("demo")
+@command("demo")
 @shared(output="Folder of the runs.", key="output_dir")
 def demo(request: Request) -> None:
     """Run the whole path on built-in recordings: simulate, prepare, train, evaluate, detect.

@@ -14,13 +14,13 @@ from spikeseg.core.regular import fault_of
 from spikeseg.errors import InputError
 
 from .common import CHECKPOINT, HULK, SMASH, network_for, print_end
-from .options import LENIENT, Request, rows, shared
+from .options import LENIENT, Request, command, rows, shared
 
 LARGEST_SIDE = 2**15 - 1
 """Of a sensor, px: coordinates of events are int16."""
 
 
-@click.command("detect")
+@command("detect")
 @click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True)
 @CHECKPOINT
 @LENIENT

@@ -10,13 +10,13 @@ import click
 from spikeseg.registries import MODES
 
 from .common import CHECKPOINT, HULK, SMASH, network_for, print_end
-from .options import Request, shared
+from .options import Request, command, shared
 from .settings import choices_of, setting
 
 SPLITS = click.Choice(["test", "val", "train", "all"])
 
 
-@click.command("evaluate")
+@command("evaluate")
 @CHECKPOINT
 @click.option("--mode", "modes", multiple=True, type=click.Choice(list(MODES)), help="What to score [all]; may be repeated.")
 @click.option("--split", type=SPLITS, default="test", show_default=True, help="Recordings to score; all: of other data.")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ..runtime.console import EXIT_INPUT
-from .options import Request, rows, shared
+from .options import Request, command, rows, shared
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
 
 
-@click.command("info")
+@command("info")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option(
     "--hot", type=click.FloatRange(0, min_open=True), metavar="FREQUENCY", show_default="the configuration's DropPixel, demo: 15",

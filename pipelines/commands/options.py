@@ -5,25 +5,24 @@ from __future__ import annotations
 import functools
 import math
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from spikeseg.config import PAPERS, load_config, parse_overrides, to_dict
 from spikeseg.config.circumstances import WITHOUT_RESULT
+from spikeseg.config.sections import Config
 from spikeseg.core.digests import keep_in
 from spikeseg.core.dry_run import DryRun, dry_run
 from spikeseg.errors import InputError
 
 from ..runtime.console import LOGGER, logging_to_stderr, one_line_errors
 from ..runtime.remote import is_url, local_copy
+from .help import Laid
 from .settings import WITHOUT, ConfigOption, Decorator, Setting, choices_of, setting
-
-if TYPE_CHECKING:
-    from spikeseg.config.sections import Config
 
 OF_FILES = ("data.lenient", "data.columns", "data.time_unit")
 """Keys that say how the files at hand are read, never which network is meant."""
@@ -33,10 +32,11 @@ READING = ("evaluation", "tracking")
 
 DATASETS = ", ".join(choices_of("data.dataset").choices)
 
-FIRST = [
+CONFIGURATION = [
     click.option("--config", "-c", cls=ConfigOption, metavar="FILE", help="Configuration file, or the name of a built-in one."),
     click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a configuration value; may be repeated."),
     click.option("--paper", metavar="NAME", help=f"Settings of a paper: {' or '.join(PAPERS)}."),
+    setting("--seed", key="seed", everywhere=True, type=int, help="Seed of everything random."),
 ]
 LENIENT = setting(
     "--lenient", key="data.lenient", everywhere=True, is_flag=True, default=None,
@@ -58,12 +58,11 @@ DATA = [
     LENIENT,
     *ROWS,
 ]
-LAST = [
-    setting("--device", key="device", metavar="NAME", help="cpu, cuda, cuda:0; if not given, cpu without a GPU."),
+RUNNING = [
+    setting("--device", key="device", metavar="NAME", help="cpu, cuda, cuda:0; auto is a GPU where there is one."),
     setting(
         "--backend", key="backend", type=choices_of("backend"), help="Kernels: auto is cuda on a GPU, else cpu; same result."
     ),
-    setting("--seed", key="seed", everywhere=True, type=int, help="Seed of everything random."),
     setting(
         "--jobs", key="data.num_workers", type=click.IntRange(min=0), metavar="N",
         help="Processes for preparing, threads for the network.",
@@ -72,14 +71,41 @@ LAST = [
         "--dask", key="data.dask", metavar="ADDRESS",
         help="Distribute recordings over a Dask cluster: its scheduler, tcp://host:port.",
     ),
-    setting(
-        "--log-level", key="logging.log_level", metavar="LEVEL", type=choices_of("logging.log_level", case_sensitive=False),
-        help="DEBUG to ERROR.",
-    ),
     click.option("--force", is_flag=True, help="Run again what is up to date."),
     click.option("--dry-run", is_flag=True, help="Do and write nothing; say what would be the first to be done, and why."),
+]  # fmt: skip
+MESSAGES = [
+    click.option("--quiet", "-q", is_flag=True, help="Say nothing but results, warnings and errors."),
+    click.option("--verbose", "-v", is_flag=True, help="Also say where each stage's files lie, and why it is run."),
+    setting(
+        "--log-level", key="logging.log_level", metavar="LEVEL", type=choices_of("logging.log_level", case_sensitive=False),
+        help="DEBUG (as --verbose) to ERROR.",
+    ),
     click.option("--debug", is_flag=True, help="Show a traceback with an error."),
 ]  # fmt: skip
+
+
+def _titles(**options: Sequence[Decorator]) -> dict[str, str]:
+    """Name of an option -> the title above it in help."""
+
+    def title(of: Sequence[Decorator]) -> list[str]:
+        command = functools.reduce(lambda decorated, option: option(decorated), of, click.Command("any", callback=None))
+        return [str(param.name) for param in command.params]
+
+    return {name: title_of for title_of, of in options.items() for name in title(of)}
+
+
+class Command(Laid, click.Command):
+    """A command whose help shows its own options first, then those that others have, too, under titles."""
+
+    titles = {
+        **_titles(Recordings=DATA, Configuration=CONFIGURATION, Running=RUNNING, Messages=MESSAGES),
+        "help": "Messages",
+    }
+
+
+command = functools.partial(click.command, cls=Command)
+"""As click's decorator, for a `Command`."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +132,8 @@ class Request:
         Raises InputError for a file or a value that does not hold; for a device or a backend that is not there, if it was
         asked for on the command line."""
         if stored is not None and not (self.config or self.paper):
-            cfg = load_config(None, overrides={**to_dict(stored), **self.overrides})
+            then = {**to_dict(stored), "device": Config.device if stored.device == "cuda" else stored.device}  # not asked for now
+            cfg = load_config(None, overrides={**then, **self.overrides})
         else:
             cfg = load_config(self.config or WITHOUT, overrides=self.overrides, paper=self.paper)
         if "device" in self.overrides:
@@ -155,11 +182,14 @@ def shared(output: str | None = None, *, key: str | None = None, data: bool = Fa
         data: whether to add --dataset, --data-root and --lenient.
         of_demo: whether the demo configuration holds where none is named; help then shows its values.
     """
-    options: list[Decorator] = [*FIRST, *([_output(output, key)] if output else []), *(DATA if data else []), *LAST]
+    options: list[Decorator] = [
+        *CONFIGURATION, *([_output(output, key)] if output else []), *(DATA if data else []), *RUNNING, *MESSAGES,
+    ]  # fmt: skip
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def command(**given: Any) -> Any:
+            _set_level(given)
             with (
                 one_line_errors(given.pop("debug"), (click.ClickException, click.Abort)),
                 logging_to_stderr(given["log_level"] or "INFO"),
@@ -181,6 +211,21 @@ def shared(output: str | None = None, *, key: str | None = None, data: bool = Fa
         return decorated
 
     return decorate
+
+
+def _set_level(given: dict[str, Any]) -> None:
+    """Let --quiet and --verbose stand for a level of --log-level. Raises UsageError where more than one of them is given."""
+    quiet, verbose = given.pop("quiet"), given.pop("verbose")
+    if quiet + verbose + (given["log_level"] is not None) > 1:
+        raise click.UsageError("--quiet, --verbose and --log-level say the same thing; give one of them")
+    if quiet or verbose:
+        given["log_level"] = "WARNING" if quiet else "DEBUG"
+
+
+def is_quiet() -> bool:
+    """Whether the command that runs is to print nothing but its results."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.params.get("quiet"))
 
 
 def rows(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,10 +10,10 @@ from spikeseg.registries import DATASETS
 
 from ..runtime.manifest import read_manifest
 from .common import print_end
-from .options import Request, shared
+from .options import Request, command, shared
 
 
-@click.command("prepare")
+@command("prepare")
 @click.option("--strict", is_flag=True, help="Exit with 3 when a recording could not be read, after preparing the others.")
 @shared(output="Folder of the cache.", key="cache_dir", data=True)
 def prepare(request: Request, strict: bool) -> None:

@@ -10,10 +10,10 @@ import click
 from spikeseg.core.dry_run import DryRun, is_dry
 from spikeseg.errors import InputError
 
-from .options import Request, shared
+from .options import Request, command, shared
 
 
-@click.command("reproduce")
+@command("reproduce")
 @click.argument("run", type=click.Path(path_type=Path))
 @shared(output="New folder that keeps the copy; if not given, it is removed at the end.", data=True, of_demo=False)
 def reproduce(request: Request, run: Path, output: str | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import print_end
-from .options import FilledPath, Request, shared
+from .options import FilledPath, Request, command, shared
 from .settings import choices_of, setting
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ CONDITIONS = (
 )  # fmt: skip
 
 
-@click.command("simulate")
+@command("simulate")
 @click.argument("out", type=FilledPath(path_type=Path), required=False)
 @click.option(
     "--kind", type=click.Choice(KINDS), default="nights", show_default=True,

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import click
 
-from .options import Request, shared
+from .options import Request, command, shared
 
 
-@click.command("status")
+@command("status")
 @shared(output="Folder of the runs.", key="output_dir", data=True)
 def status(request: Request) -> None:
     """Show which stages of a configuration are done, which are stale and why, and what to run next.

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from .common import CHECKPOINT, network_for, print_end
-from .options import Request, shared
+from .options import Request, command, shared
 
 
-@click.command("sweep")
+@command("sweep")
 @CHECKPOINT
 @click.option("--split", type=click.Choice(["train", "val"]), default="train", show_default=True, help="Recordings to try on.")
 @shared(output="File for a copy of sweep.json, or, named .csv, of sweep.csv.", data=True, of_demo=False)

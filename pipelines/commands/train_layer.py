@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from .common import NAME, after_training, config_of_run, print_end, print_layers, training
-from .options import Request, shared
+from .options import Request, command, shared
 
 
-@click.command("train-layer")
+@command("train-layer")
 @click.argument("layer", metavar="LAYER")
 @click.option("--resume", "-r", metavar="PATH", help="Go on from this checkpoint, as if never stopped.")
 @NAME

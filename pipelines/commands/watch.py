@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from .common import CHECKPOINT, HULK, SMASH, network_for
-from .options import LENIENT, FilledPath, Request, rows, shared
+from .options import LENIENT, FilledPath, Request, command, rows, shared
 
 log = logging.getLogger(__name__)
 
 
-@click.command("watch")
+@command("watch")
 @click.argument("folder", type=FilledPath(path_type=Path))
 @CHECKPOINT
 @LENIENT

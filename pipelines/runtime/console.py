@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -15,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 from tqdm import tqdm
 
 from spikeseg.core import interrupts
+from spikeseg.core.compiling import WATCHERS
 from spikeseg.core.files import refusal, writing
 from spikeseg.errors import InputError
 
@@ -25,6 +27,11 @@ Item = TypeVar("Item")
 LOGGER = logging.getLogger("spikeseg")
 TERMINAL_SECONDS, FILE_SECONDS = 0.2, 10.0
 """Least time between two updates of a bar: on a terminal, and in a log file, which keeps every one of them."""
+
+
+def on_terminal() -> bool:
+    """Whether stderr is a terminal on which a line can be written over."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class _Handler(logging.Handler):
@@ -54,12 +61,32 @@ def logging_to_stderr(level: str) -> Iterator[None]:
                 LOGGER.warning("%s", message)
 
         warnings.showwarning = show
+        compiling = _Compiling()
+        WATCHERS.append(compiling)
         try:
             yield
         finally:
+            WATCHERS.remove(compiling)
             LOGGER.removeHandler(handler)
             LOGGER.setLevel(earlier)
             LOGGER.propagate = passed_on
+
+
+class _Compiling:
+    """While functions are compiled, one line on a terminal that says how many are done; in a log file nothing."""
+
+    bar: tqdm[NoReturn] | None = None
+
+    def __call__(self, count: int, another: bool) -> None:
+        """See `spikeseg.core.compiling`."""
+        if not another and self.bar is not None:
+            self.bar.close()
+            self.bar = None
+        elif another and on_terminal() and LOGGER.isEnabledFor(logging.INFO):
+            if self.bar is None:
+                self.bar = tqdm(initial=count, bar_format="compiling: {n} functions done", file=sys.stderr, leave=False)
+            self.bar.n = count
+            self.bar.refresh()
 
 
 class _LogFile(logging.FileHandler):
@@ -118,6 +145,19 @@ def progress(items: Iterable[Item], what: str, unit: str, total: int | None = No
     interrupts.check()
 
 
+class _Lines:
+    """stderr for a bar where it is no terminal: each state of the bar is a line, and nothing is written over."""
+
+    def write(self, text: str) -> None:
+        """Write what is not there to move the cursor or to erase."""
+        if line := text.strip():
+            print(line, file=sys.stderr)
+
+    def flush(self) -> None:
+        """See `print`."""
+        sys.stderr.flush()
+
+
 class _Bar(tqdm):
     """A bar whose every update is a point at which an interrupt ends the work."""
 
@@ -141,16 +181,12 @@ def bar(what: str, unit: str, total: int, initial: int = 0, *, stops: bool = Tru
 
 
 def _appearance(what: str, unit: str) -> dict[str, Any]:
-    """How a bar looks: on a terminal it is erased at its end; in a log file it stays, and is updated rarely."""
-    terminal = sys.stderr.isatty()
-    return {
-        "desc": what,
-        "unit": f" {unit}",
-        "file": sys.stderr,
-        "mininterval": TERMINAL_SECONDS if terminal else FILE_SECONDS,
-        "disable": not LOGGER.isEnabledFor(logging.INFO),
-        "leave": not terminal,
-    }
+    """How a bar looks: on a terminal it is erased at its end; elsewhere it is a line every FILE_SECONDS, none before."""
+    shown = {"desc": what, "unit": f" {unit}", "disable": not LOGGER.isEnabledFor(logging.INFO), "leave": False}
+    if on_terminal():
+        return {**shown, "file": sys.stderr, "mininterval": TERMINAL_SECONDS}
+    form = "{desc}: {n_fmt} of {total_fmt}{unit}s [{elapsed}<{remaining}, {rate_fmt}]{postfix}"
+    return {**shown, "file": _Lines(), "mininterval": FILE_SECONDS, "delay": FILE_SECONDS, "bar_format": form}
 
 
 EXIT_INPUT, EXIT_BUG = 3, 1

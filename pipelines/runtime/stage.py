@@ -72,6 +72,7 @@ def run_stage(root: Path, ingredients: Ingredients, build: Build, force: bool = 
     folder = Path(root) / key
     remove_partials(folder.parent)
     if not force and finished(folder):
+        log.debug("stage %s: up to date in %s", ingredients.stage, folder)
         return StageResult(folder, key, ran=False)
     refuse_if_dry(ingredients, folder, Path(root).glob(f"*/{MANIFEST}"), force)
     make_folder(folder.parent)
@@ -113,6 +114,7 @@ def _in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool) -
     key, path = ingredients.key, out / MANIFEST_BESIDE.format(ingredients.stage)
     remove_partials(out)
     if not force and done_in_folder(out, ingredients):
+        log.debug("stage %s: up to date in %s", ingredients.stage, out)
         return StageResult(out, key, ran=False)
     refuse_if_dry(ingredients, out, [path], force)
     with partial_folder(make_folder(out), ingredients.stage) as partial:
@@ -140,7 +142,7 @@ def _in_folder(out: Path, ingredients: Ingredients, build: Build, force: bool) -
 
 
 def refuse_if_dry(ingredients: Ingredients, folder: Path, finished_ones: Iterable[Path], force: bool) -> None:
-    """Raise DryRun, saying why the stage would run, where nothing may be written.
+    """Raise DryRun, saying why the stage would run, where nothing may be written; else log that as a detail.
 
     Args:
         ingredients: of the stage.
@@ -148,9 +150,12 @@ def refuse_if_dry(ingredients: Ingredients, folder: Path, finished_ones: Iterabl
         finished_ones: manifests of the same stage's, of whatever ingredients.
         force: whether it runs in any case.
     """
+    if not (is_dry() or log.isEnabledFor(logging.DEBUG)):
+        return
+    reason = "--force" if force else stale_reason(ingredients, finished_ones) or "not there yet"
     if is_dry():
-        reason = "--force" if force else stale_reason(ingredients, finished_ones) or "not there yet"
         raise DryRun(f"run the stage {ingredients.stage} into {folder} ({reason}), and what follows from it")
+    log.debug("stage %s: runs into %s (%s)", ingredients.stage, folder, reason)
 
 
 def done_in_folder(out: Path, ingredients: Ingredients) -> bool:

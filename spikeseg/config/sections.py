@@ -142,7 +142,7 @@ class Config:
     output_dir: str = key("./runs")
     cache_dir: str = key("./data_cache")
     seed: int = key(42, low=0, high=SEED_MAX)
-    device: str = key("cuda")
+    device: str = key("auto")  # cuda where there is a GPU, else cpu
     backend: str = key("auto", choices=("auto", "reference", "cpu", "cuda"))  # kernels (spikeseg.ops); the same result with each
     max_epochs: int = key(50, low=1, high=1_000_000)
     train_conv1: bool = key(False)

@@ -15,19 +15,30 @@ from numba import njit
 from numba.core import typeinfer
 from numba.core.event import Event, Listener, register
 
+from .compiling import WATCHERS
+
 
 class _Announcement(Listener):
-    """Logs once that numba compiles (half a minute on a fresh installation); loading compiled code from disk is silent."""
+    """Logs once that numba compiles (half a minute on a fresh installation), and tells the watchers of every function; loading
+    compiled code from disk is silent."""
 
-    made = False
+    made, depth, count = False, 0, 0
 
     def on_start(self, event: Event) -> None:  # noqa: ARG002
         if not self.made:
             self.made = True
             logging.getLogger("spikeseg").info("compiling kernels for this machine (once; takes up to a minute)")
+        self.depth += 1
+        self._tell(self.count, True)
 
-    def on_end(self, event: Event) -> None:
-        pass
+    def on_end(self, event: Event) -> None:  # noqa: ARG002
+        self.depth -= 1
+        self.count += 1
+        self._tell(self.count, self.depth > 0)
+
+    def _tell(self, count: int, another: bool) -> None:
+        for watcher in WATCHERS:
+            watcher(count, another)
 
 
 register("numba:compile", _Announcement())

@@ -11,15 +11,21 @@ if TYPE_CHECKING:
     import torch
 
 
+AUTO = "auto"
+"""The device that is chosen where none is named."""
+
+ALLOWED = "auto, cpu, cuda, cuda:0, cuda:1, ..."
+
+
 def torch_device(name: str) -> torch.device:
-    """The torch device of this name; cuda without a GPU becomes the CPU, with a warning.
+    """The torch device of this name: auto is a GPU where there is one; cuda without a GPU becomes the CPU, with a warning.
 
     On the CPU torch uses one thread: its small convolutions gain little from two, and lose much when the cores are busy.
 
     Raises InputError for a name that torch does not know."""
     import torch
 
-    device = _parse(name)
+    device = _parse(usable_device() if name == AUTO else name)
     if device.type == "cuda" and not _usable(device):
         warnings.warn(f"device {name}: no such GPU here; running on the CPU", stacklevel=2)
         device = torch.device("cpu")
@@ -54,6 +60,8 @@ def network_device(name: str, backend: str) -> torch.device:
 
 def require_device(name: str, backend: str = "auto") -> None:
     """Raise InputError unless the device can be used: for one that was asked for on the command line."""
+    if name == AUTO:
+        return
     device = _parse(name)
     if device.type == "cuda" and backend == "cpu":
         raise InputError(f"--device {name}: backend: cpu runs on the CPU; leave one of them out")
@@ -67,9 +75,9 @@ def _parse(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise InputError(f"device: {name!r}; allowed: cpu, cuda, cuda:0, cuda:1, ...") from None
+        raise InputError(f"device: {name!r}; allowed: {ALLOWED}") from None
     if device.type not in ("cpu", "cuda"):
-        raise InputError(f"device: {name!r}; allowed: cpu, cuda, cuda:0, cuda:1, ...")
+        raise InputError(f"device: {name!r}; allowed: {ALLOWED}")
     return device
 
 

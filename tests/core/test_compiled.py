@@ -24,6 +24,8 @@ SCRIPT = """
 import logging
 logging.basicConfig(level=logging.INFO)
 import kernel, pairs
+from spikeseg.core.compiling import WATCHERS
+WATCHERS.append(lambda count, another: print(count, another))
 print(kernel.total(pairs.{name}(2, 3)))
 """
 
@@ -34,7 +36,9 @@ def run(folder, name):
     settings = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "kept"), "PYTHONPATH": str(folder)}
     command = [sys.executable, "-B", "-c", SCRIPT.format(name=name)]
     done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True)
-    return int(done.stdout), "compiling" in done.stderr
+    told, found = done.stdout.splitlines()[:-1], int(done.stdout.splitlines()[-1])
+    assert (told == ["0 True", "1 False"]) if "compiling" in done.stderr else not told
+    return found, "compiling" in done.stderr
 
 
 def test_a_renamed_type_compiles_anew(tmp_path):

@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from spikeseg.core import interrupts
+from spikeseg.core import compiling, interrupts
 from spikeseg.errors import InputError
 from spikeseg.pipelines.runtime.console import LOGGER, bar, logging_to_file, logging_to_stderr, one_line_errors, progress
 
@@ -95,13 +95,49 @@ def test_warnings_are_lines_told_once_and_levels_count(capsys):
     assert capsys.readouterr().err == "hello\nwarning: look out\n"
 
 
+class Terminal(io.StringIO):
+    """stderr that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def counted(monkeypatch, stderr, level="INFO"):
+    """What counting to five says."""
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with logging_to_stderr(level):
+        assert list(progress(range(5), "counting", "thing")) == [0, 1, 2, 3, 4]
+    return stderr.getvalue()
+
+
 def test_bar_tells_rate_and_stays_silent_below_info(monkeypatch):
-    for level, silent in (("INFO", False), ("WARNING", True)):
-        monkeypatch.setattr(sys, "stderr", io.StringIO())
-        with logging_to_stderr(level):
-            assert list(progress(range(5), "counting", "thing")) == [0, 1, 2, 3, 4]
-        said = sys.stderr.getvalue()
-        assert (said == "") if silent else ("counting: 100%" in said and "thing/s]" in said)
+    monkeypatch.setenv("TERM", "xterm")
+    said = counted(monkeypatch, Terminal())
+    assert "counting:   0%" in said and "thing/s]" in said and said.endswith("\r")
+    assert counted(monkeypatch, Terminal(), "WARNING") == ""
+
+
+@pytest.mark.parametrize("stderr", [io.StringIO, Terminal])
+def test_without_a_terminal_progress_is_a_whole_line_now_and_then(monkeypatch, stderr):
+    monkeypatch.setenv("TERM", "dumb")
+    assert counted(monkeypatch, stderr()) == ""  # in no time
+    monkeypatch.setattr("spikeseg.pipelines.runtime.console.FILE_SECONDS", 0.0)
+    said = counted(monkeypatch, stderr())
+    assert "counting: 4 of 5 things [" in said and "thing/s]\n" in said and not set(said) & {"\r", "\x1b"}
+    assert counted(monkeypatch, stderr(), "WARNING") == ""
+
+
+def test_while_functions_are_compiled_a_terminal_shows_how_many_are_done(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    for stderr, shown in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        with logging_to_stderr("INFO"):
+            for state in ((0, True), (1, True), (2, False)):
+                for watcher in compiling.WATCHERS:
+                    watcher(*state)
+        said = stderr.getvalue()
+        assert (said == "") if not shown else ("compiling: 1 functions done" in said and said.endswith("\r"))
+    assert not compiling.WATCHERS
 
 
 @pytest.mark.parametrize("room", [0, 40, 200])
