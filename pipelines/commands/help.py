@@ -80,7 +80,7 @@ def parts(text: str) -> tuple[str, list[str], str]:
     for paragraph in inspect.cleandoc(text).split("\f")[0].split("\n\n"):
         lines = paragraph.removeprefix("\b\n").splitlines()
         if lines and lines[0].startswith(EXAMPLE):
-            examples += [_example_line(line) for line in lines]
+            examples += [_example_line(line) for line in lines if line != "\b"]
         elif not first:
             first = paragraph
         else:
