@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import click
 
@@ -21,7 +21,7 @@ from .runtime.process import as_program, unread_output_ends
 class CommandGroup(LaidGroup):
     """The commands of `COMMANDS`."""
 
-    sections = SECTIONS
+    sections: ClassVar[Mapping[str, Iterable[str]]] = SECTIONS
 
     def main(self, args: Sequence[str] | None = None, *given: Any, **options: Any) -> Any:
         """As click does it; called with the process's own arguments, the process ends as `as_program` says."""

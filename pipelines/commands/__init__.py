@@ -19,6 +19,7 @@ COMMANDS = Registry(
         "cache": f"{_FOLDER}.cache:cache",
         "classes": f"{_FOLDER}.classes:classes",
         "classify": f"{_FOLDER}.classify:classify",
+        "compare": f"{_FOLDER}.compare:compare",
         "cross-validate": f"{_FOLDER}.cross_validate:cross_validate",
         "demo": f"{_FOLDER}.demo:demo",
         "detect": f"{_FOLDER}.detect:detect",

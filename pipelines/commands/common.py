@@ -138,6 +138,6 @@ def after_training(cfg: Config, request: Request) -> str:
 
 
 def print_end(ran: bool, written: str, following: str) -> None:
-    """Print the last line of a command: what was written, or is up to date, and the command line to go on with; not if --quiet."""
+    """Print a command's last line, unless --quiet: what was written, or is up to date, and the command line to go on with."""
     if not is_quiet():
         click.echo(f"{'wrote' if ran else 'up to date:'} {written}; next: {following}")

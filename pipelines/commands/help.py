@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -21,7 +21,7 @@ class Laid:
     The options of `titles` stand under these; what is left is the command's own.
     """
 
-    titles: Mapping[str, str] = {}
+    titles: ClassVar[Mapping[str, str]] = {}
     """Name of an option -> the title above it, in the order of the titles."""
 
     def format_help_text(self: Any, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -53,7 +53,7 @@ class LaidGroup(Laid, click.Group):
     Its commands stand under the titles of `sections`.
     """
 
-    sections: Mapping[str, Iterable[str]] = {}
+    sections: ClassVar[Mapping[str, Iterable[str]]] = {}
     """Title -> names of commands, in order; others come last."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -80,7 +80,7 @@ def parts(text: str) -> tuple[str, list[str], str]:
     for paragraph in inspect.cleandoc(text).split("\f")[0].split("\n\n"):
         lines = paragraph.removeprefix("\b\n").splitlines()
         if lines and lines[0].startswith(EXAMPLE):
-            examples += [_example_line(line) for line in lines]
+            examples += [_example_line(line) for line in lines if line != "\b"]
         elif not first:
             first = paragraph
         else:

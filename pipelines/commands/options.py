@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -32,7 +32,7 @@ READING = ("evaluation", "tracking")
 
 DATASETS = ", ".join(choices_of("data.dataset").choices)
 
-CONFIGURATION = [
+CONFIGURATION: list[Decorator] = [
     click.option("--config", "-c", cls=ConfigOption, metavar="FILE", help="Configuration file, or the name of a built-in one."),
     click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a configuration value; may be repeated."),
     click.option("--paper", metavar="NAME", help=f"Settings of a paper: {' or '.join(PAPERS)}."),
@@ -74,7 +74,7 @@ RUNNING = [
     click.option("--force", is_flag=True, help="Run again what is up to date."),
     click.option("--dry-run", is_flag=True, help="Do and write nothing; say what would be the first to be done, and why."),
 ]  # fmt: skip
-MESSAGES = [
+MESSAGES: list[Decorator] = [
     click.option("--quiet", "-q", is_flag=True, help="Say nothing but results, warnings and errors."),
     click.option("--verbose", "-v", is_flag=True, help="Also say where each stage's files lie, and why it is run."),
     setting(
@@ -88,17 +88,19 @@ MESSAGES = [
 def _titles(**options: Sequence[Decorator]) -> dict[str, str]:
     """Name of an option -> the title above it in help."""
 
-    def title(of: Sequence[Decorator]) -> list[str]:
-        command = functools.reduce(lambda decorated, option: option(decorated), of, click.Command("any", callback=None))
-        return [str(param.name) for param in command.params]
-
-    return {name: title_of for title_of, of in options.items() for name in title(of)}
+    titles: dict[str, str] = {}
+    for title, of in options.items():
+        any_command = click.Command(title)
+        for option in of:
+            option(any_command)
+        titles |= {str(param.name): title for param in any_command.params}
+    return titles
 
 
 class Command(Laid, click.Command):
     """A command whose help shows its own options first, then those that others have, too, under titles."""
 
-    titles = {
+    titles: ClassVar[dict[str, str]] = {
         **_titles(Recordings=DATA, Configuration=CONFIGURATION, Running=RUNNING, Messages=MESSAGES),
         "help": "Messages",
     }
@@ -263,7 +265,7 @@ def _check_given(given: dict[str, Any], *, folder: bool) -> None:
             raise InputError(f"{flag}: is empty; give a value, or leave it out")
         if any(isinstance(number, float) and math.isnan(number) for number in (value if isinstance(value, tuple) else (value,))):
             raise InputError(f"{flag}: found nan, must be a number")
-        if flag in ("--output", "--json") and isinstance(value, str) and not is_url(value):
+        if flag in ("--output", "--json", "--csv") and isinstance(value, str) and not is_url(value):
             _check_output(flag, Path(value), folder=folder)
 
 

@@ -185,7 +185,7 @@ def _appearance(what: str, unit: str) -> dict[str, Any]:
     shown = {"desc": what, "unit": f" {unit}", "disable": not LOGGER.isEnabledFor(logging.INFO), "leave": False}
     if on_terminal():
         return {**shown, "file": sys.stderr, "mininterval": TERMINAL_SECONDS}
-    form = "{desc}: {n_fmt} of {total_fmt}{unit}s [{elapsed}<{remaining}, {rate_fmt}]{postfix}"
+    form = "{desc}: {n_fmt} of {total_fmt}{unit}s, {elapsed} gone, {remaining} left{postfix}"
     return {**shown, "file": _Lines(), "mininterval": FILE_SECONDS, "delay": FILE_SECONDS, "bar_format": form}
 
 

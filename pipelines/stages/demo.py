@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikeseg.core.names import MANIFEST
+from spikeseg.errors import InputError
+from spikeseg.plots import require_matplotlib
 
 from ..runtime.manifest import read_manifest
 from ..runtime.stage import StageResult
 from . import simulate
 from .detect import detect
 from .evaluate import evaluate
-from .prepare import prepare
+from .prepare import STORE, prepare
 from .recordings import given
 from .runs import network_of
 from .train import train
@@ -24,15 +26,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo made: frames, a trained network, metrics and, of one simulated test recording, detections.
+    """What the demo made.
 
-    detections is None where the recordings are not simulated.
+    Attributes:
+        frames, network, metrics: of the stages.
+        detections: of one test recording, None where recordings are not simulated.
+        recording: its name, or None.
+        picture: of it, or why there is none.
+        learned: how many recordings the network learned from.
     """
 
     frames: StageResult
     network: StageResult
     metrics: StageResult
     detections: StageResult | None
+    recording: str | None
+    picture: str
+    learned: int
 
     @property
     def ran(self) -> bool:
@@ -48,18 +58,33 @@ def demo(cfg: Config, *, force: bool = False) -> Demo:
     trained = train(cfg, force=force)
     network = network_of(cfg)
     metrics = evaluate(cfg, network, force=force)
-    recording = _test_recording(cfg, frames)
-    detections = detect(cfg, network, given([recording]), force=force).result if recording else None
-    return Demo(frames, trained, metrics, detections)
+    manifest = read_manifest(frames.path / MANIFEST) or {}
+    learned = sum(part == "train" for part in manifest["splits"].values())
+    name = _shown(frames) if "simulated" in manifest["inputs"] else None
+    if name is None:
+        return Demo(frames, trained, metrics, None, None, "none: the recordings are not simulated", learned)
+    try:
+        require_matplotlib()
+        no_picture = None
+    except InputError as error:
+        no_picture = str(error)
+    detections = detect(cfg, network, given([_path(cfg, name)]), force=force, plot=no_picture is None).result
+    return Demo(frames, trained, metrics, detections, name, no_picture or str(detections.path / f"{name}.png"), learned)
 
 
-def _test_recording(cfg: Config, frames: StageResult) -> str | None:
-    """A simulated recording of the test split, as `detect` takes it; None where the recordings are not simulated."""
+def _shown(frames: StageResult) -> str | None:
+    """The first recording of the test split, by name, in which somebody labelled an object; else the first; None without any."""
+    from spikeseg.data.store.frames import Frames
+
+    store = Frames.open(frames.path / STORE)
+    tested = sorted((info.name, r) for r, info in enumerate(store.recordings) if info.split == "test")
+    with_objects = (name for name, r in tested if (labels := store.labels(r)) is not None and len(labels))
+    return next(with_objects, tested[0][0] if tested else None)
+
+
+def _path(cfg: Config, name: str) -> str:
+    """A simulated recording, as `detect` takes it."""
     from spikeseg.data.readers.recording_path import RecordingPath
     from spikeseg.simulation.write import H5_PATH
 
-    manifest = read_manifest(frames.path / MANIFEST) or {}
-    names = sorted(name for name, part in manifest["splits"].items() if part == "test")
-    if "simulated" not in manifest["inputs"] or not names:
-        return None
-    return str(RecordingPath(str(Path(cfg.cache_dir) / "simulated" / simulate.key_in_cache(cfg) / H5_PATH), names[0]))
+    return str(RecordingPath(str(Path(cfg.cache_dir) / "simulated" / simulate.key_in_cache(cfg) / H5_PATH), name))

@@ -202,14 +202,14 @@ def warnings_about(cfg: Config, network: SavedNetwork, frames: StageResult, name
         return ["it is not known which recordings the network was trained on; these may have been among them"]
     scored_on = read_manifest(frames.path / MANIFEST) or {}
     trained_on = read_manifest(Path(cfg.cache_dir) / "frames" / network.frames_key / MANIFEST) or {"splits": {}}
-    learned = {_identity(trained_on, name) for name, part in trained_on["splits"].items() if part == "train"}
-    shared = [name for name in names if _identity(scored_on, name) in learned]
+    learned = {identity(trained_on, name) for name, part in trained_on["splits"].items() if part == "train"}
+    shared = [name for name in names if identity(scored_on, name) in learned]
     if not shared:
         return []
     return [f"the network was trained on {len(shared)} of these {len(names)} recordings ({', '.join(shared[:3])}, ...)"]
 
 
-def _identity(manifest: Mapping[str, Any], name: str) -> tuple[str | None, ...]:
-    """A recording by its content: the fingerprint of its file, or its number in a simulation."""
+def identity(manifest: Mapping[str, Any], name: str) -> tuple[str | None, ...]:
+    """A recording by its content: the fingerprint of its file, or its number in a simulation; manifest: of its frames."""
     inputs = manifest["inputs"]
     return (inputs[name],) if name in inputs else (inputs.get("simulated"), name)

@@ -5,5 +5,5 @@ from __future__ import annotations
 from collections.abc import Callable
 
 WATCHERS: list[Callable[[int, bool], None]] = []
-"""Called with how many functions this process has compiled so far, and whether another is being compiled now; under numba's lock, so
-never by two threads at once."""
+"""Called with how many functions this process has compiled so far, and whether another is being compiled now; under numba's lock,
+so never by two threads at once."""

@@ -1,5 +1,7 @@
 """Where the network runs: asked for in a file, or on the command line."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -32,10 +34,17 @@ def test_cuda_falls_back_with_a_warning_unless_required(gpus, name, needed):
         require_device(name)
 
 
+def test_auto_is_a_gpu_where_there_is_one_and_never_warns(gpus):
+    require_device("auto")
+    with warnings.catch_warnings(action="error"):
+        assert torch_device("auto").type == network_device("auto", "reference").type == ("cuda" if gpus else "cpu")
+        assert network_device("auto", "cpu").type == "cpu"
+
+
 @pytest.mark.parametrize("name", ["gpu", "", "meta", "cuda:x"])
 def test_unknown_device_is_refused(name):
     for ask in (torch_device, require_device):
-        with pytest.raises(InputError, match="allowed: cpu, cuda"):
+        with pytest.raises(InputError, match="allowed: auto, cpu, cuda"):
             ask(name)
 
 

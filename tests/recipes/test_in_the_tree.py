@@ -25,6 +25,7 @@ ELSEWHERE = {
     "simulate.py": {"npz": "a format that is written"},
     "write.py": {"npz": "a format that is written"},
     "arrays.py": {"files": "a key of the store"},
+    "demo.py": {"event": "a row of its short table", "track": "a row of its short table"},
     "classification.py": {"images": "a key of metrics.json"},
     "files.py": {"event": "a word of a message"},
     "checking.py": {"text": "a word of a message"},

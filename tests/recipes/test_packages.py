@@ -185,7 +185,7 @@ def test_a_command(recording, nights, place, spikeseg_with, spikeseg_without):
 
 @with_package("command")
 def test_a_command_has_the_help_and_the_errors_of_ours(installed, place, tmp_path):
-    assert "mine            Count the windows of a recording." in place("--help", config=False).output
+    assert "Other commands:\n  mine  Count the windows of a recording.\n" in place("--help", config=False).output
     helped = " ".join(place.ok("mine", "--help", config=False).split())
     assert "--step-ms FLOAT Length of a step, ms. [default: (demo: " in helped and "--log-level" in helped
     assert "missing.csv" in place.refused("mine", tmp_path / "missing.csv", config=False)

@@ -1,16 +1,26 @@
 """The command line itself: help, options, usage errors."""
 
+import re
 import subprocess
 import sys
+import warnings
 
 import pytest
 from click.testing import CliRunner
 
+from spikeseg.config.load import load_config
+from spikeseg.ops.device import network_device
 from spikeseg.pipelines import commands
 from spikeseg.pipelines.cli import main
+from spikeseg.pipelines.commands.options import Request
 
 COMMANDS = tuple(name for name in commands.COMMANDS if name != "cache")  # a group of its own
-COMMON = ("--config", "--set", "--paper", "--output", "--device", "--seed", "--jobs", "--log-level", "--force", "--debug")
+COMMON = (
+    *("--config", "--set", "--paper", "--output", "--device", "--seed", "--jobs", "--log-level", "--force", "--debug"),
+    *("--quiet", "--verbose"),
+)
+TITLES = ["Options", "Recordings", "Configuration", "Running", "Messages"]
+"""Of options in help, in their order."""
 
 
 def run(*words: str):
@@ -18,11 +28,47 @@ def run(*words: str):
 
 
 def test_the_commands_are_there_and_the_help_shows_the_chain():
-    names = "cache classes classify cross-validate demo detect evaluate info prepare reproduce simulate status sweep".split()
-    names += ["train", "train-layer", "watch"]
     said = run("--help").output
-    assert [line.split()[0] for line in said.partition("Commands:\n")[2].splitlines()] == names
-    assert all(f"spikeseg {command}" in said for command in ("prepare", "train-layer conv2", "train-layer conv3", "evaluate"))
+    sections = re.findall(r"^(\w.*):\n((?:  .*\n)+)", said, re.MULTILINE)
+    listed = {title: [line.split()[0] for line in rows.splitlines()] for title, rows in sections}
+    assert {title: tuple(names) for title, names in listed.items() if title not in ("Examples", "Options")} == commands.SECTIONS
+    assert sorted(name for names in commands.SECTIONS.values() for name in names) == sorted(commands.COMMANDS)
+    assert all(f"  spikeseg {command}\n" in said for command in ("demo", "detect night.raw", "info night.raw"))
+
+
+@pytest.mark.parametrize("words", [(), ("cache",)])
+def test_a_group_alone_shows_its_help_and_ends_with_0(words):
+    said = run(*words)
+    assert said.exit_code == 0 and said.output == run(*words, "--help").output
+    assert f"Usage: {' '.join(['spikeseg', *words])} [OPTIONS] COMMAND" in said.output.replace("Usage: main", "Usage: spikeseg")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_begins_with_examples_and_shows_a_command_s_own_options_first(command):
+    said = run(command, "--help").output
+    titles = re.findall(r"^(\w+):$", said, re.MULTILINE)
+    assert titles == ["Examples", *(title for title in TITLES if title in titles)] and {"Options", "Running"} <= set(titles)
+    own, _, shared = said.partition("\nConfiguration:\n")
+    assert " --config " in shared and " --config " not in own and "Example:" not in said
+    examples = own.partition("Examples:\n")[2].partition("\n\n")[0].splitlines()
+    assert all(line.startswith("  ") and (line.startswith("  # ") or "spikeseg " in line) for line in examples)
+
+
+def test_quiet_says_nothing_but_results_and_verbose_why(place):
+    rows = "".join(f"{1000 * k},{k % 16},{k % 12},{k % 2}\n" for k in range(300))
+    (place.folder / "night.csv").write_text(f"t,x,y,p\n{rows}")
+    words = ("prepare", "--dataset", "files", "--data-root", "night.csv", "--set", "data.test_ratio=0.0")
+    said = place(*words, "-v")
+    assert re.search(r"^stage prepare: runs into data_cache/frames/\w+ \(not there yet\)$", said.stderr, re.MULTILINE)
+    assert said.stdout.startswith("wrote data_cache/frames/")
+    again = place(*words, "--verbose")
+    assert re.search(r"^stage prepare: up to date in data_cache/frames/\w+$", again.stderr, re.MULTILINE)
+    assert "stage" not in place(*words).stderr
+    quiet = place(*words, "-q")
+    assert (quiet.exit_code, quiet.output) == (0, "")
+    assert "error: " in place("prepare", "-q", "--set", "nonsense=1").stderr
+    for both in (["-q", "-v"], ["-q", "--log-level", "INFO"]):
+        assert place("prepare", *both).exit_code == 2
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -71,7 +117,7 @@ def test_wrong_usage_ends_with_2(words):
         (["-c", "nowhere.yaml"], "nowhere.yaml: no such configuration file"),
         (["--paper", "nobody1999"], "paper: 'nobody1999', must be one of igarss2023, kheradpisheh2018"),
         (["--dataset", "unheard-of"], "data.dataset: found 'unheard-of', must be one of"),
-        (["--device", "gpu"], "device: 'gpu'; allowed: cpu, cuda"),
+        (["--device", "gpu"], "device: 'gpu'; allowed: auto, cpu, cuda"),
     ],
 )
 def test_wrong_configuration_is_one_line_and_3(place, words, told):
@@ -88,6 +134,24 @@ def test_cuda_is_an_error_when_asked_for_by_hand(place, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     for words in (["--device", "cuda"], ["--set", "device=cuda"]):
         assert "no such GPU here" in place.refused("train", *words)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_without_a_gpu_there_is_a_warning_only_if_one_was_asked_for(place, monkeypatch, asked):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    lines = (place.folder / "tiny.yaml").read_text().replace("device: cpu\n", "device: cuda\n" if asked else "")
+    (place.folder / "tiny.yaml").write_text(lines)
+    assert load_config(place.folder / "tiny.yaml").device == ("cuda" if asked else "auto")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        device = network_device(Request(config=str(place.folder / "tiny.yaml")).load().device, "auto")
+    assert device.type == "cpu" and [str(w.message) for w in told] == ["device cuda: no such GPU here; running on the CPU"] * asked
+
+
+def test_a_run_that_was_trained_before_auto_asks_for_no_gpu():
+    stored = load_config("demo", {"device": "cuda"})
+    assert Request().load(stored).device == "auto" and Request(overrides={"seed": 3}).load(stored).device == "auto"
+    assert Request().load(load_config("demo", {"device": "cpu"})).device == "cpu"
 
 
 def test_debug_shows_where(place):

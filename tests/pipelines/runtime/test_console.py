@@ -123,7 +123,7 @@ def test_without_a_terminal_progress_is_a_whole_line_now_and_then(monkeypatch, s
     assert counted(monkeypatch, stderr()) == ""  # in no time
     monkeypatch.setattr("spikeseg.pipelines.runtime.console.FILE_SECONDS", 0.0)
     said = counted(monkeypatch, stderr())
-    assert "counting: 4 of 5 things [" in said and "thing/s]\n" in said and not set(said) & {"\r", "\x1b"}
+    assert "counting: 4 of 5 things, 00:00 gone, " in said and "left\n" in said and not set(said) & {"\r", "\x1b"}
     assert counted(monkeypatch, stderr(), "WARNING") == ""
 
 

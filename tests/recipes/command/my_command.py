@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from spikeseg.pipelines.commands.options import Request, shared
+from spikeseg.pipelines.commands.options import Request, command, shared
 from spikeseg.pipelines.commands.settings import setting
 
 
-@click.command("mine")
+@command("mine")
 @click.argument("path")
 @setting("--step-ms", key="data.timestep_ms", type=float, help="Length of a step, ms.")
 @shared()
