@@ -14,7 +14,7 @@ from .options import LENIENT, FilledPath, Request, command, shared
 
 
 @command("classes")
-@click.argument("run", metavar="[RUN]", required=False, type=FilledPath(path_type=Path))
+@click.argument("run", metavar="[RUN]", required=False, type=FilledPath())
 @click.argument("recordings", metavar="[RECORDING]...", nargs=-1)
 @click.option("--name", "given", multiple=True, metavar="CLASS=NAME", help="Call a class so; may be repeated.")
 @click.option("--forget", "forgotten", multiple=True, type=int, metavar="CLASS", help="Take its name away; may be repeated.")
@@ -22,7 +22,7 @@ from .options import LENIENT, FilledPath, Request, command, shared
 @shared(output="Folder to write to [the run's].", of_demo=False)
 def classes(
     request: Request,
-    run: Path | None,
+    run: str | None,
     recordings: tuple[str, ...],
     given: tuple[str, ...],
     forgotten: tuple[int, ...],
@@ -34,14 +34,15 @@ def classes(
     each the pattern of ON and OFF events that drives it, how often it won, and the windows that drove it most, beyond all other
     classes. Call it what you see there: detect then writes the name beside the number (class_name). Nothing is trained again.
 
-    RUN is a run's folder or a checkpoint [newest run]. RECORDING...: look at these instead of those in the cache that it was
-    trained on. Writes classes.png (needs matplotlib) and classes.json; names lie in the run's class_names.yaml.
+    RUN is a run's folder, a checkpoint, or nights or scenes, which come with the package [newest run]. RECORDING...: look at
+    these instead of those in the cache that it was trained on. Writes classes.png (needs matplotlib) and classes.json; names lie
+    in the run's class_names.yaml.
 
     \b
     Example: look, name, detect
       spikeseg classes runs/mine
       spikeseg classes runs/mine --name 3=satellite --name 0=cloud
-      spikeseg detect night.raw --checkpoint runs/mine
+      spikeseg detect night.raw --network runs/mine
     Example: look at other recordings; take a name away
       spikeseg classes runs/mine night.raw
       spikeseg classes runs/mine --forget 3
@@ -53,11 +54,11 @@ def classes(
     if twice := sorted({*names} & {*forgotten}):
         raise click.UsageError(f"class {twice[0]}: --name and --forget")
     if run is not None:
-        stage.refuse_images(run)
+        stage.refuse_images(Path(run))
     sources = given_recordings(recordings)
-    _, network = found = network_for(request, run, given=True, untrained=True)
+    _, network = found = network_for(request, run, given=True)
     folder = Path(output) if output else network.folder
-    detect = f"spikeseg detect RECORDING --checkpoint {network.folder if run is None else run}"
+    detect = f"spikeseg detect RECORDING --network {run or network.name}"
     if names or forgotten:
         named = stage.name(network, names, sorted({*forgotten}))
         click.echo("\n".join(f"class {number}: {text}" for number, text in named.items()) or "no class has a name")
@@ -69,7 +70,7 @@ def classes(
     content = stage.write_sheet(network, result.path, folder)
     click.echo(table(content))
     free = next((entry["class_id"] for entry in content["classes"] if entry["wins"] and not entry["class_name"]), None)
-    following = detect if free is None else f"spikeseg classes {network.folder if run is None else run} --name {free}=NAME"
+    following = detect if free is None else f"spikeseg classes {run or network.name} --name {free}=NAME"
     print_end(result.ran, f"{stage.PICTURE} and {stage.CLASSES} in {folder}", following)
 
 

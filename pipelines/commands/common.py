@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spikeseg.errors import InputError
+from spikeseg.networks import NAMES
 from spikeseg.registries import DATASETS
 
 from ..runtime.manifest import read_manifest
@@ -21,9 +23,15 @@ if TYPE_CHECKING:
 
     from ..stages.runs import SavedNetwork
 
-CHECKPOINT = click.option(
-    "--checkpoint", metavar="PATH", type=FilledPath(path_type=Path), help="Network: a checkpoint or a run [newest run's best]."
-)
+log = logging.getLogger(__name__)
+
+Suited = Callable[["Config"], tuple[str, str]]
+"""Configuration, which says how recordings are read -> the name of a packaged network, and why."""
+
+NETWORK = click.option(
+    "--network", "--checkpoint", "network", metavar="NETWORK", type=FilledPath(),
+    help="nights or scenes, which come with the package; a run; or a checkpoint [newest run's].",
+)  # fmt: skip
 HULK = setting(
     "--hulk/--no-hulk", key="tracking.hulk", default=None, help="Objects from single spikes (HULK), or connected blobs."
 )
@@ -46,39 +54,79 @@ def training(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def network_for(
-    request: Request, checkpoint: Path | None, *, given: bool = False, untrained: bool = False
+    request: Request, named: str | None, *, given: bool = False, suited: Suited | None = None
 ) -> tuple[Config, SavedNetwork]:
     """The network a command means, and the configuration to run it with.
 
-    --checkpoint names it; else, with a configuration, it is the one trained with that; else the newest run's. Without a
-    configuration the network's own holds.
+    --network names it; else, with a configuration, it is the one trained with that; else the newest run's; else, where the
+    command says which suits, one that comes with the package. Without a configuration the network's own holds.
 
     Args:
         request: the shared options.
-        checkpoint: what --checkpoint names.
+        named: what --network names.
         given: the command is given its recordings, so that the configuration need not say which it was trained on.
-        untrained: see `stages.runs.network_by_settings`.
-    """
-    from ..stages.runs import as_read, network_at, network_by_settings, network_of, newest_run, own_config
+        suited: which packaged network suits the recordings, and why, given the configuration; asked only where no network is
+            named or trained. With it, one line of the log says which network was chosen. None: none suits.
 
-    path = checkpoint
-    if path is None and not request.configured:
-        path = newest_run(request.load().output_dir)
-    if path is None:
-        cfg = request.load()
-        if given and cfg.data.data_root is None and cfg.data.dataset != "synthetic":
-            train = f"{request.next('train')} --data-root FOLDER"
-            return cfg, network_by_settings(cfg, train, untrained=untrained)
-        try:
-            return cfg, network_of(cfg)
-        except InputError:  # how the recordings given are read is no matter of what the network was trained on
-            if not given or not set(OF_FILES).intersection(request.overrides):
-                raise
-            trained = {key: value for key, value in request.overrides.items() if key not in OF_FILES}
-            return cfg, network_of(replace(request, overrides=trained).load())
-    network = network_at(path)
-    cfg = request.load(stored=own_config(network))
-    return cfg, as_read(cfg, network)
+    Raises:
+        InputError: there is no such network, it is damaged, or it does not fit.
+    """
+    from ..stages.runs import NoNetworkError, as_read, network_at, own_config, packaged_network
+
+    if named is not None:
+        network = packaged_network(named, "") if named in NAMES else network_at(Path(named))
+        cfg = request.load(stored=own_config(network))
+        return cfg, as_read(cfg, packaged_network(named, cfg.output_dir) if named in NAMES else network)
+    try:
+        cfg, network = _trained(request, given)
+    except NoNetworkError as missing:
+        if suited is None:
+            raise
+        return _packaged(request, suited, missing)
+    if suited is not None:
+        which = "the newest of this configuration" if request.configured else "the newest run"
+        log.info("network: %s, %s (--network %s: one that comes with the package)", network.folder, which, " or ".join(NAMES))
+    return cfg, network
+
+
+def _trained(request: Request, given: bool) -> tuple[Config, SavedNetwork]:
+    """The network that somebody has trained and that is meant where none is named. Raises NoNetworkError where there is none."""
+    from ..stages.runs import NoNetworkError, as_read, network_at, network_by_settings, network_of, newest_run, own_config
+
+    path = None if request.configured else newest_run(request.load().output_dir)
+    if path is not None:
+        network = network_at(path)
+        cfg = request.load(stored=own_config(network))
+        return cfg, as_read(cfg, network)
+    cfg = request.load()
+    if given and cfg.data.data_root is None and cfg.data.dataset != "synthetic":
+        return cfg, network_by_settings(cfg, f"{request.next('train')} --data-root FOLDER")
+    try:
+        return cfg, network_of(cfg)
+    except NoNetworkError:  # how the recordings given are read is no matter of what the network was trained on
+        if not given or not set(OF_FILES).intersection(request.overrides):
+            raise
+        trained = {key: value for key, value in request.overrides.items() if key not in OF_FILES}
+        return cfg, network_of(replace(request, overrides=trained).load())
+
+
+def _packaged(request: Request, suited: Suited, missing: InputError) -> tuple[Config, SavedNetwork]:
+    """The packaged network that has the shape of the configuration, or else, without one, suits the recordings.
+
+    Raises `missing` where none has the shape that is asked for."""
+    from ..stages.runs import as_read, fits, own_config, packaged_network
+
+    cfg = request.load()
+    if request.config or request.paper:
+        name, why = next((name for name in NAMES if fits(cfg, name)), None), "it has the shape of this configuration"
+    else:
+        name, why = suited(cfg)
+        cfg = request.load(stored=own_config(packaged_network(name, "")))
+        name = name if fits(cfg, name) else None
+    if name is None:
+        raise missing
+    log.info("network: %s, which comes with the package, for none is trained in %s: %s", name, cfg.output_dir, why)
+    return cfg, as_read(cfg, packaged_network(name, cfg.output_dir))
 
 
 def config_of_run(resume: str | None) -> Config | None:

@@ -12,8 +12,9 @@ import click
 
 from spikeseg.core.regular import fault_of
 from spikeseg.errors import InputError
+from spikeseg.networks import NIGHTS
 
-from .common import CHECKPOINT, HULK, SMASH, network_for, print_end
+from .common import HULK, NETWORK, SMASH, network_for, print_end
 from .options import LENIENT, Request, command, rows, shared
 
 LARGEST_SIDE = 2**15 - 1
@@ -22,7 +23,7 @@ LARGEST_SIDE = 2**15 - 1
 
 @command("detect")
 @click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True)
-@CHECKPOINT
+@NETWORK
 @LENIENT
 @rows
 @HULK
@@ -39,7 +40,7 @@ LARGEST_SIDE = 2**15 - 1
 def detect(
     request: Request,
     recordings: tuple[str, ...],
-    checkpoint: Path | None,
+    network: str | None,
     output: str | None,
     plot: bool,
     strict: bool,
@@ -53,9 +54,15 @@ def detect(
     finished by itself: one that is done is not done again, and one that cannot be read is left out and reported. Without a
     configuration the network's own holds.
 
+    The network is that of the newest finished run in output_dir (with a configuration, of the newest trained with it). Where
+    there is none, it is one that comes with the package: nights, for points on a night sky, or scenes, for whole objects of any
+    size, whichever has the shape of the configuration or else suits the first recording.
+
     \b
     Example: one recording of an EBSSA file
       spikeseg detect labelled_ebssa.h5::DAVIS_0003 -o found
+    Example: whole objects, whatever was trained
+      spikeseg detect walk.aedat4 --network scenes -o found
     Example: all recordings of a folder
       spikeseg detect ~/nights -o found
     Example: a camera whose driver writes lines of t_us,x,y,p
@@ -65,19 +72,20 @@ def detect(
 
     from ..stages import detect as stage
     from ..stages.recordings import given
+    from ..stages.runs import suited
     from .what_moved import print_objects
 
     sensor_size: str | None = following["sensor_size"]
     if follow:
         if len(recordings) != 1 or plot or strict or sensor_size is None:
             raise click.UsageError("--follow takes one RECORDING (or -), needs --sensor-size, and draws nothing")
-        return _follow(request, recordings[0], checkpoint, output, parsed_size(sensor_size), following["idle"])
+        return _follow(request, recordings[0], network, output, parsed_size(sensor_size), following["idle"])
     if sensor_size is not None:
         raise click.UsageError("--sensor-size goes with --follow; a recording's file names its own")
     sources = given(recordings)
-    cfg, network = network_for(request, checkpoint, given=True, untrained=True)
+    cfg, saved = network_for(request, network, given=True, suited=lambda cfg: suited(cfg, sources))
     folder, began = Path(output) if output else None, time.monotonic()
-    result, counts, skipped = stage.detect(cfg, network, sources, output=folder, force=request.force, plot=plot)
+    result, counts, skipped = stage.detect(cfg, saved, sources, output=folder, force=request.force, plot=plot)
     seconds = time.monotonic() - began if result.ran else None
     print_objects(result.path, counts, stars=not cfg.tracking.scenes, seconds=seconds)
     left = f" ({len(skipped)} skipped)" if skipped else ""
@@ -88,16 +96,16 @@ def detect(
 
 
 def _follow(
-    request: Request, source: str, checkpoint: Path | None, output: str | None, sensor_size: tuple[int, int], idle: float
+    request: Request, source: str, network: str | None, output: str | None, sensor_size: tuple[int, int], idle: float
 ) -> None:
     """`detect --follow`: print a line per window and, at the end of the input, a summary."""
     from ..stages.follow import LINES, PIPE, SUMMARY, follow
 
     if source != PIPE and not os.path.exists(source):
         raise InputError(f"{source}: {fault_of(source)}")
-    cfg, network = network_for(request, checkpoint, given=True)
+    cfg, saved = network_for(request, network, given=True, suited=lambda _: (NIGHTS, "only points can be followed"))
     summary = follow(
-        cfg, network, source, sensor_size,
+        cfg, saved, source, sensor_size,
         output=Path(output) if output else None, idle_s=idle, force=request.force, say=click.echo,
     )  # fmt: skip
     left_out = ", ".join(f"{count} {reason}" for reason, count in summary["left_out"].items() if count) or "none"

@@ -9,7 +9,7 @@ import click
 
 from spikeseg.registries import MODES
 
-from .common import CHECKPOINT, HULK, SMASH, network_for, print_end
+from .common import HULK, NETWORK, SMASH, network_for, print_end
 from .options import Request, command, shared
 from .settings import choices_of, setting
 
@@ -17,7 +17,7 @@ SPLITS = click.Choice(["test", "val", "train", "all"])
 
 
 @command("evaluate")
-@CHECKPOINT
+@NETWORK
 @click.option("--mode", "modes", multiple=True, type=click.Choice(list(MODES)), help="What to score [all]; may be repeated.")
 @click.option("--split", type=SPLITS, default="test", show_default=True, help="Recordings to score; all: of other data.")
 @click.option(
@@ -35,7 +35,7 @@ SPLITS = click.Choice(["test", "val", "train", "all"])
 @shared(output="File for a copy of metrics.json, or, named .csv, of metrics.csv.", data=True, of_demo=False)
 def evaluate(
     request: Request,
-    checkpoint: Path | None,
+    network: str | None,
     modes: tuple[str, ...],
     split: str,
     camera: str,
@@ -51,6 +51,8 @@ def evaluate(
     \b
     Example: one mode, with a copy of the figures
       spikeseg evaluate --mode event -o metrics.json
+    Example: a network that comes with the package, on all recordings of a folder
+      spikeseg evaluate --network nights --dataset ebssa --data-root ~/nights --split all
     Example: one camera's objects, found within 3 px, recording by recording
       spikeseg evaluate --mode object --sensor DAVIS --spatial-tolerance 3 --per-recording
     """
@@ -58,10 +60,10 @@ def evaluate(
 
     from ..stages import evaluate as stage
 
-    cfg, network = network_for(request.also("tracking.object_threshold", threshold), checkpoint)
+    cfg, saved = network_for(request.also("tracking.object_threshold", threshold), network)
     copy = Path(output) if output else None
     selection = stage.Selection(split, modes or None, camera, threshold)
-    result = stage.evaluate(cfg, network, selection, output=copy, force=request.force)
+    result = stage.evaluate(cfg, saved, selection, output=copy, force=request.force)
     metrics = json.loads((result.path / stage.METRICS).read_text())
     click.echo(metrics_table(metrics))
     if per_recording:

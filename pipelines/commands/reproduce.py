@@ -9,23 +9,54 @@ import click
 
 from spikeseg.core.dry_run import DryRun, is_dry
 from spikeseg.errors import InputError
+from spikeseg.networks import NAMES
 
-from .options import Request, command, shared
+from .options import FilledPath, Request, command, shared
 
 
 @command("reproduce")
-@click.argument("run", type=click.Path(path_type=Path))
-@shared(output="New folder that keeps the copy; if not given, it is removed at the end.", data=True, of_demo=False)
-def reproduce(request: Request, run: Path, output: str | None) -> None:
+@click.argument("run", type=FilledPath())
+@shared(output="Folder, a new one, that keeps the copy; if not given, it is removed at the end.", data=True, of_demo=False)
+def reproduce(request: Request, run: str, output: str | None) -> None:
     """Run the chain of a trained network again in a fresh folder, and compare every file with the run's.
 
     Simulated recordings are simulated again, others are read where the run read them (or from --data-root). Ends with exit code 3
     and the file, the tensor and the value where anything differs; versions of packages that changed are named.
 
+    RUN may be nights or scenes: networks that come with the package, which are trained from nothing on simulated recordings and
+    come out byte by byte the same.
+
     \b
     Example:
       spikeseg reproduce runs/demo-1a2b3c4d
+    Example: train a network that comes with the package, and keep it
+      spikeseg reproduce nights -o again
     """
+    if run in NAMES:
+        return _packaged(request, run, output)
+    _run(request, Path(run), output)
+
+
+def _packaged(request: Request, name: str, output: str | None) -> None:
+    """Train a packaged network again."""
+    from ..stages.packaged import train_again
+
+    if request.configured:
+        raise InputError(
+            f"{name}: a network that comes with the package is trained with its own settings; leave out -c and --set"
+        )
+    if is_dry():
+        raise DryRun(f"train {name} again")
+    with tempfile.TemporaryDirectory(prefix="spikeseg-reproduce-") as folder:
+        path, differs = train_again(name, request.load(), Path(output or folder))
+        size = path.stat().st_size
+    if differs:
+        raise InputError(differs)
+    click.echo(f"reproduced: {path.name}, {size:,} bytes, is equal to the one that comes with the package")
+
+
+def _run(request: Request, run: Path, output: str | None) -> None:
+    """Repeat a run."""
     from ..stages import reproduce as stage
 
     cfg = request.load(stored=stage.recorded(run)[0])

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from .common import CHECKPOINT, network_for, print_end
+from .common import NETWORK, network_for, print_end
 from .options import Request, command, shared
 
 
 @command("sweep")
-@CHECKPOINT
+@NETWORK
 @click.option("--split", type=click.Choice(["train", "val"]), default="train", show_default=True, help="Recordings to try on.")
 @shared(output="File for a copy of sweep.json, or, named .csv, of sweep.csv.", data=True, of_demo=False)
-def sweep(request: Request, checkpoint: Path | None, split: str, output: str | None) -> None:
+def sweep(request: Request, network: str | None, split: str, output: str | None) -> None:
     """Try thresholds: from which score is a track an object? The test split is never looked at.
 
     Writes sweep.json and sweep.csv and, of the training split, checkpoint_calibrated.pt: the same network with the threshold of
@@ -31,9 +31,9 @@ def sweep(request: Request, checkpoint: Path | None, split: str, output: str | N
 
     from ..stages import sweep as stage
 
-    cfg, network = network_for(request, checkpoint)
+    cfg, saved = network_for(request, network)
     copy = Path(output) if output else None
-    result = stage.sweep(cfg, network, split=split, output=copy, force=request.force)
+    result = stage.sweep(cfg, saved, split=split, output=copy, force=request.force)
     click.echo(sweep_table(json.loads((result.path / stage.SWEEP).read_text())))
     following = request.next("evaluate --set evaluation.readout=calibrated" if split == "train" else "sweep")
     print_end(result.ran, f"{copy or f'{result.path / stage.SWEEP} and {stage.TABLE}'}", following)

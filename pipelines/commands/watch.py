@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .common import CHECKPOINT, HULK, SMASH, network_for
+from .common import HULK, NETWORK, SMASH, network_for
 from .options import LENIENT, FilledPath, Request, command, rows, shared
 
 log = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 @command("watch")
 @click.argument("folder", type=FilledPath(path_type=Path))
-@CHECKPOINT
+@NETWORK
 @LENIENT
 @rows
 @HULK
@@ -27,9 +27,7 @@ log = logging.getLogger(__name__)
 @click.option("--once", is_flag=True, help="Look twice, do what is complete, and end: for cron.")
 @click.option("--plot", is_flag=True, help="Also draw each recording (needs matplotlib).")
 @shared(output="Folder to write to; needed.", of_demo=False)
-def watch(
-    request: Request, folder: Path, checkpoint: Path | None, output: str | None, every: float, once: bool, plot: bool
-) -> None:
+def watch(request: Request, folder: Path, network: str | None, output: str | None, every: float, once: bool, plot: bool) -> None:
     """Detect in recordings as they arrive in a folder, unattended.
 
     Takes what is new below FOLDER and no longer written to, and keeps in --output the files that `detect FOLDER` would write,
@@ -38,9 +36,9 @@ def watch(
 
     \b
     Example: a service
-      spikeseg watch ~/incoming -o found --checkpoint runs/nights
+      spikeseg watch ~/incoming -o found --network nights
     Example: a line of cron
-      */10 * * * * spikeseg watch ~/incoming -o ~/found --checkpoint ~/runs/nights --once --log-level WARNING
+      */10 * * * * spikeseg watch ~/incoming -o ~/found --network nights --once --log-level WARNING
     """
     from ..stages import watch as stage
 
@@ -49,6 +47,6 @@ def watch(
     if request.force:
         raise click.UsageError("--force: not while watching; spikeseg detect --force does all of a folder again")
     stage.check_folders(folder, Path(output))
-    cfg, network = network_for(request, checkpoint, given=True, untrained=True)
+    cfg, saved = network_for(request, network, given=True)
     log.info("watching %s, every %g s; results in %s", folder, every, output)
-    stage.watch(cfg, network, folder, Path(output), every_s=every, once=once, plot=plot)
+    stage.watch(cfg, saved, folder, Path(output), every_s=every, once=once, plot=plot)

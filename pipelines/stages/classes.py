@@ -75,8 +75,8 @@ def survey(cfg: Config, network: SavedNetwork, recordings: Sequence[Source] = ()
         inputs |= contents
     elif learned_from(cfg, network) is None:
         raise InputError(
-            f"{network.folder}: the recordings that it was trained on are not in the cache ({cfg.cache_dir}); name some: "
-            f"spikeseg classes {network.folder} RECORDING..."
+            f"{network.name}: the recordings that it was trained on are not in the cache ({cfg.cache_dir}); name some: "
+            f"spikeseg classes {network.name} RECORDING..."
         )
     else:
         inputs["frames"] = str(network.frames_key)

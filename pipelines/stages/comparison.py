@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeseg.errors import InputError
+from spikeseg.networks import SUFFIX
 
 from ..runtime.differences import ABSENT, leaves
 
@@ -16,7 +17,7 @@ def difference(ours: Path, theirs: Path) -> str:
     """The first difference of two files, ours named first, and how many there are; by bytes where they are of no known kind."""
     if ours.suffix == ".json":
         return _of_json(ours, theirs)
-    if ours.suffix == ".pt":
+    if ours.suffix in (".pt", SUFFIX):
         return _of_checkpoints(ours, theirs)
     return _of_bytes(ours.read_bytes(), theirs.read_bytes())
 

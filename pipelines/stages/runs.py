@@ -1,17 +1,14 @@
-"""Which trained network a command means: one that is named, this configuration's, or the newest."""
+"""Which network a command means: a named one, this configuration's, the newest run's, or one that comes with the package."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
-import logging
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import (
     BEST,
@@ -26,31 +23,48 @@ from spikeseg.learning.run_files import (
     motion_checkpoint,
     run_of,
 )
+from spikeseg.networks import NIGHTS, SCENES, file_of
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import damaged, fault_of, read_manifest
 from .prepare import find_frames
-from .train_layer import fault_of_layer, layer_checkpoint, run_folder, trained, training_config
+from .recordings import read_source
+from .train_layer import fault_of_layer, layer_checkpoint, trained, training_config
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
+    from spikeseg.data.datasets.folders import Source
 
-log = logging.getLogger(__name__)
+PACKAGED = "packaged-{}"
+"""The folder, below output_dir, of what is made with a packaged network."""
 
-UNTRAINED = "untrained"
-"""Where no network is trained: ends the name of a run's folder, and is that of the checkpoint in it."""
+
+class NoNetworkError(InputError):
+    """Nobody has trained a network that a command could mean."""
 
 
 @dataclass(frozen=True)
 class SavedNetwork:
     """A checkpoint and where what belongs to it lies.
 
-    checkpoint: the file. folder: of its run (its own folder when it lies in none).
-    frames_key: of the frames it was trained on, None when unknown."""
+    checkpoint: the file. folder: of its run (its own folder when it lies in none; PACKAGED for one that comes with the package).
+    frames_key: of the frames it was trained on, None when unknown.
+    packaged: the name of one that comes with the package."""
 
     checkpoint: Path
     folder: Path
     frames_key: str | None
+    packaged: str | None = None
+
+    @property
+    def beside(self) -> Path:
+        """The folder of checkpoints that are made from it."""
+        return self.folder if self.packaged else self.checkpoint.parent
+
+    @property
+    def name(self) -> str:
+        """What --network calls it."""
+        return self.packaged or str(self.folder)
 
 
 def newest_run(output_dir: str | Path) -> Path | None:
@@ -113,7 +127,7 @@ def best_of_layers(cfg: Config, run: Path) -> Path:
 def as_read(cfg: Config, network: SavedNetwork) -> SavedNetwork:
     """The same network with its calibrated readout, where evaluation.readout asks for one and `sweep` has written it for this
     very checkpoint; else as it is."""
-    path = network.checkpoint.parent / CALIBRATED
+    path = network.beside / CALIBRATED
     if cfg.evaluation.readout != "calibrated" or not path.is_file() or not network.checkpoint.is_file():
         return network
     from spikeseg.learning import checkpoint
@@ -124,8 +138,6 @@ def as_read(cfg: Config, network: SavedNetwork) -> SavedNetwork:
 
 def network_at(path: Path) -> SavedNetwork:
     """The network in a checkpoint file, or the best one in a run's folder. Raises InputError when there is none."""
-    if (path / f"{UNTRAINED}.pt").is_file():
-        path = path / f"{UNTRAINED}.pt"
     if path.is_dir():
         last = _last(path)
         if last is None:
@@ -150,7 +162,7 @@ def _refuse_damaged(run: Path, path: Path, manifests: Iterable[Mapping[str, Any]
     for manifest in manifests:
         for name, recorded in manifest["outputs"].items():
             if (run / name).resolve() == path.resolve() and (fault := fault_of(path, str(path), recorded)):
-                raise InputError(f"{fault}: damaged; train again, or name another with --checkpoint")
+                raise InputError(f"{fault}: damaged; train again, or name another with --network")
     last = _last(run)
     if last is not None and last.is_file():
         cfg = config_beside(run)
@@ -194,52 +206,43 @@ def class_names(network: SavedNetwork) -> dict[int, str]:
 def network_of(cfg: Config) -> SavedNetwork:
     """The newest network trained with this very configuration and data.
 
-    Raises InputError, naming the command to run, when frames or a layer are missing."""
+    Raises InputError, naming the command to run: NoNetworkError when frames or a layer are missing; no layer learns."""
     try:
         frames = find_frames(cfg)
     except InputError as error:
-        raise InputError(f"no trained network: {error}, or name one with --checkpoint") from None
+        raise NoNetworkError(f"no trained network: {error}, or name one with --network") from None
     layers = cfg.learned_layers()
     if not layers:
-        raise InputError("train_conv1, train_conv2, train_conv3: all false, so no network is trained; name one with --checkpoint")
+        raise InputError("train_conv1, train_conv2, train_conv3: all false, so no network is trained; name one with --network")
     runs = [path for path in Path(cfg.output_dir).glob("*") if path.is_dir()]
     trained_runs = {layer: [run for run in runs if trained(cfg, run, layer, frames.key)] for layer in layers}
     missing = next((layer for layer in layers if not trained_runs[layer]), None)
     if missing:
-        raise InputError(
+        raise NoNetworkError(
             f"no network of this configuration in {cfg.output_dir}; run `spikeseg train-layer {missing}` with the same "
-            "options first, or name a network with --checkpoint"
+            "options first, or name a network with --network"
         )
     return network_in(cfg, max(trained_runs[layers[-1]], key=lambda run: _written_ns(manifest_path(run, layers[-1]))))
 
 
-def network_by_settings(cfg: Config, train: str, *, untrained: bool) -> SavedNetwork:
+def network_by_settings(cfg: Config, train: str) -> SavedNetwork:
     """The newest network trained with these settings, on whatever recordings.
 
     Args:
         cfg: the configuration, whose data_root is not looked at.
         train: the command that trains such a network.
-        untrained: whether an untrained one will do where objects do not come from the network (tracking.scenes), with a warning.
 
     Raises:
-        InputError: there is none, and an untrained one will not do.
+        NoNetworkError: there is none.
     """
     settings = _settings(cfg)
     for run in _finished_runs(cfg.output_dir):
         own = config_beside(run)
         if own is not None and _settings(own) == settings:
             return network_in(cfg, run)
-    if not (untrained and cfg.tracking.scenes):
-        raise InputError(
-            f"no network of this configuration in {cfg.output_dir}; `{train}` trains one, or name one with --checkpoint"
-        )
-    log.warning(
-        "no network of this configuration in %s: an untrained one is used. Objects and tracks are the same, but classes and "
-        "saliency mean nothing; `%s` trains one",
-        cfg.output_dir,
-        train,
+    raise NoNetworkError(
+        f"no network of this configuration in {cfg.output_dir}; `{train}` trains one, or name one with --network"
     )
-    return _untrained_network(cfg)
 
 
 def _settings(cfg: Config) -> dict[str, Any]:
@@ -249,14 +252,39 @@ def _settings(cfg: Config) -> dict[str, Any]:
     return {**training_config(cfg), "frames": dataclasses.asdict(frame_spec(cfg.data)), "transforms": cfg.data.transforms}
 
 
-def _untrained_network(cfg: Config) -> SavedNetwork:
-    """The network that training would start from, written where it is not there yet."""
-    from spikeseg.learning import checkpoint
+# -- networks that come with the package --------------------------------------------------------------
 
-    auto = run_folder(cfg, UNTRAINED)
-    path = auto.with_name(f"{auto.name}-{UNTRAINED}") / f"{UNTRAINED}.pt"
-    written = io.BytesIO()
-    checkpoint.save(written, checkpoint.build(cfg), cfg)
-    if not path.is_file() or path.read_bytes() != written.getvalue():
-        atomic_write(path, written.getvalue())
-    return SavedNetwork(path, path.parent, None)
+
+def packaged_network(name: str, output_dir: str | Path) -> SavedNetwork:
+    """One of `spikeseg.networks.NAMES`."""
+    return SavedNetwork(file_of(name), Path(output_dir) / PACKAGED.format(name), None, name)
+
+
+def fits(cfg: Config, name: str) -> bool:
+    """Whether a packaged network has the shape that a configuration asks for."""
+    from spikeseg.learning.checkpoint_reading import shapes_of
+
+    return shapes_of(cfg) == shapes_of(own_config(packaged_network(name, cfg.output_dir)))
+
+
+def suited(cfg: Config, recordings: Sequence[Source]) -> tuple[str, str]:
+    """Which packaged network suits recordings, by the first that can be read: SCENES where much of its activity is extended (see
+    `spikeseg.data.extent`), else NIGHTS; and why, in words.
+
+    Args:
+        cfg: how the recordings are read.
+        recordings: see `recordings.given`.
+    """
+    from spikeseg.data.extent import EXTENDED, extended_share
+
+    leniently = replace(cfg, data=replace(cfg.data, lenient=True))
+    for source in recordings:
+        try:
+            share = extended_share(read_source(leniently, source).events)
+        except (InputError, OSError):
+            continue
+        means = "points" if share < EXTENDED else "whole objects"
+        all_of_them = f", and so in all {len(recordings)} recordings" if len(recordings) > 1 else ""
+        why = f"{means} are looked for, as {share:.0%} of the activity in {source.name} is extended{all_of_them}"
+        return (NIGHTS if share < EXTENDED else SCENES), why
+    return NIGHTS, "no recording can be read"

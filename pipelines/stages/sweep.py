@@ -21,6 +21,7 @@ from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 from spikeseg.evaluation.thresholds import COLUMNS, chosen_point, rows_at, sweep_csv, thresholds_of
 from spikeseg.learning.run_files import CALIBRATED
+from spikeseg.networks import NAMES, file_of
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients
@@ -78,7 +79,7 @@ def sweep(
 
     done = run_stage(network.folder / STAGE, planned, build, force)
     if split == "train":
-        with one_writer(network.checkpoint.parent):
+        with one_writer(network.beside):
             ran = write_calibrated(network, json.loads((done.path / SWEEP).read_text(encoding="utf-8")))
         done = dataclasses.replace(done, ran=done.ran or ran)
     if output is not None:
@@ -198,12 +199,12 @@ def uncalibrated(network: SavedNetwork) -> SavedNetwork:
     if network.checkpoint.name != CALIBRATED:
         return network
     source = checkpoint.load(network.checkpoint)[1].get("calibrated_from")
-    for path in sorted(network.checkpoint.parent.glob("*.pt")):
+    for path in [*sorted(network.checkpoint.parent.glob("*.pt")), *map(file_of, NAMES)]:
         if sha256_file(path) == source:
             return dataclasses.replace(network, checkpoint=path)
     raise InputError(
         f"{network.checkpoint}: is calibrated already, and the checkpoint it was made from is not beside it; name one that "
-        "training wrote with --checkpoint"
+        "training wrote with --network"
     )
 
 
@@ -211,7 +212,7 @@ def write_calibrated(network: SavedNetwork, swept: Mapping[str, Any]) -> bool:
     """Write the network with the readout of sweep.json beside its checkpoint, unless it is there. -> whether it was not."""
     from spikeseg.learning import checkpoint
 
-    path = network.checkpoint.parent / CALIBRATED
+    path = network.beside / CALIBRATED
     readout = {"object_threshold": swept["chosen"]["object_threshold"], "classes": swept["classes"]["chosen"]}
     source, written = sha256_file(network.checkpoint), io.BytesIO()
     model, meta = checkpoint.load(network.checkpoint)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from spikeseg.config import load_config
 from spikeseg.config.sections import Config
+from spikeseg.core.progress import Progress
 from spikeseg.data.recording import Recording
 from spikeseg.errors import InputError
+from spikeseg.networks import NAMES, SUFFIX, file_of
 
 from .recordings import as_recordings
 
@@ -41,7 +43,9 @@ class Network:
     reports: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     class_names: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
-    def train(self, recordings: Recording | str | Path | Iterable[Recording | str | Path], *, progress: bool = True) -> Network:
+    def train(
+        self, recordings: Recording | str | Path | Iterable[Recording | str | Path], *, progress: bool | Progress = True
+    ) -> Network:
         """Learn from recordings, layer by layer, the motion layer last, without their labels; -> the network itself.
 
         Weights are initialised first. The same recordings in the same order, none held out, give what `spikeseg train` gives, bit
@@ -49,7 +53,7 @@ class Network:
 
         Args:
             recordings: recordings, or paths of some; all of them are learned from.
-            progress: whether to show a bar per epoch.
+            progress: whether to show a bar per epoch; or what shows one.
 
         Raises:
             InputError: a recording cannot be read, nothing to learn from, or settings that do not fit.
@@ -66,7 +70,7 @@ class Network:
 
         cuts = [windowed(recording, self.config.data) for recording in as_recordings(recordings, self.config.data)]
         device = self.model.encoder.conv1.weight.device
-        shown = _bar if progress else silent
+        shown = progress if callable(progress) else _bar if progress else silent
         self.model, self.reports = train(cuts, self.config, device, shown)
         if self.config.model.motion:
             from spikeseg.detection.motion_training import train_motion
@@ -106,7 +110,10 @@ class Network:
         return detections[0] if one else DetectionResult(detections)
 
     def save(self, path: str | Path) -> Path:
-        """Write a checkpoint, which `load` and every command's --checkpoint read; -> the file.
+        """Write a checkpoint, which `load` and every command's --network read; -> the file.
+
+        Args:
+            path: where it goes; one that ends in .safetensors is written in that format.
 
         Raises:
             InputError: the file cannot be written.
@@ -120,7 +127,8 @@ class Network:
         from spikeseg.core.files import atomic_write
         from spikeseg.learning import checkpoint
 
-        return atomic_write(Path(path), lambda file: checkpoint.save(file, self.model, self.config))
+        write = checkpoint.save_safetensors if Path(path).suffix == SUFFIX else checkpoint.save
+        return atomic_write(Path(path), lambda file: write(file, self.model, self.config))
 
     @property
     def readout(self) -> Readout:
@@ -166,7 +174,8 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Networ
     """A trained network.
 
     Args:
-        path: a checkpoint, or the folder of a finished run, of which the best one is taken.
+        path: 'nights' or 'scenes', networks that come with the package; a checkpoint; or the folder of a finished run, of which
+            the best one is taken.
         overrides: of the configuration that it was trained with.
 
     Raises:
@@ -174,6 +183,8 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Networ
 
     >>> import tempfile, pathlib
     >>> import spikeseg as ss
+    >>> ss.load("scenes", {"device": "cpu"}).config.tracking.scenes
+    True
     >>> path = ss.new("demo", {"device": "cpu"}).save(pathlib.Path(tempfile.mkdtemp()) / "network.pt")
     >>> ss.load(path, {"tracking.min_hits": 4}).config.tracking.min_hits
     4
@@ -184,6 +195,8 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Networ
     from spikeseg.learning.class_names import names_in
     from spikeseg.learning.run_files import best_checkpoint, run_of
 
+    if path in NAMES:
+        path = file_of(str(path))
     file = best_checkpoint(Path(path)) if Path(path).is_dir() else Path(path)
     saved, meta = checkpoint.load(file)
     cfg = meta["config"]

@@ -1,14 +1,15 @@
 """Checkpoints: weights, thresholds, the drive that layers were trained under where thresholds adapt to it, the footprint of the
 motion layer, the configuration they belong to and, while training, all that resuming needs.
 
-They hold tensors, numbers, strings, lists and dictionaries, and load under ``torch.load(weights_only=True)``: nothing in a file
-can run code.
+They hold tensors, numbers, strings, lists and dictionaries, and load under ``torch.load(weights_only=True)``, or are safetensors
+files: nothing in a file can run code.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +21,8 @@ from spikeseg.config.load import to_dict
 from spikeseg.config.sections import Config
 from spikeseg.models import SpikeSEG
 
-from .checkpoint_reading import FORMAT, VERSION, check_tensors, footprint_of, read
+from .checkpoint_files import FORMAT, write_safetensors
+from .checkpoint_reading import VERSION, check_tensors, footprint_of, read
 from .footprint import untrained_footprint
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,22 @@ def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: A
             `spikeseg.config.circumstances`.
         meta: what else to keep, such as ``trained=["conv2"]``, ``trainer=trainer.state_dict()``.
     """
+    torch.save(_canonical(_content(model, config, meta)), file)
+
+
+def save_safetensors(file: BinaryIO, model: SpikeSEG, config: Config) -> None:
+    """Write a network as a safetensors file, which `load` reads as it does a checkpoint; the same network gives the same bytes.
+
+    Args:
+        file: open, binary.
+        model: see `save`.
+        config: see `save`.
+    """
+    write_safetensors(file, _content(model, config, {}))
+
+
+def _content(model: SpikeSEG, config: Config, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint holds."""
     tensors = dict(model.encoder.state_dict())
     settings = to_dict(with_defaults(config, CIRCUMSTANCES))  # where and how it was trained changes no byte
     del settings["device"]  # `load` takes one that is there
@@ -44,8 +62,7 @@ def save(file: str | Path | BinaryIO, model: SpikeSEG, config: Config, **meta: A
     )
     if model.encoder.drives:
         learned["drives"] = dict(model.encoder.drives)
-    content = {"format": FORMAT, "version": VERSION, "model": tensors, "config": settings, **learned, **meta}
-    torch.save(_canonical(content), file)
+    return {"format": FORMAT, "version": VERSION, "model": tensors, "config": settings, **learned, **meta}
 
 
 def _canonical(value: Any) -> Any:

@@ -1,14 +1,13 @@
 """Reading of checkpoints that may come from anywhere: everything in a file is checked before it is used.
 
-In this order, so that no file makes more work than a sound one of its size: the zip's directory; types, shapes and storages of
-tensors, of which nothing is read yet; the configuration, and that the shapes are its; checksums; and last the numbers.
+In this order, so that no file makes more work than a sound one of its size: the file's directory; types and shapes of tensors, of
+which nothing is read yet; the configuration, and that the shapes are its; checksums; and last the numbers.
 """
 
 from __future__ import annotations
 
 import math
 import reprlib
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,10 +23,9 @@ from spikeseg.errors import InputError
 from spikeseg.motion.footprint import SIDE, Footprint
 from spikeseg.ops.device import usable_device
 
-FORMAT = "spikeseg-checkpoint"
+from .checkpoint_files import FORMAT, form_of
+
 VERSION = 1
-INDEX_BYTES = 16 * 2**20
-"""Of the file inside a checkpoint that describes all others, at most; that of a demo has 10 kB."""
 REMEDY = "damaged, or changed since training; train anew or take another checkpoint"
 
 
@@ -38,8 +36,8 @@ def read(path: str | Path) -> tuple[dict[str, Any], Config]:
         InputError: no such file, not a checkpoint, cut off or damaged, tensors that are not those of its configuration, or
             numbers that no training gives.
     """
-    _check_directory(path)
-    described = _loaded(path, "meta")
+    form = form_of(path)
+    described = form.described(path)
     kind = described.get("format") if isinstance(described, dict) else None
     if not isinstance(kind, str) or kind != FORMAT:
         raise InputError(f"{path}: not a spikeseg checkpoint")
@@ -54,9 +52,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], Config]:
     check_tensors(described["model"], shapes_of(config), str(path))
     if described.get("footprint") is not None:
         check_tensors({"footprint": described["footprint"]}, {"footprint": (2, SIDE, SIDE)}, str(path), torch.float64)
-    _check_storages(path, described)
-    _check_sums(path)
-    content: dict[str, Any] = _loaded(path, "cpu")
+    content = form.content(path, described)
     _check_numbers(content["model"], config, path)
     _check_drives(content.get("drives", {}), config, path)
     _check_readout(content.get("readout"), config, path)
@@ -108,74 +104,6 @@ def check_values(name: str, values: Tensor, low: float, high: float, source: str
     place = torch.nonzero(~fine)[0].tolist()
     found = float(values[tuple(place)])
     raise InputError(f"{source}: {name}{place}: found {found:g}, must be a number from {low:g} to {high:g}: {REMEDY}")
-
-
-def _unreadable(path: str | Path, reason: object) -> NoReturn:
-    text = " ".join(str(reason).split()) or type(reason).__name__
-    raise InputError(f"{path}: not a readable checkpoint ({text[:300]})") from None
-
-
-def _check_directory(path: str | Path) -> None:
-    """Refuse what torch has not written: compressed data, which may be a thousand times larger than the file."""
-    try:
-        size = Path(path).stat().st_size
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever it is, the file is at fault
-        _unreadable(path, error)
-    if any(entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size for entry in entries):
-        _unreadable(path, "it is compressed, which checkpoints are not")
-    if sum(entry.file_size for entry in entries) > size:
-        _unreadable(path, "its parts are larger than the file")
-    if any(entry.filename.endswith("data.pkl") and entry.file_size > INDEX_BYTES for entry in entries):
-        _unreadable(path, f"its index is larger than {INDEX_BYTES} bytes")
-    if len({entry.filename for entry in entries}) < len(entries):
-        _unreadable(path, "two parts have the same name")
-
-
-def _loaded(path: str | Path, device: str) -> Any:
-    """The content, its tensors on this device; on 'meta' they have shapes and no values."""
-    try:
-        return torch.load(path, map_location=device, weights_only=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever it is, the file is at fault
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        _unreadable(path, text)
-
-
-def _check_storages(path: str | Path, described: dict[str, Any]) -> None:
-    """Refuse parts of the zip that no tensor needs."""
-    needed, seen, left = {}, set(), [described]
-    while left:
-        value: Any = left.pop()
-        if isinstance(value, Tensor):
-            if value.layout != torch.strided:
-                _unreadable(path, f"it holds a tensor of layout {value.layout}")
-            storage = value.untyped_storage()
-            needed[storage._cdata] = storage.nbytes()
-        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
-            seen.add(id(value))
-            left += value.values() if isinstance(value, dict) else value
-    with zipfile.ZipFile(path) as archive:
-        stored = sum(entry.file_size for entry in archive.infolist() if "/data/" in entry.filename)
-    if stored != sum(needed.values()):
-        _unreadable(path, f"it stores {stored} bytes of numbers, and its tensors need {sum(needed.values())}")
-
-
-def _check_sums(path: str | Path) -> None:
-    """torch does not compare the checksums that it writes."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            fault = archive.testzip()
-    except Exception as error:  # whatever it is, the file is at fault
-        _unreadable(path, error)
-    if fault is not None:
-        _unreadable(path, f"{fault} is damaged")
 
 
 def _check_numbers(tensors: dict[str, Tensor], config: Config, path: str | Path) -> None:

@@ -184,7 +184,8 @@ DUMPS = {
     "config": "70179d9e5898c1615161e9c125805ce4ce3cdf4eb1f110e1152d46849cdee532",
     "kheradpisheh2018_mnist": "6fa54c9575781043480f4f94e5f646bf940b487d51db522c5d460d86aad7b8a9",
 }
-"""SHA-256 of the dumps before stdp.rule came, on the device that was the default then: a new key must not change what runs, manifests and checkpoints hold."""
+"""SHA-256 of the dumps before stdp.rule came, on the device that was the default then: a new key must not change what runs,
+manifests and checkpoints hold."""
 
 
 @pytest.mark.parametrize("name", DUMPS)

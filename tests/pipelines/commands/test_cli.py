@@ -145,7 +145,8 @@ def test_without_a_gpu_there_is_a_warning_only_if_one_was_asked_for(place, monke
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         device = network_device(Request(config=str(place.folder / "tiny.yaml")).load().device, "auto")
-    assert device.type == "cpu" and [str(w.message) for w in told] == ["device cuda: no such GPU here; running on the CPU"] * asked
+    assert device.type == "cpu"
+    assert [str(w.message) for w in told] == ["device cuda: no such GPU here; running on the CPU"] * asked
 
 
 def test_a_run_that_was_trained_before_auto_asks_for_no_gpu():
