@@ -143,12 +143,13 @@ def test_after_a_long_silence_all_begins_anew(model):
     assert all(track.t_us[0] > later["t"][0] for w in after for _, track in w.objects)
 
 
-def test_late_events_are_left_out(model, night):
+def test_late_events_are_left_out(model, night, caplog):
     faint, _, windows = night
     events = faint.events
     late = np.concatenate([events[:100], events[120:], events[100:120]])
     follower, found = followed(model, late)
     assert follower.late == 20 and len(found) == len(windows) and found[-1].objects
+    assert caplog.text.count("events come late") == 1
     search = follower._paths.search
     assert (np.diff(search._events.t) >= 0).all() and search._events.t[-1] <= found[-1].end_us * 1e-6
 

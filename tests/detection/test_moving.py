@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +11,8 @@ from spikeseg.config import dump, from_dict, load_config, to_dict
 from spikeseg.core.sparse import SparseMap
 from spikeseg.data.recording import EVENT_DTYPE, Recording
 from spikeseg.data.windows import windowed
-from spikeseg.detection import moving
 from spikeseg.detection.detect import detect_recording
-from spikeseg.detection.moving import LEAST_S, RESTS_PX_S, RESTS_S, Motion, find_paths, lasts, merge, motion_of, scored
+from spikeseg.detection.moving import LEAST_S, Motion, find_paths, lasts, merge, motion_of, scored
 from spikeseg.detection.network import decoded
 from spikeseg.detection.path_slices import OWN
 from spikeseg.detection.readout import Readout
@@ -77,30 +75,6 @@ def few(n, size=(120, 90)):
     x, y = np.random.default_rng(0).integers(0, 90, (2, n))
     events["t"], events["x"], events["y"] = 1000 + np.arange(n) * 40_000, x, y
     return Recording(events, size, np.zeros(0, limit_recording(LIMIT, 0).labels.dtype), "few", "few")
-
-
-@pytest.mark.parametrize(
-    ("speed", "resting", "stars", "still"),
-    [
-        (RESTS_PX_S, 1, 0, True),
-        (np.nextafter(RESTS_PX_S, 0), 1, 0, False),  # the field is at rest itself
-        (1.0, 0, 0, False),
-        (1.0, 1, 1, True),
-        (1.0, 1, 2, False),
-        (1.0, moving.FEW, moving.FEW - 1, True),
-        (1.0, moving.FEW, moving.FEW, False),
-    ],
-)
-def test_a_field_moves_if_more_stars_say_so_than_points_rest(speed, resting, stars, still):
-    def path(velocity, seconds):
-        return SimpleNamespace(t_s=np.array([0.0, seconds]), states=np.tile([0.0, 0.0, velocity, 0.0], (2, 1)))
-
-    found = SimpleNamespace(
-        frame=SimpleNamespace(rates=np.tile([0.0, speed, 5.0], (3, 1))),
-        stars=SimpleNamespace(spans=[SimpleNamespace(stars=stars), SimpleNamespace(stars=0)]),
-        paths=[path(RESTS_PX_S, 9.0), path(0.0, RESTS_S - 0.1), *[path(0.29, RESTS_S)] * resting],
-    )
-    assert moving._rather_still(found) == still
 
 
 @pytest.mark.parametrize("kind", ["stars", "few stars", "no stars", "drift"])

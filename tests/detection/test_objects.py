@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeseg.detection.objects import MIN_PIXELS, OBJECT_DTYPE, WindowTime, find_objects, slices
+from spikeseg.detection.objects import MIN_PIXELS, OBJECT_DTYPE, WindowTime, connected, find_objects, slices
 
 
 def saliency_of(*pixels, shape=(2, 20, 30)):
@@ -50,6 +50,11 @@ def test_gaps_up_to_the_bridge_join_and_wider_ones_do_not(bridge, direction):
 
     assert parts(bridge) == 1
     assert parts(bridge + 1) == 2
+
+
+def test_a_pixel_that_comes_more_than_once_is_in_one_blob():
+    rows, columns = np.array([[2, 3], [2, 3], [5, 9], [2, 4], [5, 9], [2, 3]]).T
+    assert connected(rows, columns, (8, 12), 0).tolist() == [0, 0, 1, 0, 1, 0]
 
 
 def test_bridges_hold_at_the_border_of_the_frame():

@@ -7,6 +7,7 @@ from spikeseg.core.sparse import SparseMap
 from spikeseg.data.frames.framing import FrameSpec
 from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.data.windows import WindowedRecording
+from spikeseg.detection.objects import Slice, blobs_of
 from spikeseg.detection.response import Response, TrackedObjects
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
@@ -39,6 +40,25 @@ def test_paths_are_those_of_the_tracks_that_reach_the_threshold():
     np.testing.assert_allclose(at(response, 1.2e6, 0.0), [[22, 30], [92, 10], [7, 5]])
     several = [path[:, 0] for path in response.paths_at(np.array([1.2e6, 8e6, 9e6]), 0.8)]
     np.testing.assert_allclose(several, [[22, np.nan, np.nan], [np.nan, np.nan, 20]])
+
+
+def test_maps_keep_the_objects_of_tracks_that_reach_the_threshold():
+    saliency = np.zeros((2, 6, 12), np.float32)
+    saliency[0, 1, 1:4], saliency[0, 4, 8:10], saliency[0, 0, 11], saliency[1, 3, 5] = 0.9, 0.8, 0.7, 0.6
+    maps, slices = [SparseMap.of(saliency)], []
+    for k, step in enumerate(saliency):
+        index = np.flatnonzero(step)
+        slices.append(Slice(slice(k, k + 1), k, k + 1, blobs_of(index, step.ravel()[index].astype(float), (6, 12), min_pixels=1)))
+    by_x = [dict(zip(part.blobs.objects["x"].tolist(), range(3), strict=False)) for part in slices]
+    owners = [np.zeros(3, np.int32), np.array([2], np.int32)]
+    owners[0][by_x[0][2.0]], owners[0][by_x[0][8.5]] = 1, 2  # the third is no track's
+    tracks = Tracks([track(1, 0.5), track(2, 0.49)], StarField.still())
+    response = Response(np.zeros(0), maps, TrackedObjects([slices], tracks, owners, np.zeros(0, np.int32)))
+    for threshold, kept in ((0.51, 0.95), (0.5, 0.85), (0.49, 0.0)):
+        (found,) = response.object_maps(threshold)
+        expected = np.where(saliency >= kept, saliency, 0)
+        expected[0, 0, 11] = 0
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_without_tracking_there_is_nothing_to_say_of_tracks():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.motion.background import background_rates
+from spikeseg.motion.background import ROW_EVENTS, ROW_PX, ROW_S, Marks, background_rates
 
 SIZE = (96, 72)
 
@@ -89,6 +89,21 @@ def test_many_of_a_row_at_once_do_not_count():
     t, x, y, row = mixed(base, (np.full(n, 4.0001) + np.sort(rng.random(n)) * 5e-4, rng.permutation(96)[:n], np.full(n, 20)))
     found = rates(t, x, y)
     assert np.isinf(found[row]).all() and np.isfinite(found[~row]).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("n", "spread", "first_s", "are_one"),
+    [
+        (ROW_EVENTS, ROW_PX, 0.0, True),
+        (ROW_EVENTS - 1, ROW_PX, 0.0, False),
+        (ROW_EVENTS, ROW_PX - 1, 0.0, False),
+        (ROW_EVENTS, ROW_PX, ROW_S / 2, False),  # the others in the next ROW_S
+    ],
+)
+def test_how_many_of_a_row_how_far_apart_are_the_row_s(n, spread, first_s, are_one):
+    t = first_s + np.arange(n) * 0.6 * ROW_S / (n - 1)
+    of_row = Marks.of(t, np.linspace(7, 7 + spread, n).astype(np.int64), np.full(n, 20), SIZE).of_row
+    assert of_row.tolist() == [are_one] * n
 
 
 def test_a_few_of_a_row_close_together_still_count():
