@@ -1,7 +1,7 @@
 """Breaks the chain of commands on purpose, at random, and counts what is not as it should be.
 
-Run: python benchmarks/robustness.py [kills|interrupts|disk|flips|together ...] [--count N] [--seed S] [--json FILE] [--markdown]
-     [--quick]
+Run: python benchmarks/robustness.py [kills|interrupts|disk|flips|together|watch ...] [--count N] [--seed S] [--json FILE]
+     [--markdown] [--quick]
 
 - kills: SIGKILL at random moments, until the chain is through; then the end state has to equal, byte by byte, that of a chain
   that nobody disturbed, and nothing may be left over.
@@ -12,6 +12,8 @@ Run: python benchmarks/robustness.py [kills|interrupts|disk|flips|together ...] 
 - flips: one bit of one file of a finished chain; when the chain is asked for again, the file is named, or made again, or not
   read; no result differs.
 - together: two and eight processes that run the same command at once, all of which have to end well.
+- watch: recordings, and three bad ones, arrive while `spikeseg watch` runs, which is killed twice; the end state has to equal that
+  of one `detect`.
 """
 
 from __future__ import annotations
@@ -29,12 +31,15 @@ from typing import Any
 import numpy as np
 from measure import options, table, write_json
 from robustness_chain import COMMANDS, Chain, Outcome, flip, kill, unequal
+from robustness_watch import Arrivals
 
 from spikeseg.core import interrupts
 
-COUNTS = {"kills": 200, "interrupts": 100, "disk": 60, "flips": 500, "together": 64}
-"""How often each is tried, at least; of processes at once how many there are in all."""
-QUICK = {"kills": 3, "interrupts": 3, "disk": 1, "flips": 3, "together": 4}
+COUNTS = {"kills": 200, "interrupts": 100, "disk": 60, "flips": 500, "together": 64, "watch": 200}
+"""How often each is tried, at least; of processes at once how many there are in all; of recordings that arrive how many."""
+QUICK = {"kills": 3, "interrupts": 3, "disk": 1, "flips": 3, "together": 4, "watch": 5}
+BAD, WATCH_KILLS = 3, 2
+"""Of what arrives beside those recordings, and of the kills meanwhile."""
 
 
 class Broken(dict[str, Any]):
@@ -202,6 +207,16 @@ class Robustness:
                     wrong = f"{at_once} x {' '.join(words)}: {done.code} {done.said[-300:]}" if done.code else None
                     broken.count(f"exit {done.code}", wrong)
             self._check_end(chain, broken)
+        return broken
+
+    def watch(self, count: int) -> Broken:
+        """Recordings that arrive, bad ones among them, and kills meanwhile."""
+        broken = Broken()
+        arrivals = Arrivals(self.chain("watch"), count, BAD, self.rng)
+        arrivals.run(WATCH_KILLS)
+        broken.count(f"through, {arrivals.objects()} objects" if not arrivals.wrong else "wrong")
+        broken["wrong"] += arrivals.wrong
+        broken["tries"] = count
         return broken
 
 
