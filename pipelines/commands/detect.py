@@ -73,7 +73,7 @@ def detect(
     from ..stages import detect as stage
     from ..stages.recordings import given
     from ..stages.runs import suited
-    from .what_moved import print_objects
+    from .what_moved import many, print_objects
 
     sensor_size: str | None = following["sensor_size"]
     if follow:
@@ -89,7 +89,7 @@ def detect(
     seconds = time.monotonic() - began if result.ran else None
     print_objects(result.path, counts, stars=not cfg.tracking.scenes, seconds=seconds)
     left = f" ({len(skipped)} skipped)" if skipped else ""
-    written = f"{OBJECTS}, {TRACKS}, {DETECTIONS} and events of {len(counts)} recordings in {result.path}{left}"
+    written = f"{OBJECTS}, {TRACKS}, {DETECTIONS} and events of {many(len(counts), 'recording')} in {result.path}{left}"
     print_end(result.ran, written, "spikeseg status")
     if strict and skipped:
         raise InputError(f"--strict: {len(skipped)} of {len(sources)} recordings could not be read; the others are done")

@@ -38,16 +38,16 @@ def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, star
     if len(rows) > len(shown):
         click.echo(f"and {len(rows) - len(shown)} more in {folder / OBJECTS}")
     others = sum(count["tracks"] for count in counts.values()) - len(rows)
-    told = [_many(len(rows), "object"), *([_many(others, "star")] if stars else [_many(others, "other track")] if others else [])]
+    told = [many(len(rows), "object"), *([many(others, "star")] if stars else [many(others, "other track")] if others else [])]
     if len(counts) > 1:
-        told.append(_many(len(counts), "recording"))
+        told.append(many(len(counts), "recording"))
     click.echo(", ".join([*told, "done before" if seconds is None else f"{seconds:.1f} s of work"]))
 
 
 def _cells(row: Mapping[str, str]) -> dict[str, str]:
     """A row of objects.csv as it is printed."""
     first, last = (int(row[f"t_{end}_us"]) / 1e6 for end in ("start", "end"))
-    start, end = (f"{float(row[f'x_{end}']):.0f}, {float(row[f'y_{end}']):.0f}" for end in ("start", "end"))
+    start, end = (f"{round(float(row[f'x_{end}']))}, {round(float(row[f'y_{end}']))}" for end in ("start", "end"))
     cells = (
         row["object_id"], f"{first:.2f} - {last:.2f}", start, end, f"{float(row['speed']):.1f}", f"{float(row['speed_rel']):.1f}",
         f"{float(row['confidence']):.2f}", row["events"],
@@ -55,6 +55,6 @@ def _cells(row: Mapping[str, str]) -> dict[str, str]:
     return {"recording": row["recording"], "class": row["class_name"], **dict(zip(HEADINGS, cells, strict=True))}
 
 
-def _many(count: int, what: str) -> str:
+def many(count: int, what: str) -> str:
     """Such as "1 star" or "2 stars"."""
     return f"{count} {what}{'' if count == 1 else 's'}"
