@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 BUILT = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "spikeseg", "pipelines", "configs")
 DISTRIBUTIONS = {
     "backports": "backports.zstd", "google_crc32c": "google-crc32c", "skimage": "scikit-image", "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
+    "yaml": "pyyaml", "PIL": "pillow",
 }  # fmt: skip
 """Import names that differ from the distribution's."""
 
@@ -72,7 +72,7 @@ def test_the_wheel_puts_spikeseg_alone_into_site_packages(installed):
 
 
 def test_the_wheel_holds_every_module_and_configuration(installed):
-    modules = [*ROOT.glob("spikeseg/**/*.py"), ROOT / "spikeseg" / "py.typed"]
+    modules = [*ROOT.glob("spikeseg/**/*.py"), *ROOT.glob("spikeseg/viewing/web/*"), ROOT / "spikeseg" / "py.typed"]
     sources = {f"spikeseg/{path.relative_to(ROOT / 'spikeseg').as_posix()}" for path in modules}
     for folder in ("pipelines", "configs"):
         kept = (path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml"))
@@ -86,7 +86,7 @@ def test_the_wheel_names_its_licence_command_and_pythons(installed):
     assert "GPL-3.0-or-later" in (metadata["License-Expression"] or metadata["License"])
     assert len(list(info.rglob("LICENSE"))) == 1
     assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
-    extras = {"test", "formats", "plots", "tables", "tensorboard", "wandb", "benchmarks", "dask", "docs"}
+    extras = {"test", "formats", "plots", "view", "rerun", "tables", "tensorboard", "wandb", "benchmarks", "dask", "docs"}
     assert set(metadata.get_all("Provides-Extra")) == extras
     assert "spikeseg = spikeseg.pipelines.start:main" in (info / "entry_points.txt").read_text()
 
@@ -117,9 +117,8 @@ def test_it_works_in_another_folder(installed, tmp_path, statement):
 
 def test_everything_imported_is_declared():
     required = declared("options", "install_requires")
-    extras = {
-        n for e in ("formats", "plots", "tables", "tensorboard", "wandb", "dask") for n in declared("options.extras_require", e)
-    }
+    used = ("formats", "plots", "view", "rerun", "tables", "tensorboard", "wandb", "dask")
+    extras = {name for extra in used for name in declared("options.extras_require", extra)}
     at_once = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=False)}
     at_all = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=True)}
     assert "numpy" in at_once and "zarr" in at_all  # the walk finds something

@@ -16,6 +16,7 @@ from spikeseg.networks import NIGHTS
 
 from .common import HULK, NETWORK, SMASH, network_for, print_end
 from .options import LENIENT, Request, command, rows, shared
+from .viewing import print_views, taken, viewing, views
 
 LARGEST_SIDE = 2**15 - 1
 """Of a sensor, px: coordinates of events are int16."""
@@ -36,6 +37,7 @@ LARGEST_SIDE = 2**15 - 1
 )  # fmt: skip
 @click.option("--strict", is_flag=True, help="Exit with 3 when a recording could not be read, after detecting in the others.")
 @click.option("--plot", is_flag=True, help="Also draw each recording: events, saliency, tracks (needs matplotlib).")
+@viewing
 @shared(output="Folder to write to [the run's].", of_demo=False)
 def detect(
     request: Request,
@@ -65,6 +67,9 @@ def detect(
       spikeseg detect walk.aedat4 --network scenes -o found
     Example: all recordings of a folder
       spikeseg detect ~/nights -o found
+    Example: a page to judge what was found, and the same with the marks that were saved there
+      spikeseg detect night.raw -o found --view
+      spikeseg detect night.raw -o found --review night.review.json
     Example: a camera whose driver writes lines of t_us,x,y,p
       camera | spikeseg detect --follow --sensor-size 240x180 -
     """
@@ -75,19 +80,22 @@ def detect(
     from ..stages.runs import suited
     from .what_moved import many, print_objects
 
+    asked = taken(following)
     sensor_size: str | None = following["sensor_size"]
     if follow:
-        if len(recordings) != 1 or plot or strict or sensor_size is None:
+        if len(recordings) != 1 or plot or strict or asked or sensor_size is None:
             raise click.UsageError("--follow takes one RECORDING (or -), needs --sensor-size, and draws nothing")
         return _follow(request, recordings[0], network, output, parsed_size(sensor_size), following["idle"])
     if sensor_size is not None:
         raise click.UsageError("--sensor-size goes with --follow; a recording's file names its own")
     sources = given(recordings)
+    made = views(asked, sources)
     cfg, saved = network_for(request, network, given=True, suited=lambda cfg: suited(cfg, sources))
     folder, began = Path(output) if output else None, time.monotonic()
-    result, counts, skipped = stage.detect(cfg, saved, sources, output=folder, force=request.force, plot=plot)
+    result, counts, skipped = stage.detect(cfg, saved, sources, output=folder, force=request.force, plot=plot, views=made)
     seconds = time.monotonic() - began if result.ran else None
     print_objects(result.path, counts, stars=not cfg.tracking.scenes, seconds=seconds)
+    print_views(made, result.path, list(counts))
     left = f" ({len(skipped)} skipped)" if skipped else ""
     written = f"{OBJECTS}, {TRACKS}, {DETECTIONS} and events of {many(len(counts), 'recording')} in {result.path}{left}"
     print_end(result.ran, written, "spikeseg status")

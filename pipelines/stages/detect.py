@@ -37,6 +37,7 @@ from ..runtime.stage import (
 )
 from .recordings import fingerprints, pass_over, read_source, settings_of
 from .runs import SavedNetwork, class_names
+from .views import Views
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -50,6 +51,7 @@ log = logging.getLogger(__name__)
 STAGE, VERSION = "detect", 5
 COUNTS = ("windows", "tracks", "objects")
 """Entries of a recording's manifest that the one of all recordings repeats."""
+NO_VIEWS = Views()
 
 
 class Detected(NamedTuple):
@@ -152,6 +154,7 @@ class Job:
     names: Mapping[int, str]
     plot: bool
     tolerated: tuple[type[Exception], ...] = (InputError, OSError)
+    views: Views = NO_VIEWS
 
     @functools.cached_property
     def shared(self) -> Ingredients:
@@ -163,6 +166,7 @@ class Job:
             "reading": dataclasses.asdict(self.readout),
             "class_names": self.names,
             "plot": self.plot,
+            **self.views.settings,
         }
         return Ingredients(STAGE, VERSION, config, {"checkpoint of the network": sha256_file(self.network.checkpoint)})
 
@@ -197,6 +201,7 @@ class Job:
         write_recording(folder, detections)
         if self.plot:
             atomic_write(folder / f"{detections.recording}.png", _picture(detections))
+        self.views.write(folder, detections, others="other track" if self.cfg.tracking.scenes else "star")
         counts = (len(detections.windows), len(detections.track_ids), len(detections.objects))
         return {**dict(zip(COUNTS, counts, strict=True)), **self.made_by()}
 
@@ -215,6 +220,7 @@ def detect(
     output: Path | None = None,
     force: bool = False,
     plot: bool = False,
+    views: Views = NO_VIEWS,
 ) -> Detected:
     """Run a network over recordings; write <recording>.events.npz, .detections.json and .tracks.csv of each as it is done, then
     detections.json and tracks.csv of all, in their order.
@@ -226,13 +232,15 @@ def detect(
         output: the folder; by default ``detect/<key>/`` in the run's.
         force: run again what is up to date.
         plot: also draw each recording, <recording>.png; needs matplotlib.
+        views: what else is made of each recording.
 
     Raises InputError: no recording can be read, the checkpoint cannot be read or does not fit, the folder cannot be written, a
     picture is asked for without matplotlib."""
-    job = ready(cfg, network, plot)
+    job = dataclasses.replace(ready(cfg, network, plot), views=views)
     place = Place(network.folder / STAGE if output is None else output, output is not None)
     parts, unreadable = parts_of(job, place, recordings)
-    asked = job.shared._replace(inputs={**job.shared.inputs, **{part.source.name: part.content for part in parts}}).key
+    files = {part.source.name: part.content for part in parts}
+    asked = job.shared._replace(inputs={**job.shared.inputs, **files, **views.all_inputs}).key
     with place.writer(asked):
         unread, ran = finish(job, place, parts, force)
         unread |= unreadable
@@ -261,7 +269,8 @@ def parts_of(job: Job, place: Place, recordings: Sequence[Source]) -> tuple[list
         if source.name in contents:
             own = {"recording": source.name, "member": source.path.member}
             made_from = shared._replace(
-                config={**shared.config, **own}, inputs={**shared.inputs, "recording": contents[source.name]}
+                config={**shared.config, **own},
+                inputs={**shared.inputs, "recording": contents[source.name], **job.views.inputs(source.name)},
             )
             parts.append(Part(source, place.ingredients(source.name, made_from)))
     return parts, unreadable
@@ -288,7 +297,7 @@ def put_together(
 
     shared = job.shared
     order = {"recordings": [part.source.name for part in parts], "skipped": list(skipped)}
-    everything = shared._replace(config={**shared.config, **order}, inputs={**files, **shared.inputs})
+    everything = shared._replace(config={**shared.config, **order}, inputs={**files, **shared.inputs, **job.views.all_inputs})
     return place.make(everything, build, force), counts
 
 

@@ -7,13 +7,13 @@ from types import ModuleType
 
 from spikeseg.errors import InputError
 
-PACKAGES = {"view": ("plotly.offline",), "video": ("imageio_ffmpeg", "PIL.ImageDraw"), "rerun": ("rerun",)}
+PACKAGES = {"view": ("plotly.offline",), "video": ("imageio_ffmpeg", "PIL.ImageDraw"), "rrd": ("rerun",)}
 """What is made -> the modules that it needs."""
-EXTRAS = {"view": "view", "video": "view", "rerun": "rerun"}
+EXTRAS = {"view": "view", "video": "view", "rrd": "rerun"}
 
 
 def require(what: str) -> list[ModuleType]:
-    """The modules of PACKAGES that the page ("view"), the video or the file for rerun needs.
+    """The modules of PACKAGES that the page ("view"), the video or the file for rerun ("rrd") needs.
 
     Raises InputError, naming the extra, where one is not installed."""
     try:

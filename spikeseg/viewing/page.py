@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import require
-from .colours import OBJECTS
 from .review import MARKS, VERSION, Review, matched
+from .style import OBJECTS, origin_us
 from .thinning import MOST_EVENTS, MOST_IN_CLOUD, drawn_events, thinned
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 PARTS = ("page.html", "page.css", "state.js", "cloud.js", "frame.js", "objects.js", "page.js")
 """Files of the page; the scripts run in this order, in one scope."""
-LATE_US = 86_400_000_000
-"""Recordings that begin later by their own clock, µs, show times from their first event."""
 DECIMALS = 4
 """Of positions, as in tracks.csv."""
 SHOWN = (
@@ -75,7 +73,7 @@ def content(detections: Detections, review: Review | None = None, others: str = 
         "version": VERSION,
         "recording": detections.recording,
         "sensor_size": [int(side) for side in detections.sensor_size],
-        "origin_us": start if start > LATE_US else 0,
+        "origin_us": origin_us(start),
         "start_us": start,
         "end_us": end,
         "event_count": len(t),
@@ -120,4 +118,4 @@ def _path(rows: Any, boxes: bool = False) -> dict[str, list[float]]:
 
 def _packed(column: np.ndarray, dtype: str) -> str:
     """The bytes of an array as base64."""
-    return base64.b64encode(np.ascontiguousarray(column, dtype)).decode()
+    return base64.b64encode(np.ascontiguousarray(column, dtype).data).decode()

@@ -15,10 +15,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from spikeseg.core.regular import require_content
+from spikeseg.data.datasets.folders import REVIEW
 from spikeseg.errors import InputError
 
-SUFFIX = ".review.json"
-"""``night1.review.json`` is the review of the recording night1."""
 VERSION = 1
 MARKS = ("right", "wrong", "unsure")
 CLOSE_PX = 4.0
@@ -64,7 +63,7 @@ def read_review(path: Path) -> Review:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as a review ({error})") from None
     if not isinstance(content, dict) or not {"version", "recording", "marks"} <= content.keys():
-        raise InputError(f"{path}: is no review; expected the file <recording>{SUFFIX} that a page of --view saves")
+        raise InputError(f"{path}: is no review; expected the file <recording>{REVIEW} that a page of --view saves")
     if content["version"] != VERSION:
         raise InputError(f"{path}: version: found {content['version']!r}, can read {VERSION}")
     if not isinstance(content["recording"], str) or not isinstance(content["marks"], list):

@@ -12,7 +12,7 @@ MOST_POINTS = 20_000
 
 def drawn_events(owners: np.ndarray, object_ids: np.ndarray, most: int) -> np.ndarray:
     """Indices (m,) of the events to draw, rising, m <= most: of the objects' own events up to half of them, of the stars' up to
-    half of what then is left, of all others the rest. Within each of the three they are drawn at random, the same ones every time.
+    half of what then is left, of all others the rest. Which of each of the three is drawn at random, the same every time.
 
     Args:
         owners: (n,) the track of each event, 0 for none.

@@ -1,0 +1,64 @@
+"""Options of `detect` that make something to look at."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import FilledPath
+
+if TYPE_CHECKING:
+    from spikeseg.data.datasets.folders import Source
+
+    from ..stages.views import Views
+
+FORMATS = ("mp4", "gif")
+OPTIONS = [
+    click.option("--view", is_flag=True, help="Also make a page of each recording, to look at and to judge (extra view)."),
+    click.option(
+        "--review", "reviews", multiple=True, type=FilledPath(path_type=Path), metavar="PATH",
+        help="Show these marks in the page: a review that was saved there, or a folder of some; may be repeated.",
+    ),
+    click.option("--video", type=click.Choice(FORMATS), help="Also make a video of each recording (extra view)."),
+    click.option(
+        "--speed", type=click.FloatRange(0, min_open=True), metavar="X",
+        help="Of the video: seconds of the recording per second [so that it lasts 10 s].",
+    ),
+    click.option("--rrd", is_flag=True, help="Also write each recording for the viewer rerun (extra rerun)."),
+]  # fmt: skip
+NAMES = ("view", "reviews", "video", "speed", "rrd")
+
+
+def viewing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: add the options, which `taken` takes out of the command's."""
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(OPTIONS), command)
+
+
+def taken(given: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Take the options out of a command's; those that were given. Raises UsageError for --speed without --video."""
+    asked = {name: value for name in NAMES if (value := given.pop(name))}
+    if "speed" in asked and "video" not in asked:
+        raise click.UsageError("--speed goes with --video")
+    return asked
+
+
+def views(asked: Mapping[str, Any], sources: Sequence[Source]) -> Views:
+    """What is to be made. Raises InputError: a review that does not fit, or a package that is not installed."""
+    from ..stages.views import Views, reviews_at
+
+    reviews = reviews_at(asked.get("reviews", ()), [source.name for source in sources])
+    made = Views(bool(asked.get("view") or reviews), asked.get("video"), asked.get("speed"), bool(asked.get("rrd")), reviews)
+    made.require()
+    return made
+
+
+def print_views(made: Views, folder: Path, recordings: Sequence[str]) -> None:
+    """Print where what was made lies."""
+    name = recordings[0] if len(recordings) == 1 else "<recording>"
+    files = made.files(name)
+    if files:
+        click.echo(f"to look at: {', '.join(str(folder / file) for file in files)}")
