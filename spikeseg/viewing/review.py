@@ -77,12 +77,12 @@ def _mark(source: str, entry: Any) -> Mark:
         raise InputError(f"{source}: must have {', '.join(names)}")
     if entry["mark"] not in MARKS:
         raise InputError(f"{source}.mark: found {entry['mark']!r}, must be one of {', '.join(MARKS)}")
-    if not isinstance(entry["object_id"], int) or not 0 < entry["object_id"] < 2**31:
+    if type(entry["object_id"]) is not int or not 0 < entry["object_id"] < 2**31:
         raise InputError(f"{source}.object_id: found {entry['object_id']!r}, must be a whole number from 1")
     columns = []
     for name in names[2:]:
         values = entry[name]
-        if not isinstance(values, list) or not all(isinstance(v, (int, float)) and abs(v) < 2**62 for v in values):
+        if not isinstance(values, list) or not all(type(v) in (int, float) and abs(v) < 2**62 for v in values):
             raise InputError(f"{source}.{name}: must be a list of finite numbers")
         columns.append(np.array(values, np.int64 if name == "t_us" else np.float64))
     t_us, x, y = columns
