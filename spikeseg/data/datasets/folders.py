@@ -20,8 +20,8 @@ PICTURE = ".info.png"
 REVIEW = ".review.json"
 """``night1.review.json`` is what a person said of the objects found in the recording night1."""
 BESIDE = (SUFFIX, REVIEW, MANIFEST_BESIDE.format(""), PICTURE, BAG_METADATA, "-wal", "-shm", "-journal")
-"""How names end of files that belong to others: labels, reviews, our manifests, our pictures, metadata of ROS 2's bags, what SQLite has
-open."""
+"""How names end of files that belong to others: labels, reviews, our manifests, our pictures, metadata of ROS 2's bags, what
+SQLite has open."""
 
 
 class Found(NamedTuple):

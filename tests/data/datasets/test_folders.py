@@ -54,8 +54,17 @@ def test_what_is_left_out_of_a_folder_is_what_we_wrote_and_what_belongs_to_a_rec
 
     for name in ("truth", "found"):
         (tmp_path / name).mkdir()
-    beside = "a.labels.csv a.review.json a.info.png a.events.npz truth/b.npz found/a.events.npz found/tracks.csv bag.db3-wal metadata.yaml"
-    for name in (*beside.split(), "a.csv", "b.mat", "truth/mine.npz", "found/mine.csv", "bag.db3"):
+    beside = "a.labels.csv a.review.json a.info.png a.events.npz truth/b.npz found/a.events.npz found/tracks.csv"
+    for name in (
+        *beside.split(),
+        "bag.db3-wal",
+        "metadata.yaml",
+        "a.csv",
+        "b.mat",
+        "truth/mine.npz",
+        "found/mine.csv",
+        "bag.db3",
+    ):
         (tmp_path / name).touch()
     manifest("simulate-mat.manifest.json", "simulate-mat", "b.mat", "truth/b.npz")
     manifest("a.detect.manifest.json", "a.detect", "a.events.npz")
