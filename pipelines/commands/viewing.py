@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import FilledPath
+from .options import FilledPath, is_quiet
 
 if TYPE_CHECKING:
     from spikeseg.data.datasets.folders import Source
@@ -57,8 +57,8 @@ def views(asked: Mapping[str, Any], sources: Sequence[Source]) -> Views:
 
 
 def print_views(made: Views, folder: Path, recordings: Sequence[str]) -> None:
-    """Print where what was made lies."""
+    """Print where what was made lies, unless --quiet."""
     name = recordings[0] if len(recordings) == 1 else "<recording>"
     files = made.files(name)
-    if files:
+    if files and not is_quiet():
         click.echo(f"to look at: {', '.join(str(folder / file) for file in files)}")

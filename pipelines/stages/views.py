@@ -62,9 +62,13 @@ class Views:
         """Raises InputError, naming the extra, where a package that is needed is not installed."""
         from spikeseg.viewing import require
 
-        for what, asked in (("view", self.page), ("video", self.video), ("rrd", self.rerun)):
+        for what, asked in (("view", self.page), ("rrd", self.rerun)):
             if asked:
                 require(what)
+        if self.video:
+            from spikeseg.viewing.video import require_encoder
+
+            require_encoder(self.video)
 
     def files(self, recording: str) -> list[str]:
         """Names of the files that are made of a recording."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import require
 from .review import MARKS, VERSION, Review, matched
-from .style import OBJECTS, origin_us
+from .style import GROUND, OBJECTS, OFF, ON, STAR, origin_us
 from .thinning import MOST_EVENTS, MOST_IN_CLOUD, drawn_events, thinned
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def content(detections: Detections, review: Review | None = None, others: str = 
         ],
         "marks": {str(number): mark.mark for number, mark in marks.items()},
         "words": list(MARKS),
-        "colours": list(OBJECTS),
+        "colours": {"objects": OBJECTS, "on": ON, "off": OFF, "star": STAR, "ground": GROUND},
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     return {**told, "digest": digest[:16]}

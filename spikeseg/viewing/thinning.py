@@ -25,7 +25,7 @@ def drawn_events(owners: np.ndarray, object_ids: np.ndarray, most: int) -> np.nd
     for number, group in enumerate(groups):
         others = sum(map(len, groups[number + 1 :]))
         room = min(len(group), max(left // 2, left - others))
-        taken.append(rng.choice(group, room, replace=False) if room < len(group) else group)
+        taken.append(group[rng.choice(len(group), room, replace=False, shuffle=False)] if room < len(group) else group)
         left -= room
     return np.sort(np.concatenate(taken))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from spikeseg.core import interrupts
 from spikeseg.core.files import writing
-from spikeseg.errors import InputError
+from spikeseg.errors import InputError, one_line
 
 from . import require
 from .style import GROUND, OBJECTS, OFF, ON, STAR, TEXT, origin_us, rgb
@@ -52,6 +52,18 @@ def speed_of(duration_us: int, speed: float | None) -> float:
     return speed
 
 
+def require_encoder(form: str) -> None:
+    """Raises InputError where what a video of one of FORMATS needs is not installed."""
+    encoder, _ = require("video")
+    try:
+        if form == "mp4":
+            encoder.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise InputError(
+            f"--video mp4: imageio-ffmpeg has no encoder for this machine ({one_line(str(error))}); gif needs none"
+        ) from None
+
+
 def write_video(path: Path, detections: Detections, speed: float | None = None) -> None:
     """Write the video of a recording; equal input gives equal bytes.
 
@@ -86,7 +98,7 @@ def _write_mp4(path: Path, shown: Iterator[Any], encoder: Any) -> None:
     except (OSError, RuntimeError):  # with the encoder's whole log
         written = None
     if written != count:
-        raise OSError(f"the encoder has written {written or 0} of its frames; is the disk full?")
+        raise OSError(f"the encoder has written {written or 0} of {count} frames; is the disk full?")
 
 
 def _write_gif(path: Path, shown: Iterator[Any], encoder: Any) -> None:  # noqa: ARG001

@@ -10,7 +10,7 @@ from PIL import Image
 
 from spikeseg.errors import InputError
 from spikeseg.viewing.style import GROUND, OBJECTS, OFF, ON, STAR, rgb
-from spikeseg.viewing.video import FADES, FRAMES_PER_S, HEAD, frames, speed_of, write_video
+from spikeseg.viewing.video import FADES, FRAMES_PER_S, HEAD, frames, require_encoder, speed_of, write_video
 
 
 def colours_of(image):
@@ -93,7 +93,17 @@ def test_without_the_encoder_the_extra_is_named(night, tmp_path, monkeypatch):
         write_video(tmp_path / "a.mp4", night)
 
 
+def test_a_machine_that_the_encoder_is_not_made_for_is_told_so(monkeypatch):
+    def none():
+        raise RuntimeError("No ffmpeg exe could be found.\nInstall ffmpeg")
+
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", none)
+    with pytest.raises(InputError, match="no encoder for this machine"):
+        require_encoder("mp4")
+    require_encoder("gif")
+
+
 def test_an_encoder_that_fails_is_one_line_and_names_the_file(night, tmp_path, monkeypatch):
     monkeypatch.setattr(imageio_ffmpeg, "count_frames_and_secs", lambda path: (3, 0.12))
-    with pytest.raises(InputError, match=r"cannot write .*a\.mp4: the encoder has written 3 of its frames"):
+    with pytest.raises(InputError, match=r"cannot write .*a\.mp4: the encoder has written 3 of 5 frames"):
         write_video(tmp_path / "a.mp4", night, 5.0)

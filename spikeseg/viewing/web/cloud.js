@@ -32,11 +32,11 @@ function points(keep, size, opacity, colour) { // a trace of the events that are
 }
 
 function scale() { // whole numbers from 0 to the colours
-  const colours = [ON, OFF, STAR, "#ffffff", ...data.colours];
+  const colours = [ON, OFF, STAR, "#ffffff", ...SHADES];
   const steps = colours.flatMap((colour, k) => [[k / colours.length, colour], [(k + 1) / colours.length, colour]]);
   return { colorscale: steps, cmin: -0.5, cmax: colours.length - 0.5, showscale: false };
 }
-const shadeNumber = (thing, k) => (thing.earlier ? 3 : 4 + (k % data.colours.length));
+const shadeNumber = (thing, k) => (thing.earlier ? 3 : 4 + (k % SHADES.length));
 
 function told(thing, n) { // what hovering over a point of an object says
   const speed = thing.earlier ? "" : `<br>${thing.speed.toFixed(1)} px/s, confidence ${thing.confidence.toFixed(2)}`;

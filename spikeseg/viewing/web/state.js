@@ -2,7 +2,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
-const GROUND = "#101216", ON = "#f2f2f2", OFF = "#6f8fb0", STAR = "#8c8c8c";
+const { ground: GROUND, on: ON, off: OFF, star: STAR, objects: SHADES } = data.colours;
 const SYMBOLS = { right: "\u2713", wrong: "\u2717", unsure: "?" };
 const KEYS = { r: "right", w: "wrong", u: "unsure", x: "" };
 const SPEEDS = [0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100, 500];
@@ -28,7 +28,7 @@ const since = (t_us) => (t_us - data.start_us) / 1e6;
 const clock = (seconds) => seconds + (data.start_us - data.origin_us) / 1e6;
 for (const track of [...data.objects, ...data.stars, ...data.earlier]) track.t = track.t_us.map(since);
 const things = [...data.objects, ...data.earlier.map((mark) => ({ ...mark, earlier: true }))];
-things.forEach((thing, k) => { thing.shade = thing.earlier ? "#ffffff" : data.colours[k % data.colours.length]; });
+things.forEach((thing, k) => { thing.shade = thing.earlier ? "#ffffff" : SHADES[k % SHADES.length]; });
 const shades = new Map(things.map((thing) => [thing.object_id, thing.shade]));
 const drawn = events.t.length;
 
