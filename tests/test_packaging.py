@@ -72,7 +72,7 @@ def test_the_wheel_puts_spikeseg_alone_into_site_packages(installed):
 
 
 def test_the_wheel_holds_every_module_and_configuration(installed):
-    modules = [path for path in ROOT.glob("spikeseg/**/*") if path.is_file() and path.suffix != ".pyc"]
+    modules = [path for path in ROOT.glob("spikeseg/**/*") if path.is_file() and path.parent.name != "__pycache__"]
     sources = {f"spikeseg/{path.relative_to(ROOT / 'spikeseg').as_posix()}" for path in modules}
     for folder in ("pipelines", "configs"):
         kept = (path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml"))
