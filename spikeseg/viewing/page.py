@@ -84,7 +84,7 @@ def content(detections: Detections, review: Review | None = None, others: str = 
             "x": _packed(columns["x"][drawn], "<u2"),
             "y": _packed(columns["y"][drawn], "<u2"),
             "on": _packed(columns["p"][drawn], "u1"),
-            "track": _packed(columns["object_id"][drawn], "<i4"),
+            "owner": _packed(columns["object_id"][drawn], "<i4"),
             "far": _packed(far, "u1"),
         },
         "objects": [

@@ -210,7 +210,7 @@ def test_the_page_holds_the_result(night):
     told = content(night)
     columns = night.event_columns
     assert unpacked(told["events"]["t"], "<f4") == pytest.approx((columns["t"] - columns["t"][0]) / 1e6, abs=1e-6)
-    for name, column, dtype in (("x", "x", "<u2"), ("y", "y", "<u2"), ("on", "p", "u1"), ("track", "object_id", "<i4")):
+    for name, column, dtype in (("x", "x", "<u2"), ("y", "y", "<u2"), ("on", "p", "u1"), ("owner", "object_id", "<i4")):
         assert unpacked(told["events"][name], dtype).tolist() == columns[column].tolist()
     assert not unpacked(told["events"]["far"], "u1").any()
     assert [o["object_id"] for o in told["objects"]] == [1, 2, 4] and [s["track_id"] for s in told["stars"]] == [3]
@@ -225,7 +225,7 @@ def test_a_long_recording_is_thinned_in_two_steps(night, monkeypatch):
     monkeypatch.setattr("spikeseg.viewing.page.MOST_EVENTS", 100)
     monkeypatch.setattr("spikeseg.viewing.page.MOST_IN_CLOUD", 60)
     events = content(night)["events"]
-    track, near = unpacked(events["track"], "<i4"), unpacked(events["far"], "u1") == 0
+    track, near = unpacked(events["owner"], "<i4"), unpacked(events["far"], "u1") == 0
     assert len(track) == 100 and near.sum() == 60
     assert np.isin(track, [1, 2, 4]).sum() == 30 and np.isin(track[near], [1, 2, 4]).sum() == 30
 

@@ -52,14 +52,14 @@ function drawCloud() {
     return;
   }
   const order = new Map(things.map((thing, k) => [thing.object_id, shadeNumber(thing, k)]));
-  const isObject = (n) => order.has(events.track[n]);
+  const isObject = (n) => order.has(events.owner[n]);
   const stars = line(data.stars), objects = line(things);
   const texts = things.flatMap((thing) => [...thing.t.map((_, n) => told(thing, n)), ""]);
   const starTexts = data.stars.flatMap((star) => [...star.t.map(() => `${data.others} ${star.track_id}`), ""]);
   const traces = [
-    points((n) => events.track[n] === 0, 1.2, 0.4, (n) => (events.on[n] ? 0 : 1)),
-    points((n) => events.track[n] !== 0 && !isObject(n), 1, 0.2, () => 2),
-    points(isObject, 2.2, 0.9, (n) => order.get(events.track[n])),
+    points((n) => events.owner[n] === 0, 1.2, 0.4, (n) => (events.on[n] ? 0 : 1)),
+    points((n) => events.owner[n] !== 0 && !isObject(n), 1, 0.2, () => 2),
+    points(isObject, 2.2, 0.9, (n) => order.get(events.owner[n])),
     { type: "scatter3d", mode: "lines", ...stars, text: starTexts, hoverinfo: "text", line: { color: STAR, width: 1 } },
     {
       type: "scatter3d", mode: "lines", ...objects, text: texts, hoverinfo: "text",

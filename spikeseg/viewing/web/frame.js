@@ -25,7 +25,7 @@ function drawFrame() {
   if (state.events) {
     const last = firstEvent(state.t + 1e-6);
     for (let n = firstEvent(state.t - state.window); n < last; n++) {
-      pen.fillStyle = shades.get(events.track[n]) || (events.on[n] ? ON : OFF);
+      pen.fillStyle = shades.get(events.owner[n]) || (events.on[n] ? ON : OFF);
       pen.fillRect(margin + events.x[n] * zoom, events.y[n] * zoom, dot, dot);
     }
   }

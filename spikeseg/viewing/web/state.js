@@ -20,7 +20,7 @@ const events = {
   x: unpacked(data.events.x, Uint16Array),
   y: unpacked(data.events.y, Uint16Array),
   on: unpacked(data.events.on, Uint8Array),
-  track: unpacked(data.events.track, Int32Array),
+  owner: unpacked(data.events.owner, Int32Array),
   far: unpacked(data.events.far, Uint8Array), // 1: not in the cloud
 };
 // Seconds from the first event are what everything is drawn by; `clock` is what is shown of them.
