@@ -85,7 +85,7 @@ function drawCloud() {
       xaxis: axis(shown, { range: [clock(0), end] }),
       yaxis: axis("x (px)", { range: [-0.5, width - 0.5] }),
       zaxis: axis("y (px)", { range: [height - 0.5, -0.5] }), // y points down
-      camera: { eye: { x: 0.8 * away, y: -1.95 * away, z: 0.7 * away }, center: { x: 0.03, y: 0, z: -0.1 } },
+      camera: { eye: { x: 0.8 * away, y: -1.95 * away, z: 0.7 * away }, center: { x: -0.04, y: 0, z: -0.1 } },
     },
   }, { responsive: true, displaylogo: false, modeBarButtons: [["zoom3d", "pan3d", "orbitRotation", "resetCameraDefault3d"]] });
   cloud.then((plot) => {

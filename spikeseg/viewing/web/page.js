@@ -71,7 +71,8 @@ function fillFacts() {
   const parts = [`${width} \u00d7 ${height} pixels`, `${length.toFixed(3)} s`, many(data.event_count, "event") + thinned, counted.join(", ")];
   if (data.origin_us) parts.push(`times from the first event, at ${data.start_us} \u00b5s of the recording's clock`);
   at("facts").textContent = parts.join(" \u00b7 ");
-  const entries = [[ON, "event, ON"], [OFF, "event, OFF"], [SHADES[0], "object and its events, a colour each"]];
+  const entries = [[ON, "event, ON"], [OFF, "event, OFF"]];
+  if (data.objects.length) entries.push([SHADES[0], "object and its events, a colour each"]);
   if (data.star_count) entries.push([STAR, `${data.others} and its events`]);
   if (data.earlier.length) entries.push(["#ffffff", "marked before, not found now"]);
   for (const [colour, text] of entries) {
