@@ -71,8 +71,9 @@ def test_the_wheel_puts_spikeseg_alone_into_site_packages(installed):
     assert len(list(installed.iterdir())) == 2
 
 
-def test_the_wheel_holds_every_module_and_configuration(installed):
-    modules = [*ROOT.glob("spikeseg/**/*.py"), ROOT / "spikeseg" / "py.typed"]
+def test_the_wheel_holds_every_module_configuration_and_network(installed):
+    modules = [*ROOT.glob("spikeseg/**/*.py"), *ROOT.glob("spikeseg/**/*.safetensors"), ROOT / "spikeseg" / "py.typed"]
+    assert len([path for path in modules if path.suffix == ".safetensors"]) == 2
     sources = {f"spikeseg/{path.relative_to(ROOT / 'spikeseg').as_posix()}" for path in modules}
     for folder in ("pipelines", "configs"):
         kept = (path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml"))
