@@ -16,8 +16,8 @@ NEIGHBOURS = 5
 """A pixel with fewer active neighbours is noise, or the rim of a point."""
 
 EXTENT_PX, OF_SENSOR = 12, 4
-"""A connected group of the others is extended that is as wide or as high as EXTENT_PX, or as the OF_SENSOR-th part of the sensor's
-shorter side where that is less. The image of a point is narrower, and in a window the fastest satellite comes 3 px far."""
+"""A connected group of the others is extended that is EXTENT_PX wide or high, or the OF_SENSOR-th part of the sensor's shorter
+side where that is less. The image of a point is narrower, and in a window the fastest satellite comes 3 px far."""
 
 WHOLE_EVENTS, ONE_OF = 250_000, 8
 """Every window is looked at among the first WHOLE_EVENTS, and one of ONE_OF after them."""
