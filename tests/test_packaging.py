@@ -71,7 +71,7 @@ def test_the_wheel_puts_spikeseg_alone_into_site_packages(installed):
     assert len(list(installed.iterdir())) == 2
 
 
-def test_the_wheel_holds_every_module_and_configuration(installed):
+def test_the_wheel_holds_every_module_configuration_and_network(installed):
     modules = [path for path in ROOT.glob("spikeseg/**/*") if path.is_file() and path.parent.name != "__pycache__"]
     sources = {f"spikeseg/{path.relative_to(ROOT / 'spikeseg').as_posix()}" for path in modules}
     for folder in ("pipelines", "configs"):

@@ -280,7 +280,8 @@ def suited(cfg: Config, recordings: Sequence[Source]) -> tuple[str, str]:
     leniently = replace(cfg, data=replace(cfg.data, lenient=True))
     for source in recordings:
         try:
-            share = extended_share(read_source(leniently, source).events)
+            recording = read_source(leniently, source)
+            share = extended_share(recording.events, recording.sensor_size)
         except (InputError, OSError):
             continue
         means = "points" if share < EXTENDED else "whole objects"

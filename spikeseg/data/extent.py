@@ -15,9 +15,9 @@ REACH = 2
 NEIGHBOURS = 5
 """A pixel with fewer active neighbours is noise, or the rim of a point."""
 
-EXTENT_PX = 10
-"""A connected group of the others that is so wide or so high is extended. The image of a point is narrower, and in a window the
-fastest satellite comes 3 px far."""
+EXTENT_PX, OF_SENSOR = 12, 4
+"""A connected group of the others is extended that is EXTENT_PX wide or high, or the OF_SENSOR-th part of the sensor's shorter
+side where that is less. The image of a point is narrower, and in a window the fastest satellite comes 3 px far."""
 
 WHOLE_EVENTS, ONE_OF = 250_000, 8
 """Every window is looked at among the first WHOLE_EVENTS, and one of ONE_OF after them."""
@@ -26,11 +26,12 @@ EXTENDED = 0.2
 """From this share on a recording is a scene."""
 
 
-def extended_share(events: np.ndarray) -> float:
+def extended_share(events: np.ndarray, sensor_size: tuple[int, int]) -> float:
     """The share of active pixels, those without enough active neighbours left out, that lie in extended groups; 0 without any.
 
     Args:
         events: EVENT_DTYPE (n,), sorted by t.
+        sensor_size: (width, height), px.
     """
     if not len(events):
         return 0.0
@@ -49,8 +50,8 @@ def extended_share(events: np.ndarray) -> float:
     pairs = coo_array((joined[joined], (first[joined], second[joined])), shape=(len(pixels), len(pixels)))
     group = connected_components(pairs, directed=False)[1][core]
     x, y = pixels[core] % width, pixels[core] // width
-    wide = np.maximum(_extents(x, group), _extents(y, group)) >= EXTENT_PX
-    return float(wide.mean())
+    extent = np.maximum(_extents(x, group), _extents(y, group))
+    return float((extent >= min(EXTENT_PX, min(sensor_size) / OF_SENSOR)).mean())
 
 
 def _neighbours(pixels: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 
+import spikeseg as ss
+
 SMALL = """
 experiment_name: small
 device: cpu
@@ -46,30 +48,36 @@ def tracks(place, folder: str) -> str:
     return "\n".join(line.rsplit(",", 2)[0] for line in (place.folder / folder / "tracks.csv").read_text().splitlines())
 
 
-def test_untrained_first_then_by_the_network_that_was_trained_on_any_folder(folder):
+def test_by_the_network_that_was_trained_on_any_folder(folder):
     recording = "recordings/square0.npz"
-    said = folder("detect", recording, "-o", "before")
-    (warning,) = [line for line in said.stderr.splitlines() if "untrained" in line]
-    assert said.exit_code == 0 and "mean nothing; `spikeseg train -c tiny.yaml --data-root FOLDER` trains one" in warning
+    told = folder.refused("detect", recording, "-o", "before")
+    assert "no network of this configuration in ./runs; `spikeseg train -c tiny.yaml --data-root FOLDER` trains one" in told
+    ss.new(folder.folder / "tiny.yaml").save(folder.folder / "untrained.pt")
+    folder.ok("detect", recording, "--network", "untrained.pt", "-o", "before")
     assert len(tracks(folder, "before").splitlines()) > 5
-    assert folder.ok("detect", recording, "-o", "before").splitlines()[-1].startswith("up to date")
+    assert folder.ok("detect", recording, "--network", "untrained.pt", "-o", "before").splitlines()[-1].startswith("up to date")
 
     folder.ok("train", "--data-root", "recordings")
     said = folder("detect", recording, "-o", "after")
-    assert said.exit_code == 0 and "untrained" not in said.stderr
     (run,) = [path.parent for path in (folder.folder / "runs").glob("*/config.yaml")]
     inputs = json.loads((folder.folder / "after" / "detect.manifest.json").read_text())["inputs"]
+    (line,) = [line for line in said.stderr.splitlines() if line.startswith("network: ")]
+    assert (
+        said.exit_code == 0 and f"network: runs/{run.name}, the newest of this configuration (--network nights or scenes" in line
+    )
+    said = folder("detect", recording, "-o", "newest", config=False)
+    assert said.exit_code == 0 and f"network: runs/{run.name}, the newest run (" in said.stderr
     checkpoints = {path.name: path for path in (run / "checkpoints").glob("*.pt")}
     assert inputs["checkpoint of the network"] in {hashlib.sha256(p.read_bytes()).hexdigest() for p in checkpoints.values()}
     assert tracks(folder, "after") == tracks(folder, "before")  # the network says nothing about where the objects are
 
-    said = folder("detect", recording, "-o", "other", "--set", "stdp.lr_plus=0.02")  # nobody trained that
-    assert said.exit_code == 0 and "untrained" in said.stderr
+    told = folder.refused("detect", recording, "-o", "other", "--set", "stdp.lr_plus=0.02")  # nobody trained that
+    assert "no network of this configuration" in told
 
 
 def test_without_scenes_a_network_has_to_be_trained(folder):
     told = folder.refused("detect", "recordings/square0.npz", "--set", "tracking.scenes=false", "-o", "out")
-    assert "no network of this configuration in ./runs; `spikeseg train -c tiny.yaml" in told and "--checkpoint" in told
+    assert "no network of this configuration in ./runs; `spikeseg train -c tiny.yaml" in told and "--network" in told
     assert not (folder.folder / "runs").exists() and not (folder.folder / "out").exists()
 
 

@@ -163,7 +163,7 @@ def test_a_calibrated_checkpoint_stands_for_its_source(swept, tmp_path):
         assert swept.ok("sweep", *words).splitlines()[-1].startswith("up to date: ")
     shutil.copy(calibrated(swept), tmp_path)
     output = swept.refused("sweep", "--checkpoint", tmp_path / "checkpoint_calibrated.pt")
-    assert "is calibrated already" in output and "--checkpoint" in output
+    assert "is calibrated already" in output and "--network" in output
 
 
 def test_only_training_and_validation_are_looked_at(mine, monkeypatch):
