@@ -16,13 +16,14 @@ from spikeseg.networks import NIGHTS
 
 from .common import HULK, NETWORK, SMASH, network_for, print_end
 from .options import LENIENT, Request, command, rows, shared
+from .settings import Words
 
 LARGEST_SIDE = 2**15 - 1
 """Of a sensor, px: coordinates of events are int16."""
 
 
 @command("detect")
-@click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True)
+@click.argument("recordings", type=Words(), metavar="RECORDING...", nargs=-1, required=True)
 @NETWORK
 @LENIENT
 @rows

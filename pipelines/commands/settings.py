@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config
@@ -62,6 +63,16 @@ class Setting(click.Option):
             return ["--set", f"{self.key}={value}"]
         flag = max(self.opts, key=len)
         return [flag] if value is True else [flag, str(value)]
+
+
+class Words(click.ParamType):
+    """Text that may name a file: completion in a shell offers files."""
+
+    name = "path"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """See click."""
+        return [CompletionItem(incomplete, type="file")]
 
 
 def setting(*declarations: str, key: str, **attributes: Any) -> Decorator:
