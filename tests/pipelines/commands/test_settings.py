@@ -19,7 +19,7 @@ from spikeseg.simulation.scenes import CONDITIONS
 from spikeseg.simulation.write import FORMATS
 
 DEMO = load_config("demo")
-OF_ANOTHER_CONFIGURATION = {"classes", "classify", "compare", "detect", "evaluate", "reproduce", "sweep"}
+OF_ANOTHER_CONFIGURATION = {"classes", "classify", "compare", "detect", "evaluate", "reproduce", "sweep", "watch"}
 """Commands where, without a configuration, not the demo's holds."""
 
 
@@ -62,7 +62,7 @@ def test_no_help_states_a_default_that_is_not_the_demos():
 
 def test_no_default_stands_in_a_help_text_by_hand_but_those_that_no_configuration_has():
     brackets = {(option.name, words) for _, option, _ in every_option() for words in re.findall(r"\[(.*?)\]", option.help or "")}
-    assert brackets == {("checkpoint", "newest run's best"), ("modes", "all"), ("output", "the run's")}
+    assert brackets == {("network", "newest run's"), ("modes", "all"), ("output", "the run's")}
 
 
 def test_epochs_are_those_of_the_demo():
