@@ -161,6 +161,9 @@ class Request:
 
             network_device(cfg.device, cfg.backend)
         LOGGER.setLevel(cfg.logging.log_level)
+        changed = ", ".join(f"{key}={value}" for key, value in self.overrides.items()) or "nothing"
+        whose = self.config or ("the run's" if stored is not None and not self.paper else WITHOUT)
+        LOGGER.debug("configuration: %s%s; changed: %s", whose, f", {self.paper}" if self.paper else "", changed)
         if is_url(cfg.cache_dir):
             cfg = replace(cfg, cache_dir=str(local_copy(cfg.cache_dir)))
         keep_in(cfg.cache_dir)

@@ -75,6 +75,7 @@ def test_quiet_says_nothing_but_results_and_verbose_why(place):
     words = ("prepare", "--dataset", "files", "--data-root", "night.csv", "--set", "data.test_ratio=0.0")
     said = place(*words, "-v")
     assert re.search(r"^stage prepare: runs into data_cache/frames/\w+ \(not there yet\)$", said.stderr, re.MULTILINE)
+    assert "configuration: tiny.yaml; changed: data.dataset=files, " in said.stderr.replace("data.test_ratio=0.0, ", "")
     assert said.stdout.startswith("wrote data_cache/frames/")
     again = place(*words, "--verbose")
     assert re.search(r"^stage prepare: up to date in data_cache/frames/\w+$", again.stderr, re.MULTILINE)

@@ -175,6 +175,7 @@ def test_a_run_without_evaluation_is_compared_by_its_settings(runs):
         ("[]", "holds a list, not an object"),
         ('{"version": 1, "accuracy": 1}', "not the metrics.json of `spikeseg evaluate`"),
         ('{"version": 99, "recordings": [], "settings": {}, "detectors": {}, "modes": {}}', "version 99 of metrics.json"),
+        ('{"version": 2, "recordings": [], "settings": {}, "detectors": {}, "modes": {}}', "settings and modes are not as"),
     ],
 )
 def test_a_file_that_holds_no_figures_is_refused(copied, content, told):
