@@ -28,7 +28,7 @@ def compare(
     \b
     Example: did another learning rate help?
       spikeseg train --name slow --set stdp.lr_plus=0.004
-      spikeseg evaluate --checkpoint runs/slow
+      spikeseg evaluate --network runs/slow
       spikeseg compare runs/demo-1a2b3c4d runs/slow
     Example: all runs, as a table to sort and plot
       spikeseg compare --all --csv runs.csv

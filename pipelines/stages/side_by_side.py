@@ -63,7 +63,7 @@ class Entrant:
     def title(self) -> str:
         """For people: the path, and what was scored."""
         if self.metrics is None:
-            return f"{self.path}: not evaluated; `spikeseg evaluate --checkpoint {self.path}` does that"
+            return f"{self.path}: not evaluated; `spikeseg evaluate --network {self.path}` does that"
         where = "" if self.evaluation in (None, self.path) else f", evaluation {self.evaluation.name}"
         return f"{self.path}{where}: {len(self.metrics['recordings'])} recordings, split {self.metrics['split']}"
 
