@@ -57,7 +57,7 @@ $(BIN)/pip:
 $(VENV)/.installed: $(BIN)/pip $(SETUP)
 	@echo "== installing spikeseg and what it needs into $(VENV) (torch, norse, tonic, zarr, ...)"
 	$(PIP) $(PIN) torch
-	$(PIP) $(PIN) -e .
+	$(PIP) $(PIN) -e '.[plots]'
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed

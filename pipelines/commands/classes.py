@@ -11,11 +11,12 @@ import click
 
 from .common import network_for, print_end
 from .options import LENIENT, FilledPath, Request, command, shared
+from .settings import Words
 
 
 @command("classes")
 @click.argument("run", metavar="[RUN]", required=False, type=FilledPath())
-@click.argument("recordings", metavar="[RECORDING]...", nargs=-1)
+@click.argument("recordings", type=Words(), metavar="[RECORDING]...", nargs=-1)
 @click.option("--name", "given", multiple=True, metavar="CLASS=NAME", help="Call a class so; may be repeated.")
 @click.option("--forget", "forgotten", multiple=True, type=int, metavar="CLASS", help="Take its name away; may be repeated.")
 @LENIENT

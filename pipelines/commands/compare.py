@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .options import FilledPath, Request, command, shared
+from .settings import Words
 
 
 @command("compare")
@@ -17,7 +18,7 @@ from .options import FilledPath, Request, command, shared
 @click.option(
     "--detector", default="network", show_default=True, metavar="NAME", help="Whose figures: a detector's name in metrics.json.",
 )  # fmt: skip
-@click.option("--csv", "csv_file", metavar="FILE", help="File to write the same to, as CSV.")
+@click.option("--csv", "csv_file", type=Words(), metavar="FILE", help="File to write the same to, as CSV.")
 @shared(output="File to write the same to, as JSON, or, named .csv, as CSV.", of_demo=False)
 def compare(
     request: Request, runs: tuple[Path, ...], everything: bool, detector: str, csv_file: str | None, output: str | None
@@ -27,7 +28,7 @@ def compare(
     \b
     Example: did another learning rate help?
       spikeseg train --name slow --set stdp.lr_plus=0.004
-      spikeseg evaluate --checkpoint runs/slow
+      spikeseg evaluate --network runs/slow
       spikeseg compare runs/demo-1a2b3c4d runs/slow
     Example: all runs, as a table to sort and plot
       spikeseg compare --all --csv runs.csv

@@ -16,6 +16,7 @@ from spikeseg.networks import NIGHTS
 
 from .common import HULK, NETWORK, SMASH, network_for, print_end
 from .options import LENIENT, Request, command, rows, shared
+from .settings import Words
 from .viewing import print_views, taken, viewing, views
 
 LARGEST_SIDE = 2**15 - 1
@@ -23,7 +24,7 @@ LARGEST_SIDE = 2**15 - 1
 
 
 @command("detect")
-@click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True)
+@click.argument("recordings", type=Words(), metavar="RECORDING...", nargs=-1, required=True)
 @NETWORK
 @LENIENT
 @rows

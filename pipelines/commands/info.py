@@ -10,19 +10,20 @@ import click
 
 from ..runtime.console import EXIT_INPUT
 from .options import Request, command, rows, shared
+from .settings import Words
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
 
 
 @command("info")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", type=Words(), metavar="PATH...", nargs=-1, required=True)
 @click.option(
     "--hot", type=click.FloatRange(0, min_open=True), metavar="FREQUENCY", show_default="the configuration's DropPixel, demo: 15",
     help="A pixel with more events/s is hot.",
 )  # fmt: skip
 @click.option("--plot", is_flag=True, help="Also draw each, <name>.info.png, beside --output or here (needs matplotlib).")
-@click.option("--json", "json_file", metavar="FILE", help="The same as --output.")
+@click.option("--json", "json_file", type=Words(), metavar="FILE", help="The same as --output.")
 @rows
 @shared(output="File to write the same to, as JSON.")
 def info(

@@ -22,7 +22,7 @@ from spikeseg.errors import InputError
 from ..runtime.console import LOGGER, logging_to_stderr, one_line_errors
 from ..runtime.remote import is_url, local_copy
 from .help import Laid
-from .settings import WITHOUT, ConfigOption, Decorator, Setting, choices_of, setting
+from .settings import WITHOUT, ConfigOption, Decorator, Setting, Words, choices_of, setting
 
 OF_FILES = ("data.lenient", "data.columns", "data.time_unit")
 """Keys that say how the files at hand are read, never which network is meant."""
@@ -33,7 +33,14 @@ READING = ("evaluation", "tracking")
 DATASETS = ", ".join(choices_of("data.dataset").choices)
 
 CONFIGURATION: list[Decorator] = [
-    click.option("--config", "-c", cls=ConfigOption, metavar="FILE", help="Configuration file, or the name of a built-in one."),
+    click.option(
+        "--config",
+        "-c",
+        cls=ConfigOption,
+        type=Words(),
+        metavar="FILE",
+        help="Configuration file, or the name of a built-in one.",
+    ),
     click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a configuration value; may be repeated."),
     click.option("--paper", metavar="NAME", help=f"Settings of a paper: {' or '.join(PAPERS)}."),
     setting("--seed", key="seed", everywhere=True, type=int, help="Seed of everything random."),
@@ -54,7 +61,14 @@ ROWS: list[Decorator] = [
 ]  # fmt: skip
 DATA = [
     setting("--dataset", key="data.dataset", everywhere=True, metavar="NAME", help=f"Kind of data: {DATASETS}."),
-    setting("--data-root", key="data.data_root", everywhere=True, metavar="PATH", help="Folder (or file) with the recordings."),
+    setting(
+        "--data-root",
+        key="data.data_root",
+        everywhere=True,
+        type=Words(),
+        metavar="PATH",
+        help="Folder (or file) with the recordings.",
+    ),
     LENIENT,
     *ROWS,
 ]
@@ -147,6 +161,9 @@ class Request:
 
             network_device(cfg.device, cfg.backend)
         LOGGER.setLevel(cfg.logging.log_level)
+        changed = ", ".join(f"{key}={value}" for key, value in self.overrides.items()) or "nothing"
+        whose = self.config or ("the run's" if stored is not None and not self.paper else WITHOUT)
+        LOGGER.debug("configuration: %s%s; changed: %s", whose, f", {self.paper}" if self.paper else "", changed)
         if is_url(cfg.cache_dir):
             cfg = replace(cfg, cache_dir=str(local_copy(cfg.cache_dir)))
         keep_in(cfg.cache_dir)
@@ -237,8 +254,8 @@ def rows(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _output(text: str, key: str | None) -> Decorator:
     if key is None:
-        return click.option("--output", "-o", metavar="PATH", help=text)
-    return setting("--output", "-o", key=key, metavar="PATH", help=text)
+        return click.option("--output", "-o", type=Words(), metavar="PATH", help=text)
+    return setting("--output", "-o", key=key, type=Words(), metavar="PATH", help=text)
 
 
 class FilledPath(click.Path):

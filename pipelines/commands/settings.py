@@ -6,12 +6,15 @@ import functools
 import typing
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -62,6 +65,18 @@ class Setting(click.Option):
             return ["--set", f"{self.key}={value}"]
         flag = max(self.opts, key=len)
         return [flag] if value is True else [flag, str(value)]
+
+
+class Words(click.ParamType):
+    """Text that may name a file: completion in a shell offers files."""
+
+    name = "path"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """See click."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
 
 
 def setting(*declarations: str, key: str, **attributes: Any) -> Decorator:

@@ -6,10 +6,11 @@ import click
 
 from .common import NAME, after_training, config_of_run, print_end, print_layers, trained_layers, training
 from .options import Request, command, shared
+from .settings import Words
 
 
 @command("train")
-@click.option("--resume", "-r", metavar="PATH", help="Go on from this run or checkpoint, as if never stopped.")
+@click.option("--resume", "-r", type=Words(), metavar="PATH", help="Go on from this run or checkpoint, as if never stopped.")
 @NAME
 @training
 @shared(output="Folder of the runs.", key="output_dir", data=True)

@@ -6,11 +6,12 @@ import click
 
 from .common import NAME, after_training, config_of_run, print_end, print_layers, training
 from .options import Request, command, shared
+from .settings import Words
 
 
 @command("train-layer")
 @click.argument("layer", metavar="LAYER")
-@click.option("--resume", "-r", metavar="PATH", help="Go on from this checkpoint, as if never stopped.")
+@click.option("--resume", "-r", type=Words(), metavar="PATH", help="Go on from this checkpoint, as if never stopped.")
 @NAME
 @training
 @shared(output="Folder of the runs.", key="output_dir", data=True)

@@ -63,7 +63,7 @@ class Entrant:
     def title(self) -> str:
         """For people: the path, and what was scored."""
         if self.metrics is None:
-            return f"{self.path}: not evaluated; `spikeseg evaluate --checkpoint {self.path}` does that"
+            return f"{self.path}: not evaluated; `spikeseg evaluate --network {self.path}` does that"
         where = "" if self.evaluation in (None, self.path) else f", evaluation {self.evaluation.name}"
         return f"{self.path}{where}: {len(self.metrics['recordings'])} recordings, split {self.metrics['split']}"
 
@@ -219,13 +219,20 @@ def _metrics(path: Path) -> dict[str, Any]:
     """The content of a metrics.json of `evaluate`. Raises InputError where it is none."""
     content = _json(path)
     wanted = {"version": int, "recordings": list, "settings": dict, "detectors": dict, "modes": dict}
-    if any(not isinstance(content.get(key), kind) for key, kind in wanted.items()):
+    if _lacks(content, wanted):
         raise InputError(f"{path}: not the {METRICS} of `spikeseg evaluate` ({', '.join(wanted)} are not all there)")
-    if content["version"] != METRICS_VERSION:
-        raise InputError(
-            f"{path}: version {content['version']} of {METRICS}, this program reads {METRICS_VERSION}; evaluate again"
-        )
+    if (found := content["version"]) != METRICS_VERSION:
+        raise InputError(f"{path}: version {found} of {METRICS}, this program reads {METRICS_VERSION}; evaluate again")
+    rows = [row for rows in content["modes"].values() for row in (rows.values() if isinstance(rows, dict) else [None])]
+    ways = {"bootstrap": int, "confidence": float, "seed": int, "tracking": dict}
+    if _lacks(content["settings"], ways) or any(_lacks(row, {"intervals": dict, "recordings": list}) for row in rows):
+        raise InputError(f"{path}: settings and modes are not as `spikeseg evaluate` writes them; evaluate again")
     return {"split": "unknown", **content}
+
+
+def _lacks(content: Any, wanted: Mapping[str, type]) -> bool:
+    """Whether an object has not all of these entries, or of other types."""
+    return not isinstance(content, dict) or any(not isinstance(content.get(key), kind) for key, kind in wanted.items())
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def runs_table(runs: Sequence[Mapping[str, Any]], detector: str) -> str:
         figures = (run["modes"].get(mode.name, {}).get(detector, {}).get(figure) for mode, figure in shown)
         rows.append([run["run"], _scored_on(run), *map(cell, figures)])
     missing = [run["run"] for run in runs if run["trained"] and run["evaluation"] is None]
-    hint = [f"not scored yet: {', '.join(missing)}; `spikeseg evaluate --checkpoint RUN` does that"] if missing else []
+    hint = [f"not scored yet: {', '.join(missing)}; `spikeseg evaluate --network RUN` does that"] if missing else []
     return "\n\n".join([text_table(heads, rows), *_settings(runs), *hint])
 
 

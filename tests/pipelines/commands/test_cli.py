@@ -54,12 +54,28 @@ def test_help_begins_with_examples_and_shows_a_command_s_own_options_first(comma
     assert all(line.startswith("  ") and (line.startswith("  # ") or "spikeseg " in line) for line in examples)
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_commands_options_and_files(monkeypatch, shell):
+    def completed(*words):
+        monkeypatch.setenv("COMP_WORDS", " ".join(["spikeseg", *words]))
+        monkeypatch.setenv("COMP_CWORD", words[-1] if shell == "fish" else str(len(words)))
+        monkeypatch.setenv("_SPIKESEG_COMPLETE", f"{shell}_complete")
+        return CliRunner().invoke(main, prog_name="spikeseg", complete_var="_SPIKESEG_COMPLETE").output
+
+    assert "compare" in completed("comp") and "--full" in completed("demo", "--fu")
+    for words in (("detect", "ni"), ("info", "ni"), ("train", "--config", "ni"), ("prepare", "-o", "ni"), ("compare", "ni")):
+        assert "file" in completed(*words), words
+    monkeypatch.setenv("_SPIKESEG_COMPLETE", f"{shell}_source")
+    assert "_spikeseg_completion" in CliRunner().invoke(main, prog_name="spikeseg", complete_var="_SPIKESEG_COMPLETE").output
+
+
 def test_quiet_says_nothing_but_results_and_verbose_why(place):
     rows = "".join(f"{1000 * k},{k % 16},{k % 12},{k % 2}\n" for k in range(300))
     (place.folder / "night.csv").write_text(f"t,x,y,p\n{rows}")
     words = ("prepare", "--dataset", "files", "--data-root", "night.csv", "--set", "data.test_ratio=0.0")
     said = place(*words, "-v")
     assert re.search(r"^stage prepare: runs into data_cache/frames/\w+ \(not there yet\)$", said.stderr, re.MULTILINE)
+    assert "configuration: tiny.yaml; changed: data.dataset=files, " in said.stderr.replace("data.test_ratio=0.0, ", "")
     assert said.stdout.startswith("wrote data_cache/frames/")
     again = place(*words, "--verbose")
     assert re.search(r"^stage prepare: up to date in data_cache/frames/\w+$", again.stderr, re.MULTILINE)

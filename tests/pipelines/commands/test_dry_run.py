@@ -11,6 +11,7 @@ from spikeseg.pipelines.commands import COMMANDS
 
 WORDS = {
     "simulate": ("-o", "night"), "train-layer": ("conv2",), "detect": ("night.npz",), "info": ("night.npz",), "classes": (),
+    "compare": ("--all", "-o", "runs.csv"),
 }  # fmt: skip
 """Further words of commands."""
 OF_A_RUN = {"cache", "detect", "info", "classes", "classify", "reproduce"}

@@ -19,7 +19,7 @@ from spikeseg.simulation.scenes import CONDITIONS
 from spikeseg.simulation.write import FORMATS
 
 DEMO = load_config("demo")
-OF_ANOTHER_CONFIGURATION = {"classes", "classify", "compare", "detect", "evaluate", "reproduce", "sweep"}
+OF_ANOTHER_CONFIGURATION = {"classes", "classify", "compare", "detect", "evaluate", "reproduce", "sweep", "watch"}
 """Commands where, without a configuration, not the demo's holds."""
 
 

@@ -5,7 +5,9 @@ import sys
 
 
 def test_demo_runs_every_stage_and_ends_with_ten_lines_and_a_picture(place, monkeypatch):
-    lines = place.ok("demo").splitlines()
+    result = place("demo")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0 and not set(result.output) & {"\r", "\x1b"}
     assert len(lines) == 10 and lines[0] == "3 recordings to learn from, without labels; 2 others to be scored on:"
     rows = [line.split("  ")[0] for line in lines[2:6]]
     assert rows == ["graded filter, tracked", "untrained network", "trained network", "shuffled-label control"]

@@ -164,7 +164,7 @@ def test_a_run_without_evaluation_is_compared_by_its_settings(runs):
     shutil.rmtree(runs.place.folder / runs.second / "evaluate")
     said, written = runs.compared()
     assert written["settings"] == {"stdp.lr_plus": [0.04, 0.004]}
-    assert f"B  {runs.second}: not evaluated; `spikeseg evaluate --checkpoint {runs.second}` does that" in said
+    assert f"B  {runs.second}: not evaluated; `spikeseg evaluate --network {runs.second}` does that" in said
     assert said.splitlines()[-1] == f"no differences by recording: {runs.second} has not been evaluated"
 
 
@@ -175,6 +175,7 @@ def test_a_run_without_evaluation_is_compared_by_its_settings(runs):
         ("[]", "holds a list, not an object"),
         ('{"version": 1, "accuracy": 1}', "not the metrics.json of `spikeseg evaluate`"),
         ('{"version": 99, "recordings": [], "settings": {}, "detectors": {}, "modes": {}}', "version 99 of metrics.json"),
+        ('{"version": 2, "recordings": [], "settings": {}, "detectors": {}, "modes": {}}', "settings and modes are not as"),
     ],
 )
 def test_a_file_that_holds_no_figures_is_refused(copied, content, told):
