@@ -75,15 +75,20 @@ def text_of(document):
 
 def commands(document, program="spikeseg", *, in_text=True):
     """The words of the command lines of a program that a document shows in blocks and, in its text, in backticks, each once."""
-    text, found = text_of(document), {}
+    text = text_of(document)
     blocks = [block.replace("\\\n", " ") for language, block in FENCED.findall(text) if language in ("", "ini")]
     inline = [line for line in re.findall(r"`([^`\n]+)`", FENCED.sub("", text)) if line.count(" ") > 1 or "spikeseg" not in line]
-    for line in [*"".join(blocks).splitlines(), *(inline if in_text else ())]:
-        for part in re.split(r" && | \| | &(?= |$)", line):
-            if (match := PROGRAM.search(part)) and not re.search(r" [A-Z]+ --help", part):
-                words = tuple(shlex.split(match[0], comments=True))
-                if words[0] == program:
-                    found[words] = None
+    return commands_in([*"".join(blocks).splitlines(), *(inline if in_text else ())], program)
+
+
+def commands_in(lines, program):
+    """The words of the command lines of a program that lines hold, each once."""
+    found = {}
+    for part in (part for line in lines for part in re.split(r" && | \| | &(?= |$)", line)):
+        if (match := PROGRAM.search(part)) and not re.search(r" [A-Z]+ --help", part):
+            words = tuple(shlex.split(match[0], comments=True))
+            if words[0] == program:
+                found[words] = None
     return list(found)
 
 
@@ -111,6 +116,7 @@ def test_what_is_said_to_be_run_elsewhere_is():
         assert text in (TESTS / test).read_text(encoding="utf-8"), what
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_parses(document, installed_recipes):
     assert {name for name in re.findall(r"`spikeseg ([a-z-]+)`", text_of(document))} <= {*COMMANDS}
@@ -125,6 +131,12 @@ def test_every_command_parses(document, installed_recipes):
         overrides |= {key: value for key, value in settings.items() if value is not None}
         config = context.params.get("config") or WITHOUT
         load_config(config if config in BUILT_IN else WITHOUT, overrides=overrides, paper=context.params.get("paper"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_example_in_help_parses(command):
+    shown = COMMANDS[command].help or ""
+    assert all(parsed(words) for words in commands_in(shown.splitlines(), "spikeseg"))
 
 
 @pytest.fixture
@@ -164,7 +176,7 @@ def scaled(words):
     command, *given = (INSTEAD.get(word, re.sub("^(~|%h)/", "home/", word)) for word in words[1:])
     given += next((extra for key, extra in SHORTER.items() if {*key} <= {command, *given}), ())
     given = [SMALLER.get(before, word) for before, word in zip(["", *given], given, strict=False)]
-    if command in OWN or "--checkpoint" in given:
+    if command in OWN or {"--network", "--checkpoint"} & {*given}:
         return [command, *given]
     if "-c" not in given:
         return [command, "-c", "tiny.yaml", *given]
