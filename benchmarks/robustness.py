@@ -12,7 +12,7 @@ Run: python benchmarks/robustness.py [kills|interrupts|disk|flips|together|watch
 - flips: one bit of one file of a finished chain; when the chain is asked for again, the file is named, or made again, or not
   read; no result differs.
 - together: two and eight processes that run the same command at once, all of which have to end well.
-- watch: recordings, and three bad ones, arrive while `spikeseg watch` runs, which is killed twice; the end state has to equal that
+- watch: recordings, and three bad ones, arrive while `spikeseg watch` runs, which is killed twice; the end has to equal that
   of one `detect`.
 """
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from spikeseg.errors import InputError
+from spikeseg.networks import NAMES
+
 from .common import HULK, NETWORK, SMASH, network_for
 from .options import LENIENT, FilledPath, Request, command, rows, shared
 
@@ -38,15 +41,19 @@ def watch(request: Request, folder: Path, network: str | None, output: str | Non
     Example: a service
       spikeseg watch ~/incoming -o found --network nights
     Example: a line of cron
-      */10 * * * * spikeseg watch ~/incoming -o ~/found --network nights --once --log-level WARNING
+      */10 * * * * spikeseg watch ~/incoming -o ~/found --network nights --once --quiet
     """
     from ..stages import watch as stage
+    from ..stages.runs import NoNetworkError
 
     if output is None:
         raise click.UsageError("--output: name the folder to write to")
     if request.force:
         raise click.UsageError("--force: not while watching; spikeseg detect --force does all of a folder again")
     stage.check_folders(folder, Path(output))
-    cfg, saved = network_for(request, network, given=True)
+    try:
+        cfg, saved = network_for(request, network, given=True)
+    except NoNetworkError as error:
+        raise InputError(f"{error}; {' and '.join(NAMES)} come with the package") from error
     log.info("watching %s, every %g s; results in %s", folder, every, output)
     stage.watch(cfg, saved, folder, Path(output), every_s=every, once=once, plot=plot)

@@ -30,7 +30,6 @@ ELSEWHERE = {
     "files.py": {"event": "a word of a message"},
     "checking.py": {"text": "a word of a message"},
     "schema.py": {"pixel": "a unit"},
-    "what_moved.py": {"object": "a word of what is printed"},
     "pixels.py": {"pixel": "a column"},
     "info.py": {"object": "a word of the summary", "hdf5": "the one format whose files hold several recordings"},
     "mat5.py": {"object": "a class of MATLAB"},

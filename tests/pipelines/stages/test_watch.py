@@ -3,11 +3,13 @@
 import io
 import json
 import os
+import signal
 
 import folder_from_hell as hell
 import numpy as np
 import pytest
 
+from spikeseg.core import interrupts
 from spikeseg.data.readers import read as read_recording
 from spikeseg.pipelines.stages import detect as stage
 from spikeseg.pipelines.stages import watch
@@ -215,6 +217,17 @@ def test_what_is_removed_leaves_the_tables_and_what_lies_in_the_output_is_no_rec
 )
 def test_folders_that_do_not_serve_are_refused(chain, words, told):
     assert told in chain.refused("watch", *words)
+
+
+def test_the_wait_between_looks_ends_with_a_signal():
+    with interrupts.held_back():
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            watch._wait(3)
+
+
+def test_without_a_network_it_says_which_there_are(place):
+    assert "name one with --network; nights and scenes come with the package" in place.refused("watch", ".", "-o", "../out")
 
 
 def test_usage(chain, tmp_path):
