@@ -26,7 +26,6 @@ SAVED = """
 const done = arguments[0];
 const saved = {};
 URL.createObjectURL = (blob) => { saved.blob = blob; return "blob:none"; };
-URL.revokeObjectURL = () => {};
 HTMLAnchorElement.prototype.click = function () { saved.name = this.download; };
 window.saved = () => saved.blob.text().then((text) => [saved.name, text]);
 Promise.resolve(view.ready()).then(() => done(document.querySelectorAll("#cloud canvas").length));

@@ -103,7 +103,6 @@ function save(name, text, type) {
   const address = URL.createObjectURL(new Blob([text], { type }));
   const link = Object.assign(document.createElement("a"), { href: address, download: name });
   link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 const saveLabels = () => save(`${data.recording}.labels.csv`, labels(), "text/csv");
 const saveReview = () => save(`${data.recording}.review.json`, review(), "application/json");
