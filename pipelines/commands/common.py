@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ import click
 
 from spikeseg.errors import InputError
 from spikeseg.networks import NAMES
+from spikeseg.plots import FORMATS
 from spikeseg.registries import DATASETS
 
 from ..runtime.manifest import read_manifest
@@ -51,6 +53,21 @@ def training(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def pictures(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: add --plot and --plot-format; the command gets `plot`, the kind of file, or None for no picture."""
+
+    @functools.wraps(command)
+    def drawn(*args: Any, plot: bool, plot_format: str | None, **given: Any) -> Any:
+        return command(*args, plot=plot_format or (FORMATS[0] if plot else None), **given)
+
+    for option in (
+        click.option("--plot-format", type=click.Choice(FORMATS), help="Draw each recording, as this kind of file [png]."),
+        click.option("--plot", is_flag=True, help="Also draw each recording and what moved in it (needs matplotlib)."),
+    ):
+        drawn = option(drawn)
+    return drawn
 
 
 def network_for(

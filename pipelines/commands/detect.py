@@ -14,7 +14,7 @@ from spikeseg.core.regular import fault_of
 from spikeseg.errors import InputError
 from spikeseg.networks import NIGHTS
 
-from .common import HULK, NETWORK, SMASH, network_for, print_end
+from .common import HULK, NETWORK, SMASH, network_for, pictures, print_end
 from .options import LENIENT, Request, command, rows, shared
 from .settings import Words
 from .viewing import print_views, taken, viewing, views
@@ -37,7 +37,7 @@ LARGEST_SIDE = 2**15 - 1
     help="Under --follow: end when the file has not grown for this long.",
 )  # fmt: skip
 @click.option("--strict", is_flag=True, help="Exit with 3 when a recording could not be read, after detecting in the others.")
-@click.option("--plot", is_flag=True, help="Also draw each recording: events, saliency, tracks (needs matplotlib).")
+@pictures
 @viewing
 @shared(output="Folder to write to [the run's].", of_demo=False)
 def detect(
@@ -45,7 +45,7 @@ def detect(
     recordings: tuple[str, ...],
     network: str | None,
     output: str | None,
-    plot: bool,
+    plot: str | None,
     strict: bool,
     follow: bool,
     **following: Any,
@@ -98,7 +98,8 @@ def detect(
     print_objects(result.path, counts, stars=not cfg.tracking.scenes, seconds=seconds)
     print_views(made, result.path, list(counts))
     left = f" ({len(skipped)} skipped)" if skipped else ""
-    written = f"{OBJECTS}, {TRACKS}, {DETECTIONS} and events of {many(len(counts), 'recording')} in {result.path}{left}"
+    events = ", events and pictures" if plot else " and events"
+    written = f"{OBJECTS}, {TRACKS}, {DETECTIONS}{events} of {many(len(counts), 'recording')} in {result.path}{left}"
     print_end(result.ran, written, "spikeseg status")
     if strict and skipped:
         raise InputError(f"--strict: {len(skipped)} of {len(sources)} recordings could not be read; the others are done")

@@ -10,7 +10,7 @@ import click
 from spikeseg.errors import InputError
 from spikeseg.networks import NAMES
 
-from .common import HULK, NETWORK, SMASH, network_for
+from .common import HULK, NETWORK, SMASH, network_for, pictures
 from .options import LENIENT, FilledPath, Request, command, rows, shared
 
 log = logging.getLogger(__name__)
@@ -28,9 +28,11 @@ log = logging.getLogger(__name__)
     help="From one look at the folder to the next; what has not changed in between is taken.",
 )  # fmt: skip
 @click.option("--once", is_flag=True, help="Look twice, do what is complete, and end: for cron.")
-@click.option("--plot", is_flag=True, help="Also draw each recording (needs matplotlib).")
+@pictures
 @shared(output="Folder to write to; needed.", of_demo=False)
-def watch(request: Request, folder: Path, network: str | None, output: str | None, every: float, once: bool, plot: bool) -> None:
+def watch(
+    request: Request, folder: Path, network: str | None, output: str | None, every: float, once: bool, plot: str | None
+) -> None:
     """Detect in recordings as they arrive in a folder, unattended.
 
     Takes what is new below FOLDER and no longer written to, and keeps in --output the files that `detect FOLDER` would write,

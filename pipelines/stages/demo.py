@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
-from spikeseg.plots import require_matplotlib
+from spikeseg.plots import FORMATS, require_matplotlib
 
 from ..runtime.manifest import read_manifest
 from ..runtime.stage import StageResult
@@ -65,11 +65,11 @@ def demo(cfg: Config, *, force: bool = False) -> Demo:
         return Demo(frames, trained, metrics, None, None, "none: the recordings are not simulated", learned)
     try:
         require_matplotlib()
-        no_picture = None
+        plot, no_picture = FORMATS[0], ""
     except InputError as error:
-        no_picture = str(error)
-    detections = detect(cfg, network, given([_path(cfg, name)]), force=force, plot=no_picture is None).result
-    return Demo(frames, trained, metrics, detections, name, no_picture or str(detections.path / f"{name}.png"), learned)
+        plot, no_picture = None, str(error)
+    detections = detect(cfg, network, given([_path(cfg, name)]), force=force, plot=plot).result
+    return Demo(frames, trained, metrics, detections, name, no_picture or str(detections.path / f"{name}.{plot}"), learned)
 
 
 def _shown(frames: StageResult) -> str | None:

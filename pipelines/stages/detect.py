@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import io
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,7 +151,7 @@ class Job:
     network: SavedNetwork
     readout: Readout
     names: Mapping[int, str]
-    plot: bool
+    plot: str | None
     tolerated: tuple[type[Exception], ...] = (InputError, OSError)
     views: Views = NO_VIEWS
 
@@ -165,7 +164,7 @@ class Job:
             "tracking": dataclasses.asdict(self.cfg.tracking),
             "reading": dataclasses.asdict(self.readout),
             "class_names": self.names,
-            "plot": self.plot,
+            "plot": self.plot or False,
             **self.views.settings,
         }
         return Ingredients(STAGE, VERSION, config, {"checkpoint of the network": sha256_file(self.network.checkpoint)})
@@ -197,11 +196,14 @@ class Job:
     def write(self, detections: Detections, folder: Path) -> dict[str, Any]:
         """The files of one recording. -> entries for its manifest."""
         from spikeseg.detection.files import write_recording
+        from spikeseg.plots import rendered
 
         write_recording(folder, detections)
+        others = "other track" if self.cfg.tracking.scenes else "star"
         if self.plot:
-            atomic_write(folder / f"{detections.recording}.png", _picture(detections))
-        self.views.write(folder, detections, others="other track" if self.cfg.tracking.scenes else "star")
+            picture = rendered(detections.plot(others), self.plot)
+            atomic_write(folder / f"{detections.recording}.{self.plot}", picture)
+        self.views.write(folder, detections, others=others)
         counts = (len(detections.windows), len(detections.track_ids), len(detections.objects))
         return {**dict(zip(COUNTS, counts, strict=True)), **self.made_by()}
 
@@ -219,7 +221,7 @@ def detect(
     *,
     output: Path | None = None,
     force: bool = False,
-    plot: bool = False,
+    plot: str | None = None,
     views: Views = NO_VIEWS,
 ) -> Detected:
     """Run a network over recordings; write <recording>.events.npz, .detections.json and .tracks.csv of each as it is done, then
@@ -231,7 +233,7 @@ def detect(
         recordings: see `recordings.given`.
         output: the folder; by default ``detect/<key>/`` in the run's.
         force: run again what is up to date.
-        plot: also draw each recording, <recording>.png; needs matplotlib.
+        plot: also draw each recording, in this of plots.FORMATS: <recording>.png, ...; needs matplotlib.
         views: what else is made of each recording.
 
     Raises InputError: no recording can be read, the checkpoint cannot be read or does not fit, the folder cannot be written, a
@@ -250,7 +252,7 @@ def detect(
     return Detected(dataclasses.replace(tables, ran=tables.ran or ran), counts, skipped)
 
 
-def ready(cfg: Config, network: SavedNetwork, plot: bool) -> Job:
+def ready(cfg: Config, network: SavedNetwork, plot: str | None) -> Job:
     """What is done to every recording. Raises InputError: a picture is asked for without matplotlib, or the checkpoint is bad."""
     from spikeseg.detection.readout import readout_of
 
@@ -325,9 +327,3 @@ def finish(
 
 def _progress(windows: Iterable[Any], recording: str, total: int) -> Iterable[Any]:
     return progress(windows, recording, "window", total=total)
-
-
-def _picture(detections: Detections) -> bytes:
-    buffer = io.BytesIO()
-    detections.plot().savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()

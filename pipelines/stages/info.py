@@ -8,7 +8,6 @@ lenient here: a recording that other commands would refuse is described, and mar
 from __future__ import annotations
 
 import dataclasses
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -249,8 +248,7 @@ def _unused(name: str, taken: set[str]) -> str:
 
 
 def _picture(summary: Summary, title: str) -> bytes:
+    from spikeseg.plots import rendered
     from spikeseg.plots.recording import recording_figure
 
-    buffer = io.BytesIO()
-    recording_figure(summary, title).savefig(buffer, format="png", dpi=80, metadata={"Software": None})
-    return buffer.getvalue()
+    return rendered(recording_figure(summary, title), dpi=80)

@@ -50,7 +50,7 @@ def watch(
     *,
     every_s: float = EVERY_S,
     once: bool = False,
-    plot: bool = False,
+    plot: str | None = None,
 ) -> None:
     """Detect in what is complete below a folder, and go on as more arrives.
 
@@ -135,7 +135,7 @@ class Standing:
     The folder's manifests are its whole state: of each recording that is done its own; of those that cannot be read, with reason
     and fingerprint, that of the tables. An error of the program's own over a recording counts as one that cannot be read."""
 
-    def __init__(self, cfg: Config, network: SavedNetwork, output: Path, *, plot: bool = False) -> None:
+    def __init__(self, cfg: Config, network: SavedNetwork, output: Path, *, plot: str | None = None) -> None:
         """See `stages.detect.detect`."""
         self._job = dataclasses.replace(ready(cfg, network, plot), tolerated=(Exception,))
         self._place = Place(output, True)

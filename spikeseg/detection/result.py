@@ -131,14 +131,17 @@ class Detections(_Tables):
             "windows": window_detections(self.windows, self.detections),
         }
 
-    def plot(self) -> Figure:
-        """A matplotlib figure: events by polarity, and their saliency with the tracks.
+    def plot(self, others: str = "other track") -> Figure:
+        """A matplotlib figure: events per pixel, the ways of objects and stars, and cut-outs of the surest objects.
+
+        Args:
+            others: what a track that is no object is called, such as star.
 
         Raises:
             InputError: matplotlib is not installed (extra 'plots').
         """
         # plots stands on a higher floor: it is named here, as a registry names what it loads, and imported when asked for
-        figure: Figure = import_module("spikeseg.plots.saliency").detections_figure(self)
+        figure: Figure = import_module("spikeseg.plots.detections").detections_figure(self, others)
         return figure
 
     def save(self, folder: str | Path) -> Path:

@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import require_matplotlib
+from . import new_figure, rendered, short
+from .colours import BESIDE, drive_colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
-ON, OFF, BOTH, BESIDE = (0.84, 0.37, 0.0), (0.0, 0.45, 0.70), (0.35, 0.35, 0.35), (0.86, 0.86, 0.86)
-"""Colours: vermilion and blue [Okabe and Ito 2008], which no common colour blindness confuses; greys."""
 ROWS = 10
 """Classes that stand below each other; of more the sheet has further columns."""
 INCHES = 1.45
 """Side of a picture."""
 CAPTION = 30
 """Characters of a caption."""
-
-
-def drive_colours(off: np.ndarray, on: np.ndarray) -> np.ndarray:
-    """A picture of a drive by polarity: the stronger, the darker; vermilion where ON drives, blue where OFF, grey where both do.
-
-    Args:
-        off: (H, W) >= 0.
-        on: (H, W) >= 0.
-
-    Returns:
-        float64 (H, W, 3), RGB from 0 to 1; white where nothing drives.
-    """
-    both = off + on
-    strength = (both / (both.max() or 1.0))[..., None]
-    balance = np.divide(on - off, both, out=np.zeros(both.shape), where=both > 0)[..., None]
-    side = np.where(balance > 0, np.array(ON), np.array(OFF))
-    colour = np.abs(balance) * side + (1 - np.abs(balance)) * np.array(BOTH)
-    return np.asarray(1 - strength * (1 - colour))
 
 
 def example_colours(example: Mapping[str, Any]) -> np.ndarray:
@@ -57,17 +37,12 @@ def classes_png(content: Mapping[str, Any]) -> bytes:
     """The sheet of a classes.json.
 
     Raises InputError where matplotlib is not installed."""
-    require_matplotlib()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     classes = content["classes"]
     examples = max((len(entry["examples"]) for entry in classes), default=0)
-    columns = math.ceil(len(classes) / ROWS)
+    columns = max(math.ceil(len(classes) / ROWS), 1)
     rows = math.ceil(len(classes) / columns)
     width = columns * ((examples + 1) * INCHES + 0.3)
-    figure = Figure(figsize=(max(width, 5.5), rows * (INCHES + 0.55) + 0.7), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(max(width, 5.5), rows * (INCHES + 0.55) + 0.7)
     legend = "vermilion: ON, blue: OFF, dark grey: both; the stronger, the darker. Light grey: events that did not drive it"
     state = "" if content["trained"] else "UNTRAINED NETWORK: its classes mean nothing\n"
     figure.suptitle(f"{state}{_wrapped(legend, max(width, 5.5))}", fontsize=8)
@@ -75,9 +50,7 @@ def classes_png(content: Mapping[str, Any]) -> bytes:
     for number, part in enumerate(grid.T.ravel()):
         if number < len(classes):
             _draw(part, classes[number], content["windows"], examples)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
-    return file.getvalue()
+    return rendered(figure)
 
 
 def _draw(part: SubFigure, entry: Mapping[str, Any], windows: int, examples: int) -> None:
@@ -91,7 +64,7 @@ def _draw(part: SubFigure, entry: Mapping[str, Any], windows: int, examples: int
     _show(panels[0], drive_colours(np.asarray(prototype["off"]), np.asarray(prototype["on"])), "looks for")
     for panel, example in zip(panels[1:], entry["examples"], strict=False):
         when = f"{example['t_start_us'] / 1e6:.2f} s, {example['events']} events"
-        _show(panel, example_colours(example), f"{_short(example['recording'])}\n{when}")
+        _show(panel, example_colours(example), f"{short(example['recording'], CAPTION)}\n{when}")
     for panel in panels[1 + len(entry["examples"]) :]:
         panel.axis("off")
 
@@ -101,12 +74,6 @@ def _show(panel: Axes, picture: np.ndarray, caption: str) -> None:
     panel.set_xticks([])
     panel.set_yticks([])
     panel.set_title(caption, fontsize=6, parse_math=False)  # a name may hold $
-
-
-def _short(name: str) -> str:
-    """A long name without its middle."""
-    half = (CAPTION - 3) // 2
-    return name if len(name) <= CAPTION else f"{name[:half]}...{name[-half:]}"
 
 
 def _wrapped(text: str, inches: float) -> str:

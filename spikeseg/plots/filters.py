@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import require_matplotlib
+from . import new_figure, rendered
 
 if TYPE_CHECKING:
     from spikeseg.models.image_network import ImageNetwork
@@ -45,14 +44,9 @@ def filters_png(network: ImageNetwork) -> bytes:
     """A picture of every layer's first maps, bright where ON is preferred, dark where OFF.
 
     Raises InputError where matplotlib is not installed."""
-    require_matplotlib()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     layers = [preferred(network, number, SHOWN) for number in range(len(network.weights))]
     rows = [math.ceil(len(layer) / 16) for layer in layers]
-    figure = Figure(figsize=(12, 0.8 * sum(rows) + 0.5 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(12, 0.8 * sum(rows) + 0.5 * len(rows))
     parts = figure.subfigures(len(layers), 1, height_ratios=rows, squeeze=False)[:, 0]
     for number, (part, layer) in enumerate(zip(parts, layers, strict=True)):
         part.suptitle(f"layer {number + 1}: {network.config.maps[number]} maps", fontsize=9)
@@ -62,6 +56,4 @@ def filters_png(network: ImageNetwork) -> bytes:
         for panel, pattern in zip(panels, layer, strict=False):
             reach = float(np.abs(pattern).max()) or 1.0
             panel.imshow(pattern, cmap="gray", vmin=-reach, vmax=reach)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=90)
-    return file.getvalue()
+    return rendered(figure, dpi=90)

@@ -151,10 +151,6 @@ def test_a_missing_package_is_named_and_so_is_a_table_that_is_not_there(monkeypa
         detections().to_pandas("stars")
 
 
-def test_the_plot_shows_scores_and_every_track():
+def test_the_plot_shows_objects_and_stars():
     pytest.importorskip("matplotlib")
-    figure = detections().plot()
-    saliency = figure.axes[1]
-    assert figure.get_suptitle() == "night" and len(saliency.lines) == 2
-    assert saliency.lines[0].get_xdata().tolist() == [0, 1 / 3]
-    assert saliency.images[0].get_array()[0, 4] == pytest.approx(np.log1p(1.0))
+    assert "1 object, 1 other track" in [axes.get_title() for axes in detections().plot().axes]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from spikeseg.errors import InputError
-from spikeseg.plots.classes import BESIDE, BOTH, OFF, ON, classes_png, drive_colours, example_colours
+from spikeseg.plots.classes import classes_png, example_colours
+from spikeseg.plots.colours import BESIDE, BOTH, OFF, ON, drive_colours
 
 matplotlib = pytest.importorskip("matplotlib")
 

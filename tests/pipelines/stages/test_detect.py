@@ -15,6 +15,8 @@ from spikeseg.detection.detect import detect_recording
 from spikeseg.detection.network import load_network
 from spikeseg.detection.readout import readout_of
 from spikeseg.detection.schema import OBJECT_COLUMNS, TRACK_COLUMNS
+from spikeseg.errors import InputError
+from spikeseg.pipelines.stages import detect as stage
 from spikeseg.pipelines.stages.runs import network_of
 
 
@@ -188,6 +190,20 @@ def test_what_is_no_recording_is_one_line_and_leaves_nothing(chain, tmp_path, na
         path.write_bytes(content)
     assert told in chain.refused("detect", path, "-o", tmp_path / "out")
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_picture_is_a_png_where_no_format_is_named(chain, recording, monkeypatch):
+    asked = []
+
+    def stop(*_, plot, **__):
+        asked.append(plot)
+        raise InputError("far enough")
+
+    monkeypatch.setattr(stage, "detect", stop)
+    for words in ([], ["--plot"], ["--plot-format", "svg"], ["--plot", "--plot-format", "pdf"]):
+        assert "far enough" in chain.refused("detect", recording, *words)
+    assert asked == [None, "png", "svg", "pdf"]
+    assert chain("detect", recording, "--plot-format", "gif").exit_code == 2
 
 
 def test_a_picture_without_matplotlib_is_refused_before_anything_is_done(chain, recording, tmp_path, monkeypatch):

@@ -233,7 +233,8 @@ def test_what_is_refused(chain, night, tmp_path):
     assert "--force" in chain.refused("detect", "--follow", *SIZE, "--idle", "0", "-o", tmp_path / "d", night[0])
     chain.ok("detect", "--follow", *SIZE, "--idle", "0", "--force", "-o", tmp_path / "d", night[0])
     for words in (["--follow"], ["--follow", "--sensor-size", "240"], ["--follow", "--sensor-size", "0x5"], SIZE,
-                  ["--follow", *SIZE, "--plot"], ["--follow", *SIZE, night[0]]):  # fmt: skip
+                  ["--follow", *SIZE, "--plot"], ["--follow", *SIZE, "--plot-format", "svg"],
+                  ["--follow", *SIZE, night[0]]):  # fmt: skip
         result = chain("detect", *words, night[0])
         assert result.exit_code == 2, (words, result.output)
 
