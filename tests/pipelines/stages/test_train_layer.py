@@ -273,7 +273,7 @@ def test_a_missing_layer_below_names_the_command(world):
         ({"experiment_name": "a/b"}, "conv2", "experiment_name: found 'a/b', must be a plain name"),
         ({"checkpoint.save_dir": "/tmp/x"}, "conv2", "checkpoint.save_dir: found '/tmp/x', must be a folder inside the run's"),
         ({"logging.log_dir": "../x"}, "conv2", "logging.log_dir: found '../x', must be a folder inside the run's"),
-        ({"device": "tpu"}, "conv2", "device: 'tpu'; allowed: cpu, cuda"),
+        ({"device": "tpu"}, "conv2", "device: 'tpu'; allowed: auto, cpu, cuda"),
         ({"model.thresholds": [0.2, 2047.0, 1.0]}, "conv2", "model: conv2: potentials could reach"),
     ],
 )
