@@ -32,9 +32,7 @@ from spikeseg.registries import DATASETS, RULES
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
-DOCUMENTS = [
-    path.relative_to(ROOT).as_posix() for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"))
-]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
 BUILT_IN = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PROGRAM = re.compile(r"(?:^|(?<=[ =/]))(?:spikeseg [a-z]|python benchmarks/|pip install |make [a-z]).*")
@@ -209,6 +207,7 @@ def small(chain):
 
     def execute(words, monkeypatch):
         words = scaled(words)
+        assert not [word for word in words if word[0] in "/~$%"], f"{words}: would leave the small world; see INSTEAD"
         shape = " ".join("RECORDING" if RECORDING.fullmatch(word) else word for word in words)
         shape = re.sub(r" (-o|--output) \S+", "", shape)
         if shape in done:
