@@ -54,6 +54,9 @@ ELSEWHERE = {
     "--dataset mine": ("recipes/test_packages.py", '"--dataset", "mine"'),
     "--per-recording": ("pipelines/commands/test_evaluate_options.py", "--per-recording"),
     "--dask": ("pipelines/runtime/test_dask.py", '"--dask"'),
+    "--network nights --dataset": ("pipelines/stages/test_packaged.py", '"evaluate", "--network", "nights"'),
+    "--review": ("pipelines/stages/test_views.py", '"--review"'),
+    "--video": ("pipelines/stages/test_views.py", '"--video"'),
     "--time-unit ns": ("data/test_times.py", '"ns"'),
 }
 """What a command begins with, or holds -> the file of tests that executes the same, and what stands in it."""
