@@ -22,3 +22,9 @@ def test_what_must_not_be_is_seen(script, tmp_path):
     assert "manifest.json" in chain.unequal(before, one.digests())  # a damaged one
     assert chain.Outcome(-11, "").crashed and chain.Outcome(3, "Traceback").crashed and not chain.Outcome(3, "error: x").crashed
     assert chain.Outcome(3, "a\nerror: x").errors == ["error: x"]
+
+
+def test_every_kind_can_be_tried(script):
+    tries = script("robustness")
+    assert tries.COUNTS.keys() == tries.QUICK.keys()
+    assert all(callable(getattr(tries.Robustness, kind)) for kind in tries.COUNTS)

@@ -32,9 +32,7 @@ from spikeseg.registries import DATASETS, RULES
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
-DOCUMENTS = [
-    path.relative_to(ROOT).as_posix() for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"))
-]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
 BUILT_IN = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PROGRAM = re.compile(r"(?:^|(?<=[ =/]))(?:spikeseg [a-z]|python benchmarks/|pip install |make [a-z]).*")
@@ -56,6 +54,9 @@ ELSEWHERE = {
     "--dataset mine": ("recipes/test_packages.py", '"--dataset", "mine"'),
     "--per-recording": ("pipelines/commands/test_evaluate_options.py", "--per-recording"),
     "--dask": ("pipelines/runtime/test_dask.py", '"--dask"'),
+    "--network nights --dataset": ("pipelines/stages/test_packaged.py", '"evaluate", "--network", "nights"'),
+    "--review": ("pipelines/stages/test_views.py", '"--review"'),
+    "--video": ("pipelines/stages/test_views.py", '"--video"'),
     "--time-unit ns": ("data/test_times.py", '"ns"'),
 }
 """What a command begins with, or holds -> the file of tests that executes the same, and what stands in it."""
@@ -119,7 +120,7 @@ def test_what_is_said_to_be_run_elsewhere_is():
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_parses(document, installed_recipes):
-    assert {name for name in re.findall(r"`spikeseg ([a-z-]+)`", text_of(document))} <= {*COMMANDS}
+    assert {name for name in re.findall(r"`spikeseg ([a-z][a-z-]*)`", text_of(document))} <= {*COMMANDS}
     whole = commands(document, in_text=False)
     for words in commands(document):
         context = parsed(words)
@@ -155,7 +156,7 @@ def installed_recipes(monkeypatch):
 RECORDING = re.compile(r"[\w/.-]*\.(raw|mat|aedat4|mcap|npz|dat)")
 INSTEAD = {
     **dict.fromkeys(("FILE", "PATH", "PATH...", "RECORDING"), "night.raw"),
-    **{"RUN": "runs/mine", "OUT": "made", "FOLDER": "home/nights", "data.folds=5": "data.folds=2"},
+    **{"RUN": "runs/mine", "OUT": "made", "FOLDER": "home/nights", ".": "home/nights", "data.folds=5": "data.folds=2"},
 }
 """Words -> what stands for them."""
 SMALLER = {"--recordings": "2"}
@@ -201,6 +202,8 @@ def small(chain):
     for name in ("nights/night1.mat", "nights/night2.npz", "recordings/walk.aedat4", "incoming/night1.raw"):
         (folder / "home" / name).parent.mkdir(exist_ok=True)
         hell.npz(folder / "home" / name, 1)
+    (folder / "home" / "nights" / "night1.labels.csv").write_text("t_us,x,y,id\n100000,5,5,1\n200000,6,5,1\n")
+    (folder / "home" / "reviews").mkdir()
     hell.h5(folder / "lab.h5", ("one", "two"))
     rows = [f"{n % 16},{n % 12},1" for n in range(300)]
     (folder / "events.txt").write_text("".join(f"{n / 100},0,{row}\n" for n, row in enumerate(rows)))
@@ -209,6 +212,7 @@ def small(chain):
 
     def execute(words, monkeypatch):
         words = scaled(words)
+        assert not [word for word in words if word[0] in "/~$%"], f"{words}: would leave the small world; see INSTEAD"
         shape = " ".join("RECORDING" if RECORDING.fullmatch(word) else word for word in words)
         shape = re.sub(r" (-o|--output) \S+", "", shape)
         if shape in done:
@@ -232,7 +236,7 @@ def test_every_command_runs_here_or_in_another_test(document, small, monkeypatch
         result = None if elsewhere(words) or parsed(words) is None else small(words, monkeypatch)
         if result and result.exit_code:
             failed.append(f"{' '.join(scaled(words))}: {result.exit_code} {result.stderr[-300:]}")
-    assert not failed
+    assert not failed, "\n".join(failed)
 
 
 def test_what_is_written_is_read_as_shown(small, chain, monkeypatch):

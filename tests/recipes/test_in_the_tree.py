@@ -36,6 +36,7 @@ ELSEWHERE = {
     "info.py": {"object": "a word of the summary", "hdf5": "the one format whose files hold several recordings"},
     "mat5.py": {"object": "a class of MATLAB"},
     "leak.py": {"multiplicative": "a leak"},
+    "packaged.py": {"files": "the built-in configuration of one"},
 }
 """Files that hold a name as a default, which another built-in is not, or in another meaning."""
 
