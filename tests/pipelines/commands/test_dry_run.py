@@ -11,10 +11,10 @@ from spikeseg.pipelines.commands import COMMANDS
 
 WORDS = {
     "simulate": ("-o", "night"), "train-layer": ("conv2",), "detect": ("night.npz",), "info": ("night.npz",), "classes": (),
-    "compare": ("--all", "-o", "runs.csv"),
+    "compare": ("--all", "-o", "runs.csv"), "watch": ("incoming", "-o", "found", "--once", "--every", "0"),
 }  # fmt: skip
 """Further words of commands."""
-OF_A_RUN = {"cache", "detect", "info", "classes", "classify", "reproduce"}
+OF_A_RUN = {"cache", "detect", "info", "classes", "classify", "reproduce", "watch"}
 """Commands that take no configuration here."""
 
 
@@ -29,6 +29,8 @@ def with_recording(chain):
     chain.ok("simulate", "--format", "npz", "-o", "night", "--set", "simulate.recordings=1")
     (recording,) = (chain.folder / "night").glob("*.npz")
     shutil.copy(recording, chain.folder / "night.npz")
+    (chain.folder / "incoming").mkdir()
+    shutil.copy(recording, chain.folder / "incoming")
     shutil.rmtree(chain.folder / "night")
     return chain
 
