@@ -36,6 +36,8 @@ ELSEWHERE = {
     "info.py": {"object": "a word of the summary", "hdf5": "the one format whose files hold several recordings"},
     "mat5.py": {"object": "a class of MATLAB"},
     "leak.py": {"multiplicative": "a leak"},
+    "request.py": {"track": "how a telescope moves"},
+    "sky.py": {"track": "how a telescope moves"},
 }
 """Files that hold a name as a default, which another built-in is not, or in another meaning."""
 
