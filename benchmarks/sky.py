@@ -152,9 +152,7 @@ def measured(folder: Path, mount: str, seed: int) -> dict[str, dict[str, Any]]:
     found = {}
     for way, words in ways.items():
         command = [
-            sys.executable,
-            "-m",
-            "spikeseg.pipelines.start",
+            *PROGRAM,
             "detect",
             "night.npz",
             "--network",

@@ -63,7 +63,8 @@ def test_what_is_asked_of_the_sky_is_part_of_the_key(chain, pointing, tmp_path, 
     other.write_bytes(pointing.read_bytes().replace(b"150.0", b"151.0"))
     asked = (
         None, SkyRequest(wcs=pointing), SkyRequest(wcs=other), SkyRequest(wcs=pointing, mount=Mount.TRACK),
-        SkyRequest(wcs=pointing, start_utc_us=1), SkyRequest(wcs=pointing, start_utc_us=2), SkyRequest(wcs=pointing, wcs_utc_us=3),
+        SkyRequest(wcs=pointing, start_utc_us=1), SkyRequest(wcs=pointing, start_utc_us=2),
+        SkyRequest(wcs=pointing, wcs_utc_us=3),
         SkyRequest(wcs=pointing, tdm=True), SkyRequest(wcs=pointing, tdm=True, site="HERE"), SkyRequest(start_utc_us=1),
         SkyRequest(wcs=pointing, catalogue=other),
     )  # fmt: skip
