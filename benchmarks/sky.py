@@ -39,6 +39,8 @@ from spikeseg.sky.times import parsed_utc
 START = "2026-03-01T21:04:05.25Z"
 SIZE, PIXEL, SECONDS, SPEED = (240, 180), 20.0, 12.0, 5.0
 """px, seconds of arc, s, px/s."""
+SWAY_PX, SWAY_HZ = 0.2, (0.7, 0.5)
+"""The mount sways by this much in x and in y, at these rates: of stars that stood quite still no pixel would tell."""
 WHERE, STARS = (150.0, 40.0), 300
 MOUNTS = ("sidereal", "stare", "track")
 PROGRAM = [sys.executable, "-c", "from spikeseg.pipelines.cli import main; main(prog_name='spikeseg')"]
@@ -88,11 +90,12 @@ class Sky:
         turn = Rotation.from_rotvec(-self.rate * times[..., 0].reshape(-1, 1) * self.axis)
         seen = turn.apply(self.directions(places.reshape(-1, 2)))
         pixels = np.stack(self.projection.wcs.all_world2pix(*angles_of(seen), 0, quiet=True), -1)
-        return pixels.reshape(places.shape)
+        phase = 2 * np.pi * np.outer(times[..., 0].ravel(), SWAY_HZ)
+        return (pixels + SWAY_PX * np.sin(phase + (0.0, 1.0))).reshape(places.shape)
 
     def speed_beside_drift(self, _: tuple[int, int], __: float) -> float:
         """See FieldMotion.speed_beside_drift."""
-        return self.rate / (PIXEL * ARCSEC) * 1.1
+        return self.rate / (PIXEL * ARCSEC) * 1.1 + 2 * np.pi * SWAY_PX * max(SWAY_HZ) * 1.5
 
 
 def scene_of(mount: str, seed: int) -> tuple[Scene, Table]:
