@@ -91,7 +91,7 @@ class Sky:
         seen = turn.apply(self.directions(places.reshape(-1, 2)))
         pixels = np.stack(self.projection.wcs.all_world2pix(*angles_of(seen), 0, quiet=True), -1)
         phase = 2 * np.pi * np.outer(times[..., 0].ravel(), SWAY_HZ)
-        return (pixels + SWAY_PX * np.sin(phase + (0.0, 1.0))).reshape(places.shape)
+        return (pixels + SWAY_PX * np.sin(phase + np.array([0.0, 1.0]))).reshape(places.shape)
 
     def speed_beside_drift(self, _: tuple[int, int], __: float) -> float:
         """See FieldMotion.speed_beside_drift."""

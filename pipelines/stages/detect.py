@@ -271,8 +271,7 @@ def detect(
     return Detected(dataclasses.replace(tables, ran=tables.ran or ran), counts, skipped)
 
 
-def ready(cfg: Config, network: SavedNetwork, plot: str | None) -> Job:
-def ready(cfg: Config, network: SavedNetwork, plot: bool, sky: SkyRequest | None = None) -> Job:
+def ready(cfg: Config, network: SavedNetwork, plot: str | None, sky: SkyRequest | None = None) -> Job:
     """What is done to every recording. Raises InputError: a picture is asked for without matplotlib, or the checkpoint is bad."""
     from spikeseg.detection.readout import readout_of
 
