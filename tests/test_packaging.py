@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BUILT = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "spikeseg", "pipelines", "configs")
 DISTRIBUTIONS = {
-    "backports": "backports.zstd", "google_crc32c": "google-crc32c", "skimage": "scikit-image", "sklearn": "scikit-learn",
-    "yaml": "pyyaml", "PIL": "pillow",
+    "backports": "backports.zstd", "ccsds_ndm": "ccsds-ndm", "erfa": "pyerfa", "google_crc32c": "google-crc32c",
+    "skimage": "scikit-image", "sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow",
 }  # fmt: skip
 """Import names that differ from the distribution's."""
 
@@ -86,7 +86,7 @@ def test_the_wheel_names_its_licence_command_and_pythons(installed):
     assert "GPL-3.0-or-later" in (metadata["License-Expression"] or metadata["License"])
     assert len(list(info.rglob("LICENSE"))) == 1
     assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
-    extras = {"test", "formats", "plots", "view", "rerun", "tables", "tensorboard", "wandb", "benchmarks", "dask", "docs"}
+    extras = {"test", "formats", "plots", "view", "rerun", "tables", "tensorboard", "wandb", "benchmarks", "dask", "docs", "sky"}
     assert set(metadata.get_all("Provides-Extra")) == extras
     assert "spikeseg = spikeseg.pipelines.start:main" in (info / "entry_points.txt").read_text()
 
@@ -117,7 +117,7 @@ def test_it_works_in_another_folder(installed, tmp_path, statement):
 
 def test_everything_imported_is_declared():
     required = declared("options", "install_requires")
-    used = ("formats", "plots", "view", "rerun", "tables", "tensorboard", "wandb", "dask")
+    used = ("formats", "plots", "view", "rerun", "tables", "tensorboard", "wandb", "dask", "sky")
     extras = {name for extra in used for name in declared("options.extras_require", extra)}
     at_once = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=False)}
     at_all = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=True)}

@@ -15,15 +15,16 @@ from spikeseg.errors import InputError
 from spikeseg.networks import NIGHTS
 
 from .common import HULK, NETWORK, SMASH, network_for, pictures, print_end
-from .options import LENIENT, Request, command, rows, shared
+from .options import LENIENT, Request, rows, shared
 from .settings import Words
+from .sky import sky_command, sky_options, sky_request
 from .viewing import print_views, taken, viewing, views
 
 LARGEST_SIDE = 2**15 - 1
 """Of a sensor, px: coordinates of events are int16."""
 
 
-@command("detect")
+@sky_command("detect")
 @click.argument("recordings", type=Words(), metavar="RECORDING...", nargs=-1, required=True)
 @NETWORK
 @LENIENT
@@ -39,6 +40,7 @@ LARGEST_SIDE = 2**15 - 1
 @click.option("--strict", is_flag=True, help="Exit with 3 when a recording could not be read, after detecting in the others.")
 @pictures
 @viewing
+@sky_options
 @shared(output="Folder to write to [the run's].", of_demo=False)
 def detect(
     request: Request,
@@ -48,7 +50,7 @@ def detect(
     plot: str | None,
     strict: bool,
     follow: bool,
-    **following: Any,
+    **further: Any,
 ) -> None:
     """Run a network on recordings, without labels: objects, tracks, and a score for every event.
 
@@ -71,6 +73,8 @@ def detect(
     Example: a page to judge what was found, and the same with the marks that were saved there
       spikeseg detect night.raw -o found --view
       spikeseg detect night.raw -o found --review night.review.json
+    Example: right ascension and declination, of a telescope that stands still
+      spikeseg detect night.raw --start 2026-03-01T21:04:05.25Z --wcs pointing.fits --mount stare
     Example: a camera whose driver writes lines of t_us,x,y,p
       camera | spikeseg detect --follow --sensor-size 240x180 -
     """
@@ -81,19 +85,25 @@ def detect(
     from ..stages.runs import suited
     from .what_moved import many, print_objects
 
-    asked = taken(following)
-    sensor_size: str | None = following["sensor_size"]
+    asked, sky = taken(further), sky_request(further)
+    sensor_size: str | None = further["sensor_size"]
     if follow:
+        if sky is not None:
+            raise click.UsageError("--follow knows no sky: leave out --start, --wcs and what goes with them")
         if len(recordings) != 1 or plot or strict or asked or sensor_size is None:
             raise click.UsageError("--follow takes one RECORDING (or -), needs --sensor-size, and draws nothing")
-        return _follow(request, recordings[0], network, output, parsed_size(sensor_size), following["idle"])
+        return _follow(request, recordings[0], network, output, parsed_size(sensor_size), further["idle"])
     if sensor_size is not None:
         raise click.UsageError("--sensor-size goes with --follow; a recording's file names its own")
     sources = given(recordings)
+    if sky is not None and sky.start_utc_us is not None and len(sources) != 1:
+        raise InputError(f"--start: goes with one recording, these are {len(sources)}; detect in them one by one")
     made = views(asked, sources)
     cfg, saved = network_for(request, network, given=True, suited=lambda cfg: suited(cfg, sources))
     folder, began = Path(output) if output else None, time.monotonic()
-    result, counts, skipped = stage.detect(cfg, saved, sources, output=folder, force=request.force, plot=plot, views=made)
+    result, counts, skipped = stage.detect(
+        cfg, saved, sources, output=folder, force=request.force, plot=plot, views=made, sky=sky
+    )
     seconds = time.monotonic() - began if result.ran else None
     print_objects(result.path, counts, stars=not cfg.tracking.scenes, seconds=seconds)
     print_views(made, result.path, list(counts))

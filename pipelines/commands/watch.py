@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,12 +12,13 @@ from spikeseg.errors import InputError
 from spikeseg.networks import NAMES
 
 from .common import HULK, NETWORK, SMASH, network_for, pictures
-from .options import LENIENT, FilledPath, Request, command, rows, shared
+from .options import LENIENT, FilledPath, Request, rows, shared
+from .sky import sky_command, sky_options, sky_request
 
 log = logging.getLogger(__name__)
 
 
-@command("watch")
+@sky_command("watch")
 @click.argument("folder", type=FilledPath(path_type=Path))
 @NETWORK
 @LENIENT
@@ -29,9 +31,17 @@ log = logging.getLogger(__name__)
 )  # fmt: skip
 @click.option("--once", is_flag=True, help="Look twice, do what is complete, and end: for cron.")
 @pictures
+@sky_options
 @shared(output="Folder to write to; needed.", of_demo=False)
 def watch(
-    request: Request, folder: Path, network: str | None, output: str | None, every: float, once: bool, plot: str | None
+    request: Request,
+    folder: Path,
+    network: str | None,
+    output: str | None,
+    every: float,
+    once: bool,
+    plot: str | None,
+    **of_sky: Any,
 ) -> None:
     """Detect in recordings as they arrive in a folder, unattended.
 
@@ -52,10 +62,13 @@ def watch(
         raise click.UsageError("--output: name the folder to write to")
     if request.force:
         raise click.UsageError("--force: not while watching; spikeseg detect --force does all of a folder again")
+    sky = sky_request(of_sky)
+    if sky is not None and sky.start_utc_us is not None:
+        raise click.UsageError("--start: not while watching; recordings that arrive begin at different times")
     stage.check_folders(folder, Path(output))
     try:
         cfg, saved = network_for(request, network, given=True)
     except NoNetworkError as error:
         raise InputError(f"{error}; {' and '.join(NAMES)} come with the package") from error
     log.info("watching %s, every %g s; results in %s", folder, every, output)
-    stage.watch(cfg, saved, folder, Path(output), every_s=every, once=once, plot=plot)
+    stage.watch(cfg, saved, folder, Path(output), every_s=every, once=once, plot=plot, sky=sky)

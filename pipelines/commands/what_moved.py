@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from spikeseg.detection.schema import OBJECTS
 
 MOST_ROWS = 40
 """That are printed; whoever has more looks into the file."""
+SKY = ("RA, Dec (deg)", "arcsec/s")
+"""Further headings, where positions on the sky are known."""
 HEADINGS = ("object", "seen (s)", "from (px)", "to (px)", "px/s", "against the stars", "confidence", "events")
 
 
@@ -30,6 +33,7 @@ def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, star
         rows = list(csv.DictReader(file))
     shown = sorted(range(len(rows)), key=lambda k: -float(rows[k]["confidence"]))[:MOST_ROWS]
     headings = [heading for heading in HEADINGS if stars or heading != "against the stars"]
+    headings += SKY if any(row.get("ra_start") for row in rows) else ()
     columns = ["recording"] * (len(counts) > 1) + headings + ["class"] * any(row["class_name"] for row in rows)
     if rows:
         cells = [[_cells(rows[k])[column] for column in columns] for k in sorted(shown)]
@@ -52,7 +56,13 @@ def _cells(row: Mapping[str, str]) -> dict[str, str]:
         row["object_id"], f"{first:.2f} - {last:.2f}", start, end, f"{float(row['speed']):.1f}", f"{float(row['speed_rel']):.1f}",
         f"{float(row['confidence']):.2f}", row["events"],
     )  # fmt: skip
-    return {"recording": row["recording"], "class": row["class_name"], **dict(zip(HEADINGS, cells, strict=True))}
+    sky = ("", "")
+    if row.get("ra_start"):
+        sky = (
+            f"{float(row['ra_start']):.4f}, {float(row['dec_start']):+.4f}",
+            f"{math.hypot(float(row['ra_rate']), float(row['dec_rate'])):.1f}",
+        )
+    return {"recording": row["recording"], "class": row["class_name"], **dict(zip(HEADINGS + SKY, cells + sky, strict=True))}
 
 
 def many(count: int, what: str) -> str:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from spikeseg.detection.readout import Readout
     from spikeseg.detection.result import Detections
     from spikeseg.models import SpikeSEG
+    from spikeseg.sky.request import SkyRequest
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +153,7 @@ class Job:
     readout: Readout
     names: Mapping[int, str]
     plot: str | None
+    sky: SkyRequest | None = None
     tolerated: tuple[type[Exception], ...] = (InputError, OSError)
     views: Views = NO_VIEWS
 
@@ -167,7 +169,11 @@ class Job:
             "plot": self.plot or False,
             **self.views.settings,
         }
-        return Ingredients(STAGE, VERSION, config, {"checkpoint of the network": sha256_file(self.network.checkpoint)})
+        inputs = {"checkpoint of the network": sha256_file(self.network.checkpoint)}
+        if self.sky is not None:
+            config["sky"] = self.sky.settings
+            inputs |= {what: sha256_file(path) for what, path in self.sky.files.items()}
+        return Ingredients(STAGE, VERSION, config, inputs)
 
     @functools.cached_property
     def model(self) -> SpikeSEG:
@@ -180,18 +186,29 @@ class Job:
     def detected(self, sources: Sequence[Source]) -> Iterator[Detections | str]:
         """Of each recording what the network detects, or why it cannot be read; in their order."""
         from spikeseg.detection.detect import detect_recording
+        from spikeseg.sky.observe import observed, require
 
         from ..runtime.parallel import Workers, ordered
 
         cfg, readout, names, model, tolerated = self.cfg, self.readout, self.names, self.model, self.tolerated
 
-        def detect_source(source: Source) -> Detections | str:
+        def unless_it_fails(work: Callable[[], Detections]) -> Detections | str:
             try:
-                return detect_recording(model, read_source(cfg, source), cfg, readout, _progress, names)
+                return work()
             except tolerated as error:
                 return str(error) if isinstance(error, (InputError, OSError)) else f"{type(error).__name__}: {error}"
 
-        yield from ordered(detect_source, sources, Workers.of(cfg), threads=True)
+        def detect_source(source: Source) -> Detections:
+            recording = read_source(cfg, source)
+            if self.sky is not None:
+                require(recording, self.sky)
+            return detect_recording(model, recording, cfg, readout, _progress, names)
+
+        def detected(source: Source) -> Detections | str:
+            return unless_it_fails(lambda: detect_source(source))
+
+        for answer in ordered(detected, sources, Workers.of(cfg), threads=True):
+            yield answer if isinstance(answer, str) else unless_it_fails(functools.partial(observed, answer, self.sky))
 
     def write(self, detections: Detections, folder: Path) -> dict[str, Any]:
         """The files of one recording. -> entries for its manifest."""
@@ -223,6 +240,7 @@ def detect(
     force: bool = False,
     plot: str | None = None,
     views: Views = NO_VIEWS,
+    sky: SkyRequest | None = None,
 ) -> Detected:
     """Run a network over recordings; write <recording>.events.npz, .detections.json and .tracks.csv of each as it is done, then
     detections.json and tracks.csv of all, in their order.
@@ -235,10 +253,11 @@ def detect(
         force: run again what is up to date.
         plot: also draw each recording, in this of plots.FORMATS: <recording>.png, ...; needs matplotlib.
         views: what else is made of each recording.
+        sky: what is asked of the sky.
 
     Raises InputError: no recording can be read, the checkpoint cannot be read or does not fit, the folder cannot be written, a
     picture is asked for without matplotlib."""
-    job = dataclasses.replace(ready(cfg, network, plot), views=views)
+    job = dataclasses.replace(ready(cfg, network, plot, sky), views=views)
     place = Place(network.folder / STAGE if output is None else output, output is not None)
     parts, unreadable = parts_of(job, place, recordings)
     files = {part.source.name: part.content for part in parts}
@@ -252,7 +271,7 @@ def detect(
     return Detected(dataclasses.replace(tables, ran=tables.ran or ran), counts, skipped)
 
 
-def ready(cfg: Config, network: SavedNetwork, plot: str | None) -> Job:
+def ready(cfg: Config, network: SavedNetwork, plot: str | None, sky: SkyRequest | None = None) -> Job:
     """What is done to every recording. Raises InputError: a picture is asked for without matplotlib, or the checkpoint is bad."""
     from spikeseg.detection.readout import readout_of
 
@@ -260,7 +279,7 @@ def ready(cfg: Config, network: SavedNetwork, plot: str | None) -> Job:
         from spikeseg.plots import require_matplotlib
 
         require_matplotlib()
-    return Job(cfg, network, readout_of(cfg, network.checkpoint), class_names(network), plot)
+    return Job(cfg, network, readout_of(cfg, network.checkpoint), class_names(network), plot, sky)
 
 
 def parts_of(job: Job, place: Place, recordings: Sequence[Source]) -> tuple[list[Part], dict[str, str]]:

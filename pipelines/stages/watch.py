@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.datasets.folders import Source
     from spikeseg.detection.result import Detections
+    from spikeseg.sky.request import SkyRequest
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ def watch(
     every_s: float = EVERY_S,
     once: bool = False,
     plot: str | None = None,
+    sky: SkyRequest | None = None,
 ) -> None:
     """Detect in what is complete below a folder, and go on as more arrives.
 
@@ -62,12 +64,13 @@ def watch(
         every_s: from one look to the next, s.
         once: end after the second look, which is the first to tell what is complete.
         plot: see `detect`.
+        sky: see `detect`.
 
     Raises:
         InputError: see `check_folders` and `detect`; not for a recording.
         KeyboardInterrupt: an interrupt came."""
     check_folders(folder, output)
-    standing, looks = Standing(cfg, network, output, plot=plot), Looks(folder, output)
+    standing, looks = Standing(cfg, network, output, plot=plot, sky=sky), Looks(folder, output)
     files: dict[Found, State] = {}
     ran = False
     looks.complete()
@@ -135,9 +138,11 @@ class Standing:
     The folder's manifests are its whole state: of each recording that is done its own; of those that cannot be read, with reason
     and fingerprint, that of the tables. An error of the program's own over a recording counts as one that cannot be read."""
 
-    def __init__(self, cfg: Config, network: SavedNetwork, output: Path, *, plot: str | None = None) -> None:
+    def __init__(
+        self, cfg: Config, network: SavedNetwork, output: Path, *, plot: str | None = None, sky: SkyRequest | None = None
+    ) -> None:
         """See `stages.detect.detect`."""
-        self._job = dataclasses.replace(ready(cfg, network, plot), tolerated=(Exception,))
+        self._job = dataclasses.replace(ready(cfg, network, plot, sky), tolerated=(Exception,))
         self._place = Place(output, True)
         self._told, self._unread = _passed_over(self._job, output)
         if not is_dry():

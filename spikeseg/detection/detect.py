@@ -17,7 +17,7 @@ from .network import decoded
 from .objects import Slice
 from .readout import Readout
 from .result import Detections
-from .tables import Scale, detection_table, event_columns, object_table, track_table, window_table
+from .tables import Scale, detection_table, event_columns, object_table, position_errors, track_table, window_table
 from .tracked import answer, scene_of, unravelled_slices
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def detect_recording(
         tracks=tracks,
         objects=object_table(tracks, tracked.ids),
         event_columns=event_columns(recording.events, response.saliency, tracked.ids, response.scores),
+        position_error=position_errors(tracked.tracks.tracks),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,12 +17,13 @@ from spikeseg.errors import InputError
 
 from .schema import (
     DETECTIONS,
-    OBJECT_COLUMNS,
     OBJECTS,
     OBJECTS_ECSV,
+    SKY_COLUMNS,
     STORED_FIELDS,
-    TRACK_COLUMNS,
     TRACKS,
+    UTC_COLUMNS,
+    columns_of,
     detections_document,
     detections_text,
     events_file,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def write_recording(folder: Path, detections: Detections) -> None:
-    """The files of one recording: <recording>.events.npz, and tables of its own, <recording>.tracks.csv and so on.
+    """The files of one recording: <recording>.events.npz, tables of its own, <recording>.tracks.csv and so on, and attachments.
 
     Args:
         folder: where they go; made where it is missing.
@@ -49,7 +51,7 @@ def write_recording(folder: Path, detections: Detections) -> None:
 
 
 def write_recordings(folder: Path, recordings: Sequence[Detections]) -> None:
-    """The files of several recordings: <recording>.events.npz of each, and the tables of all.
+    """The files of several recordings: <recording>.events.npz and attachments of each, and the tables of all.
 
     Args:
         folder: where they go; made where it is missing.
@@ -75,42 +77,84 @@ def join_recordings(folder: Path, recordings: Sequence[tuple[str, Path]]) -> Non
     Raises:
         InputError: a file cannot be read or is not as it was written, or one cannot be written.
     """
-    for table, empty in _tables([]).items():
-        ends, between = (empty, ""), ""
-        if table == DETECTIONS:
-            opening, _, closing = empty.rpartition("\n\n")
-            ends, between = (f"{opening}\n", f"\n{closing}"), ",\n"
+    for table in _tables([]):
         parts = [path / file_of(name, table) for name, path in recordings]
-        atomic_write(folder / table, functools.partial(_join, files=parts, ends=ends, between=between))
+        if table == DETECTIONS:
+            opening, _, closing = detections_text(detections_document([])).rpartition("\n\n")
+            ends = f"{opening}\n".encode(), f"\n{closing}".encode()
+            atomic_write(folder / table, functools.partial(_join, files=parts, ends=ends))
+        else:
+            atomic_write(folder / table, functools.partial(_join_rows, files=parts, table=table))
 
 
 def _tables(recordings: Sequence[Detections]) -> dict[str, str]:
     """The text of each file that holds a table, by its name."""
-    objects = [detections.objects for detections in recordings]
-    return {
-        DETECTIONS: detections_text(detections_document([detections.entry() for detections in recordings])),
-        TRACKS: csv_text(TRACK_COLUMNS, [detections.tracks for detections in recordings]),
-        OBJECTS: csv_text(OBJECT_COLUMNS, objects),
-        OBJECTS_ECSV: ecsv_text(OBJECT_COLUMNS, objects),
-    }
+    texts = {DETECTIONS: detections_text(detections_document([detections.entry() for detections in recordings]))}
+    for file, (table, text_of) in _ROWS.items():
+        tables = [getattr(detections, table) for detections in recordings]
+        texts[file] = text_of(columns_of(table, *(part.dtype.names for part in tables)), tables)
+    return texts
 
 
-def _join(file: BinaryIO, files: Sequence[Path], ends: tuple[str, str], between: str) -> None:
+_ROWS = {TRACKS: ("tracks", csv_text), OBJECTS: ("objects", csv_text), OBJECTS_ECSV: ("objects", ecsv_text)}
+"""Files of rows: the table, and how it is written."""
+_EMPTY_CELL = {TRACKS: b",", OBJECTS: b",", OBJECTS_ECSV: b' ""'}
+"""A text that is empty, at the end of a row."""
+
+
+def _join(file: BinaryIO, files: Sequence[Path], ends: tuple[bytes, bytes]) -> None:
     """The contents of files, which begin and end alike, one after the other between one beginning and one end."""
-    first, last = (end.encode() for end in ends)
+    first, last = ends
     file.write(first)
     for number, path in enumerate(files):
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror or error}); detect again") from error
+        content = _content(path)
         if not content.startswith(first) or not content.endswith(last):
             raise InputError(f"{path}: is not as it was written; remove it and detect again")
-        file.write((between.encode() if number else b"") + content[len(first) : len(content) - len(last)])
+        file.write((b",\n" if number else b"") + content[len(first) : len(content) - len(last)])
     file.write(last)
 
 
+def _join_rows(file: BinaryIO, files: Sequence[Path], table: str) -> None:
+    """The rows of files of one table under one header. Where only some have UTC, their last columns, it is empty in others."""
+    heads = _heads(table)
+    kinds = []
+    for path in files:
+        content = _content(path)
+        found = [kind for kind, head in heads.items() if content.startswith(head)]
+        if not found or not content.endswith(b"\n"):
+            raise InputError(f"{path}: is not as it was written; remove it and detect again")
+        kinds.append(found[0])
+    sky, utc = (any(kind[k] for kind in kinds) for k in (0, 1))
+    file.write(heads[sky, utc])
+    for path, kind in zip(files, kinds, strict=True):
+        if kind[0] != sky:
+            raise InputError(f"{path}: has no positions on the sky, others have; remove it and detect again")
+        rows = _content(path).removeprefix(heads[kind])
+        if kind[1] != utc:
+            rows = rows.replace(b"\n", len(UTC_COLUMNS[_ROWS[table][0]]) * _EMPTY_CELL[table] + b"\n")
+        file.write(rows)
+
+
+def _heads(table: str) -> dict[tuple[bool, bool], bytes]:
+    """What files of a table begin with: without and with positions on the sky, without and with UTC."""
+    name, text_of = _ROWS[table]
+    heads = {}
+    for sky, utc in itertools.product((False, True), repeat=2):
+        further = [*(SKY_COLUMNS[name] if sky else ()), *(UTC_COLUMNS[name] if utc else ())]
+        heads[sky, utc] = text_of(columns_of(name, further), []).encode()
+    return heads
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); detect again") from error
+
+
 def _write_events_of(folder: Path, detections: Detections) -> None:
+    for name, content in detections.attachments.items():
+        atomic_write(folder / name, content)
     columns = detections.event_columns
     atomic_write(folder / events_file(detections.recording), functools.partial(_write_events, columns=columns))
 

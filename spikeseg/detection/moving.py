@@ -285,6 +285,7 @@ def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tr
                 relative,
                 float(probability(nats, found.threshold)),
                 nats,
+                None if path.variance is None else np.interp(middles[inside] * 1e-6, path.t_s, path.variance),
             )
         )
     return draft.finished(slices, kept + made, found.frame.as_field())

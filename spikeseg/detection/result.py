@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -15,8 +15,8 @@ from spikeseg.errors import InputError
 
 from .files import write_recordings
 from .readout import Readout
-from .schema import EVENT_COLUMNS, TABLES, RecordingDetections, table_dtype, units_of, window_detections
-from .table_text import astropy_table
+from .schema import EVENT_COLUMNS, TABLES, RecordingDetections, columns_of, table_dtype, window_detections
+from .table_text import astropy_table, completed
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -52,7 +52,7 @@ class _Tables:
         except ImportError:
             raise InputError("this table needs pandas; install it with: pip install 'spikeseg[tables]'") from None
         frame = pandas.DataFrame({name: array[name] for name in array.dtype.names or ()})
-        frame.attrs["units"] = units_of(table)
+        frame.attrs["units"] = {name: column.unit for name, column in columns_of(table, array.dtype.names).items()}
         return frame
 
     def to_table(self, table: str = "tracks") -> Table:
@@ -65,7 +65,7 @@ class _Tables:
             InputError: no such table.
         """
         array = self._table(table)
-        return astropy_table(TABLES[table], array)
+        return astropy_table(columns_of(table, array.dtype.names), array)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +84,11 @@ class Detections(_Tables):
         objects: structured array, fields of schema.OBJECT_COLUMNS: a row for each track that is an object.
         event_columns: the arrays of schema.EVENT_COLUMNS, (n,) each: every event that passed the checks; `events` is a
             structured array of them.
+        position_error: float64 (n,), standard deviation of x and of y in each row of `tracks`, px; nan where it is not known.
+        further: entries of detections.json that say more of the recording.
+        attachments: further files, name -> content.
 
-    schema.units_of names the units.
+    schema.units_of names the units. `spikeseg.sky` adds columns of schema.UTC_COLUMNS and SKY_COLUMNS to tracks and objects.
     """
 
     recording: str
@@ -97,6 +100,9 @@ class Detections(_Tables):
     tracks: np.ndarray
     objects: np.ndarray
     event_columns: Mapping[str, np.ndarray]
+    position_error: np.ndarray | None = None
+    further: Mapping[str, Any] = field(default_factory=dict)
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def events(self) -> np.ndarray:  # type: ignore[override]
@@ -128,6 +134,7 @@ class Detections(_Tables):
             "tracks": len(self.track_ids),
             "objects": self.object_ids,
             "star_field": [float(v) for v in self.star_field],
+            **self.further,  # type: ignore[typeddict-item]
             "windows": window_detections(self.windows, self.detections),
         }
 
@@ -210,12 +217,13 @@ class DetectionResult(_Tables, Mapping[str, Detections]):
 
     def _joined(self, table: str) -> np.ndarray:
         parts = [getattr(detections, table) for detections in self.values()]
+        columns = columns_of(table, *(part.dtype.names for part in parts))
         class_names = [part["class_name"].dtype.itemsize // 4 * "x" for part in parts if "class_name" in TABLES[table]]
-        dtype = table_dtype(TABLES[table], max(self, key=len, default=""), max(class_names, key=len, default=""))
+        dtype = table_dtype(columns, max(self, key=len, default=""), max(class_names, key=len, default=""))
         joined = np.empty(sum(map(len, parts)), dtype)
         first = 0
         for part in parts:
-            joined[first : first + len(part)] = part
+            joined[first : first + len(part)] = completed(columns, part)
             first += len(part)
         return joined
 

@@ -121,6 +121,37 @@ EVENT_COLUMNS = {
 }
 """Events that passed the checks, in order: the arrays of <recording>.events.npz."""
 
+UTC_COLUMNS = {
+    "tracks": {"utc": Column("<U27", "", "UTC of t_us, ISO 8601")},
+    "objects": {
+        "utc_start": Column("<U27", "", "UTC of t_start_us, ISO 8601"),
+        "utc_end": Column("<U27", "", "UTC of t_end_us, ISO 8601"),
+    },
+}
+"""Further columns of tables, their last, where the UTC of a recording is known; empty for recordings of which it is not."""
+
+_RATES = {
+    "ra_rate": Column("<f8", "arcsec / s", "rate of right ascension times the cosine of the declination"),
+    "dec_rate": Column("<f8", "arcsec / s", "rate of declination"),
+    "ra_err": Column("<f8", "arcsec", "standard deviation of right ascension times the cosine of the declination"),
+    "dec_err": Column("<f8", "arcsec", "standard deviation of declination"),
+}
+SKY_COLUMNS = {
+    "tracks": {
+        "ra": Column("<f8", "deg", "right ascension, ICRS"),
+        "dec": Column("<f8", "deg", "declination, ICRS"),
+        **_RATES,
+    },
+    "objects": {
+        "ra_start": Column("<f8", "deg", "right ascension when it was first seen, ICRS"),
+        "dec_start": Column("<f8", "deg", "declination when it was first seen, ICRS"),
+        "ra_end": Column("<f8", "deg", "right ascension when it was last seen, ICRS"),
+        "dec_end": Column("<f8", "deg", "declination when it was last seen, ICRS"),
+        **{name: column._replace(meaning=f"{column.meaning}, the median over its track") for name, column in _RATES.items()},
+    },
+}
+"""Further columns of tables, behind their own, where positions on the sky are asked for; nan where one is not known."""
+
 TABLES = {"objects": OBJECT_COLUMNS, "tracks": TRACK_COLUMNS, "detections": DETECTION_COLUMNS, "events": EVENT_COLUMNS}
 
 WINDOW_DTYPE = np.dtype([("t_start_us", "<i8"), ("t_end_us", "<i8")])
@@ -140,6 +171,23 @@ def table_dtype(columns: Mapping[str, Column], recording: str = "", class_name: 
     """
     texts = {"recording": f"<U{max(len(recording), 1)}", "class_name": f"<U{max(len(class_name), 1)}"}
     return np.dtype([(name, texts[name] if column.dtype == "U" else column.dtype) for name, column in columns.items()])
+
+
+def columns_of(table: str, *names: Sequence[str] | None) -> dict[str, Column]:
+    """The columns of a table, its own, then those of SKY_COLUMNS and UTC_COLUMNS that occur.
+
+    Args:
+        table: one of TABLES.
+        names: fields of each array that is to fit, its dtype.names.
+    """
+    present = {name for fields in names for name in fields or ()}
+    further = {**SKY_COLUMNS.get(table, {}), **UTC_COLUMNS.get(table, {})}
+    return {**TABLES[table], **{name: column for name, column in further.items() if name in present}}
+
+
+def decimals(column: Column) -> int:
+    """With how many a number with a fraction is written: angles on the sky to 0.4 mas."""
+    return 7 if column.unit == "deg" else 4
 
 
 def units_of(table: str) -> dict[str, str]:
@@ -188,6 +236,8 @@ class RecordingDetections(TypedDict):
         objects: the track_id of each track that is an object.
         star_field: [x, y], the common motion of the stars, px/s, the mean over the recording; [0, 0] where too few were seen.
         windows: all of them, in order of time.
+
+    Where they are known, entries of `Detections.further` stand before the windows.
     """
 
     name: str

@@ -20,6 +20,8 @@ from .schema import (
     STORED_FIELDS,
     TRACK_COLUMNS,
     WINDOW_DTYPE,
+    Column,
+    decimals,
     table_dtype,
 )
 
@@ -151,10 +153,21 @@ def object_table(tracks: np.ndarray, object_ids: np.ndarray) -> np.ndarray:
     for name in ("width", "height"):
         table[name] = [np.median(rows[name][start : start + n]) for start, n in zip(first, counts, strict=True)]
     table["events"] = np.bincount(object_ids, minlength=int(ids.max(initial=0)) + 1)[ids]
-    for name, column in OBJECT_COLUMNS.items():
+    return rounded(table, OBJECT_COLUMNS)
+
+
+def rounded(table: np.ndarray, columns: Mapping[str, Column]) -> np.ndarray:
+    """A table, its numbers with a fraction rounded to as many decimals as are written; changed in place."""
+    for name, column in columns.items():
         if column.dtype == "<f8":
-            table[name] = np.round(table[name], 4)
+            table[name] = np.round(table[name], decimals(column))
     return table
+
+
+def position_errors(tracks: Sequence[ObjectTrack]) -> np.ndarray:
+    """float64 (n,), standard deviation of x and of y, px, in the order of `track_table`; nan where it is not known."""
+    unknown = [np.full(len(track.t_us), np.nan) if track.variance is None else track.variance for track in tracks]
+    return np.sqrt(np.concatenate([np.zeros(0), *unknown]))
 
 
 def event_columns(

@@ -253,7 +253,8 @@ def _clear_sight(sensor_size: tuple[int, int]) -> Sight:
 def _since(smooth: SmoothPath, first_s: float) -> SmoothPath:
     """A smoothed path from a time on."""
     kept = smooth.t_s >= first_s
-    return smooth._replace(t_s=smooth.t_s[kept], states=smooth.states[kept], nats=smooth.nats[kept], events=smooth.events[kept])
+    kept_of = {name: getattr(smooth, name)[kept] for name in ("t_s", "states", "nats", "events")}
+    return smooth._replace(**kept_of, variance=None if smooth.variance is None else smooth.variance[kept])
 
 
 def _holder(piece: Path, paths: list[Path]) -> int:

@@ -171,7 +171,8 @@ def polish(events, index, owner, table, sight, times, path, wander, rounds, mean
         wander: spectral density of the acceleration, px²/s³.
         rounds: how often.
         mean: float64 (k, 4), filled: x, y, vx, vy.
-        gained: float64 (k, 2), filled: evidence (nat) and events of the object around each knot.
+        gained: float64 (k, 3), filled: evidence (nat), events of the object around each knot, and the variance of x and of y
+            there, px².
         responsibility: float32 (n,), raised to the probability that an event is the object's, times `certainty`; not touched
             where that is 0.
         certainty: 0 to 1.
@@ -237,11 +238,14 @@ def polish(events, index, owner, table, sight, times, path, wander, rounds, mean
                 total += weight[i]
             rate[j] = total / ((high - low + 1) * 2 * half)
         _smooth(times, weight, offset, mean, table.sigma**2, wander, filtered, covariance, ahead, ahead_covariance)
+    for j in range(k):
+        gained[j, 2] = covariance[j, 0]
 
 
 @compiled(allocates=True)
 def _smooth(times, weight, offset, mean, noise, wander, filtered, covariance, ahead, ahead_covariance):
-    """Filter forwards and smooth backwards: places mean[:, :2] + offset / weight, measured with a variance of noise / weight."""
+    """Filter forwards and smooth backwards: places mean[:, :2] + offset / weight, measured with a variance of noise / weight.
+    In the end `covariance` is that of the smoothed states."""
     k = len(times)
     filtered[0] = mean[0]
     covariance[0] = 25.0, 0.0, 2500.0
@@ -277,3 +281,7 @@ def _smooth(times, weight, offset, mean, noise, wander, filtered, covariance, ah
             e1 = mean[j + 1, 2 + axis] - ahead[j + 1, 2 + axis]
             mean[j, axis] = filtered[j, axis] + g00 * e0 + g01 * e1
             mean[j, 2 + axis] = filtered[j, 2 + axis] + g10 * e0 + g11 * e1
+        e0, e1, e2 = covariance[j + 1, 0] - ap, covariance[j + 1, 1] - ab, covariance[j + 1, 2] - av
+        covariance[j, 0] = p + g00 * (g00 * e0 + g01 * e1) + g01 * (g00 * e1 + g01 * e2)
+        covariance[j, 1] = b + g10 * (g00 * e0 + g01 * e1) + g11 * (g00 * e1 + g01 * e2)
+        covariance[j, 2] = v + g10 * (g10 * e0 + g11 * e1) + g11 * (g10 * e1 + g11 * e2)

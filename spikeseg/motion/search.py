@@ -126,6 +126,7 @@ class SmoothPath(NamedTuple):
         events: float64 (k,), of the object at each knot.
         radius: within which events are the object's, px.
         id: of the path; 0: of none.
+        variance: float64 (k,), of x and of y at each knot, px²; None: it is not known.
     """
 
     found_s: float
@@ -136,6 +137,7 @@ class SmoothPath(NamedTuple):
     events: np.ndarray
     radius: float
     id: int = 0
+    variance: np.ndarray | None = None
 
     def at(self, t_s: np.ndarray) -> np.ndarray:
         """States at times within the path, linear between knots: float64 (n, 4)."""
@@ -215,7 +217,7 @@ class MotionSearch:
         times = np.linspace(t_s[0], t_s[-1], max(3, round((t_s[-1] - t_s[0]) / 0.1) + 1))
         rough = np.stack([np.interp(times, t_s, states[:, axis]) for axis in (0, 1)], -1)
         speed = float(np.hypot(*states[:, 2:].mean(0)))
-        mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 2))
+        mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 3))
         args = self.events, self._index, 0, self.table, self.sight, times, rough, _wander(speed), 1
         kernels.polish(*args, mean, gained, np.zeros(0, np.float32), 0.0, self._scratch)
         return SmoothPath(float(t_s[-1]), times, mean, gained[:, 0], float(gained[:, 0].sum()), gained[:, 1], 3.0)
@@ -226,10 +228,11 @@ class MotionSearch:
             return None
         times = np.linspace(first, last, max(3, round((last - first) / path.step) + 1))
         rough = np.stack([np.interp(times, path.knots[:, 0], path.knots[:, axis]) for axis in (1, 2)], -1)
-        mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 2))
+        mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 3))
         args = self.events, self._index, path.id, self.table, self.sight, times, rough, _wander(path.speed), POLISHING
         kernels.polish(*args, mean, gained, responsibility, weight, self._scratch)
-        return SmoothPath(path.found_s, times, mean, gained[:, 0], path.nats, gained[:, 1], path.radius, path.id)
+        shown, own, variance = gained.T
+        return SmoothPath(path.found_s, times, mean, shown, path.nats, own, path.radius, path.id, variance)
 
     def _tick(self, tick: int, now: float) -> None:
         for path in self.paths:

@@ -74,6 +74,7 @@ class ObjectTrack:
         relative: float64 (n, 2), velocity less that of the star field, px/s.
         score: 0 to 1, how surely it moves differently from the stars: 0 for a star, 1/2 in doubt.
         nats: its log-likelihood ratio against the background and the stars, by the motion layer; 0 without one.
+        variance: float64 (n,), of x and of y, px²; None: it is not known.
     """
 
     id: int
@@ -84,6 +85,7 @@ class ObjectTrack:
     relative: np.ndarray
     score: float
     nats: float = 0.0
+    variance: np.ndarray | None = None
 
     def at(self, t_us: np.ndarray, beyond_us: float = 0.0) -> np.ndarray:
         """Where it was at times (n,), µs: float64 (n, 2), px; nan before its first and after its last detection, or further than
@@ -226,7 +228,7 @@ def _field(detections: _Detections, tracks: Sequence[np.ndarray], known: StarFie
 
 def _finished(number: int, hits: np.ndarray, detections: _Detections, field: StarField) -> ObjectTrack:
     t_us, positions, slices = detections.t_us[hits], detections.positions[hits], detections.slices[hits]
-    smoothed = kalman.smooth((t_us * 1e-6).tolist(), positions, SMOOTHING).mean
+    smoothed, covariance = kalman.smooth((t_us * 1e-6).tolist(), positions, SMOOTHING)
     relative = smoothed[:, 1] - field.velocity(t_us)
     return ObjectTrack(
         id=number,
@@ -236,6 +238,7 @@ def _finished(number: int, hits: np.ndarray, detections: _Detections, field: Sta
         states=smoothed.reshape(-1, 4),
         relative=relative,
         score=motion_score(t_us, positions - field.shift(t_us)),
+        variance=covariance[:, 0].copy(),
     )
 
 

@@ -61,6 +61,19 @@ def test_a_faint_object_is_found_by_one_path_at_its_place_and_velocity(singles):
         assert path.events.sum() == pytest.approx(8 * (path.t_s[-1] - path.t_s[0]), rel=0.4)
 
 
+def test_a_path_knows_how_well_its_places_are_known(singles):
+    """Of 8 events a second with a spread of about 1 px: its errors are as large as it says, and largest at its ends."""
+    shares = []
+    for _, row, found in singles:
+        (path,) = found.objects
+        middle, inner = len(path.t_s) // 2, slice(3, -3)
+        assert path.variance.shape == path.t_s.shape and path.variance[middle] < path.variance[[0, -1]].min()
+        there = np.add(row[:2], path.t_s[:, None] * row[2:4])
+        shares.append(((path.states[:, :2] - there)[inner] ** 2 / path.variance[inner, None]).mean())
+        assert 0.02 < path.variance[middle] < 1.0
+    assert 0.2 < np.mean(shares) < 3.0
+
+
 def test_the_events_of_a_path_are_the_objects(singles):
     chosen = np.concatenate([found.own >= 0.5 for _, _, found in singles])
     own = np.concatenate([sky.source == 0 for sky, _, _ in singles])

@@ -37,6 +37,8 @@ ELSEWHERE = {
     "mat5.py": {"object": "a class of MATLAB"},
     "leak.py": {"multiplicative": "a leak"},
     "packaged.py": {"files": "the built-in configuration of one"},
+    "request.py": {"track": "how a telescope moves"},
+    "sky.py": {"track": "how a telescope moves"},
 }
 """Files that hold a name as a default, which another built-in is not, or in another meaning."""
 

@@ -84,6 +84,7 @@ def test_a_satellite_stands_out_and_stars_do_not(field, moving, seed):
     np.testing.assert_allclose(own.relative, own.states[:, 2:] - tracks.field.mean)
     there = np.add(moving[0], own.t_us[:, None] * 1e-6 * np.array(moving[1]))
     assert np.sqrt(((own.states[:, :2] - there) ** 2).sum(1).mean()) < 0.8  # detections alone: 1.0
+    assert own.variance.shape == own.t_us.shape and own.variance[len(own.t_us) // 2] < own.variance[[0, -1]].min() <= 1.0
 
 
 @pytest.mark.parametrize("speed", [5, 15, 25, 30, 35, 40, 60])
