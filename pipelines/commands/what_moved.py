@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from spikeseg.detection.schema import OBJECTS
+from spikeseg.plots.clock import Clock
 
 MOST_ROWS = 40
 """That are printed; whoever has more looks into the file."""
@@ -23,7 +24,7 @@ def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, star
 
     Args:
         folder: where objects.csv lies.
-        counts: of each recording, by name.
+        counts: of each recording, by name: tracks, and when its first and last event came, start_us and end_us.
         stars: whether what moves as most of the sky does is taken for a star, as in nights.
         seconds: that the work took; None: it was done before.
     """
@@ -31,14 +32,17 @@ def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, star
 
     with open(folder / OBJECTS, newline="") as file:
         rows = list(csv.DictReader(file))
+    clocks = {name: Clock.of(count["start_us"], count["end_us"]) for name, count in counts.items()}
     shown = sorted(range(len(rows)), key=lambda k: -float(rows[k]["confidence"]))[:MOST_ROWS]
     headings = [heading for heading in HEADINGS if stars or heading != "against the stars"]
     headings += SKY if any(row.get("ra_start") for row in rows) else ()
     columns = ["recording"] * (len(counts) > 1) + headings + ["class"] * any(row["class_name"] for row in rows)
     if rows:
-        cells = [[_cells(rows[k])[column] for column in columns] for k in sorted(shown)]
+        cells = [[_cells(rows[k], clocks[rows[k]["recording"]])[column] for column in columns] for k in sorted(shown)]
         aligned = ["left" if column in ("recording", "class") else "right" for column in columns]
         click.echo(tabulate(cells, columns, disable_numparse=True, colalign=aligned))
+        if any(clock.zero_us for clock in clocks.values()):
+            click.echo("times are counted from the first event")
     if len(rows) > len(shown):
         click.echo(f"and {len(rows) - len(shown)} more in {folder / OBJECTS}")
     others = sum(count["tracks"] for count in counts.values()) - len(rows)
@@ -48,12 +52,12 @@ def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, star
     click.echo(", ".join([*told, "done before" if seconds is None else f"{seconds:.1f} s of work"]))
 
 
-def _cells(row: Mapping[str, str]) -> dict[str, str]:
+def _cells(row: Mapping[str, str], clock: Clock) -> dict[str, str]:
     """A row of objects.csv as it is printed."""
-    first, last = (int(row[f"t_{end}_us"]) / 1e6 for end in ("start", "end"))
+    first, last = (f"{clock.seconds(int(row[f't_{end}_us'])):.2f}" for end in ("start", "end"))
     start, end = (f"{round(float(row[f'x_{end}']))}, {round(float(row[f'y_{end}']))}" for end in ("start", "end"))
     cells = (
-        row["object_id"], f"{first:.2f} - {last:.2f}", start, end, f"{float(row['speed']):.1f}", f"{float(row['speed_rel']):.1f}",
+        row["object_id"], f"{first} - {last}", start, end, f"{float(row['speed']):.1f}", f"{float(row['speed_rel']):.1f}",
         f"{float(row['confidence']):.2f}", row["events"],
     )  # fmt: skip
     sky = ("", "")

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STAGE, VERSION = "detect", 5
-COUNTS = ("windows", "tracks", "objects")
+COUNTS = ("windows", "tracks", "objects", "start_us", "end_us")
 """Entries of a recording's manifest that the one of all recordings repeats."""
 NO_VIEWS = Views()
 
@@ -221,7 +221,9 @@ class Job:
             picture = rendered(detections.plot(others), self.plot)
             atomic_write(folder / f"{detections.recording}.{self.plot}", picture)
         self.views.write(folder, detections, others=others)
-        counts = (len(detections.windows), len(detections.track_ids), len(detections.objects))
+        t = detections.event_columns["t"]
+        times = (int(t[0]), int(t[-1])) if len(t) else (0, 0)
+        counts = (len(detections.windows), len(detections.track_ids), len(detections.objects), *times)
         return {**dict(zip(COUNTS, counts, strict=True)), **self.made_by()}
 
     def made_by(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import itertools
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from .schema import (
     STORED_FIELDS,
     TRACKS,
     UTC_COLUMNS,
+    RecordingDetections,
     columns_of,
     detections_document,
     detections_text,
@@ -31,11 +32,30 @@ from .schema import (
 )
 from .table_text import csv_text, ecsv_text
 
-if TYPE_CHECKING:
-    from .result import Detections
+
+class Written(Protocol):
+    """What is written of a recording: a `Detections`."""
+
+    @property
+    def recording(self) -> str:
+        """Its name."""
+
+    @property
+    def event_columns(self) -> Mapping[str, np.ndarray]:
+        """The arrays of schema.EVENT_COLUMNS."""
+
+    @property
+    def attachments(self) -> Mapping[str, bytes]:
+        """Further files, name -> content."""
+
+    def entry(self) -> RecordingDetections:
+        """Its part of detections.json."""
+
+    def table(self, name: str) -> np.ndarray:
+        """One of schema.TABLES."""
 
 
-def write_recording(folder: Path, detections: Detections) -> None:
+def write_recording(folder: Path, detections: Written) -> None:
     """The files of one recording: <recording>.events.npz, tables of its own, <recording>.tracks.csv and so on, and attachments.
 
     Args:
@@ -50,7 +70,7 @@ def write_recording(folder: Path, detections: Detections) -> None:
         atomic_write(folder / file_of(detections.recording, name), text)
 
 
-def write_recordings(folder: Path, recordings: Sequence[Detections]) -> None:
+def write_recordings(folder: Path, recordings: Sequence[Written]) -> None:
     """The files of several recordings: <recording>.events.npz and attachments of each, and the tables of all.
 
     Args:
@@ -87,11 +107,11 @@ def join_recordings(folder: Path, recordings: Sequence[tuple[str, Path]]) -> Non
             atomic_write(folder / table, functools.partial(_join_rows, files=parts, table=table))
 
 
-def _tables(recordings: Sequence[Detections]) -> dict[str, str]:
+def _tables(recordings: Sequence[Written]) -> dict[str, str]:
     """The text of each file that holds a table, by its name."""
     texts = {DETECTIONS: detections_text(detections_document([detections.entry() for detections in recordings]))}
     for file, (table, text_of) in _ROWS.items():
-        tables = [getattr(detections, table) for detections in recordings]
+        tables = [detections.table(table) for detections in recordings]
         texts[file] = text_of(columns_of(table, *(part.dtype.names for part in tables)), tables)
     return texts
 
@@ -152,7 +172,7 @@ def _content(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); detect again") from error
 
 
-def _write_events_of(folder: Path, detections: Detections) -> None:
+def _write_events_of(folder: Path, detections: Written) -> None:
     for name, content in detections.attachments.items():
         atomic_write(folder / name, content)
     columns = detections.event_columns

@@ -31,7 +31,8 @@ class _Tables:
     detections: np.ndarray
     events: np.ndarray
 
-    def _table(self, name: str) -> np.ndarray:
+    def table(self, name: str) -> np.ndarray:
+        """The attribute of that name. Raises InputError where there is no such table."""
         if name not in TABLES:
             raise InputError(f"table {name!r}: unknown, must be one of {', '.join(TABLES)}")
         table: np.ndarray = getattr(self, name)
@@ -46,7 +47,7 @@ class _Tables:
         Raises:
             InputError: no such table, or pandas is not installed (extra 'tables').
         """
-        array = self._table(table)
+        array = self.table(table)
         try:
             pandas = import_module("pandas")
         except ImportError:
@@ -64,7 +65,7 @@ class _Tables:
         Raises:
             InputError: no such table.
         """
-        array = self._table(table)
+        array = self.table(table)
         return astropy_table(columns_of(table, array.dtype.names), array)
 
 

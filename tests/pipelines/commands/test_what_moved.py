@@ -12,13 +12,18 @@ from spikeseg.detection.table_text import csv_text
 def found(tmp_path, capsys):
     """Print the objects of a folder that holds n of them, of falling confidence."""
 
-    def printed(n, counts=None, class_name="", *, stars=True, seconds=1.24):
+    def printed(n, counts=None, class_name="", *, stars=True, seconds=1.24, start_us=0):
         table = np.zeros(n, table_dtype(OBJECT_COLUMNS, "a", class_name))
         table["recording"], table["object_id"], table["class_name"] = "a", np.arange(n) + 3, class_name
-        table["t_start_us"], table["t_end_us"], table["x_end"], table["y_end"] = 50_000, 1_250_000, 120.6, 7.4
+        table["t_start_us"], table["t_end_us"] = start_us + 50_000, start_us + 1_250_000
+        table["x_start"], table["x_end"], table["y_end"] = -0.4, 120.6, 7.4
         table["speed"], table["speed_rel"], table["confidence"], table["events"] = 80.06, 78.1, 1 - np.arange(n) / 1000, 412
         (tmp_path / OBJECTS).write_text(csv_text(OBJECT_COLUMNS, [table]))
-        print_objects(tmp_path, counts or {"a": {"tracks": n + 21}}, stars=stars, seconds=seconds)
+        counts = {
+            name: {"start_us": start_us, "end_us": start_us + 2_000_000, **own}
+            for name, own in (counts or {"a": {"tracks": n + 21}}).items()
+        }
+        print_objects(tmp_path, counts, stars=stars, seconds=seconds)
         return capsys.readouterr().out.splitlines()
 
     return printed
@@ -29,6 +34,11 @@ def test_a_row_for_each_object_and_what_was_counted(found):
     assert heading.split()[:3] == ["object", "seen", "(s)"] and set(line) <= {"-", " "}
     assert first.split() == "3 0.05 - 1.25 0, 0 121, 7 80.1 78.1 1.00 412".split() and second.split()[0] == "4"
     assert end == "2 objects, 21 stars, 1.2 s of work"
+
+
+def test_times_of_a_clock_that_stands_far_off_are_counted_from_the_first_event(found):
+    _, _, row, note, _ = found(1, start_us=1_700_000_000_000_000)
+    assert " 0.05 - 1.25 " in row and note == "times are counted from the first event"
 
 
 def test_in_scenes_there_are_no_stars(found):
