@@ -34,6 +34,7 @@ from ..runtime.stage import (
     run_in_folder,
     run_stage,
 )
+from .compile_beside import compiled_beside
 from .recordings import fingerprints, pass_over, read_source, settings_of
 from .runs import SavedNetwork, class_names
 from .views import Views
@@ -207,8 +208,9 @@ class Job:
         def detected(source: Source) -> Detections | str:
             return unless_it_fails(lambda: detect_source(source))
 
-        for answer in ordered(detected, sources, Workers.of(cfg), threads=True):
-            yield answer if isinstance(answer, str) else unless_it_fails(functools.partial(observed, answer, self.sky))
+        with compiled_beside(cfg):
+            for answer in ordered(detected, sources, Workers.of(cfg), threads=True):
+                yield answer if isinstance(answer, str) else unless_it_fails(functools.partial(observed, answer, self.sky))
 
     def write(self, detections: Detections, folder: Path) -> dict[str, Any]:
         """The files of one recording. -> entries for its manifest."""
