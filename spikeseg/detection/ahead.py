@@ -66,7 +66,9 @@ def _network() -> None:
     from .network import decoded
 
     cfg = load_config("files")
-    view = windowed(points(), cfg.data, background=cfg.model.background_adaptive)
+    recording = points()
+    recording.events["t"] //= 20  # so that the thresholds of scenes are reached
+    view = windowed(recording, cfg.data, background=cfg.model.background_adaptive)
     model = build(cfg)
     model.encoder.backend = cfg.backend
     for _ in zip(range(3), decoded(model, view.windows(), [None, [0]]), strict=False):
