@@ -39,6 +39,8 @@ from spikeseg.sky.times import parsed_utc
 START = "2026-03-01T21:04:05.25Z"
 SIZE, PIXEL, SECONDS, SPEED = (240, 180), 20.0, 12.0, 5.0
 """px, seconds of arc, s, px/s."""
+FOLLOWED = 0.7
+"""The telescope that follows the object lags behind by the rest of its speed: of what stands still no pixel would tell."""
 SWAY_PX, SWAY_HZ = 0.2, (0.7, 0.5)
 """The mount sways by this much in x and in y, at these rates: of stars that stood quite still no pixel would tell."""
 WHERE, STARS = (150.0, 40.0), 300
@@ -113,7 +115,7 @@ def scene_of(mount: str, seed: int) -> tuple[Scene, Table]:
     axes = {
         "sidereal": (np.array([0.0, 0.0, 1.0]), 0.0),
         "stare": (Turning.at(parsed_utc(START, "start") / 86_400e6, 0.0).pole, SIDEREAL_RAD_S),
-        "track": (_about(middle, start, way), SPEED * PIXEL * ARCSEC),
+        "track": (_about(middle, start, way), FOLLOWED * SPEED * PIXEL * ARCSEC),
     }
     base = simulate_scene(SimulationConfig(recordings=1, duration_s=SECONDS, difficulty="easy", sensor="DAVIS", seed=seed), 0)
     n, none = STARS + 1, np.zeros(STARS + 1)

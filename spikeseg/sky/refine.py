@@ -279,7 +279,7 @@ def _fit(
     sensor_size: tuple[int, int],
 ) -> tuple[Projection, float, np.ndarray]:
     """The projection nearest to pairs, of the degree that foretells stars best that it was not fitted to; how far off the stars
-    are from it, px (root of the mean square); and the pairs without those that are far off."""
+    are then, px (root of the mean square); and the pairs without those that are far off."""
     given = projection.wcs.sip
     middle = (np.array(sensor_size) - 1) / 2 if given is None else np.asarray(given.crpix) - 1
     kinds = [(1, given), *((degree, None) for degree, least in DEGREES.items() if len(pairs) >= least and (degree > 1 or given))]
