@@ -180,15 +180,17 @@ def _compared(rows: Table, scene: Scene, sky: Sky) -> dict[str, Any]:
     places = sky.place(scene.start[-1] + scene.velocity[-1] * since, since[:, 0])
     near = np.hypot(rows["x"] - places[:, 0], rows["y"] - places[:, 1]) < 5.0
     own = np.asarray(rows["is_object"] == 1) & np.asarray(near)
-    off = np.linalg.norm(directions_of(np.asarray(rows["ra"], float), np.asarray(rows["dec"], float)) - truth, axis=1)
+    ra, dec = (np.ma.filled(np.ma.asarray(rows[name], float), np.nan) for name in ("ra", "dec"))
+    off = np.linalg.norm(directions_of(ra, dec) - truth, axis=1)
     off_px = off[own] / (PIXEL * ARCSEC)
+    known = np.isfinite(off_px).all() and own.any()
     placed = np.hypot(rows["x"] - places[:, 0], rows["y"] - places[:, 1])[own]
     return {
         "rows": int(own.sum()),
-        "median_px": float(np.median(off_px)) if own.any() else None,
-        "rms_px": float(np.sqrt(np.mean(off_px**2))) if own.any() else None,
+        "median_px": float(np.median(off_px)) if known else None,
+        "rms_px": float(np.sqrt(np.mean(off_px**2))) if known else None,
         "on_sensor_px": float(np.median(placed)) if own.any() else None,
-        "error_arcsec": float(np.median(np.asarray(rows["ra_err"], float)[own])) if own.any() else None,
+        "error_arcsec": float(np.median(np.asarray(rows["ra_err"], float)[own])) if known else None,
     }
 
 
