@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from spikeseg.core.interrupts import check
 from .attitude import Attitude
 from .catalogue import Catalogue
 from .projection import Projection, fitted, tangent
-from .stars import Stars
+from .stars import ASTRAY_TIMES, Stars, distinct
 
 TURN_DEG, SCALE = 10.0, 0.05
 """How far a rough pointing may be turned, degrees, and its scale off ..."""
@@ -44,6 +44,9 @@ LEAST = 5
 
 BETTER = 0.95
 """A distortion of a higher degree has to leave less than this share of the error, measured on stars that it was not fitted to."""
+
+LEAST_ASTRAY_PX = 0.5
+"""A star that is off by more than this, px, and ASTRAY_TIMES what stars usually are, is another."""
 
 DEGREES = {1: LEAST, 2: 12, 3: 20}
 """Degree of a distortion -> from how many stars on it is tried."""
@@ -99,12 +102,13 @@ def refined(
     """
     if len(stars) < LEAST:
         return f"only {len(stars)} stars have tracks of their own; {LEAST} are needed"
-    means = stars.means(MOST_PLACES)
-    places = _Places(means.star, means.pixels, means.t_us)
     middle, pixel_rad = rough.middle(sensor_size)
     reach = (np.hypot(*sensor_size) / 2 + radius_px) * pixel_rad * 1.1
     projection, attitude = rough, attitude_of(rough, None)
-    plane = _on_plane(projection, attitude, places, middle, pixel_rad)
+    plane = _on_plane(projection, attitude, _places(stars), middle, pixel_rad)
+    once = distinct(plane, np.argsort(-np.bincount(stars.star), kind="stable"))
+    tracks, stars, plane = len(stars), stars.chosen(np.isin(np.arange(len(stars)), once)), plane[once]
+    places = _places(stars)
     near = catalogue.near(middle, reach + float(np.abs(plane).max()) * pixel_rad)
     found = _brought_together(plane, stars.brightness, near, middle, pixel_rad, (sensor_size, radius_px))
     if found is None:
@@ -115,9 +119,9 @@ def refined(
     rms = np.inf
     for _ in range(TURNS):
         before, off = pairs, rms
-        projection, rms = _fit(projection, attitude, places, pairs, known, sensor_size)
-        directions = np.full((len(stars), 3), np.nan)
-        directions[pairs[:, 0]] = known.directions[pairs[:, 1]]
+        projection, rms, pairs = _fit(projection, attitude, places, pairs, known, sensor_size)
+        directions = np.full((tracks, 3), np.nan)
+        directions[once[pairs[:, 0]]] = known.directions[pairs[:, 1]]
         attitude = attitude_of(projection, directions)
         plane = _on_plane(projection, attitude, places, middle, pixel_rad)
         pairs = _tightened(plane, there, pairs, (NEAR_PX, CLOSE_PX, CLOSE_PX))
@@ -125,7 +129,7 @@ def refined(
             return f"only {len(pairs)} of {len(stars)} stars are in the catalogue; {LEAST} are needed"
         if np.array_equal(pairs, before) and abs(rms - off) <= SAME * rms:
             break
-    projection, rms = _fit(projection, attitude, places, pairs, known, sensor_size)
+    projection, rms, pairs = _fit(projection, attitude, places, pairs, known, sensor_size)
     return Refined(projection, attitude, len(pairs), len(stars), rms)
 
 
@@ -152,6 +156,11 @@ def _tightened(plane: np.ndarray, there: np.ndarray, pairs: np.ndarray, near_px:
             return pairs
         pairs = _close(_affine(plane[pairs[:, 0]], there[pairs[:, 1]])(plane), there, near)
     return pairs
+
+
+def _places(stars: Stars) -> _Places:
+    means = stars.means(MOST_PLACES)
+    return _Places(means.star, means.pixels, means.t_us)
 
 
 def _on_plane(projection: Projection, attitude: Attitude, places: _Places, middle: np.ndarray, pixel_rad: float) -> np.ndarray:
@@ -268,33 +277,44 @@ def _fit(
     pairs: np.ndarray,
     catalogue: Catalogue,
     sensor_size: tuple[int, int],
-) -> tuple[Projection, float]:
-    """The projection nearest to pairs, of the degree that foretells stars best that it was not fitted to; and how far off the
-    stars are from it, px (root of the mean square)."""
-    of = np.full(places.star.max() + 1, -1)
-    of[pairs[:, 0]] = pairs[:, 1]
-    rows = of[places.star] >= 0
-    star, pixels = places.star[rows], places.pixels[rows]
-    known = attitude.back(places.t_us[rows], catalogue.directions[of[star]])
+) -> tuple[Projection, float, np.ndarray]:
+    """The projection nearest to pairs, of the degree that foretells stars best that it was not fitted to; how far off the stars
+    are then, px (root of the mean square); and the pairs without those that are far off."""
     given = projection.wcs.sip
     middle = (np.array(sensor_size) - 1) / 2 if given is None else np.asarray(given.crpix) - 1
-
-    def off(fit: Projection, chosen: np.ndarray) -> np.ndarray:
-        _, pixel_rad = fit.middle(sensor_size)
-        return np.linalg.norm(fit.directions(pixels[chosen]) - known[chosen], axis=1) / pixel_rad
-
     kinds = [(1, given), *((degree, None) for degree, least in DEGREES.items() if len(pairs) >= least and (degree > 1 or given))]
+    for last in (False, True):
+        of = np.full(places.star.max() + 1, -1)
+        of[pairs[:, 0]] = pairs[:, 1]
+        rows = of[places.star] >= 0
+        star, pixels = np.unique(places.star[rows], return_inverse=True)[1], places.pixels[rows]
+        known = attitude.back(places.t_us[rows], catalogue.directions[of[places.star[rows]]])
+        kind = _best(kinds, pixels, known, middle, star) if len(kinds) > 1 else kinds[0]
+        fit = fitted(pixels, known, middle, *kind)
+        off = np.linalg.norm(fit.directions(pixels) - known, axis=1) / fit.middle(sensor_size)[1]
+        each = np.bincount(star, off) / np.bincount(star)
+        near = each <= max(ASTRAY_TIMES * float(np.median(each)), LEAST_ASTRAY_PX)
+        if last or near.all() or near.sum() < LEAST:
+            break
+        pairs = pairs[near]  # which are in the order of stars
+    return fit, float(np.sqrt(np.mean(off**2))), pairs
+
+
+def _best(
+    kinds: Sequence[tuple[int, Any]], pixels: np.ndarray, known: np.ndarray, middle: np.ndarray, star: np.ndarray
+) -> tuple[int, Any]:
+    """The degree and distortion that foretell most stars best, each from the others."""
     best, chosen = np.inf, kinds[0]
-    fold = np.unique(star, return_inverse=True)[1] % FOLDS
-    for kind in kinds if len(kinds) > 1 else ():
-        errors = np.zeros(len(star))
+    for kind in kinds:
+        off = np.zeros(len(star))
         for k in range(FOLDS):
-            errors[fold == k] = off(fitted(pixels[fold != k], known[fold != k], middle, *kind), fold == k)
-        error = float(np.sqrt(np.mean(errors**2)))
+            out = star % FOLDS == k
+            fit = fitted(pixels[~out], known[~out], middle, *kind)
+            off[out] = np.linalg.norm(fit.directions(pixels[out]) - known[out], axis=1)
+        error = float(np.median(np.bincount(star, off) / np.bincount(star)))
         if error < BETTER * best:
             best, chosen = error, kind
-    fit = fitted(pixels, known, middle, *chosen)
-    return fit, float(np.sqrt(np.mean(off(fit, np.ones(len(star), bool)) ** 2)))
+    return chosen
 
 
 FOLDS = 5

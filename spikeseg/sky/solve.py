@@ -13,7 +13,7 @@ from spikeseg.errors import InputError
 from .catalogue import Catalogue
 from .projection import ARCSEC, Projection, angles_of, directions_of
 from .refine import LEAST
-from .stars import Stars
+from .stars import Stars, distinct
 
 SHIFT_S, AWAY_S = 0.5, 10.0
 """The field's shift is that of its stars for so long, s; a star counts that was seen up to so long before or after, s."""
@@ -21,8 +21,9 @@ SHIFT_S, AWAY_S = 0.5, 10.0
 HINT_TIMES, HINT_DEG = 1.25, 10.0
 """A rough pointing is off in scale by this factor at most, and by this much, degrees."""
 
-NOISE_PX = 1.5
-"""Standard deviation of stars' places, px."""
+NOISE_PX, CODE = 1.0, 0.03
+"""Standard deviation of stars' places, px; how far the shape of four may be from one in the index, three times as far as is
+usual: a few stars are known to some tenths of a pixel, and distorted."""
 
 
 class Solved(NamedTuple):
@@ -68,9 +69,10 @@ def solved(stars: Stars, index_files: Sequence[Path], rough: Projection | None, 
         size = astrometry.SizeHint(pixel_rad / ARCSEC / HINT_TIMES, pixel_rad / ARCSEC * HINT_TIMES)
         position = astrometry.PositionHint(float(ra), float(dec), HINT_DEG)
     parameters = astrometry.SolutionParameters(
-        sip_order=0,
+        sip_order=0,  # distortion is fitted afterwards
         tune_up_logodds_threshold=None,
-        positional_noise_pixels=NOISE_PX,  # distortion is fitted afterwards
+        positional_noise_pixels=NOISE_PX,
+        code_tolerance_l2_distance=CODE,
     )
     try:
         with astrometry.Solver(list(index_files)) as solver:
@@ -86,7 +88,7 @@ def solved(stars: Stars, index_files: Sequence[Path], rough: Projection | None, 
 
 
 def at_once(stars: Stars) -> tuple[float, np.ndarray]:
-    """When most stars are seen, µs, and where they are then, float64 (n, 2) px, the brightest first.
+    """When most stars are seen, µs, and where they are then, float64 (n, 2) px, the brightest first, each once.
 
     Those seen up to AWAY_S before or after are put where the shift of the field takes them."""
     first, last = float(stars.t_us.min()), float(stars.t_us.max())
@@ -106,5 +108,6 @@ def at_once(stars: Stars) -> tuple[float, np.ndarray]:
     nearest = nearest[np.abs(stars.t_us[nearest] - t0) <= AWAY_S * 1e6]
     then = np.stack([np.interp(stars.t_us[nearest], edges, shift[:, axis]) for axis in (0, 1)], -1)
     now = np.array([np.interp(t0, edges, shift[:, axis]) for axis in (0, 1)])
-    places = stars.pixels[nearest] + now - then
-    return t0, places[np.argsort(-stars.brightness[stars.star[nearest]], kind="stable")]
+    order = np.argsort(-stars.brightness[stars.star[nearest]], kind="stable")
+    places = (stars.pixels[nearest] + now - then)[order]
+    return t0, places[distinct(places, np.arange(len(places)))]

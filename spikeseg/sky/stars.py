@@ -18,6 +18,9 @@ LEAST_ROWS = 4
 ASTRAY_PX_S, ASTRAY_PX = 2.0, 4.0
 """A track that moves through the star field by more than this, px/s, and this over its life, px, is no star's: a hot pixel's."""
 
+SAME_PX = 3.0
+"""Tracks that come so near to each other on the sky, px, are of one star."""
+
 KNOT_S = 1.0
 """The telescope turns evenly for about so long, s."""
 
@@ -103,6 +106,16 @@ class Stars:
             return (np.add.reduceat(values, starts, 0).T / number).T
 
         return Stars(self.star[starts], mean(self.t_us), mean(self.pixels), mean(self.velocities), self.brightness)
+
+
+def distinct(places: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Indices, rising, of places (n, 2), px, no two of which are within SAME_PX: of a star that has several tracks the first in
+    `order`, a permutation of n."""
+    kept: list[int] = []
+    for k in order.tolist():
+        if not kept or np.hypot(*(places[kept] - places[k]).T).min() > SAME_PX:
+            kept.append(k)
+    return np.sort(np.array(kept, np.int64))
 
 
 def followed(stars: Stars, projection: Projection, pixel_rad: float, known: np.ndarray | None = None) -> Followed | None:

@@ -57,6 +57,9 @@ ELSEWHERE = {
     "--network nights --dataset": ("pipelines/stages/test_packaged.py", '"evaluate", "--network", "nights"'),
     "--review": ("pipelines/stages/test_views.py", '"--review"'),
     "--video": ("pipelines/stages/test_views.py", '"--video"'),
+    "--solve": ("sky/test_observe.py", "solve=True"),
+    "--start": ("pipelines/commands/test_sky.py", '"--start"'),
+    "--wcs": ("pipelines/commands/test_sky.py", '"--wcs"'),
     "--time-unit ns": ("data/test_times.py", '"ns"'),
 }
 """What a command begins with, or holds -> the file of tests that executes the same, and what stands in it."""
@@ -65,6 +68,7 @@ RUN_BY = {
     "nights = ss.simulate(": ("pipelines/test_front_door.py", "test_the_example_of_the_readme_runs"),
     "learner = STDPLearner(": ("learning/test_programmatic_use.py", "learner = STDPLearner("),
     "detections = detect_recording(": ("detection/test_result.py", "to_table"),
+    "request = SkyRequest(": ("sky/test_observe.py", "request = SkyRequest("),
     "found = json.load(": ("pipelines/test_documentation.py", "test_what_is_written_is_read_as_shown"),
 }
 """Of a block of Python a line -> the same. For CONTRIBUTING's see tests/recipes."""
