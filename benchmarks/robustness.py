@@ -169,7 +169,7 @@ class Robustness:
         """One bit of one file."""
         broken = Broken()
         whole = self.undisturbed.folder
-        files = sorted(path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file())
+        files = sorted(path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file() and path.stat().st_size)
         for _ in range(count):
             name = str(self.rng.choice(files))
             folder = self.scratch / "flipped"
