@@ -192,7 +192,7 @@ def _pointing(detections: Detections, request: SkyRequest, clock: UtcClock | Non
     size, t_us = detections.sensor_size, detections.event_columns["t"]
     if not len(t_us):
         return "it holds no events"
-    stars = Stars.of(detections.tracks)
+    stars = Stars.of(detections.tracks, detections.position_error)
     given, days = (None, None) if request.wcs is None else read_wcs(request.wcs, size)
     catalogue = None if request.catalogue is None else read_catalogue(request.catalogue)
     told: dict[str, Any] = {"mount": str(request.mount), "pointing": "given"}

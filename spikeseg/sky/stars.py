@@ -50,6 +50,7 @@ class Stars:
         pixels: float64 (n, 2).
         velocities: float64 (n, 2), px/s.
         brightness: float64 (stars,), of each, to compare.
+        weight: float64 (n,), of each row, the inverse of its variance; only their ratios count.
     """
 
     star: np.ndarray
@@ -57,13 +58,14 @@ class Stars:
     pixels: np.ndarray
     velocities: np.ndarray
     brightness: np.ndarray
+    weight: np.ndarray
 
     def __len__(self) -> int:
         return len(self.brightness)
 
     @classmethod
-    def of(cls, tracks: np.ndarray) -> Stars:
-        """Of `Detections.tracks`."""
+    def of(cls, tracks: np.ndarray, position_error: np.ndarray | None = None) -> Stars:
+        """Of `Detections.tracks` and `Detections.position_error`; where that is not known, all rows count alike."""
         _, number, counts = np.unique(tracks["track_id"], return_inverse=True, return_counts=True)
 
         def mean(values: np.ndarray) -> np.ndarray:
@@ -83,13 +85,14 @@ class Stars:
             pixels=np.stack([own["x"], own["y"]], -1),
             velocities=np.stack([own["vx"], own["vy"]], -1),
             brightness=mean(tracks["score"])[good],
+            weight=np.ones(rows.sum()) if position_error is None else 1 / np.nan_to_num(position_error[rows], nan=1.0) ** 2,
         )
 
     def chosen(self, stars: np.ndarray) -> Stars:
         """Only those of bool (stars,)."""
         rows = stars[self.star]
         number = (np.cumsum(stars) - 1)[self.star[rows]]
-        return Stars(number, self.t_us[rows], self.pixels[rows], self.velocities[rows], self.brightness[stars])
+        return Stars(number, self.t_us[rows], self.pixels[rows], self.velocities[rows], self.brightness[stars], self.weight[rows])
 
     def means(self, most: int) -> Stars:
         """The same with `most` rows of each star at most: means over equal shares of its rows, still places on its way."""
@@ -105,7 +108,9 @@ class Stars:
         def mean(values: np.ndarray) -> np.ndarray:
             return (np.add.reduceat(values, starts, 0).T / number).T
 
-        return Stars(self.star[starts], mean(self.t_us), mean(self.pixels), mean(self.velocities), self.brightness)
+        return Stars(
+            self.star[starts], mean(self.t_us), mean(self.pixels), mean(self.velocities), self.brightness, mean(self.weight)
+        )
 
 
 def distinct(places: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -153,7 +158,7 @@ def _followed(stars: Stars, projection: Projection, pixel_rad: float, known: np.
     t_s = stars.t_us * 1e-6
     seen = projection.directions(stars.pixels)
     knots = np.linspace(t_s.min(), max(t_s.max(), t_s.min() + 1e-3), max(2, round((t_s.max() - t_s.min()) / KNOT_S) + 1))
-    near = _Near(t_s, knots)
+    near = _Near(t_s, knots, stars.weight)
     ahead, behind = (projection.directions(stars.pixels + s * stars.velocities) for s in (TICK_S, -TICK_S))
     # in the sensor's own frame, which turns by w, the direction r of what stands still on the sky changes by r' = -w x r
     rates = near.turns(seen, (behind - ahead) / (2 * TICK_S), None)
@@ -166,28 +171,30 @@ def _followed(stars: Stars, projection: Projection, pixel_rad: float, known: np.
         turn = Followed(knots, Rotation.align_vectors(known[stars.star], turn.turned(stars.t_us, seen))[0] * turn.turns)
     for _ in range(ROUNDS):
         on_sky = turn.turned(stars.t_us, seen)
-        change = near.turns(on_sky, -_apart(on_sky, stars.star, known), stars.star if known is None else None)
+        change = near.turns(on_sky, -_apart(on_sky, stars, known), stars.star if known is None else None)
         turn = Followed(knots, Rotation.from_rotvec(change) * turn.turns)
         if np.abs(change).max() < 1e-3 * pixel_rad:
             break
-    off = _apart(turn.turned(stars.t_us, seen), stars.star, known) / pixel_rad
+    off = _apart(turn.turned(stars.t_us, seen), stars, known) / pixel_rad
     return turn, np.sqrt(np.bincount(stars.star, (off**2).sum(1)) / np.bincount(stars.star))
 
 
-def _apart(places: np.ndarray, star: np.ndarray, known: np.ndarray | None) -> np.ndarray:
-    """How far each place (n, 3) is from where its star is known to be, or else from the star's mean: float64 (n, 3)."""
+def _apart(places: np.ndarray, stars: Stars, known: np.ndarray | None) -> np.ndarray:
+    """How far each place (n, 3) is from where its star is known to be, or else from the star's weighted mean: float64 (n, 3)."""
     if known is None:
-        known = np.stack([np.bincount(star, column) for column in places.T], -1) / np.bincount(star)[:, None]
-    return np.asarray(places - known[star])
+        sums = np.stack([np.bincount(stars.star, stars.weight * column) for column in places.T], -1)
+        known = sums / np.bincount(stars.star, stars.weight)[:, None]
+    return np.asarray(places - known[stars.star])
 
 
 class _Near:
-    """Turns, linear between knots (k,), that come nearest to what was measured at times (n,), both in s."""
+    """Turns, linear between knots (k,), that come nearest to what was measured at times (n,), both in s, with weights (n,)."""
 
-    def __init__(self, t_s: np.ndarray, knots: np.ndarray) -> None:
+    def __init__(self, t_s: np.ndarray, knots: np.ndarray, weight: np.ndarray) -> None:
         from scipy.sparse import csr_array
 
         n, k = len(t_s), len(knots)
+        self.root = np.sqrt(weight / np.median(weight))
         at = np.clip((t_s - knots[0]) / (knots[1] - knots[0]), 0, k - 1)
         left = np.minimum(at.astype(np.int64), k - 2)
         rows, columns = np.tile(np.arange(n), 2), np.concatenate([left, left + 1])
@@ -200,12 +207,13 @@ class _Near:
         from scipy.sparse.linalg import spsolve
 
         k = self.hat.shape[1]
-        x, y, z = (csr_array(diags_array(column) @ self.hat) for column in places.T)
+        x, y, z = (csr_array(diags_array(self.root * column) @ self.hat) for column in places.T)
+        values = self.root[:, None] * values
         matrix = csr_array(block_array([[None, z, -y], [-z, None, x], [y, -x, None]]))
         normal, right = matrix.T @ matrix, matrix.T @ values.T.ravel()
         if star is not None:
-            n, counts = len(star), np.bincount(star)
-            sums = csr_array((np.ones(n), (star, np.arange(n))))
+            n, counts = len(star), np.bincount(star, self.root**2)
+            sums = csr_array((self.root, (star, np.arange(n))))
             means = csr_array(
                 diags_array(np.tile(counts**-0.5, 3)) @ block_array([[sums, None, None], [None, sums, None], [None, None, sums]])
             )
