@@ -108,7 +108,9 @@ def test_the_pointing_is_found_among_all_stars(nights, tmp_path, start):
     told = found.further["sky"]
     assert told["pointing"] == "solved" and told["log_odds"] > 21 and told["stars"] >= 12
     assert root_mean_square(night.off_px(found)) < 0.3
-    few = dataclasses.replace(night.detections, tracks=night.detections.tracks[:400])
+    few = dataclasses.replace(
+        night.detections, tracks=night.detections.tracks[:400], position_error=night.detections.position_error[:400]
+    )
     assert "only" in observed(few, request).further["sky"]["failed"]
 
 
