@@ -37,6 +37,7 @@ ELSEWHERE = {
     "mat5.py": {"object": "a class of MATLAB"},
     "leak.py": {"multiplicative": "a leak"},
     "packaged.py": {"files": "the built-in configuration of one"},
+    "ahead.py": {"files": "a built-in configuration"},
     "request.py": {"track": "how a telescope moves"},
     "sky.py": {"track": "how a telescope moves"},
 }
