@@ -47,7 +47,8 @@ def network_device(name: str, backend: str) -> torch.device:
     Raises InputError where the backend cannot run: `cuda` without a GPU."""
     device = torch_device("cpu" if backend == "cpu" else name)
     if backend == "cuda" and device.type != "cuda":
-        raise InputError(f"backend: cuda needs a GPU, but device {name} is not one here; use backend: auto")
+        where = "there is none here" if name == AUTO else f"device {name} is not one here"
+        raise InputError(f"backend: cuda needs a GPU, but {where}; use backend: auto")
     if device.type == "cuda" and backend != "reference":
         from spikeseg.ops import backend as ops_backend
 

@@ -19,7 +19,7 @@ COMMON = (
     *("--config", "--set", "--paper", "--output", "--device", "--seed", "--jobs", "--log-level", "--force", "--debug"),
     *("--quiet", "--verbose"),
 )
-TITLES = ["Options", "Recordings", "Configuration", "Running", "Messages"]
+TITLES = ["Options", "Sky", "Recordings", "Configuration", "Running", "Messages"]
 """Of options in help, in their order."""
 
 

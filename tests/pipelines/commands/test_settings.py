@@ -63,6 +63,8 @@ def test_no_help_states_a_default_that_is_not_the_demos():
 def test_no_default_stands_in_a_help_text_by_hand_but_those_that_no_configuration_has():
     brackets = {(option.name, words) for _, option, _ in every_option() for words in re.findall(r"\[(.*?)\]", option.help or "")}
     own = {("speed", "so that it lasts 10 s"), ("plot_format", "png")}  # of one command, with a default that is no constant
+    own |= {("start", "the recording's clock"), ("wcs_time", "as it says, else at the first event"), ("mount", "sidereal")}
+    own |= {("site", "UNKNOWN"), ("originator", "UNKNOWN")}
     assert brackets == {("network", "newest run's"), ("modes", "all"), ("output", "the run's"), *own}
 
 

@@ -168,9 +168,7 @@ def test_images_are_no_recordings(place):
 def test_the_cuda_backend_without_a_gpu_is_refused(place, monkeypatch):
     """It does not run on the CPU instead."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert "backend: cuda needs a GPU, but device cuda is not one here" in place.refused(
-        "classify", "--backend", "cuda", config=False
-    )
+    assert "backend: cuda needs a GPU, but there is none here" in place.refused("classify", "--backend", "cuda", config=False)
     words = ("classify", "--backend", "cuda", "--device", "cuda")
     assert "--device cuda: no such GPU here" in place.refused(*words, config=False)
 
