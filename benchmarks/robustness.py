@@ -21,6 +21,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -41,6 +42,9 @@ QUICK = {"kills": 3, "interrupts": 3, "disk": 1, "flips": 3, "together": 4, "wat
 BAD, WATCH_KILLS = 3, 2
 """Of what arrives beside those recordings, and of the kills meanwhile."""
 
+SAID = 25
+"""After how many tries the counts so far are said."""
+
 
 class Broken(dict[str, Any]):
     """Counts of what came of it, and under "wrong" a line for each try that must not end so."""
@@ -54,6 +58,8 @@ class Broken(dict[str, Any]):
         self["outcomes"][outcome] += 1
         if wrong:
             self["wrong"].append(wrong)
+        if self["tries"] % SAID == 0 or wrong:
+            print(self["tries"], dict(self["outcomes"]), wrong or "", file=sys.stderr, flush=True)
 
 
 class Robustness:

@@ -37,6 +37,8 @@ import yaml
 GIB = 2**30
 CELLS = 2e9
 HANGS_S = 900
+SAID = 25
+"""After how many configurations the counts so far are said."""
 DURATION_S = 0.3
 SENSOR = (180, 240)
 """(height, width) of the recordings."""
@@ -227,7 +229,9 @@ def main() -> None:
             ended = run(changes, sky, root / str(number), limit)
             rows.append({"changes": changes, **ended})
             if kind(ended) != "done":
-                print(f"{number}: {kind(ended)}: {ended['command']}: {ended['said']}\n   {changes}", flush=True)
+                print(f"{number}: {kind(ended)}: {ended['code']}: {ended['command']}: {ended['said']}\n   {changes}", flush=True)
+            if len(rows) % SAID == 0:
+                print(len(rows), dict(Counter(map(kind, rows))), file=sys.stderr, flush=True)
     counts = Counter(kind(row) for row in rows)
     shares = [row["peak"] / row["estimate"] for row in rows if row["estimate"]]
     print(
