@@ -1,6 +1,6 @@
 # make demo: the whole path on built-in recordings.  make test: the test suite.  Both set up .venv themselves.
 # make test-gpu: the CUDA kernels on a GPU.  make bench: the benchmarks, tables and benchmarks/results/*.json.
-# make networks: the networks that come with the package, trained again and compared byte by byte.
+# make test-slow: a quick run of every benchmark; the networks that come with the package, trained again, compared byte by byte.
 # With a GPU: make demo CONSTRAINTS=          Another Python: make test PYTHON=python3.12
 
 PYTHON ?= python3
@@ -12,7 +12,7 @@ SETUP := setup.cfg pyproject.toml $(CONSTRAINTS)
 SIDE_BY_SIDE := -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test coverage test-gpu networks bench lint clean
+.PHONY: demo test coverage test-gpu test-slow bench lint clean
 
 demo: $(VENV)/.installed
 	@echo "== demo: simulate, prepare, train conv2 and conv3, evaluate (a few minutes on two cores)"
@@ -30,9 +30,9 @@ test-gpu: $(VENV)/.tested
 	@echo "== test-gpu: the CUDA kernels against the CPU's, bit for bit, on full shapes"
 	$(BIN)/python -m pytest -q -m gpu -rs
 
-networks: $(VENV)/.tested
-	@echo "== networks: those that come with the package, trained again, compared byte by byte (a minute on two cores)"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow
+test-slow: $(VENV)/.tested
+	@echo "== test-slow: quick benchmarks, and packaged networks trained again (some three minutes on two cores)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m slow
 
 bench: $(VENV)/.tested
 	@echo "== bench: ours beside the others, each pair from one run (some twenty minutes on a quiet machine)"

@@ -26,6 +26,7 @@ def benchmark():
     return module
 
 
+@pytest.mark.slow
 def test_a_quick_run_reports_both_sides_and_the_stage(tmp_path):
     command = [sys.executable, str(FOLDER / "prepare.py"), "--quick", "--json", str(tmp_path / "out.json")]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

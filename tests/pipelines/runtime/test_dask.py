@@ -57,7 +57,7 @@ def test_every_stage_gives_the_same_on_the_cluster(chain, copied, address):
     chain.ok("detect", *places, "-o", copied.folder / "here")
     copied.ok("detect", *places, "-o", copied.folder / "there", "--dask", address)
     here, there = content(copied.folder / "here"), content(copied.folder / "there")
-    assert sorted(here) == sorted(there) and len(here) == 3 + 2 * 4
+    assert sorted(here) == sorted(there) and len(here) == 5 + 2 * 6
     assert all(here[name] == there[name] for name in here if "manifest" not in name)
     before = content(copied.folder / "data_cache" / "frames")
     copied.ok("prepare", "--force", "--dask", address)
