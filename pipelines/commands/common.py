@@ -17,7 +17,7 @@ from spikeseg.plots import FORMATS
 from spikeseg.registries import DATASETS
 
 from ..runtime.manifest import read_manifest
-from .options import OF_FILES, FilledPath, Request, is_quiet
+from .options import OF_FILES, FilledPath, Request, adding, is_quiet
 from .settings import setting
 
 if TYPE_CHECKING:
@@ -44,15 +44,12 @@ NAME = click.option("--name", "-n", metavar="NAME", default="auto", show_default
 COUNT = click.IntRange(min=1)
 
 
-def training(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: add the options of every command that trains."""
-    for option in (
-        click.option("--no-tensorboard", is_flag=True, help="Write no TensorBoard files."),
-        setting("--n-classes", key="model.n_classes", type=COUNT, metavar="N", help="Maps of the last layer."),
-        setting("--epochs", key="max_epochs", type=COUNT, metavar="N", help="Epochs per layer, at most."),
-    ):
-        function = option(function)
-    return function
+training = adding([
+    setting("--epochs", key="max_epochs", type=COUNT, metavar="N", help="Epochs per layer, at most."),
+    setting("--n-classes", key="model.n_classes", type=COUNT, metavar="N", help="Maps of the last layer."),
+    click.option("--no-tensorboard", is_flag=True, help="Write no TensorBoard files."),
+])  # fmt: skip
+"""Decorator: add the options of every command that trains."""
 
 
 def pictures(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,12 +59,10 @@ def pictures(command: Callable[..., Any]) -> Callable[..., Any]:
     def drawn(*args: Any, plot: bool, plot_format: str | None, **given: Any) -> Any:
         return command(*args, plot=plot_format or (FORMATS[0] if plot else None), **given)
 
-    for option in (
-        click.option("--plot-format", type=click.Choice(FORMATS), help="Draw each recording, as this kind of file [png]."),
+    return adding([
         click.option("--plot", is_flag=True, help="Also draw each recording and what moved in it (needs matplotlib)."),
-    ):
-        drawn = option(drawn)
-    return drawn
+        click.option("--plot-format", type=click.Choice(FORMATS), help=f"Draw each recording, as such a file [{FORMATS[0]}]."),
+    ])(drawn)  # fmt: skip
 
 
 def network_for(

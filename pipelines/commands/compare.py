@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from .options import FilledPath, Request, command, shared
-from .settings import Words
 
 
 @command("compare")
@@ -18,11 +17,8 @@ from .settings import Words
 @click.option(
     "--detector", default="network", show_default=True, metavar="NAME", help="Whose figures: a detector's name in metrics.json.",
 )  # fmt: skip
-@click.option("--csv", "csv_file", type=Words(), metavar="FILE", help="File to write the same to, as CSV.")
 @shared(output="File to write the same to, as JSON, or, named .csv, as CSV.", of_demo=False)
-def compare(
-    request: Request, runs: tuple[Path, ...], everything: bool, detector: str, csv_file: str | None, output: str | None
-) -> None:
+def compare(request: Request, runs: tuple[Path, ...], everything: bool, detector: str, output: str | None) -> None:
     """Compare two runs: which settings differ, what each got, and whether the difference is more than chance.
 
     \b
@@ -31,12 +27,13 @@ def compare(
       spikeseg evaluate --network runs/slow
       spikeseg compare runs/demo-1a2b3c4d runs/slow
     Example: all runs, as a table to sort and plot
-      spikeseg compare --all --csv runs.csv
+      spikeseg compare --all -o runs.csv
 
     RUN is a run's folder or its name, the folder of one of its evaluations, or a metrics.json. Differences are B - A, recording
     by recording, with intervals over recordings. Where the two have not scored the same recordings by the same rules, their
     figures are shown without differences, and why.
     """
+    from spikeseg.core.files import atomic_write
     from spikeseg.evaluation.paired import comparison_csv, comparison_table
     from spikeseg.evaluation.runs_table import runs_csv, runs_table
 
@@ -54,22 +51,12 @@ def compare(
         content = stage.compare(first, second, detector, [cfg.cache_dir])
         as_csv, table = comparison_csv(content), comparison_table(content)
     click.echo(table)
-    _write([csv_file, output], as_csv, content)
+    if output:
+        as_json = json.dumps(content, indent=1, allow_nan=False) + "\n"
+        atomic_write(Path(output), as_csv if output.endswith(".csv") else as_json)
 
 
 def _in_output_dir(run: Path, output_dir: str) -> Path:
     """A run that is named without its folder, where it lies in that of the runs."""
     inside = Path(output_dir) / run
     return inside if not run.exists() and inside.exists() else run
-
-
-def _write(names: list[str | None], as_csv: str, content: Any) -> None:
-    """Write the files that are asked for, as CSV those whose names end so."""
-    from spikeseg.core.files import atomic_write
-
-    csv_file, output = names
-    if csv_file:
-        atomic_write(Path(csv_file), as_csv)
-    if output:
-        as_json = json.dumps(content, indent=1, allow_nan=False) + "\n"
-        atomic_write(Path(output), as_csv if output.endswith(".csv") else as_json)

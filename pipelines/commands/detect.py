@@ -78,12 +78,13 @@ def detect(
     Example: a camera whose driver writes lines of t_us,x,y,p
       camera | spikeseg detect --follow --sensor-size 240x180 -
     """
+    from spikeseg.core.text import many
     from spikeseg.detection.schema import DETECTIONS, OBJECTS, TRACKS
 
     from ..stages import detect as stage
     from ..stages.recordings import given
     from ..stages.runs import suited
-    from .what_moved import many, print_objects
+    from .what_moved import print_objects
 
     asked, sky = taken(further), sky_request(further)
     sensor_size: str | None = further["sensor_size"]

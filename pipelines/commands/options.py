@@ -99,16 +99,21 @@ MESSAGES: list[Decorator] = [
 ]  # fmt: skip
 
 
+def adding(options: Sequence[Decorator]) -> Decorator:
+    """A decorator that adds options, in their order."""
+    return lambda command: functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def names_of(options: Sequence[Decorator]) -> list[str]:
+    """What options are called in a command's arguments."""
+    any_command = click.Command("any")
+    adding(options)(any_command)
+    return [str(param.name) for param in any_command.params]
+
+
 def _titles(**options: Sequence[Decorator]) -> dict[str, str]:
     """Name of an option -> the title above it in help."""
-
-    titles: dict[str, str] = {}
-    for title, of in options.items():
-        any_command = click.Command(title)
-        for option in of:
-            option(any_command)
-        titles |= {str(param.name): title for param in any_command.params}
-    return titles
+    return {name: title for title, of in options.items() for name in names_of(of)}
 
 
 class Command(Laid, click.Command):
@@ -224,10 +229,7 @@ def shared(output: str | None = None, *, key: str | None = None, data: bool = Fa
                     click.echo(f"would {first}; nothing was done")
 
         vars(command)["of_demo"] = of_demo  # read by settings.of_demo
-        decorated: Callable[..., Any] = command
-        for option in reversed(options):
-            decorated = option(decorated)
-        return decorated
+        return adding(options)(command)
 
     return decorate
 
@@ -247,9 +249,8 @@ def is_quiet() -> bool:
     return ctx is not None and bool(ctx.params.get("quiet"))
 
 
-def rows(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: add the options that say what files of plain rows leave open."""
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(ROWS), command)
+rows = adding(ROWS)
+"""Decorator: add the options that say what files of plain rows leave open."""
 
 
 def _output(text: str, key: str | None) -> Decorator:
@@ -282,7 +283,7 @@ def _check_given(given: dict[str, Any], *, folder: bool) -> None:
             raise InputError(f"{flag}: is empty; give a value, or leave it out")
         if any(isinstance(number, float) and math.isnan(number) for number in (value if isinstance(value, tuple) else (value,))):
             raise InputError(f"{flag}: found nan, must be a number")
-        if flag in ("--output", "--json", "--csv") and isinstance(value, str) and not is_url(value):
+        if flag in ("--output", "--json") and isinstance(value, str) and not is_url(value):
             _check_output(flag, Path(value), folder=folder)
 
 

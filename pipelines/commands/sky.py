@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import click
 
 from spikeseg.errors import InputError
+from spikeseg.sky.request import Mount, SkyRequest
 
-from .options import Command, FilledPath
+from .options import Command, FilledPath, adding, names_of
 from .settings import Decorator
 
-if TYPE_CHECKING:
-    from spikeseg.sky.request import SkyRequest
-
-MOUNTS = ("sidereal", "stare", "track")
 FILE = FilledPath(path_type=Path)
 
 OPTIONS: list[Decorator] = [
@@ -25,8 +21,8 @@ OPTIONS: list[Decorator] = [
     click.option("--wcs", type=FILE, metavar="FITS", help="Pointing of the sensor's pixels: gives RA, Dec and rates."),
     click.option("--wcs-time", metavar="UTC", help="When that pointing holds [as it says, else at the first event]."),
     click.option(
-        "--mount", type=click.Choice(MOUNTS),
-        help="The telescope follows the stars, stands still, or follows an object (the stars tell how) [sidereal].",
+        "--mount", type=click.Choice([str(mount) for mount in Mount]),
+        help=f"The telescope follows the stars, stands still, or follows an object (the stars tell how) [{SkyRequest.mount}].",
     ),
     click.option("--solve", is_flag=True, help="Find the pointing from the stars' tracks (extra sky)."),
     click.option(
@@ -36,35 +32,32 @@ OPTIONS: list[Decorator] = [
         "--catalogue", type=FILE, metavar="TABLE", help="Stars (ra, dec, mag) that refine a rough --wcs: csv, ecsv or FITS."
     ),
     click.option("--tdm", is_flag=True, help="Also write each object as a CCSDS Tracking Data Message (extra sky)."),
-    click.option("--site", metavar="NAME", help="Under --tdm: who observed, PARTICIPANT_1 [UNKNOWN]."),
-    click.option("--originator", metavar="NAME", help="Under --tdm: who sends it, ORIGINATOR [UNKNOWN]."),
+    click.option("--site", metavar="NAME", help=f"Under --tdm: who observed, PARTICIPANT_1 [{SkyRequest.site}]."),
+    click.option("--originator", metavar="NAME", help=f"Under --tdm: who sends it, ORIGINATOR [{SkyRequest.originator}]."),
 ]  # fmt: skip
-NAMES = ("start", "wcs", "wcs_time", "mount", "solve", "index_files", "catalogue", "tdm", "site", "originator")
 
 
 class SkyCommand(Command):
     """A command with these options, under a title of their own in its help."""
 
-    titles = dict.fromkeys(NAMES, "Sky") | dict(Command.titles)
+    titles: ClassVar[dict[str, str]] = dict.fromkeys(names_of(OPTIONS), "Sky") | Command.titles
 
 
 sky_command = partial(click.command, cls=SkyCommand)
 """As click's decorator, for a `SkyCommand`."""
 
 
-def sky_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: add the options of the sky."""
-    return reduce(lambda decorated, option: option(decorated), reversed(OPTIONS), command)
+sky_options = adding(OPTIONS)
+"""Decorator: add the options of the sky."""
 
 
 def sky_request(given: dict[str, Any]) -> SkyRequest | None:
     """Take the options of the sky out of a command's arguments; None where none was given.
 
     Raises InputError: they do not go together, or a package is missing."""
-    own = {name: value for name in NAMES if (value := given.pop(name)) not in (None, False, ())}
+    own = {name: value for name in names_of(OPTIONS) if (value := given.pop(name)) not in (None, False, ())}
     if not own:
         return None
-    from spikeseg.sky.request import Mount, SkyRequest
     from spikeseg.sky.times import parsed_utc
 
     for name, field in (("start", "start_utc_us"), ("wcs_time", "wcs_utc_us")):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
+from spikeseg.core.clock import Clock
+from spikeseg.core.text import many
 from spikeseg.detection.schema import OBJECTS
-from spikeseg.plots.clock import Clock
 
 MOST_ROWS = 40
 """That are printed; whoever has more looks into the file."""
@@ -67,8 +68,3 @@ def _cells(row: Mapping[str, str], clock: Clock) -> dict[str, str]:
             f"{math.hypot(float(row['ra_rate']), float(row['dec_rate'])):.1f}",
         )
     return {"recording": row["recording"], "class": row["class_name"], **dict(zip(HEADINGS + SKY, cells + sky, strict=True))}
-
-
-def many(count: int, what: str) -> str:
-    """Such as "1 star" or "2 stars"."""
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikeseg.core import interrupts
 from spikeseg.core.files import atomic_write
+from spikeseg.core.text import many
 from spikeseg.data.datasets.folders import PICTURE, recordings_at
 from spikeseg.data.transforms import HOT_PIXEL_FREQUENCY
 from spikeseg.errors import InputError, one_line
@@ -162,7 +163,7 @@ def lines(description: Mapping[str, Any]) -> Iterator[str]:
     labels = description["labels"]
     if labels:
         beside = f", in {labels['file']}" if labels["file"] else ""
-        yield _line("labels", f"{_many(labels['objects'], 'object')}, {_many(labels['points'], 'point')}{beside}")
+        yield _line("labels", f"{many(labels['objects'], 'object')}, {many(labels['points'], 'point')}{beside}")
     else:
         yield _line("labels", "none")
     yield _line("dropped", "; ".join(f"{count:,} {reason}" for reason, count in description["dropped"].items()) or "nothing")
@@ -181,10 +182,6 @@ def _hot_lines(hot: Mapping[str, Any]) -> Iterator[str]:
 
 def _line(what: str, text: str) -> str:
     return f"  {what:<12}{text}"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _size(count: float) -> str:

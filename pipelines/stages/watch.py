@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from spikeseg.core import interrupts
 from spikeseg.core.dry_run import is_dry
 from spikeseg.core.names import MANIFEST_BESIDE
+from spikeseg.core.text import many
 from spikeseg.data.datasets.folders import Found, files_below, sources_of, without_ours
 from spikeseg.errors import InputError
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 30.0
-"""From one look to the next, s."""
 SHARE = 10
 """While many wait, the tables are put together each time that one recording in so many has been added."""
 
@@ -49,7 +48,7 @@ def watch(
     folder: Path,
     output: Path,
     *,
-    every_s: float = EVERY_S,
+    every_s: float,
     once: bool = False,
     plot: str | None = None,
     sky: SkyRequest | None = None,
@@ -215,8 +214,7 @@ def _passed_over(job: Job, output: Path) -> tuple[dict[str, str], dict[tuple[str
 
 def _say(detections: Detections) -> None:
     """A line for a recording that is done."""
-    count = len(detections.objects)
-    log.info("%s: %d object%s", detections.recording, count, "" if count == 1 else "s")
+    log.info("%s: %s", detections.recording, many(len(detections.objects), "object"))
 
 
 def _wait(seconds: float) -> None:

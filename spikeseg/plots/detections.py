@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from spikeseg.core.clock import Clock
+from spikeseg.core.text import many
 from spikeseg.errors import one_line
 
 from . import new_figure, short
-from .clock import Clock
 from .colours import BESIDE, OFF, ON, TIME, brightest, counts_bar, draw_counts, interpolation
 from .cutouts import Cutout, cutouts, draw_strip, strip_sides
 from .labels import Label, place_labels, within
@@ -123,19 +124,15 @@ def _facts(detections: Detections, span: tuple[int, int], clock: Clock) -> str:
     width, height = detections.sensor_size
     seconds = (span[1] - span[0]) / 1e6
     from_zero = f" from {span[0] / 1e6:.6f} s" if clock.zero_us else ""
-    events = _many(len(detections.event_columns["t"]), "event")
+    events = many(len(detections.event_columns["t"]), "event")
     return f"{width} x {height} px, {seconds:.{2 if seconds >= 1 else 4}f} s{from_zero}, {events}"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _counted(detections: Detections, others: str) -> str:
     """How many objects and other tracks there are."""
     objects = len(detections.objects)
     counts = ((objects, "object"), (len(detections.track_ids) - objects, others))
-    return ", ".join(_many(count, what) if count else f"no {what}" for count, what in counts)
+    return ", ".join(many(count, what) if count else f"no {what}" for count, what in counts)
 
 
 def _draw_events(left: Axes, right: Axes, bar: Axes, detections: Detections) -> None:
@@ -246,7 +243,7 @@ def _draw_strips(page: _Page, detections: Detections, surest: np.ndarray, clock:
         name = f" ({short(row['class_name'], CLASS)})" if row["class_name"] else ""
         axes.set_title(
             f"{row['object_id']}{name}: {clock.text(row['t_start_us'], row['t_end_us'])}, {row['speed']:.1f} px/s, "
-            f"confidence {row['confidence']:.2f}, {_many(row['events'], 'event')}",
+            f"confidence {row['confidence']:.2f}, {many(row['events'], 'event')}",
             fontsize=8, parse_math=False,
         )  # fmt: skip
 

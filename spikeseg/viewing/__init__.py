@@ -7,6 +7,8 @@ from types import ModuleType
 
 from spikeseg.errors import InputError
 
+VIDEOS = ("mp4", "gif")
+"""Formats of videos."""
 PACKAGES = {"view": ("plotly.offline",), "video": ("imageio_ffmpeg", "PIL.ImageDraw"), "rrd": ("rerun",)}
 """What is made -> the modules that it needs."""
 EXTRAS = {"view": "view", "video": "view", "rrd": "rerun"}

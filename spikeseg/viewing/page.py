@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikeseg.core.clock import Clock
+
 from . import require
 from .review import MARKS, VERSION, Review, matched
-from .style import GROUND, OBJECTS, OFF, ON, STAR, origin_us
+from .style import GROUND, OBJECTS, OFF, ON, STAR
 from .thinning import MOST_EVENTS, MOST_IN_CLOUD, drawn_events, thinned
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def content(detections: Detections, review: Review | None = None, others: str = 
         "version": VERSION,
         "recording": detections.recording,
         "sensor_size": [int(side) for side in detections.sensor_size],
-        "origin_us": origin_us(start),
+        "origin_us": Clock.of(start, end).zero_us,
         "start_us": start,
         "end_us": end,
         "event_count": len(t),

@@ -1,18 +1,10 @@
 """What pages and videos have in common: colours on black that no common colour blindness confuses [Okabe and Ito 2008], as
-#rrggbb, and from when on times count."""
+#rrggbb."""
 
 OBJECTS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7")
 """Of objects, in turn by their number; blue, too dark on black, is left out."""
 ON, OFF, STAR, GROUND, TEXT = "#f2f2f2", "#6f8fb0", "#8c8c8c", "#101216", "#e8e8e8"
 """Of events by polarity, what stars are drawn in, the ground, and text."""
-
-LATE_US = 86_400_000_000
-"""Recordings that begin later by their own clock, µs, show times from their first event."""
-
-
-def origin_us(start_us: int) -> int:
-    """What is taken off times, µs, before they are shown: of a clock that began long before the recording, the first event's."""
-    return start_us if start_us > LATE_US else 0
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikeseg.core import interrupts
+from spikeseg.core.clock import Clock
 from spikeseg.core.files import writing
+from spikeseg.core.text import many
 from spikeseg.errors import InputError, one_line
 
 from . import require
-from .style import GROUND, OBJECTS, OFF, ON, STAR, TEXT, origin_us, rgb
+from .style import GROUND, OBJECTS, OFF, ON, STAR, TEXT, rgb
 
 if TYPE_CHECKING:
     from spikeseg.detection.result import Detections
 
-FORMATS = ("mp4", "gif")
 FRAMES_PER_S = 25
 LASTS_S = 10.0
 """How long a recording plays where no speed is asked for, s."""
@@ -53,7 +54,7 @@ def speed_of(duration_us: int, speed: float | None) -> float:
 
 
 def require_encoder(form: str) -> None:
-    """Raises InputError where what a video of one of FORMATS needs is not installed."""
+    """Raises InputError where what a video of one of VIDEOS needs is not installed."""
     encoder, _ = require("video")
     try:
         if form == "mp4":
@@ -68,7 +69,7 @@ def write_video(path: Path, detections: Detections, speed: float | None = None) 
     """Write the video of a recording; equal input gives equal bytes.
 
     Args:
-        path: the file, in a folder that nobody reads yet; its ending, one of FORMATS, says what it becomes.
+        path: the file, in a folder that nobody reads yet; its ending, one of VIDEOS, says what it becomes.
         detections: what was detected in the recording.
         speed: seconds of the recording per second of video; None: it lasts LASTS_S.
 
@@ -189,10 +190,9 @@ class _Canvas:
 
     def _told(self, t_us: int) -> str:
         t = self._detections.event_columns["t"]
-        clock = (t_us - origin_us(int(t[0]))) / 1e6 if len(t) else 0.0
-        many = len(self._shades)
-        what = f"{many} object{'' if many == 1 else 's'}" if len(t) else "no events"
-        return f"{clock:.3f} s   {self._speed:.3g}x   {what}   {self._detections.recording}"
+        seconds = Clock.of(int(t[0]), int(t[-1])).seconds(t_us) if len(t) else 0.0
+        what = many(len(self._shades), "object") if len(t) else "no events"
+        return f"{seconds:.3f} s   {self._speed:.3g}x   {what}   {self._detections.recording}"
 
     def _draw(self, pen: Any, font: Any, track: np.ndarray, t_us: int, shade: str | None) -> None:
         """An object: its way up to now, its box and its number; or, without a colour of its own, a star: a ring."""

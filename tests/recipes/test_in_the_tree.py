@@ -31,6 +31,8 @@ ELSEWHERE = {
     "checking.py": {"text": "a word of a message"},
     "schema.py": {"pixel": "a unit"},
     "what_moved.py": {"object": "a word of what is printed"},
+    "video.py": {"object": "a word of what is drawn"},
+    "watch.py": {"object": "a word of a message"},
     "detections.py": {"event": "a word of the picture", "object": "a word of the picture"},
     "pixels.py": {"pixel": "a column"},
     "info.py": {"object": "a word of the summary", "hdf5": "the one format whose files hold several recordings"},

@@ -89,7 +89,7 @@ def test_a_run_may_be_named_without_its_folder_and_an_evaluation_or_its_file_too
     here = absolute(runs)
     names = [runs.first.name, str(runs.first), str(here.metrics(here.first).parent), str(here.metrics(here.first))]
     for name in names:
-        runs.place.ok("compare", name, "slow", "--csv", f"{names.index(name)}.csv", config=False)
+        runs.place.ok("compare", name, "slow", "-o", f"{names.index(name)}.csv", config=False)
     files = {(runs.place.folder / f"{number}.csv").read_text() for number in range(len(names))}
     assert len(files) == 1 and "event,network,f1," in files.pop()
 

@@ -1,6 +1,6 @@
 import pytest
 
-from spikeseg.plots.clock import Clock
+from spikeseg.core.clock import Clock
 
 
 @pytest.mark.parametrize(

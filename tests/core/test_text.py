@@ -1,0 +1,7 @@
+"""Numbers in sentences."""
+
+from spikeseg.core.text import many
+
+
+def test_one_is_one_and_thousands_are_parted():
+    assert [many(n, "star") for n in (0, 1, 2, 1200)] == ["0 stars", "1 star", "2 stars", "1,200 stars"]
