@@ -106,7 +106,7 @@ def detect(
         cfg, saved, sources, output=folder, force=request.force, plot=plot, views=made, sky=sky
     )
     seconds = time.monotonic() - began if result.ran else None
-    print_objects(result.path, counts, stars=not cfg.tracking.scenes, seconds=seconds)
+    print_objects(result.path, counts, others=stage.others_of(cfg), seconds=seconds)
     print_views(made, result.path, list(counts))
     left = f" ({len(skipped)} skipped)" if skipped else ""
     events = ", events and pictures" if plot else " and events"

@@ -11,7 +11,7 @@ import click
 
 from spikeseg.core.clock import Clock
 from spikeseg.core.text import many
-from spikeseg.detection.schema import OBJECTS
+from spikeseg.detection.schema import OBJECTS, STAR
 
 MOST_ROWS = 40
 """That are printed; whoever has more looks into the file."""
@@ -20,13 +20,13 @@ SKY = ("RA, Dec (deg)", "arcsec/s")
 HEADINGS = ("object", "seen (s)", "from (px)", "to (px)", "px/s", "against the stars", "confidence", "events")
 
 
-def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, stars: bool, seconds: float | None) -> None:
+def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, others: str, seconds: float | None) -> None:
     """Print a table of the objects of all recordings, those of the highest confidence where they are many, and what was counted.
 
     Args:
         folder: where objects.csv lies.
         counts: of each recording, by name: tracks, and when its first and last event came, start_us and end_us.
-        stars: whether what moves as most of the sky does is taken for a star, as in nights.
+        others: what a track that is no object is called.
         seconds: that the work took; None: it was done before.
     """
     from tabulate import tabulate
@@ -35,7 +35,7 @@ def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, star
         rows = list(csv.DictReader(file))
     clocks = {name: Clock.of(count["start_us"], count["end_us"]) for name, count in counts.items()}
     shown = sorted(range(len(rows)), key=lambda k: -float(rows[k]["confidence"]))[:MOST_ROWS]
-    headings = [heading for heading in HEADINGS if stars or heading != "against the stars"]
+    headings = [heading for heading in HEADINGS if others == STAR or heading != "against the stars"]
     headings += SKY if any(row.get("ra_start") for row in rows) else ()
     columns = ["recording"] * (len(counts) > 1) + headings + ["class"] * any(row["class_name"] for row in rows)
     if rows:
@@ -46,8 +46,8 @@ def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, star
             click.echo("times are counted from the first event")
     if len(rows) > len(shown):
         click.echo(f"and {len(rows) - len(shown)} more in {folder / OBJECTS}")
-    others = sum(count["tracks"] for count in counts.values()) - len(rows)
-    told = [many(len(rows), "object"), *([many(others, "star")] if stars else [many(others, "other track")] if others else [])]
+    tracks = sum(count["tracks"] for count in counts.values())
+    told = [many(len(rows), "object"), many(tracks - len(rows), others)]
     if len(counts) > 1:
         told.append(many(len(counts), "recording"))
     click.echo(", ".join([*told, "done before" if seconds is None else f"{seconds:.1f} s of work"]))

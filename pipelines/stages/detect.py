@@ -1,7 +1,7 @@
 """Stage `detect`: a network on any recordings, without labels: objects, tracks and a score for every event.
 
 Every recording is finished by itself, with a manifest of its own; one that is finished is not done again, and one that cannot be
-read costs no other. detections.json and tracks.csv are put together at the end from those of each recording.
+read costs no other. Tables of all recordings are put together at the end from those of each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from spikeseg.core.dry_run import is_dry
 from spikeseg.core.files import atomic_write, share_file
 from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
-from spikeseg.detection.schema import DETECTIONS, OBJECTS, OBJECTS_ECSV, TRACKS
+from spikeseg.detection.schema import DETECTIONS, OBJECTS, OBJECTS_ECSV, OTHER, STAR, TRACKS
 from spikeseg.errors import InputError
 
 from ..runtime.console import progress
@@ -218,7 +218,7 @@ class Job:
         from spikeseg.plots import rendered
 
         write_recording(folder, detections)
-        others = "other track" if self.cfg.tracking.scenes else "star"
+        others = others_of(self.cfg)
         if self.plot:
             picture = rendered(detections.plot(others), self.plot)
             atomic_write(folder / f"{detections.recording}.{self.plot}", picture)
@@ -246,8 +246,8 @@ def detect(
     views: Views = NO_VIEWS,
     sky: SkyRequest | None = None,
 ) -> Detected:
-    """Run a network over recordings; write <recording>.events.npz, .detections.json and .tracks.csv of each as it is done, then
-    detections.json and tracks.csv of all, in their order.
+    """Run a network over recordings; write <recording>.events.npz and tables of each as it is done, then the tables of all, in
+    their order (see `spikeseg.detection.files`).
 
     Args:
         cfg: how to frame and track; of the network it must have the shape.
@@ -273,6 +273,11 @@ def detect(
         pass_over(skipped, len(recordings))
         tables, counts = put_together(job, place, parts, skipped, force)
     return Detected(dataclasses.replace(tables, ran=tables.ran or ran), counts, skipped)
+
+
+def others_of(cfg: Config) -> str:
+    """What a track that is no object is called."""
+    return OTHER if cfg.tracking.scenes else STAR
 
 
 def ready(cfg: Config, network: SavedNetwork, plot: str | None, sky: SkyRequest | None = None) -> Job:

@@ -15,7 +15,7 @@ from spikeseg.errors import InputError
 
 from .files import write_recordings
 from .readout import Readout
-from .schema import EVENT_COLUMNS, TABLES, RecordingDetections, columns_of, table_dtype, window_detections
+from .schema import EVENT_COLUMNS, OTHER, TABLES, RecordingDetections, columns_of, table_dtype, window_detections
 from .table_text import astropy_table, completed
 
 if TYPE_CHECKING:
@@ -113,11 +113,16 @@ class Detections(_Tables):
             table[name] = column
         return table
 
+    @cached_property
+    def by_track(self) -> Mapping[int, np.ndarray]:
+        """track_id -> its rows of `tracks`, in order of time; track_ids rise."""
+        ids, first, counts = np.unique(self.tracks["track_id"], return_index=True, return_counts=True)
+        return {int(number): self.tracks[at : at + n] for number, at, n in zip(ids, first, counts, strict=True)}
+
     @property
     def track_ids(self) -> list[int]:
         """Of all tracks, stars included, rising."""
-        ids: list[int] = np.unique(self.tracks["track_id"]).tolist()
-        return ids
+        return list(self.by_track)
 
     @property
     def object_ids(self) -> list[int]:
@@ -139,7 +144,7 @@ class Detections(_Tables):
             "windows": window_detections(self.windows, self.detections),
         }
 
-    def plot(self, others: str = "other track") -> Figure:
+    def plot(self, others: str = OTHER) -> Figure:
         """A matplotlib figure: events per pixel, the ways of objects and stars, and cut-outs of the surest objects.
 
         Args:

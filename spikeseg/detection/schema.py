@@ -39,6 +39,10 @@ UNITS = {
 """Units by field, an entry of detections.json."""
 
 
+STAR, OTHER = "star", "other track"
+"""What a track that is no object is called: in nights, and in scenes, where nothing is a star."""
+
+
 class Column(NamedTuple):
     """A column of a table: its dtype as numpy spells it, its unit as astropy does ("" for none), and what it holds."""
 

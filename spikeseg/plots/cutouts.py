@@ -51,7 +51,7 @@ def cutouts(detections: Detections, object_id: int) -> tuple[list[Cutout], int]:
         object_id: of one of its objects.
     """
     (row,) = detections.objects[detections.objects["object_id"] == object_id]
-    track = detections.tracks[detections.tracks["track_id"] == object_id]
+    track = detections.by_track[object_id]
     columns = detections.event_columns
     side = max(SMALLEST, int(1.5 * max(row["width"], row["height"])) | 1)
     cell = -(-side // CELLS)

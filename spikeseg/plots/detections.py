@@ -9,6 +9,7 @@ import numpy as np
 
 from spikeseg.core.clock import Clock
 from spikeseg.core.text import many
+from spikeseg.detection.schema import OTHER
 from spikeseg.errors import one_line
 
 from . import new_figure, short
@@ -92,7 +93,7 @@ class _Maps(NamedTuple):
             yield panel, page.panel(x + 0.1 * self.width, page.y + BAR - 0.12, 0.8 * self.width, 0.12)
 
 
-def detections_figure(detections: Detections, others: str = "other track") -> Figure:
+def detections_figure(detections: Detections, others: str = OTHER) -> Figure:
     """Two panels, events per pixel and the ways of objects and stars, above a strip of cut-outs of each object.
 
     Args:
@@ -161,8 +162,7 @@ def _draw_tracks(axes: Axes, bar: Axes, detections: Detections, span: tuple[int,
 
     first, last = (clock.seconds(t) for t in span)
     times = ScalarMappable(Normalize(first, last if last > first else first + 1), TIME)
-    rows = detections.tracks
-    ways = np.split(rows, np.flatnonzero(np.diff(rows["track_id"])) + 1) if len(rows) else []
+    ways = detections.by_track.values()
     stars = [np.stack([way["x"], way["y"]], 1) for way in ways if not way["is_object"][0]]
     axes.add_collection(LineCollection(stars, colors=STAR, linewidths=0.8), autolim=False)
     axes.scatter([star[-1, 0] for star in stars], [star[-1, 1] for star in stars], s=4, color=STAR, linewidths=0)

@@ -43,7 +43,7 @@ def messages(detections: Detections, site: str, originator: str, created: dateti
     at = (created or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S")
     files = {}
     for number in detections.object_ids:
-        rows = detections.tracks[detections.tracks["track_id"] == number]
+        rows = detections.by_track[number]
         rows = rows[np.isfinite(rows["ra"])]
         if not len(rows):
             continue

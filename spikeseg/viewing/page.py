@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikeseg.core.clock import Clock
+from spikeseg.detection.schema import OTHER
 
 from . import require
 from .review import MARKS, VERSION, Review, matched
@@ -33,7 +34,7 @@ SHOWN = (
 """Columns of objects.csv that the page shows."""
 
 
-def view_html(detections: Detections, review: Review | None = None, *, others: str = "star") -> str:
+def view_html(detections: Detections, review: Review | None = None, *, others: str = OTHER) -> str:
     """The page of a recording.
 
     Args:
@@ -57,20 +58,17 @@ def view_html(detections: Detections, review: Review | None = None, *, others: s
     )
 
 
-def content(detections: Detections, review: Review | None = None, others: str = "star") -> dict[str, Any]:
+def content(detections: Detections, review: Review | None = None, others: str = OTHER) -> dict[str, Any]:
     """What the page holds, ready for JSON: the recording's facts, events to draw, tracks, objects, and the marks of a review."""
     columns = detections.event_columns
-    t, rows, ids = columns["t"], detections.tracks, detections.object_ids
+    t, paths, ids = columns["t"], detections.by_track, detections.object_ids
     start, end = (int(t[0]), int(t[-1])) if len(t) else (0, 0)
     drawn = drawn_events(columns["object_id"], np.array(ids, np.int64), MOST_EVENTS)
     far = np.ones(len(drawn), bool)
     far[drawn_events(columns["object_id"][drawn], np.array(ids, np.int64), MOST_IN_CLOUD)] = False
-    own, first, counts = np.unique(rows["track_id"], return_index=True, return_counts=True)
-    paths = {int(number): rows[at : at + n] for number, at, n in zip(own, first, counts, strict=True)}
     marks, earlier = matched(review.marks if review else (), {number: paths[number] for number in ids})
-    stars = rows[~rows["is_object"]]
-    _, star_rows = np.unique(stars["track_id"], return_counts=True)
-    stars = stars[thinned(star_rows)] if len(stars) else stars
+    stars = {number: path for number, path in paths.items() if number not in set(ids)}
+    shown = np.split(thinned(np.array([*map(len, stars.values())], np.int64)), np.cumsum([*map(len, stars.values())]))
     told: dict[str, Any] = {
         "version": VERSION,
         "recording": detections.recording,
@@ -79,7 +77,7 @@ def content(detections: Detections, review: Review | None = None, others: str = 
         "start_us": start,
         "end_us": end,
         "event_count": len(t),
-        "star_count": len(own) - len(ids),
+        "star_count": len(stars),
         "others": others,
         "events": {
             "t": _packed((t[drawn] - start) / 1e6, "<f4"),
@@ -93,12 +91,9 @@ def content(detections: Detections, review: Review | None = None, others: str = 
             {**{name: row[name].item() for name in SHOWN}, **_path(paths[number], boxes=True)}
             for number, row in zip(ids, detections.objects, strict=True)
         ],
-        "stars": [
-            {"track_id": int(number), **_path(stars[stars["track_id"] == number])} for number in np.unique(stars["track_id"])
-        ],
+        "stars": [{"track_id": number, **_path(path[kept])} for (number, path), kept in zip(stars.items(), shown, strict=False)],
         "earlier": [
-            {"object_id": max([0, *own.tolist()]) + k, "mark": mark.mark, **_path(_columns(mark))}
-            for k, mark in enumerate(earlier, 1)
+            {"object_id": max([0, *paths]) + k, "mark": mark.mark, **_path(_columns(mark))} for k, mark in enumerate(earlier, 1)
         ],
         "marks": {str(number): mark.mark for number, mark in marks.items()},
         "words": list(MARKS),

@@ -61,10 +61,8 @@ def _log_events(rerun: Any, stream: Any, detections: Detections) -> None:
 
 def _log_tracks(rerun: Any, stream: Any, detections: Detections) -> None:
     """Each track as a line for all time; of objects their boxes, from the first to the last time at which they were seen."""
-    rows = detections.tracks
     shades = {number: OBJECTS[k % len(OBJECTS)] for k, number in enumerate(detections.object_ids)}
-    for number in detections.track_ids:
-        track = rows[rows["track_id"] == number]
+    for number, track in detections.by_track.items():
         shade = shades.get(number)
         place = f"{'objects' if shade else 'stars'}/{number}"
         way = np.stack([track["x"], track["y"]], 1)

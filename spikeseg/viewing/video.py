@@ -161,9 +161,7 @@ class _Canvas:
         self._left = (self._size[0] - width * self._zoom) // 2
         self._light = np.zeros((height, width))
         self._on = np.zeros((height, width), bool)
-        rows = detections.tracks
-        _, first, counts = np.unique(rows["track_id"], return_index=True, return_counts=True)
-        self._tracks = [rows[at : at + n] for at, n in zip(first, counts, strict=True)]
+        self._tracks = list(detections.by_track.values())
         self._shades = {number: OBJECTS[k % len(OBJECTS)] for k, number in enumerate(detections.object_ids)}
         self._lives = np.array([(track["t_us"][0], track["t_us"][-1]) for track in self._tracks], np.int64).reshape(-1, 2)
 

@@ -12,6 +12,7 @@ class Found:
         self.tracks, self.objects = np.zeros(3, table_dtype(TRACK_COLUMNS)), np.zeros(1, table_dtype(OBJECT_COLUMNS))
         self.tracks["track_id"] = 1, 1, 2
         self.tracks["t_us"][:2], self.tracks["x"][:2], self.tracks["y"][:2] = (0, 1_000_000), (10, 70), (40, 20)
+        self.by_track = {1: self.tracks[:2], 2: self.tracks[2:]}
         self.objects["object_id"], self.objects["t_end_us"] = 1, 1_000_000
         self.objects["width"] = self.objects["height"] = size
         columns = (np.asarray(t), np.rint(x).astype(np.int16), np.rint(y).astype(np.int16), np.asarray(p, bool), np.asarray(ids))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spikeseg.data.datasets.files import entries
+from spikeseg.detection.schema import STAR
 from spikeseg.errors import InputError
 from spikeseg.viewing.page import content, view_html
 from spikeseg.viewing.review import Mark, Review, read_review
@@ -105,7 +106,7 @@ def browser(tmp_path_factory):
 
 
 def page_of(detections, path, review=None):
-    path.write_text(view_html(detections, review), encoding="utf-8")
+    path.write_text(view_html(detections, review, others=STAR), encoding="utf-8")
     return path
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines.commands.what_moved import MOST_ROWS, print_objects
-from spikeseg.detection.schema import OBJECT_COLUMNS, OBJECTS, table_dtype
+from spikeseg.detection.schema import OBJECT_COLUMNS, OBJECTS, OTHER, STAR, table_dtype
 from spikeseg.detection.table_text import csv_text
 
 
@@ -12,7 +12,7 @@ from spikeseg.detection.table_text import csv_text
 def found(tmp_path, capsys):
     """Print the objects of a folder that holds n of them, of falling confidence."""
 
-    def printed(n, counts=None, class_name="", *, stars=True, seconds=1.24, start_us=0):
+    def printed(n, counts=None, class_name="", *, others=STAR, seconds=1.24, start_us=0):
         table = np.zeros(n, table_dtype(OBJECT_COLUMNS, "a", class_name))
         table["recording"], table["object_id"], table["class_name"] = "a", np.arange(n) + 3, class_name
         table["t_start_us"], table["t_end_us"] = start_us + 50_000, start_us + 1_250_000
@@ -23,7 +23,7 @@ def found(tmp_path, capsys):
             name: {"start_us": start_us, "end_us": start_us + 2_000_000, **own}
             for name, own in (counts or {"a": {"tracks": n + 21}}).items()
         }
-        print_objects(tmp_path, counts, stars=stars, seconds=seconds)
+        print_objects(tmp_path, counts, others=others, seconds=seconds)
         return capsys.readouterr().out.splitlines()
 
     return printed
@@ -43,9 +43,10 @@ def test_times_of_a_clock_that_stands_far_off_are_counted_from_the_first_event(f
 
 def test_in_scenes_there_are_no_stars(found):
     assert (
-        "stars" not in "".join(found(1, stars=False)) and found(1, stars=False)[-1] == "1 object, 21 other tracks, 1.2 s of work"
+        "stars" not in "".join(found(1, others=OTHER))
+        and found(1, others=OTHER)[-1] == "1 object, 21 other tracks, 1.2 s of work"
     )
-    assert found(1, {"a": {"tracks": 1}}, stars=False)[-1] == "1 object, 1.2 s of work"
+    assert found(1, {"a": {"tracks": 1}}, others=OTHER)[-1] == "1 object, 0 other tracks, 1.2 s of work"
 
 
 def test_nothing_found_is_one_line(found):
