@@ -23,7 +23,7 @@ from spikeseg.learning.run_files import (
     motion_checkpoint,
     run_of,
 )
-from spikeseg.networks import NIGHTS, SCENES, file_of
+from spikeseg.networks import NAMES, NIGHTS, SCENES, file_of
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import damaged, fault_of, read_manifest
@@ -141,14 +141,16 @@ def network_at(path: Path) -> SavedNetwork:
     if path.is_dir():
         last = _last(path)
         if last is None:
-            raise InputError(f"{path}: no run's folder ({CONFIG} is missing); name a checkpoint file or a run")
+            raise InputError(
+                f"{path}: no run's folder ({CONFIG} is missing); name a run, a checkpoint file, {' or '.join(NAMES)}"
+            )
         if not last.is_file():
             raise InputError(f"{path}: training is not finished; go on with `spikeseg train --resume {path}`")
         cfg = config_beside(path)
         assert cfg is not None
         return network_in(cfg, path)
     if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one")
+        raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one, {' and '.join(NAMES)} come with the package")
     run = run_of(path)
     manifests = [manifest for beside in sorted(run.glob(MANIFESTS)) if (manifest := read_manifest(beside))]
     _refuse_damaged(run, path, manifests)
