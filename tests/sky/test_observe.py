@@ -133,7 +133,7 @@ def test_files_of_recordings_with_and_without_utc_become_one(nights, tmp_path, s
     known = observed(nights["sidereal"].detections, SkyRequest(start_utc_us=start))
     for detections in (plain, known):
         write_recording(tmp_path / "parts", detections)
-    DetectionResult([plain, known, plain.__class__(**{**vars(plain), "recording": "c"})]).save(tmp_path / "at once")
+    DetectionResult([plain, known, dataclasses.replace(plain, recording="c")]).save(tmp_path / "at once")
     write_recording(tmp_path / "parts", dataclasses.replace(plain, recording="c"))
     join_recordings(tmp_path / "joined", [(name, tmp_path / "parts") for name in ("a", "night", "c")])
     for name in ("tracks.csv", "objects.csv", "objects.ecsv", "detections.json"):
