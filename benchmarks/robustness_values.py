@@ -6,7 +6,8 @@ Some keys of a small configuration get values at their bounds or log-uniform wit
 is drawn again. Each is run in a process of its own that may take G GiB of addresses (RLIMIT_AS): prepare, train-layer conv2 and
 conv3, evaluate, detect, on three simulated recordings of 0.3 s. Epochs and the number of recordings are what a user asks for, so
 they stay small; configurations whose windows hold more than CELLS pixels and steps in all are drawn again, because they would run
-for hours. A traceback, a signal, another exit code, more than one line with 3, and more than HANGS_S seconds are faults. The
+for hours. A traceback, a signal, another exit code, more than one line with 3, and more than HANGS_S seconds of the processor (so
+that a busy machine is no fault) or DEAD times as long on the clock are faults. The
 table counts them, and says which share of the estimate of its network a process took at most.
 """
 
@@ -36,7 +37,7 @@ import yaml
 
 GIB = 2**30
 CELLS = 2e9
-HANGS_S = 900
+HANGS_S, DEAD = 900, 20
 SAID = 25
 """After how many configurations the counts so far are said."""
 DURATION_S = 0.3
@@ -145,6 +146,7 @@ def one(folder: Path, limit: int) -> dict[str, Any]:
     from spikeseg.pipelines.cli import main
 
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CPU, (HANGS_S, HANGS_S))
     os.chdir(folder)
     with warnings.catch_warnings(action="ignore"):
         cfg = load_config("config.yaml")
@@ -182,7 +184,7 @@ def run(changes: dict[str, Any], sky: Path, place: Path, limit: int) -> dict[str
     (place / "config.yaml").write_text(yaml.safe_dump(content))
     words = [sys.executable, __file__, "--one", str(place), "--limit-gib", str(limit / GIB)]
     try:
-        process = subprocess.run(words, capture_output=True, text=True, timeout=HANGS_S)
+        process = subprocess.run(words, capture_output=True, text=True, timeout=DEAD * HANGS_S)
     except subprocess.TimeoutExpired:
         return {"code": "hangs", "command": None, "said": "", "estimate": 0, "peak": 0}
     try:
