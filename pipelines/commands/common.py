@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,10 @@ NETWORK = click.option(
     "--network", "--checkpoint", "network", metavar="NETWORK", type=FilledPath(),
     help="nights or scenes, which come with the package; a run; or a checkpoint [newest run's].",
 )  # fmt: skip
+NETWORK_OF_FRAMES = click.option(
+    "--network", "--checkpoint", "network", metavar="NETWORK", type=FilledPath(),
+    help="Cut frames as this network needs them: nights, scenes, a run, or a checkpoint.",
+)  # fmt: skip
 HULK = setting(
     "--hulk/--no-hulk", key="tracking.hulk", default=None, help="Objects from single spikes (HULK), or connected blobs."
 )
@@ -63,6 +68,11 @@ def pictures(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--plot", is_flag=True, help="Also draw each recording and what moved in it (needs matplotlib)."),
         click.option("--plot-format", type=click.Choice(FORMATS), help=f"Draw each recording, as such a file [{FORMATS[0]}]."),
     ])(drawn)  # fmt: skip
+
+
+def naming(network: str | None) -> str:
+    """The words that name the same network again in the next command line; none where none was named."""
+    return f" --network {shlex.quote(network)}" if network else ""
 
 
 def network_for(

@@ -9,7 +9,7 @@ import click
 
 from spikeseg.registries import MODES
 
-from .common import HULK, NETWORK, SMASH, network_for, print_end
+from .common import HULK, NETWORK, SMASH, naming, network_for, print_end
 from .options import Request, command, shared
 from .settings import choices_of, setting
 
@@ -68,4 +68,5 @@ def evaluate(
     click.echo(metrics_table(metrics))
     if per_recording:
         click.echo("\n" + table_by_recording(metrics))
-    print_end(result.ran, f"{copy or f'{result.path / stage.METRICS} and {stage.TABLE}'}", "spikeseg detect RECORDING")
+    following = f"spikeseg detect RECORDING{naming(network)}"
+    print_end(result.ran, f"{copy or f'{result.path / stage.METRICS} and {stage.TABLE}'}", following)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .common import NETWORK, network_for, print_end
+from .common import NETWORK, naming, network_for, print_end
 from .options import Request, command, shared
 
 
@@ -35,5 +35,6 @@ def sweep(request: Request, network: str | None, split: str, output: str | None)
     copy = Path(output) if output else None
     result = stage.sweep(cfg, saved, split=split, output=copy, force=request.force)
     click.echo(sweep_table(json.loads((result.path / stage.SWEEP).read_text())))
-    following = request.next("evaluate --set evaluation.readout=calibrated" if split == "train" else "sweep")
-    print_end(result.ran, f"{copy or f'{result.path / stage.SWEEP} and {stage.TABLE}'}", following)
+    named = naming(network)
+    following = f"evaluate{named} --set evaluation.readout=calibrated" if split == "train" else f"sweep{named}"
+    print_end(result.ran, f"{copy or f'{result.path / stage.SWEEP} and {stage.TABLE}'}", request.next(following))

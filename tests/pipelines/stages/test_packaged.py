@@ -135,6 +135,17 @@ def test_evaluate_takes_it_by_name_and_never_by_itself(empty):
     assert said.exit_code == 0 and "packaged-nights" in said.stdout, said.output
 
 
+def test_frames_are_prepared_for_it_by_name_and_the_next_commands_name_it(empty):
+    (empty.folder / "night.labels.csv").write_text("t_us,x,y,id\n1000000,10,10,1\n")
+    data = ["--dataset", "files", "--data-root", "night.npz"]
+    for words in (["sweep", "--split", "train"], ["evaluate", "--split", "all"]):
+        assert "`spikeseg prepare`" in empty.refused(*words, "--network", "scenes", *data, config=False)
+    said = empty.ok("prepare", "--network", "scenes", *data, config=False)
+    assert "next: spikeseg evaluate --network scenes --dataset files --data-root night.npz" in said
+    said = empty("evaluate", "--network", "scenes", *data, "--split", "all", "--dry-run", config=False)
+    assert said.exit_code == 0 and "packaged-scenes" in said.stdout, said.output
+
+
 # -- trained again -----------------------------------------------------------------------------------------
 
 
