@@ -2,6 +2,7 @@
 and a chain of commands, run once on five simulated recordings of half a second with a network of four maps."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -31,6 +32,7 @@ from spikeseg.data.store.spikes import Spikes
 from spikeseg.errors import InputError
 from spikeseg.learning import LayerTrainer, checkpoint
 from spikeseg.pipelines.cli import main
+from spikeseg.pipelines.runtime import manifest
 from spikeseg.pipelines.runtime.console import LOGGER
 from spikeseg.pipelines.runtime.manifest import BESIDE, as_text, describe_file, manifest_digest
 from spikeseg.pipelines.stages import prepare, train_layer
@@ -260,15 +262,16 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) and len(val) > 24 else None
 
 
-@pytest.fixture
-def world(the_world: World) -> Iterator[World]:
-    """The tiny world, without what takes longest in it: waiting for the disk, and asking git."""
-    with mock.patch("os.fsync"), mock.patch("spikeseg.pipelines.runtime.manifest.git_revision", return_value=None):
-        yield the_world
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting() -> Iterator[None]:
+    """git is asked once, and os.fsync does not wait for the disk (core/test_durability.py has the real one)."""
+    asked = functools.cache(manifest.git_revision)
+    with mock.patch("os.fsync", os.fstat), mock.patch.object(manifest, "git_revision", asked):
+        yield
 
 
 @pytest.fixture(scope="session")
-def the_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The tiny world of all tests."""
     root = tmp_path_factory.mktemp("world")
     (root / "recordings").mkdir()

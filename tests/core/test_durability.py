@@ -1,6 +1,7 @@
 """What is said to be written is on the disk before it appears under its name, and its name before the call returns."""
 
 import os
+import posix
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,12 @@ from spikeseg.pipelines.runtime.stage import run_stage
 @pytest.fixture
 def disk(monkeypatch):
     """What happened, in order: ("sync", inode, bytes) and ("rename", inode of what was renamed, name it got)."""
-    happened, fsync = [], os.fsync
+    happened = []
 
     def synced(handle):
         found = os.fstat(handle)
         happened.append(("sync", found.st_ino, found.st_size))
-        fsync(handle)
+        posix.fsync(handle)
 
     def renamed(rename):
         def wrapped(old, new, **options):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rewriting import rewrite
 
 import spikeseg
 from spikeseg.config.load import from_dict, load_config, to_dict
@@ -111,7 +112,7 @@ def test_a_changed_byte_is_found_or_does_not_matter(saved):
     whole, original = saved.read_bytes(), trained()
     refusals = 0
     for position in range(0, len(whole), len(whole) // 150):
-        saved.write_bytes(whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :])
+        rewrite(saved, whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :])
         try:
             model, _ = checkpoint.load(saved)
         except InputError:

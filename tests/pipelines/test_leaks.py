@@ -3,7 +3,6 @@
 import dataclasses
 import shutil
 from importlib import resources
-from unittest import mock
 
 import h5py
 import numpy as np
@@ -43,9 +42,8 @@ def night(tmp_path_factory):
     folder = tmp_path_factory.mktemp("night")
     places = {"cache_dir": str(folder / "cache"), "output_dir": str(folder / "runs")}
     cfg = load_config(resources.files("spikeseg.configs") / "demo.yaml", {**SHORT, **places})
-    with mock.patch("os.fsync"):
-        prepare(cfg)
-        train.train(cfg)
+    prepare(cfg)
+    train.train(cfg)
     return cfg, runs.network_of(cfg), Frames.open(find_frames(cfg).path / STORE)
 
 

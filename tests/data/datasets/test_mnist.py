@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rewriting import rewrite
 
 from spikeseg.data.datasets.mnist import load_mnist, read_idx
 from spikeseg.errors import InputError
@@ -33,7 +34,7 @@ def path(tmp_path):
 @pytest.mark.parametrize("pack", [bytes, PACK], ids=["bytes", "gzip"])
 def test_idx_comes_back(path, pack):
     for array in (made(), made()[:, 0, 0], made()[..., None], np.zeros((0, 28, 28), np.uint8)):
-        path.write_bytes(pack(idx(array)))
+        rewrite(path, pack(idx(array)))
         np.testing.assert_array_equal(read_idx(path), array)
 
 
@@ -41,7 +42,7 @@ def test_idx_comes_back(path, pack):
 def test_every_truncation_of_an_idx_file_is_noticed(path, pack):
     content = pack(idx(made()))
     for size in range(len(content)):
-        path.write_bytes(content[:size])
+        rewrite(path, content[:size])
         with pytest.raises(InputError) as caught:
             read_idx(path)
         assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
@@ -90,7 +91,7 @@ def test_damaged_idx_files_are_errors_or_arrays_of_the_declared_shape(path, pack
         damaged = bytearray(content)
         for at in rng.integers(0, len(content), rng.integers(1, 4)):
             damaged[at] = rng.integers(256)
-        path.write_bytes(damaged)
+        rewrite(path, damaged)
         try:
             found = read_idx(path)
         except InputError as error:
@@ -108,7 +109,7 @@ def test_damaged_idx_files_are_errors_or_arrays_of_the_declared_shape(path, pack
 @given(st.lists(st.sampled_from([0, 1, 2, 3, 2**16, 2**31, 2**32 - 1]), min_size=1, max_size=4), st.binary(max_size=24))
 def test_any_head_over_any_bytes_is_an_error_or_the_array(tmp_path_factory, shape, rest):
     path = tmp_path_factory.getbasetemp() / "any-idx"
-    path.write_bytes(struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + rest)
+    rewrite(path, struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + rest)
     try:
         found = read_idx(path)
     except InputError:

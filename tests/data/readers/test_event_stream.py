@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+from rewriting import rewrite
 
 from spikeseg.data.readers import event_stream
 from spikeseg.data.readers.event_stream import ATIS, DVS, EXPOSURES, stream_es
@@ -143,7 +144,7 @@ def test_every_truncation_is_noticed(path, kind):
         complete[at] = count + 1
     assert at == len(content)
     for end in range(len(content) + 1):
-        path.write_bytes(content[:end])
+        rewrite(path, content[:end])
         if end in complete:
             np.testing.assert_array_equal(rows_of(stream_es(path)), changes(events[: complete[end]]))
         else:
@@ -162,7 +163,7 @@ def test_damage_is_an_error_or_what_the_bytes_say(path, kind):
         damaged = bytearray(content)
         for at in rng.integers(0, len(content), rng.integers(1, 4)):
             damaged[at] = rng.integers(256)
-        path.write_bytes(damaged)
+        rewrite(path, damaged)
         try:
             stream = stream_es(path)
             found = rows_of(stream)

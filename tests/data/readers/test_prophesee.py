@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+from rewriting import rewrite
 
 from spikeseg.data.readers import prophesee
 from spikeseg.data.readers.prophesee import read_header, stream_dat, stream_evt2, stream_evt3
@@ -102,7 +103,7 @@ def rows_of(stream):
 
 
 def read(stream, path, content):
-    path.write_bytes(content)
+    rewrite(path, content)
     return stream(path)
 
 
@@ -296,7 +297,7 @@ def test_every_truncation_is_noticed(path, name):
     stream, content, start, size, events, counts = whole_files()[name]
     lines = {at + 1 for at in range(start) if content[at : at + 1] == b"\n"} if name != "dat" else set()
     for end in range(len(content) + 1):
-        path.write_bytes(content[:end])
+        rewrite(path, content[:end])
         if end in lines or (end >= start and (end - start) % size == 0):
             found = rows_of(stream(path))
             np.testing.assert_array_equal(found, events[: counts[max(end - start, 0) // size]])

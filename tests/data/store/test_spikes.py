@@ -4,6 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import zarr
+from rewriting import rewrite
 
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.data.store import chunks
@@ -190,16 +191,16 @@ def test_damage_is_an_error_wherever_it_is(cache_copy):
         (cache_copy / name).unlink()
         with pytest.raises(InputError, match=r"damaged \(missing\)"):
             read()
-        (cache_copy / name).write_bytes(content[:-1])
+        rewrite(cache_copy / name, content[:-1])
         with pytest.raises(InputError, match="not as it was written"):
             read()
         for at in {0, len(content) - 1, *rng.integers(0, len(content), 4).tolist()}:
             flipped = bytearray(content)
             flipped[at] ^= 1 << int(rng.integers(8))
-            (cache_copy / name).write_bytes(flipped)
+            rewrite(cache_copy / name, flipped)
             with pytest.raises(InputError, match="damaged"):
                 read()
-        (cache_copy / name).write_bytes(content)
+        rewrite(cache_copy / name, content)
     read()
 
 
