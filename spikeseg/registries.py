@@ -14,6 +14,7 @@ DATASETS = Registry(
         "nmnist": "spikeseg.data.datasets.nmnist:DATASET",
         "synthetic": "spikeseg.data.datasets.ebssa:SYNTHETIC",
     },
+    families={"tonic": "spikeseg.data.datasets.tonic_sets:DATASETS"},
 )
 """Name -> `spikeseg.data.datasets.Dataset`."""
 

@@ -92,7 +92,7 @@ def table(content: Mapping[str, Any]) -> str:
     """The content of classes.json as a table, a line per class."""
     from spikeseg.evaluation.text import text_table
 
-    rows = []
+    rows, told = [], any("answers_to" in entry for entry in content["classes"])
     for entry in content["classes"]:
         share = f" ({entry['windows_won'] / content['windows']:.0%})" if content["windows"] else ""
         strongest = "; ".join(
@@ -100,9 +100,15 @@ def table(content: Mapping[str, Any]) -> str:
             for example in entry["examples"][:1]
         )
         numbers = (str(entry[figure]) for figure in ("wins", "spikes"))
-        rows.append(
-            [str(entry["class_id"]), entry["class_name"] or "-", *numbers, f"{entry['windows_won']}{share}", strongest or "-"]
-        )
-    heads = ["class", "name", "wins", "spikes", "windows won", "driven most by"]
+        answers = [_answers_to(entry)] if told else []
+        won = f"{entry['windows_won']}{share}"
+        rows.append([str(entry["class_id"]), entry["class_name"] or "-", *numbers, won, *answers, strongest or "-"])
+    heads = ["class", "name", "wins", "spikes", "windows won", *(["answers to"] if told else []), "driven most by"]
     summary = f"{content['windows']} windows of {len(content['recordings'])} recordings"
     return f"{text_table(heads, rows)}\n{summary}"
+
+
+def _answers_to(entry: Mapping[str, Any]) -> str:
+    """What the dataset says of the recordings in which a class won most, with their share of its wins."""
+    wins = entry["answers_to"]
+    return ", ".join(f"{name} ({count / sum(wins.values()):.0%})" for name, count in list(wins.items())[:2]) or "-"

@@ -18,6 +18,7 @@ from spikeseg.config.sections import Config
 from spikeseg.core.digests import keep_in
 from spikeseg.core.dry_run import DryRun, dry_run
 from spikeseg.errors import InputError
+from spikeseg.registries import DATASETS
 
 from ..runtime.console import LOGGER, logging_to_stderr, one_line_errors
 from ..runtime.remote import is_url, local_copy
@@ -30,7 +31,6 @@ OF_FILES = ("data.lenient", "data.columns", "data.time_unit")
 READING = ("evaluation", "tracking")
 """Sections that say how a network is read and scored, never which one is meant."""
 
-DATASETS = ", ".join(choices_of("data.dataset").choices)
 
 CONFIGURATION: list[Decorator] = [
     click.option(
@@ -60,7 +60,9 @@ ROWS: list[Decorator] = [
     ),
 ]  # fmt: skip
 DATA = [
-    setting("--dataset", key="data.dataset", everywhere=True, metavar="NAME", help=f"Kind of data: {DATASETS}."),
+    setting(
+        "--dataset", key="data.dataset", everywhere=True, metavar="NAME", help=f"Kind of data: {', '.join(DATASETS.described)}."
+    ),
     setting(
         "--data-root",
         key="data.data_root",

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from spikeseg.core.dry_run import is_dry
 from spikeseg.core.files import atomic_write
+from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import CLASS_NAMES
 
 from ..runtime.console import progress
 from ..runtime.files import sha256_file
-from ..runtime.manifest import Ingredients, finished
+from ..runtime.manifest import Ingredients, finished, read_manifest
 from ..runtime.stage import StageResult, locked, run_stage
-from .answers import learned_from
+from .answers import learned_from, learned_key
 from .classify import NETWORK as NETWORK_FOR_IMAGES
 from .recordings import fingerprints, pass_over, read_source, settings_of
 from .runs import SavedNetwork, class_names
@@ -121,7 +122,15 @@ def look(cfg: Config, network: SavedNetwork, recordings: Sequence[Source]) -> di
     unread = {source.name: answer for source, answer in zip(recordings, answers, strict=False) if isinstance(answer, str)}
     pass_over(unread, len(answers))
     surveys = [answer for answer in answers if not isinstance(answer, str)]
-    return document(model, network_id(model), is_trained(network.checkpoint), surveys)
+    return document(model, network_id(model), is_trained(network.checkpoint), surveys, {} if recordings else _shown(cfg, network))
+
+
+def _shown(cfg: Config, network: SavedNetwork) -> Mapping[str, str]:
+    """Recording of the cache -> what its dataset says that it shows; empty where it says nothing."""
+    key = learned_key(cfg, network)
+    manifest = read_manifest(Path(cfg.cache_dir) / "frames" / key / MANIFEST) if key else None
+    shown: Mapping[str, str] = (manifest or {}).get("classes", {})
+    return shown
 
 
 def name(network: SavedNetwork, given: Mapping[int, str], forgotten: Collection[int]) -> dict[int, str]:

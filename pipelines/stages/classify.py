@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
     from spikeseg.config.sections import Config
     from spikeseg.core.sparse import SpikeLists
+    from spikeseg.data.datasets import Entry
     from spikeseg.data.datasets.images import Images, ImageSet
+    from spikeseg.data.recording import Recording
     from spikeseg.evaluation.images import LabelledSpikes
     from spikeseg.learning.image_training import LayerResult
     from spikeseg.models.image_network import ImageNetwork
@@ -55,7 +57,10 @@ def settings_for(dataset: str) -> str:
     settings: str | None = DATASETS[dataset].settings if dataset in DATASETS else None
     if settings is None:
         names = ", ".join(name for name, entry in DATASETS.items() if entry.settings)
-        raise InputError(f"data.dataset: {dataset!r} has no classes; spikeseg classify takes {names}")
+        raise InputError(
+            f"data.dataset: {dataset!r} has no classes; spikeseg classify takes {names}, and those of tonic with classes, "
+            "such as tonic:DVSGesture"
+        )
     return settings
 
 
@@ -119,10 +124,8 @@ class ImageData:
             from spikeseg.data.datasets.entry import combined
 
             entries = self.dataset.entries(_root(cfg))
-            self.parts = {part: [e for e in entries if part in e.path.parts] for part in ("Train", "Test")}
-            if not all(self.parts.values()):
-                raise InputError(f"{cfg.data.data_root}: expected N-MNIST's folders Train and Test, each with folders 0 to 9")
-            self.fingerprint = combined(*(entry.fingerprint for entry in entries))
+            self.parts, drawn = _parts(cfg, entries)
+            self.fingerprint = combined(*(entry.fingerprint for entry in entries), *drawn)
         else:
             self.fingerprint = self.images.fingerprint
 
@@ -153,14 +156,13 @@ class ImageData:
             )
             return train, test, self.images.classes
         from spikeseg.core.sparse import SpikeLists
-        from spikeseg.data.frames.first_spikes import first_spikes
-        from spikeseg.data.sensors import SENSOR_SIZES
 
+        named = {entry.class_name for entries in self.parts.values() for entry in entries}
+        classes = self.dataset.classes or tuple(sorted(named))
+        sensor: tuple[int, int] | None = self.dataset.frame
         parts: list[LabelledSpikes] = []
-        width, height = SENSOR_SIZES["N-MNIST"]
         for part, entries in self.parts.items():
-            steps, step_us = self.cfg.data.n_timesteps, self.cfg.data.timestep_ms * 1000
-            lists, labels = [], []
+            recordings, labels = [], []
             with bar(f"reading {part}", "recording", len(entries)) as shown:
                 for entry in entries:
                     shown.update()
@@ -169,12 +171,21 @@ class ImageData:
                     except InputError as error:
                         self._skip({entry.name: str(error)})
                         continue
-                    lists.append(first_spikes([recording], steps, step_us, (height, width)))
-                    labels.append(int(entry.path.parent.name))
-            if not lists:
+                    sensor = sensor or recording.sensor_size
+                    recordings.append(self._first_spikes(recording, sensor))
+                    labels.append(classes.index(entry.class_name))
+            if not recordings:
                 raise InputError(f"{self.cfg.data.data_root}: nothing of {part} can be read; {next(iter(self.skipped.values()))}")
-            parts.append(LabelledSpikes(SpikeLists.joined(lists), np.array(labels, np.int64)))
-        return parts[0], parts[1], tuple(map(str, range(10)))
+            parts.append(LabelledSpikes(SpikeLists.joined(recordings), np.array(labels, np.int64)))
+        return parts[0], parts[1], classes
+
+    def _first_spikes(self, recording: Recording, sensor: tuple[int, int]) -> SpikeLists:
+        """A recording as spikes, in the size asked for, or else the sensor's (width, height)."""
+        from spikeseg.data.frames.first_spikes import first_spikes
+
+        data, images = self.cfg.data, self.cfg.images
+        size = (images.height or sensor[1], images.width or sensor[0])
+        return first_spikes([recording], data.n_timesteps, data.timestep_ms * 1000, size, sensor)
 
     def _skip(self, reasons: Mapping[str, str]) -> None:
         """Leave out what cannot be read, and say so."""
@@ -208,6 +219,28 @@ class ImageData:
         wanted = (len(pixels), c.height or pixels.shape[1], c.width or pixels.shape[2])
         resized: np.ndarray = np.rint(resize(pixels / 255.0, wanted, order=1) * 255.0).astype(np.uint8)
         return resized
+
+
+def _parts(cfg: Config, entries: Sequence[Entry]) -> tuple[dict[str, list[Entry]], tuple[str, ...]]:
+    """Recordings to train and to test with: as the dataset splits them, or else this share of each class for testing; and what
+    that was drawn by.
+
+    Raises InputError where a part is missing, or a class has one recording."""
+    from spikeseg.data.datasets.images import dealt
+
+    if any(entry.part for entry in entries):
+        parts = {part: [entry for entry in entries if entry.part == part] for part in ("train", "test")}
+        if absent := [part for part, own in parts.items() if not own]:
+            raise InputError(
+                f"{cfg.data.data_root}: holds no recordings of {absent[0]}; {cfg.data.dataset} has a part to train and one to "
+                "test with, and spikeseg classify takes both"
+            )
+        return parts, ()
+    classes = sorted({entry.class_name for entry in entries})
+    labels = np.array([classes.index(entry.class_name) for entry in entries], np.int64)
+    rows = dealt(labels, classes, cfg.seed, cfg.data.test_ratio)
+    drawn = {part: [entries[row] for row in own] for part, own in zip(("train", "test"), rows, strict=True)}
+    return drawn, (str(cfg.seed), str(cfg.data.test_ratio))
 
 
 def _root(cfg: Config) -> str:

@@ -111,24 +111,33 @@ def prepare_split(cfg: Config, frames: StageResult) -> StageResult:
     Raises InputError when frames are damaged or the cache cannot be written."""
     planned, manifest = plan(cfg), read_manifest(frames.path / MANIFEST)
     assert manifest is not None
-    counts = {name: manifest[name] for name in ("device", "recordings", "windows", "dropped", "skipped")}
+    kept = ("device", "recordings", "windows", "dropped", "skipped", "classes")
+    counts = {name: manifest[name] for name in kept if name in manifest}
 
     def build(folder: Path) -> Mapping[str, Any]:
         from spikeseg.data.store.frames import resplit
 
-        parts = splits_of(cfg, manifest["splits"])
+        parts = splits_of(cfg, manifest["splits"], planned.entries)
         resplit(frames.path / STORE, folder / STORE, parts)
         return {"seed": cfg.seed, **counts, "splits": parts}
 
     return run_stage(Path(cfg.cache_dir) / "frames", planned.ingredients, build)
 
 
-def splits_of(cfg: Config, names: Iterable[str]) -> dict[str, str]:
-    """Recording -> "train", "val" or "test", as the configuration says."""
+def splits_of(cfg: Config, names: Iterable[str], entries: Iterable[Entry] = ()) -> dict[str, str]:
+    """Recording -> "train", "val" or "test": as the dataset splits its entries, and for the rest as the configuration says."""
     from spikeseg.data.splits import split
+    from spikeseg.registries import DATASETS
 
-    data = cfg.data
-    return split(names, data.train_ratio, data.test_ratio, cfg.seed, folds=data.folds, fold=data.fold)
+    data, names = cfg.data, list(names)
+    if not DATASETS[data.dataset].own_split:
+        return split(names, data.train_ratio, data.test_ratio, cfg.seed, folds=data.folds, fold=data.fold)
+    theirs = {entry.name: entry.part for entry in entries}
+    own = {name: theirs[name] for name in names if theirs.get(name) == "test" or (theirs.get(name) == "val" and not data.folds)}
+    train_ratio = 1.0 if "val" in own.values() else data.train_ratio
+    test_ratio = 0.0 if "test" in own.values() else data.test_ratio
+    rest = [name for name in names if name not in own]
+    return dict(sorted({**split(rest, train_ratio, test_ratio, cfg.seed, folds=data.folds, fold=data.fold), **own}.items()))
 
 
 def _check_memory(cfg: Config, recordings: int) -> None:
@@ -179,6 +188,7 @@ def layout_key(cfg: Config) -> dict[str, Any]:
 def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
     from spikeseg.data.store.frames import FramesWriter
     from spikeseg.data.windows import frame_spec
+    from spikeseg.registries import DATASETS
 
     entries = planned.entries
     if _simulated(cfg):
@@ -192,7 +202,8 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
     windows = sum(len(recording.start_us) for recording in staged)
     if not windows:
         raise InputError(f"data.data_root: the {len(staged)} recordings hold no events")
-    splits = splits_of(cfg, [recording.name for recording in staged])
+    splits = splits_of(cfg, [recording.name for recording in staged], entries)
+    shown = {entry.name: entry.class_name for entry in entries if entry.class_name and entry.name in splits}
     attrs = {"dataset": cfg.data.dataset, "transforms": list(cfg.data.transforms), "seed": cfg.seed}
     with FramesWriter(folder / STORE, frame_spec(cfg.data), attrs, functools.partial(_write, Workers.of(cfg))) as writer:
         for recording in staged:
@@ -207,6 +218,7 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
         "dropped": dropped,
         "skipped": skipped,
         **({"files": files} if files else {}),
+        **({"classes": shown} if shown and DATASETS[cfg.data.dataset].own_split else {}),
     }
 
 

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from spikeseg.errors import InputError
+from spikeseg.registry import Registry
 
 Fail = Callable[[str, Any, str], typing.NoReturn]
 """`Checker.fail`."""
@@ -100,6 +101,8 @@ class Checker:
                 self.fail(name, value, f"text of 1 to {LONGEST_TEXT} characters")
             return value
         if choices is not None and value not in choices:
+            if isinstance(choices, Registry):
+                self.fail(name, value, choices.allowed(value))
             allowed = list(map(str, choices))
             self.fail(name, value, f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0])
         if low is not None and value < low:

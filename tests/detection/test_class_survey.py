@@ -135,7 +135,7 @@ def test_a_silent_recording_and_an_empty_one(model):
 def test_the_document_adds_recordings_up_and_takes_one_example_of_each_first(model):
     first = survey(model, *[(200_000 * k, 20, 20, ON, 4) for k in range(5)], name="a")
     second = survey(model, (0, 20, 20, ON, 1), (200_000, 9, 9, OFF, 1), name="b")
-    content = json.loads(text(document(model, "abc", True, [first, second])))
+    content = json.loads(text(document(model, "abc", True, [first, second], {})))
     assert {key: content[key] for key in ("version", "network", "trained", "receptive_field", "windows")} == {
         "version": 1,
         "network": "abc",
@@ -159,7 +159,7 @@ def test_the_document_adds_recordings_up_and_takes_one_example_of_each_first(mod
 
 
 def test_names_change_nothing_else(model):
-    content = document(model, "abc", True, [survey(model, (0, 20, 20, ON, 1))])
+    content = document(model, "abc", True, [survey(model, (0, 20, 20, ON, 1))], {})
     called = named(content, {1: "satellite"})
     assert [entry["class_name"] for entry in called["classes"]] == ["", "satellite"]
     assert named(called, {}) == content and content["classes"][1]["class_name"] == ""

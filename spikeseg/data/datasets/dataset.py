@@ -49,6 +49,9 @@ class Dataset:
         resizes: whether `images` gives them in the size asked for.
         layouts: whether `entries` takes a `layout` (spikeseg.data.readers.Layout): its files may leave columns and units open.
         identified: describes the files of its recordings, by path; such as whether they are the published ones.
+        classes: of its recordings, in their order; empty: those that its entries name, sorted.
+        frame: (width, height) in which recordings of several sizes are seen by `classify`; None: they are of one size.
+        own_split: whether `prepare` keeps to the parts that its entries name, too, not `classify` alone.
     """
 
     entries: Entries | None = None
@@ -59,6 +62,9 @@ class Dataset:
     resizes: bool = False
     layouts: bool = False
     identified: Callable[[Sequence[Entry]], dict[str, str]] | None = None
+    classes: tuple[str, ...] = ()
+    frame: tuple[int, int] | None = None
+    own_split: bool = False
 
     def __post_init__(self) -> None:
         if (self.entries is None) == (self.images is None):

@@ -29,6 +29,8 @@ class Entry:
         fingerprint: hexadecimal, of everything that load reads.
         load: ``load(lenient)`` reads and checks the recording; raises InputError. Can be pickled.
         long: ``long(lenient)`` does so part by part, for recordings too long for memory; None where it cannot be done.
+        class_name: what the dataset says it shows; "" where it says nothing.
+        part: "train", "val" or "test", where the dataset has a split of its own; else "".
     """
 
     name: str
@@ -36,6 +38,8 @@ class Entry:
     fingerprint: str
     load: Callable[[bool], Recording]
     long: Callable[[bool], LongEvents] | None = None
+    class_name: str = ""
+    part: str = ""
 
 
 def entry_or_fault(name: str, path: Path, make: Callable[[], Entry], error: str = "") -> Entry:

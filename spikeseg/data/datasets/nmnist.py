@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from spikeseg.data.sensors import SENSOR_SIZES
 from spikeseg.errors import InputError
 
 from .dataset import Dataset
@@ -18,6 +19,8 @@ from .files import load
 from .folders import files_below
 
 DIGITS = frozenset("0123456789")
+PARTS = {"Train": "train", "Test": "test"}
+"""Folders of the two archives."""
 
 
 def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
@@ -40,7 +43,10 @@ def _is_recording(path: Path) -> bool:
 
 
 def _entry(path: Path, name: str) -> Entry:
-    return Entry(name, path, fingerprint(path), partial(load, str(path), name))
+    part = next((PARTS[folder] for folder in reversed(path.parts) if folder in PARTS), "")
+    return Entry(name, path, fingerprint(path), partial(load, str(path), name), class_name=path.parent.name, part=part)
 
 
-DATASET = Dataset(entries, labelled=False, settings="kheradpisheh2018_nmnist")
+DATASET = Dataset(
+    entries, labelled=False, settings="kheradpisheh2018_nmnist", classes=tuple(sorted(DIGITS)), frame=SENSOR_SIZES["N-MNIST"]
+)

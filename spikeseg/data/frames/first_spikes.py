@@ -10,7 +10,9 @@ from spikeseg.core.sparse import SpikeLists
 from spikeseg.data.recording import Recording
 
 
-def first_spikes(recordings: Sequence[Recording], steps: int, step_us: float, size: tuple[int, int]) -> SpikeLists:
+def first_spikes(
+    recordings: Sequence[Recording], steps: int, step_us: float, size: tuple[int, int], sensor: tuple[int, int] | None = None
+) -> SpikeLists:
     """The first spike of each pixel, of either polarity, within `steps` steps of each recording's beginning.
 
     Args:
@@ -18,6 +20,7 @@ def first_spikes(recordings: Sequence[Recording], steps: int, step_us: float, si
         steps: T.
         step_us: how long a step is, µs.
         size: (height, width) in pixels; events outside are left out.
+        sensor: (width, height) that is brought to this size; None: pixels stay what they are.
 
     Returns:
         (T, 2, H, W), a sample per recording.
@@ -27,9 +30,11 @@ def first_spikes(recordings: Sequence[Recording], steps: int, step_us: float, si
     for n, recording in enumerate(recordings):
         events = recording.events
         step = ((events["t"] - (events["t"][0] if len(events) else 0)) // step_us).astype(np.int64)
-        inside = (step < steps) & (events["x"] < width) & (events["y"] < height)
-        events, step = events[inside], step[inside]
-        _, first = np.unique(events["y"].astype(np.int64) * width + events["x"], return_index=True)
-        events = events[first]
-        dense[n, step[first], events["p"].astype(np.int64), events["y"], events["x"]] = True
+        x, y = events["x"].astype(np.int64), events["y"].astype(np.int64)
+        if sensor is not None:
+            x, y = x * width // sensor[0], y * height // sensor[1]
+        seen = np.flatnonzero((step < steps) & (x < width) & (y < height))
+        _, first = np.unique(y[seen] * width + x[seen], return_index=True)
+        seen = seen[first]
+        dense[n, step[seen], events["p"][seen].astype(np.int64), y[seen], x[seen]] = True
     return SpikeLists.of(dense)
