@@ -1,6 +1,7 @@
 # make demo: the whole path on built-in recordings.  make test: the test suite.  Both set up .venv themselves.
 # make test-gpu: the CUDA kernels on a GPU.  make bench: the benchmarks, tables and benchmarks/results/*.json.
 # make test-slow: a quick run of every benchmark; the networks that come with the package, trained again, compared byte by byte.
+# make docs: the documentation as a site.  make dist-check: wheel and sdist, each tried in clean environments.
 # With a GPU: make demo CONSTRAINTS=          Another Python: make test PYTHON=python3.12
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ SETUP := setup.cfg pyproject.toml $(CONSTRAINTS)
 SIDE_BY_SIDE := -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test coverage test-gpu test-slow bench lint clean
+.PHONY: demo test coverage test-gpu test-slow bench lint dist-check clean
 
 demo: $(VENV)/.installed
 	@echo "== demo: simulate, prepare, train conv2 and conv3, evaluate (a few minutes on two cores)"
@@ -46,6 +47,10 @@ lint: $(VENV)/.tested
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports --no-cache
+
+dist-check:
+	@echo "== dist-check: wheel and sdist in clean environments (some minutes each, and the network)"
+	packaging/dist_check.sh $(PYTHONS)
 
 # pip comes last into a virtual environment: one that an interrupted call left without it is completed.
 $(BIN)/pip:

@@ -11,6 +11,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+
+import spikeseg
 
 ROOT = Path(__file__).parents[1]
 BUILT = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "spikeseg", "pipelines", "configs")
@@ -140,3 +143,32 @@ def test_the_library_does_not_know_the_pipelines():
     """Which import-linter cannot see, because pipelines/ lies beside spikeseg/."""
     sources = [path for path in (ROOT / "spikeseg").rglob("*.py") if path.name != "__main__.py"]
     assert [str(path) for path in sources if "spikeseg.pipelines" in path.read_text(encoding="utf-8")] == []
+
+
+def test_the_conda_recipe_asks_for_what_setup_cfg_asks_for():
+    recipe = yaml.safe_load((ROOT / "packaging/conda/meta.yaml").read_text())
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    renamed = {"astropy-base": "astropy", "pytorch": "torch"}
+    name, *others = recipe["requirements"]["run"]
+    asked = [(renamed.get(need.split()[0], need.split()[0]), need.split()[1]) for need in others]
+    needed = [re.fullmatch(r"([\w-]+)(.*)", line).groups() for line in setup["options"]["install_requires"].split("\n") if line]
+    assert asked and sorted(asked) == sorted(needed) and name == f"python {setup['options']['python_requires']}"
+    assert recipe["build"]["entry_points"] == [setup["options.entry_points"]["console_scripts"].strip()]
+
+
+def test_one_version_stands_everywhere():
+    recipe = yaml.safe_load((ROOT / "packaging/conda/meta.yaml").read_text())
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {recipe["package"]["version"], citation["version"]} == {spikeseg.__version__}
+
+
+def test_docker_copies_what_it_lets_through_and_installs_what_is_there():
+    text = (ROOT / "Dockerfile").read_text()
+    copied = [word for line in re.findall(r"^COPY (.*)", text, re.MULTILINE) for word in line.split()[:-1]]
+    assert copied and all((ROOT / name).exists() for name in copied)
+    assert set(copied) == {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert set(re.search(r'"\.\[(.*)\]"', text)[1].split(",")) <= {*setup["options.extras_require"]}
+    assert {"setup.cfg", "pyproject.toml", "README.md", "LICENSE", "spikeseg", "pipelines", "configs"} <= set(copied)

@@ -23,6 +23,7 @@ COMMANDS = Registry(
         "cross-validate": f"{_FOLDER}.cross_validate:cross_validate",
         "demo": f"{_FOLDER}.demo:demo",
         "detect": f"{_FOLDER}.detect:detect",
+        "doctor": f"{_FOLDER}.doctor:doctor",
         "evaluate": f"{_FOLDER}.evaluate:evaluate",
         "info": f"{_FOLDER}.info:info",
         "prepare": f"{_FOLDER}.prepare:prepare",
@@ -41,6 +42,6 @@ SECTIONS = {
     "Find objects": ("demo", "info", "detect", "watch"),
     "Train a network": ("train", "prepare", "train-layer", "classes", "classify"),
     "Score it": ("evaluate", "compare", "sweep", "cross-validate"),
-    "Files and results": ("status", "cache", "reproduce", "simulate"),
+    "Files and results": ("status", "cache", "reproduce", "simulate", "doctor"),
 }
 """Under which titles help shows them; others come last."""
