@@ -22,6 +22,10 @@ DAYS_TO_TT = 69.2 / 86_400
 """From Unix time to terrestrial time, days; a second more or less turns the pole by nothing that counts."""
 
 
+BEYOND = 3
+"""Intervals between knots by which a turn is carried on."""
+
+
 class Attitude(Protocol):
     """How a telescope turns."""
 
@@ -100,13 +104,18 @@ class Followed:
         return self.at(np.asarray(t_us, np.float64) * 1e-6).inv().apply(directions)
 
     def at(self, t_s: np.ndarray) -> Rotation:
-        """Q at times (n,), s; beyond the knots it turns on as between the last two."""
+        """Q at times (n,), s; beyond the knots it turns on as over the nearest BEYOND intervals: the nearest one alone holds the
+        mount's sway."""
         from scipy.spatial.transform import Rotation
 
-        steps = self.turns[1:] * self.turns[:-1].inv()
-        k = np.clip(np.searchsorted(self.knots_s, t_s, side="right") - 1, 0, len(self.knots_s) - 2)
-        share = (t_s - self.knots_s[k]) / (self.knots_s[k + 1] - self.knots_s[k])
-        return Rotation.from_rotvec(share[:, None] * steps[k].as_rotvec()) * self.turns[k]
+        last, far = len(self.knots_s) - 1, min(BEYOND, len(self.knots_s) - 1)
+        k = np.clip(np.searchsorted(self.knots_s, t_s, side="right") - 1, 0, last - 1)
+        start, end = k, k + 1
+        before, after = t_s < self.knots_s[0], t_s > self.knots_s[-1]
+        start, end = np.where(after, last, np.where(before, 0, start)), np.where(after, last - far, np.where(before, far, end))
+        share = (t_s - self.knots_s[start]) / (self.knots_s[end] - self.knots_s[start])
+        step = (self.turns[end] * self.turns[start].inv()).as_rotvec()
+        return Rotation.from_rotvec(share[:, None] * step) * self.turns[start]
 
     def since(self, t_s: float) -> Followed:
         """The same with t0 at another time, s."""

@@ -187,12 +187,15 @@ def _pointing(detections: Detections, request: SkyRequest, clock: UtcClock | Non
     from .projection import angles_of, read_wcs
     from .refine import refined
     from .solve import solved
+    from .starlight import stars_of_events
     from .stars import Stars, followed
 
     size, t_us = detections.sensor_size, detections.event_columns["t"]
     if not len(t_us):
         return "it holds no events"
     stars = Stars.of(detections.tracks, detections.position_error)
+    if request.mount is Mount.TRACK or request.catalogue is not None or request.index_files:
+        stars = stars_of_events(detections, stars, request.mount is Mount.SIDEREAL)
     given, days = (None, None) if request.wcs is None else read_wcs(request.wcs, size)
     catalogue = None if request.catalogue is None else read_catalogue(request.catalogue)
     told: dict[str, Any] = {"mount": str(request.mount), "pointing": "given"}
@@ -255,14 +258,14 @@ class _Unknown(Exception):
 
 def _as_at(projection: Projection, attitude: Any, t0_us: float, size: tuple[int, int]) -> tuple[Projection, Attitude]:
     """The same pointing and attitude with a projection that holds at t0."""
-    from .projection import fitted
+    from .projection import Bend, fitted
 
     x, y = (np.linspace(0.0, side - 1.0, 9) for side in size)
     pixels = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
     sip = projection.wcs.sip
     there = attitude.turned(np.full(len(pixels), t0_us), projection.directions(pixels))
     reference = np.asarray(projection.wcs.wcs.crpix) - 1
-    return fitted(pixels, there, reference, 1, sip), attitude.since(t0_us * 1e-6)
+    return fitted(pixels, there, reference, Bend.NONE, sip), attitude.since(t0_us * 1e-6)
 
 
 def _file(projection: Projection, t0_us: float, clock: UtcClock | None) -> bytes:

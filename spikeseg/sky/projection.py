@@ -5,8 +5,8 @@ Pixels are the sensor's: 0-based, the centre of the top left one is (0, 0), y po
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,7 +159,31 @@ def _short(error: Exception) -> str:
     return lines[-1].strip() if lines else type(error).__name__
 
 
-def fitted(pixels: np.ndarray, directions: np.ndarray, centre_px: np.ndarray, degree: int, distortion: Sip | None) -> Projection:
+LINEAR = (((0, 0),), ((1, 0),), ((0, 1),))
+QUADRATIC = (((2, 0),), ((1, 1),), ((0, 2),))
+RADIAL = (((3, 0), (1, 2)), ((2, 1), (0, 3)))
+"""Exponents of x and y; of those that stand together the coefficients are the same: x r^2 and y r^2."""
+
+
+class Bend(Enum):
+    """Polynomials by which a lens distorts."""
+
+    NONE = ()
+    RADIAL = RADIAL
+    """As most lenses do, of the third degree."""
+    QUADRATIC = QUADRATIC
+    BOTH = QUADRATIC + RADIAL
+    CUBIC = (*QUADRATIC, ((3, 0),), ((2, 1),), ((1, 2),), ((0, 3),))
+
+
+def fitted(
+    pixels: np.ndarray,
+    directions: np.ndarray,
+    centre_px: np.ndarray,
+    bend: Bend,
+    distortion: Sip | None,
+    weight: np.ndarray | None = None,
+) -> Projection:
     """The gnomonic projection (TAN) nearest to stars, by least squares, with a distortion that is a polynomial (SIP; Shupe et al.
     2005).
 
@@ -170,13 +194,14 @@ def fitted(pixels: np.ndarray, directions: np.ndarray, centre_px: np.ndarray, de
         pixels: float64 (n, 2).
         directions: float64 (n, 3).
         centre_px: (2,), the pixel that becomes the reference, CRPIX.
-        degree: of the polynomial; 1: none but the given.
-        distortion: that is kept (degree 1; its own reference is centre_px); None: none.
+        bend: the polynomial; NONE: none but the given.
+        distortion: that is kept (with NONE; its own reference is centre_px); None: none.
+        weight: float64 (n,), inverse variances, of which only the ratios count; None: all alike.
     """
     from astropy.wcs import WCS, Sip
 
     frame = WCS(naxis=2)
-    frame.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"] if distortion is not None or degree > 1 else ["RA---TAN", "DEC--TAN"]
+    frame.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"] if distortion is not None or bend.value else ["RA---TAN", "DEC--TAN"]
     frame.wcs.crpix, frame.wcs.radesys = np.asarray(centre_px) + 1.0, "ICRS"
     frame.wcs.cunit = ["deg", "deg"]
     if distortion is not None:
@@ -185,24 +210,28 @@ def fitted(pixels: np.ndarray, directions: np.ndarray, centre_px: np.ndarray, de
     else:
         offsets = pixels - centre_px
     scale = float(np.abs(offsets).max(initial=1.0))
-    terms = list(_terms(degree))
-    columns = np.stack([(offsets[:, 0] / scale) ** p * (offsets[:, 1] / scale) ** q for p, q in terms], -1)
+    terms = [*LINEAR, *bend.value]
+    columns = np.stack(
+        [sum((offsets[:, 0] / scale) ** p * (offsets[:, 1] / scale) ** q for p, q in alike) for alike in terms], -1
+    )
+    root = np.ones((len(pixels), 1)) if weight is None else np.sqrt(weight / weight.mean())[:, None]
+    columns = root * columns
     centre = directions.mean(0)
     centre /= np.linalg.norm(centre)
     for _ in range(ROUNDS):
-        found, *_ = np.linalg.lstsq(columns, tangent(directions, centre), rcond=None)
+        found, *_ = np.linalg.lstsq(columns, root * tangent(directions, centre), rcond=None)
         centre = from_tangent(found[:1], centre)[0]
-    found, *_ = np.linalg.lstsq(columns, tangent(directions, centre), rcond=None)
-    sizes = np.array([scale ** (p + q) for p, q in terms])[:, None]
-    found = found / sizes
+    found, *_ = np.linalg.lstsq(columns, root * tangent(directions, centre), rcond=None)
+    found = found / np.array([scale ** sum(alike[0]) for alike in terms])[:, None]
     matrix = found[1:3].T
     ra, dec = angles_of(centre)
     frame.wcs.crval, frame.wcs.cd = [float(ra), float(dec)], matrix
-    if degree > 1:
+    if bend.value:
         bent = np.linalg.solve(matrix, found[3:].T)
-        a, b = np.zeros((2, degree + 1, degree + 1))
-        for (p, q), (x, y) in zip(terms[3:], bent.T, strict=True):
-            a[p, q], b[p, q] = x, y
+        a, b = np.zeros((2, 4, 4))
+        for alike, (x, y) in zip(bend.value, bent.T, strict=True):
+            for p, q in alike:
+                a[p, q], b[p, q] = x, y
         frame.sip = Sip(a, b, None, None, frame.wcs.crpix)
     frame.wcs.set()
     return Projection(frame)
@@ -210,10 +239,3 @@ def fitted(pixels: np.ndarray, directions: np.ndarray, centre_px: np.ndarray, de
 
 ROUNDS = 6
 """In which the reference's direction is found; each is more than a hundred times nearer."""
-
-
-def _terms(degree: int) -> Iterator[tuple[int, int]]:
-    """Exponents of x and y, the constant first, then by their sum."""
-    for total in range(degree + 1):
-        for q in range(total + 1):
-            yield total - q, q

@@ -18,7 +18,7 @@ from spikeseg.core.interrupts import check
 
 from .attitude import Attitude
 from .catalogue import Catalogue
-from .projection import Projection, fitted, tangent
+from .projection import Bend, Projection, fitted, tangent
 from .stars import ASTRAY_TIMES, Stars, distinct
 
 TURN_DEG, SCALE = 10.0, 0.05
@@ -48,8 +48,8 @@ BETTER = 0.95
 LEAST_ASTRAY_PX = 0.5
 """A star that is off by more than this, px, and ASTRAY_TIMES what stars usually are, is another."""
 
-DEGREES = {1: LEAST, 2: 12, 3: 20}
-"""Degree of a distortion -> from how many stars on it is tried."""
+BENDS = {Bend.NONE: LEAST, Bend.RADIAL: 8, Bend.QUADRATIC: 12, Bend.BOTH: 14, Bend.CUBIC: 20}
+"""Distortion -> from how many stars on it is tried."""
 
 
 AttitudeOf = Callable[[Projection, np.ndarray | None], Attitude]
@@ -75,11 +75,12 @@ class Refined(NamedTuple):
 
 
 class _Places(NamedTuple):
-    """Places of stars (n): star, pixels (n, 2), t_us (n,)."""
+    """Places of stars (n): star, pixels (n, 2), t_us (n,), weight (n,), the inverse variance."""
 
     star: np.ndarray
     pixels: np.ndarray
     t_us: np.ndarray
+    weight: np.ndarray
 
 
 def refined(
@@ -160,14 +161,14 @@ def _tightened(plane: np.ndarray, there: np.ndarray, pairs: np.ndarray, near_px:
 
 def _places(stars: Stars) -> _Places:
     means = stars.means(MOST_PLACES)
-    return _Places(means.star, means.pixels, means.t_us)
+    return _Places(means.star, means.pixels, means.t_us, means.weight)
 
 
 def _on_plane(projection: Projection, attitude: Attitude, places: _Places, middle: np.ndarray, pixel_rad: float) -> np.ndarray:
     """Where stars stand on the plane that touches the sky at `middle`, in sides of a pixel: float64 (stars, 2)."""
     on_sky = attitude.turned(places.t_us, projection.directions(places.pixels))
-    count = np.bincount(places.star)
-    mean = np.stack([np.bincount(places.star, column) for column in on_sky.T], -1) / count[:, None]
+    sums = np.stack([np.bincount(places.star, places.weight * column) for column in on_sky.T], -1)
+    mean = sums / np.bincount(places.star, places.weight)[:, None]
     return tangent(mean, middle) * np.pi / 180 / pixel_rad
 
 
@@ -282,15 +283,16 @@ def _fit(
     are then, px (root of the mean square); and the pairs without those that are far off."""
     given = projection.wcs.sip
     middle = (np.array(sensor_size) - 1) / 2 if given is None else np.asarray(given.crpix) - 1
-    kinds = [(1, given), *((degree, None) for degree, least in DEGREES.items() if len(pairs) >= least and (degree > 1 or given))]
+    kinds = [(Bend.NONE, given), *((bend, None) for bend, least in BENDS.items() if len(pairs) >= least and (bend.value or given))]
     for last in (False, True):
         of = np.full(places.star.max() + 1, -1)
         of[pairs[:, 0]] = pairs[:, 1]
         rows = of[places.star] >= 0
         star, pixels = np.unique(places.star[rows], return_inverse=True)[1], places.pixels[rows]
+        weight = places.weight[rows]
         known = attitude.back(places.t_us[rows], catalogue.directions[of[places.star[rows]]])
-        kind = _best(kinds, pixels, known, middle, star) if len(kinds) > 1 else kinds[0]
-        fit = fitted(pixels, known, middle, *kind)
+        kind = _best(kinds, pixels, known, middle, (star, weight)) if len(kinds) > 1 else kinds[0]
+        fit = fitted(pixels, known, middle, *kind, weight)
         off = np.linalg.norm(fit.directions(pixels) - known, axis=1) / fit.middle(sensor_size)[1]
         each = np.bincount(star, off) / np.bincount(star)
         near = each <= max(ASTRAY_TIMES * float(np.median(each)), LEAST_ASTRAY_PX)
@@ -301,15 +303,20 @@ def _fit(
 
 
 def _best(
-    kinds: Sequence[tuple[int, Any]], pixels: np.ndarray, known: np.ndarray, middle: np.ndarray, star: np.ndarray
-) -> tuple[int, Any]:
-    """The degree and distortion that foretell most stars best, each from the others."""
+    kinds: Sequence[tuple[Bend, Any]],
+    pixels: np.ndarray,
+    known: np.ndarray,
+    middle: np.ndarray,
+    rows: tuple[np.ndarray, np.ndarray],
+) -> tuple[Bend, Any]:
+    """The distortion that foretells most stars best, each from the others. rows: star and weight (n,) of each place."""
+    star, weight = rows
     best, chosen = np.inf, kinds[0]
     for kind in kinds:
         off = np.zeros(len(star))
         for k in range(FOLDS):
             out = star % FOLDS == k
-            fit = fitted(pixels[~out], known[~out], middle, *kind)
+            fit = fitted(pixels[~out], known[~out], middle, *kind, weight[~out])
             off[out] = np.linalg.norm(fit.directions(pixels[out]) - known[out], axis=1)
         error = float(np.median(np.bincount(star, off) / np.bincount(star)))
         if error < BETTER * best:

@@ -95,7 +95,7 @@ class Stars:
         return Stars(number, self.t_us[rows], self.pixels[rows], self.velocities[rows], self.brightness[stars], self.weight[rows])
 
     def means(self, most: int) -> Stars:
-        """The same with `most` rows of each star at most: means over equal shares of its rows, still places on its way."""
+        """The same with `most` rows of each star at most: weighted means over equal shares of its rows, still places on its way."""
         counts = np.bincount(self.star, minlength=len(self))
         place = np.arange(len(self.star)) - np.repeat(np.cumsum(counts) - counts, counts)
         parts = np.minimum(counts, most)
@@ -103,14 +103,12 @@ class Stars:
         starts = np.flatnonzero(np.diff(self.star * (most + 1) + part, prepend=-1))
         if not len(starts):
             return self
-        number = np.diff(np.append(starts, len(self.star)))
+        weight = np.add.reduceat(self.weight, starts)
 
         def mean(values: np.ndarray) -> np.ndarray:
-            return (np.add.reduceat(values, starts, 0).T / number).T
+            return (np.add.reduceat((values.T * self.weight).T, starts, 0).T / weight).T
 
-        return Stars(
-            self.star[starts], mean(self.t_us), mean(self.pixels), mean(self.velocities), self.brightness, mean(self.weight)
-        )
+        return Stars(self.star[starts], mean(self.t_us), mean(self.pixels), mean(self.velocities), self.brightness, weight)
 
 
 def distinct(places: np.ndarray, order: np.ndarray) -> np.ndarray:

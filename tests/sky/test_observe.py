@@ -185,13 +185,13 @@ def test_what_cannot_be_answered_is_said_before_anything_is_done(simulated, tmp_
 def test_the_pointing_of_a_still_telescope_holds_when_its_file_says(nights, tmp_path, start):
     """Given as it was five minutes before: the sky has turned by 1.25 degrees since."""
     from spikeseg.sky.attitude import Turning
-    from spikeseg.sky.projection import fitted
+    from spikeseg.sky.projection import Bend, fitted
 
     night = nights["stare"]
     pixels = np.stack(np.meshgrid(np.linspace(0, 239, 9), np.linspace(0, 179, 9)), -1).reshape(-1, 2)
     turning = Turning.at(start / 86_400e6, 0.0)
     seen = turning.back(np.full(len(pixels), 300e6), night.projection.directions(pixels))
-    then = fitted(pixels, seen, np.array([119.5, 89.5]), 1, night.projection.wcs.sip)
+    then = fitted(pixels, seen, np.array([119.5, 89.5]), Bend.NONE, night.projection.wcs.sip)
     wcs = kept(then, tmp_path / "a.fits", "2026-03-01T20:59:05.25")
     found = observed(night.detections, SkyRequest(start_utc_us=start, wcs=wcs, mount=Mount.STARE))
     assert root_mean_square(night.off_px(found)) < 0.3

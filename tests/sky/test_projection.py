@@ -8,7 +8,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from spikeseg.errors import InputError
-from spikeseg.sky.projection import ARCSEC, Projection, angles_of, directions_of, fitted, from_tangent, read_wcs, tangent
+from spikeseg.sky.projection import ARCSEC, Bend, Projection, angles_of, directions_of, fitted, from_tangent, read_wcs, tangent
 
 GRID = np.stack(np.meshgrid(np.linspace(0, 239, 9), np.linspace(0, 179, 9)), -1).reshape(-1, 2)
 
@@ -36,9 +36,9 @@ def test_the_top_left_pixel_is_zero(simulated):
 def test_a_fit_to_exact_stars_is_the_pointing(simulated, where, distorted):
     truth = simulated["pointing"](*where, distorted=distorted)
     seen = truth.directions(GRID)
-    fit = fitted(GRID, seen, np.array([110.0, 95.0]), 3 if distorted else 1, None)
+    fit = fitted(GRID, seen, np.array([110.0, 95.0]), Bend.CUBIC if distorted else Bend.NONE, None)
     assert np.abs(fit.directions(GRID) - seen).max() < 0.05 * ARCSEC  # about another pixel, which bends a plane a little
-    kept = fitted(GRID, seen, np.array([119.5, 89.5]), 1, truth.wcs.sip)
+    kept = fitted(GRID, seen, np.array([119.5, 89.5]), Bend.NONE, truth.wcs.sip)
     assert np.abs(kept.directions(GRID) - seen).max() < 1e-3 * ARCSEC
     again = Projection(WCS(fit.header()))
     assert np.abs(again.directions(GRID) - fit.directions(GRID)).max() < 1e-3 * ARCSEC
