@@ -98,7 +98,9 @@ class Results:
         mode, own = event.MODE, self._rows.get(event.MODE.name, {})
         if not own:
             return {}
-        found = {name: event.roc_points([row.events for row in rows]) for name, rows in {**own, CONTROL: self._control(mode)}.items()}
+        found = {
+            name: event.roc_points([row.events for row in rows]) for name, rows in {**own, CONTROL: self._control(mode)}.items()
+        }
         return {name: np.round(points, CURVE_DECIMALS).tolist() for name, points in found.items() if points is not None}
 
     def _control(self, mode: Mode) -> Sequence[Any]:

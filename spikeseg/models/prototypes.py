@@ -89,9 +89,7 @@ def prototypes(encoder: Encoder, layer: str = LAST) -> np.ndarray:
         fired[:, :, number, centre, centre] = 1
         traced = [*levels, PooledSpikes(SpikeLists.of(fired), None)]
         with torch.no_grad():
-            maps = ops.trace(
-                frames, chain, traced, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
-            )
+            maps = ops.trace(frames, chain, traced, delay_connections=settings.use_delay_connections, decay=settings.delay_decay)
         drive = np.stack([sample.dense() for sample in maps])[:, 0, start:, start:]
         drives.append(drive.reshape(len(choices), polarities, *drive.shape[1:]).mean(0))
     return np.stack(drives)

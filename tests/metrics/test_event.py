@@ -200,7 +200,12 @@ def test_what_is_no_score_is_refused(scores, truth, says):
 def test_a_drawn_curve_has_the_area_of_the_exact_one():
     rows = [drawn(5000, seed, 1.5) for seed in range(3)]
     points = roc_points(rows)
-    assert points[0].tolist() == [0, 0] and points[-1].tolist() == [1, 1] and len(points) < 130 and (np.diff(points, axis=0) >= 0).all()
+    assert (
+        points[0].tolist() == [0, 0]
+        and points[-1].tolist() == [1, 1]
+        and len(points) < 130
+        and (np.diff(points, axis=0) >= 0).all()
+    )
     exact = roc_auc(np.concatenate([row.scores for row in rows]), np.concatenate([row.truth for row in rows]))
     assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(exact, abs=2e-3)
     assert roc_points([]) is None and roc_points([scored([0.5, 0.2], [True, True])]) is None
