@@ -26,7 +26,9 @@ COMMANDS = Registry(
         "doctor": f"{_FOLDER}.doctor:doctor",
         "evaluate": f"{_FOLDER}.evaluate:evaluate",
         "info": f"{_FOLDER}.info:info",
+        "plot": f"{_FOLDER}.plot:plot",
         "prepare": f"{_FOLDER}.prepare:prepare",
+        "report": f"{_FOLDER}.report:report",
         "reproduce": f"{_FOLDER}.reproduce:reproduce",
         "simulate": f"{_FOLDER}.simulate:simulate",
         "status": f"{_FOLDER}.status:status",
@@ -41,7 +43,7 @@ COMMANDS = Registry(
 SECTIONS = {
     "Find objects": ("demo", "info", "detect", "watch"),
     "Train a network": ("train", "prepare", "train-layer", "classes", "classify"),
-    "Score it": ("evaluate", "compare", "sweep", "cross-validate"),
+    "Score it": ("evaluate", "report", "plot", "compare", "sweep", "cross-validate"),
     "Files and results": ("status", "cache", "reproduce", "simulate", "doctor"),
 }
 """Under which titles help shows them; others come last."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STAGE, VERSION = "evaluate", 5
-METRICS, TABLE = "metrics.json", "metrics.csv"
+METRICS, TABLE, CURVES = "metrics.json", "metrics.csv", "curves.json"
 METRICS_VERSION = 2
 
 
@@ -94,7 +94,8 @@ def evaluate(
     output: Path | None = None,
     force: bool = False,
 ) -> StageResult:
-    """Score a network and its baselines; ``evaluate/<key>/metrics.json`` and ``metrics.csv`` in the run's folder.
+    """Score a network and its baselines; ``evaluate/<key>/metrics.json``, ``metrics.csv`` and ``curves.json`` in the
+    run's folder.
 
     Args:
         cfg: the configuration.
@@ -109,8 +110,9 @@ def evaluate(
     planned = plan(cfg, network, frames.key, selection)
 
     def build(folder: Path) -> Mapping[str, Any]:
-        metrics = measure(cfg, network, frames, selection)
+        metrics, curves = _measured(cfg, network, frames, selection)
         atomic_write(folder / METRICS, json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+        atomic_write(folder / CURVES, json.dumps(curves, allow_nan=False) + "\n")
         atomic_write(folder / TABLE, metrics_csv(metrics))
         return {"seed": cfg.seed, "device": cfg.device}
 
@@ -122,6 +124,13 @@ def evaluate(
 
 def measure(cfg: Config, network: SavedNetwork, frames: StageResult, selection: Selection = EVERYTHING) -> dict[str, Any]:
     """The content of metrics.json."""
+    return _measured(cfg, network, frames, selection)[0]
+
+
+def _measured(
+    cfg: Config, network: SavedNetwork, frames: StageResult, selection: Selection
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The contents of metrics.json and curves.json."""
     from spikeseg.data.store.frames import Frames
     from spikeseg.detection.readout import readout_of
     from spikeseg.evaluation.compare import titles
@@ -149,7 +158,7 @@ def measure(cfg: Config, network: SavedNetwork, frames: StageResult, selection: 
     for note in notes:
         log.warning("%s", note)
     chance = {mode.name: chance_of(mode, dataclasses.asdict(cfg.evaluation)) for mode in results.modes}
-    return {
+    metrics = {
         "version": METRICS_VERSION,
         "split": selection.split,
         "recordings": [store.recordings[r].name for r in tested],
@@ -168,6 +177,7 @@ def measure(cfg: Config, network: SavedNetwork, frames: StageResult, selection: 
         "chance": chance,
         "notes": notes,
     }
+    return metrics, results.curves()
 
 
 def compared(

@@ -9,7 +9,7 @@ import numpy as np
 
 from spikeseg.config.estimate import require_network_memory
 from spikeseg.core.progress import Progress, silent
-from spikeseg.data.windows import windowed
+from spikeseg.data.windows import WindowedRecording, windowed
 
 from .classes import UNNAMED, classes_of_tracks, classify, score_by_class
 from .moving import motion_of
@@ -48,6 +48,18 @@ def detect_recording(
         InputError: the transforms do not fit the recording.
     """
     view = windowed(recording, config.data, background=model.config.background_adaptive)
+    return detect_windows(model, view, config, readout, progress, class_names)
+
+
+def detect_windows(
+    model: SpikeSEG,
+    view: WindowedRecording,
+    config: Config,
+    readout: Readout,
+    progress: Progress = silent,
+    class_names: Mapping[int, str] = UNNAMED,
+) -> Detections:
+    """`detect_recording` of a recording that is framed already, such as one of the cache."""
     require_network_memory(config, view.shape[1:])
     hulk = config.tracking.hulk and not config.tracking.scenes  # which knows an object's class by its spikes
     scene = scene_of(view, config.tracking) if config.tracking.scenes else None
@@ -56,7 +68,7 @@ def detect_recording(
     single = range(n_classes) if n_classes > 1 and not hulk else ()
     maps, slices, by_class = [], [], []
     windows: Iterable[Any] = decoded(model, view.windows(), [readout.classes, *([c] for c in single)], wanted)
-    for k, window in enumerate(progress(windows, recording.name, len(view.start_us))):
+    for k, window in enumerate(progress(windows, view.name, len(view.start_us))):
         maps.append(window.maps[0])
         by_class.append(window.maps[1:] or window.maps)  # of one class: all there is
         if hulk:
@@ -66,21 +78,21 @@ def detect_recording(
     tracked = response.tracked
     assert tracked is not None and response.saliency is not None
     lit = score_by_class(tracked.slices, n_classes) if hulk else classify(tracked.slices, by_class)
-    scale, listed = Scale.of(recording.sensor_size, view.shape[1:]), window_table(view)
+    scale, listed = Scale.of(view.sensor_size, view.shape[1:]), window_table(view)
     blobs = [part.blobs.objects for parts in tracked.slices for part in parts]
     classes = classes_of_tracks(tracked.tracks.tracks, lit)
-    tracks = track_table(recording.name, tracked.tracks.tracks, blobs, scale, readout.object_threshold, classes, class_names)
+    tracks = track_table(view.name, tracked.tracks.tracks, blobs, scale, readout.object_threshold, classes, class_names)
     star_field = tracked.tracks.field.mean
     return Detections(
-        recording=recording.name,
-        sensor_size=recording.sensor_size,
+        recording=view.name,
+        sensor_size=view.sensor_size,
         readout=readout,
         star_field=(float(star_field[0]), float(star_field[1])),
         windows=listed,
-        detections=detection_table(recording.name, listed, tracked.slices, tracked.owners, scale, class_names),
+        detections=detection_table(view.name, listed, tracked.slices, tracked.owners, scale, class_names),
         tracks=tracks,
         objects=object_table(tracks, tracked.ids),
-        event_columns=event_columns(recording.events, response.saliency, tracked.ids, response.scores),
+        event_columns=event_columns(view.events, response.saliency, tracked.ids, response.scores),
         position_error=position_errors(tracked.tracks.tracks),
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from spikeseg.metrics import event
 from spikeseg.metrics.mode import CountSettings, LabelledRecording, Mode, modes_of
 from spikeseg.metrics.rates import Bootstrap
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 CONTROLLED = "network"
 """The detector whose answers the control holds against labels that are not theirs."""
 CONTROL = "shuffled_labels"
+CURVE_DECIMALS = 7
 
 
 class Answered(NamedTuple):
@@ -90,6 +92,16 @@ class Results:
             if scored:
                 result[mode.name] = scored
         return result
+
+    def curves(self) -> dict[str, list[list[float]]]:
+        """Detector -> the points of its ROC curve in mode `event`, see `event.roc_points`; the control included."""
+        mode, own = event.MODE, self._rows.get(event.MODE.name, {})
+        if not own:
+            return {}
+        found = {
+            name: event.roc_points([row.events for row in rows]) for name, rows in {**own, CONTROL: self._control(mode)}.items()
+        }
+        return {name: np.round(points, CURVE_DECIMALS).tolist() for name, points in found.items() if points is not None}
 
     def _control(self, mode: Mode) -> Sequence[Any]:
         """Rows of the network's answers against labels that are not theirs, drawn by the seed: as the mode permutes its rows, or

@@ -18,6 +18,8 @@ from .truth import event_truth
 if TYPE_CHECKING:
     from spikeseg.config.sections import EvaluationConfig
 
+CURVE_POINTS = 60
+"""Of a ROC curve that is drawn, per axis."""
 RATES = ("precision", "recall", "specificity", "f1", "informedness")
 
 
@@ -95,6 +97,29 @@ def calibrate(recordings: Sequence[EventScores]) -> float:
     false_alarms, recall, levels = roc_curve(truth, scores, drop_intermediate=False)  # from the highest score down
     informedness = recall - false_alarms
     return max(float(levels[np.flatnonzero(informedness == informedness.max())[-1]]), ANY_RESPONSE)
+
+
+def roc_points(recordings: Sequence[EventScores]) -> np.ndarray | None:
+    """The ROC curve of all events together, as a picture needs it; None unless events of both kinds occur.
+
+    Returns:
+        float64 (n, 2), n <= 2 * CURVE_POINTS + 2: share of other events and of objects' events whose score reaches a threshold,
+        which falls from point to point. Of the exact curve those points are kept that are next to CURVE_POINTS shares of other
+        events, evenly spread by their logarithm, and to as many shares of objects' events.
+    """
+    from sklearn.metrics import roc_curve
+
+    scores = np.concatenate([np.zeros(0), *(r.scores for r in recordings)])
+    truth = np.concatenate([np.zeros(0, bool), *(r.truth for r in recordings)])
+    if not truth.any() or truth.all():
+        return None
+    false, true, _ = roc_curve(truth, scores, drop_intermediate=True)
+    near = (
+        np.searchsorted(false, np.geomspace(1 / len(scores), 1, CURVE_POINTS)),
+        np.searchsorted(true, np.linspace(0, 1, CURVE_POINTS)),
+    )
+    kept = np.unique(np.concatenate([[0, len(false) - 1], *near]).clip(max=len(false) - 1))
+    return np.stack([false[kept], true[kept]], 1)
 
 
 def score(recordings: Sequence[EventScores], threshold: float, bootstrap: Bootstrap = DEFAULT) -> dict[str, Any]:

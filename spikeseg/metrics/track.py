@@ -50,6 +50,56 @@ class FoundTrack(NamedTuple):
     score: float = 0.0
 
 
+class Outcome(NamedTuple):
+    """Which objects were found, and which tracks follow one.
+
+    Attributes:
+        found: id of every object that lives at any time of the grid -> whether it is covered for ENOUGH of its life.
+        true: bool (tracks,), which lie within the tolerance of any object for ENOUGH of their own life.
+        lived: bool (tracks,), which live at any time of the grid; of the others nothing is said.
+    """
+
+    found: dict[int, bool]
+    true: np.ndarray
+    lived: np.ndarray
+
+
+def outcome(
+    tracks: Sequence[FoundTrack],
+    labels: np.ndarray,
+    *,
+    start_us: int,
+    end_us: int,
+    tolerance_px: float = TOLERANCE_PX,
+    slice_us: int = SLICE_US,
+    max_gap_us: float = MAX_GAP_US,
+) -> Outcome:
+    """What `track_counts` counts as found, and as a true track, one by one.
+
+    Args:
+        tracks: see `track_counts`, as all that follows.
+        labels: see there.
+        start_us: first time that is scored.
+        end_us: last time that is scored.
+        tolerance_px: largest distance at which a track covers an object.
+        slice_us: step of the grid.
+        max_gap_us: see `truth.positions`.
+    """
+    times = _grid(start_us, end_us, slice_us)
+    paths = np.array([_at(track.t_us, track.position, times) for track in tracks]).reshape(len(tracks), len(times), 2)
+    near_any, found = np.zeros((len(tracks), len(times)), bool), {}
+    for name in np.unique(labels["id"]).tolist():
+        at = positions(labels[labels["id"] == name], times, max_gap_us)
+        if not len(at):
+            continue
+        index = at["index"]
+        near = np.hypot(paths[:, index, 0] - at["x"], paths[:, index, 1] - at["y"]) <= tolerance_px
+        near_any[:, index] |= near
+        found[name] = bool(near.any(0).sum() >= ENOUGH * len(at))
+    lived = (~np.isnan(paths[:, :, 0])).sum(1)
+    return Outcome(found, near_any.sum(1) >= ENOUGH * lived, lived > 0)
+
+
 def track_counts(
     tracks: Sequence[FoundTrack],
     labels: np.ndarray,

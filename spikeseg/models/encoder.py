@@ -197,18 +197,26 @@ class Encoder(nn.Module):
         return EncoderOutput(spikes, layer_spikes, membranes, times, indices)
 
     def infer(
-        self, frames: np.ndarray | SparseFrames, background: np.ndarray | None = None, upto: str = "conv3", threads: int = 1
+        self,
+        frames: np.ndarray | SparseFrames,
+        background: np.ndarray | None = None,
+        upto: str = "conv3",
+        threads: int = 1,
+        *,
+        pooled: bool = True,
     ) -> dict[str, PooledSpikes]:
         """Spikes alone, of whole samples from rest; batched, and without touching the present state.
 
         Args:
             frames: (N, T, P, H, W) whole numbers, as the cache of frames holds them, or as lists.
             background: (N, P, h, w) float32, see `forward`.
-            upto: the last layer to run (its pool included).
+            upto: the last layer to run.
             threads: samples run side by side.
+            pooled: whether its pool is run, too.
 
         Returns:
-            by 'pool1', 'pool2', 'conv3': the spikes with their pooling indices, address by address.
+            by 'pool1', 'pool2', 'conv3': the spikes with their pooling indices, address by address; those of the last layer
+            without its pool by its own name.
 
         Raises:
             ValueError: wrong number of axes or channels.
@@ -216,7 +224,7 @@ class Encoder(nn.Module):
         """
         if len(frames.shape) != 5 or frames.shape[2] != self.in_channels:
             raise ValueError(f"frames {frames.shape}, must be (N, T, {self.in_channels}, H, W)")
-        layers = self.chain(upto)
+        layers = self.chain(upto, pooled)
         known = None if background is None else torch.from_numpy(background)
         adapted = self._adapted(known, (frames.shape[-2], frames.shape[-1]))
         counts = frames.counts if isinstance(frames, SparseFrames) else frames
@@ -230,14 +238,15 @@ class Encoder(nn.Module):
                 adapted = self._lowered(specs[first], below)
                 frames = SparseFrames(below, np.ones(len(below.sites), np.int32))
             encoded += encode(frames, layers[first:last], adapted, threads=threads)
-        return {spec.output: spikes for spec, spikes in zip(specs, encoded, strict=True)}
+        names = [*(spec.output for spec in specs[:-1]), specs[-1].output if pooled else upto]
+        return dict(zip(names, encoded, strict=True))
 
-    def chain(self, upto: str = "conv3") -> list[Layer]:
-        """The layers up to this one, as the batched operations take them."""
+    def chain(self, upto: str = "conv3", pooled: bool = True) -> list[Layer]:
+        """The layers up to this one, as the batched operations take them; pooled: with its pool."""
         layers = []
         for spec in self.upto(upto):
             layer, pool = self.layer(spec.name), self.pool_after(spec.name)
-            behind = None if pool is None else (pool.kernel, pool.stride)
+            behind = None if pool is None or (spec.name == upto and not pooled) else (pool.kernel, pool.stride)
             layers.append(Layer(layer.weight, layer.threshold, layer.mode, layer.leak, behind))
         return layers
 

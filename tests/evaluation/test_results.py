@@ -28,14 +28,18 @@ def night(number):
     return LabelledRecording.of(view, labels, None, CFG.evaluation)
 
 
-def scored(n, modes):
+def collected(n, modes):
     sees_all = Detector("network", "", lambda recording: from_scores(recording, np.ones(len(recording.events))), 0.5)
     detectors = [*baselines(0)[:1], sees_all]
     results = Results(CFG, modes, dict.fromkeys(("raw_events", "network"), 0.5))
     for number in range(n):
         for detector in detectors:
             results.add(results.count(detector, night(number)))
-    return results.scores()
+    return results
+
+
+def scored(n, modes):
+    return collected(n, modes).scores()
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
@@ -60,3 +64,9 @@ def test_a_mode_that_counts_nothing_has_no_table_and_its_detectors_no_row():
     found = scored(2, ["event", "track"])
     assert list(found) == ["event", "track"]  # no truth of events, so none of the variants of mode event
     assert list(found["track"]) == ["raw_events"] and list(found["event"]) == ["raw_events", "network", "shuffled_labels"]
+
+
+def test_a_curve_of_each_detector_of_mode_event_and_of_the_control():
+    curves = collected(2, ["event", "track"]).curves()
+    assert curves == {}  # every event is near an object
+    assert collected(2, ["track"]).curves() == {}

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from spikeseg.core.sparse import ANY_RESPONSE
-from spikeseg.metrics.event import EventScores, calibrate, event_counts, roc_auc, score, wins
+from spikeseg.metrics.event import EventScores, calibrate, event_counts, roc_auc, roc_points, score, wins
 from spikeseg.metrics.rates import COUNTED, Bootstrap, draws
 
 
@@ -195,3 +195,17 @@ def test_the_same_seed_gives_the_same_numbers():
 def test_what_is_no_score_is_refused(scores, truth, says):
     with pytest.raises(ValueError, match=says):
         EventScores("night", scores, truth)
+
+
+def test_a_drawn_curve_has_the_area_of_the_exact_one():
+    rows = [drawn(5000, seed, 1.5) for seed in range(3)]
+    points = roc_points(rows)
+    assert (
+        points[0].tolist() == [0, 0]
+        and points[-1].tolist() == [1, 1]
+        and len(points) < 130
+        and (np.diff(points, axis=0) >= 0).all()
+    )
+    exact = roc_auc(np.concatenate([row.scores for row in rows]), np.concatenate([row.truth for row in rows]))
+    assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(exact, abs=2e-3)
+    assert roc_points([]) is None and roc_points([scored([0.5, 0.2], [True, True])]) is None

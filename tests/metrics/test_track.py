@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from spikeseg.data.recording import LABEL_DTYPE
 from spikeseg.metrics.rates import Bootstrap
-from spikeseg.metrics.track import COUNTED, VALUES, FoundTrack, medians, score, track_counts
+from spikeseg.metrics.track import COUNTED, VALUES, FoundTrack, medians, outcome, score, track_counts
 
 SECOND = 1_000_000
 NOTHING = np.zeros(0, LABEL_DTYPE)
@@ -235,3 +235,14 @@ def test_medians_are_numpys_of_the_repeated_values(recordings):
     found = medians(lists, weights[None])
     expected = np.median(plainly) if len(plainly) else np.nan
     np.testing.assert_array_equal(found, [expected])
+
+
+def test_the_outcome_names_what_is_counted():
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        points = labels(*((t, *rng.uniform(0, 20, 2), name) for name in range(rng.integers(0, 4)) for t in (0.1, 0.3, 0.5)))
+        tracks = [track((a, *rng.uniform(0, 20, 2)), (a + 0.3, *rng.uniform(0, 20, 2))) for a in rng.uniform(-0.5, 1.3, 5)]
+        told, counts = outcome(tracks, points, start_us=0, end_us=SECOND - 1), counted(tracks, points)
+        assert [*told.found] == sorted({*points["id"].tolist()}) and sum(told.found.values()) == counts["found"]
+        assert (told.lived.sum(), told.true[told.lived].sum()) == (counts["tracks"], counts["true_tracks"])
+    assert outcome([], NOTHING, start_us=0, end_us=1).found == {}

@@ -99,3 +99,20 @@ def test_every_backend_gives_the_same():
     reference = prototypes(model.encoder)
     model.encoder.backend = "cpu"
     assert np.allclose(prototypes(model.encoder), reference, rtol=1e-5)
+
+
+def test_the_maps_of_a_layer_below_are_traced_through_the_layers_below_it():
+    """A map of conv2 with one synapse, from the map of conv1 that takes OFF at its middle; a map of conv1 is its own filter."""
+    encoder = network(**{"model.conv1_channels": 2}).encoder
+    with torch.no_grad():
+        encoder.conv1.weight.zero_(), encoder.conv2.weight.zero_()
+        middle = encoder.conv1.weight.shape[-1] // 2
+        encoder.conv1.weight[1, 0, middle, 0], encoder.conv1.weight[1, 1, 0, 0] = 0.5, -1.0
+        encoder.conv2.weight[2, 1, 2, 4] = 1.0
+    first, second = prototypes(encoder, "conv1"), prototypes(encoder, "conv2")
+    assert first.shape == (2, 2, 2 * middle + 1, 2 * middle + 1) and first[1, 0, middle, 0] == 0.5 and first.sum() == 0.5
+    size = ReceptiveField.of(encoder.specs[:2]).size
+    assert second.shape == (3, 2, size, size) and (second[:2] == 0).all() and (second[2, 1] == 0).all()
+    rows, columns = np.nonzero(second[2, 0])
+    assert np.ptp(rows) == np.ptp(columns) == 1 and np.allclose(second[2, 0][rows, columns], 0.5 / 4)
+    assert rows[0] == 2 * 2 + middle and columns[0] == 2 * 4  # of a pool of 2, any input of which may be kept

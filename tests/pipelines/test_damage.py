@@ -38,6 +38,7 @@ KINDS = {
     "runs/tiny-*/evaluate/*/manifest.json": [EVALUATE],
     "runs/tiny-*/evaluate/*/metrics.json": [EVALUATE],
     "runs/tiny-*/evaluate/*/metrics.csv": [EVALUATE],
+    "runs/tiny-*/evaluate/*/curves.json": [EVALUATE],
     "runs/tiny-*/sweep/*/manifest.json": [SWEEP],
     "runs/tiny-*/sweep/*/sweep.json": [SWEEP],
     "runs/tiny-*/classes/*/survey.json": [CLASSES],

@@ -1,0 +1,36 @@
+"""The command `plot`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import print_end
+from .options import FilledPath, Request, command, shared
+from .report import LOOK, found
+
+
+@command("plot")
+@click.argument("run", metavar="RUN", type=FilledPath(path_type=Path))
+@click.argument("figure", metavar="FIGURE")
+@LOOK
+@shared(output="File to write: .png, .svg or .pdf [FIGURE.png].", of_demo=False)
+def plot(request: Request, run: Path, figure: str, most: int | None, output: str | None) -> None:
+    """Draw one figure of a run's report alone, as png, svg or pdf.
+
+    FIGURE: windows, tracks, missed, false, roc, filters, training, raster; of a run of classify: filters, confusion. The same run
+    gives the same bytes.
+
+    \b
+    Example: for a paper
+      spikeseg plot runs/mine filters -o filters.pdf
+    Example: for the web
+      spikeseg plot runs/mine roc -o roc.svg
+    """
+    from ..stages import report as stage
+
+    cfg, folder = found(request, run)
+    path = Path(output or f"{figure}.png")
+    stage.plot(cfg, folder, figure, path, most=stage.LOOKED_AT if most is None else most)
+    print_end(True, str(path), f"spikeseg report {folder}")

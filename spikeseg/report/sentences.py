@@ -1,0 +1,145 @@
+"""What was run and found, in five sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from spikeseg.core.text import many
+from spikeseg.evaluation.text import cell
+from spikeseg.learning.run_files import MOTION_LAYER
+from spikeseg.metrics import event, track
+
+from . import Absent
+from .evidence import Evidence, ImageEvidence
+
+BESIDE = ("untrained", "graded_tracks")
+"""Detectors of metrics.json that the network is set beside."""
+
+
+def sentences(of: Evidence | ImageEvidence) -> list[str]:
+    """Five of them."""
+    return [*(_of_images(of) if isinstance(of, ImageEvidence) else _of_events(of))]
+
+
+def _of_events(of: Evidence) -> Iterator[str]:
+    yield f"{of.source.name} is a spiking network of {_layers(of)}; {_learned(of)}."
+    yield f"{_ended(of)}."
+    yield f"{_found(of)}."
+    yield f"{_beside(of)}."
+    yield f"{_cost(of)}."
+
+
+def _layers(of: Evidence) -> str:
+    parts = []
+    for spec in of.network.model.encoder.specs:
+        what = "map" if spec.name in of.reports or spec.learned else "fixed filter"
+        parts.append(f"{spec.name} ({many(spec.channels, what)})")
+    motion = ["a motion layer"] if of.network.cfg.model.motion else []
+    return _listed([*parts, *motion])
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _learned(of: Evidence) -> str:
+    how = "by STDP and winner-take-all, and saw no label"
+    if of.learned is None:
+        return f"it learned {how}"
+    recordings, events, seconds = of.learned
+    return f"it learned from {many(recordings, 'recording')} ({seconds:,.0f} s, {many(events, 'event')}) {how}"
+
+
+def _ended(of: Evidence) -> str:
+    parts = []
+    for name, report in of.reports.items():
+        if name == MOTION_LAYER:
+            paths = many(report["paths"], "path")
+            learned = "nothing, which is too little," if report["on_ahead_px"] is None else "its footprint"
+            parts.append(f"the motion layer learned {learned} from {many(report['samples'], 'spike')} along {paths}")
+        else:
+            dead = f"{report['dead_maps']} of {many(report['maps'], 'map')} dead"
+            end = f"{name} stopped after {many(report['samples'], 'sample')} at C_l {report['convergence_index']:.4f}"
+            parts.append(f"{end} ({report['stopped']}) with {dead}" if "stopped" in report else f"{end} with {dead}")
+    return _capital(_listed(parts)) if parts else "No layer of it has learned anything"
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}" if text.startswith("the ") else text
+
+
+def _found(of: Evidence) -> str:
+    if of.metrics is None:
+        return _found_unscored(of)
+    metrics, figures = of.metrics, of.figures_of(track.MODE.name, "network")
+    where = f"In {many(len(metrics['recordings']), 'recording')} of the {metrics['split']} split"
+    if not metrics["notes"]:
+        where += ", none of which it has learned from,"
+    if not figures:
+        return f"{where} its tracks were not scored"
+    found = f"it found {figures['found']} of {many(figures['objects'], 'labelled object')}"
+    return f"{where} {found} and raised {cell(figures['false_tracks_per_minute'])} false tracks per minute"
+
+
+def _found_unscored(of: Evidence) -> str:
+    why = of.absent["metrics"]
+    try:
+        seen = of.seen
+    except Absent:
+        return _capital(why)
+    objects = sum(len(one.detections.object_ids) for one in seen)
+    return f"In {many(len(seen), 'recording')} it detects {many(objects, 'object')}; {why}"
+
+
+def _beside(of: Evidence) -> str:
+    if of.metrics is None:
+        return "So there is no control to set it beside"
+    titles, own = of.metrics["detectors"], of.figures_of(track.MODE.name, "network")
+    tracks = [(name, of.figures_of(track.MODE.name, name)) for name in BESIDE]
+    found = [f"{titles[name]} {figures['found']}" for name, figures in tracks if own and figures]
+    areas = [(name, of.figures_of(event.MODE.name, name).get("roc_auc")) for name in ("network", *BESIDE, "shuffled_labels")]
+    ranked = [f"{titles[name]} {cell(area)}" for name, area in areas if area is not None]
+    parts = [f"beside it find, of the same objects: {', '.join(found)}"] if found else []
+    parts += [f"event ROC-AUC: {', '.join(ranked)}"] if ranked else []
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}" if text else "No control was scored"
+
+
+def _cost(of: Evidence) -> str:
+    try:
+        activity = of.activity
+    except Absent as why:
+        return f"What it costs to run is not known here: {why}"
+    operations, spikes = (sum(getattr(layer, name) for layer in activity.work) for name in ("operations", "fired"))
+    per = max(activity.events, 1)
+    rate = f"{operations / activity.seconds / 1e6:,.1f} million per second" if activity.seconds else "in no time"
+    return (
+        f"In {of.example.name}, an event causes {spikes / per:.2f} spikes and {operations / per:,.0f} synaptic operations, "
+        f"{rate} of recording"
+    )
+
+
+def _of_images(of: ImageEvidence) -> Iterator[str]:
+    metrics: Mapping[str, Any] = of.metrics
+    runs, images, shape = metrics["runs"], metrics["images"], metrics["images"]["shape"]
+    maps = _listed([many(maps, "map") for maps in of.network.config.maps])
+    yield (
+        f"A spiking network for images with layers of {maps} learned from images of {metrics['dataset']} "
+        f"({images['train']:,} in {len(metrics['classes'])} classes, {shape[2]} x {shape[3]} px) by STDP, and saw no label."
+    )
+    ended = [
+        f"layer {number} stopped after {many(layer['images'], 'image')} at C_l {layer['c_l']:.4f} with {layer['dead']} maps dead"
+        for number, layer in enumerate(runs[0]["layers"], 1)
+    ]
+    yield f"{_listed(ended).capitalize().replace('c_l', 'C_l')}."
+    spread = f" ± {metrics['accuracy_deviation']:.4f} over {len(runs)} seeds" if len(runs) > 1 else ""
+    yield (
+        f"A linear read-out of its features tells {many(images['test'], 'test image')} apart with an accuracy of "
+        f"{metrics['accuracy']:.4f}{spread}."
+    )
+    controls = [f"{control['title']} {control['accuracy']:.4f}" for control in metrics["controls"].values()]
+    without = "No control was scored (spikeseg classify --controls does it)"
+    yield f"{'Beside it: ' + '; '.join(controls) if controls else without}."
+    times = ", ".join(f"{what} {ms:.3f} ms" for what, ms in runs[0]["milliseconds_per_image"].items())
+    yield f"An image is {metrics['spikes_per_image']:,.0f} spikes and takes: {times}."
