@@ -24,6 +24,7 @@ COMMANDS = Registry(
         "demo": f"{_FOLDER}.demo:demo",
         "detect": f"{_FOLDER}.detect:detect",
         "evaluate": f"{_FOLDER}.evaluate:evaluate",
+        "export": f"{_FOLDER}.export:export",
         "info": f"{_FOLDER}.info:info",
         "prepare": f"{_FOLDER}.prepare:prepare",
         "reproduce": f"{_FOLDER}.reproduce:reproduce",
@@ -41,6 +42,6 @@ SECTIONS = {
     "Find objects": ("demo", "info", "detect", "watch"),
     "Train a network": ("train", "prepare", "train-layer", "classes", "classify"),
     "Score it": ("evaluate", "compare", "sweep", "cross-validate"),
-    "Files and results": ("status", "cache", "reproduce", "simulate"),
+    "Files and results": ("status", "cache", "export", "reproduce", "simulate"),
 }
 """Under which titles help shows them; others come last."""
