@@ -25,6 +25,7 @@ COMMANDS = Registry(
         "detect": f"{_FOLDER}.detect:detect",
         "doctor": f"{_FOLDER}.doctor:doctor",
         "evaluate": f"{_FOLDER}.evaluate:evaluate",
+        "export": f"{_FOLDER}.export:export",
         "info": f"{_FOLDER}.info:info",
         "plot": f"{_FOLDER}.plot:plot",
         "prepare": f"{_FOLDER}.prepare:prepare",
@@ -44,6 +45,6 @@ SECTIONS = {
     "Find objects": ("demo", "info", "detect", "watch"),
     "Train a network": ("train", "prepare", "train-layer", "classes", "classify"),
     "Score it": ("evaluate", "report", "plot", "compare", "sweep", "cross-validate"),
-    "Files and results": ("status", "cache", "reproduce", "simulate", "doctor"),
+    "Files and results": ("status", "cache", "export", "reproduce", "simulate", "doctor"),
 }
 """Under which titles help shows them; others come last."""

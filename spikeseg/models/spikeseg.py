@@ -113,6 +113,17 @@ class SpikeSEG(nn.Module):
         with torch.no_grad():
             return self.encoder.infer(frames, background, upto, threads)
 
+    def to_norse(self) -> nn.Module:
+        """The encoder as a plain Norse network, a `norse.torch.SequentialState` of convolutions, cells and pools.
+
+        It takes one step (B, P, H, W) and the state before it, None at rest, and returns the classification spikes, equal to ours
+        where thresholds follow neither background nor drive, and the state after it; `norse.torch.Lift` runs whole sequences. On
+        a GPU, switch off TF32 (torch.backends.cudnn.allow_tf32).
+        """
+        from spikeseg.core.norse_network import norse_layer, norse_network
+
+        return norse_network(module for layer in self.encoder.chain() for module in norse_layer(*layer))
+
     def forward(self, frames: Tensor, background: Tensor | None = None) -> tuple[Tensor, EncoderOutput]:
         """Encode whole samples from rest and trace their classification spikes back.
 
