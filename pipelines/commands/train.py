@@ -6,12 +6,26 @@ import click
 
 from .common import NAME, after_training, config_of_run, print_end, print_layers, trained_layers, training
 from .options import Request, command, shared
-from .settings import Words
+from .settings import Words, setting
 
 
 @command("train")
 @click.option("--resume", "-r", type=Words(), metavar="PATH", help="Go on from this run or checkpoint, as if never stopped.")
 @NAME
+@setting(
+    "--train-recordings",
+    key="data.train_recordings",
+    type=Words(),
+    metavar="FILE",
+    help="List of the recordings to train on, a name or path a line; the shares of the configuration do not count then.",
+)
+@setting(
+    "--val-recordings",
+    key="data.val_recordings",
+    type=Words(),
+    metavar="FILE",
+    help="Likewise of those that validate. What neither lists is for tests.",
+)
 @training
 @shared(output="Folder of the runs.", key="output_dir", data=True)
 def train(request: Request, resume: str | None, name: str, no_tensorboard: bool) -> None:
@@ -21,6 +35,8 @@ def train(request: Request, resume: str | None, name: str, no_tensorboard: bool)
     Example: the settings of a paper on EBSSA, stopped by Ctrl-C and continued
       spikeseg train -c config --paper igarss2023 --data-root ~/EBSSA --name ebssa
       spikeseg train --resume runs/ebssa
+    Example: recordings dealt out by hand
+      spikeseg train -c ebssa --data-root ~/EBSSA --train-recordings train.txt --val-recordings val.txt
     """
     from ..stages import train as stage
 

@@ -94,9 +94,12 @@ def cross_validate(
         force: train and score again what is up to date.
 
     Raises:
-        InputError: fewer recordings than folds, nothing labelled in one of them, or see the stages.
+        InputError: fewer recordings than folds, recordings that lists deal out, nothing labelled in one of the folds, or see the
+            stages.
         KeyboardInterrupt: after the sample in hand; calling again goes on from there.
     """
+    if cfg.data.train_recordings is not None:
+        raise InputError("data.train_recordings: its list deals the recordings out, and so do folds; set it to null for folds")
     base = dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, folds=0, fold=0))
     frames = prepare(base)
     work = parts(base, folds, final)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import shutil
@@ -11,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.config import section_dict
 from spikeseg.config.estimate import require_frames_memory
 from spikeseg.core.names import MANIFEST
+from spikeseg.core.text import many
 from spikeseg.errors import InputError, WriteError, one_line
 
 from ..runtime.console import progress
@@ -57,7 +58,7 @@ def plan(cfg: Config) -> Plan:
         "sensor": data.sensor,
         "lenient": data.lenient,
         "transforms": data.transforms,
-        "frames": dataclasses.asdict(frame_spec(cfg.data)),
+        "frames": section_dict(frame_spec(cfg.data)),
         "train_ratio": data.train_ratio,
         "test_ratio": data.test_ratio,
         "seed": cfg.seed,
@@ -65,6 +66,10 @@ def plan(cfg: Config) -> Plan:
     config |= layout_key(cfg)
     if data.folds or data.fold:
         config["fold"] = [data.fold, data.folds]
+    if data.train_recordings is not None:
+        config["listed"] = _listed(cfg)
+    if not data.include_unlabelled:
+        config["include_unlabelled"] = False
     if _simulated(cfg):
         return Plan(Ingredients(STAGE, VERSION, config, {"simulated": simulate.key_in_cache(cfg)}), [])
     entries = _entries(cfg, data.data_root)
@@ -140,6 +145,14 @@ def splits_of(cfg: Config, names: Iterable[str], entries: Iterable[Entry] = ()) 
     return dict(sorted({**split(rest, train_ratio, test_ratio, cfg.seed, folds=data.folds, fold=data.fold), **own}.items()))
 
 
+def _listed(cfg: Config) -> dict[str, list[str]]:
+    """What the lists of data.train_recordings and data.val_recordings name, by split."""
+    from spikeseg.data.splits import read_list
+
+    paths = {"train": cfg.data.train_recordings, "val": cfg.data.val_recordings}
+    return {split: read_list(path) for split, path in paths.items() if path is not None}
+
+
 def _check_memory(cfg: Config, recordings: int) -> None:
     """Refuse, before recordings are simulated or read, frames of a set size that do not fit the memory; those of the sensor's
     size are checked when it is known."""
@@ -186,6 +199,7 @@ def layout_key(cfg: Config) -> dict[str, Any]:
 
 
 def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
+    from spikeseg.data.splits import split_by_lists
     from spikeseg.data.store.frames import FramesWriter
     from spikeseg.data.windows import frame_spec
     from spikeseg.registries import DATASETS
@@ -193,16 +207,20 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
     entries = planned.entries
     if _simulated(cfg):
         entries = _entries(cfg, simulate.into_cache(cfg).path)
+    listed = None if cfg.data.train_recordings is None else split_by_lists((entry.name for entry in entries), _listed(cfg))
     files = _identified(cfg, entries)
     scratch = folder.absolute() / ".staged"
     staged, skipped, dropped = _staged(cfg, entries, scratch)
+    if staged and not cfg.data.include_unlabelled:
+        staged = _labelled(staged)
     if not staged:
         first = next(iter(skipped.values()))
         raise InputError(f"data.data_root: none of the {len(entries)} files in {cfg.data.data_root} can be read; {first}")
     windows = sum(len(recording.start_us) for recording in staged)
     if not windows:
         raise InputError(f"data.data_root: the {len(staged)} recordings hold no events")
-    splits = splits_of(cfg, [recording.name for recording in staged], entries)
+    names = [recording.name for recording in staged]
+    splits = splits_of(cfg, names, entries) if listed is None else {name: listed[name] for name in sorted(names)}
     shown = {entry.name: entry.class_name for entry in entries if entry.class_name and entry.name in splits}
     attrs = {"dataset": cfg.data.dataset, "transforms": list(cfg.data.transforms), "seed": cfg.seed}
     with FramesWriter(folder / STORE, frame_spec(cfg.data), attrs, functools.partial(_write, Workers.of(cfg))) as writer:
@@ -220,6 +238,16 @@ def _build(cfg: Config, planned: Plan, folder: Path) -> Mapping[str, Any]:
         **({"files": files} if files else {}),
         **({"classes": shown} if shown and DATASETS[cfg.data.dataset].own_split else {}),
     }
+
+
+def _labelled(staged: Sequence[StagedRecording]) -> list[StagedRecording]:
+    """The recordings that somebody has labelled. Raises InputError where there is none."""
+    labelled = [recording for recording in staged if recording.labels is not None]
+    if not labelled:
+        raise InputError(f"data.include_unlabelled: false, but none of the {many(len(staged), 'recording')} is labelled")
+    if len(labelled) < len(staged):
+        log.info("%s without labels left out (data.include_unlabelled: false)", many(len(staged) - len(labelled), "recording"))
+    return labelled
 
 
 def _identified(cfg: Config, entries: list[Entry]) -> dict[str, str]:

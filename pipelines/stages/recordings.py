@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.config import section_dict
 from spikeseg.errors import InputError
 
 from .prepare import PROBE_SIZE, layout_key
@@ -39,7 +40,7 @@ def settings_of(cfg: Config) -> dict[str, Any]:
 
     build(list(cfg.data.transforms), PROBE_SIZE)
     return {
-        "frames": dataclasses.asdict(frame_spec(cfg.data)),
+        "frames": section_dict(frame_spec(cfg.data)),
         "transforms": cfg.data.transforms,
         "lenient": cfg.data.lenient,
         **layout_key(cfg),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.config import section_dict
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import (
     BEST,
@@ -251,7 +251,7 @@ def _settings(cfg: Config) -> dict[str, Any]:
     """All that decides what a network learns but the recordings."""
     from spikeseg.data.windows import frame_spec
 
-    return {**training_config(cfg), "frames": dataclasses.asdict(frame_spec(cfg.data)), "transforms": cfg.data.transforms}
+    return {**training_config(cfg), "frames": section_dict(frame_spec(cfg.data)), "transforms": cfg.data.transforms}
 
 
 # -- networks that come with the package --------------------------------------------------------------

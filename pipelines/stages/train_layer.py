@@ -83,7 +83,24 @@ def training_config(cfg: Config) -> dict[str, Any]:
         "max_epochs": cfg.max_epochs,
         "learned": cfg.learned_layers(),
         "seed": cfg.seed,
+        **_samples_ingredients(cfg),
     }
+
+
+def _samples_ingredients(cfg: Config) -> dict[str, Any]:
+    """Which windows are learned from, and in which order, as an ingredient; {} where it is all of them, shuffled."""
+    chosen: dict[str, Any] = {**_windows_ingredients(cfg)}
+    if not cfg.data.shuffle_train:
+        chosen["shuffle_train"] = False
+    if cfg.max_samples_per_epoch is not None:
+        chosen["max_samples_per_epoch"] = cfg.max_samples_per_epoch
+    return chosen
+
+
+def _windows_ingredients(cfg: Config) -> dict[str, Any]:
+    """How many windows of a recording are learned from, as an ingredient; {} where it is all of them."""
+    most = cfg.data.windows_per_recording
+    return {} if most is None else {"windows_per_recording": most}
 
 
 def layer_ingredients(cfg: Config, layer: str, frames_key: str) -> Ingredients:
@@ -160,6 +177,7 @@ def frozen_spikes(cfg: Config, layer: str, frames: StageResult, model: SpikeSEG,
         "untrained": _untrained_ingredients(cfg) if random_below else None,
         "augmentation": section_dict(cfg.data.augmentation),
         "seed": cfg.seed,
+        **_windows_ingredients(cfg),
     }
     build = functools.partial(_encode, cfg, layer, frames.path / prepare.STORE, model)
     return run_stage(Path(cfg.cache_dir) / "spikes", Ingredients(SPIKES_STAGE, SPIKES_VERSION, config, inputs), build)
@@ -173,12 +191,13 @@ def _untrained_ingredients(cfg: Config) -> dict[str, Any]:
 def _encode(cfg: Config, layer: str, store: Path, model: SpikeSEG, folder: Path) -> Mapping[str, Any]:
     from spikeseg.data.store.frames import Frames
     from spikeseg.data.store.spikes import SpikeWriter
-    from spikeseg.learning.encoding import training_spikes
+    from spikeseg.learning.encoding import training_spikes, windows_used
 
     frames = Frames.open(store)
     for recording in frames.recordings:
         require_network_memory(cfg, frames.spec.size(recording.sensor_size))
-    samples = frames.samples("train")
+    used = [set(windows_used(info.n_windows, cfg.data.windows_per_recording).tolist()) for info in frames.recordings]
+    samples = [(r, k) for r, k in frames.samples("train") if k in used[r]]
     with (
         SpikeWriter(folder / "spikes.zarr", {"layer": layer}) as writer,
         bar(f"encoding for {layer}", "window", len(samples)) as progress,

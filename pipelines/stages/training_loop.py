@@ -121,7 +121,7 @@ class TrainingLoop:
     def _one_epoch(self) -> None:
         schedule = self.schedule
         title = f"{self.layer} epoch {schedule.epoch + 1}/{self.cfg.max_epochs}"
-        with bar(title, "sample", len(self.spikes), schedule.position, stops=False) as progress:
+        with bar(title, "sample", schedule.samples_per_epoch, schedule.position, stops=False) as progress:
             for pause in schedule.one_epoch():
                 progress.update(pause.samples)
                 if pause.checked:

@@ -189,8 +189,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Networ
     >>> ss.load(path, {"tracking.min_hits": 4}).config.tracking.min_hits
     4
     """
-    from spikeseg.config import from_dict, merge_configs, to_dict
-    from spikeseg.config.files import undotted
+    from spikeseg.config import merge_configs
     from spikeseg.learning import checkpoint
     from spikeseg.learning.class_names import names_in
     from spikeseg.learning.run_files import best_checkpoint, run_of
@@ -201,7 +200,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Networ
     saved, meta = checkpoint.load(file)
     cfg = meta["config"]
     if overrides:
-        cfg = from_dict(merge_configs(to_dict(cfg), undotted(overrides, "overrides")), "overrides")
+        cfg = merge_configs(cfg, overrides)
     model = checkpoint.rebuilt(saved, cfg, file)
     run = Path(path) if Path(path).is_dir() else run_of(file)
     return Network(_placed(model, cfg), cfg, file, class_names=names_in(run, saved))

@@ -8,12 +8,23 @@ import math
 import reprlib
 import types
 import typing
+import warnings
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
 from spikeseg.errors import InputError
 from spikeseg.registry import Registry
+
+WITHOUT_EFFECT = {
+    "data.pin_memory": "frames go to the device in blocks",
+    "data.shuffle_val": "validation does not depend on the order",
+    "clear_cache_interval": "memory is bounded",
+    "gradient_checkpointing": "there are no gradients",
+    "logging.print_model_summary": "the log has one",
+}
+"""Keys of configurations of another implementation (docs/other-implementation.md) that steer its loader alone: dotted name -> why
+nothing has to be steered here."""
 
 Fail = Callable[[str, Any, str], typing.NoReturn]
 """`Checker.fail`."""
@@ -47,13 +58,18 @@ class Checker:
         hints = typing.get_type_hints(kind)
         fields = {f.name: f for f in dataclasses.fields(kind)}
         for name in content:
-            if name not in fields:
+            if (why := WITHOUT_EFFECT.get(f"{prefix}{name}")) is not None:
+                origin = self.origins.get(f"{prefix}{name}", self.origin)
+                warnings.warn(f"{origin}: {prefix}{name}: has no effect; {why}", stacklevel=2)
+            elif name not in fields:
                 shown = name if isinstance(name, str) and name.isprintable() and len(name) <= SHOWN else _shown(name)
                 near = difflib.get_close_matches(shown, fields, 1, 0.0)[0]
                 key = f"{prefix}{shown}"
                 raise InputError(f"{self.origins.get(key, self.origin)}: {key}: unknown key; the nearest is {prefix}{near}")
         values = {}
         for name, value in content.items():
+            if name not in fields:
+                continue
             if dataclasses.is_dataclass(hints[name]):
                 values[name] = self.section(hints[name], value, f"{prefix}{name}.")
             else:

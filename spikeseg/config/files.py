@@ -96,15 +96,15 @@ def _expanded(content: Any, sizes: dict[int, int]) -> int:
     return sizes[id(content)]
 
 
-def merge_configs(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
     """`override` over `base`, section by section; lists are replaced. Neither argument is changed."""
-    merged = {name: _copy(value) for name, value in base.items()}
+    result = {name: _copy(value) for name, value in base.items()}
     for name, value in override.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(name), dict):
-            merged[name] = merge_configs(merged[name], value)
+        if isinstance(value, Mapping) and isinstance(result.get(name), dict):
+            result[name] = merged(result[name], value)
         else:
-            merged[name] = _copy(value)
-    return merged
+            result[name] = _copy(value)
+    return result
 
 
 def undotted(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def undotted(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
             raise InputError(f"{origin}: key {name!r}, must be text")
         for part in reversed(name.split(".")):
             value = {part: value}
-        nested = merge_configs(nested, value)
+        nested = merged(nested, value)
     return nested
 
 
@@ -138,7 +138,7 @@ class Stack:
         """Lay values, nested or dotted, over what there is."""
         nested = undotted(values, origin)
         self.origins.update(dict.fromkeys(_names(nested), origin))
-        self.content = merge_configs(self.content, nested)
+        self.content = merged(self.content, nested)
 
 
 def _names(values: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import yaml
 
 from spikeseg.errors import InputError
 
-from .files import Stack, parse_yaml, read, read_paper
+from .files import Stack, merged, parse_yaml, read, read_paper, undotted
 from .keys import section_dict
 from .sections import Config
 
@@ -44,6 +44,39 @@ def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] |
 def from_dict(content: Mapping[str, Any], origin: str) -> Config:
     """A configuration from a nested dictionary, such as `to_dict` gives; `origin` names it in errors."""
     return Config.checked(content, origin)
+
+
+@overload
+def merge_configs(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]: ...
+
+
+@overload
+def merge_configs(base: Config, override: Mapping[str, Any] | Config) -> Config: ...
+
+
+@overload
+def merge_configs(base: Mapping[str, Any], override: Config) -> Config: ...
+
+
+def merge_configs(base: Mapping[str, Any] | Config, override: Mapping[str, Any] | Config) -> dict[str, Any] | Config:
+    """`override` over `base`, section by section; lists are replaced. Neither argument is changed.
+
+    Args:
+        base: a nested dictionary, or a configuration.
+        override: likewise; over a configuration also with dotted keys. A configuration has all keys, so that of it nothing is
+            left of the base.
+
+    Returns:
+        a dictionary of two dictionaries; a configuration where one of them is one.
+
+    Raises:
+        InputError: a key, type or value that is not allowed in a configuration.
+    """
+    if isinstance(override, Config):
+        return override
+    if isinstance(base, Config):
+        return from_dict(merged(to_dict(base), undotted(override, "overrides")), "overrides")
+    return merged(base, override)
 
 
 def to_dict(config: Config) -> dict[str, Any]:

@@ -120,6 +120,11 @@ class STDPConfig(FromPaper):
             fail("stdp.weight_init_mean", self.weight_init_mean, f"within {self.weight_min:g} to {self.weight_max:g}")
 
     @property
+    def variant(self) -> str:
+        """The learning rule by its name: `rule`, or else the one that use_soft_bounds means."""
+        return self.rule or ("multiplicative" if self.use_soft_bounds else "additive")
+
+    @property
     def reach(self) -> float:
         """The largest absolute weight."""
         return max(abs(self.weight_min), abs(self.weight_max))
@@ -139,6 +144,7 @@ class WTAConfig(FromPaper):
     threshold_min: float = key(1.0, low=0.0, high=1e6)
     threshold_max: float = key(100.0, low=0.0, high=1e6)
     max_winners: int | None = key(None, low=1, high=COUNT_MAX)  # per sample; null: no limit
+    track_statistics: bool = key(True, omit_default=True)  # WTAInhibition counts spikes and winners; changes no result
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mode", WTAMode(self.mode))

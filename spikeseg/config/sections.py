@@ -36,11 +36,15 @@ SEED_MAX = 2**32 - 1  # every generator takes 32 bits, with layers and recording
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Flips of training windows, each with probability 1/2."""
+    """What is done to training windows at random; each flip with probability 1/2."""
 
     enabled: bool = key(True)
     flip_horizontal: bool = key(True)
     flip_polarity: bool = key(False)
+    flip_vertical: bool = key(False, omit_default=True)
+    random_crop: tuple[int, ...] | None = key(None, low=1, high=SIDE_MAX_PX, omit_default=True)  # height, width of a part, pixels
+    drop_rate: float = key(0.0, low=0.0, high=0.99, omit_default=True)  # share of the events that are lost
+    noise_rate: float = key(0.0, low=0.0, high=100.0, omit_default=True)  # events that are added, per event
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,17 @@ class DataConfig:
     window_overlap: float = key(0.0, low=0.0, high=0.99)  # share of a window that the next one sees again
     input_height: int | None = key(128, low=1, high=SIDE_MAX_PX)  # null: the sensor's
     input_width: int | None = key(128, low=1, high=SIDE_MAX_PX)
-    input_channels: int = key(2, choices=(2,))  # OFF, ON
+    input_channels: int = key(2, choices=(1, 2))  # 2: OFF, ON; 1: both merged
     normalize: bool = key(True)  # binary spikes; false: event counts
     train_ratio: float = key(0.9, above=0.0, high=1.0)  # share of what the test split leaves
     test_ratio: float = key(0.2, low=0.0, high=0.9)
     folds: int = key(0, low=0, high=10_000)  # parts that what the test split leaves is dealt into; 0: train_ratio divides it
     fold: int = key(0, low=0, high=10_000)  # the one held out, 1 to folds: it validates, the others train
+    train_recordings: str | None = key(None, omit_default=True)  # file that lists those that train, in place of ratios and folds
+    val_recordings: str | None = key(None, omit_default=True)  # likewise those that validate; what neither lists is for tests
+    include_unlabelled: bool = key(True, omit_default=True)  # false: recordings without labels are left out
+    windows_per_recording: int | None = key(None, low=1, high=COUNT_MAX, omit_default=True)  # that train, at most, spread evenly
+    shuffle_train: bool = key(True, omit_default=True)  # false: windows are learned from in their order
     columns: str | None = key(None, omit_default=True)  # of rows without names, in their order, - for others; null: t,x,y,p
     time_unit: str = key("us", choices=tuple(TIME_UNITS), omit_default=True)  # of t in text, .npy, .npz, HDF5 with one array
     lenient: bool = key(False)  # accept recordings of which more than 1 % must be dropped
@@ -72,6 +81,15 @@ class DataConfig:
 
     def check(self, fail: Fail) -> None:
         """Check what involves several keys."""
+        crop = self.augmentation.random_crop
+        if crop is not None and len(crop) != 2:
+            fail("data.augmentation.random_crop", list(crop), "two numbers, height and width in pixels")
+        if self.augmentation.flip_polarity and self.input_channels == 1:
+            fail("data.augmentation.flip_polarity", True, "false with data.input_channels = 1: both polarities are one")
+        if self.val_recordings is not None and self.train_recordings is None:
+            fail("data.val_recordings", self.val_recordings, "given together with data.train_recordings")
+        if self.train_recordings is not None and (self.folds or self.fold):
+            fail("data.train_recordings", self.train_recordings, "null with data.folds: either of them deals recordings out")
         if self.fold > self.folds:
             fail("data.fold", self.fold, f"at most data.folds = {self.folds}")
         window_us = self.n_timesteps * round(1000 * self.timestep_ms)
@@ -145,6 +163,7 @@ class Config:
     device: str = key("auto")  # cuda where there is a GPU, else cpu
     backend: str = key("auto", choices=("auto", "reference", "cpu", "cuda"))  # kernels (spikeseg.ops); the same result with each
     max_epochs: int = key(50, low=1, high=1_000_000)
+    max_samples_per_epoch: int | None = key(None, low=1, high=COUNT_MAX, omit_default=True)  # null: all
     train_conv1: bool = key(False)
     train_conv2: bool = key(True)
     train_conv3: bool = key(True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
+from spikeseg.data.readers.recording_path import MEMBER, RecordingPath
 from spikeseg.errors import InputError
 
 
@@ -47,6 +49,45 @@ def split(
         n_train = max(n_train, 1)
     parts = ["test"] * n_test + ["train"] * n_train + ["val"] * (rest - n_train)
     return dict(sorted(zip(drawn, parts, strict=True)))
+
+
+def read_list(path: str | Path) -> list[str]:
+    """The lines of a file that lists recordings, without empty ones and those that begin with #.
+
+    Raises InputError where it cannot be read, or lists none or one twice."""
+    try:
+        lines = [line.strip() for line in Path(path).expanduser().read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no text"
+        raise InputError(f"{path}: cannot be read as a list of recordings ({reason})") from None
+    listed = [line for line in lines if line and not line.startswith("#")]
+    if not listed:
+        raise InputError(f"{path}: lists no recording; name one a line, by its name or its path")
+    if twice := [line for line in listed if listed.count(line) > 1]:
+        raise InputError(f"{path}: lists {twice[0]} twice")
+    return listed
+
+
+def split_by_lists(names: Iterable[str], listed: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Recording -> the split whose list names it, "test" where none does. The result is sorted by name.
+
+    Args:
+        names: of the recordings.
+        listed: split -> names or paths; a path stands for the recording that is called like its file, whatever its folder.
+
+    Raises InputError where a list names what is no recording, or one that is in the other list.
+    """
+    parts = dict.fromkeys(sorted(names), "test")
+    for own, lines in listed.items():
+        for line in lines:
+            name = line if line in parts else RecordingPath(*line.rsplit(MEMBER, 1)).name
+            if name not in parts:
+                some = f"one of {len(parts)} recordings, such as {next(iter(parts))}" if parts else "a recording; there is none"
+                raise InputError(f"data.{own}_recordings: lists {line}, must be {some}")
+            if parts[name] != "test":
+                raise InputError(f"data.{own}_recordings: lists {line}, which is already one that {parts[name]} has")
+            parts[name] = own
+    return parts
 
 
 def _dealt(drawn: list[str], n_test: int, folds: int, fold: int) -> dict[str, str]:

@@ -34,7 +34,7 @@ EVENTS_AT_ONCE = 2**20
 """Windows that hold more events are cut one by one, so that memory does not grow with the event rate times AT_ONCE."""
 
 Windows = Iterator[tuple[int, SparseFrames, np.ndarray]]
-"""Start in µs, frames (one sample) and background rates (2, hb, wb) of one window after the other."""
+"""Start in µs, frames (one sample) and background rates (P, hb, wb) of one window after the other."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ def frame_spec(data: DataConfig) -> FrameSpec:
         width=data.input_width,
         overlap=data.window_overlap,
         normalize=data.normalize,
+        polarities=data.input_channels,
     )
 
 
@@ -135,13 +136,13 @@ def cut_lists(
 
 
 def cut_frames(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, start_us: np.ndarray) -> Iterator[np.ndarray]:
-    """Windows as frames (n, T, 2, H, W), a few at a time, overwritten when the next are asked for; else as `cut_lists`."""
+    """Windows as frames (n, T, P, H, W), a few at a time, overwritten when the next are asked for; else as `cut_lists`."""
     for part, inside in _groups(events, spec, start_us):
         yield from filled(inside, sensor_size, spec, part)
 
 
 def window_at(events: np.ndarray, start_us: int, sensor_size: tuple[int, int], spec: FrameSpec) -> np.ndarray:
-    """The one window that starts at this time, (1, T, 2, H, W), 0 where no event falls; see `framing.fill`."""
+    """The one window that starts at this time, (1, T, P, H, W), 0 where no event falls; see `framing.fill`."""
     return fill(events, sensor_size, spec, np.array([start_us], np.int64))
 
 
@@ -165,7 +166,7 @@ def _groups(events: np.ndarray, spec: FrameSpec, start_us: np.ndarray) -> Iterat
 def windowed(recording: Recording, data: DataConfig, *, background: bool = True) -> WindowedRecording:
     """A recording as the configuration transforms and frames it; its windows can be gone through again and again.
 
-    background: whether its rates are estimated; if not, windows come with those of no blocks, (2, 0, 0).
+    background: whether its rates are estimated; if not, windows come with those of no blocks, (P, 0, 0).
     """
     spec, size = frame_spec(data), recording.sensor_size
     events, kept = transformed(recording, transforms.build(list(data.transforms), size))

@@ -113,17 +113,18 @@ class Blocks:
         self.ranges: Sequence[tuple[int, int]] = spikes.blocks(BLOCK_SPIKES)
         self._last_read: tuple[int, Block] | None = None
 
-    def epoch(self, seed: Sequence[int], position: int = 0) -> Iterator[tuple[Block, np.ndarray]]:
+    def epoch(self, seed: Sequence[int], position: int = 0, *, shuffled: bool = True) -> Iterator[tuple[Block, np.ndarray]]:
         """Blocks in the order of an epoch, each with the order of its samples, from the given position on.
 
         Args:
             seed: of the order.
             position: samples that have been learned already.
+            shuffled: whether the order is random, and not that of the cache.
         """
-        rng = np.random.default_rng(tuple(seed))
-        inside = [rng.permutation(last - first) for first, last in self.ranges]
+        order = np.random.default_rng(tuple(seed)).permutation if shuffled else np.arange
+        inside = [order(last - first) for first, last in self.ranges]
         ahead = []
-        for number in rng.permutation(len(self.ranges)).tolist():
+        for number in order(len(self.ranges)).tolist():
             if position < len(inside[number]):
                 ahead.append((number, inside[number][position:]))
             position = max(0, position - len(inside[number]))

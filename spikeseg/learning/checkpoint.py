@@ -115,13 +115,7 @@ def rebuilt(saved: SpikeSEG, config: Config, source: str | Path) -> SpikeSEG:
 
 def build(config: Config) -> SpikeSEG:
     """The untrained network of a configuration."""
-    return SpikeSEG.from_config(
-        config.model,
-        in_channels=config.data.input_channels,
-        seed=config.seed,
-        stdp=config.stdp,
-        homeostasis=config.homeostasis,
-    )
+    return SpikeSEG.from_config(config)
 
 
 def restore(model: SpikeSEG, tensors: dict[str, torch.Tensor], source: str) -> None:

@@ -20,6 +20,13 @@ def frozen_below(cfg: Config, layer: str) -> LayerSpec | None:
     return next((spec for spec in cfg.layers() if spec.index == index - 1), None)
 
 
+def windows_used(n_windows: int, most: int | None) -> np.ndarray:
+    """Which of a recording's windows are learned from: int64, all, or `most` of them, spread evenly over the recording."""
+    if most is None or n_windows <= most:
+        return np.arange(n_windows)
+    return ((np.arange(most) + 0.5) * n_windows / most).astype(np.int64)
+
+
 def training_spikes(
     model: SpikeSEG, cfg: Config, layer: str, windows: np.ndarray, rates: np.ndarray, numbers: Sequence[tuple[int, int]]
 ) -> SpikeLists:
@@ -40,7 +47,7 @@ def training_spikes(
     from spikeseg.data.frames.augmentation import augment
 
     augmented = [
-        augment(window, window_rates, cfg.data.augmentation, seed=(cfg.seed, *number))
+        augment(window, window_rates, cfg.data.augmentation, seed=(cfg.seed, *number), binary=cfg.data.normalize)
         for window, window_rates, number in zip(windows, rates, numbers, strict=True)
     ]
     frames = np.stack([window for window, _ in augmented])

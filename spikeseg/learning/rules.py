@@ -45,10 +45,10 @@ ADDITIVE = BuiltInRule(PlasticityForm.ADDITIVE)
 
 
 def plasticity(config: STDPConfig) -> Plasticity:
-    """The rule of the section `stdp`: the one it names, or else the one that use_soft_bounds means.
+    """The rule of the section `stdp`, its `variant`.
 
     Raises:
         InputError: no rule of this name, or one that cannot be loaded.
     """
-    rule: LearningRule = RULES[config.rule or ("multiplicative" if config.use_soft_bounds else "additive")]
+    rule: LearningRule = RULES[config.variant]
     return rule.plasticity(config)

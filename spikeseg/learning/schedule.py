@@ -35,9 +35,10 @@ class Schedule:
     Args:
         trainer: of the layer.
         blocks: its samples.
-        cfg: convergence, log interval, batch size, max_epochs and seed.
+        cfg: convergence, log interval, batch size, max_epochs, max_samples_per_epoch, shuffle_train and seed.
 
     Attributes:
+        samples_per_epoch: how many are learned from in each.
         epoch: epochs that are over.
         position: samples learned in the current one.
         reason: why the layer has stopped learning; None before.
@@ -48,6 +49,7 @@ class Schedule:
         self.index = cfg.model.layer(trainer.name).index
         if cfg.model.adaptive_thresholds and self.index > 1:
             trainer.encoder.drives[trainer.name] = typical_drive(blocks.lists())
+        self.samples_per_epoch = min(len(blocks.spikes), cfg.max_samples_per_epoch or len(blocks.spikes))
         self.epoch, self.position = 0, 0
         self.reason: str | None = None
 
@@ -59,12 +61,15 @@ class Schedule:
         return self.reason is not None
 
     def one_epoch(self) -> Iterator[Pause]:
-        """Learn from every sample once, or until there is a reason to stop; the epoch is over when the iterator is."""
-        for block, order in self.blocks.epoch((self.cfg.seed, self.index, self.epoch), self.position):
+        """Learn from every sample once, from as many as an epoch has, or until there is a reason to stop; the epoch is over when
+        the iterator is."""
+        seed = (self.cfg.seed, self.index, self.epoch)
+        for block, order in self.blocks.epoch(seed, self.position, shuffled=self.cfg.data.shuffle_train):
+            order = order[: self.samples_per_epoch - self.position]
             while len(order) and self.reason is None:
                 samples, order = np.split(order, [self._samples_ahead(len(order))])
                 yield self._learn(block, samples)
-            if self.reason is not None:
+            if self.reason is not None or self.position >= self.samples_per_epoch:
                 break
         self.position = 0
         self.epoch += 1

@@ -15,7 +15,7 @@ from spikeseg.errors import InputError
 
 from . import checkpoint
 from .blocks import Blocks, SpikesInMemory
-from .encoding import prepare_first_layer, training_spikes
+from .encoding import prepare_first_layer, training_spikes, windows_used
 from .schedule import Schedule
 from .trainer import LayerTrainer
 
@@ -65,7 +65,7 @@ def train(
         while not schedule.finished:
             title = f"{layer} epoch {schedule.epoch + 1}/{cfg.max_epochs}"
             learned = itertools.chain.from_iterable(range(pause.samples) for pause in schedule.one_epoch())
-            for _ in progress(learned, title, len(samples)):
+            for _ in progress(learned, title, schedule.samples_per_epoch):
                 pass
             index = trainer.report()["convergence_index"]
             if cfg.checkpoint.save_best and index < lowest:
@@ -80,7 +80,8 @@ def train(
 def _encoded(model: SpikeSEG, cfg: Config, layer: str, recordings: Sequence[WindowedRecording]) -> Iterator[SpikeLists]:
     """What the layer learns from, recording by recording."""
     for r, recording in enumerate(recordings):
-        windows = enumerate(recording.windows())
+        used = set(windows_used(len(recording.start_us), cfg.data.windows_per_recording).tolist())
+        windows = ((k, window) for k, window in enumerate(recording.windows()) if k in used)
         at_once = windows_at_once(cfg.model, (cfg.data.n_timesteps, cfg.data.input_channels, *recording.shape[1:]))
         require_network_memory(cfg, recording.shape[1:])
         while part := list(itertools.islice(windows, at_once)):

@@ -33,9 +33,14 @@ class LayerTrainer:
         config: read are the sections stdp, wta, homeostasis and convergence; data.batch_size, the samples that see the same
             weights and thresholds and whose updates are applied in order; seed, of the noise that dead maps receive; and
             backend, of the training step, see `spikeseg.ops`: the result is the same with each.
+
+    Raises:
+        InputError: the layer is frozen.
     """
 
     def __init__(self, model: SpikeSEG, layer: str, config: Config) -> None:
+        if model.encoder.layer(layer).frozen:
+            raise InputError(f"{layer}: frozen, so it does not learn; unfreeze_layer({layer!r}) lets it")
         wta, homeostasis = config.wta, config.homeostasis
         self.encoder, self.layer = model.encoder, model.encoder.layer(layer)
         self.name = layer

@@ -26,12 +26,19 @@ class WTAInhibition(nn.Module):
         config: mode, radius, homeostasis.
         n_channels: feature maps C.
         spatial_shape: (H, W) of the layer's neurons.
+
+    Attributes:
+        thresholds: (C, H, W) float32.
+        statistics: sums over all steps since `reset_statistics`: total_spikes that competed, total_winners, and presentations, of
+            steps and their independent competitions. They stay 0 with ``track_statistics=False``.
     """
 
     thresholds: Tensor
 
     def __init__(self, config: WTAConfig, n_channels: int, spatial_shape: tuple[int, int]) -> None:
         super().__init__()
+        self._winner_mask: Tensor | None = None
+        self.reset_statistics()
         self.config = config
         self.shape = (n_channels, *spatial_shape)
         self._homeostasis = homeostasis_of_neurons(config)
@@ -60,7 +67,23 @@ class WTAInhibition(nn.Module):
         for won, fired, potential in zip(*batch, strict=True):
             winners = self.compete((fired <= 0).to(torch.int64), potential, 1)
             won[winners[:, 1], winners[:, 2], winners[:, 3]] = True
+        self._winner_mask = mask
+        if self.config.track_statistics:
+            for name, count in zip(self.statistics, (int((spikes > 0).sum()), int(mask.sum()), len(batch[0])), strict=True):
+                self.statistics[name] += count
         return spikes * mask, mask
+
+    def get_winner_mask(self) -> Tensor | None:
+        """The mask that the last call returned; None before the first."""
+        return self._winner_mask
+
+    def get_thresholds(self, batch_size: int = 1) -> Tensor | None:
+        """The thresholds of the competition for so many samples, (batch_size, C, H, W); None without `enable_homeostasis`."""
+        return None if self._homeostasis is None else self.thresholds.expand(batch_size, *self.shape)
+
+    def reset_statistics(self) -> None:
+        """Count from 0 again; thresholds stay."""
+        self.statistics = {"total_spikes": 0, "total_winners": 0, "presentations": 0}
 
     def compete(self, first: Tensor, potential: Tensor, n_steps: int) -> Tensor:
         """Winners among first spikes, then the homeostasis of this call.

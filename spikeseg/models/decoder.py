@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from spikeseg.config.sections import ModelConfig
 from spikeseg.core.sparse import SparseFrames, SparseMap, SpikeLists
@@ -70,6 +71,18 @@ def decode_sparse(
             frames, encoder.chain(), levels, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
         )
     return maps
+
+
+def decode_output(encoder: Encoder, output: EncoderOutput) -> Tensor:
+    """See `SpikeSEG.decode`."""
+    if LEVELS[-1] not in output.layer_spikes:
+        raise ValueError(f"the output ends at {list(output.layer_spikes)[-1]}; encode up to {LEVELS[-1]} to decode")
+    lead = output.classification_spikes.dim() - 3
+    whole = output if lead == 2 else output.map(lambda v: v[:, None] if lead else v[None, None], lambda v: v[None])
+    samples = whole.layer_spikes["input"].transpose(0, 1).cpu().numpy()
+    traced = torch.from_numpy(decode(encoder, samples, spikes_of(whole))).transpose(0, 1)
+    traced = traced.to(output.classification_spikes.device)
+    return traced if lead == 2 else traced[:, 0] if lead else traced[0, 0]
 
 
 def spikes_of(output: EncoderOutput) -> dict[str, PooledSpikes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +24,16 @@ from spikeseg.ops.types import BlockThreshold, Layer, PooledSpikes
 from .adaptive_threshold import adaptive_threshold, lowered_threshold
 from .filters import dog_bank, gabor_bank, pyramid
 from .layers import SpikePool2d, SpikingConv2d
+
+
+class SpikeLocation(NamedTuple):
+    """Where and when a neuron of conv3 fired; `sample` and `step` are 0 where the output has no such axis."""
+
+    step: int
+    sample: int
+    class_id: int
+    y: int
+    x: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,15 @@ class EncoderOutput:
     def has_spikes(self) -> bool:
         """Whether any neuron of conv3 fired."""
         return self.n_classification_spikes > 0
+
+    def get_spike_locations(self) -> list[SpikeLocation]:
+        """Every classification spike, by step, sample, class, row and column of conv3."""
+        spikes = self.classification_spikes
+        axes = [SpikeLocation._fields.index(axis) for axis in ("step", "sample")[: spikes.dim() - 3]]
+        places = spikes.nonzero().cpu()
+        rows = torch.zeros(len(places), len(SpikeLocation._fields), dtype=torch.int64)
+        rows[:, [*axes, 2, 3, 4]] = places
+        return [SpikeLocation(*row) for row in rows.tolist()]
 
     def map(self, change: Callable[[Tensor], Tensor], times: Callable[[Tensor], Tensor]) -> EncoderOutput:
         """A copy with `change` applied to every tensor with a time axis and `times` to the first-spike times."""
@@ -145,7 +165,9 @@ class Encoder(nn.Module):
         With `model.adaptive_thresholds` those of learned layers follow the drive of the frames of this call.
 
         Args:
-            frames: one step (P, H, W), a sequence (T, P, H, W) or a batch of sequences (T, B, P, H, W); whole numbers.
+            frames: one step (P, H, W), a sequence (T, P, H, W) or a batch of sequences (T, B, P, H, W); whole numbers. Frames of
+                one channel, grey values or merged polarities, are rounded to whole events, and none below 0; each is then an
+                event of every polarity that the network has.
             background: background events per pixel and step ([B,] P, h, w), in blocks (`spikeseg.data.frames.background`); used
                 when `model.background_adaptive` is on, and None means none is known: the thresholds stay as they are.
             upto: the last layer to run (its pool included).
@@ -155,6 +177,8 @@ class Encoder(nn.Module):
         """
         if not 3 <= frames.dim() <= 5:
             raise ValueError(f"frames must be (P, H, W), (T, P, H, W) or (T, B, P, H, W), not {tuple(frames.shape)}")
+        if frames.shape[-3] == 1:
+            frames = (frames.clamp(min=0) + 0.5).floor().expand(*frames.shape[:-3], self.in_channels, *frames.shape[-2:])
         if frames.shape[-3] != self.in_channels:
             raise ValueError(f"frames have {frames.shape[-3]} channels, the network takes {self.in_channels}")
         lead = frames.dim() - 3

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
+from spikeseg.config.sections import STDPConfig
 from spikeseg.core.grid import snap_number
 from spikeseg.core.neurons import LeakMode
 from spikeseg.ops import reference
 from spikeseg.ops.types import LayerRun, PoolRun
+
+
+def initial_weights(shape: Sequence[int], stdp: STDPConfig, seed: int) -> Tensor:
+    """Weights from N(weight_init_mean, weight_init_std), clamped to the bounds: float32, drawn on the CPU."""
+    drawn = torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed))
+    return (drawn * stdp.weight_init_std + stdp.weight_init_mean).clamp(stdp.weight_min, stdp.weight_max)
 
 
 class SpikingConv2d(nn.Module):
@@ -21,6 +29,7 @@ class SpikingConv2d(nn.Module):
         threshold: (C_out,) float32.
         mode, leak: the membrane (`spikeseg.core.neurons`); leak is on the grid. The constructor takes what a step loses:
             a potential (subtractive) or a share (multiplicative); 0 makes the neurons IF in every mode.
+        frozen: whether training refuses the layer; no part of checkpoints.
     """
 
     weight: Tensor
@@ -30,6 +39,7 @@ class SpikingConv2d(nn.Module):
         super().__init__()
         if kernel % 2 == 0:
             raise ValueError(f"kernel size {kernel} is even; 'same' padding needs an odd one")
+        self.frozen = False
         self.mode = mode if leak else LeakMode.NONE
         self.leak = snap_number(self.mode.parameter(leak))
         self.register_buffer("weight", torch.zeros(out_channels, in_channels, kernel, kernel))

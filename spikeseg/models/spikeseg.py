@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikeseg.config.load import load_config
-from spikeseg.config.sections import HomeostasisConfig, ModelConfig, STDPConfig
+from spikeseg.config.load import from_dict, load_config
+from spikeseg.config.sections import Config, DataConfig, HomeostasisConfig, ModelConfig, STDPConfig
 from spikeseg.core.sparse import SparseFrames
 from spikeseg.ops.types import PooledSpikes
 
-from .decoder import decode, spikes_of
+from .decoder import decode_output
 from .encoder import Encoder, EncoderOutput
+from .layers import initial_weights
 
 
 class SpikeSEG(nn.Module):
@@ -36,10 +39,10 @@ class SpikeSEG(nn.Module):
     @classmethod
     def from_config(
         cls,
-        model: ModelConfig,
+        model: ModelConfig | Config | Mapping[str, Any],
         *,
-        in_channels: int = 2,
-        seed: int = 42,
+        in_channels: int | None = None,
+        seed: int | None = None,
         stdp: STDPConfig | None = None,
         homeostasis: HomeostasisConfig | None = None,
         max_input: float = 1.0,
@@ -47,18 +50,31 @@ class SpikeSEG(nn.Module):
         """An untrained network: conv1 fixed, conv2 and conv3 drawn from the STDP section's normal distribution.
 
         Args:
-            model: sizes, thresholds and leaks.
-            in_channels: polarities, 2 (OFF, ON).
-            seed: of the initial weights; the layers draw from separate streams.
+            model: sizes, thresholds and leaks; or a whole configuration, which gives what is left out below, too. A dictionary is
+                either of them: a nested configuration, or keys of the section model.
+            in_channels: polarities: 2 (OFF, ON; the default), or 1, both merged.
+            seed: of the initial weights (default: 42); the layers draw from separate streams.
             stdp: mean, spread and bounds of the initial weights (default: the section's defaults).
             homeostasis: where enabled, learned layers start at threshold + theta_rest.
             max_input: largest count of one pixel in one step, for the check of the exact range.
 
         Raises:
-            InputError: sizes under which potentials could leave the exact range.
+            InputError: a key or value of a dictionary that is not allowed; sizes under which potentials could leave the exact
+                range.
         """
+        if isinstance(model, Mapping):
+            whole = {field.name for field in fields(Config)}.issuperset(model)
+            checked = from_dict(model if whole else {"model": dict(model)}, "from_config")
+            model = checked if whole else checked.model
+        if isinstance(model, Config):
+            whole_config, model = model, model.model
+            stdp, homeostasis = stdp or whole_config.stdp, homeostasis or whole_config.homeostasis
+            in_channels = whole_config.data.input_channels if in_channels is None else in_channels
+            seed = whole_config.seed if seed is None else seed
+        seed = Config.seed if seed is None else seed
+        polarities = DataConfig.input_channels if in_channels is None else in_channels
         weights = stdp or STDPConfig()
-        encoder = Encoder(model, in_channels=in_channels, max_input=max_input, max_weight=weights.reach, homeostasis=homeostasis)
+        encoder = Encoder(model, in_channels=polarities, max_input=max_input, max_weight=weights.reach, homeostasis=homeostasis)
         net = cls(encoder)
         for spec in net.encoder.specs:
             if not spec.learned:
@@ -76,26 +92,36 @@ class SpikeSEG(nn.Module):
             paper: name of the preset (configs/<paper>.yaml names its sources).
             changes: keys of the model section, such as ``n_classes=1``.
         """
-        config = load_config(None, {f"model.{key}": value for key, value in changes.items()}, paper=paper)
-        return cls.from_config(
-            config.model,
-            in_channels=config.data.input_channels,
-            seed=config.seed,
-            stdp=config.stdp,
-            homeostasis=config.homeostasis,
-        )
+        return cls.from_config(load_config(None, {f"model.{key}": value for key, value in changes.items()}, paper=paper))
 
     @property
     def config(self) -> ModelConfig:
         """The model section it was built from."""
         return self.encoder.config
 
+    @property
+    def n_classes(self) -> int:
+        """Maps of conv3."""
+        return self.config.n_classes
+
+    def get_layer_weights(self) -> dict[str, Tensor]:
+        """The weights of 'conv1', 'conv2' and 'conv3', (C_out, C_in, K, K) float32: the layers' own tensors, no copies."""
+        return {spec.name: self.encoder.layer(spec.name).weight for spec in self.encoder.specs}
+
+    def freeze_layer(self, name: str) -> None:
+        """Let training refuse a layer, until `unfreeze_layer`. STDPLearner, which is handed tensors, changes what it is handed.
+
+        Raises InputError where there is no layer of this name."""
+        self.encoder.layer(self.config.layer(name).name).frozen = True
+
+    def unfreeze_layer(self, name: str) -> None:
+        """Let a layer learn again. Raises InputError where there is none of this name."""
+        self.encoder.layer(self.config.layer(name).name).frozen = False
+
     def initialise(self, layer: str, seed: int, stdp: STDPConfig) -> None:
         """Draw a layer's weights anew from N(weight_init_mean, weight_init_std), clamped to the bounds, on the CPU."""
         weight = self.encoder.layer(layer).weight
-        generator = torch.Generator().manual_seed(seed * 1000 + self.config.layer(layer).index)
-        drawn = torch.randn(weight.shape, generator=generator) * stdp.weight_init_std + stdp.weight_init_mean
-        weight.copy_(drawn.clamp(stdp.weight_min, stdp.weight_max))
+        weight.copy_(initial_weights(weight.shape, stdp, seed * 1000 + self.config.layer(layer).index))
 
     def reset_state(self) -> None:
         """Bring every neuron to rest: the beginning of a sample."""
@@ -124,11 +150,27 @@ class SpikeSEG(nn.Module):
 
         return norse_network(module for layer in self.encoder.chain() for module in norse_layer(*layer))
 
+    def decode(self, output: EncoderOutput) -> Tensor:
+        """Trace the classification spikes of one call of `encode` back to the input of that call.
+
+        Args:
+            output: what it gave, up to conv3. Spikes of earlier calls are not in it, so nothing is traced through them: for whole
+                samples encode all their steps at once.
+
+        Returns:
+            saliency float32 >= 0 of the frames' height and width, with the leading axes of the frames: (H, W), (T, H, W) or
+            (T, B, H, W).
+
+        Raises:
+            ValueError: the encoder was stopped below conv3.
+        """
+        return decode_output(self.encoder, output)
+
     def forward(self, frames: Tensor, background: Tensor | None = None) -> tuple[Tensor, EncoderOutput]:
         """Encode whole samples from rest and trace their classification spikes back.
 
         Args:
-            frames: (T, P, H, W) or (T, B, P, H, W).
+            frames: (T, P, H, W) or (T, B, P, H, W), see `Encoder.forward`.
             background: see `Encoder.forward`.
 
         Returns:
@@ -139,13 +181,7 @@ class SpikeSEG(nn.Module):
         """
         if frames.dim() not in (4, 5):
             raise ValueError(f"frames must be (T, P, H, W) or (T, B, P, H, W), not {tuple(frames.shape)}")
-        batched = frames if frames.dim() == 5 else frames[:, None]
         self.reset_state()
-        output = self.encode(batched, background)
+        output = self.encode(frames, background)
         self.reset_state()
-        samples = batched.transpose(0, 1).cpu().numpy()
-        traced = torch.from_numpy(decode(self.encoder, samples, spikes_of(output)))
-        saliency = traced.transpose(0, 1).to(output.classification_spikes.device)
-        if frames.dim() == 5:
-            return saliency, output
-        return saliency[:, 0], output.map(lambda v: v[:, 0], lambda v: v[0])
+        return self.decode(output), output

@@ -83,3 +83,44 @@ def test_has_converged(learner):
 def test_rates_of_the_papers(paper, rates):
     config = STDPConfig.from_paper(paper)
     assert (config.lr_plus, config.lr_minus) == rates
+
+
+def test_the_mask_tells_the_map_of_a_single_winner(learner):
+    pre, mask = times(), torch.zeros(1, 3, 6, 6, dtype=torch.bool)
+    mask[0, 1, 3, 2] = mask[0, 2, 0, 0] = True
+    weight, expected = torch.full((3, 2, 3, 3), 0.6), torch.full((3, 2, 3, 3), 0.6)
+    learner.update_weights_for_winner(weight, pre, 2, winner_y=3, winner_x=2, kernel_size=3, winner_map=mask)
+    learner.update_weights_for_winner(expected, pre, 2, winner_y=3, winner_x=2, kernel_size=3, winner_map=1)
+    assert torch.equal(weight, expected) and not torch.equal(weight[1], weight[0])
+    mask[0, 0, 3, 2] = True
+    for y, x in ((3, 2), (1, 1), (-1, 0)):
+        with pytest.raises(ValueError, match="not one winner at each"):
+            learner.update_weights_for_winner(weight, pre, 2, winner_y=y, winner_x=x, kernel_size=3, winner_map=mask)
+    with pytest.raises(ValueError, match=r"which map won is not told; pass winner_map \(its number, or the winner mask\)"):
+        learner.update_weights_for_winner(weight, pre, 2, winner_y=3, winner_x=2, kernel_size=3)
+
+
+def test_an_update_can_be_looked_at_before_it_is_made(learner):
+    weight, pre = learner.initialize_weights((2, 3, 3), seed=1) - 0.3, times((2, 3, 3))
+    before = weight.clone()
+    change = learner.compute_update(weight, pre, torch.tensor(2.0))
+    assert torch.equal(weight, before) and learner.convergence_history == []
+    soft = before * (1 - before)
+    assert torch.allclose(change, torch.where(pre <= 2, 0.25 * soft, -0.125 * soft), atol=1e-6)
+    learner.update_weights_for_winner(weight, pre, 2, winner_y=1, winner_x=1, kernel_size=3)
+    assert torch.equal(weight, before + change)
+    with pytest.raises(ValueError, match=r"must both be \(C_in, K, K\)"):
+        learner.compute_update(weight, pre[:, :2], 2)
+
+
+def test_the_history_of_c_l(learner):
+    weight = learner.initialize_weights((3, 2, 3, 3))
+    assert weight.shape == (3, 2, 3, 3) and abs(float(weight.mean()) - 0.8) < 0.01
+    assert torch.equal(weight, learner.initialize_weights((3, 2, 3, 3)))
+    for step in range(3):
+        learner.update_weights_for_winner(weight, times(), step, winner_y=2, winner_x=2, kernel_size=3, winner_map=0)
+    assert len(learner.convergence_history) == 3
+    assert (
+        learner.convergence_history[-1] == learner.get_convergence(weight) == pytest.approx(float((weight * (1 - weight)).mean()))
+    )
+    assert STDPLearner().config == STDPConfig()

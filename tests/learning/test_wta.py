@@ -73,3 +73,23 @@ def test_off_means_no_thresholds():
     wta = module(threshold_min=50.0)
     spikes, potentials = scene()
     assert wta(spikes, potentials)[1].any() and (wta.thresholds == 50).all()
+
+
+def test_the_last_mask_and_what_was_counted():
+    wta, (spikes, potentials) = module(), scene()
+    assert wta.get_winner_mask() is None and wta.get_thresholds() is None
+    _, mask = wta(spikes, potentials)
+    assert wta.get_winner_mask() is mask
+    wta(torch.stack((spikes, spikes)), torch.stack((potentials, potentials)))
+    assert wta.statistics == {"total_spikes": 12, "total_winners": 6, "presentations": 3}
+    wta.reset_statistics()
+    assert set(wta.statistics.values()) == {0}
+    silent = module(track_statistics=False)
+    silent(spikes, potentials)
+    assert set(silent.statistics.values()) == {0}
+
+
+def test_thresholds_of_the_competition_by_sample():
+    wta = module(enable_homeostasis=True, threshold_min=0.5)
+    assert wta.get_thresholds().shape == (1, 3, 9, 9) and wta.get_thresholds(2).shape == (2, 3, 9, 9)
+    assert (wta.get_thresholds() == 0.5).all()

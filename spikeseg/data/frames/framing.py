@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spikeseg.core.sparse import SparseFrames
 
 POLARITIES = 2
-"""Layers of a frame: 0 is OFF, 1 is ON."""
+"""Layers of a frame: 0 is OFF, 1 is ON; unless they are merged."""
 
 MAX_WINDOWS = 1_000_000
 """More windows than this (28 h of 100 ms) mean broken timestamps, not a recording."""
@@ -46,6 +46,7 @@ class FrameSpec:
         height, width: size of a frame in pixels; None keeps that of the sensor (data.input_height, data.input_width).
         overlap: share of a window that the next one sees again, 0 <= overlap < 1 (data.window_overlap).
         normalize: True gives 1 where at least one event fell, False the number of events (data.normalize).
+        polarities: P, layers of a frame: POLARITIES, or 1, both merged (data.input_channels).
 
     Raises InputError when a value is impossible.
     """
@@ -56,6 +57,7 @@ class FrameSpec:
     width: int | None = None
     overlap: float = 0.0
     normalize: bool = True
+    polarities: int = field(default=POLARITIES, metadata={"omit_default": True})
 
     def __post_init__(self) -> None:
         for key, value in (
@@ -83,7 +85,7 @@ class FrameSpec:
 
     def check_work(self, sensor_size: tuple[int, int], windows: int) -> None:
         """Raise InputError where a recording's frames are too many to be written, or one window is too large for the memory."""
-        shape = (self.n_timesteps, POLARITIES, *self.size(sensor_size))
+        shape = (self.n_timesteps, self.polarities, *self.size(sensor_size))
         if windows * math.prod(shape) > MAX_CELLS:
             raise InputError(
                 f"events: make {windows} windows of {shape[0]} steps of {shape[3]}x{shape[2]} pixels, "
@@ -103,7 +105,7 @@ class Windows:
 
     Attributes:
         start_us: int64 (N,), time at which each window starts, µs.
-        frames: (N, T, 2, H, W), uint8 of 0 and 1, or uint16 counts; OFF first.
+        frames: (N, T, P, H, W), uint8 of 0 and 1, or uint16 counts; OFF first.
     """
 
     start_us: np.ndarray
@@ -193,7 +195,7 @@ def frame(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, *, 
 
 
 def fill(events: np.ndarray, sensor_size: tuple[int, int], spec: FrameSpec, start_us: np.ndarray) -> np.ndarray:
-    """The windows that start at these times, int64 (N,), rising: (N, T, 2, H, W). Raises as ``frame`` does."""
+    """The windows that start at these times, int64 (N,), rising: (N, T, P, H, W). Raises as ``frame`` does."""
     filler = _Filler(events, sensor_size, spec)
     frames = filler.empty(len(start_us))
     for first in range(0, len(start_us), filler.at_once):
@@ -256,7 +258,9 @@ class _Filler:
         height, width = spec.size(sensor_size)
         rows, columns = _tables(sensor_size, spec)
         self._tables = rows.astype(np.uint64), columns.astype(np.uint64), height * width
-        self._shape = (spec.n_timesteps, POLARITIES, height, width)
+        self._shape = (spec.n_timesteps, spec.polarities, height, width)
+        if spec.polarities == 1:
+            self._columns = (*self._columns[:3], np.zeros(len(self.t), np.bool_))
         self.at_once = max(1, BLOCK_BYTES // self.empty(1).nbytes)
 
     def empty(self, count: int) -> np.ndarray:
@@ -294,6 +298,9 @@ class _Filler:
         positions = np.empty(self._kernels.inside(self.t, start_us, self._spec.window_us), np.uint64)
         steps, step_us = self._spec.n_timesteps, self._spec.timestep_us
         self._kernels.place(*self._columns, start_us, steps, step_us, *self._tables, positions)
+        if self._spec.polarities == 1:  # these are places among frames of two layers, of which the second is empty
+            area = np.uint64(self._tables[-1])
+            positions -= positions // (np.uint64(POLARITIES) * area) * area
         return positions
 
     def _too_many(self, start_us: np.ndarray, positions: np.ndarray, full: int) -> InputError:

@@ -1,7 +1,7 @@
 """The cache of frames: every recording's windows, events, labels and truth in one zarr (format 3) folder.
 
-    frames_{H}x{W}/frames       bool (uint16 for counts) (N, T, 2, H, W): one sample per chunk, OFF first
-    frames_{H}x{W}/background   float32 (N, 2, hb, wb): background events per pixel and step
+    frames_{H}x{W}/frames       bool (uint16 for counts) (N, T, P, H, W): one sample per chunk, OFF first
+    frames_{H}x{W}/background   float32 (N, P, hb, wb): background events per pixel and step
     frames_{H}x{W}/recording    int32 (N,): index into the recordings of the root's attributes
     frames_{H}x{W}/start_us     int64 (N,): start of the window, µs
     events/{t,x,y,p,kept}       every event that passed the checks; kept: passed the transforms, is in the frames
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from spikeseg.config.keys import section_dict
 from spikeseg.data.frames.framing import FrameSpec
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, TRUTH_DTYPE
 from spikeseg.errors import InputError
@@ -152,7 +153,7 @@ class FramesWriter(Writer):
     def _finish(self) -> None:
         self._write(self._out.files())
         self._out.finish(
-            {"spec": asdict(self.spec), "attrs": self.attrs, "recordings": [asdict(info) for info in self._recordings]}
+            {"spec": section_dict(self.spec), "attrs": self.attrs, "recordings": [asdict(info) for info in self._recordings]}
         )
 
 
@@ -217,8 +218,8 @@ class Frames:
         return cls(ArrayReader(path, KIND))
 
     def windows(self, r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All windows of a recording: (start_us int64 (N,), frames uint8 or uint16 (N, T, 2, H, W),
-        background float32 (N, 2, hb, wb))."""
+        """All windows of a recording: (start_us int64 (N,), frames uint8 or uint16 (N, T, P, H, W),
+        background float32 (N, P, hb, wb))."""
         return self._rows(r, 0, self.recordings[r].n_windows)
 
     def read(self, r: int, ks: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -235,9 +236,9 @@ class Frames:
         info = self.recordings[r]
         group = group_of(self.spec, info.sensor_size)
         if f"{group}/frames" not in self._in:
-            shape = (0, self.spec.n_timesteps, 2, *self.spec.size(info.sensor_size))
+            shape = (0, self.spec.n_timesteps, self.spec.polarities, *self.spec.size(info.sensor_size))
             empty = np.zeros(shape, np.uint8 if self.spec.normalize else np.uint16)
-            return np.zeros(0, np.int64), empty, np.zeros((0, 2, 1, 1), np.float32)
+            return np.zeros(0, np.int64), empty, np.zeros((0, self.spec.polarities, 1, 1), np.float32)
         rows = info.windows[0] + first, info.windows[0] + last
         start_us, frames, background = (self._in.read(f"{group}/{name}", *rows) for name in ("start_us", "frames", "background"))
         return start_us, frames.view(np.uint8) if self.spec.normalize else frames, background

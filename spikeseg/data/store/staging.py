@@ -86,7 +86,7 @@ class FrameRows(RowSource):
         return len(self.starts)
 
     def take(self, first: int, last: int) -> np.ndarray:
-        shape = (last - first, self.spec.n_timesteps, 2, *self.spec.size(self.sensor_size))
+        shape = (last - first, self.spec.n_timesteps, self.spec.polarities, *self.spec.size(self.sensor_size))
         rows, filled = np.empty(shape, bool if self.spec.normalize else np.uint16), 0
         for part in self.parts(first, last):
             rows[filled : filled + len(part)] = part
@@ -98,9 +98,9 @@ class FrameRows(RowSource):
             yield frames.view(bool) if self.spec.normalize else frames
 
     def background(self) -> Iterator[np.ndarray]:
-        """Background rates of all windows, (n, 2, hb, wb) at a time: every one depends on those before. No frame is made."""
-        estimator = Background()
-        yield estimator.update(np.zeros((0, self.spec.n_timesteps, 2, *self.spec.size(self.sensor_size)), np.uint8))
+        """Background rates of all windows, (n, P, hb, wb) at a time: every one depends on those before. No frame is made."""
+        estimator, spec = Background(), self.spec
+        yield estimator.update(np.zeros((0, spec.n_timesteps, spec.polarities, *spec.size(self.sensor_size)), np.uint8))
         for first in range(0, len(self), MAPPED_WINDOWS):
             start_us = self.starts.take(first, min(first + MAPPED_WINDOWS, len(self)))
             for _, events in cut_lists(self.events.mapped(), self.sensor_size, self.spec, start_us):

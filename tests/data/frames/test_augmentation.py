@@ -96,3 +96,43 @@ def test_a_flipped_recording_has_flipped_frames_and_its_labels_lie_on_its_object
     again = flipped_recording(found, horizontal=horizontal, polarity=polarity)
     np.testing.assert_array_equal(again.events, recording.events)
     assert (recording.events["x"] == columns[1]).all()
+
+
+def test_a_vertical_flip_leaves_the_other_coins_as_they_are():
+    frames, rates = window()
+    upright, upended = 0, 0
+    for k in range(40):
+        f, r = augment(frames, rates, AugmentationConfig(flip_vertical=True), (1, k))
+        g, q = augment(frames, rates, AugmentationConfig(), (1, k))
+        if np.array_equal(f, g):
+            upright += 1
+        else:
+            assert np.array_equal(f, g[..., ::-1, :]) and np.array_equal(r, q[:, ::-1])
+            upended += 1
+    assert upright > 10 < upended
+
+
+def test_a_crop_is_a_part_and_its_background_that_of_its_place():
+    frames = np.arange(2 * 40 * 50, dtype=np.uint16).reshape(1, 2, 40, 50)
+    rates = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)  # blocks of 14 px
+    config, places = AugmentationConfig(flip_horizontal=False, random_crop=(16, 90)), set()
+    for k in range(30):
+        f, r = augment(frames, rates, config, (1, k), binary=False)
+        top = int(f[0, 0, 0, 0]) // 50
+        assert np.array_equal(f, frames[:, :, top : top + 16]) and r.shape == (2, 1, 4)
+        assert np.array_equal(r[:, 0], rates[:, (top + 8) // 14])
+        places.add(top)
+    assert min(places) < 5 and max(places) > 19 and max(places) <= 24
+
+
+def test_events_are_lost_and_added_at_the_rates_asked_for():
+    frames, rates = np.full((5, 2, 40, 50), 3, np.uint16), np.full((2, 3, 4), 0.5, np.float32)
+    f, r = augment(frames, rates, AugmentationConfig(flip_horizontal=False, drop_rate=0.25), (1, 2), binary=False)
+    assert 0.745 < f.sum() / frames.sum() < 0.755 and f.max() == 3 and f.dtype == frames.dtype and np.allclose(r, 0.375)
+    f, r = augment(frames, rates, AugmentationConfig(flip_horizontal=False, noise_rate=0.5), (1, 2), binary=False)
+    assert int(f.sum()) == 1.5 * frames.sum() and (f >= frames).all() and np.allclose(r, 2.0)
+    few = (np.arange(20_000).reshape(5, 2, 40, 50) % 10 == 0).astype(np.uint8)
+    f, _ = augment(few, rates, AugmentationConfig(flip_horizontal=False, noise_rate=1.0), (1, 2))
+    assert set(np.unique(f)) == {0, 1} and 1.8 < f.sum() / few.sum() < 2.0
+    again, _ = augment(few, rates, AugmentationConfig(flip_horizontal=False, noise_rate=1.0), (1, 2))
+    assert np.array_equal(f, again)
