@@ -175,7 +175,7 @@ class _Driven:
 
 
 def document(
-    model: SpikeSEG, network: str, trained: bool, surveys: Sequence[RecordingSurvey], shown: Mapping[str, str]
+    model: SpikeSEG, network: str, trained: bool, surveys: Sequence[RecordingSurvey], said: Mapping[str, str]
 ) -> dict[str, Any]:
     """What classes.json holds, without names.
 
@@ -184,7 +184,7 @@ def document(
         network: its id.
         trained: whether it has learned anything.
         surveys: of all recordings.
-        shown: recording -> what its dataset says that it shows; empty where it says nothing.
+        said: recording -> what its dataset says that it shows; empty where it says nothing.
     """
     patterns = prototypes(model.encoder)
     return {
@@ -194,7 +194,7 @@ def document(
         "receptive_field": patterns.shape[-1],
         "recordings": [{"name": survey.recording, "windows": survey.windows} for survey in surveys],
         "windows": sum(survey.windows for survey in surveys),
-        "classes": [_class_entry(number, pattern, surveys, shown) for number, pattern in enumerate(patterns)],
+        "classes": [_class_entry(number, pattern, surveys, said) for number, pattern in enumerate(patterns)],
     }
 
 
@@ -211,9 +211,7 @@ def text(content: Mapping[str, Any]) -> str:
     return f'{{{head},\n"classes": [\n{classes}\n]}}\n'
 
 
-def _class_entry(
-    number: int, pattern: np.ndarray, surveys: Sequence[RecordingSurvey], shown: Mapping[str, str]
-) -> dict[str, Any]:
+def _class_entry(number: int, pattern: np.ndarray, surveys: Sequence[RecordingSurvey], said: Mapping[str, str]) -> dict[str, Any]:
     ranked = [
         (rank, -example.lead, n, example) for n, own in enumerate(surveys) for rank, example in enumerate(own.examples[number])
     ]
@@ -224,18 +222,18 @@ def _class_entry(
         "wins": int(sum(survey.wins[number] for survey in surveys)),
         "windows_won": int(sum(survey.windows_won[number] for survey in surveys)),
         "spikes": int(sum(survey.spikes[number] for survey in surveys)),
-        **({"answers_to": _answers_to(number, surveys, shown)} if shown else {}),
+        **({"answers_to": _answers_to(number, surveys, said)} if said else {}),
         "prototype": {polarity: _rounded(plane) for polarity, plane in zip(POLARITIES, pattern, strict=True)},
         "examples": [_example_entry(example) for example in shown],
     }
 
 
-def _answers_to(number: int, surveys: Sequence[RecordingSurvey], shown: Mapping[str, str]) -> dict[str, int]:
+def _answers_to(number: int, surveys: Sequence[RecordingSurvey], said: Mapping[str, str]) -> dict[str, int]:
     """Wins of a class by what the recordings show, most first."""
     wins: Counter[str] = Counter()
     for survey in surveys:
-        if survey.recording in shown:
-            wins[shown[survey.recording]] += int(survey.wins[number])
+        if survey.recording in said:
+            wins[said[survey.recording]] += int(survey.wins[number])
     return {name: count for name, count in wins.most_common() if count}
 
 
