@@ -43,6 +43,18 @@ def test_hot_pixels_are_those_of_tonic(events, frequency):
     assert np.array_equal(events[kept], theirs)
 
 
+def test_tonics_own_drop_pixel_by_name_keeps_the_same():
+    events, argument = make(), {"hot_pixel_frequency": 20}
+    chain = build([{"name": "tonic.DropPixel", **argument}], SENSOR)
+    assert type(chain.transforms[0]) is tonic.transforms.DropPixel
+    theirs, ours = (passed(events, {"name": name, **argument}) for name in ("tonic.DropPixel", "DropPixel"))
+    assert 0 < ours[1].sum() < len(events) and np.array_equal(theirs[0], ours[0]) and np.array_equal(theirs[1], ours[1])
+    same = [passed(events, {"name": name, "filter_time": 30_000})[1] for name in ("tonic.Denoise", "Denoise")]
+    assert np.array_equal(*same)
+    with pytest.raises(InputError, match="unknown transform 'DropPixl'; nearest: DropPixel"):
+        build([{"name": "tonic.DropPixl"}], SENSOR)
+
+
 @settings(max_examples=50, deadline=None)
 @given(event_arrays, st.lists(st.tuples(st.integers(-2, 6), st.integers(-2, 6)), max_size=6))
 def test_named_pixels_are_dropped_as_by_tonic(events, coordinates):

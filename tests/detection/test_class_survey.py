@@ -158,6 +158,15 @@ def test_the_document_adds_recordings_up_and_takes_one_example_of_each_first(mod
     assert np.sum(on["prototype"]["off"]) == 0 < np.sum(on["prototype"]["on"]) == pytest.approx(1, rel=1e-3)
 
 
+def test_what_the_dataset_says_is_counted_by_wins(model):
+    first = survey(model, *[(200_000 * k, 20, 20, ON, 4) for k in range(5)], name="a")
+    others = [survey(model, (0, 20, 20, ON, 1), name=name) for name in "bc"]
+    off, on = document(model, "abc", True, [*others, first], {"a": "cup", "b": "dog"})["classes"]
+    assert list(on["answers_to"].items()) == [("cup", first.wins[1]), ("dog", others[0].wins[1])] and off["answers_to"] == {}
+    assert first.wins[1] > others[0].wins[1] > 0
+    assert "answers_to" not in document(model, "abc", True, [first], {})["classes"][1]
+
+
 def test_names_change_nothing_else(model):
     content = document(model, "abc", True, [survey(model, (0, 20, 20, ON, 1))], {})
     called = named(content, {1: "satellite"})

@@ -41,6 +41,7 @@ ELSEWHERE = {
     "packaged.py": {"files": "the built-in configuration of one"},
     "ahead.py": {"files": "a built-in configuration"},
     "request.py": {"track": "how a telescope moves"},
+    "tonic_style.py": {"files": "the default"},
     "sky.py": {"track": "how a telescope moves"},
 }
 """Files that hold a name as a default, which another built-in is not, or in another meaning."""

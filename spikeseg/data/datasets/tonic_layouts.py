@@ -147,7 +147,7 @@ def _paths(dataset: Any) -> list[Path]:
     """The file of each recording of a dataset, in tonic's order."""
     if all(isinstance(one, np.ndarray) for one in dataset.data):  # POKERDVS reads them at once, in this order
         top = os.path.join(dataset.location_on_system, dataset.folder_name)
-        paths = [Path(folder, name) for folder, _, names in os.walk(top) for name in sorted(names) if name.endswith("npy")]
+        paths = [Path(folder, name) for folder, _, names in os.walk(top) for name in sorted(names) if name.endswith(".npy")]
         if len(paths) != len(dataset.data):
             raise RuntimeError(f"{len(paths)} files .npy below {top} changed while they were read")
         return paths
