@@ -216,6 +216,7 @@ def _class_entry(number: int, pattern: np.ndarray, surveys: Sequence[RecordingSu
         (rank, -example.lead, n, example) for n, own in enumerate(surveys) for rank, example in enumerate(own.examples[number])
     ]
     shown = [example for *_, example in sorted(ranked, key=lambda entry: entry[:3])[:EXAMPLES]]
+    planes = np.broadcast_to(pattern, (len(POLARITIES), *pattern.shape[1:]))  # merged: each drives as much
     return {
         "class_id": number,
         "class_name": "",
@@ -223,7 +224,7 @@ def _class_entry(number: int, pattern: np.ndarray, surveys: Sequence[RecordingSu
         "windows_won": int(sum(survey.windows_won[number] for survey in surveys)),
         "spikes": int(sum(survey.spikes[number] for survey in surveys)),
         **({"answers_to": _answers_to(number, surveys, said)} if said else {}),
-        "prototype": {polarity: _rounded(plane) for polarity, plane in zip(POLARITIES, pattern, strict=True)},
+        "prototype": {polarity: _rounded(plane) for polarity, plane in zip(POLARITIES, planes, strict=True)},
         "examples": [_example_entry(example) for example in shown],
     }
 
