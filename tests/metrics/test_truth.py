@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE
-from spikeseg.metrics.truth import PIXELS_AT_ONCE, disc_pixels, event_truth, in_parts, positions, span
+from spikeseg.metrics.truth import PIXELS_AT_ONCE, disc_pixels, distinct, event_truth, in_parts, positions, span
 
 
 def labels(*points):
@@ -154,3 +154,8 @@ def test_discs_are_taken_in_parts_that_fit_the_memory(count, radius):
     for part in parts:
         row, _, _ = disc_pixels(np.zeros(len(part)), np.zeros(len(part)), (5, 5), radius)
         assert row.size <= PIXELS_AT_ONCE
+
+
+@pytest.mark.parametrize("values", [[], [7], [3, 3, 3], [5, -1, 5, 2, -1], np.random.default_rng(0).integers(0, 50, 300)])
+def test_distinct_values_are_those_of_numpy(values):
+    np.testing.assert_array_equal(distinct(np.array(values, np.int64)), np.unique(np.array(values, np.int64)))

@@ -87,7 +87,7 @@ def test_what_a_dataset_refuses_is_one_line(installed, nights, place):
 
 @with_package("dataset")
 def test_a_dataset_of_images(installed, place):
-    place.ok("classify", "--dataset", "halves", "-o", "m.json", config=False)
+    place.ok("classify", "--dataset", "halves", "--set", "images.max_images=500", "-o", "m.json", config=False)
     metrics = json.loads((place.folder / "m.json").read_text())
     assert metrics["dataset"] == "halves" and metrics["classes"] == ["left", "right"] and metrics["accuracy"] == 1.0
     refused = place.refused("classify", "--dataset", "mine", config=False)
@@ -117,11 +117,14 @@ def test_a_format_is_told_by_content_then_by_name(installed, recording, tmp_path
         detect(Path(__file__))
 
 
-def test_a_learning_rule_gives_the_same_weights_on_every_backend(copied, spikeseg_with):
+@with_package("rule")
+def test_a_learning_rule_gives_the_same_weights_on_every_backend(installed, copied, spikeseg_with):
+    def words(backend):
+        return "train-layer", "conv2", "--set", "stdp.rule=mine", "--backend", backend, "--name", backend
+
+    spikeseg_with("rule", copied.folder, *words("cpu"), "-c", "tiny.yaml")
+    copied.ok(*words("reference"))
     weights, manifests = {}, {}
-    for backend in ("reference", "cpu"):
-        words = ("-c", "tiny.yaml", "--set", "stdp.rule=mine", "--backend", backend, "--name", backend)
-        spikeseg_with("rule", copied.folder, "train-layer", "conv2", *words)
     for path in copied.folder.glob("runs/**/conv2.pt"):
         run = next(parent for parent in path.parents if (parent / "conv2.manifest.json").is_file())
         manifests[run.name] = json.loads((run / "conv2.manifest.json").read_text())

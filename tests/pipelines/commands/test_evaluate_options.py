@@ -71,8 +71,8 @@ def test_a_threshold_goes_before_the_calibrated_one(copied):
 
 
 def test_a_wider_tolerance_finds_more(both):
-    near, far = (scored(both, "--split", "all", "--spatial-tolerance", px, "--threshold", 0) for px in (0.5, 50))
-    assert (near["settings"]["spatial_tolerance_px"], far["settings"]["spatial_tolerance_px"]) == (0.5, 50)
+    near, far = (scored(both, "--split", "all", "--spatial-tolerance", px, "--threshold", 0) for px in (0.5, 25))
+    assert (near["settings"]["spatial_tolerance_px"], far["settings"]["spatial_tolerance_px"]) == (0.5, 25)
     assert near["modes"]["object"]["network"]["tp"] < far["modes"]["object"]["network"]["tp"]
     assert near["modes"]["object_1px"] == far["modes"]["object_1px"]
     output = both.refused("evaluate", "--spatial-tolerance", "0")

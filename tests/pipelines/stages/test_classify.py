@@ -15,6 +15,8 @@ SET = {
 }  # fmt: skip
 SMALL = ["--set", "convergence.check_interval=100"]
 SMALL += [word for key, value in SET.items() for word in ("--set", f"images.{key}={value}")]
+FEW = [*SMALL, "--set", "images.max_images=250"]
+"""For the reference, which is slow."""
 
 
 def bars(n, seed=0, size=12):
@@ -66,14 +68,14 @@ def test_bars_are_told_apart(mnist):
 
 
 def test_the_same_command_does_nothing_and_another_backend_gives_the_same(mnist):
-    first = mnist("classify", *MNIST, *SMALL, config=False)
-    again = mnist("classify", *MNIST, *SMALL, config=False)
+    first = mnist("classify", *MNIST, *FEW, config=False)
+    again = mnist("classify", *MNIST, *FEW, config=False)
     assert "wrote" in first.output and "up to date: " in again.output
     assert " per class)" in first.output and 'the paper: "only a few tens of examples per category' in first.output
     (folder,) = (mnist.folder / "runs" / "classify").glob("[0-9a-f]*")
     known = torch.load(folder / "network.pt", weights_only=True)["weights"]
     assert [tuple(weight.shape) for weight in known] == [(6, 2, 5, 5), (16, 6, 5, 5)]
-    mnist.ok("classify", *MNIST, *SMALL, "--backend", "reference", "--force", config=False)
+    mnist.ok("classify", *MNIST, *FEW, "--backend", "reference", "--force", config=False)
     other = torch.load(folder / "network.pt", weights_only=True)["weights"]
     assert all(torch.equal(one, two) for one, two in zip(known, other, strict=True))
 
@@ -186,7 +188,7 @@ def test_network_and_coding_run_where_the_configuration_says(mnist, monkeypatch)
     monkeypatch.setattr(ops, "backend", noted)
     for module in ("learning.image_training", "models.image_network"):
         monkeypatch.setattr(f"spikeseg.{module}.ops_backend", noted)
-    mnist.ok("classify", *MNIST, *SMALL, "--backend", "reference", "--device", "cpu", config=False)
+    mnist.ok("classify", *MNIST, *FEW, "--backend", "reference", "--device", "cpu", config=False)
     assert len(asked) > 5 and set(asked) == {("reference", "cpu")}
 
 

@@ -1,13 +1,16 @@
 """`detect --follow`: a recording that grows or is piped in."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from spikeseg.config.load import load_config
 from spikeseg.data.readers import read_raw
@@ -18,6 +21,7 @@ from spikeseg.detection.network import load_network
 from spikeseg.detection.online import CausalFilter, Follower
 from spikeseg.detection.readout import Readout
 from spikeseg.errors import InputError
+from spikeseg.pipelines.cli import main
 from spikeseg.pipelines.stages import follow as stage
 from spikeseg.pipelines.stages.runs import network_of
 
@@ -198,11 +202,21 @@ def test_a_file_that_is_still_written(chain, night, tmp_path, monkeypatch):
     assert whole.splitlines()[-1].startswith("wrote detections.jsonl and follow.json in ")
 
 
-def test_a_pipe(chain, night, tmp_path):
-    code = "from spikeseg.pipelines.cli import main; main()"
-    command = [sys.executable, "-c", code, "detect", "-c", "tiny.yaml", "--follow", *SIZE, "-o", str(tmp_path / "out"), "-"]
-    done = subprocess.run(command, input=night[0].read_bytes(), cwd=chain.folder, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
+def test_a_pipe(chain, night, tmp_path, monkeypatch):
+    monkeypatch.chdir(chain.folder)
+    begin, end = os.pipe()
+
+    def write():
+        with open(end, "wb") as file:
+            file.write(night[0].read_bytes())
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    with open(begin, "rb") as piped:
+        words = ["detect", "-c", "tiny.yaml", "--follow", *SIZE, "-o", str(tmp_path / "out"), "-"]
+        done = CliRunner().invoke(main, words, input=piped)
+    writing.join()
+    assert done.exit_code == 0, done.stderr
     told = json.loads((tmp_path / "out" / "follow.json").read_text())
     assert told["name"] == "stdin" and told["events"] == len(night[1])
 
