@@ -295,7 +295,10 @@ def _fit(
     are then, px (root of the mean square); and the pairs without those that are far off."""
     given = projection.wcs.sip
     middle = (np.array(sensor_size) - 1) / 2 if given is None else np.asarray(given.crpix) - 1
-    kinds = [(Bend.NONE, given), *((bend, None) for bend, least in BENDS.items() if len(pairs) >= least and (bend.value or given))]
+    kinds = [
+        (Bend.NONE, given),
+        *((bend, None) for bend, least in BENDS.items() if len(pairs) >= least and (bend.value or given)),
+    ]
     for last in (False, True):
         of = np.full(places.star.max() + 1, -1)
         of[pairs[:, 0]] = pairs[:, 1]
