@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
-from astropy.wcs import WCS, Sip
 from measure import options, table, write_json
 from scipy.spatial.transform import Rotation
 
@@ -33,7 +32,7 @@ from spikeseg.simulation.pixels import Sensor, source_events
 from spikeseg.simulation.recordings import SimulationConfig, events_and_truth, simulate_scene
 from spikeseg.simulation.scene import Scene
 from spikeseg.sky.attitude import SIDEREAL_RAD_S, Turning
-from spikeseg.sky.projection import ARCSEC, Projection, angles_of, directions_of, from_tangent
+from spikeseg.sky.projection import ARCSEC, Projection, angles_of, directions_of, from_tangent, gnomonic
 from spikeseg.sky.times import parsed_utc
 
 START = "2026-03-01T21:04:05.25Z"
@@ -48,21 +47,6 @@ MOUNTS = ("sidereal", "stare", "track")
 PROGRAM = [sys.executable, "-c", "from spikeseg.pipelines.cli import main; main(prog_name='spikeseg')"]
 DISTORTION = {(2, 0): (3e-5, -1e-5), (1, 1): (-2e-5, 2e-5), (0, 2): (1e-5, 2e-5), (3, 0): (8e-7, 0.0), (1, 2): (8e-7, 0.0),
               (2, 1): (0.0, 8e-7), (0, 3): (0.0, 8e-7)}  # fmt: skip
-
-
-def pointing(ra: float, dec: float, pixel: float, roll_deg: float, distorted: bool) -> Projection:
-    """Of a sensor with y down."""
-    wcs, turn = WCS(naxis=2), np.radians(roll_deg)
-    wcs.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"] if distorted else ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crpix, wcs.wcs.crval, wcs.wcs.radesys = [SIZE[0] / 2 + 0.5, SIZE[1] / 2 + 0.5], [ra, dec], "ICRS"
-    wcs.wcs.cd = pixel / 3600 * np.array([[-np.cos(turn), np.sin(turn)], [-np.sin(turn), -np.cos(turn)]])
-    if distorted:
-        a, b = np.zeros((2, 4, 4))
-        for (p, q), (x, y) in DISTORTION.items():
-            a[p, q], b[p, q] = x, y
-        wcs.sip = Sip(a, b, None, None, wcs.wcs.crpix)
-    wcs.wcs.set()
-    return Projection(wcs)
 
 
 @dataclass(frozen=True)
@@ -102,7 +86,7 @@ class Sky:
 
 def scene_of(mount: str, seed: int) -> tuple[Scene, Table]:
     """What is seen under a mount, and the catalogue of its stars."""
-    projection = pointing(*WHERE, PIXEL, 25.0, True)
+    projection = gnomonic(*WHERE, PIXEL, 25.0, SIZE, DISTORTION)
     middle, _ = projection.middle(SIZE)
     rng = np.random.default_rng(0)  # the catalogue of tests/sky, of which its index is
     stars = rng.uniform(-1.6, 1.6, (STARS, 2))
@@ -145,7 +129,7 @@ def measured(folder: Path, mount: str, seed: int) -> dict[str, dict[str, Any]]:
     sky: Any = scene.field
     np.savez(folder / "night.npz", **{name: events[name] for name in "txyp"}, sensor_size=np.array(SIZE))
     fits.PrimaryHDU(header=sky.projection.header()).writeto(folder / "given.fits")
-    fits.PrimaryHDU(header=pointing(150.12, 39.93, 20.3, 27.0, False).header()).writeto(folder / "rough.fits")
+    fits.PrimaryHDU(header=gnomonic(150.12, 39.93, 20.3, 27.0, SIZE).header()).writeto(folder / "rough.fits")
     catalogue.write(folder / "stars.csv")
     index = Path(__file__).parents[1] / "tests" / "sky" / "index.fits.gz"
     (folder / "index.fits").write_bytes(gzip.decompress(index.read_bytes()))

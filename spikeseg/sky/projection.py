@@ -5,6 +5,7 @@ Pixels are the sensor's: 0-based, the centre of the top left one is (0, 0), y po
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -103,6 +104,40 @@ class Projection:
 
         frame = wcs_to_celestial_frame(self.wcs)
         return None if isinstance(frame, ICRS) else frame
+
+
+def gnomonic(
+    ra_deg: float,
+    dec_deg: float,
+    pixel_arcsec: float,
+    roll_deg: float,
+    sensor_size: tuple[int, int],
+    distortion: Mapping[tuple[int, int], tuple[float, float]] | None = None,
+) -> Projection:
+    """The pointing of a camera whose lens is known: what `--wcs` takes, from numbers.
+
+    Args:
+        ra_deg, dec_deg: of the sensor's middle, ICRS.
+        pixel_arcsec: side of a pixel there.
+        roll_deg: by how much up on the sensor (towards smaller y) is turned from north to the west; at 0 east is to the left.
+        sensor_size: (width, height), px.
+        distortion: exponents (p, q) of the distances x and y from the middle -> by how much such a pixel lies further, px along x
+            and y, times x^p y^q (SIP; Shupe et al. 2005); None: none.
+    """
+    from astropy.wcs import WCS, Sip
+
+    wcs, turn = WCS(naxis=2), np.radians(roll_deg)
+    wcs.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"] if distortion else ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crpix, wcs.wcs.crval = [side / 2 + 0.5 for side in sensor_size], [ra_deg, dec_deg]
+    wcs.wcs.cunit, wcs.wcs.radesys = ["deg", "deg"], "ICRS"
+    wcs.wcs.cd = pixel_arcsec / 3600 * np.array([[-np.cos(turn), np.sin(turn)], [-np.sin(turn), -np.cos(turn)]])
+    if distortion:
+        a, b = np.zeros((2, *[max(map(max, distortion)) + 1] * 2))
+        for (p, q), (x, y) in distortion.items():
+            a[p, q], b[p, q] = x, y
+        wcs.sip = Sip(a, b, None, None, wcs.wcs.crpix)
+    wcs.wcs.set()
+    return Projection(wcs)
 
 
 def read_wcs(path: Path, sensor_size: tuple[int, int] | None = None) -> tuple[Projection, float | None]:

@@ -48,7 +48,7 @@ BETTER = 0.95
 LEAST_ASTRAY_PX = 0.5
 """A star that is off by more than this, px, and ASTRAY_TIMES what stars usually are, is another."""
 
-BENDS = {Bend.NONE: LEAST, Bend.RADIAL: 8, Bend.QUADRATIC: 12, Bend.BOTH: 14, Bend.CUBIC: 20}
+BENDS = {Bend.NONE: LEAST, Bend.RADIAL: 10, Bend.QUADRATIC: 12, Bend.BOTH: 14, Bend.CUBIC: 20}
 """Distortion -> from how many stars on it is tried."""
 
 
@@ -229,7 +229,19 @@ def _voted(
             if sums.flat[top] > best:
                 best, chosen = int(sums.flat[top]), matrix
                 shift = np.array(np.unravel_index(top, sums.shape)) * VOTE_PX - radius_px
+    shift = _densest((catalogue[None] - (plane @ chosen.T)[:, None]).reshape(-1, 2), shift)
     return lambda points: points @ chosen.T + shift, float(len(turns) * len(scales) * (2 * radius_px / CLOSE_PX) ** 2)
+
+
+def _densest(shifts: np.ndarray, about: np.ndarray) -> np.ndarray:
+    """Where most of the shifts (n, 2) lie that are in the four bins about one: the mean of those within CLOSE_PX of each other."""
+    from scipy.spatial import KDTree
+
+    near = shifts[(np.abs(shifts - about) <= VOTE_PX).all(1)]
+    if not len(near):
+        return about
+    neighbours = KDTree(near).query_ball_point(near, CLOSE_PX)
+    return np.asarray(near[max(neighbours, key=len)].mean(0))
 
 
 def _close(plane: np.ndarray, catalogue: np.ndarray, near_px: float) -> np.ndarray:
@@ -283,7 +295,10 @@ def _fit(
     are then, px (root of the mean square); and the pairs without those that are far off."""
     given = projection.wcs.sip
     middle = (np.array(sensor_size) - 1) / 2 if given is None else np.asarray(given.crpix) - 1
-    kinds = [(Bend.NONE, given), *((bend, None) for bend, least in BENDS.items() if len(pairs) >= least and (bend.value or given))]
+    kinds = [
+        (Bend.NONE, given),
+        *((bend, None) for bend, least in BENDS.items() if len(pairs) >= least and (bend.value or given)),
+    ]
     for last in (False, True):
         of = np.full(places.star.max() + 1, -1)
         of[pairs[:, 0]] = pairs[:, 1]

@@ -155,9 +155,7 @@ def _lone(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(counts > LONE * around + LONE * np.sqrt(np.mean(np.minimum(counts, 2 * np.median(counts) + 5))) + LONE)
 
 
-def _sections(
-    t_us: np.ndarray, pixels: np.ndarray, drift: Drift, size: tuple[int, int]
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def _sections(t_us: np.ndarray, pixels: np.ndarray, drift: Drift, size: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Events, divided so that in each part the sky moves by the sensor's longer side at most."""
     if not len(t_us):
         return []
@@ -189,9 +187,7 @@ def _of_section(t_us: np.ndarray, pixels: np.ndarray, drift: Drift, size: tuple[
     return _placed(events, at, background, drift, size, width)
 
 
-def _seen(
-    drift: Drift, span_us: tuple[float, float], low: np.ndarray, shape: np.ndarray, size: tuple[int, int]
-) -> np.ndarray:
+def _seen(drift: Drift, span_us: tuple[float, float], low: np.ndarray, shape: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """For how long, s, each place of the plane was on the sensor: float64 of a shape."""
     step = 4
     y, x = np.mgrid[0 : shape[0] : step, 0 : shape[1] : step]
@@ -267,9 +263,7 @@ def _step(of: np.ndarray, off: np.ndarray, background: np.ndarray, width: float)
     return np.clip(sums / np.maximum(more, 1.0)[:, None], -1.0, 1.0), more
 
 
-def _placed(
-    events: _Events, at: np.ndarray, background: np.ndarray, drift: Drift, size: tuple[int, int], width: float
-) -> Stars:
+def _placed(events: _Events, at: np.ndarray, background: np.ndarray, drift: Drift, size: tuple[int, int], width: float) -> Stars:
     """Stars: their places over time. at: (stars, 2), where they are on the plane."""
     once = distinct(at, np.arange(len(at)))
     events = events.chosen(np.isin(events.star, once))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from astropy.wcs import WCS, Sip
 from scipy.spatial.transform import Rotation
 
 from spikeseg.detection.readout import Readout
@@ -15,7 +14,7 @@ from spikeseg.detection.result import Detections
 from spikeseg.detection.schema import DETECTION_COLUMNS, EVENT_COLUMNS, TRACK_COLUMNS, WINDOW_DTYPE, table_dtype
 from spikeseg.detection.tables import object_table
 from spikeseg.sky.catalogue import Catalogue
-from spikeseg.sky.projection import ARCSEC, Projection, angles_of, directions_of, from_tangent
+from spikeseg.sky.projection import ARCSEC, Projection, angles_of, directions_of, from_tangent, gnomonic
 from spikeseg.sky.times import parsed_utc
 from spikeseg.tracking import kalman
 from spikeseg.tracking.scene import SMOOTHING
@@ -30,18 +29,7 @@ DISTORTION = {(2, 0): (3e-5, -1e-5), (1, 1): (-2e-5, 2e-5), (0, 2): (1e-5, 2e-5)
 
 
 def pointing(ra=150.0, dec=40.0, *, pixel=PIXEL, roll=25.0, distorted=True):
-    """Of a sensor with y down, so that east is at the left of north."""
-    wcs, turn = WCS(naxis=2), np.radians(roll)
-    wcs.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"] if distorted else ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crpix, wcs.wcs.crval, wcs.wcs.radesys = [SIZE[0] / 2 + 0.5, SIZE[1] / 2 + 0.5], [ra, dec], "ICRS"
-    wcs.wcs.cd = pixel / 3600 * np.array([[-np.cos(turn), np.sin(turn)], [-np.sin(turn), -np.cos(turn)]])
-    if distorted:
-        a, b = np.zeros((2, 4, 4))
-        for (p, q), (x, y) in DISTORTION.items():
-            a[p, q], b[p, q] = x, y
-        wcs.sip = Sip(a, b, None, None, wcs.wcs.crpix)
-    wcs.wcs.set()
-    return Projection(wcs)
+    return gnomonic(ra, dec, pixel, roll, SIZE, DISTORTION if distorted else None)
 
 
 def pixels_of(projection, directions):

@@ -8,7 +8,18 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from spikeseg.errors import InputError
-from spikeseg.sky.projection import ARCSEC, Bend, Projection, angles_of, directions_of, fitted, from_tangent, read_wcs, tangent
+from spikeseg.sky.projection import (
+    ARCSEC,
+    Bend,
+    Projection,
+    angles_of,
+    directions_of,
+    fitted,
+    from_tangent,
+    gnomonic,
+    read_wcs,
+    tangent,
+)
 
 GRID = np.stack(np.meshgrid(np.linspace(0, 239, 9), np.linspace(0, 179, 9)), -1).reshape(-1, 2)
 
@@ -29,6 +40,41 @@ def test_the_top_left_pixel_is_zero(simulated):
     assert np.allclose(middle, directions_of(np.array([150.0]), np.array([40.0])))
     seen, side = projection.middle((240, 180))
     assert np.allclose(seen, middle[0]) and side == pytest.approx(20 * ARCSEC)
+
+
+def test_a_pointing_from_numbers():
+    """Its middle, the side of a pixel, and where up and left are."""
+    found = gnomonic(150.0, 40.0, 20.0, 30.0, (240, 180))
+    middle, up, left = found.directions(np.array([[119.5, 89.5], [119.5, 79.5], [109.5, 89.5]]))
+    assert np.allclose(middle, directions_of(np.array([150.0]), np.array([40.0])))
+    turn = np.radians(30.0)
+    offsets = tangent(np.stack([up, left]), middle) * 3600 / 20  # to the east, to the north
+    assert np.allclose(offsets, 10 * np.array([[-np.sin(turn), np.cos(turn)], [np.cos(turn), np.sin(turn)]]), atol=1e-3)
+
+
+@pytest.mark.parametrize("bend", list(Bend))
+def test_a_fit_has_the_distortion_that_is_asked_for(bend):
+    """Of a lens that is radial: exact with the terms that it needs, and off by more than a pixel without."""
+    truth = gnomonic(
+        150.0, 40.0, 20.0, 25.0, (240, 180), {(3, 0): (8e-7, 0.0), (1, 2): (8e-7, 0.0), (2, 1): (0, 8e-7), (0, 3): (0, 8e-7)}
+    )
+    seen = truth.directions(GRID)
+    fit = fitted(GRID, seen, np.array([119.5, 89.5]), bend, None)
+    off = np.abs(fit.directions(GRID) - seen).max() / (20 * ARCSEC)
+    assert off < 1e-3 if bend in (Bend.RADIAL, Bend.BOTH, Bend.CUBIC) else off > 0.5
+
+
+def test_a_place_counts_by_its_weight(simulated):
+    truth = simulated["pointing"](distorted=False)
+    seen = truth.directions(GRID)
+    wrong = GRID.copy()
+    wrong[::7] += 3.0
+    weight = np.where(np.arange(len(GRID)) % 7, 1.0, 1e-6)
+    off = [
+        np.linalg.norm(fitted(wrong, seen, np.array([119.5, 89.5]), Bend.NONE, None, w).directions(GRID) - seen, axis=1).max()
+        for w in (None, weight)
+    ]
+    assert off[0] > 0.2 * 20 * ARCSEC and off[1] < 0.01 * 20 * ARCSEC
 
 
 @pytest.mark.parametrize("where", [(150.0, 40.0), (0.001, -10.0), (77.0, 89.9), (200.0, -90.0)])
