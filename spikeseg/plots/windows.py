@@ -109,7 +109,7 @@ def _truth(view: WindowView, figure: FigureBase) -> None:
         picture[view.true] = GREEN
     axes.imshow(picture, extent=extent, interpolation="nearest")
     rows, columns = np.nonzero(view.found)
-    axes.plot(columns + view.left, rows + view.top, linestyle="none", marker="o", markersize=1.3, markeredgewidth=0, color=ON)
+    axes.plot(columns + view.left, rows + view.top, linestyle="none", marker="o", markersize=2.0, markeredgewidth=0, color=ON)
     axes.plot(*view.way.T, color="black", linestyle="--", linewidth=0.9)
     axes.set(xlim=extent[:2], ylim=extent[2:])
 
