@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.option("--full", is_flag=True, help="Also print how training went, and every table of the evaluation.")
 @shared(output="Folder of the runs.", key="output_dir")
 def demo(request: Request, full: bool) -> None:
-    """Run the whole path on built-in recordings: simulate, prepare, train, evaluate, detect.
+    """Run the whole path on built-in recordings: simulate, prepare, train, evaluate, detect, report.
 
-    Takes some minutes and needs no download. Ends with ten lines: what was found, beside what it is compared with, and where the
-    picture of one recording lies (which needs matplotlib).
+    Takes some minutes and needs no download. Ends with eleven lines: what was found, beside what it is compared with, and where the
+    picture of one recording and the report of the run lie (which need matplotlib).
 
     \b
     Example: the whole path, then all that it measured
@@ -52,7 +52,7 @@ ROWS = ("graded_tracks", "untrained", "network", "shuffled_labels")
 
 
 def lines(results: Demo, metrics: Mapping[str, Any]) -> Iterator[str]:
-    """What the demo found, in nine lines."""
+    """What the demo found, in ten lines."""
     from ..stages.evaluate import METRICS
 
     learned, scored = results.learned, len(metrics["recordings"])
@@ -61,6 +61,7 @@ def lines(results: Demo, metrics: Mapping[str, Any]) -> Iterator[str]:
     yield f"all tables  spikeseg demo --full, and {results.metrics.path / METRICS}"
     yield f"detections  {_of_one(results, metrics)}"
     yield f"picture     {results.picture}"
+    yield f"report      {results.report}"
 
 
 def _table(metrics: Mapping[str, Any]) -> Iterator[str]:

@@ -17,7 +17,8 @@ from .detect import detect
 from .evaluate import evaluate
 from .prepare import STORE, prepare
 from .recordings import given
-from .runs import network_of
+from .report import report
+from .runs import SavedNetwork, network_of
 from .train import train
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Demo:
         recording: its name, or None.
         picture: of it, or why there is none.
         learned: how many recordings the network learned from.
+        report: the page of the run, or why there is none.
     """
 
     frames: StageResult
@@ -43,6 +45,7 @@ class Demo:
     recording: str | None
     picture: str
     learned: int
+    report: str
 
     @property
     def ran(self) -> bool:
@@ -62,14 +65,33 @@ def demo(cfg: Config, *, force: bool = False) -> Demo:
     learned = sum(part == "train" for part in manifest["splits"].values())
     name = _shown(frames) if "simulated" in manifest["inputs"] else None
     if name is None:
-        return Demo(frames, trained, metrics, None, None, "none: the recordings are not simulated", learned)
+        return Demo(
+            frames, trained, metrics, None, None, "none: the recordings are not simulated", learned, _report(cfg, network)
+        )
     try:
         require_matplotlib()
         plot, no_picture = FORMATS[0], ""
     except InputError as error:
         plot, no_picture = None, str(error)
     detections = detect(cfg, network, given([_path(cfg, name)]), force=force, plot=plot).result
-    return Demo(frames, trained, metrics, detections, name, no_picture or str(detections.path / f"{name}.{plot}"), learned)
+    return Demo(
+        frames,
+        trained,
+        metrics,
+        detections,
+        name,
+        no_picture or str(detections.path / f"{name}.{plot}"),
+        learned,
+        _report(cfg, network),
+    )
+
+
+def _report(cfg: Config, network: SavedNetwork) -> str:
+    """The page of the run, or why there is none."""
+    try:
+        return str(report(cfg, network.folder).page)
+    except InputError as error:
+        return str(error)
 
 
 def _shown(frames: StageResult) -> str | None:

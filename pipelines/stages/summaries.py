@@ -1,35 +1,69 @@
-"""What training reports while it runs: log lines, and TensorBoard where it is installed and switched on."""
+"""What training reports while it runs: log lines; where they are switched on, TensorBoard and Weights & Biases."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from spikeseg.core.files import writing
+from spikeseg.errors import InputError
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
+    from spikeseg.models import SpikeSEG
 
 log = logging.getLogger(__name__)
 
 SCALARS = ("convergence_index", "wins", "threshold_mean", "dead_share", "near_duplicate_share", "weight_mean")
+FOLDER = "events"
+"""Of TensorBoard's files, in the run's folder; those of Weights & Biases lie in ``wandb``."""
+
+
+class Sink(Protocol):
+    """Where summaries go. Names of values begin with the layer; steps are its samples."""
+
+    def write(
+        self, scalars: Mapping[str, float], histograms: Mapping[str, np.ndarray], images: Mapping[str, np.ndarray], step: int
+    ) -> None:
+        """Take values; images are uint8 (H, W, 3)."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
 
 
 class Summaries:
-    """Scalars of one layer's training, every `logging.log_interval` samples; use as a context manager."""
+    """Scalars of one layer's training, histograms of weights, thresholds and winners, every `logging.log_interval` samples;
+    its filters as the input that drives them the first time, and whenever there are twice as many reports as at the last. Use as
+    a context manager.
 
-    def __init__(self, cfg: Config, run_dir: Path, layer: str, tensorboard: bool | None = None) -> None:
-        self.layer, self.folder = layer, run_dir / "events"
-        self.writer = _tensorboard(self.folder) if (cfg.logging.tensorboard if tensorboard is None else tensorboard) else None
+    Args:
+        cfg: the configuration.
+        run_dir: the run's folder.
+        layer: that trains.
+        model: its network.
+        tensorboard: overrides logging.tensorboard.
+
+    Raises:
+        InputError: logging.wandb is on, and wandb is not installed.
+    """
+
+    def __init__(self, cfg: Config, run_dir: Path, layer: str, model: SpikeSEG, tensorboard: bool | None = None) -> None:
+        self.layer, self.model, self.sinks = layer, model, list[Sink]()
+        self._reports = 0
         if cfg.logging.wandb:
-            log.warning(
-                "logging.wandb is on, but this version does not write to Weights & Biases; project %r gets nothing",
-                cfg.logging.wandb_project,
-            )
+            self.sinks.append(_Wandb(cfg, run_dir, layer))
+        if cfg.logging.tensorboard if tensorboard is None else tensorboard:
+            self.sinks += _tensorboard(run_dir / FOLDER)
 
-    def write(self, report: dict[str, Any]) -> None:
+    def write(self, report: Mapping[str, Any]) -> None:
         """Log one report of `LayerTrainer`."""
         log.info(
             "%s: %d samples, C_l %.4f, threshold %.2f, %d of %d maps dead, %d near-duplicates",
@@ -41,26 +75,106 @@ class Summaries:
             report["maps"],
             report["near_duplicate_maps"],
         )
-        if self.writer is not None:
-            with writing(self.folder):
-                for name in SCALARS:
-                    self.writer.add_scalar(f"{self.layer}/{name}", report[name], report["samples"])
+        if not self.sinks:
+            return
+        layer = self.model.encoder.layer(self.layer)
+        scalars = {f"{self.layer}/{name}": float(report[name]) for name in SCALARS}
+        histograms = {
+            f"{self.layer}/weights": layer.weight.cpu().numpy().ravel(),
+            f"{self.layer}/thresholds": layer.threshold.cpu().numpy().ravel(),
+            f"{self.layer}/winners": np.repeat(np.arange(report["maps"]), report["wins_per_map"]),
+        }
+        self._reports += 1
+        images = {} if self._reports & (self._reports - 1) else {f"{self.layer}/filters": self._filters()}
+        for sink in self.sinks:
+            sink.write(scalars, histograms, images, report["samples"])
+
+    def _filters(self) -> np.ndarray:
+        from spikeseg.models.prototypes import prototypes
+        from spikeseg.plots.patterns import sheet
+
+        return sheet(prototypes(self.model.encoder, self.layer))
 
     def __enter__(self) -> Summaries:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.writer is not None:
-            with writing(self.folder):
-                self.writer.close()
+        for sink in self.sinks:
+            sink.close()
 
 
-def _tensorboard(folder: Path) -> Any:
-    """A TensorBoard writer, or None where TensorBoard is not installed."""
+class _TensorBoard:
+    """TensorBoard's files. writer: its SummaryWriter."""
+
+    def __init__(self, folder: Path, writer: Any) -> None:
+        self.folder, self.writer = folder, writer
+
+    def write(
+        self, scalars: Mapping[str, float], histograms: Mapping[str, np.ndarray], images: Mapping[str, np.ndarray], step: int
+    ) -> None:
+        """See `Sink`."""
+        with writing(self.folder):
+            for name, value in scalars.items():
+                self.writer.add_scalar(name, value, step)
+            for name, values in histograms.items():
+                if len(values):
+                    self.writer.add_histogram(name, values, step)
+            for name, image in images.items():
+                self.writer.add_image(name, image, step, dataformats="HWC")
+
+    def close(self) -> None:
+        """See `Sink`."""
+        with writing(self.folder):
+            self.writer.close()
+
+
+def _tensorboard(folder: Path) -> list[Sink]:
+    """TensorBoard, or nothing where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         log.info("TensorBoard is not installed, so no event files are written; install the extra 'tensorboard' for them")
-        return None
+        return []
     with writing(folder):
-        return SummaryWriter(str(folder))
+        return [_TensorBoard(folder, SummaryWriter(str(folder)))]
+
+
+class _Wandb:
+    """A run of Weights & Biases for one layer of a run; where and whether it is sent, wandb's own variables say (WANDB_MODE,
+    WANDB_API_KEY, ...)."""
+
+    def __init__(self, cfg: Config, run_dir: Path, layer: str) -> None:
+        from spikeseg.config.load import to_dict
+
+        try:
+            self.wandb = import_module("wandb")
+        except ImportError:
+            raise InputError(
+                "logging.wandb: true needs wandb; install it with: pip install 'spikeseg[wandb]', or --set logging.wandb=false"
+            ) from None
+        quiet = self.wandb.Settings(console="off", silent=True)
+        with writing(run_dir), contextlib.suppress(FileExistsError):
+            os.makedirs(run_dir)
+        try:
+            self.run = self.wandb.init(
+                project=cfg.logging.wandb_project, dir=str(run_dir), group=run_dir.name, name=f"{run_dir.name} {layer}",
+                job_type=layer, config=to_dict(cfg), settings=quiet,
+            )  # fmt: skip
+        except self.wandb.Error as error:
+            raise InputError(
+                f"logging.wandb: {' '.join(str(error).split())}; `wandb login`, WANDB_MODE=offline, or --set logging.wandb=false"
+            ) from error
+        self.run.define_metric(f"{layer}/*", step_metric=f"{layer}/samples")
+        self.layer = layer
+
+    def write(
+        self, scalars: Mapping[str, float], histograms: Mapping[str, np.ndarray], images: Mapping[str, np.ndarray], step: int
+    ) -> None:
+        """See `Sink`."""
+        drawn = {name: self.wandb.Histogram(values) for name, values in histograms.items() if len(values)}
+        shown = {name: self.wandb.Image(image) for name, image in images.items()}
+        self.run.log({**scalars, **drawn, **shown, f"{self.layer}/samples": step})
+
+    def close(self) -> None:
+        """See `Sink`."""
+        self.run.finish()

@@ -84,7 +84,7 @@ class TrainingLoop:
         self.resumed = self.interrupted = False
         self.best = float("inf")
         self.best_sha256: str | None = None
-        self.summaries = Summaries(cfg, run_dir, layer, tensorboard)
+        self.summaries = Summaries(cfg, run_dir, layer, model, tensorboard)
 
     # -- epochs ---------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ def roc_group(curves: Sequence[Curve], title: str) -> Group:
     panels = [
         Panel(WIDTH, WIDTH, partial(_roc, curves, "linear"), "all thresholds"),
         Panel(WIDTH, WIDTH, partial(_roc, curves, "log"), "few false events: the same, logarithmic"),
-        Panel(WIDTH, 0.4 + 0.2 * len(curves), partial(_legend, curves), "detectors, and the area under each curve"),
+        Panel(WIDTH, 0.3 + 0.165 * (len(curves) + 1), partial(_legend, curves), "detectors, and the area under each curve"),
     ]
     return Group(title, panels)
 

@@ -10,8 +10,8 @@ from . import new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
 
-WIDTH = 3.4
-"""Of a panel that fills a phone, inches."""
+WIDTH, QUARTER = 3.4, 2.5
+"""Of panels of which three or four fill a line of a page, inches; on a phone each fills one, unless it is `paired`."""
 PAGE = 10.6
 """Of a picture of several panels, inches, at most."""
 TITLE, CAPTION = 0.42, 0.3
@@ -25,12 +25,16 @@ class Panel(NamedTuple):
         width, height: inches.
         draw: draws it into an empty figure, or a part of one.
         caption: what it shows.
+        paired: whether it is legible at half the width of a phone.
+        laid_out: whether its axes are laid out when it is drawn; else they have the places that they are given.
     """
 
     width: float
     height: float
     draw: Callable[[FigureBase], object]
     caption: str = ""
+    paired: bool = False
+    laid_out: bool = True
 
 
 class Group(NamedTuple):
@@ -47,7 +51,7 @@ class Group(NamedTuple):
 
 def panel_figure(panel: Panel) -> Figure:
     """A panel alone, without its caption. Raises InputError where matplotlib is not installed."""
-    figure = new_figure(panel.width, panel.height)
+    figure = new_figure(panel.width, panel.height, laid_out=panel.laid_out)
     panel.draw(figure)
     return figure
 

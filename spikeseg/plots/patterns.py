@@ -15,8 +15,13 @@ from .panels import WIDTH, Group, Panel
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
-SHOWN, ACROSS, LARGE = 60, 6, 4
-"""Maps of a layer that are drawn, at most; beside each other; so many or fewer are drawn larger."""
+SHOWN, ROWS, FEW = 72, 3, 6
+"""Maps of a layer that are drawn, at most; rows of a panel; of so many or fewer large fields are drawn larger."""
+PIXELS, SMALLEST, LARGEST = 24, 0.56, (0.84, 1.68)
+"""Pixels per inch of a map; its side, inches, at least, and at most: of many maps, of few."""
+
+SHEET = 400
+"""Side of a picture of all maps, pixels, at least where that is a whole multiple."""
 
 
 class Patterns(NamedTuple):
@@ -42,20 +47,27 @@ def pattern_groups(layers: Sequence[Patterns]) -> list[Group]:
 
 def _group(layer: Patterns) -> Group:
     shown = min(len(layer.drive), SHOWN)
-    across = min(ACROSS if shown > LARGE else 2, shown)
-    down = math.ceil(shown / across)
-    tile = WIDTH / max(across, 2)
-    height = down * (tile * layer.drive.shape[2] / layer.drive.shape[3] + 0.16)
+    largest = LARGEST[int(shown <= FEW)]
+    across = int(WIDTH / np.clip(layer.drive.shape[-1] / PIXELS, SMALLEST, largest))
+    panels = [_panel(layer, slice(k, min(k + ROWS * across, shown)), across) for k in range(0, shown, ROWS * across)]
     note = f" (the first {SHOWN})" if shown < len(layer.drive) else ""
-    draw = partial(_draw, layer, shown, (down, across))
-    return Group(f"{layer.title}{note}", [Panel(tile * across, height, draw)])
+    return Group(f"{layer.title}{note}", panels)
 
 
-def _draw(layer: Patterns, shown: int, grid: tuple[int, int], figure: FigureBase) -> None:
+def _panel(layer: Patterns, part: slice, across: int) -> Panel:
+    count, tile = part.stop - part.start, WIDTH / across
+    across = min(across, count)
+    down = math.ceil(count / across)
+    height = down * (tile * layer.drive.shape[2] / layer.drive.shape[3] + 0.16)
+    own = Patterns(layer.title, layer.drive[part], layer.names[part], layer.faint[part])
+    return Panel(tile * across, height, partial(_draw, own, (down, across)), paired=across * tile < WIDTH / 2)
+
+
+def _draw(layer: Patterns, grid: tuple[int, int], figure: FigureBase) -> None:
     panels = figure.subplots(*grid, squeeze=False).ravel()
     for panel in panels:
         panel.axis("off")
-    for panel, drive, name, faint in zip(panels, layer.drive[:shown], layer.names, layer.faint, strict=False):
+    for panel, drive, name, faint in zip(panels, layer.drive, layer.names, layer.faint, strict=False):
         picture = drive_colours(drive[0], drive[-1])
         panel.imshow(picture, interpolation=interpolation(picture))
         panel.set_title(name, fontsize=6, pad=2, color="0.6" if faint else "black", parse_math=False)
@@ -63,6 +75,22 @@ def _draw(layer: Patterns, shown: int, grid: tuple[int, int], figure: FigureBase
         panel.set(xticks=[], yticks=[])
         for spine in panel.spines.values():
             spine.set(color="0.8", linewidth=0.5)
+
+
+def sheet(drive: np.ndarray) -> np.ndarray:
+    """All maps in one picture of pixels, for programs that show pictures as they are: uint8 (H, W, 3).
+
+    Args:
+        drive: see `Patterns`.
+    """
+    maps, _, height, width = drive.shape
+    across = math.ceil(math.sqrt(maps))
+    down, scale = math.ceil(maps / across), max(1, SHEET // (across * (width + 1)))
+    picture = np.full((down * (height + 1) + 1, across * (width + 1) + 1, 3), 0.8)
+    for number, own in enumerate(drive):
+        top, left = (k * (side + 1) + 1 for k, side in zip(divmod(number, across), (height, width), strict=True))
+        picture[top : top + height, left : left + width] = drive_colours(own[0], own[-1])
+    return np.rint(255 * picture.repeat(scale, 0).repeat(scale, 1)).astype(np.uint8)
 
 
 def footprint_group(share: np.ndarray, title: str) -> Group:

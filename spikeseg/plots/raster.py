@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from spikeseg.core.text import many
-
 from .colours import BESIDE, ON
-from .panels import WIDTH, Group, Panel
+from .panels import QUARTER, Group, Panel
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
@@ -24,7 +22,7 @@ class RasterLevel(NamedTuple):
     """The spikes of a layer.
 
     Attributes:
-        title: of the layer.
+        title: of the layer, and how many they are.
         rows: what its maps are called on the axis.
         t_s: float64 (n,), when, s.
         place: float64 (n,), number of the map, and the row of the neuron within it as a fraction.
@@ -42,9 +40,7 @@ class RasterLevel(NamedTuple):
 
 def raster_group(levels: Sequence[RasterLevel], span_s: tuple[float, float], title: str) -> Group:
     """A panel of each layer; span_s: first and last time of the axis, s."""
-    panels = [
-        Panel(WIDTH, 1.9, partial(_level, level, span_s), f"{level.title}: {many(len(level.t_s), 'spike')}") for level in levels
-    ]
+    panels = [Panel(QUARTER, 1.7, partial(_level, level, span_s), level.title) for level in levels]
     return Group(title, panels)
 
 
@@ -55,9 +51,9 @@ def _level(level: RasterLevel, span_s: tuple[float, float], figure: FigureBase) 
         t, place = level.t_s[chosen][::every], level.place[chosen][::every]
         axes.plot(t, place, linestyle="none", marker=".", markersize=1.6, markeredgewidth=0, color=colour, rasterized=True)
     axes.set(xlim=span_s, ylim=(level.maps, 0))
-    axes.set_xlabel("time (s)", fontsize=8)
-    axes.set_ylabel(level.rows, fontsize=8)
+    axes.set_xlabel("time (s)", fontsize=7)
+    axes.set_ylabel(level.rows, fontsize=7)
     ticks = np.arange(level.maps) if level.maps <= 12 else np.arange(0, level.maps, -(-level.maps // 8))
     names = ["OFF", "ON"] if level.rows == "polarity" and level.maps == 2 else [f"{k}" for k in ticks]
     axes.set_yticks(ticks + 0.5, names)
-    axes.tick_params(labelsize=7)
+    axes.tick_params(labelsize=6.5)

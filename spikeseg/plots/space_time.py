@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from spikeseg.detection.result import Detections
 
-MOST = 2_000
+MOST = 3_000
 """Events that are drawn in space and time."""
 STAR = "0.72"
 
@@ -35,7 +35,7 @@ def space_time_group(detections: Detections, truth: Detections | None, false: Co
     """
     draw = partial(_flat, detections, truth, false)
     panels = [
-        Panel(WIDTH, WIDTH, partial(_solid, detections, truth, false), "x, y and time"),
+        Panel(WIDTH, WIDTH * 0.8, partial(_solid, detections, truth, false), "x, y and time", laid_out=False),
         Panel(WIDTH, WIDTH * 0.8, partial(draw, "x"), "x over time"),
         Panel(WIDTH, WIDTH * 0.8, partial(draw, "y"), "y over time"),
     ]
@@ -74,7 +74,7 @@ def _flat(detections: Detections, truth: Detections | None, false: Collection[in
     every = -(-len(columns["t"]) // MOST) or 1
     axes.plot(
         clock.seconds(columns["t"][::every]), columns[axis][::every],
-        linestyle="none", marker=".", markersize=1.2, markeredgewidth=0, color=OFF, alpha=0.45, rasterized=True,
+        linestyle="none", marker=".", markersize=1.7, markeredgewidth=0, color=OFF, alpha=0.6, rasterized=True,
     )  # fmt: skip
     for way, style in _ways(detections, truth, false):
         axes.plot(clock.seconds(way["t_us"]), way[axis], **style)
@@ -87,17 +87,17 @@ def _flat(detections: Detections, truth: Detections | None, false: Collection[in
 
 
 def _solid(detections: Detections, truth: Detections | None, false: Collection[int], figure: FigureBase) -> None:
-    axes: Any = figure.add_subplot(projection="3d", computed_zorder=False)
+    axes: Any = figure.add_axes((-0.04, 0.0, 0.96, 1.0), projection="3d", computed_zorder=False)
     clock, (width, height) = _clock(detections), detections.sensor_size
     columns = detections.event_columns
     every = -(-len(columns["t"]) // MOST) or 1
     points = clock.seconds(columns["t"][::every]), columns["x"][::every], columns["y"][::every]
-    axes.plot(*points, linestyle="none", marker=".", markersize=1.2, markeredgewidth=0, color=OFF, alpha=0.3, rasterized=True)
+    axes.plot(*points, linestyle="none", marker=".", markersize=1.5, markeredgewidth=0, color=OFF, alpha=0.45, rasterized=True)
     for way, style in _ways(detections, truth, false):
         axes.plot(clock.seconds(way["t_us"]), way["x"], way["y"], **style)
     axes.set(ylim=(0, width), zlim=(height, 0))
     axes.view_init(elev=18, azim=-62)
-    axes.set_box_aspect((1.6, 1, max(height / width, 0.5)), zoom=0.86)
+    axes.set_box_aspect((1.6, 1, max(height / width, 0.5)), zoom=1.02)
     for name, text in (("x", clock.name), ("y", "x (px)"), ("z", "y (px)")):
         getattr(axes, f"set_{name}label")(text, fontsize=7, labelpad=-4)
     axes.tick_params(labelsize=6, pad=-2)

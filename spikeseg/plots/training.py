@@ -11,13 +11,13 @@ import numpy as np
 from spikeseg.core.text import many
 
 from .colours import COUNTS, OFF, ON
-from .panels import WIDTH, Group, Panel
+from .panels import QUARTER, Group, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-HEIGHT = 2.3
+HEIGHT = 1.9
 Rows = Sequence[Mapping[str, Any]]
 """Checks of a layer, in order: what `LayerTrainer.report` said."""
 
@@ -35,10 +35,10 @@ def training_groups(layers: Mapping[str, Rows], stopped: Mapping[str, str], c_l_
         last = rows[-1]
         why = f"; stopped: {stopped[layer]}" if layer in stopped else ""
         panels = [
-            Panel(WIDTH, HEIGHT, partial(_convergence, rows, c_l_threshold), "convergence C_l: mean of w (1 - w)"),
-            Panel(WIDTH, HEIGHT, partial(_wins, rows), "wins of each map since the check before"),
-            Panel(WIDTH, HEIGHT, partial(_thresholds, rows), "thresholds of the maps: lowest, mean, highest"),
-            Panel(WIDTH, HEIGHT, partial(_maps, rows), "maps that win too seldom, or resemble an earlier one"),
+            Panel(QUARTER, HEIGHT, partial(_convergence, rows, c_l_threshold), "convergence C_l: mean of w (1 - w)"),
+            Panel(QUARTER, HEIGHT, partial(_wins, rows), "wins of each map since the check before"),
+            Panel(QUARTER, HEIGHT, partial(_thresholds, rows), "thresholds of the maps: lowest, mean, highest"),
+            Panel(QUARTER, HEIGHT, partial(_maps, rows), "maps that win too seldom, or resemble an earlier one"),
         ]
         groups.append(Group(f"{layer}: {many(last['maps'], 'map')}, {many(last['samples'], 'sample')}{why}", panels))
     return groups
@@ -46,18 +46,18 @@ def training_groups(layers: Mapping[str, Rows], stopped: Mapping[str, str], c_l_
 
 def _axes(figure: FigureBase, rows: Rows, ylabel: str) -> tuple[Axes, list[int]]:
     axes = figure.subplots()
-    axes.set_xlabel("samples", fontsize=8)
-    axes.set_ylabel(ylabel, fontsize=8)
-    axes.tick_params(labelsize=8)
+    axes.set_xlabel("samples", fontsize=7)
+    axes.set_ylabel(ylabel, fontsize=7)
+    axes.tick_params(labelsize=6.5)
     return axes, [row["samples"] for row in rows]
 
 
 def _convergence(rows: Rows, threshold: float, figure: FigureBase) -> None:
     axes, samples = _axes(figure, rows, "C_l")
-    axes.plot(samples, [row["convergence_index"] for row in rows], marker="o", markersize=3, color=OFF)
+    axes.plot(samples, [row["convergence_index"] for row in rows], marker="o", markersize=2.5, color=OFF)
     axes.axhline(threshold, color="0.5", linewidth=0.8, linestyle="--", label=f"converged below {threshold:g}")
     axes.set_ylim(0, None)
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=6.5, frameon=False)
 
 
 def _wins(rows: Rows, figure: FigureBase) -> None:
@@ -67,9 +67,10 @@ def _wins(rows: Rows, figure: FigureBase) -> None:
     edges = np.array([0, *samples], np.float64)
     edges[1:] = np.maximum(edges[1:], edges[:-1] + 1e-9)  # two checks at one sample, at the end of an epoch
     mesh = axes.pcolormesh(edges, np.arange(counts.shape[1] + 1) - 0.5, since.T, cmap=COUNTS, vmin=0, rasterized=True)
-    axes.locator_params(axis="y", integer=True)
+    maps = counts.shape[1]
+    axes.set_yticks(np.arange(0, maps, -(-maps // 8)))
     bar = axes.figure.colorbar(mesh, ax=axes)
-    bar.ax.tick_params(labelsize=7)
+    bar.ax.tick_params(labelsize=6)
     bar.ax.locator_params(axis="y", integer=True, nbins=5)
 
 
@@ -77,7 +78,7 @@ def _thresholds(rows: Rows, figure: FigureBase) -> None:
     axes, samples = _axes(figure, rows, "threshold")
     low, mean, high = ([row[f"threshold_{name}"] for row in rows] for name in ("min", "mean", "max"))
     axes.fill_between(samples, low, high, color=OFF, alpha=0.25, linewidth=0)
-    axes.plot(samples, mean, marker="o", markersize=3, color=OFF)
+    axes.plot(samples, mean, marker="o", markersize=2.5, color=OFF)
 
 
 def _maps(rows: Rows, figure: FigureBase) -> None:
@@ -87,7 +88,7 @@ def _maps(rows: Rows, figure: FigureBase) -> None:
         ("near_duplicate_maps", "near-duplicates", {"color": OFF, "linestyle": "--"}),
         ("recovered_maps", "recovered so far", {"color": "0.5", "linestyle": ":"}),
     ):
-        axes.plot(samples, [row[name] for row in rows], label=label, marker="o", markersize=3, **style)
+        axes.plot(samples, [row[name] for row in rows], label=label, marker="o", markersize=2.5, **style)
     axes.set_ylim(0, max(1, rows[-1]["maps"]) * 1.05)
     axes.locator_params(axis="y", integer=True)
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=6.5, frameon=False)

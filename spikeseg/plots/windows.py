@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .colours import BESIDE, COUNTS, OFF, ON, drive_colours
-from .panels import Group, Panel
+from .panels import QUARTER, Group, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-SIDE = 1.66
-"""Of a panel, inches: two stand beside each other on a phone."""
 GREEN = (0.0, 0.62, 0.45)
 INSTANCES = (OFF, ON, GREEN, (0.90, 0.62, 0.0), (0.80, 0.47, 0.65), (0.34, 0.71, 0.91))
 """Colours of instances, in turn [Okabe and Ito 2008]."""
@@ -56,10 +54,10 @@ def window_groups(views: Sequence[WindowView]) -> list[Group]:
         Group(
             view.title,
             [
-                Panel(SIDE, SIDE, partial(_events, view), "events: ON vermilion, OFF blue"),
-                Panel(SIDE, SIDE, partial(_saliency, view), "saliency"),
-                Panel(SIDE, SIDE, partial(_instances, view), view.counted),
-                Panel(SIDE, SIDE, partial(_truth, view), _named(view)),
+                Panel(QUARTER, QUARTER, partial(_events, view), "events: ON vermilion, OFF blue", paired=True),
+                Panel(QUARTER, QUARTER, partial(_saliency, view), "saliency", paired=True),
+                Panel(QUARTER, QUARTER, partial(_instances, view), view.counted, paired=True),
+                Panel(QUARTER, QUARTER, partial(_truth, view), _named(view), paired=True),
             ],
         )
         for view in views
@@ -68,13 +66,13 @@ def window_groups(views: Sequence[WindowView]) -> list[Group]:
 
 def _named(view: WindowView) -> str:
     truth = "no labels" if view.true is None else "true: green; dashed: the label"
-    return f"found: ringed; {truth}"
+    return f"found: dots; {truth}"
 
 
 def _axes(view: WindowView, figure: FigureBase) -> tuple[Axes, tuple[float, float, float, float]]:
     axes = figure.subplots()
     height, width = view.off.shape
-    axes.tick_params(labelsize=6, length=2)
+    axes.tick_params(labelsize=7, length=2)
     axes.locator_params(nbins=4, integer=True)
     return axes, (view.left - 0.5, view.left + width - 0.5, view.top + height - 0.5, view.top - 0.5)
 
@@ -111,16 +109,7 @@ def _truth(view: WindowView, figure: FigureBase) -> None:
         picture[view.true] = GREEN
     axes.imshow(picture, extent=extent, interpolation="nearest")
     rows, columns = np.nonzero(view.found)
-    axes.plot(
-        columns + view.left,
-        rows + view.top,
-        linestyle="none",
-        marker="o",
-        markersize=3.2,
-        fillstyle="none",
-        color=ON,
-        markeredgewidth=0.7,
-    )
+    axes.plot(columns + view.left, rows + view.top, linestyle="none", marker="o", markersize=2.0, markeredgewidth=0, color=ON)
     axes.plot(*view.way.T, color="black", linestyle="--", linewidth=0.9)
     axes.set(xlim=extent[:2], ylim=extent[2:])
 

@@ -9,10 +9,13 @@ import numpy as np
 
 from spikeseg.core import interrupts
 from spikeseg.core.sparse import SparseFrames, SpikeLists
+from spikeseg.core.text import many
 from spikeseg.models.work import LayerWork, added, layer_work
 from spikeseg.plots.raster import RasterLevel
 
 from .seen import Network, Seen
+
+NO_SPIKES = np.zeros(0), np.zeros(0)
 
 
 class Activity(NamedTuple):
@@ -51,14 +54,12 @@ def activity(network: Network, seen: Seen) -> Activity:
             spikes[name].append((clock.seconds(start_us) + (step + 0.5) * step_s, place))
     events = view.events[view.kept]
     near = np.zeros(len(events), bool) if seen.verdict is None else seen.verdict.truth.event_columns["object_id"][view.kept] > 0
-    levels = [
-        RasterLevel("events", "polarity", clock.seconds(events["t"]), events["p"] + events["y"] / view.sensor_size[1], 2, near)
-    ]
+    place = events["p"] + events["y"] / view.sensor_size[1]
+    levels = [RasterLevel(f"input: {many(len(events), 'event')}", "polarity", clock.seconds(events["t"]), place, 2, near)]
     for spec in encoder.specs:
-        t_s, place = (
-            np.concatenate([np.zeros(0), *column]) for column in zip((np.zeros(0),) * 2, *spikes[spec.name], strict=True)
-        )
-        levels.append(RasterLevel(spec.name, "map", t_s, place, spec.channels, np.zeros(len(t_s), bool)))
+        t_s, place = (np.concatenate(column) for column in zip(NO_SPIKES, *spikes[spec.name], strict=True))
+        title = f"{spec.name}: {many(len(t_s), 'spike')}"
+        levels.append(RasterLevel(title, "map", t_s, place, spec.channels, np.zeros(len(t_s), bool)))
     t = view.events["t"]
     seconds = float(t[-1] - t[0]) / 1e6 if len(t) else 0.0
     return Activity(levels, added(parts), len(events), len(parts), seconds)

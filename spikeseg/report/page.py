@@ -26,11 +26,12 @@ TEMPLATE, STYLE = "report.html", "report.css"
 
 
 class Picture(NamedTuple):
-    """A panel in the page: width in its pixels, content as base64, what it shows."""
+    """A panel in the page: width in its pixels, content as base64, what it shows, whether two share the width of a phone."""
 
     width: int
     png: str
     caption: str
+    paired: bool
 
 
 class Pictures(NamedTuple):
@@ -112,7 +113,7 @@ def _pictures(group: Group) -> Pictures:
 
 def _picture(panel: Panel) -> Picture:
     content = rendered(panel_figure(panel), dpi=DPI)
-    return Picture(round(panel.width * CSS_INCH), base64.b64encode(content).decode(), panel.caption)
+    return Picture(round(panel.width * CSS_INCH), base64.b64encode(content).decode(), panel.caption, panel.paired)
 
 
 def figure_file(evidence: Evidence | ImageEvidence, figure: FigureKind, form: str) -> bytes:

@@ -59,10 +59,12 @@ def _ended(of: Evidence) -> str:
             learned = "nothing, which is too little," if report["on_ahead_px"] is None else "its footprint"
             parts.append(f"the motion layer learned {learned} from {many(report['samples'], 'spike')} along {paths}")
         else:
-            dead = f"{report['dead_maps']} of {many(report['maps'], 'map')} dead"
-            end = f"{name} stopped after {many(report['samples'], 'sample')} at C_l {report['convergence_index']:.4f}"
-            parts.append(f"{end} ({report['stopped']}) with {dead}" if "stopped" in report else f"{end} with {dead}")
-    return _capital(_listed(parts)) if parts else "No layer of it has learned anything"
+            index = f"C_l = {report['convergence_index']:.4f}"
+            why = report.get("stopped", "")
+            why = why if why.startswith("C_l = ") else f"{index}; {why}" if why else index
+            dead = f"{report['dead_maps'] or 'none'} of its {report['maps']} maps dead" if report["maps"] > 1 else "a single map"
+            parts.append(f"{name} stopped after {many(report['samples'], 'sample')} ({why}), {dead}")
+    return _capital("; ".join(parts)) if parts else "No layer of it has learned anything"
 
 
 def _capital(text: str) -> str:
@@ -79,7 +81,9 @@ def _found(of: Evidence) -> str:
     if not figures:
         return f"{where} its tracks were not scored"
     found = f"it found {figures['found']} of {many(figures['objects'], 'labelled object')}"
-    return f"{where} {found} and raised {cell(figures['false_tracks_per_minute'])} false tracks per minute"
+    false, rate = figures["false_tracks"], cell(figures["false_tracks_per_minute"])
+    raised = f"{many(false, 'false track')} ({rate} per minute)" if false else "no false track"
+    return f"{where} {found} and raised {raised}"
 
 
 def _found_unscored(of: Evidence) -> str:

@@ -4,21 +4,25 @@ import re
 import sys
 
 
-def test_demo_runs_every_stage_and_ends_with_ten_lines_and_a_picture(place, monkeypatch):
+def test_demo_runs_every_stage_and_ends_with_eleven_lines_a_picture_and_a_report(place, monkeypatch):
     result = place("demo")
     lines = result.stdout.splitlines()
     assert result.exit_code == 0 and not set(result.output) & {"\r", "\x1b"}
-    assert len(lines) == 10 and lines[0] == "3 recordings to learn from, without labels; 2 others to be scored on:"
+    assert len(lines) == 11 and lines[0] == "3 recordings to learn from, without labels; 2 others to be scored on:"
     rows = [line.split("  ")[0] for line in lines[2:6]]
     assert rows == ["graded filter, tracked", "untrained network", "trained network", "shuffled-label control"]
     assert all(re.search(r"  \d of \d  +[\d.]+  +[\d.]+$", row) for row in lines[2:5])
-    for what in ("detections ", "picture "):
+    for what in ("detections ", "picture ", "report "):
         (line,) = [line for line in lines if line.startswith(what)]
         assert (place.folder / line.split()[1]).exists()
     assert re.search(r"\(\d of [1-9] objects found in DAVIS_\d+\)$", lines[7]) and lines[8].endswith(".png")
-    assert lines[9].startswith("wrote the demo in runs/tiny-")
+    assert lines[10].startswith("wrote the demo in runs/tiny-")
     full = place.ok("demo", "--full")
-    assert full.splitlines()[-1].startswith("up to date: the demo in runs/tiny-") and full.splitlines()[-10:-1] == lines[:-1]
+    assert full.splitlines()[-1].startswith("up to date: the demo in runs/tiny-") and full.splitlines()[-11:-1] == lines[:-1]
     assert "conv2: C_l" in full and "raw events, random scores" in full
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert "picture     pictures need matplotlib; install it with: pip install 'spikeseg[plots]'\n" in place.ok("demo")
+    told = place.ok("demo")
+    assert all(
+        f"{what} pictures need matplotlib; install it with: pip install 'spikeseg[plots]'\n" in told
+        for what in ("picture    ", "report     ")
+    )
