@@ -90,6 +90,7 @@ def test_the_wheel_names_its_licence_command_and_pythons(installed):
     assert len(list(info.rglob("LICENSE"))) == 1
     assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
     extras = {"test", "formats", "plots", "view", "rerun", "tables", "tensorboard", "wandb", "benchmarks", "dask", "docs", "sky"}
+    extras |= {"interop"}
     assert set(metadata.get_all("Provides-Extra")) == extras
     assert "spikeseg = spikeseg.pipelines.start:main" in (info / "entry_points.txt").read_text()
 
@@ -120,14 +121,15 @@ def test_it_works_in_another_folder(installed, tmp_path, statement):
 
 def test_everything_imported_is_declared():
     required = declared("options", "install_requires")
-    used = ("formats", "plots", "view", "rerun", "tables", "tensorboard", "wandb", "dask", "sky")
+    used = ("formats", "plots", "view", "rerun", "tables", "tensorboard", "wandb", "dask", "sky", "interop")
     extras = {name for extra in used for name in declared("options.extras_require", extra)}
     at_once = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=False)}
     at_all = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=True)}
     assert "numpy" in at_once and "zarr" in at_all  # the walk finds something
+    by_hand = {"sinabs"}  # asks for another version of NIR than the rest; its message says how it is installed
     with_torch = {"triton"}  # comes with torch for CUDA; spikeseg.ops.cuda alone needs it, and says so where it is missing
     assert at_once <= {*required, *with_torch}
-    assert at_all <= {*required, *extras, *with_torch}
+    assert at_all <= {*required, *extras, *with_torch, *by_hand}
 
 
 def test_nothing_imports_torchvision():

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 FINE = 2.0**22
 """Of weights over a threshold of 1."""
-FLOOR = "floor"
-"""Of the metadata of neurons whose potentials stop there."""
+FLOOR, KEEP, GRID = "floor", "keep", "grid"
+"""Of the metadata of neurons: where potentials stop; what share of them a step leaves, rounded to multiples of GRID (C, 1, 1)."""
 METADATA = FORMAT.replace("-", "_")
 """Of the graph: JSON with the geometry and the losses."""
 
@@ -92,7 +92,11 @@ def losses(network: Description) -> list[Loss]:
     if shared:
         names = " and ".join(shared)
         found.append(
-            Loss("rounding", f"{names}: spikeseg rounds what a step leaves of a potential to 2^-{GRID_BITS}; NIR's LIF does not")
+            Loss(
+                "rounding",
+                f"{names}: spikeseg rounds what a step leaves of a potential to 2^-{GRID_BITS}; NIR's LIF does not "
+                "(docs/export.md puts it back)",
+            )
         )
     if scaled:
         counts = ", ".join(f"{name} {inputs}" for name, inputs in scaled)
@@ -122,7 +126,11 @@ def nir_graph(network: Description) -> nir.NIRGraph:
         if layer.mode is LeakMode.MULTIPLICATIVE:
             tau = 1.0 / (1.0 - layer.leak) if layer.leak < 1 else np.inf
             nodes[layer.name].weight = shared.weight * np.float32(tau)  # V <- V + (w I - V) / tau
-            nodes[neurons] = nir.LIF(_full(shape, tau), _full(shape, 1), _full(shape, 0), _full(shape, shared.threshold))
+            unit = shared.threshold / (layer.threshold.astype(np.float64) - HALF_STEP) if shared.scaled else np.ones(shape[0])
+            rounding = {KEEP: layer.leak, GRID: unit[:, None, None] * 2.0**-GRID_BITS}
+            nodes[neurons] = nir.LIF(
+                _full(shape, tau), _full(shape, 1), _full(shape, 0), _full(shape, shared.threshold), metadata=rounding
+            )
         else:
             floor = {FLOOR: 0.0} if layer.mode is LeakMode.SUBTRACTIVE else {}
             nodes[neurons] = nir.IF(_full(shape, 1), _full(shape, shared.threshold), _full(shape, 0), metadata=floor)

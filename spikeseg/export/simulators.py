@@ -4,7 +4,7 @@ Each reads NIR by its own importer, and then says neurons its own way. What a gr
 it, here and in docs/export.md for programs without spikeseg:
 
 ============  =========================================================================================================
-Norse         potentials have no floor: a hook behind each cell
+Norse         potentials have no floor, and are not rounded: a hook behind each cell
 spikingjelly  the same
 snnTorch      IF is imported as a Leaky of beta 0.9 that subtracts its threshold, and its output cannot be passed on: replaced
 sinabs        neurons subtract their threshold, fire several times in a step, and stop at minus their threshold: set
@@ -14,6 +14,7 @@ sinabs        neurons subtract their threshold, fire several times in a step, an
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
 import warnings
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 
 from spikeseg.errors import InputError
 
-from .nir_graph import FLOOR
+from .nir_graph import FLOOR, GRID, KEEP
 
 if TYPE_CHECKING:
     import nir
@@ -68,8 +69,10 @@ def _norse(graph: nir.NIRGraph, samples: int, settle: bool) -> Run:
 
     del samples
     network = from_nir(graph, dt=1.0)
-    for name in _floored(graph) if settle else ():
-        network.get_submodule(name).register_forward_hook(lambda _, __, out: (out[0], out[1]._replace(v=out[1].v.clamp(min=0))))
+    for name, settled in _settled(graph).items() if settle else ():
+        network.get_submodule(name).register_forward_hook(
+            lambda _, __, out, settled=settled: (out[0], out[1]._replace(v=settled(out[1].v)))
+        )
     return lambda frames: _step_by_step(network, frames)
 
 
@@ -78,8 +81,10 @@ def _spikingjelly(graph: nir.NIRGraph, samples: int, settle: bool) -> Run:
 
     del samples
     network = import_from_nir(graph, dt=1.0)
-    for name in _floored(graph) if settle else ():
-        network.get_submodule(name).register_forward_hook(lambda _, __, out: (out[0], tuple(v.clamp(min=0) for v in out[1])))
+    for name, settled in _settled(graph).items() if settle else ():
+        network.get_submodule(name).register_forward_hook(
+            lambda _, __, out, settled=settled: (out[0], tuple(settled(v) for v in out[1]))
+        )
     return lambda frames: _step_by_step(network, frames)
 
 
@@ -89,7 +94,7 @@ def _snntorch(graph: nir.NIRGraph, samples: int, settle: bool) -> Run:
     from snntorch.import_nir import import_from_nir
 
     del samples
-    network = import_from_nir(graph)
+    network, settled = import_from_nir(graph), _settled(graph)
     for name, node in graph.nodes.items() if settle else ():
         if not isinstance(node, (nir.IF, nir.LIF)):
             continue
@@ -102,8 +107,10 @@ def _snntorch(graph: nir.NIRGraph, samples: int, settle: bool) -> Run:
             init_hidden=True,
             reset_delay=False,
         )
-        if FLOOR in node.metadata:
-            neuron.register_forward_hook(lambda module, _, __: setattr(module, "mem", module.mem.clamp(min=0)))
+        if name in settled:
+            neuron.register_forward_hook(
+                lambda module, _, __, settled=settled[name], tau=tau: setattr(module, "mem", settled(module.mem / tau) * tau)
+            )
         setattr(network, name, neuron)
     return lambda frames: _step_by_step(network, frames)
 
@@ -116,7 +123,7 @@ def _sinabs(graph: nir.NIRGraph, samples: int, settle: bool) -> Run:
     for name in _neurons(graph) if settle else ():
         neuron = network.get_submodule(name)
         neuron.reset_fn, neuron.spike_fn, neuron.min_v_mem = MembraneReset(), SingleSpike, None
-        if name in _floored(graph):
+        if FLOOR in graph.nodes[name].metadata:
             neuron.min_v_mem = nn.Parameter(torch.zeros(()), requires_grad=False)
 
     def run(frames: Tensor) -> Tensor:
@@ -144,9 +151,21 @@ def _neurons(graph: nir.NIRGraph) -> list[str]:
     return [name for name, node in graph.nodes.items() if isinstance(node, (nir.IF, nir.LIF))]
 
 
-def _floored(graph: nir.NIRGraph) -> list[str]:
-    """Names of the neurons whose potentials stop at 0."""
-    return [name for name in _neurons(graph) if FLOOR in graph.nodes[name].metadata]
+def _settled(graph: nir.NIRGraph) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Of neurons whose potential has a floor, or is rounded: the potential at the end of a step -> what it has to be."""
+    settled: dict[str, Callable[[Tensor], Tensor]] = {}
+    for name in _neurons(graph):
+        metadata = graph.nodes[name].metadata
+        if FLOOR in metadata:
+            settled[name] = functools.partial(torch.clamp, min=float(metadata[FLOOR]))
+        elif KEEP in metadata:
+            settled[name] = functools.partial(_rounded, float(metadata[KEEP]), torch.from_numpy(np.asarray(metadata[GRID])))
+    return settled
+
+
+def _rounded(keep: float, grid: Tensor, v: Tensor) -> Tensor:
+    """The potential of which the next step keeps a multiple of the grid."""
+    return v if keep == 0 else ((keep * v / grid).round() * grid / keep).float()
 
 
 def _step_by_step(network: nn.Module, frames: Tensor) -> Tensor:

@@ -69,6 +69,9 @@ RUN_BY = {
     "learner = STDPLearner(": ("learning/test_programmatic_use.py", "learner = STDPLearner("),
     "detections = detect_recording(": ("detection/test_result.py", "to_table"),
     "request = SkyRequest(": ("sky/test_observe.py", "request = SkyRequest("),
+    "graph = nir.read(": ("export/test_documented.py", "docs/export.md"),
+    "arrays = np.load(": ("export/test_documented.py", "docs/export.md"),
+    "spikes, state = norse.torch.Lift(": ("export/test_documented.py", "docs/export.md"),
     "found = json.load(": ("pipelines/test_documentation.py", "test_what_is_written_is_read_as_shown"),
 }
 """Of a block of Python a line -> the same. For CONTRIBUTING's see tests/recipes."""
@@ -172,7 +175,7 @@ SHORTER = {
     ("watch",): ("--once", "--every", "0"),
 }
 """Words of a command -> what is added to it."""
-OWN = ("info", "classes", "cache")
+OWN = ("info", "classes", "cache", "export")
 """Commands that take no configuration here."""
 
 

@@ -14,7 +14,7 @@ WORDS = {
     "compare": ("--all", "-o", "runs.csv"), "watch": ("incoming", "-o", "found", "--once", "--every", "0"),
 }  # fmt: skip
 """Further words of commands."""
-OF_A_RUN = {"cache", "detect", "info", "classes", "classify", "reproduce", "watch"}
+OF_A_RUN = {"cache", "detect", "export", "info", "classes", "classify", "reproduce", "watch"}
 """Commands that take no configuration here."""
 
 

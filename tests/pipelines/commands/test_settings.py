@@ -19,7 +19,7 @@ from spikeseg.simulation.scenes import CONDITIONS
 from spikeseg.simulation.write import FORMATS
 
 DEMO = load_config("demo")
-OF_ANOTHER_CONFIGURATION = {"classes", "classify", "compare", "detect", "evaluate", "reproduce", "sweep", "watch"}
+OF_ANOTHER_CONFIGURATION = {"classes", "classify", "compare", "detect", "evaluate", "export", "reproduce", "sweep", "watch"}
 """Commands where, without a configuration, not the demo's holds."""
 
 
@@ -65,6 +65,8 @@ def test_no_default_stands_in_a_help_text_by_hand_but_those_that_no_configuratio
     own = {("speed", "so that it lasts 10 s"), ("plot_format", "png")}  # of one command, with a default that is no constant
     own |= {("start", "the recording's clock"), ("wcs_time", "as it says, else at the first event"), ("mount", "sidereal")}
     own |= {("site", "UNKNOWN"), ("originator", "UNKNOWN")}
+    own |= {("output", "NAME.nir"), ("kind", "what its name ends in, else nir"), ("background", "as trained")}
+    own |= {("size", "the configuration's, or 240x180; --fit: 64x64")}
     assert brackets == {("network", "newest run's"), ("modes", "all"), ("output", "the run's"), *own}
 
 
