@@ -45,6 +45,7 @@ ELSEWHERE = {
     "spikeseg demo": ("pipelines/stages/test_demo.py", '"demo"'),
     "spikeseg detect -c files stereo.db3::": ("data/readers/test_rosbag2.py", ".db3"),
     "spikeseg mine": ("recipes/test_packages.py", '"mine"'),
+    "spikeseg prepare -c files --dataset tonic:DSEC": ("pipelines/stages/test_tonic.py", '"prepare", "--dataset", "tonic:DSEC"'),
     "spikeseg reproduce": ("pipelines/stages/test_reproduce.py", '"reproduce"'),
     "spikeseg simulate --kind": ("pipelines/stages/test_simulate.py", '"--kind"'),
     "spikeseg sweep": ("pipelines/stages/test_sweep.py", '"sweep"'),
@@ -68,6 +69,7 @@ RUN_BY = {
     "nights = ss.simulate(": ("pipelines/test_front_door.py", "test_the_example_of_the_readme_runs"),
     "learner = STDPLearner(": ("learning/test_programmatic_use.py", "learner = STDPLearner("),
     "detections = detect_recording(": ("detection/test_result.py", "to_table"),
+    "chain = tonic.transforms.Compose(": ("data/test_tonic_style.py", "tonic.DiskCachedDataset("),
     "request = SkyRequest(": ("sky/test_observe.py", "request = SkyRequest("),
     "found = json.load(": ("pipelines/test_documentation.py", "test_what_is_written_is_read_as_shown"),
 }
