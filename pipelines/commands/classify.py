@@ -19,8 +19,9 @@ from .options import Request, command, shared
 def classify(request: Request, controls: bool, repeat: int, output: str | None) -> None:
     """Learn from images without their labels, then train and score a linear read-out on them.
 
-    Datasets: digits (of scikit-learn, the default: no download), mnist, images (a folder per class), nmnist. Settings are those
-    of Kheradpisheh et al. 2018, sized for the dataset, unless -c names others.
+    Datasets: digits (of scikit-learn, the default: no download), mnist, images (a folder per class), nmnist, and those of tonic
+    with classes, such as tonic:DVSGesture. Settings are those of Kheradpisheh et al. 2018, sized for the dataset, unless -c names
+    others.
 
     \b
     Example: MNIST's four files in a folder, beside all controls

@@ -78,6 +78,18 @@ def test_classify_draws_a_split_and_a_size_where_tonic_has_none(place):
     assert "up to date" not in place.ok("classify", *words, "--set", "data.test_ratio=0.2", config=False)
 
 
+def test_recordings_of_the_road_keep_their_split(place):
+    tonic_folders.dsec(place.folder / "tonic")
+    place.ok("prepare", "--dataset", "tonic:DSEC", "--data-root", "tonic")
+    (path,) = place.folder.glob("data_cache/frames/*/manifest.json")
+    manifest = json.loads(path.read_text())
+    assert "classes" not in manifest and manifest["splits"] == {
+        "thun_00_a_events_left_events": "train",
+        "thun_01_a_events_left_events": "test",
+        "zurich_city_00_a_events_left_events": "train",
+    }
+
+
 @pytest.mark.parametrize(
     "words, message",
     [
