@@ -53,8 +53,11 @@ LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
 
 
 def linked(found: re.Match[str]) -> str:
-    """A relative link as it is in the site; of a file that is no page, its name alone."""
+    """A relative link as it is in the site: named by the page's title, where a file's name stands; of a file that is no page, its
+    name alone."""
     text, path, anchor = found[1], found[2].removeprefix("../").removeprefix("docs/"), found[3] or ""
+    if text in (path, f"docs/{path}") and path.endswith(".md"):
+        text = ""
     if path in PAGES:
         return f"[{text}]({PAGES[path]}{'' if path == 'README.md' else anchor})"
     if (ROOT / "docs" / path).is_file():
