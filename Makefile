@@ -13,7 +13,7 @@ SETUP := setup.cfg pyproject.toml $(CONSTRAINTS)
 SIDE_BY_SIDE := -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test coverage test-gpu test-slow bench lint dist-check clean
+.PHONY: demo test coverage test-gpu test-slow bench lint docs notebooks dist-check clean
 
 demo: $(VENV)/.installed
 	@echo "== demo: simulate, prepare, train conv2 and conv3, evaluate (a few minutes on two cores)"
@@ -48,6 +48,15 @@ lint: $(VENV)/.tested
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports --no-cache
 
+docs: $(VENV)/.documented
+	@echo "== docs: the site, docs/_build/index.html; a warning is an error"
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
+
+notebooks: $(VENV)/.documented
+	@echo "== notebooks: run again, with what they print and draw kept in them (some minutes)"
+	$(PIP) $(PIN) nbclient ipykernel matplotlib
+	$(BIN)/jupyter-execute --inplace docs/notebooks/*.ipynb
+
 dist-check:
 	@echo "== dist-check: wheel and sdist in clean environments (some minutes each, and the network)"
 	packaging/dist_check.sh $(PYTHONS)
@@ -65,6 +74,12 @@ $(VENV)/.installed: $(BIN)/pip $(SETUP)
 	$(PIP) $(PIN) -e '.[plots]'
 	@touch $@
 
+$(VENV)/.documented: $(VENV)/.installed
+	@echo "== installing what the site needs into $(VENV)"
+	$(PIP) $(PIN) -e '.[docs]'
+	@touch $@
+
+# Of triton the newest: the interpreter of those before 3.9 fails with numpy 2.4. A torch for CUDA brings one of its own.
 $(VENV)/.tested: $(VENV)/.installed
 	@echo "== installing what the tests need into $(VENV)"
 	$(PIP) $(PIN) -e '.[test]'
@@ -72,4 +87,4 @@ $(VENV)/.tested: $(VENV)/.installed
 
 clean:
 	@echo "== removing $(VENV) and what builds and tools left; data_cache and runs stay"
-	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

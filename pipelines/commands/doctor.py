@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--no-test", is_flag=True, help="Leave out the self-test.")
 @shared(output="File to write the same to, as JSON.")
 def doctor(request: Request, no_test: bool, output: str | None) -> None:
-    """Say whether spikeseg works here: versions, extras, GPU, folders, kept kernels, and a self-test.
+    """Say whether this installation works: versions, extras, GPU, folders, kept kernels, and a self-test.
 
     The self-test simulates four seconds of a night in a temporary folder, detects in it with the network that comes with the
     package, and compares what it finds with what is known: some seconds, and up to a minute more where kernels have to be

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,18 @@ def require_matplotlib() -> None:
         raise InputError(f"matplotlib: {error}; set MPLCONFIGDIR to a folder that it can write to") from None
 
 
+@functools.cache
+def _figure_class() -> type[Figure]:
+    """Of figures that a notebook shows, which of matplotlib's it does only once pyplot was imported."""
+    from matplotlib.figure import Figure
+
+    class ShownFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            return rendered(self, dpi=72)
+
+    return ShownFigure
+
+
 def new_figure(width: float, height: float, *, laid_out: bool = True) -> Figure:
     """An empty figure that no window shows.
 
@@ -42,9 +55,8 @@ def new_figure(width: float, height: float, *, laid_out: bool = True) -> Figure:
     """
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = _figure_class()(figsize=(width, height), layout="constrained")
     if not laid_out:
         figure.set_layout_engine("none")
     FigureCanvasAgg(figure)
