@@ -23,6 +23,7 @@ COMMANDS = Registry(
         "cross-validate": f"{_FOLDER}.cross_validate:cross_validate",
         "demo": f"{_FOLDER}.demo:demo",
         "detect": f"{_FOLDER}.detect:detect",
+        "diagnose": f"{_FOLDER}.diagnose:diagnose",
         "doctor": f"{_FOLDER}.doctor:doctor",
         "evaluate": f"{_FOLDER}.evaluate:evaluate",
         "export": f"{_FOLDER}.export:export",
@@ -34,6 +35,7 @@ COMMANDS = Registry(
         "simulate": f"{_FOLDER}.simulate:simulate",
         "status": f"{_FOLDER}.status:status",
         "sweep": f"{_FOLDER}.sweep:sweep",
+        "systematic": f"{_FOLDER}.systematic:systematic",
         "train": f"{_FOLDER}.train:train",
         "train-layer": f"{_FOLDER}.train_layer:train_layer",
         "watch": f"{_FOLDER}.watch:watch",
@@ -42,9 +44,9 @@ COMMANDS = Registry(
 """Name -> click command."""
 
 SECTIONS = {
-    "Find objects": ("demo", "info", "detect", "watch"),
+    "Find objects": ("demo", "info", "detect", "watch", "diagnose"),
     "Train a network": ("train", "prepare", "train-layer", "classes", "classify"),
-    "Score it": ("evaluate", "report", "plot", "compare", "sweep", "cross-validate"),
+    "Score it": ("evaluate", "report", "plot", "compare", "sweep", "cross-validate", "systematic"),
     "Files and results": ("status", "cache", "export", "reproduce", "simulate", "doctor"),
 }
 """Under which titles help shows them; others come last."""

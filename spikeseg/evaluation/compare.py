@@ -66,10 +66,19 @@ def compared_detectors(
         tracked.append(tracks_of("points", "network, tracked as points", saliency, readout.threshold, as_points=True))
     tracked += [
         tracks_of("untrained", "untrained network", of_untrained, readout.threshold, motion_of(cfg, untrained)),
-        tracks_of("network", "trained network", saliency, readout.threshold, motion),
+        network_detector(model, cfg, readout),
     ]
     thresholds |= calibration(tracked)
     return [*untracked[:-1], tracked[0], saliency, *tracked[1:]], thresholds
+
+
+def network_detector(model: SpikeSEG, cfg: Config, readout: Readout) -> Detector:
+    """The network as `detect` runs it: its saliency tracked, with its motion layer where it has one."""
+    from spikeseg.detection.moving import motion_of
+
+    saliency = kinds.network("network", "trained network", model, readout.classes, cfg.tracking, readout.threshold)
+    thresholds = readout.threshold, readout.object_threshold
+    return kinds.tracked("network", "trained network", saliency, thresholds, cfg.tracking, motion_of(cfg, model))
 
 
 def scored_events(detector: Detector, labelled: LabelledRecording, settings: EvaluationConfig) -> tuple[str, EventScores]:
