@@ -24,6 +24,10 @@ def test_equal_figures_are_equal_bytes_without_a_date(form):
     assert b"Date" not in content and b"<dc:date>" not in content and b"Software" not in content
 
 
+def test_a_notebook_shows_it():
+    assert figure()._repr_png_() == rendered(figure(), dpi=72)
+
+
 def test_a_name_in_letters_that_the_font_lacks_is_drawn_without_a_warning():
     drawn = figure()
     drawn.suptitle("\u591c", parse_math=False)
