@@ -66,13 +66,17 @@ def linked(found: re.Match[str]) -> str:
 
 
 def read_page(_: Any, page: str, source: list[str]) -> None:
-    """Of a page its text, with links that hold in the site; those of notebooks do."""
+    """Of a page its text, with links that hold in the site; those of notebooks do. The index lists what it leaves out at its end."""
     if page.startswith("notebooks/"):
         return
     if page in WHOLE:
         file, heading = WHOLE[page]
         text = (ROOT / file).read_text(encoding="utf-8")
         source[0] = "# Glossary\n" + text.partition(heading)[2] if heading else text
+    if page == "index":
+        listed = set(source[0].splitlines()) | {"index"}
+        others = sorted({path.stem for path in (ROOT / "docs").glob("*.md")} - listed)
+        source[0] += "\n".join(["\n:::{toctree}", ":caption: More", ":hidden:", "", *others, ":::"]) if others else ""
     source[0] = LINK.sub(linked, source[0])
 
 

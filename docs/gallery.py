@@ -33,9 +33,9 @@ def keep(name: str, content: bytes | Path, width: int | None = None) -> None:
     print(f"{name}.png: {(FOLDER / f'{name}.png').stat().st_size / 1000:.0f} kB", flush=True)
 
 
-def spikeseg(*words: str) -> None:
-    """Run a command."""
-    subprocess.run([sys.executable, "-m", "spikeseg", *words, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+def spikeseg(folder: str, *words: str) -> None:
+    """Run a command in a folder."""
+    subprocess.run([sys.executable, "-m", "spikeseg", *words, "--quiet"], check=True, stdout=subprocess.DEVNULL, cwd=folder)
 
 
 def page(file: Path) -> bytes:
@@ -72,7 +72,7 @@ def main() -> None:
         (night,) = ss.simulate(1, duration_s=20.0, seed=5)
         keep("recording", rendered(night.plot(), dpi=DPI))
         keep("satellite", rendered(nights.detect(night).plot(STAR), dpi=DPI))
-        spikeseg("simulate", "--kind", "limit", "--rate", "5", "--recordings", "1", "--seed", "3", "-o", f"{made}/faint")
+        spikeseg(made, "simulate", "--kind", "limit", "--rate", "5", "--recordings", "1", "--seed", "3", "-o", "faint")
         (faint,) = nights.detect([f"{made}/faint/EBSSA/labelled_ebssa.h5::limit_0000"]).values()
         keep("faint", rendered(faint.plot(STAR), dpi=DPI))
         crossing = scene_recording(condition("crossing", seed=9500), 0)
@@ -91,9 +91,9 @@ def main() -> None:
             f"{made}/scenes",
         )
         (file,) = Path(made, "scenes").glob("*.npz")
-        spikeseg("classes", "scenes", str(file), "-o", f"{made}/classes")
+        spikeseg(made, "classes", "scenes", str(file), "-o", "classes")
         keep("classes", Path(made, "classes", "classes.png"), 900)
-        spikeseg("detect", str(file), "--network", "scenes", "--view", "-o", f"{made}/found")
+        spikeseg(made, "detect", str(file), "--network", "scenes", "--view", "-o", "found")
         (html,) = Path(made, "found").glob("*.html")
         keep("page", page(html), 960)
 
