@@ -66,7 +66,7 @@ def linked(found: re.Match[str]) -> str:
 
 
 def read_page(_: Any, page: str, source: list[str]) -> None:
-    """Of a page its text, with links that hold in the site; those of notebooks do. The index lists what it leaves out at its end."""
+    """Of a page its text, with links that hold in the site; those of notebooks do. The index ends with what it leaves out."""
     if page.startswith("notebooks/"):
         return
     if page in WHOLE:

@@ -77,19 +77,8 @@ def main() -> None:
         keep("faint", rendered(faint.plot(STAR), dpi=DPI))
         crossing = scene_recording(condition("crossing", seed=9500), 0)
         keep("scene", rendered(scenes.detect(crossing).plot(), dpi=DPI))
-        spikeseg(
-            "simulate",
-            "--kind",
-            "scenes",
-            "--condition",
-            "crossing",
-            "--seed",
-            "9500",
-            "--recordings",
-            "1",
-            "-o",
-            f"{made}/scenes",
-        )
+        scene = ("--kind", "scenes", "--condition", "crossing", "--seed", "9500", "--recordings", "1")
+        spikeseg(made, "simulate", *scene, "-o", "scenes")
         (file,) = Path(made, "scenes").glob("*.npz")
         spikeseg(made, "classes", "scenes", str(file), "-o", "classes")
         keep("classes", Path(made, "classes", "classes.png"), 900)
