@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -71,14 +73,20 @@ def parse_yaml(text: str, origin: str) -> Any:
 
     Raises InputError, naming the origin and the line, where the text is not valid YAML, or holds more than VALUES_MAX values."""
     try:
-        content = yaml.load(text, Loader=_Loader)
-        _expanded(content, {})
-        return content
+        return copy.deepcopy(_loaded(text))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         position, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f" at line {position.line + 1}" if position else ""
         why = f" ({problem})" if problem else ""
         raise InputError(f"{origin}: not valid YAML{where}{why}") from None
+
+
+@functools.lru_cache(16)
+def _loaded(text: str) -> Any:
+    """What YAML text holds, in which no value may be changed: a command reads the configuration of a run several times."""
+    content = yaml.load(text, Loader=_Loader)
+    _expanded(content, {})
+    return content
 
 
 def _expanded(content: Any, sizes: dict[int, int]) -> int:

@@ -7,7 +7,7 @@ import typing
 import pytest
 import yaml
 
-from spikeseg.config import PAPERS, dump, from_dict, load_config, merge_configs, parse_overrides, section_dict, to_dict
+from spikeseg.config import PAPERS, dump, files, from_dict, load_config, merge_configs, parse_overrides, section_dict, to_dict
 from spikeseg.config.sections import Config, ImagesConfig, ModelConfig, SimulateConfig, STDPConfig, WTAMode
 from spikeseg.errors import InputError
 
@@ -244,3 +244,10 @@ def test_a_section_of_a_paper_with_changes():
         ModelConfig.from_paper("igarss2023", kernel_sizes=(4, 5, 7))
     with pytest.raises(InputError, match="paper: 'kirkland', must be one of"):
         STDPConfig.from_paper("kirkland")
+
+
+def test_what_is_done_with_a_configuration_does_not_show_in_the_next_reading(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("model: {thresholds: [1, 2, 3]}")
+    files.read(path)["model"]["thresholds"].append(4)
+    assert files.read(path) == {"model": {"thresholds": [1, 2, 3]}}

@@ -16,7 +16,7 @@ from spikeseg.detection.network import decoded, load_network
 from spikeseg.errors import InputError
 from spikeseg.evaluation.tables import metrics_table
 from spikeseg.pipelines.runtime.stage import StageResult
-from spikeseg.pipelines.stages import evaluate, runs, sweep
+from spikeseg.pipelines.stages import answers, evaluate, runs, sweep
 
 DETECTORS = [
     "raw_events", "random_scores", "everything", "random",
@@ -271,3 +271,11 @@ def test_everything_finds_all_and_is_almost_always_wrong(metrics):
     rates = {name: row["false_tracks_per_minute"] for name, row in tracks.items()}
     assert rates["everything"] > 1000 * rates["raw_events"] and rates["raw_events"] > 1.9 * rates["random_scores"] > 0
     assert tracks["random"]["coverage"] < 0.2 < tracks["raw_events"]["coverage"]
+
+
+def test_a_recording_is_read_once_for_all_detectors(monkeypatch):
+    read = []
+    monkeypatch.setattr(answers, "labelled_recording_of", lambda store, r, cfg: read.append(r) or f"recording {r}")
+    cfg = load_config(None, {"data.num_workers": 0})
+    found = answers.answers(cfg, ["one", "other"], None, [3, 5], "scoring", lambda detector, recording: (detector, recording))
+    assert list(found) == [(name, f"recording {r}") for r in (3, 5) for name in ("one", "other")] and read == [3, 5]
