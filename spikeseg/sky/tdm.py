@@ -61,8 +61,8 @@ def messages(detections: Detections, site: str, originator: str, created: dateti
 
 
 def creation_time() -> datetime:
-    """When messages are made: SOURCE_DATE_EPOCH, s since 1970, where the environment has it, so that the same input gives the same
-    bytes (https://reproducible-builds.org/specs/source-date-epoch/); else now.
+    """When messages are made: SOURCE_DATE_EPOCH, s since 1970, where the environment has it, so that bytes repeat
+    (https://reproducible-builds.org/specs/source-date-epoch/); else now.
 
     Raises InputError: it is no such number."""
     said = os.environ.get("SOURCE_DATE_EPOCH")
