@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def demo(request: Request, full: bool) -> None:
     """Run the whole path on built-in recordings: simulate, prepare, train, evaluate, detect, report.
 
-    Takes some minutes and needs no download. Ends with eleven lines: what was found, beside what it is compared with, and where the
-    picture of one recording and the report of the run lie (which need matplotlib).
+    Takes some minutes and needs no download. Ends with eleven lines: what was found, beside what it is compared with, in
+    which test night, and where the picture of the first night in which something was found and the report of the run lie
+    (which need matplotlib).
 
     \b
     Example: the whole path, then all that it measured
@@ -44,7 +45,8 @@ def demo(request: Request, full: bool) -> None:
         click.echo(f"{metrics_table(metrics)}\n")
     for line in lines(results, metrics):
         click.echo(line)
-    print_end(results.ran, f"the demo in {results.network.path}", "spikeseg detect RECORDING")
+    following = "spikeseg detect RECORDING, or for all tables spikeseg demo --full"
+    print_end(results.ran, f"the demo in {results.network.path}", following)
 
 
 ROWS = ("graded_tracks", "untrained", "network", "shuffled_labels")
@@ -53,13 +55,11 @@ ROWS = ("graded_tracks", "untrained", "network", "shuffled_labels")
 
 def lines(results: Demo, metrics: Mapping[str, Any]) -> Iterator[str]:
     """What the demo found, in ten lines."""
-    from ..stages.evaluate import METRICS
-
-    learned, scored = results.learned, len(metrics["recordings"])
-    yield f"{learned} recordings to learn from, without labels; {scored} others to be scored on:"
+    yield f"{results.learned} recordings to learn from, without labels; {len(metrics['recordings'])} others to be scored on:"
     yield from _table(metrics)
-    yield f"all tables  spikeseg demo --full, and {results.metrics.path / METRICS}"
-    yield f"detections  {_of_one(results, metrics)}"
+    by_night = ", ".join(f"{name} {found} of {objects}" for name, (found, objects) in results.nights.items())
+    yield f"by night    {by_night or '-'}"
+    yield f"detections  {_of_one(results)}"
     yield f"picture     {results.picture}"
     yield f"report      {results.report}"
 
@@ -77,10 +77,10 @@ def _table(metrics: Mapping[str, Any]) -> Iterator[str]:
     yield from text_table(["", "objects found", "false tracks/min", "event ROC-AUC"], rows).splitlines()
 
 
-def _of_one(results: Demo, metrics: Mapping[str, Any]) -> str:
-    """What was found in one recording."""
+def _of_one(results: Demo) -> str:
+    """Which recording is shown, and why."""
     if results.detections is None:
         return "none: spikeseg detect RECORDING makes some"
-    rows = metrics["modes"].get("track", {}).get("network", {}).get("recordings", [])
-    row = next((row for row in rows if row["name"] == results.recording), {"found": "-", "objects": "-"})
-    return f"{results.detections.path} ({row['found']} of {row['objects']} objects found in {results.recording})"
+    found, objects = results.nights.get(results.recording or "", ("-", "-"))
+    why = ", the first with any" if found and found != "-" else ""
+    return f"{results.detections.path} ({found} of {objects} objects found in {results.recording}{why})"

@@ -117,7 +117,8 @@ def gnomonic(
     """The pointing of a camera whose lens is known: what `--wcs` takes, from numbers.
 
     Args:
-        ra_deg, dec_deg: of the sensor's middle, ICRS.
+        ra_deg: right ascension of the sensor's middle, ICRS.
+        dec_deg: its declination.
         pixel_arcsec: side of a pixel there.
         roll_deg: by how much up on the sensor (towards smaller y) is turned from north to the west; at 0 east is to the left.
         sensor_size: (width, height), px.

@@ -234,7 +234,7 @@ def _voted(
 
 
 def _densest(shifts: np.ndarray, about: np.ndarray) -> np.ndarray:
-    """Where most of the shifts (n, 2) lie that are in the four bins about one: the mean of those within CLOSE_PX of each other."""
+    """Where most of the shifts (n, 2) lie that are in the four bins about one: the mean of those within CLOSE_PX of one."""
     from scipy.spatial import KDTree
 
     near = shifts[(np.abs(shifts - about) <= VOTE_PX).all(1)]

@@ -26,8 +26,8 @@ PIXEL_RAD = 1e-4
 shifts and turns of the plane, whatever a pixel's side."""
 
 STILL_PX, MOVING_PX = 2.0, 2.5
-"""Standard deviation of the Gaussian by which a star's events count, px: of a star that stands still, and of one that moves, whose
-events come from before it (ON) and from behind it (OFF)."""
+"""Standard deviation of the Gaussian by which a star's events count, px: of a star that stands still, and of one that moves,
+which sends ON events from before it and OFF events from behind."""
 
 LOOK, REACH = 0.8, 2.4
 """Of that, the standard deviation of the Gaussian that stars are looked for with, and how far a star's events reach."""
@@ -314,8 +314,7 @@ def _joined(parts: list[Stars]) -> Stars | None:
     """Stars of several parts, as different ones."""
     if not parts:
         return None
-    ahead = np.cumsum([0, *(len(part) for part in parts)])
-    return Stars(
-        np.concatenate([part.star + k for part, k in zip(parts, ahead.tolist(), strict=False)]),
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("t_us", "pixels", "velocities", "brightness", "weight")),
-    )  # fmt: skip
+    first = np.cumsum([0, *(len(part) for part in parts)])
+    numbers = np.concatenate([part.star + k for part, k in zip(parts, first.tolist(), strict=False)])
+    names = ("t_us", "pixels", "velocities", "brightness", "weight")
+    return Stars(numbers, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))

@@ -95,7 +95,7 @@ class Stars:
         return Stars(number, self.t_us[rows], self.pixels[rows], self.velocities[rows], self.brightness[stars], self.weight[rows])
 
     def means(self, most: int) -> Stars:
-        """The same with `most` rows of each star at most: weighted means over equal shares of its rows, still places on its way."""
+        """The same with `most` rows of each star at most: weighted means over equal shares of its rows, on its way too."""
         counts = np.bincount(self.star, minlength=len(self))
         place = np.arange(len(self.star)) - np.repeat(np.cumsum(counts) - counts, counts)
         parts = np.minimum(counts, most)

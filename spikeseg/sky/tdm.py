@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = {"kvn": "tdm", "xml": "tdm.xml"}
 """Endings of the two forms of a message: text of keywords and values, and XML."""
+
+SCHEMA = "https://sanaregistry.org/r/ndmxml_unqualified/ndmxml-4.0.0-master-4.0.xsd"
+"""The published schema that XML is to be validated against (NDM/XML 505.0-B-3, 4.3), of which the package's classes are made."""
 
 COMMENT = (
     "Optical angles of an unidentified object, by event camera; ICRS, measured against the stars (astrometric).",
@@ -30,17 +34,17 @@ def messages(detections: Detections, site: str, originator: str, created: dateti
         detections: of one recording, with columns of schema.SKY_COLUMNS and UTC_COLUMNS.
         site: who observed: PARTICIPANT_1.
         originator: who sends the message: ORIGINATOR.
-        created: when, UTC; None: now.
+        created: when, UTC; None: see `creation_time`.
 
-    Raises InputError: the package is missing.
+    Raises InputError: the package is missing, or SOURCE_DATE_EPOCH is no time.
     """
     try:
         from ccsds_ndm.mapping import NDMFileFormats
         from ccsds_ndm.ndm_io import NdmIo
     except ImportError:
         raise InputError("--tdm: needs the package ccsds-ndm: pip install 'spikeseg[sky]'") from None
-    forms = {"kvn": NDMFileFormats.KVN, "xml": NDMFileFormats.XML}
-    at = (created or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S")
+    forms = {"kvn": (NDMFileFormats.KVN, {}), "xml": (NDMFileFormats.XML, {"no_namespace_schema_location": SCHEMA})}
+    at = (created or creation_time()).strftime("%Y-%m-%dT%H:%M:%S")
     files = {}
     for number in detections.object_ids:
         rows = detections.by_track[number]
@@ -49,17 +53,34 @@ def messages(detections: Detections, site: str, originator: str, created: dateti
             continue
         message = _message(rows, f"{detections.recording}-{number}", (site, originator, at))
         for form, suffix in SUFFIXES.items():
-            text = NdmIo().to_string(message, forms[form])
+            kind, options = forms[form]
+            text = NdmIo().to_string(message, kind, **options)
             text = text.replace("META_STOP\n\n", "META_STOP\n")  # a blank line that some readers stumble at
             files[f"{detections.recording}.{number}.{suffix}"] = text.encode()
     return files
 
 
+def creation_time() -> datetime:
+    """When messages are made: SOURCE_DATE_EPOCH, s since 1970, where the environment has it, so that bytes repeat
+    (https://reproducible-builds.org/specs/source-date-epoch/); else now.
+
+    Raises InputError: it is no such number."""
+    said = os.environ.get("SOURCE_DATE_EPOCH")
+    if said is None:
+        return datetime.now(UTC)
+    try:
+        return datetime.fromtimestamp(int(said), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise InputError(f"SOURCE_DATE_EPOCH={said!r}: must be a whole number of seconds since 1970") from None
+
+
 def _message(rows: np.ndarray, track: str, parties: tuple[str, str, str]) -> object:
-    """The message of a track (n rows), called `track`. parties: site, originator, time of creation."""
+    """The message of a track (n rows), called `track`. parties: site, originator, time of creation.
+
+    Names are in capitals: in XML, values have to be all in capitals or all in small letters (505.0-B-3, 3.6)."""
     from ccsds_ndm.models import ndmxml4 as ndm
 
-    site, originator, created = parties
+    track, (site, originator, created) = track.upper(), (party.upper() for party in parties)
     epochs = [text.removesuffix("Z") for text in rows["utc"].tolist()]
     unit = ndm.AngleUnits.DEG
     data = [

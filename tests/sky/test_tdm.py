@@ -14,7 +14,7 @@ import pytest
 from spikeseg.errors import InputError
 from spikeseg.sky.observe import observed
 from spikeseg.sky.request import Mount, SkyRequest
-from spikeseg.sky.tdm import messages
+from spikeseg.sky.tdm import SCHEMA, creation_time, messages
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def found(nights, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def written(found):
-    return messages(found, "HERE", "US", datetime(2026, 3, 2, tzinfo=UTC))
+    return messages(found, "Here", "us", datetime(2026, 3, 2, tzinfo=UTC))
 
 
 def kvn(text):
@@ -48,8 +48,8 @@ def test_the_text_of_keywords_holds_what_tracks_csv_holds(found, written):
     assert header == {"CCSDS_TDM_VERS": "2.0", "CREATION_DATE": "2026-03-02T00:00:00", "ORIGINATOR": "US"}
     rows = found.tracks[found.tracks["track_id"] == 1]
     assert metadata == {
-        "TRACK_ID": "night-1", "DATA_TYPES": "ANGLE_1,ANGLE_2", "TIME_SYSTEM": "UTC", "PARTICIPANT_1": "HERE",
-        "PARTICIPANT_2": "UNIDENTIFIED night-1", "MODE": "SEQUENTIAL", "PATH": "2,1", "TIMETAG_REF": "RECEIVE",
+        "TRACK_ID": "NIGHT-1", "DATA_TYPES": "ANGLE_1,ANGLE_2", "TIME_SYSTEM": "UTC", "PARTICIPANT_1": "HERE",
+        "PARTICIPANT_2": "UNIDENTIFIED NIGHT-1", "MODE": "SEQUENTIAL", "PATH": "2,1", "TIMETAG_REF": "RECEIVE",
         "ANGLE_TYPE": "RADEC", "REFERENCE_FRAME": "ICRF", "DATA_QUALITY": "RAW",
         "START_TIME": rows["utc"][0][:-1], "STOP_TIME": rows["utc"][-1][:-1],
     }  # fmt: skip
@@ -63,6 +63,7 @@ def test_both_forms_hold_the_same(written):
     header, metadata, data = kvn(written["night.1.tdm"].decode())
     root = ET.fromstring(written["night.1.tdm.xml"])
     assert (root.tag, root.get("id"), root.get("version")) == ("tdm", "CCSDS_TDM_VERS", header["CCSDS_TDM_VERS"])
+    assert root.get("{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation") == SCHEMA
     assert {leaf.tag: leaf.text for leaf in root.find("body/segment/metadata") if leaf.tag != "COMMENT"} == metadata
     observations = [[leaf.text for leaf in one] for one in root.iter("observation")]
     assert [(epoch, float(value)) for epoch, value in observations] == [(epoch, float(value)) for _, epoch, value in data]
@@ -116,6 +117,17 @@ def test_it_follows_the_published_schema(written):
     assert [fault.partition(":")[0] for fault in found] == ["header", "MODE", "PATH", "ANGLE_1"]
     metadata.append(metadata[0])
     assert "metadata" in [fault.partition(":")[0] for fault in faults(root, ndmxml4.Tdm)]
+
+
+def test_the_time_of_creation_may_be_given_by_the_environment(found, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1772409600")
+    one = messages(found, "HERE", "US")
+    assert one == messages(found, "HERE", "US") and b"CREATION_DATE            = 2026-03-02T00:00:00\n" in one["night.1.tdm"]
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(InputError, match="SOURCE_DATE_EPOCH='yesterday': must be a whole number of seconds since 1970"):
+        messages(found, "HERE", "US")
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert creation_time() >= datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_an_object_of_no_known_place_has_no_message(found):
