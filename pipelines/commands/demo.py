@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def demo(request: Request, full: bool) -> None:
     """Run the whole path on built-in recordings: simulate, prepare, train, evaluate, detect, report.
 
-    Takes some minutes and needs no download. Ends with eleven lines: what was found, beside what it is compared with, and where the
-    picture of one recording and the report of the run lie (which need matplotlib).
+    Takes some minutes and needs no download. Ends with eleven lines: what was found, beside what it is compared with, and where
+    the picture of one recording and the report of the run lie (which need matplotlib).
 
     \b
     Example: the whole path, then all that it measured
