@@ -53,6 +53,10 @@ def panel_figure(panel: Panel) -> Figure:
     """A panel alone, without its caption. Raises InputError where matplotlib is not installed."""
     figure = new_figure(panel.width, panel.height, laid_out=panel.laid_out)
     panel.draw(figure)
+    engine = figure.get_layout_engine()
+    if panel.laid_out and engine is not None:
+        engine.execute(figure)  # once: left to savefig, it is done twice
+        figure.set_layout_engine("none")
     return figure
 
 

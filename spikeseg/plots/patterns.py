@@ -19,7 +19,8 @@ SHOWN, ROWS, FEW = 72, 3, 6
 """Maps of a layer that are drawn, at most; rows of a panel; of so many or fewer large fields are drawn larger."""
 PIXELS, SMALLEST, LARGEST = 24, 0.56, (0.84, 1.68)
 """Pixels per inch of a map; its side, inches, at least, and at most: of many maps, of few."""
-
+HEAD, GAP = 0.26, 0.06
+"""Room above a map for its name, and between maps, in its height and width."""
 SHEET = 400
 """Side of a picture of all maps, pixels, at least where that is a whole multiple."""
 
@@ -58,23 +59,25 @@ def _panel(layer: Patterns, part: slice, across: int) -> Panel:
     count, tile = part.stop - part.start, WIDTH / across
     across = min(across, count)
     down = math.ceil(count / across)
-    height = down * (tile * layer.drive.shape[2] / layer.drive.shape[3] + 0.16)
+    height = down * (1 + HEAD) * tile * layer.drive.shape[2] / layer.drive.shape[3]
     own = Patterns(layer.title, layer.drive[part], layer.names[part], layer.faint[part])
-    return Panel(tile * across, height, partial(_draw, own, (down, across)), paired=across * tile < WIDTH / 2)
+    return Panel(tile * across, height, partial(_draw, own, (down, across)), paired=across * tile < WIDTH / 2, laid_out=False)
 
 
 def _draw(layer: Patterns, grid: tuple[int, int], figure: FigureBase) -> None:
-    panels = figure.subplots(*grid, squeeze=False).ravel()
-    for panel in panels:
-        panel.axis("off")
-    for panel, drive, name, faint in zip(panels, layer.drive, layer.names, layer.faint, strict=False):
-        picture = drive_colours(drive[0], drive[-1])
-        panel.imshow(picture, interpolation=interpolation(picture))
-        panel.set_title(name, fontsize=6, pad=2, color="0.6" if faint else "black", parse_math=False)
-        panel.axis("on")
-        panel.set(xticks=[], yticks=[])
-        for spine in panel.spines.values():
-            spine.set(color="0.8", linewidth=0.5)
+    down, across = grid
+    wide = layer.drive.shape[3] / layer.drive.shape[2]  # a tile is so wide and 1 high, and has HEAD above
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    axes.set(xlim=(0, across * wide * (1 + GAP)), ylim=(down * (1 + HEAD), 0))
+    for number, (drive, name, faint) in enumerate(zip(layer.drive, layer.names, layer.faint, strict=True)):
+        row, column = divmod(number, across)
+        left, top = (column + GAP / 2) * wide * (1 + GAP), row * (1 + HEAD) + HEAD
+        picture, box = drive_colours(drive[0], drive[-1]), (left, left + wide, top + 1 - GAP, top)
+        axes.imshow(picture, extent=box, aspect="auto", interpolation=interpolation(picture))
+        axes.plot([box[0], box[1], box[1], box[0], box[0]], [box[2], box[2], box[3], box[3], box[2]], color="0.8", linewidth=0.5)
+        colour = "0.6" if faint else "black"
+        axes.text(left + wide / 2, top - 0.04, name, fontsize=6, ha="center", va="bottom", color=colour, parse_math=False)
 
 
 def sheet(drive: np.ndarray) -> np.ndarray:

@@ -98,9 +98,13 @@ class Evidence:
         return activity(self.network, self.example)
 
     def layers(self) -> dict[str, list[Mapping[str, Any]]]:
-        """The checks of each layer of the network, in order. Raises Absent where there are none."""
+        """The checks of each layer of the network, in order, and its end. Raises Absent where none has learned."""
         names = [spec.name for spec in self.network.model.encoder.specs]
         rows = {name: [row for row in self.history if row["layer"] == name] for name in names}
+        for name, own in rows.items():
+            end = self.reports.get(name)
+            if end is not None and (not own or own[-1]["samples"] < end["samples"]):
+                own.append(end)
         if not any(rows.values()):
             raise Absent(self.absent.get("history", "no layer has learned by STDP and winner-take-all"))
         return {name: own for name, own in rows.items() if own}

@@ -48,6 +48,8 @@ ELSEWHERE = {
     "spikeseg prepare -c files --dataset tonic:DSEC": ("pipelines/stages/test_tonic.py", '"prepare", "--dataset", "tonic:DSEC"'),
     "spikeseg reproduce": ("pipelines/stages/test_reproduce.py", '"reproduce"'),
     "spikeseg simulate --kind": ("pipelines/stages/test_simulate.py", '"--kind"'),
+    "spikeseg report": ("pipelines/stages/test_report.py", '"report"'),
+    "spikeseg plot": ("pipelines/stages/test_report.py", '"plot"'),
     "spikeseg sweep": ("pipelines/stages/test_sweep.py", '"sweep"'),
     "spikeseg train-layer motion": ("pipelines/stages/test_train_motion.py", '"train-layer", "motion"'),
     "evaluation.readout=calibrated": ("pipelines/stages/test_sweep.py", "evaluation.readout=calibrated"),

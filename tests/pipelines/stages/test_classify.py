@@ -200,3 +200,19 @@ def test_status_knows_what_was_classified_with_whatever_options(mnist):
     assert state.startswith("up to date   classify") and state.splitlines()[-1] == "next: nothing to do"
     state = mnist.ok("status", *MNIST, *SMALL, "--set", "images.winners=[3, 2]", config=False)
     assert state.startswith("stale        classify") and "images.winners [3, 3] → [3, 2]" in state
+
+
+def test_the_report_of_a_run_shows_filters_confusion_and_accuracy(mnist):
+    found = scored(mnist, *MNIST)
+    (run,) = (path.parent for path in (mnist.folder / "runs" / "classify").glob("*/network.pt"))
+    assert f"such as {run.relative_to(mnist.folder)}" in mnist.refused("report", "runs/classify", config=False)
+    mnist.ok("report", f"classify/{run.name}", config=False)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert (
+        f"accuracy of {found['accuracy']:.4f}" in page
+        and f"layer 2 stopped after {found['runs'][0]['layers'][1]['images']:,} " in page
+    )
+    assert page.count("data:image/png") == 3 and "No control was scored" in page and "Not shown" not in page
+    mnist.ok("plot", f"classify/{run.name}", "confusion", "-o", "confusion.svg", config=False)
+    assert "has filters, confusion" in mnist.refused("plot", f"classify/{run.name}", "roc", config=False)
+    assert (mnist.folder / "confusion.svg").read_bytes().startswith(b"<?xml")
