@@ -56,7 +56,10 @@ def export(
       spikeseg export runs/mine --fit speck --size 64x64
     """
     from ..stages import export as stage
+    from ..stages.classes import refuse_images
 
+    if network is not None:
+        refuse_images(Path(network))
     if chip is not None and kind is not None:
         raise click.UsageError("--fit writes no network: leave out --format")
     cfg, saved = network_for(request, network, given=True)
@@ -75,8 +78,6 @@ def export(
 
     kind = kind or (format_of(output) if output else FORMATS[0])
     path = Path(output or f"{saved.packaged or saved.folder.name}{SUFFIXES[kind]}")
-    if is_dry():
-        raise DryRun(f"write {path}")
     exported, losses = stage.write(cfg, saved, path, kind, frame, background)
     for loss in losses:
         click.echo(f"not in the file: {loss.name}: {loss.text}")

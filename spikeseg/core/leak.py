@@ -30,6 +30,11 @@ class LeakMode(str, Enum):
         """Whether a step loses a share of the potential, 0 to 1, rather than an amount."""
         return self is LeakMode.MULTIPLICATIVE
 
+    @property
+    def has_floor(self) -> bool:
+        """Whether a step takes an amount away, and potentials stop at 0."""
+        return self is LeakMode.SUBTRACTIVE
+
     def parameter(self, lost: float) -> float:
         """What `spikeseg.core.neurons.step` takes as leak, not yet on the grid.
 

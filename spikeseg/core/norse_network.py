@@ -88,15 +88,15 @@ def norse_layer(weight: Tensor, threshold: Tensor, mode: LeakMode, leak: float, 
     convolution = nn.Conv2d(channels, maps, kernel, padding=kernel // 2).requires_grad_(False)
     convolution.weight.data = snap(weight.detach()).clone()
     assert convolution.bias is not None
-    convolution.bias.data = torch.full((maps,), -leak if mode is LeakMode.SUBTRACTIVE else 0.0, device=weight.device)
+    convolution.bias.data = torch.full((maps,), -leak if mode.has_floor else 0.0, device=weight.device)
     theta = snap(threshold.detach())[:, None, None] - HALF_STEP
     if not bool((theta > 0).all()):
         raise InputError("threshold: 0 on the grid, where a neuron fires without input; train with a threshold above 0")
     parameters = IAFParameters(v_th=theta, v_reset=torch.zeros(()))
     cell: nn.Module
-    if mode is LeakMode.SUBTRACTIVE:
+    if mode.has_floor:
         cell = FloorIAFCell(parameters)
-    elif mode is LeakMode.MULTIPLICATIVE:
+    elif mode.loses_share:
         cell = LeakyIAFCell(parameters, leak)
     else:
         cell = RestingIAFCell(parameters)

@@ -101,7 +101,7 @@ def _arrays(geometry: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Any
     for layer in geometry["layers"]:
         arrays[f"{layer['name']}.weight"] = state[f"{place}.weight"].numpy()
         arrays[f"{layer['name']}.threshold"] = (state[f"{place + 1}.v_th"].flatten() + HALF_STEP).numpy()
-        if LeakMode(layer["leak_mode"]) is LeakMode.SUBTRACTIVE and float(state[f"{place}.bias"][0]) != -float(layer["leak"]):
+        if LeakMode(layer["leak_mode"]).has_floor and float(state[f"{place}.bias"][0]) != -float(layer["leak"]):
             raise ValueError(f"the bias of {layer['name']} is not its leak")
         place += 2 + (layer["pool"] is not None)
     return arrays

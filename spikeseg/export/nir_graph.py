@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 
 from spikeseg.core.grid import GRID_BITS, HALF_STEP
-from spikeseg.core.leak import LeakMode
 from spikeseg.core.sizes import pooled_size
 from spikeseg.errors import InputError
 
@@ -57,7 +56,7 @@ class OneThreshold(NamedTuple):
 
 def one_threshold(layer: PlainLayer) -> OneThreshold:
     """A layer with one threshold; the same spikes, see `exact_inputs`."""
-    lost = layer.leak if layer.mode is LeakMode.SUBTRACTIVE else 0.0
+    lost = layer.leak if layer.mode.has_floor else 0.0
     exceeded = layer.threshold.astype(np.float64) - HALF_STEP
     if np.unique(exceeded).size == 1:
         bias = np.full(len(layer.weight), -lost, np.float32)
@@ -77,8 +76,8 @@ def exact_inputs(layer: PlainLayer) -> int:
 def losses(network: Description) -> list[Loss]:
     """What NIR, or a simulator that reads it, does not say of these layers."""
     found = []
-    floored = [layer.name for layer in network.layers if layer.mode is LeakMode.SUBTRACTIVE]
-    shared = [layer.name for layer in network.layers if layer.mode is LeakMode.MULTIPLICATIVE]
+    floored = [layer.name for layer in network.layers if layer.mode.has_floor]
+    shared = [layer.name for layer in network.layers if layer.mode.loses_share]
     scaled = [(layer.name, exact_inputs(layer)) for layer in network.layers if one_threshold(layer).scaled]
     if floored:
         names = " and ".join(floored)
@@ -123,7 +122,7 @@ def nir_graph(network: Description) -> nir.NIRGraph:
         nodes[layer.name] = _convolution(shared.weight, shared.bias, size, layer.weight.shape[-1] // 2)
         shape = (len(layer.weight), *size)
         neurons = f"{layer.name}_neurons"
-        if layer.mode is LeakMode.MULTIPLICATIVE:
+        if layer.mode.loses_share:
             tau = 1.0 / (1.0 - layer.leak) if layer.leak < 1 else np.inf
             nodes[layer.name].weight = shared.weight * np.float32(tau)  # V <- V + (w I - V) / tau
             unit = shared.threshold / (layer.threshold.astype(np.float64) - HALF_STEP) if shared.scaled else np.ones(shape[0])
@@ -132,7 +131,7 @@ def nir_graph(network: Description) -> nir.NIRGraph:
                 _full(shape, tau), _full(shape, 1), _full(shape, 0), _full(shape, shared.threshold), metadata=rounding
             )
         else:
-            floor = {FLOOR: 0.0} if layer.mode is LeakMode.SUBTRACTIVE else {}
+            floor = {FLOOR: 0.0} if layer.mode.has_floor else {}
             nodes[neurons] = nir.IF(_full(shape, 1), _full(shape, shared.threshold), _full(shape, 0), metadata=floor)
         if layer.pool is not None:
             nodes |= _pool(f"pool{number}", len(layer.weight), size, layer.pool)

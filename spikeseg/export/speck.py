@@ -119,7 +119,7 @@ def integers(layer: PlainLayer) -> tuple[np.ndarray, np.ndarray, int]:
     """
     over = layer.threshold.astype(np.float64)
     weight = layer.weight / over[:, None, None, None]
-    leak = (layer.leak if layer.mode is LeakMode.SUBTRACTIVE else 0.0) / over
+    leak = (layer.leak if layer.mode.has_floor else 0.0) / over
     largest = max(float(np.abs(weight).max(initial=0)), float(leak.max(initial=0)), WEIGHT_MAX / STATE_MAX)
     factor = WEIGHT_MAX / largest
     return np.round(weight * factor).astype(np.int8), -np.round(leak * factor).astype(np.int8), round(factor)
@@ -143,7 +143,7 @@ def quantised(model: SpikeSEG, chip: Sequence[ChipLayer]) -> SpikeSEG:
         if layer.leak.any():
             units = np.where(layer.leak, np.maximum(1, np.round(own.leak * SCALE / np.minimum(layer.leak, -1) * -1)), units)
             own.leak = snap_number(float((units * -layer.leak).mean()) / SCALE)
-        elif own.mode is LeakMode.SUBTRACTIVE:
+        elif own.mode.has_floor:
             own.mode, own.leak = LeakMode.NONE, 0.0
         weight = layer.weight * (units / SCALE)[:, None, None, None]
         own.weight.copy_(torch.from_numpy(weight.astype(np.float32)))
@@ -208,7 +208,7 @@ def _layer(layer: PlainLayer, size: tuple[int, int]) -> ChipLayer:
         Check("layers it sends to", 1, FAN_OUT),
     ]
     faults = []
-    if layer.mode is LeakMode.MULTIPLICATIVE:
+    if layer.mode.loses_share:
         faults.append("its leak takes a share of the potential, the chip's a constant")
     elif layer.leak and not leak.all():
         faults.append(f"the leak of {int((leak == 0).sum())} of its maps is less than half of the smallest that 8 bits hold")
