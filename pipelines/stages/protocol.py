@@ -15,7 +15,7 @@ from spikeseg.core.files import atomic_write
 
 from ..runtime.manifest import Ingredients
 from ..runtime.stage import StageResult, run_stage
-from .answers import ALL, answers, labelled, training_frames
+from .answers import ALL, labelled, of_each, training_frames
 from .evaluate import Selection, compared, warnings_about
 from .evaluate import plan as evaluate_plan
 from .prepare import STORE, find_frames
@@ -24,8 +24,7 @@ from .runs import SavedNetwork
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.store.frames import Frames
-    from spikeseg.evaluation.detectors import Detector
-    from spikeseg.evaluation.protocols import Protocol
+    from spikeseg.evaluation.protocols import Contender, Protocol
     from spikeseg.metrics.mode import LabelledRecording
 
 log = logging.getLogger(__name__)
@@ -101,7 +100,7 @@ def _measured(cfg: Config, network: SavedNetwork, frames: StageResult, name: str
     contenders = [*noise_contenders(), *(Contender.of(detector) for detector in detectors if detector.name not in SAME_HERE)]
     rows = []
     for contender in contenders:
-        answered = [_answered(cfg, store, tested, detector, protocol) for detector in contender.detectors]
+        answered = _answered(cfg, store, tested, contender, protocol)
         rows.append(scored(contender, answered, truths, [groups[own_name] for own_name in names], protocol.folds))
     return {
         "version": VERSION,
@@ -116,13 +115,17 @@ def _measured(cfg: Config, network: SavedNetwork, frames: StageResult, name: str
     }  # fmt: skip
 
 
-def _answered(cfg: Config, store: Frames, recordings: Sequence[int], detector: Detector, protocol: Protocol) -> list[np.ndarray]:
-    """A detector's scores of the events that count, recording by recording."""
+def _answered(
+    cfg: Config, store: Frames, recordings: Sequence[int], contender: Contender, protocol: Protocol
+) -> list[tuple[np.ndarray, ...]]:
+    """The scores of the events that count, by setting and recording; of several settings as float32, to hold them together."""
+    kind = np.float64 if len(contender.detectors) == 1 else np.float32
 
-    def ask(one: Detector, shown: LabelledRecording) -> np.ndarray:
-        return _first(np.asarray(one.respond(shown.recording).scores), protocol)
+    def ask(shown: LabelledRecording) -> list[np.ndarray]:
+        found = (np.asarray(detector.respond(shown.recording).scores) for detector in contender.detectors)
+        return [_first(scores, protocol).astype(kind) for scores in found]
 
-    return list(answers(cfg, [detector], store, recordings, detector.title, ask))
+    return list(zip(*of_each(cfg, store, recordings, contender.title, ask), strict=True))
 
 
 def _first(values: np.ndarray, protocol: Protocol) -> np.ndarray:

@@ -106,7 +106,7 @@ def noise_contenders() -> list[Contender]:
 
 @dataclass(frozen=True)
 class _Filter:
-    """A filter as a detector's `respond`: what the transforms drop has score 0. It gives no saliency, which no protocol asks for."""
+    """A filter as a detector's `respond`: what the transforms drop has score 0. No protocol asks for saliency: it gives none."""
 
     function: Callable[..., np.ndarray]
     settings: Mapping[str, Any]
