@@ -35,7 +35,7 @@ def denoise(events: np.ndarray, filter_time_us: int = DENOISE_US) -> np.ndarray:
     if not len(events):
         return np.zeros(0, bool)
     size = int(events["x"].max()) + 1, int(events["y"].max()) + 1
-    kept: np.ndarray = denoise_events(*_columns(events, size), size, int(filter_time_us))
+    kept: np.ndarray = denoise_events(*columns(events, size), size, int(filter_time_us))
     return kept
 
 
@@ -63,13 +63,13 @@ def graded(
     reach = np.arange(-radius_px, radius_px + 1)
     dy, dx = (axis - radius_px for axis in np.nonzero(np.hypot(reach[:, None], reach[None, :]) <= radius_px))
     size = int(sensor_size[0]), int(sensor_size[1])
-    scores: np.ndarray = grade_events(*_columns(events, size), size, dy, dx, radius_px, float(tau_us))
+    scores: np.ndarray = grade_events(*columns(events, size), size, dy, dx, radius_px, float(tau_us))
     return scores
 
 
-def _columns(events: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, ...]:
+def columns(events: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, ...]:
     """t, x, y as the kernels take them; these do not check where they write, so it is done here."""
     for name, side in zip("xy", size, strict=True):
-        if not 0 <= events[name].min() <= events[name].max() < side:
+        if len(events) and not 0 <= events[name].min() <= events[name].max() < side:
             raise ValueError(f"events.{name}: {events[name].min()}..{events[name].max()}; expected 0..{side - 1}")
     return tuple(np.ascontiguousarray(events[name].astype(np.int64)) for name in "txy")
