@@ -24,16 +24,13 @@ def same(a, b):
     return all(torch.equal(x, y) for x, y in zip(a.encoder.state_dict().values(), b.encoder.state_dict().values(), strict=True))
 
 
-def test_the_quick_start():
+def test_grey_frames_light_up_where_they_are_bright():
     model = SpikeSEG.from_paper("igarss2023", n_classes=1)
-    input_events = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
-    model.reset_state()
-    for _ in range(2):
-        saliency, encoder_output = model(input_events)
-        assert encoder_output.has_spikes
-        assert len(encoder_output.get_spike_locations()) == encoder_output.n_classification_spikes
-    assert saliency.shape == (1, 64, 64) and saliency.max() > 0
-    assert bool((saliency[input_events[0] < 0.5] == 0).all())
+    grey = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+    saliency, output = model(grey)
+    assert len(output.get_spike_locations()) == output.n_classification_spikes > 0
+    assert saliency.shape == (1, 48, 48) and saliency.max() > 0
+    assert bool((saliency[grey[0] < 0.5] == 0).all())
 
 
 def test_one_channel_is_whole_events_of_every_polarity():

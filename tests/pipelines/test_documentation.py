@@ -41,6 +41,8 @@ PROGRAM = re.compile(r"(?:^|(?<=[ =/]))(?:spikeseg [a-z]|python benchmarks/|pip 
 ELSEWHERE = {
     "spikeseg classify": ("pipelines/stages/test_classify.py", '"classify"'),
     "spikeseg classes runs/mine --name": ("pipelines/stages/test_classes.py", '"--name", "0=cat"'),
+    "spikeseg diagnose": ("pipelines/stages/test_systematic.py", '"diagnose"'),
+    "spikeseg systematic": ("pipelines/stages/test_systematic.py", '"systematic"'),
     "spikeseg cross-validate": ("pipelines/stages/test_cross_validate.py", '"cross-validate"'),
     "spikeseg demo": ("pipelines/stages/test_demo.py", '"demo"'),
     "spikeseg detect -c files stereo.db3::": ("data/readers/test_rosbag2.py", ".db3"),
@@ -69,6 +71,7 @@ ELSEWHERE = {
 
 RUN_BY = {
     "nights = ss.simulate(": ("pipelines/test_front_door.py", "test_the_example_of_the_readme_runs"),
+    "input_events = torch.rand(1, 1, 128, 128": ("pipelines/test_other_implementation.py", '"other-implementation.md"'),
     "learner = STDPLearner(": ("learning/test_programmatic_use.py", "learner = STDPLearner("),
     "detections = detect_recording(": ("detection/test_result.py", "to_table"),
     "chain = tonic.transforms.Compose(": ("data/test_tonic_style.py", "tonic.DiskCachedDataset("),

@@ -28,7 +28,7 @@ def test_windows_are_drawn(chain):
     assert pictures and f"wrote {len(pictures)} figure" in said and all(path.suffix == ".png" for path in pictures)
     (simulated,) = chain.folder.glob("data_cache/simulated/*/EBSSA")
     file = next(path for path in simulated.rglob("*") if path.suffix in (".h5", ".mat"))
-    chain.ok("diagnose", str(file), "--samples", "1", "--plot-format", "svg", "-o", "files")
+    chain.ok("diagnose", f"{file}::DAVIS_0001", "--samples", "1", "--plot-format", "svg", "-o", "files")
     assert all(path.suffix == ".svg" and b"truth: " in path.read_bytes() for path in (chain.folder / "files").iterdir())
     assert "no/such.mat: cannot be read" in chain.refused("diagnose", "no/such.mat")
     assert "would write" in chain.ok("diagnose", "--samples", "1", "-o", "dry", "--dry-run")
