@@ -73,12 +73,15 @@ class Motion:
         false_alarms_per_minute: that it may raise.
         deep: whether to look longer.
         backend: of the maps, see `spikeseg.ops`.
+        resting: whether what rests on the sensor while stars stream past is looked for with more care. Footprints are learned
+            without, as those of the networks that come with the package were.
     """
 
     footprint: Footprint
     false_alarms_per_minute: float = TrackingConfig.false_alarms_per_minute
     deep: bool = TrackingConfig.deep
     backend: str = "auto"
+    resting: bool = True
 
 
 def motion_of(cfg: Config, model: SpikeSEG) -> Motion | None:
@@ -150,19 +153,20 @@ class Prepared(NamedTuple):
     sensor_size: tuple[int, int]
 
 
-def prepared(view: WindowedRecording, frame: Frame) -> Prepared:
-    """The events that were kept, with the background's rates, the stars' told from the others."""
+def prepared(view: WindowedRecording, frame: Frame, resting: bool = True) -> Prepared:
+    """The events that were kept, with the background's rates, the stars' told from the others. resting: see `Motion`."""
     index, size = np.flatnonzero(view.kept), view.sensor_size
     events = view.events
     columns = events["t"] * 1e-6, events["x"].astype(np.int64), events["y"].astype(np.int64), events["p"].astype(np.int64)
     t_s, x, y, on = columns if len(index) == len(events) else (column[index] for column in columns)
     marks = Marks.of(t_s, x, y, size)
-    rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool), marks=marks)
+    resting = resting and frame.streams
+    rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool), marks=marks, resting=resting)
     kept = events_of(t_s, x, y, on, rate)
     by_place = index_of(kept, size)
     stars = find_stars(kept, size, frame, Footprint.point().table(size))
     if stars.share > LITTLE:
-        rate = background_rates(t_s, x, y, size, stars.explained, stars.share, marks)
+        rate = background_rates(t_s, x, y, size, stars.explained, stars.share, marks, resting)
         kept = events_of(t_s, x, y, on, rate, kept.owner)
     return Prepared(kept, by_place, stars, frame, index, len(view.events), size)
 
@@ -175,16 +179,16 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
         field: the stars' common motion.
         motion: the layer.
     """
-    found = found_in(prepared(view, frame_of(view, field)), motion)
+    found = found_in(prepared(view, frame_of(view, field), motion.resting), motion)
     if _rather_still(found):
-        found = found_in(prepared(view, frame_of(view, StarField.still())), motion)
+        found = found_in(prepared(view, frame_of(view, StarField.still()), motion.resting), motion)
     for _ in range(FIELD_ROUNDS):
         if found.star.sum() <= _stars(found):  # else the frame is good: these are the faintest of its stars
             break
         _, frame = rigid([Moving(path.t_s, path.states) for path in found.paths], found.frame, view.sensor_size)
         if not found.frame.differs(frame):
             break
-        found = found_in(prepared(view, frame), motion)
+        found = found_in(prepared(view, frame, motion.resting), motion)
     return found
 
 
@@ -216,7 +220,7 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     settings = search_settings(motion, start.sensor_size)
     search = MotionSearch(start.events, start.by_place, start.stars.sight, start.sensor_size, motion.footprint, settings)
     search.run()
-    search.paths = joined(search.paths, search.events)
+    search.paths = joined(search.paths, search.events, motion.resting and start.frame.streams)
     paths = search.smoothed()
     frame, spans = start.frame, start.stars.spans
     star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, start.sensor_size)

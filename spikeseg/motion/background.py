@@ -34,6 +34,14 @@ HOT = (3.0, 4.0, 4.0)
 """A pixel above 3 m + 4 sqrt(m) + 4 events, where its neighbourhood has m, is hot."""
 
 
+SOURCE = 2.0
+"""A source sends a pixel no more than so many times what any two opposite neighbours have beyond the background: by the image of
+a point 1.2 times, and these are few."""
+
+FAR_PX, REGION = 5, 3
+"""If so many of the eight places so far off, px, have more, too, it is no source but a region: its corner, at least."""
+
+
 class Marks(NamedTuple):
     """repeated, of_row: bool (n,), whether an event repeats its pixel's last, is one of many of its row; moment: int64 (n,),
     events of its block in its BLOCK_S."""
@@ -58,6 +66,7 @@ def background_rates(
     explained: np.ndarray,
     share: float = 0.0,
     marks: Marks | None = None,
+    resting: bool = False,
 ) -> np.ndarray:
     """Background of each event's pixel at its time, both polarities together, events/s; inf where the event does not count.
 
@@ -69,6 +78,8 @@ def background_rates(
         explained: bool (n,), events of stars: they do not count.
         share: of the sensor's area and time that these stars cover.
         marks: `Marks` of these events, if they are known.
+        resting: whether something that is no star may rest on the sensor: it lights its neighbours, too, and does not raise the
+            background of its own pixels.
 
     Returns:
         float64 (n,).
@@ -83,7 +94,8 @@ def background_rates(
     kernels.count(x, y, (explained, repeated, of_row), counts, hidden, counted)
     mean, hot = _smooth(counts, np.where(hidden, max(0.0, 1 - share), 1.0) if share else np.ones_like(counts))
     spread = _overdispersion(counts, mean, hot)
-    gain = (1 + spread * counts) / (1 + spread * mean) if spread > 0 else np.ones_like(mean)
+    own = _without_sources(counts, mean, spread) if resting and spread > 0 else counts
+    gain = (1 + spread * own) / (1 + spread * mean) if spread > 0 else np.ones_like(mean)
     cell, drift = _drift(t_s, x, y, counted, (mean / seconds, hot))
     rate = np.empty(len(t_s))
     kernels.rates(x, y, counted, (mean * gain / seconds, cell, drift, moment), BLOCK_PX**2 * BLOCK_S, rate)
@@ -112,6 +124,27 @@ def _overdispersion(counts: np.ndarray, mean: np.ndarray, hot: np.ndarray) -> fl
     usual = ~hot & (counts <= HOT[0] * mean + HOT[1] * np.sqrt(mean) + HOT[2])
     excess = float((((counts - mean) ** 2 - mean)[usual]).sum() / (mean[usual] ** 2).sum())
     return excess if excess > 0.05 else 0.0
+
+
+def _without_sources(counts: np.ndarray, mean: np.ndarray, spread: float) -> np.ndarray:
+    """Counts less what a source has sent, which lights neighbours on all sides and nothing far off; not below the mean."""
+    beyond = np.pad(counts - mean, 1, mode="reflect")
+    height, width = counts.shape
+    sides = [
+        beyond[1 + y : 1 + y + height, 1 + x : 1 + x + width] + beyond[1 - y : 1 - y + height, 1 - x : 1 - x + width]
+        for x, y in ((1, 0), (0, 1), (1, 1), (1, -1))
+    ]
+    source = np.minimum.reduce(sides) - np.sqrt(2 * mean * (1 + spread * mean))
+    own = counts.copy()
+    y, x = np.nonzero(source > 0)
+    around, step = ndimage.uniform_filter(counts, 3, mode="reflect"), np.array([-FAR_PX, 0, FAR_PX])
+    rows, columns = np.clip(y + step[:, None], 0, height - 1), np.clip(x + step[:, None], 0, width - 1)
+    ring = np.delete(around[rows[:, None], columns[None]].reshape(9, -1), 4, axis=0)
+    usual = mean[y, x]
+    region = np.partition(ring, -REGION, axis=0)[-REGION] - usual - np.sqrt(usual * (1 + spread * usual)) / 3
+    sent = SOURCE * np.maximum(source[y, x] - 2 * np.maximum(region, 0.0), 0.0)
+    own[y, x] = np.maximum(own[y, x] - sent, np.minimum(own[y, x], mean[y, x]))
+    return own
 
 
 def _drift(

@@ -20,6 +20,10 @@ DIFFERS_PX_S, DIFFERS_SHARE = 0.5, 0.05
 STEADY_PX_S = 5.0
 """A field whose velocity changes by more than this in a recording, px/s, is not steady."""
 
+STREAM_PX_S, STREAM_SHARE, STREAM_PERCENT = 3.0, 0.1, 5.0
+"""Stars stream if they are faster than this, px/s, and keep to one velocity within STEADY_PX_S or this share of their speed, but
+for so much of the time, %, at either end."""
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -76,6 +80,14 @@ class Frame:
     def steady(self) -> bool:
         """Whether the field keeps to about one motion: the telescope does not turn to another one."""
         return bool(np.ptp(self.rates[:, :2], axis=0).max(initial=0.0) <= STEADY_PX_S)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the stars stream over the sensor, at about one velocity: what rests there is no star."""
+        velocity, speed = self.rates[:, :2], np.hypot(*self.rates[:, :2].T)
+        low, high = np.percentile(velocity, [STREAM_PERCENT, 100 - STREAM_PERCENT], axis=0)
+        steady = float(np.hypot(*(high - low))) <= max(STEADY_PX_S, STREAM_SHARE * float(np.median(speed)))
+        return bool(np.percentile(speed, STREAM_PERCENT) >= STREAM_PX_S and steady)
 
     def to_sky(self, t_s: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Where in the frame places (n, 2) on the sensor are at times (n,): float64 (n, 2), px."""

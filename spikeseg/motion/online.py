@@ -135,7 +135,8 @@ class OnlineSearch:
         kept = [n for n, one in self.known.items() if (not explains if one.star else one.nats >= self.settings.path_nats)]
         offered = np.where(np.isin(owner, kept), owner, 0)
         marks = Marks.of(t, column, row, self.sensor_size)
-        rate = background_rates(t, column, row, self.sensor_size, np.zeros(len(t), bool), marks=marks)
+        none, resting = np.zeros(len(t), bool), all(frame.streams for frame in frames)
+        rate = background_rates(t, column, row, self.sensor_size, none, marks=marks, resting=resting)
         events = events_of(t, x, y, on, rate)
         self._index = index_of(events, self.sensor_size)
         found = [find_stars(events._replace(owner=offered.copy()), self.sensor_size, frame, self._point) for frame in frames]
@@ -145,7 +146,7 @@ class OnlineSearch:
             self._by_paths = None
         explained = self.stars.explained
         if explained.any():
-            rate = background_rates(t, column, row, self.sensor_size, explained, self.stars.share, marks)
+            rate = background_rates(t, column, row, self.sensor_size, explained, self.stars.share, marks, resting)
         has, loses = (np.bincount(owner[which], minlength=self.search.made + 1) for which in (owner > 0, (owner > 0) & explained))
         gone = np.flatnonzero(loses > MOST_OF_A_STAR * has)
         self._drop(set(gone.tolist()))
@@ -160,7 +161,7 @@ class OnlineSearch:
         """All paths, smoothed over what is remembered; those that have come to nothing or ended before are dropped."""
         search, oldest = self.search, until_s - HISTORY_S
         before = {path.id: path for path in search.paths}
-        search.paths = joined(search.paths, search.events)
+        search.paths = joined(search.paths, search.events, self.frame.streams)
         left = {path.id for path in search.paths}
         self.merged = {n: _holder(piece, search.paths) for n, piece in before.items() if n not in left}
         known, held = {}, []

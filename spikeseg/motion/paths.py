@@ -17,6 +17,14 @@ GAP_S = 2.0
 APART_PX, APART_SHARE = 4.0, 0.15
 """The middle of the shorter piece lies within APART_PX, and this share of the way between, of where the longer one leads."""
 
+SLOW_PX_S, NEXT = 6.0, 30
+"""While stars stream past, pieces slower than this, px/s, are one object, too, if they lie at one place within APART_PX, by so
+many knots: it rests, and sways with the mount."""
+
+RESTS_PX_S, STOPS_S, FOLLOWED_S = 1.0, 1.0, 0.5
+"""What is slower than this, px/s, rests. It has come, or goes on, within STOPS_S, by a path that ends or begins no more than
+FOLLOWED_S too late."""
+
 STAR_PX, WIDE_STAR_PX = 1.25, 2.5
 """What has not gone further from a place of the star field than this, px, may be a star (the latter at the sensor's edge, where
 a star's image is cut off, and where the field is not steady) ..."""
@@ -31,14 +39,21 @@ FIELD_PX_S, FIELD_S = 0.3, 10.0
 """... or further by the error of the field's velocity, px/s, if the stars' own lines do not tell it, over FIELD_S at most."""
 
 
-def joined(paths: list[Path], events: Events) -> list[Path]:
-    """Paths, with pieces of one object made one; their events get the owner that is kept."""
+def joined(paths: list[Path], events: Events, resting: bool = False) -> list[Path]:
+    """Paths, with pieces of one object made one; their events get the owner that is kept.
+
+    resting: whether an object may rest on the sensor, see `Frame.streams`: slow pieces at one place are its, and one that
+        begins where it ends, or ends where it begins.
+    """
     kept = sorted(paths, key=lambda path: -_seconds(path))
     for path in list(kept):
         if path not in kept:
             continue
         while True:
-            piece = next((other for other in kept if other is not path and _continues(path, other)), None)
+            others = [other for other in kept if other is not path]
+            piece = next((other for other in others if _continues(path, other, resting)), None)
+            if piece is None and resting:
+                piece = next((other for other in others if _stops_or_starts(path, other)), None)
             if piece is None:
                 break
             kept.remove(piece)
@@ -56,10 +71,12 @@ def _seconds(path: Path) -> float:
     return float(path.knots[-1, 0] - path.knots[0, 0])
 
 
-def _continues(path: Path, piece: Path) -> bool:
-    """Whether the shorter piece lies where the path leads, before its beginning or behind its end."""
+def _continues(path: Path, piece: Path, resting: bool) -> bool:
+    """Whether the shorter piece lies where the path leads, before its beginning or behind its end; or where it rests."""
     if _seconds(piece) > _seconds(path):
         return False
+    if resting and _rests_there(path.knots, piece.knots):
+        return True
     middle = 0.5 * (piece.knots[0, 0] + piece.knots[-1, 0])
     where = np.array([np.interp(middle, piece.knots[:, 0], piece.knots[:, axis]) for axis in (1, 2)])
     for end, gap in ((0, path.knots[0, 0] - piece.knots[-1, 0]), (-1, piece.knots[0, 0] - path.knots[-1, 0])):
@@ -71,6 +88,30 @@ def _continues(path: Path, piece: Path) -> bool:
         ahead = middle - path.knots[end, 0]
         way = abs(ahead) * float(np.hypot(*velocity))
         if float(np.hypot(*(path.knots[end, 1:3] + velocity * ahead - where))) <= APART_PX + APART_SHARE * way:
+            return True
+    return False
+
+
+def _rests_there(path: np.ndarray, piece: np.ndarray) -> bool:
+    """Whether a piece, and what of a path is next to it in time, are slow and lie at one place. knots: (n, KNOT) each."""
+    if max(path[0, 0] - piece[-1, 0], piece[0, 0] - path[-1, 0]) > GAP_S:
+        return False
+    part = path[np.argsort(np.abs(path[:, 0] - piece[:, 0].mean()), kind="stable")[:NEXT]]
+    slow = all(float(np.hypot(*knots[:, 3:5].mean(0))) < SLOW_PX_S for knots in (part, piece))
+    return slow and float(np.hypot(*(part[:, 1:3].mean(0) - piece[:, 1:3].mean(0)))) <= APART_PX
+
+
+def _stops_or_starts(path: Path, piece: Path) -> bool:
+    """Whether one of two rests, and the other one has come to its place just when it begins, or leaves it just when it ends."""
+    for before, after in ((path, piece), (piece, path)):
+        end, start = before.knots[-1], after.knots[0]
+        velocities = [one.knots[:, 3:5].mean(0) for one in (before, after)]
+        slower, faster = sorted(velocities, key=lambda velocity: float(np.hypot(*velocity)))
+        if before.alive or abs(start[0] - end[0]) > STOPS_S or float(np.hypot(*slower)) >= RESTS_PX_S:
+            continue
+        apart = start[1:3] - end[1:3]
+        off_s = np.clip(apart @ faster / max(float(faster @ faster), 1e-9), -FOLLOWED_S, FOLLOWED_S)
+        if float(np.hypot(*(apart - off_s * faster))) <= APART_PX:
             return True
     return False
 

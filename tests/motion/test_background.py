@@ -18,8 +18,8 @@ def noise(seed, rate, seconds=8.0, size=SIZE):
     return t[kept], x[kept], y[kept]
 
 
-def rates(t, x, y, explained=None, share=0.0, size=SIZE):
-    return background_rates(t, x, y, size, np.zeros(len(t), bool) if explained is None else explained, share)
+def rates(t, x, y, explained=None, share=0.0, size=SIZE, **more):
+    return background_rates(t, x, y, size, np.zeros(len(t), bool) if explained is None else explained, share, **more)
 
 
 def mixed(base, more):
@@ -69,6 +69,43 @@ def test_a_source_that_spreads_over_pixels_is_no_hot_pixel():
     place = np.rint(rng.standard_normal((n, 2)) + np.array([40, 30])).astype(int)
     t, x, y, own = mixed(base, (rng.random(n) * 8, *place.T))
     assert np.isfinite(rates(t, x, y)[own]).mean() > 0.8
+
+
+def uneven(seed, seconds=8.0):
+    """Noise whose pixels differ by half of their mean, 0.25 events/s. -> t, x, y."""
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(0.25 * rng.gamma(4.0, 0.25, SIZE[::-1]) * seconds)
+    y, x = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
+    order = rng.permutation(len(x))
+    return np.sort(rng.random(len(x))) * seconds, x[order], y[order]
+
+
+@pytest.mark.parametrize("events", [100, 600])
+def test_a_source_at_rest_does_not_raise_the_rate_of_the_pixels_that_it_lights(events):
+    """Where pixels differ, one that sends more than its neighbourhood is warm; but a source lights its neighbours, too."""
+    base, rng = uneven(12), np.random.default_rng(12)
+    place = np.rint(rng.standard_normal((events, 2)) + np.array([40, 30])).astype(int)
+    t, x, y, own = mixed(base, (rng.random(events) * 8, *place.T))
+    raised, rate = rates(t, x, y)[own], rates(t, x, y, resting=True)[own]
+    assert np.median(rate[np.isfinite(rate)]) < 0.25 * (1.5 if events < 200 else 4.0) < np.median(raised[np.isfinite(raised)])
+
+
+@pytest.mark.parametrize("beside", [0, 1])
+def test_a_warm_pixel_has_a_higher_rate_alone_or_beside_another(beside):
+    base, rng = uneven(13), np.random.default_rng(13)
+    t, x, y, _ = mixed(base, (rng.random(12) * 8, np.full(12, 40), np.full(12, 30)))
+    t, x, y, _ = mixed((t, x, y), (rng.random(12 * beside) * 8, np.full(12 * beside, 41), np.full(12 * beside, 31)))
+    rate = rates(t, x, y, resting=True)[(x == 40) & (y == 30)]
+    assert np.median(rate[np.isfinite(rate)]) > 0.25 * 1.8
+
+
+def test_the_corner_of_a_noisy_region_is_no_source():
+    """Within it and beside its edge the rates are what they are without anything at rest."""
+    base, rng = uneven(14), np.random.default_rng(14)
+    t, x, y, own = mixed(base, (rng.random(2000) * 8, rng.integers(30, 50, 2000), rng.integers(20, 40, 2000)))
+    plain, rate = rates(t, x, y), rates(t, x, y, resting=True)
+    counted = np.isfinite(plain)
+    assert np.array_equal(counted, np.isfinite(rate)) and np.median(rate[own & counted] / plain[own & counted]) > 0.9
 
 
 def test_a_burst_weighs_less_than_the_same_events_apart():

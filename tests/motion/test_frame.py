@@ -70,6 +70,25 @@ def test_as_a_star_field():
     assert field.velocity(np.array([1e6, 5e6])).tolist() == [[5, -2], [9, -2]] and field.edges_us[1] == TIMES[64] * 1e6
 
 
+@pytest.mark.parametrize(
+    ("early", "late", "share", "streams"),
+    [
+        ((40.0, 0.0), (40.0, 0.0), 0.5, True),
+        ((2.0, 1.0), (2.0, 1.0), 0.5, False),  # a star hardly leaves its pixels
+        ((40.0, 0.0), (36.0, 0.0), 0.5, True),
+        ((40.0, 0.0), (30.0, 0.0), 0.5, False),  # the telescope turns: a star may come to rest
+        ((120.0, 0.0), (110.0, 0.0), 0.5, True),  # such a difference is the tracker's error
+        ((40.0, 0.0), (0.0, 0.0), 0.98, True),  # for a moment
+        ((40.0, 0.0), (0.0, 0.0), 0.9, False),
+        ((40.0, 0.0), (-40.0, 0.0), 0.5, False),
+    ],
+)
+def test_stars_stream_if_they_keep_to_a_velocity_that_is_not_small(early, late, share, streams):
+    rates = np.zeros((len(TIMES), 3))
+    rates[:, :2] = np.where(np.arange(len(TIMES))[:, None] < share * len(TIMES), early, late)
+    assert Frame.moving(TIMES, rates, SIZE).streams is streams
+
+
 def test_three_that_move_alike_are_stars():
     movers = [straight((10 * k, 20), (16 + 0.3 * k, -5)) for k in range(3)] + [straight((90, 70), (-10, 2))]
     stars, frame = rigid(movers, turning(), SIZE)

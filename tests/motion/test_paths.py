@@ -79,6 +79,49 @@ def test_what_does_not_follow_stays_apart(other):
     assert joined([], events) == []
 
 
+def test_slow_pieces_at_one_place_are_one_object_that_rests_and_sways():
+    sways = [piece(1, 0.0, 2.0, (50, 40), (3, -2)), piece(2, 3.0, 6.0, (42, 52), (2, -3)), piece(3, 1.5, 2.4, (58, 34), (-4, 3))]
+    assert len(joined(sways, no_events([1, 2, 3]))) == 3
+    events = no_events([1, 2, 3, 0])
+    (path,) = joined(sways, events, resting=True)
+    assert path.id == 2 and path.nats == 120.0 and events.owner.tolist() == [2, 2, 2, 0]
+    assert path.knots[[0, -1], 0].tolist() == pytest.approx([0.0, 6.0]) and (np.diff(path.knots[:, 0]) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        piece(2, 5.5, 7.5, (50, 40), (0, 0)),  # 2.5 s later
+        piece(2, 3.5, 5.5, (56, 40), (0, 0)),  # 6 px beside
+        piece(2, 1.0, 2.0, (42, 36), (6, 3)),  # passes over it
+    ],
+)
+def test_what_lies_elsewhere_or_passes_is_another(other):
+    assert len(joined([piece(1, 0.0, 3.0, (50, 40), (0, 0)), other], no_events(), resting=True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("moving", "one"),
+    [
+        (piece(2, 0.0, 4.3, (18, 28), (8, 3)), True),  # it stops at 4 s and is followed for a moment
+        (piece(2, 7.3, 9.0, (-4, 19), (8, 3)), True),  # it starts at 7 s
+        (piece(2, 0.0, 4.3, (18, 37), (8, 3)), False),  # passes 9 px beside
+        (piece(2, 2.0, 5.5, (18, 28), (8, 3)), False),  # passes over it and goes on
+        (piece(2, 0.0, 2.5, (18, 28), (8, 3)), False),  # has ended before
+    ],
+)
+def test_an_object_that_stops_or_starts_is_one(moving, one):
+    rests = piece(1, 4.0, 7.0, (50, 40), (0.2, 0))
+    assert len(joined([rests, moving], no_events())) == 2
+    assert len(joined([rests, moving], no_events(), resting=True)) == 2 - one
+
+
+def test_what_rests_on_has_not_started():
+    moving, rests = piece(2, 7.3, 9.0, (-4, 19), (8, 3)), piece(1, 4.0, 7.0, (50, 40), (0.2, 0))
+    rests.alive = True
+    assert len(joined([rests, moving], no_events(), resting=True)) == 2
+
+
 def against_stars(path, frame, spans, size=(120, 90)):
     return motion_paths.against_stars(path, frame, spans, size)
 
