@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STAGE, VERSION = "detect", 5
+SKY_VERSION = 2
+"""Of what is told of the sky."""
 COUNTS = ("windows", "tracks", "objects", "start_us", "end_us")
 """Entries of a recording's manifest that the one of all recordings repeats."""
 NO_VIEWS = Views()
@@ -172,7 +174,7 @@ class Job:
         }
         inputs = {"checkpoint of the network": sha256_file(self.network.checkpoint)}
         if self.sky is not None:
-            config["sky"] = self.sky.settings
+            config["sky"] = self.sky.settings | {"version": SKY_VERSION}
             inputs |= {what: sha256_file(path) for what, path in self.sky.files.items()}
         return Ingredients(STAGE, VERSION, config, inputs)
 

@@ -7,6 +7,7 @@ stands out of the background, and their places are means of their events (ours; 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,6 +53,9 @@ SPREAD_PX, FLOOR_PX = 1.2, 0.1
 
 A_ROW, ROW_S = 40.0, 0.5
 """Events of a star, and seconds, of a place of it, at least."""
+
+AT_ONCE = 1 << 19
+"""Events that are laid on the plane together."""
 
 ROUNDS = 5
 """In which places are found."""
@@ -131,63 +135,95 @@ def stars_of_events(detections: Detections, tracked: Stars, follows: bool) -> St
         follows: whether the telescope follows the stars.
     """
     size, columns = detections.sensor_size, detections.event_columns
-    t_us, pixels = columns["t"].astype(np.float64), np.stack([columns["x"], columns["y"]], -1)
     turn = None
     if not follows:
         turn = followed(tracked, _Camera((np.array(size) - 1) / 2), PIXEL_RAD)
         if turn is None:
             return tracked
-    mine = np.isin(columns["object_id"], detections.object_ids, invert=True) & ~_lone(pixels, size)[pixels[:, 1], pixels[:, 0]]
+    t_us, x, y = (columns[name] for name in "txy")
+    counted = np.isin(columns["object_id"], detections.object_ids, invert=True)
+    counted &= ~_lone(x, y, size)[y, x]
+    events = _Events(t_us[counted], x[counted], y[counted])
     drift = Drift.of(turn, float(t_us[0]), float(t_us[-1]), size)
     width = STILL_PX if follows else MOVING_PX
-    parts = [_of_section(*section, drift, size, width) for section in _sections(t_us[mine], pixels[mine], drift, size)]
+    parts = [_of_section(section, drift, size, width) for section in _sections(events, drift, size)]
     found = _joined([part for part in parts if len(part)])
     return tracked if found is None or len(found) < min(len(tracked), ENOUGH) else found
 
 
-def _lone(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+class _Events(NamedTuple):
+    """Events (n,), in order of time: µs, px."""
+
+    t_us: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+    def laid(self, drift: Drift) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Times float64 (m,) and places on the plane (m, 2), part by part."""
+        for start in range(0, len(self.t_us), AT_ONCE):
+            check()
+            t_us, x, y = (column[start : start + AT_ONCE] for column in self)
+            yield t_us.astype(np.float64), drift.onto(t_us, np.stack([x, y], -1))
+
+
+def _lone(x: np.ndarray, y: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Pixels that send much more than their neighbours, as no star makes them: bool (H, W)."""
     from scipy.ndimage import convolve
 
-    counts = np.bincount(pixels[:, 1].astype(np.int64) * size[0] + pixels[:, 0], minlength=size[0] * size[1])
+    counts = np.bincount(y.astype(np.int64) * size[0] + x, minlength=size[0] * size[1])
     counts = counts.reshape(size[::-1]).astype(np.float64)
     around = convolve(counts, np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]]) / 4, mode="nearest")
     return np.asarray(counts > LONE * around + LONE * np.sqrt(np.mean(np.minimum(counts, 2 * np.median(counts) + 5))) + LONE)
 
 
-def _sections(t_us: np.ndarray, pixels: np.ndarray, drift: Drift, size: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _sections(events: _Events, drift: Drift, size: tuple[int, int]) -> list[_Events]:
     """Events, divided so that in each part the sky moves by the sensor's longer side at most."""
-    if not len(t_us):
-        return []
     middle = (np.array(size) - 1) / 2
     way = drift.onto(drift.knots_us, np.repeat(middle[None], len(drift.knots_us), 0))
     gone = np.append(0.0, np.cumsum(np.hypot(*np.diff(way, axis=0).T)))
     number = int(gone[-1] // max(size)) + 1
     edges = np.interp(np.linspace(0, gone[-1], number + 1)[1:-1], gone, drift.knots_us)
-    ends = [0, *np.searchsorted(t_us, edges).tolist(), len(t_us)]
-    return [(t_us[a:b], pixels[a:b]) for a, b in zip(ends, ends[1:], strict=False) if b > a]
+    ends = [0, *np.searchsorted(events.t_us, edges).tolist(), len(events.t_us)]
+    return [_Events(*(column[a:b] for column in events)) for a, b in zip(ends, ends[1:], strict=False) if b > a]
 
 
-def _of_section(t_us: np.ndarray, pixels: np.ndarray, drift: Drift, size: tuple[int, int], width: float) -> Stars:
+def _of_section(events: _Events, drift: Drift, size: tuple[int, int], width: float) -> Stars:
     """The stars of a part of a recording. width: STILL_PX or MOVING_PX."""
-    check()
-    places = drift.onto(t_us, pixels)
-    low = np.floor(places.min(0)).astype(np.int64) - APART_PX
-    shape = (np.ceil(places.max(0)).astype(np.int64) - low + APART_PX + 1)[::-1]
-    cell = np.rint(places).astype(np.int64) - low
-    counts = np.bincount(cell[:, 1] * shape[1] + cell[:, 0], minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
-    seen_s = _seen(drift, (float(t_us[0]), float(t_us[-1])), low, shape, size)
-    peaks, background = _peaks(counts, seen_s, width)
-    star = _nearest(peaks, counts.shape, REACH * width)[cell[:, 1], cell[:, 0]]
-    own = np.flatnonzero(star >= 0)
-    events = _Events(star[own], t_us[own], places[own])
+    span_us = float(events.t_us[0]), float(events.t_us[-1])
+    low, shape = _plane(drift, span_us, size)
+    counts = np.zeros(shape[0] * shape[1])
+    for _, places in events.laid(drift):
+        cell = np.rint(places).astype(np.int64) - low
+        counts += np.bincount(cell[:, 1] * shape[1] + cell[:, 0], minlength=len(counts))
+    counts = counts.reshape(shape)
+    peaks, background = _peaks(counts, _seen(drift, span_us, low, shape, size), width)
+    nearest = _nearest(peaks, counts.shape, REACH * width)
+    parts = []
+    for t_us, places in events.laid(drift):
+        cell = np.rint(places).astype(np.int64) - low
+        star = nearest[cell[:, 1], cell[:, 0]]
+        parts.append((star[star >= 0], t_us[star >= 0], places[star >= 0]))
+    own = _Own(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
     at = (peaks[:, ::-1] + low).astype(np.float64)
     for _ in range(ROUNDS):
-        at += _step(events.star, events.places - at[events.star], background, width)[0]
-    return _placed(events, at, background, drift, size, width)
+        at += _step(own.star, own.places - at[own.star], background, width)[0]
+    return _placed(own, at, background, drift, size, width)
 
 
-def _seen(drift: Drift, span_us: tuple[float, float], low: np.ndarray, shape: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _plane(drift: Drift, span_us: tuple[float, float], size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
+    """The lowest x and y of the plane on which the sensor lies in a time, and the plane's shape (height, width)."""
+    knots = drift.knots_us[(drift.knots_us > span_us[0]) & (drift.knots_us < span_us[1])]
+    times = np.concatenate([span_us[:1], knots, span_us[1:]])
+    corners = np.array([[x, y] for x in (-1.0, size[0]) for y in (-1.0, size[1])])
+    places = drift.onto(np.repeat(times, 4), np.tile(corners, (len(times), 1)))
+    low = np.floor(places.min(0)).astype(np.int64) - APART_PX
+    width, height = (np.ceil(places.max(0)).astype(np.int64) - low + APART_PX + 1).tolist()
+    return low, (height, width)
+
+
+def _seen(
+    drift: Drift, span_us: tuple[float, float], low: np.ndarray, shape: tuple[int, int], size: tuple[int, int]
+) -> np.ndarray:
     """For how long, s, each place of the plane was on the sensor: float64 of a shape."""
     step = 4
     y, x = np.mgrid[0 : shape[0] : step, 0 : shape[1] : step]
@@ -236,15 +272,16 @@ def _nearest(peaks: np.ndarray, shape: tuple[int, ...], reach_px: float) -> np.n
     return found
 
 
-class _Events(NamedTuple):
+class _Own(NamedTuple):
     """Events near stars, (n,) of each: the number of their star; when, µs; where on the plane, (n, 2), px."""
 
     star: np.ndarray
     t_us: np.ndarray
     places: np.ndarray
 
-    def chosen(self, which: np.ndarray) -> _Events:
-        return _Events(*(column[which] for column in self))
+    def chosen(self, which: np.ndarray) -> _Own:
+        """Those, or in that order."""
+        return _Own(*(column[which] for column in self))
 
 
 def _step(of: np.ndarray, off: np.ndarray, background: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
@@ -263,7 +300,7 @@ def _step(of: np.ndarray, off: np.ndarray, background: np.ndarray, width: float)
     return np.clip(sums / np.maximum(more, 1.0)[:, None], -1.0, 1.0), more
 
 
-def _placed(events: _Events, at: np.ndarray, background: np.ndarray, drift: Drift, size: tuple[int, int], width: float) -> Stars:
+def _placed(events: _Own, at: np.ndarray, background: np.ndarray, drift: Drift, size: tuple[int, int], width: float) -> Stars:
     """Stars: their places over time. at: (stars, 2), where they are on the plane."""
     once = distinct(at, np.arange(len(at)))
     events = events.chosen(np.isin(events.star, once))
@@ -299,7 +336,7 @@ def _placed(events: _Events, at: np.ndarray, background: np.ndarray, drift: Drif
     )
 
 
-def _whole(events: _Events, at: np.ndarray, drift: Drift, size: tuple[int, int]) -> np.ndarray:
+def _whole(events: _Own, at: np.ndarray, drift: Drift, size: tuple[int, int]) -> np.ndarray:
     """Which events come while their star is clear of the sensor's edges and, where it moves far enough, of where it stood when
     the recording began: bool (n,)."""
     pixels = drift.back(events.t_us, at[events.star])

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from .attitude import Followed
-
-if TYPE_CHECKING:
-    from .projection import Projection
 
 LEAST_ROWS = 4
 """Detections of a track that counts as a star's."""
@@ -38,6 +35,13 @@ A_SECOND = 4
 
 TICK_S = 0.05
 """From how far before to how far behind a time the stars' velocities are taken, s."""
+
+
+class Camera(Protocol):
+    """Where pixels look: a `Projection`, for one."""
+
+    def directions(self, pixels: np.ndarray) -> np.ndarray:
+        """Of pixels (n, 2): float64 (n, 3), unit vectors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +125,7 @@ def distinct(places: np.ndarray, order: np.ndarray) -> np.ndarray:
     return np.sort(np.array(kept, np.int64))
 
 
-def followed(stars: Stars, projection: Projection, pixel_rad: float, known: np.ndarray | None = None) -> Followed | None:
+def followed(stars: Stars, projection: Camera, pixel_rad: float, known: np.ndarray | None = None) -> Followed | None:
     """How the telescope turned while stars passed, t0 at the first knot, or, with `known`, from what the pointing says to what is
     known; None of fewer than 2 stars.
 
@@ -149,7 +153,7 @@ def followed(stars: Stars, projection: Projection, pixel_rad: float, known: np.n
     return turn
 
 
-def _followed(stars: Stars, projection: Projection, pixel_rad: float, known: np.ndarray | None) -> tuple[Followed, np.ndarray]:
+def _followed(stars: Stars, projection: Camera, pixel_rad: float, known: np.ndarray | None) -> tuple[Followed, np.ndarray]:
     """The turn, and by how much each star's places are off, px (root of the mean square)."""
     from scipy.spatial.transform import Rotation
 
