@@ -47,6 +47,10 @@ SMASH = setting(
 )
 NAME = click.option("--name", "-n", metavar="NAME", default="auto", show_default=True, help="Name of the run.")
 COUNT = click.IntRange(min=1)
+LOOK = click.option(
+    "--recordings", "most", type=click.IntRange(min=0), metavar="N",
+    help="Recordings that are looked at again with the network, at most [12].",
+)  # fmt: skip
 
 
 training = adding([
@@ -149,6 +153,21 @@ def _packaged(request: Request, suited: Suited, missing: InputError) -> tuple[Co
         raise missing
     log.info("network: %s, which comes with the package, for none is trained in %s: %s", name, cfg.output_dir, why)
     return cfg, as_read(cfg, packaged_network(name, cfg.output_dir))
+
+
+def run_of_report(request: Request, run: Path | None) -> tuple[Config, Path]:
+    """The configuration and the folder of the run that is meant. Raises InputError where there is none."""
+    from ..stages import report as stage
+    from ..stages.runs import newest_run
+
+    output_dir = request.load().output_dir
+    if run is None:
+        run = newest_run(output_dir)
+        if run is None:
+            raise InputError(f"{output_dir}: no finished run lies there; `spikeseg train` makes one")
+    inside = Path(output_dir) / run
+    folder = stage.run_folder(inside if not run.exists() and inside.exists() else run)
+    return request.load(stored=stage.config_of(folder)), folder
 
 
 def config_of_run(resume: str | None) -> Config | None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from .common import print_end
+from .common import LOOK, print_end, run_of_report
 from .options import FilledPath, Request, command, shared
-from .report import LOOK, found
 
 
 @command("plot")
@@ -30,7 +29,7 @@ def plot(request: Request, run: Path, figure: str, most: int | None, output: str
     """
     from ..stages import report as stage
 
-    cfg, folder = found(request, run)
+    cfg, folder = run_of_report(request, run)
     path = Path(output or f"{figure}.png")
     stage.plot(cfg, folder, figure, path, most=stage.LOOKED_AT if most is None else most)
     print_end(True, str(path), f"spikeseg report {folder}")

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from spikeseg.errors import InputError
-
-from .common import print_end
+from .common import LOOK, print_end, run_of_report
 from .options import FilledPath, Request, command, shared
-
-if TYPE_CHECKING:
-    from spikeseg.config.sections import Config
-
-LOOK = click.option(
-    "--recordings", "most", type=click.IntRange(min=0), metavar="N",
-    help="Recordings that are looked at again with the network, at most [12].",
-)  # fmt: skip
 
 
 @command("report")
@@ -43,23 +32,8 @@ def report(request: Request, run: Path | None, most: int | None, output: str | N
     """
     from ..stages import report as stage
 
-    cfg, folder = found(request, run)
+    cfg, folder = run_of_report(request, run)
     made = stage.report(
         cfg, folder, most=stage.LOOKED_AT if most is None else most, output=Path(output) if output else None, force=request.force
     )
     print_end(made.result.ran, output or str(made.page), f"spikeseg plot {folder} filters -o filters.svg")
-
-
-def found(request: Request, run: Path | None) -> tuple[Config, Path]:
-    """The configuration and the folder of the run that is meant. Raises InputError where there is none."""
-    from ..stages import report as stage
-    from ..stages.runs import newest_run
-
-    output_dir = request.load().output_dir
-    if run is None:
-        run = newest_run(output_dir)
-        if run is None:
-            raise InputError(f"{output_dir}: no finished run lies there; `spikeseg train` makes one")
-    inside = Path(output_dir) / run
-    folder = stage.run_folder(inside if not run.exists() and inside.exists() else run)
-    return request.load(stored=stage.config_of(folder)), folder

@@ -255,9 +255,7 @@ def _worst(chosen: Sequence[int], scored: Entrant, most: int) -> list[int]:
     """At most so many recordings, in their order: of those that were scored, first where most was missed or invented."""
     if len(chosen) <= most:
         return [*chosen]
-    from spikeseg.metrics import track
-
-    tracks = {} if scored.metrics is None else scored.metrics["modes"].get(track.MODE.name, {}).get("network", {})
+    tracks = {} if scored.metrics is None else scored.metrics["modes"].get("track", {}).get("network", {})
     wrong = [row["objects"] - row["found"] + row["false_tracks"] for row in tracks.get("recordings", [])]
     order = sorted(range(len(chosen)), key=lambda k: -wrong[k]) if len(wrong) == len(chosen) else range(len(chosen))
     return [chosen[k] for k in sorted([*order][:most])]

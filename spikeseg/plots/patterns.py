@@ -19,7 +19,7 @@ SHOWN, ROWS, FEW = 72, 3, 6
 """Maps of a layer that are drawn, at most; rows of a panel; of so many or fewer large fields are drawn larger."""
 PIXELS, SMALLEST, LARGEST = 24, 0.56, (0.84, 1.68)
 """Pixels per inch of a map; its side, inches, at least, and at most: of many maps, of few."""
-HEAD, GAP = 0.26, 0.06
+HEAD, GAP = 0.26, 0.1
 """Room above a map for its name, and between maps, in its height and width."""
 SHEET = 400
 """Side of a picture of all maps, pixels, at least where that is a whole multiple."""

@@ -115,8 +115,15 @@ class Evidence:
             raise Absent(self.absent["metrics"])
         return self.metrics
 
-    def figures_of(self, mode: str, detector: str) -> Mapping[str, Any]:
-        """The figures of a detector in a mode of metrics.json; none where it has none."""
+    def tracks_of(self, detector: str) -> Mapping[str, Any]:
+        """How the tracks of a detector were scored; empty where they were not. Raises Absent."""
+        return self._figures("track", detector)
+
+    def events_of(self, detector: str) -> Mapping[str, Any]:
+        """How a detector's scores of events were scored; empty where they were not. Raises Absent."""
+        return self._figures("event", detector)
+
+    def _figures(self, mode: str, detector: str) -> Mapping[str, Any]:
         figures: Mapping[str, Any] = self.scored()["modes"].get(mode, {}).get(detector, {})
         return figures
 

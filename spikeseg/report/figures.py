@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from spikeseg.core.text import many
-from spikeseg.metrics import event
 from spikeseg.models.prototypes import prototypes
 from spikeseg.plots.curves import Curve, confusion_group, roc_group
 from spikeseg.plots.filters import preferred
@@ -86,9 +85,8 @@ def _roc(of: Evidence) -> list[Group]:
     metrics = of.scored()
     if not of.curves:
         raise Absent(of.absent.get("curves", "the evaluation has no ROC curves: no event is scored, or all are an object's"))
-    areas = metrics["modes"].get(event.MODE.name, {})
     curves = [
-        Curve(name, metrics["detectors"].get(name, name), np.array(points), areas.get(name, {}).get("roc_auc"))
+        Curve(name, metrics["detectors"].get(name, name), np.array(points), of.events_of(name).get("roc_auc"))
         for name, points in of.curves.items()
         if name not in NO_CURVE
     ]

@@ -8,7 +8,6 @@ from typing import Any
 from spikeseg.core.text import many
 from spikeseg.evaluation.text import cell
 from spikeseg.learning.run_files import MOTION_LAYER
-from spikeseg.metrics import event, track
 
 from . import Absent
 from .evidence import Evidence, ImageEvidence
@@ -74,7 +73,7 @@ def _capital(text: str) -> str:
 def _found(of: Evidence) -> str:
     if of.metrics is None:
         return _found_unscored(of)
-    metrics, figures = of.metrics, of.figures_of(track.MODE.name, "network")
+    metrics, figures = of.metrics, of.tracks_of("network")
     where = f"In {many(len(metrics['recordings']), 'recording')} of the {metrics['split']} split"
     if not metrics["notes"]:
         where += ", none of which it has learned from,"
@@ -99,10 +98,10 @@ def _found_unscored(of: Evidence) -> str:
 def _beside(of: Evidence) -> str:
     if of.metrics is None:
         return "So there is no control to set it beside"
-    titles, own = of.metrics["detectors"], of.figures_of(track.MODE.name, "network")
-    tracks = [(name, of.figures_of(track.MODE.name, name)) for name in BESIDE]
+    titles, own = of.metrics["detectors"], of.tracks_of("network")
+    tracks = [(name, of.tracks_of(name)) for name in BESIDE]
     found = [f"{titles[name]} {figures['found']}" for name, figures in tracks if own and figures]
-    areas = [(name, of.figures_of(event.MODE.name, name).get("roc_auc")) for name in ("network", *BESIDE, "shuffled_labels")]
+    areas = [(name, of.events_of(name).get("roc_auc")) for name in ("network", *BESIDE, "shuffled_labels")]
     ranked = [f"{titles[name]} {cell(area)}" for name, area in areas if area is not None]
     parts = [f"beside it find, of the same objects: {', '.join(found)}"] if found else []
     parts += [f"event ROC-AUC: {', '.join(ranked)}"] if ranked else []

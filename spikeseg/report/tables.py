@@ -7,15 +7,8 @@ from typing import Any, NamedTuple
 
 from spikeseg.core.text import many
 from spikeseg.evaluation.text import cell
-from spikeseg.metrics import event, track
 
 from .evidence import Evidence, ImageEvidence
-
-SHOWN = (
-    (track.MODE.name, ("found", "objects")),
-    (track.MODE.name, ("false_tracks_per_minute",)),
-    (event.MODE.name, ("roc_auc",)),
-)
 
 
 class Table(NamedTuple):
@@ -38,7 +31,7 @@ def detectors_table(of: Evidence) -> Table:
     """The network and all that it was compared with. Raises Absent where it has not been evaluated."""
     metrics, rows = of.scored(), []
     for name, title in metrics["detectors"].items():
-        tracks, events = of.figures_of(track.MODE.name, name), of.figures_of(event.MODE.name, name)
+        tracks, events = of.tracks_of(name), of.events_of(name)
         if not tracks and not events:
             continue
         found = f"{tracks['found']} of {tracks['objects']}" if tracks else "-"
@@ -54,9 +47,8 @@ def detectors_table(of: Evidence) -> Table:
 def recordings_table(of: Evidence) -> Table:
     """The network's figures, recording by recording. Raises Absent where it has not been evaluated."""
     metrics = of.scored()
-    tracks, events = (
-        {row["name"]: row for row in of.figures_of(mode.MODE.name, "network").get("recordings", [])} for mode in (track, event)
-    )
+    scores = of.tracks_of("network"), of.events_of("network")
+    tracks, events = ({row["name"]: row for row in figures.get("recordings", [])} for figures in scores)
     rows = []
     for name in metrics["recordings"]:
         own, scored = tracks.get(name), events.get(name)

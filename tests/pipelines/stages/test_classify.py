@@ -65,6 +65,21 @@ def test_bars_are_told_apart(mnist):
     assert found["images"] == {"train": 200, "test": 90, "shape": [15, 2, 12, 12]} and found["classes"] == ["0", "1", "2"]
     assert [layer["images"] for layer in run["layers"]] and all(layer["stopped"] for layer in run["layers"])
     assert set(run["milliseconds_per_image"]) == {"coding", "features", "learning"}
+    reported(mnist, found)
+
+
+def reported(place, found):
+    """Its report shows filters, confusion and accuracy."""
+    (run,) = (path.parent for path in (place.folder / "runs" / "classify").glob("*/network.pt"))
+    assert f"such as {run.relative_to(place.folder)}" in place.refused("report", "runs/classify", config=False)
+    place.ok("report", f"classify/{run.name}", config=False)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert f"accuracy of {found['accuracy']:.4f}" in page
+    assert f"layer 2 stopped after {found['runs'][0]['layers'][1]['images']:,} " in page
+    assert page.count("data:image/png") == 3 and "No control was scored" in page and "Not shown" not in page
+    place.ok("plot", f"classify/{run.name}", "confusion", "-o", "confusion.svg", config=False)
+    assert "has filters, confusion" in place.refused("plot", f"classify/{run.name}", "roc", config=False)
+    assert (place.folder / "confusion.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_the_same_command_does_nothing_and_another_backend_gives_the_same(mnist):
@@ -200,19 +215,3 @@ def test_status_knows_what_was_classified_with_whatever_options(mnist):
     assert state.startswith("up to date   classify") and state.splitlines()[-1] == "next: nothing to do"
     state = mnist.ok("status", *MNIST, *SMALL, "--set", "images.winners=[3, 2]", config=False)
     assert state.startswith("stale        classify") and "images.winners [3, 3] → [3, 2]" in state
-
-
-def test_the_report_of_a_run_shows_filters_confusion_and_accuracy(mnist):
-    found = scored(mnist, *MNIST)
-    (run,) = (path.parent for path in (mnist.folder / "runs" / "classify").glob("*/network.pt"))
-    assert f"such as {run.relative_to(mnist.folder)}" in mnist.refused("report", "runs/classify", config=False)
-    mnist.ok("report", f"classify/{run.name}", config=False)
-    page = (run / "report.html").read_text(encoding="utf-8")
-    assert (
-        f"accuracy of {found['accuracy']:.4f}" in page
-        and f"layer 2 stopped after {found['runs'][0]['layers'][1]['images']:,} " in page
-    )
-    assert page.count("data:image/png") == 3 and "No control was scored" in page and "Not shown" not in page
-    mnist.ok("plot", f"classify/{run.name}", "confusion", "-o", "confusion.svg", config=False)
-    assert "has filters, confusion" in mnist.refused("plot", f"classify/{run.name}", "roc", config=False)
-    assert (mnist.folder / "confusion.svg").read_bytes().startswith(b"<?xml")
