@@ -11,25 +11,33 @@ from spikeseg.networks import NIGHTS
 from .common import COUNT, NETWORK, network_for, print_end
 from .options import Request, command, shared
 
+NOISE = (0.0, 50.0, 80.0, 90.0, 95.0, 99.0)
+OBJECTS = (1, 2, 3, 4, 5)
+
 
 @command("systematic")
 @NETWORK
 @click.option(
-    "--noise", type=float, multiple=True, metavar="PERCENT",
-    help="Share of all events that are noise, 0 to 99; may be repeated [0, 50, 80, 90, 95, 99].",
+    "--noise", type=float, multiple=True, default=NOISE, show_default=True, metavar="PERCENT",
+    help="Share of all events that are noise, 0 to 99; may be repeated.",
 )  # fmt: skip
-@click.option("--objects", type=COUNT, multiple=True, metavar="N", help="Objects at a time; may be repeated [1, 2, 3, 4, 5].")
-@click.option("--recordings", type=COUNT, metavar="N", help="Recordings of each level [2].")
-@click.option("--duration", "duration_s", type=float, metavar="SECONDS", help="Length of each [10].")
-@click.option("--rate", "rate_hz", type=float, metavar="HZ", help="Events/s of each object [100].")
+@click.option(
+    "--objects", type=COUNT, multiple=True, default=OBJECTS, show_default=True, metavar="N",
+    help="Objects at a time; may be repeated.",
+)  # fmt: skip
+@click.option("--recordings", type=COUNT, default=2, show_default=True, metavar="N", help="Recordings of each level.")
+@click.option("--duration", type=float, default=10.0, show_default=True, metavar="SECONDS", help="Length of each.")
+@click.option("--rate", type=float, default=100.0, show_default=True, metavar="HZ", help="Events/s of each object.")
 @shared(output="File for a copy of systematic.json, or, named .csv, of systematic.csv.", of_demo=False)
 def systematic(
     request: Request,
     network: str | None,
     noise: tuple[float, ...],
     objects: tuple[int, ...],
+    recordings: int,
+    duration: float,
+    rate: float,
     output: str | None,
-    **further: float | None,
 ) -> None:
     """Score a network at levels of noise and numbers of objects, on recordings simulated for it.
 
@@ -46,8 +54,7 @@ def systematic(
     from ..stages import systematic as stage
 
     cfg, saved = network_for(request, network, given=True, suited=lambda _: (NIGHTS, "the recordings hold points"))
-    asked = {"noise_percent": noise, "objects": objects, **further}
-    conditions = Conditions(**{name: value for name, value in asked.items() if value not in (None, ())}, seed=cfg.seed)  # type: ignore[arg-type]
+    conditions = Conditions(noise, objects, recordings, duration, rate, seed=cfg.seed)
     result = stage.systematic(cfg, saved, conditions, output=Path(output) if output else None, force=request.force)
     click.echo(stage.table(result))
     print_end(result.ran, output or f"{result.path / stage.SCORES} and {stage.TABLE}", "spikeseg detect RECORDING")

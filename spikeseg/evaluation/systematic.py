@@ -69,11 +69,11 @@ class Conditions:
     Raises InputError for values that are not allowed.
     """
 
-    noise_percent: tuple[float, ...] = (0.0, 50.0, 80.0, 90.0, 95.0, 99.0)
-    objects: tuple[int, ...] = (1, 2, 3, 4, 5)
-    recordings: int = 2
-    duration_s: float = 10.0
-    rate_hz: float = 100.0
+    noise_percent: tuple[float, ...]
+    objects: tuple[int, ...]
+    recordings: int
+    duration_s: float
+    rate_hz: float
     sensor_size: tuple[int, int] = (128, 128)
     seed: int = Config.seed
 

@@ -18,7 +18,7 @@ SMALL = {
 
 
 def test_noise_is_the_share_asked_for_and_objects_are_the_same_at_every_noise():
-    conditions = Conditions(noise_percent=(0.0, 80.0), objects=(3,), duration_s=5.0, rate_hz=400.0)
+    conditions = Conditions(noise_percent=(0.0, 80.0), objects=(3,), recordings=2, duration_s=5.0, rate_hz=400.0)
     quiet, noisy = (conditions.recording(level, 1) for level in conditions.levels())
     of_objects = noisy.truth["source"] == SOURCE_OBJECT
     assert 0.78 < 1 - of_objects.mean() < 0.83 and (quiet.truth["source"] == SOURCE_OBJECT).all()
@@ -38,7 +38,7 @@ def test_noise_is_the_share_asked_for_and_objects_are_the_same_at_every_noise():
 )
 def test_what_cannot_be_simulated_is_refused(changes, message):
     with pytest.raises(InputError, match=message):
-        Conditions(**changes)
+        Conditions(**{**SMALL, **changes})
 
 
 def test_levels_are_scored_the_same_whatever_the_time_they_take():

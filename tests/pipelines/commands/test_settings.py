@@ -19,7 +19,9 @@ from spikeseg.simulation.scenes import CONDITIONS
 from spikeseg.simulation.write import FORMATS
 
 DEMO = load_config("demo")
-OF_ANOTHER_CONFIGURATION = {"classes", "classify", "compare", "detect", "evaluate", "export", "reproduce", "sweep", "watch"}
+OF_ANOTHER_CONFIGURATION = {
+    "classes", "classify", "compare", "detect", "diagnose", "evaluate", "export", "reproduce", "sweep", "systematic", "watch",
+}  # fmt: skip
 """Commands where, without a configuration, not the demo's holds."""
 
 
@@ -52,7 +54,8 @@ def right_default(command: str, option: click.Option) -> str | None:
         return None if command in OF_ANOTHER_CONFIGURATION else "(demo)"
     if option.name == "hot":
         return f"(the configuration's DropPixel, demo: {hot_frequency(DEMO):g})"
-    return str(option.default) if option.show_default else None
+    default = ", ".join(map(str, option.default)) if option.multiple and option.show_default else str(option.default)
+    return default if option.show_default else None
 
 
 def test_no_help_states_a_default_that_is_not_the_demos():
