@@ -22,8 +22,8 @@ BATCH_BYTES = 2**29
 """What windows that are run together may take, where they are more than one."""
 AT_ONCE = 16
 """Windows that are run together, at most."""
-BASE_BYTES = 600 * 2**20
-"""Libraries, compiled kernels, and two blocks of spikes in training."""
+BASE_BYTES = 750 * 2**20
+"""Libraries, kernels while they are compiled, and two blocks of spikes in training."""
 PER_WORKER = 250 * 2**20
 """A process that reads recordings."""
 PER_CELL, PER_SPIKE, PER_NEURON, PER_WEIGHT = 20, 24, 12, 20
