@@ -76,6 +76,7 @@ RUN_BY = {
     "detections = detect_recording(": ("detection/test_result.py", "to_table"),
     "chain = tonic.transforms.Compose(": ("data/test_tonic_style.py", "tonic.DiskCachedDataset("),
     "request = SkyRequest(": ("sky/test_observe.py", "request = SkyRequest("),
+    "rough = gnomonic(": ("sky/test_projection.py", "rough = gnomonic("),
     "graph = nir.read(": ("export/test_documented.py", "docs/export.md"),
     "arrays = np.load(": ("export/test_documented.py", "docs/export.md"),
     "spikes, state = norse.torch.Lift(": ("export/test_documented.py", "docs/export.md"),

@@ -42,8 +42,11 @@ def test_the_top_left_pixel_is_zero(simulated):
     assert np.allclose(seen, middle[0]) and side == pytest.approx(20 * ARCSEC)
 
 
-def test_a_pointing_from_numbers():
-    """Its middle, the side of a pixel, and where up and left are."""
+def test_a_pointing_from_numbers(tmp_path):
+    """Its middle, the side of a pixel, and where up and left are; as a file."""
+    rough = gnomonic(150.1, 39.9, 20.0, 25.0, (240, 180))
+    fits.PrimaryHDU(header=rough.header()).writeto(tmp_path / "rough.fits")
+    assert np.allclose(read_wcs(tmp_path / "rough.fits", (240, 180))[0].directions(GRID), rough.directions(GRID), atol=1e-9)
     found = gnomonic(150.0, 40.0, 20.0, 30.0, (240, 180))
     middle, up, left = found.directions(np.array([[119.5, 89.5], [119.5, 79.5], [109.5, 89.5]]))
     assert np.allclose(middle, directions_of(np.array([150.0]), np.array([40.0])))
