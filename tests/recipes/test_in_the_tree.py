@@ -48,7 +48,7 @@ ELSEWHERE = {
     "report.py": {"track": "by which recordings are chosen"},
     "activity.py": {"event": "a word of a title"},
     "figures.py": {"event": "a word of a title"},
-    "sentences.py": {"event": "a word of a sentence", "images": "a key of metrics.json"},
+    "sentences.py": {"event": "a word of a sentence", "object": "a word of a sentence", "images": "a key of metrics.json"},
     "tables.py": {"event": "a word of a note", "images": "a key of a layer's figures"},
     "request.py": {"track": "how a telescope moves"},
     "tonic_style.py": {"files": "the default"},
