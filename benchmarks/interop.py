@@ -96,15 +96,18 @@ def networks(size: tuple[int, int]) -> dict[str, Description]:
     return found
 
 
-def recorded(recordings: Sequence[Recording], count: int, size: tuple[int, int]) -> np.ndarray:
+def recorded(recordings: Sequence[Recording], count: int, size: tuple[int, int], step_ms: float) -> np.ndarray:
     """Windows spread over recordings, cut to the liveliest place: uint8 (count, T, 2, H, W)."""
-    config = ss.new("demo", {"device": "cpu", "data.n_timesteps": STEPS}).config.data
-    windows: list[np.ndarray] = []
-    for number, recording in enumerate(recordings):
-        own = [frames.dense()[0] for _, frames, _ in windowed(recording, config).windows()]
-        share = count * (number + 1) // len(recordings) - count * number // len(recordings)
-        windows += [own[k] for k in np.linspace(0, len(own) - 1, share).astype(int)]
-    return np.stack([_cut(window, size) for window in windows])
+    config = ss.new("demo", {"device": "cpu", "data.n_timesteps": STEPS, "data.timestep_ms": step_ms, "data.transforms": []})
+    windows = [
+        _cut(frames.dense()[0], size)
+        for recording in recordings
+        for _, frames, _ in windowed(recording, config.config.data).windows()
+        if len(frames.counts)
+    ]
+    if not windows:
+        raise SystemExit("no recording holds events")
+    return np.stack([windows[k] for k in np.linspace(0, len(windows) - 1, count).astype(int)])
 
 
 def _cut(window: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -161,7 +164,7 @@ def main() -> None:
     arguments = parser.parse_args()
     n_random, n_recorded = QUICK if arguments.quick else (RANDOM, RECORDED)
     size = SIZE if arguments.quick else WHOLE
-    nights = [ss.read(path, lenient=True) for path in arguments.recordings or ()] or ss.simulate(
+    recordings = [ss.read(path, lenient=True) for path in arguments.recordings or ()] or ss.simulate(
         1 if arguments.quick else 4, duration_s=2.0 if arguments.quick else 8.0, seed=7
     )
     rng = np.random.default_rng(0)
@@ -169,7 +172,9 @@ def main() -> None:
     installed = list(SIMULATORS)
     for name, network in {**kinds(), **networks(size)}.items():
         at_random = (rng.random((n_random, STEPS, 2, *network.size), np.float32) < DENSITY).astype(np.uint8)
-        frames = np.concatenate([at_random, recorded(nights, n_recorded, network.size)])
+        frames = np.concatenate(
+            [at_random, recorded(recordings, n_recorded, network.size, 5.0 if arguments.recordings else 100.0)]
+        )
         found[name] = {}
         for simulator in list(installed):
             try:

@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeseg.config.estimate import require_network_memory
 from spikeseg.core.sparse import ANY_RESPONSE
 from spikeseg.errors import InputError
 
@@ -39,10 +40,13 @@ def write(
 
     Returns:
         what was written, and what of the network is not in it.
+
+    Raises InputError where there is not enough memory for frames of this size, or a value does not hold.
     """
     from spikeseg.export import files
-    from spikeseg.export.description import describe
+    from spikeseg.export.description import describe, frame_size
 
+    require_network_memory(cfg, size or frame_size(cfg))
     network = describe(_loaded(cfg, saved, "cpu"), cfg, size, background=background)
     files.write(output, network, kind)
     return network, files.losses(network, kind)

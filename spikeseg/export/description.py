@@ -151,6 +151,8 @@ def describe(
                 f"{spec.name}.threshold[{int(theta.argmin())}]: 0 on the grid of 2^-{GRID_BITS}: it fires at every step, without "
                 "input, which other programs do not say the same way; train with a threshold above 0"
             )
+        if layer.mode is not LeakMode.NONE and not (layer.mode.has_floor or layer.mode.loses_share):
+            raise InputError(f"model.leak_mode: {layer.mode.value}, which no format of export knows")
         weight = snap(layer.weight.detach().cpu()).numpy()
         layers.append(PlainLayer(spec.name, weight, theta, layer.mode, layer.leak, layer.pool))
     return Description(tuple(layers), size, tuple(_losses(model, config, background)), _notes(config))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import spikeseg as ss
+from spikeseg.core.leak import LeakMode
 from spikeseg.errors import InputError
 from spikeseg.export.description import describe, from_geometry
 
@@ -65,6 +66,14 @@ def test_neurons_that_fire_without_input_are_refused():
     network = ss.load("nights", {"device": "cpu"})
     network.model.encoder.conv3.threshold.fill_(0.0001)
     with pytest.raises(InputError, match=r"conv3.threshold\[0\]: 0 on the grid"):
+        describe(network.model, network.config)
+
+
+def test_a_leak_that_no_format_knows_is_refused(monkeypatch):
+    """A new mode of the neurons has to be thought of here, too."""
+    network = ss.load("nights", {"device": "cpu"})
+    monkeypatch.setattr(LeakMode, "has_floor", False)
+    with pytest.raises(InputError, match=r"model.leak_mode: subtractive, which no format of export knows"):
         describe(network.model, network.config)
 
 

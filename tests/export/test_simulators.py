@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 
-from spikeseg.core.leak import LeakMode
 from spikeseg.errors import InputError
 from spikeseg.export import nir_graph, simulators
 from spikeseg.export.description import Description
@@ -87,8 +86,3 @@ def test_what_is_not_there_is_said(kinds, monkeypatch):
     monkeypatch.setitem(simulators.SIMULATORS, "snntorch", missing)
     with pytest.raises(InputError, match="snntorch is not installed; install the extra 'interop'"):
         simulated(graph, "snntorch", np.zeros((1, 1, 2, 12, 14)))
-
-
-def test_leaks_of_no_layer_are_forgotten(kinds):
-    """A mode that is new has to be thought of here, too."""
-    assert {mode.name for mode in LeakMode} == {"NONE", "SUBTRACTIVE", "MULTIPLICATIVE"}

@@ -43,6 +43,8 @@ def test_a_packaged_network_needs_no_run(place):
 def test_what_cannot_be_written_is_refused(chain, run):
     assert "mine.onnx: says no format" in chain.refused("export", run, "-o", "mine.onnx", config=False)
     assert "--size: found '64'" in chain.refused("export", run, "--size", "64", config=False)
+    large = ("export", "nights", "--size", "8192x8192", "--set", "data.n_timesteps=64")
+    assert "frames of 8192x8192: a window of" in chain.refused(*large, config=False)
     assert "thresholds do not follow it" in chain.refused("export", "scenes", "--background", "1", config=False)
     assert chain("export", run, "--fit", "speck", "--format", "nir", config=False).exit_code == 2
     assert parsed_size(" 240 x 180 ") == (180, 240)
