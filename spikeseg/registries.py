@@ -12,6 +12,7 @@ DATASETS = Registry(
         "images": "spikeseg.data.datasets.image_folders:DATASET",
         "mnist": "spikeseg.data.datasets.mnist:DATASET",
         "nmnist": "spikeseg.data.datasets.nmnist:DATASET",
+        "orbitsight": "spikeseg.data.datasets.orbitsight:DATASET",
         "synthetic": "spikeseg.data.datasets.ebssa:SYNTHETIC",
     },
     families={"tonic": "spikeseg.data.datasets.tonic_sets:DATASETS"},
