@@ -179,6 +179,14 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
         field: the stars' common motion.
         motion: the layer.
     """
+    found = _in_its_frame(view, field, motion)
+    if motion.resting and frame_of(view, field).streams and not found.frame.streams:  # the tracker was wrong about it
+        found = _in_its_frame(view, field, dataclasses.replace(motion, resting=False))
+    return found
+
+
+def _in_its_frame(view: WindowedRecording, field: StarField, motion: Motion) -> Found:
+    """`find_paths`, the field's motion corrected by what is found."""
     found = found_in(prepared(view, frame_of(view, field), motion.resting), motion)
     if _rather_still(found):
         found = found_in(prepared(view, frame_of(view, StarField.still()), motion.resting), motion)

@@ -20,7 +20,7 @@ DIFFERS_PX_S, DIFFERS_SHARE = 0.5, 0.05
 STEADY_PX_S = 5.0
 """A field whose velocity changes by more than this in a recording, px/s, is not steady."""
 
-STREAM_PX_S, STREAM_SHARE, STREAM_PERCENT = 3.0, 0.1, 5.0
+STREAM_PX_S, STREAM_SHARE, STREAM_PERCENT = 10.0, 0.1, 5.0
 """Stars stream if they are faster than this, px/s, and keep to one velocity within STEADY_PX_S or this share of their speed, but
 for so much of the time, %, at either end."""
 
