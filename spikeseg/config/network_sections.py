@@ -111,6 +111,10 @@ class STDPConfig(FromPaper):
     weight_init_std: float = key(0.01, low=0.0, high=LIMIT)
     use_soft_bounds: bool = key(True)  # changes scaled by w(1-w)
     rule: str | None = key(None, choices=RULES, omit_default=True)  # null: multiplicative with soft bounds, additive without
+    growth_every: int | None = key(
+        None, low=1, high=COUNT_MAX, omit_default=True
+    )  # samples after which rates double; null: never
+    lr_plus_max: float = key(0.15, above=0.0, high=1000.0, omit_default=True)  # up to here; lr_minus in proportion
 
     def check(self, fail: Fail) -> None:
         """Check what involves several keys."""
@@ -118,6 +122,8 @@ class STDPConfig(FromPaper):
             fail("stdp.weight_min", self.weight_min, f"below stdp.weight_max = {self.weight_max:g}")
         if not self.weight_min <= self.weight_init_mean <= self.weight_max:
             fail("stdp.weight_init_mean", self.weight_init_mean, f"within {self.weight_min:g} to {self.weight_max:g}")
+        if self.growth_every is not None and not 0 < self.lr_plus <= self.lr_plus_max:
+            fail("stdp.lr_plus", self.lr_plus, f"above 0, and at most stdp.lr_plus_max = {self.lr_plus_max:g}, with growth_every")
 
     @property
     def variant(self) -> str:

@@ -18,10 +18,10 @@ from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.models.image_network import Change, ImageNetwork, unchanged
 from spikeseg.ops import backend as ops_backend
-from spikeseg.ops.types import LearningState, TrainingRule
+from spikeseg.ops.types import LearningState, Plasticity, TrainingRule
 
 from .convergence import convergence_index, near_duplicates
-from .rules import plasticity
+from .rules import grown, plasticity
 
 log = logging.getLogger(__name__)
 
@@ -136,8 +136,8 @@ def learn(
     order = np.zeros(0, np.int64)
     done, started, index, stopped = 0, time.perf_counter(), 1.0, ""
     while not stopped:
-        rate = min(c.lr_plus_max, cfg.stdp.lr_plus * 2.0 ** min(done // c.growth_every, 1000))
-        rule = _rule(cfg, layer, rate, mode or cfg.wta.mode.value, c.winners[layer] if winners is None else winners)
+        rates = grown(plasticity(cfg.stdp), done // c.growth_every, c.lr_plus_max)
+        rule = _rule(cfg, layer, rates, mode or cfg.wta.mode.value, c.winners[layer] if winners is None else winners)
         training = ops.Training(state, rule)
         ahead = min(c.growth_every - done % c.growth_every, c.max_images - done)
         while ahead and not stopped:
@@ -162,12 +162,12 @@ def learn(
     return LayerResult(done, index, stopped, time.perf_counter() - started, dead, int(near_duplicates(weight).sum()))
 
 
-def _rule(cfg: Config, layer: int, rate: float, mode: str, winners: int) -> TrainingRule:
+def _rule(cfg: Config, layer: int, rates: Plasticity, mode: str, winners: int) -> TrainingRule:
     return TrainingRule(
         mode=LeakMode.NONE,
         leak=0.0,
         base=cfg.images.thresholds[layer],
-        plasticity=plasticity(cfg.stdp)._replace(lr_plus=rate, lr_minus=rate * cfg.stdp.lr_minus / cfg.stdp.lr_plus),
+        plasticity=rates,
         wta=mode,
         radius=cfg.images.radii[layer],
         max_winners=winners,

@@ -44,6 +44,12 @@ ADDITIVE = BuiltInRule(PlasticityForm.ADDITIVE)
 """Hard bounds: w += a."""
 
 
+def grown(plasticity: Plasticity, doublings: int, lr_plus_max: float) -> Plasticity:
+    """The rule with rates that have doubled so often, until lr_plus is at its most; their ratio stays. lr_plus is above 0."""
+    rate = min(lr_plus_max, plasticity.lr_plus * 2.0 ** min(doublings, 1000))
+    return plasticity._replace(lr_plus=rate, lr_minus=rate * plasticity.lr_minus / plasticity.lr_plus)
+
+
 def plasticity(config: STDPConfig) -> Plasticity:
     """The rule of the section `stdp`, its `variant`.
 

@@ -12,16 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikeseg.config.keys import COUNT_MAX
 from spikeseg.config.sections import Config
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
 from spikeseg.ops import backend as ops_backend
-from spikeseg.ops.types import LearningState, TrainingRule
+from spikeseg.ops.types import LearningState, PlasticityForm, TrainingRule
 
 from .convergence import Convergence, convergence_index, near_duplicates
 from .homeostasis import homeostasis_of_maps, homeostasis_of_neurons, recover_dead_maps
-from .rules import plasticity
+from .rules import grown, plasticity
 
 
 class LayerTrainer:
@@ -61,11 +62,27 @@ class LayerTrainer:
         )
         theta = 0.0 if self.rule.maps is None else self.rule.maps.rest
         self.state = LearningState.fresh(self.layer.weight, self.layer.threshold, theta)
-        self.training = ops_backend(config.backend, self.layer.weight.device).Training(self.state, self.rule)
+        self._stdp, self._initial, self._backend = config.stdp, self.rule.plasticity, config.backend
+        if config.stdp.growth_every is not None and self._initial.form is PlasticityForm.CUSTOM:
+            raise InputError(f"stdp.growth_every: null with stdp.rule {config.stdp.variant}, whose rates are its own")
+        self._set_rates(0)
         self.recovery_noise = homeostasis.recovery_boost
         self.generator = torch.Generator().manual_seed(config.seed)
         self.samples = self.recovered = 0
         self.convergence = Convergence(config.convergence, self.state.wins)
+
+    def _set_rates(self, samples: int) -> None:
+        """Take the rates that the layer learns with once it has seen so many samples."""
+        every = self._stdp.growth_every
+        if every is not None:
+            rates = grown(self._initial, samples // every, self._stdp.lr_plus_max)
+            self.rule = self.rule._replace(plasticity=rates)
+        self.training = ops_backend(self._backend, self.layer.weight.device).Training(self.state, self.rule)
+
+    def _until_growth(self) -> int:
+        """Samples to learn from before rates double, whole batches."""
+        every, size = self._stdp.growth_every, self.rule.batch_size
+        return COUNT_MAX if every is None else -(-(every - self.samples % every) // size) * size
 
     def step(self, spikes: Tensor) -> int:
         """Learn from one sample.
@@ -86,14 +103,16 @@ class LayerTrainer:
         Raises:
             InputError: another size than before, where the competition has a threshold for every neuron.
         """
-        n_learned = 0
+        n_learned, every = 0, self._stdp.growth_every
         while n_learned < len(order):
             try:
-                n_new = self.training.run(lists, order[n_learned:])
+                n_new = self.training.run(lists, order[n_learned : n_learned + self._until_growth()])
             except ValueError as error:
                 raise InputError(str(error)) from None
+            before, self.samples = self.samples, self.samples + n_new
             n_learned += n_new
-            self.samples += n_new
+            if every is not None and self.samples // every > before // every:
+                self._set_rates(self.samples)
             self.recovered += recover_dead_maps(self.state, self.rule, self.recovery_noise, self.generator)
             self.layer.threshold.copy_(self.rule.base + self.state.theta)
 
@@ -139,6 +158,8 @@ class LayerTrainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state; the layer's weights and thresholds are loaded with the model."""
         self.samples, self.recovered = state["samples"], state["recovered"]
+        if self._stdp.growth_every is not None:
+            self._set_rates(self.samples)
         self.generator.set_state(state["generator"])
         for name in COUNTERS:
             getattr(self.state, name).copy_(state[name])

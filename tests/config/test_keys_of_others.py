@@ -60,6 +60,7 @@ def test_what_is_left_at_its_default_is_not_in_the_dictionary():
     [
         ({"data.augmentation.random_crop": [96]}, r"data.augmentation.random_crop: found \[96\], must be two numbers"),
         ({"data.augmentation.drop_rate": 1.0}, "data.augmentation.drop_rate: found 1.0, must be at most 0.99"),
+        ({"stdp.growth_every": 10, "stdp.lr_plus": 0.2}, "stdp.lr_plus: found 0.2, must be above 0, and at most"),
         ({"data.input_channels": 3}, "data.input_channels: found 3, must be one of 1, 2"),
         ({"data.input_channels": 1, "data.augmentation.flip_polarity": True}, "flip_polarity: found True, must be false with"),
         ({"data.val_recordings": "val.txt"}, "data.val_recordings: found 'val.txt', must be given together with"),

@@ -227,3 +227,37 @@ def test_all_that_learning_changes_lies_where_the_layer_does():
     assert all(saved[name].device.type == "cpu" for name in ("theta", "wins", "recent_wins", "seen", "competition"))
     t.load_state_dict(saved)
     assert t.state.competition.device.type == "meta" and t.state.wins.device.type == "meta"
+
+
+GROWING = STDPConfig(lr_plus=0.02, lr_minus=0.01, growth_every=4, lr_plus_max=0.06)
+
+
+def test_rates_double_until_they_are_at_their_most_and_keep_their_ratio():
+    grows, samples = trainer(network(), stdp=GROWING), moving_bars(13)
+    rates = []
+    for spikes in samples:
+        rates.append((grows.rule.plasticity.lr_plus, grows.rule.plasticity.lr_minus))
+        grows.step(spikes)
+    assert rates == [(0.02, 0.01)] * 4 + [(0.04, 0.02)] * 4 + [(0.06, pytest.approx(0.03))] * 5
+    at_once = trainer(network(), stdp=GROWING)
+    at_once.learn(SpikeLists.of(torch.stack(samples).numpy()), np.arange(13))
+    assert torch.equal(at_once.layer.weight, grows.layer.weight)
+    steady = trainer(network(), stdp=dataclasses.replace(GROWING, growth_every=None))
+    for spikes in samples:
+        steady.step(spikes)
+    assert not torch.equal(steady.layer.weight, grows.layer.weight)
+
+
+def test_a_trainer_goes_on_at_the_rates_it_had():
+    whole, half, samples = trainer(network(), stdp=GROWING), trainer(network(), stdp=GROWING), moving_bars(10)
+    for spikes in samples:
+        whole.step(spikes)
+    for spikes in samples[:6]:
+        half.step(spikes)
+    model = network()
+    model.encoder.load_state_dict(half.encoder.state_dict())
+    rest = trainer(model, stdp=GROWING)
+    rest.load_state_dict(half.state_dict())
+    for spikes in samples[6:]:
+        rest.step(spikes)
+    assert torch.equal(rest.layer.weight, whole.layer.weight)
