@@ -216,7 +216,9 @@ def _evidence(cfg: Config, network: SavedNetwork, scored: Entrant, most: int) ->
     if store is not None and not chosen:
         absent["recordings"] = "the cache holds no recording"
     if scored.metrics is None:
-        absent["metrics"] = f"the run has not been evaluated; `spikeseg evaluate --network {run}` does it"
+        labelled = store is None or any(store.recordings[r].labels is not None for r in chosen)
+        how = f"; `spikeseg evaluate --network {run}` does it" if labelled else ", for nobody labelled its recordings"
+        absent["metrics"] = f"the run has not been evaluated{how}"
     curves = _curves(scored)
     if not curves and scored.metrics is not None:
         absent["curves"] = f"the evaluation holds none; `spikeseg evaluate --network {run} --force` makes them"

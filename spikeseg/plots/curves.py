@@ -46,7 +46,13 @@ def roc_group(curves: Sequence[Curve], title: str) -> Group:
     panels = [
         Panel(WIDTH, WIDTH, partial(_roc, curves, "linear"), "all thresholds"),
         Panel(WIDTH, WIDTH, partial(_roc, curves, "log"), "few false events: the same, logarithmic"),
-        Panel(WIDTH, 0.3 + 0.165 * (len(curves) + 1), partial(_legend, curves), "detectors, and the area under each curve"),
+        Panel(
+            WIDTH,
+            0.3 + 0.165 * (len(curves) + 1),
+            partial(_legend, curves),
+            "detectors, and the area under each curve",
+            laid_out=False,
+        ),
     ]
     return Group(title, panels)
 
@@ -77,7 +83,7 @@ def _legend(curves: Sequence[Curve], figure: FigureBase) -> None:
     labels = [curve.title if curve.area is None else f"{curve.area:.3f}  {curve.title}" for curve in curves]
     lines = [Line2D([], [], **style) for style in _styles(curves)]
     lines.append(Line2D([], [], color="0.85", linewidth=3))
-    figure.legend(lines, [*labels, "0.500  chance"], loc="upper left", fontsize=8, frameon=False)
+    figure.legend(lines, [*labels, "0.500  chance"], loc="upper left", bbox_to_anchor=(0, 0.93), fontsize=8, frameon=False)
 
 
 def confusion_group(counts: np.ndarray, classes: Sequence[str], title: str) -> Group:

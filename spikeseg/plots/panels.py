@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,8 +15,8 @@ WIDTH, QUARTER = 3.4, 2.5
 """Of panels of which three or four fill a line of a page, inches; on a phone each fills one, unless it is `paired`."""
 PAGE = 10.6
 """Of a picture of several panels, inches, at most."""
-TITLE, CAPTION = 0.42, 0.3
-"""Inches: for the title of a group of panels; for the caption of a panel."""
+TITLE, CAPTION, LETTERS = 0.42, 0.4, 16
+"""Inches: for the title of a group of panels; for the caption of a panel. Letters of a caption per inch."""
 
 
 class Panel(NamedTuple):
@@ -79,7 +80,7 @@ def joined(groups: Sequence[Group]) -> Figure:
         )
         for part, panel in zip(parts[0], line, strict=False):
             if panel.caption:
-                part.suptitle(panel.caption, fontsize=8, parse_math=False)
+                part.suptitle(textwrap.fill(panel.caption, int(panel.width * LETTERS)), fontsize=8, parse_math=False)
             panel.draw(part)
     return figure
 

@@ -78,6 +78,7 @@ def _draw(layer: Patterns, grid: tuple[int, int], figure: FigureBase) -> None:
         axes.plot([box[0], box[1], box[1], box[0], box[0]], [box[2], box[2], box[3], box[3], box[2]], color="0.8", linewidth=0.5)
         colour = "0.6" if faint else "black"
         axes.text(left + wide / 2, top - 0.04, name, fontsize=6, ha="center", va="bottom", color=colour, parse_math=False)
+    axes.set_aspect("equal", anchor="NW")  # beside taller panels it is not stretched
 
 
 def sheet(drive: np.ndarray) -> np.ndarray:

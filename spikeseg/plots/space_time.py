@@ -87,7 +87,7 @@ def _flat(detections: Detections, truth: Detections | None, false: Collection[in
 
 
 def _solid(detections: Detections, truth: Detections | None, false: Collection[int], figure: FigureBase) -> None:
-    axes: Any = figure.add_axes((-0.04, 0.0, 0.96, 1.0), projection="3d", computed_zorder=False)
+    axes: Any = figure.add_axes((-0.01, 0.0, 0.93, 1.0), projection="3d", computed_zorder=False)
     clock, (width, height) = _clock(detections), detections.sensor_size
     columns = detections.event_columns
     every = -(-len(columns["t"]) // MOST) or 1
@@ -97,7 +97,7 @@ def _solid(detections: Detections, truth: Detections | None, false: Collection[i
         axes.plot(clock.seconds(way["t_us"]), way["x"], way["y"], **style)
     axes.set(ylim=(0, width), zlim=(height, 0))
     axes.view_init(elev=18, azim=-62)
-    axes.set_box_aspect((1.6, 1, max(height / width, 0.5)), zoom=1.02)
+    axes.set_box_aspect((1.6, 1, max(height / width, 0.5)), zoom=0.96)
     for name, text in (("x", clock.name), ("y", "x (px)"), ("z", "y (px)")):
         getattr(axes, f"set_{name}label")(text, fontsize=7, labelpad=-4)
     axes.tick_params(labelsize=6, pad=-2)
