@@ -49,7 +49,7 @@ def scoped(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--mode", "modes", multiple=True, type=click.Choice(list(MODES)), help="What to score [all]; may be repeated.")
 @click.option("--protocol", type=click.Choice(PROTOCOLS), help="Score as others have published it, by nothing else.")
 @click.option(
-    "--split", type=SPLITS, help="Recordings to score; all: of other data.  [default: test; of a protocol: all]",
+    "--split", type=SPLITS, help="Recordings to score; all: of other data [test; by a protocol: all].",
 )  # fmt: skip
 @click.option(
     "--sensor", "camera", type=choices_of("data.sensor"), default="all", show_default=True,

@@ -115,7 +115,7 @@ def test_a_command_is_named_by_a_line_of_the_registry_alone(code):
 
 
 def test_a_mode_is_imported_by_what_chooses_thresholds_by_its_figures_alone(code):
-    users = {f"spikeseg/evaluation/{name}.py" for name in ("baselines", "compare", "results", "thresholds")}
+    users = {f"spikeseg/evaluation/{name}.py" for name in ("baselines", "compare", "protocols", "results", "thresholds")}
     users |= {
         "pipelines/stages/sweep.py",
         "spikeseg/report/seen.py",

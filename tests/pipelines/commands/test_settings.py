@@ -70,6 +70,7 @@ def test_no_default_stands_in_a_help_text_by_hand_but_those_that_no_configuratio
     own |= {("site", "UNKNOWN"), ("originator", "UNKNOWN")}
     own |= {("output", "NAME.nir"), ("kind", "what its name ends in, else nir"), ("background", "as trained")}
     own |= {("size", "the configuration's, or 240x180; --fit: 64x64")}
+    own |= {("split", "test; by a protocol: all")}
     assert brackets == {("network", "newest run's"), ("modes", "all"), ("output", "the run's"), *own}
 
 
