@@ -79,7 +79,7 @@ def drawn_value(hint: Any, field: dataclasses.Field[Any], rng: np.random.Generat
     """A value at a bound of the key, or log-uniform within; None for keys that are no numbers, switches or choices."""
     args = typing.get_args(hint)
     if typing.get_origin(hint) is tuple:
-        entries = [drawn_value(args[0], field, rng) for _ in field.default]
+        entries = [drawn_value(args[0], field, rng) for _ in field.default or SENSOR]
         return [entries[0]] * len(entries) if rng.random() < 0.5 else entries
     if type(None) in args:
         return drawn_value(args[0], field, rng)
