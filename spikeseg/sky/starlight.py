@@ -96,11 +96,12 @@ class Drift:
 
     @classmethod
     def of(cls, turn: Followed | None, first_us: float, last_us: float, sensor_size: tuple[int, int]) -> Drift:
-        """Of the turn of a telescope, seen through `_Camera`; the plane is the sensor at the middle of the time. None: it follows
-        the stars."""
+        """Of the turn of a telescope between two times, seen through `_Camera`; the plane is the sensor at their middle. None:
+        it follows the stars."""
         if turn is None:
             return cls(np.array([first_us, max(last_us, first_us + 1)]), np.repeat(np.eye(2, 3)[None], 2, 0))
-        knots_s = np.unique(np.concatenate([[first_us * 1e-6], turn.knots_s, [last_us * 1e-6]]))
+        within = (turn.knots_s > first_us * 1e-6) & (turn.knots_s < last_us * 1e-6)
+        knots_s = np.unique(np.concatenate([[first_us * 1e-6], turn.knots_s[within], [last_us * 1e-6]]))
         camera = _Camera((np.array(sensor_size) - 1) / 2)
         grid = np.stack(np.meshgrid(*(np.linspace(0.0, side - 1.0, 3) for side in sensor_size)), -1).reshape(-1, 2)
         there = turn.since((first_us + last_us) / 2e6)
@@ -144,9 +145,9 @@ def stars_of_events(detections: Detections, tracked: Stars, follows: bool) -> St
     counted = np.isin(columns["object_id"], detections.object_ids, invert=True)
     counted &= ~_lone(x, y, size)[y, x]
     events = _Events(t_us[counted], x[counted], y[counted])
-    drift = Drift.of(turn, float(t_us[0]), float(t_us[-1]), size)
     width = STILL_PX if follows else MOVING_PX
-    parts = [_of_section(section, drift, size, width) for section in _sections(events, drift, size)]
+    sections = _sections(events, turn, (float(t_us[0]), float(t_us[-1])), size)
+    parts = [_of_section(section, Drift.of(turn, *span_us, size), size, width) for section, span_us in sections]
     found = _joined([part for part in parts if len(part)])
     return tracked if found is None or len(found) < min(len(tracked), ENOUGH) else found
 
@@ -176,15 +177,21 @@ def _lone(x: np.ndarray, y: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(counts > LONE * around + LONE * np.sqrt(np.mean(np.minimum(counts, 2 * np.median(counts) + 5))) + LONE)
 
 
-def _sections(events: _Events, drift: Drift, size: tuple[int, int]) -> list[_Events]:
-    """Events, divided so that in each part the sky moves by the sensor's longer side at most."""
-    middle = (np.array(size) - 1) / 2
-    way = drift.onto(drift.knots_us, np.repeat(middle[None], len(drift.knots_us), 0))
-    gone = np.append(0.0, np.cumsum(np.hypot(*np.diff(way, axis=0).T)))
+def _sections(
+    events: _Events, turn: Followed | None, span_us: tuple[float, float], size: tuple[int, int]
+) -> list[tuple[_Events, tuple[float, float]]]:
+    """Events, divided so that in each part the sky moves by the sensor's longer side at most, with the time of each part, µs:
+    further, and a plane is no picture of the sky any more. span_us: of all of it."""
+    if turn is None:
+        return [(events, span_us)] if len(events.t_us) else []
+    knots_us = np.concatenate([span_us[:1], turn.knots_s * 1e6, span_us[1:]]).clip(*span_us)
+    looks = turn.turned(knots_us, np.tile([1.0, 0.0, 0.0], (len(knots_us), 1)))
+    gone = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(looks, axis=0), axis=1))) / PIXEL_RAD
     number = int(gone[-1] // max(size)) + 1
-    edges = np.interp(np.linspace(0, gone[-1], number + 1)[1:-1], gone, drift.knots_us)
-    ends = [0, *np.searchsorted(events.t_us, edges).tolist(), len(events.t_us)]
-    return [_Events(*(column[a:b] for column in events)) for a, b in zip(ends, ends[1:], strict=False) if b > a]
+    edges = np.concatenate([span_us[:1], np.interp(np.linspace(0, gone[-1], number + 1)[1:-1], gone, knots_us), span_us[1:]])
+    ends = [0, *np.searchsorted(events.t_us, edges[1:-1]).tolist(), len(events.t_us)]
+    rows, times = (list(zip(of, of[1:], strict=False)) for of in (ends, edges.tolist()))
+    return [(_Events(*(column[a:b] for column in events)), time) for (a, b), time in zip(rows, times, strict=True) if b > a]
 
 
 def _of_section(events: _Events, drift: Drift, size: tuple[int, int], width: float) -> Stars:
@@ -338,7 +345,7 @@ def _placed(events: _Own, at: np.ndarray, background: np.ndarray, drift: Drift, 
 
 def _whole(events: _Own, at: np.ndarray, drift: Drift, size: tuple[int, int]) -> np.ndarray:
     """Which events come while their star is clear of the sensor's edges and, where it moves far enough, of where it stood when
-    the recording began: bool (n,)."""
+    the recording, or this part of it, began: bool (n,)."""
     pixels = drift.back(events.t_us, at[events.star])
     inside = ((pixels > EDGE_PX) & (pixels < np.array(size) - 1 - EDGE_PX)).all(1)
     ends = [drift.back(np.full(len(at), t), at) for t in drift.knots_us[[0, -1]]]

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "demo.py": {"event": "a row of its short table", "track": "a row of its short table"},
     "classification.py": {"images": "a key of metrics.json"},
     "files.py": {"event": "a word of a message", "npz": "a format that is written"},
+    "doctor.py": {"npz": "a format that is written", "object": "a word of a message"},
     "export.py": {"npz": "a format that is written", "event": "how a network on a chip is scored"},
     "checking.py": {"text": "a word of a message"},
     "schema.py": {"pixel": "a unit"},
@@ -52,7 +53,6 @@ ELSEWHERE = {
     "tables.py": {"event": "a word of a note", "images": "a key of a layer's figures"},
     "request.py": {"track": "how a telescope moves"},
     "tonic_style.py": {"files": "the default"},
-    "sky.py": {"track": "how a telescope moves"},
 }
 """Files that hold a name as a default, which another built-in is not, or in another meaning."""
 
@@ -116,10 +116,8 @@ def test_a_command_is_named_by_a_line_of_the_registry_alone(code):
 
 def test_a_mode_is_imported_by_what_chooses_thresholds_by_its_figures_alone(code):
     users = {f"spikeseg/evaluation/{name}.py" for name in ("baselines", "compare", "protocols", "results", "thresholds")}
-    users |= {
-        "pipelines/stages/sweep.py",
-        "spikeseg/report/seen.py",
-    }  # results: whose curves are drawn; seen: which tracks are false
+    users |= {"pipelines/stages/sweep.py", "spikeseg/report/seen.py"}
+    # protocols: the area that they ask for; results: whose curves are drawn; seen: which tracks are false
     for name, target in MODES._built_in.items():
         module = target.partition(":")[0]
         assert {file.path for file in code if module in file.modules} <= users, name

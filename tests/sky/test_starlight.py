@@ -4,9 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from spikeseg.detection.schema import EVENT_COLUMNS, OBJECT_COLUMNS, table_dtype
 from spikeseg.sky import starlight
+from spikeseg.sky.attitude import Followed
 from spikeseg.sky.starlight import stars_of_events
 from spikeseg.sky.stars import Stars
 
@@ -89,3 +91,19 @@ def test_long_ways_are_divided(nights, monkeypatch):
     stars_of_events(recording(nights, velocity), tracked(velocity, (1, 3)), False)
     moved = [30 * (part.t_us[-1] - part.t_us[0]) * 1e-6 for part in parts]
     assert len(parts) == 3 and max(moved) < 1.05 * max(SIZE) and sum(len(part.t_us) for part in parts) > 10_000
+
+
+def test_an_hour_of_stars_that_fly_past_is_laid_on_planes_as_large_as_the_sensor():
+    seconds, speed = 3600.0, 12.0
+    knots = np.arange(0.0, seconds + 1)
+    turns = Rotation.from_rotvec(np.stack([0 * knots, 0 * knots, knots * speed * starlight.PIXEL_RAD], -1))
+    t_us = np.arange(0, int(seconds * 1e6), 100_000)
+    events = starlight._Events(t_us, *np.zeros((2, len(t_us)), np.int64))
+    sections = starlight._sections(events, Followed(knots, turns), (0.0, seconds * 1e6), SIZE)
+    assert abs(len(sections) - seconds * speed / max(SIZE)) <= 1 and sum(len(own.t_us) for own, _ in sections) == len(t_us)
+    for own, span_us in sections:
+        assert span_us[0] <= own.t_us[0] and own.t_us[-1] <= span_us[1]
+        drift = starlight.Drift.of(Followed(knots, turns), *span_us, SIZE)
+        assert np.allclose(np.linalg.det(drift.matrices[:, :, :2]), 1.0, atol=0.01)
+        _, (height, width) = starlight._plane(drift, span_us, SIZE)
+        assert max(height, width) < 3 * max(SIZE)
