@@ -17,6 +17,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from spikeseg.core.text import nearest
 from spikeseg.errors import InputError
 
 
@@ -84,11 +85,11 @@ class Registry(Mapping[str, Any]):
         """What may stand in the place of a name that is unknown: the names of its family, the nearest first, or all."""
         family, member = self._family(name)
         if family is None:
-            return f"one of {', '.join(self.described)}"
+            return f"one of {', '.join(self.described)}{nearest(name, self)}"
         prefix, small = str(name).partition(":")[0], {known.lower(): known for known in family}
         near = [small[key] for key in difflib.get_close_matches(member.lower(), small, 3)]
-        nearest = f"; nearest: {', '.join(f'{prefix}:{known}' for known in near)}" if near else ""
-        return f"{prefix}:NAME, NAME one of {', '.join(family)}{nearest}"
+        nearby = f"; nearest: {', '.join(f'{prefix}:{known}' for known in near)}" if near else ""
+        return f"{prefix}:NAME, NAME one of {', '.join(family)}{nearby}"
 
 
 def _loaded(target: str) -> Any:

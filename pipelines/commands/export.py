@@ -62,6 +62,8 @@ def export(
         refuse_images(Path(network))
     if chip is not None and kind is not None:
         raise click.UsageError("--fit writes no network: leave out --format")
+    if chip is not None and output and not output.endswith(".json"):
+        raise click.UsageError(f"--fit writes a report, no network: --output {output}: must end in .json")
     cfg, saved = network_for(request, network, given=True)
     frame = None if size is None else parsed_size(size)
     if chip is not None:
@@ -73,6 +75,8 @@ def export(
             from spikeseg.core.files import atomic_write
 
             atomic_write(Path(output), json.dumps(report, indent=1, allow_nan=False) + "\n")
+            if not is_quiet():
+                click.echo(f"wrote {output}")
         return
     from spikeseg.export.files import SUFFIXES, format_of
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from spikeseg.core.text import nearest
 from spikeseg.errors import InputError
 
 PAPERS = ("igarss2023", "kheradpisheh2018")
@@ -34,7 +35,9 @@ def read(source: str | Path) -> dict[str, Any]:
         built_in = resources.files("spikeseg.configs") / f"{source}.yaml"
         if not built_in.is_file():
             names = sorted(p.name[:-5] for p in resources.files("spikeseg.configs").iterdir() if p.name.endswith(".yaml"))
-            raise InputError(f"{source}: no such configuration; a YAML file, or one of {', '.join(names)}")
+            raise InputError(
+                f"{source}: no such configuration; a YAML file, or one of {', '.join(names)}{nearest(source, names)}"
+            )
         text = built_in.read_text(encoding="utf-8")
     content = parse_yaml(text, str(source))
     if content is None:

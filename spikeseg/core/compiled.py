@@ -27,7 +27,7 @@ class _Announcement(Listener):
     def on_start(self, event: Event) -> None:  # noqa: ARG002
         if not self.made:
             self.made = True
-            logging.getLogger("spikeseg").info("compiling kernels for this machine (once; takes up to a minute)")
+            logging.getLogger("spikeseg").info("compiling kernels for this machine (each once; takes up to a minute)")
         self.depth += 1
         self._tell(self.count, True)
 

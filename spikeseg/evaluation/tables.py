@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from spikeseg.core.text import many
 from spikeseg.metrics.mode import Mode, mode_named
 
 from .text import cell, csv_text, text_table
@@ -28,12 +29,13 @@ def metrics_table(metrics: Mapping[str, Any]) -> str:
         mode = mode_named(name)
         rows = [(metrics["detectors"][detector], values, values["intervals"]) for detector, values in detectors.items()]
         blocks.append("\n".join([f"{name}: {mode.title.format(**settings)}", *_tables(mode, rows), *_chance(mode, settings)]))
-    summary = f"{len(metrics['recordings'])} recordings"
+    summary = many(len(metrics["recordings"]), "recording")
     if "split" in metrics:
         summary += f" of the {metrics['split']} split"
     if settings.get("sensor", "all") != "all":
         summary += f", {settings['sensor']} alone"
-    summary += f"; in brackets {settings['confidence']:.0%} intervals over recordings"
+    if len(metrics["recordings"]) > 1:
+        summary += f"; in brackets {settings['confidence']:.0%} intervals over recordings"
     if settings["scope"] != "recording":
         summary += "\nscored from the first to the last label of each recording only (evaluation.scope)"
     return "\n\n".join([*blocks, summary])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikeseg.core.sparse import ANY_RESPONSE
+from spikeseg.core.text import many
 
 from .text import cell, csv_text, text_table
 
@@ -162,6 +163,6 @@ def sweep_table(sweep: Mapping[str, Any]) -> str:
         areas = ", ".join(f"{c}: {cell(area)}" for c, area in enumerate(classes["roc_auc"]))
         counting = "all" if classes["chosen"] is None else ", ".join(map(str, classes["chosen"]))
         lines.append(f"classes that count: {counting} (event ROC-AUC of each alone: {areas})")
-    summary = f"{len(sweep['recordings'])} recordings of the {sweep['split']} split"
+    summary = f"{many(len(sweep['recordings']), 'recording')} of the {sweep['split']} split"
     lines.append(f"{summary}; chosen: object_threshold {chosen['object_threshold']:.4g}, object F1 {cell(chosen['f1'])}")
     return "\n".join(lines)

@@ -55,8 +55,9 @@ def _ended(of: Evidence) -> str:
     for name, report in of.reports.items():
         if name == MOTION_LAYER:
             paths = many(report["paths"], "path")
-            learned = "nothing, which is too little," if report["on_ahead_px"] is None else "its footprint"
-            parts.append(f"the motion layer learned {learned} from {many(report['samples'], 'spike')} along {paths}")
+            seen = f"{many(report['samples'], 'spike')} along {paths}"
+            nothing = f"the motion layer learned nothing: {seen} are too few"
+            parts.append(nothing if report["on_ahead_px"] is None else f"the motion layer learned its footprint from {seen}")
         else:
             index = f"C_l = {report['convergence_index']:.4f}"
             why = report.get("stopped", "")

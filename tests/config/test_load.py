@@ -146,7 +146,7 @@ def test_the_file_is_named(tmp_path):
 
 
 def test_unknown_sources_list_what_there_is():
-    with pytest.raises(InputError, match=r"demoo: no such configuration; .*demo.*igarss2023"):
+    with pytest.raises(InputError, match=r"demoo: no such configuration; .*demo.*igarss2023.*; nearest: demo"):
         load_config("demoo")
     with pytest.raises(InputError, match=r"nowhere.yaml: no such configuration file"):
         load_config("nowhere.yaml")

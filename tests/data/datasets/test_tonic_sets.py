@@ -173,7 +173,7 @@ def test_what_is_not_there_is_named_with_the_remedy(tmp_path):
         ("tonic:DVSGestur", r"must be tonic:NAME, NAME one of ASLDVS, .*; nearest: tonic:DVSGesture"),
         ("tonic:nmnist", "must be .* nearest: tonic:NMNIST"),
         ("tonic:", "must be tonic:NAME, NAME one of ASLDVS"),
-        ("nmnst", "must be one of digits, ebssa, .*, tonic:NAME"),
+        ("nmnst", "must be one of digits, ebssa, .*, tonic:NAME; nearest: nmnist"),
     ],
 )
 def test_a_name_that_tonic_does_not_have(name, message):

@@ -21,6 +21,6 @@ def messages(cache):
 
 
 def test_the_first_compilation_is_announced_and_kept(tmp_path):
-    assert messages(tmp_path) == ["spikeseg: compiling kernels for this machine (once; takes up to a minute)"]
+    assert messages(tmp_path) == ["spikeseg: compiling kernels for this machine (each once; takes up to a minute)"]
     assert list(tmp_path.rglob("*.nbc"))
     assert messages(tmp_path) == []

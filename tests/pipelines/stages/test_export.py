@@ -46,7 +46,8 @@ def test_what_cannot_be_written_is_refused(chain, run):
     large = ("export", "nights", "--size", "8192x8192", "--set", "data.n_timesteps=64")
     assert "frames of 8192x8192: a window of" in chain.refused(*large, config=False)
     assert "thresholds do not follow it" in chain.refused("export", "scenes", "--background", "1", config=False)
-    assert chain("export", run, "--fit", "speck", "--format", "nir", config=False).exit_code == 2
+    for words in (["--format", "nir"], ["--output", "mine.nir"]):
+        assert chain("export", run, "--fit", "speck", *words, config=False).exit_code == 2
     assert parsed_size(" 240 x 180 ") == (180, 240)
     with pytest.raises(InputError):
         parsed_size("-3x4")
