@@ -16,6 +16,7 @@ from spikeseg.errors import InputError
 from spikeseg.networks import NAMES
 from spikeseg.plots import FORMATS
 from spikeseg.registries import DATASETS
+from spikeseg.report import LOOKED_AT
 
 from ..runtime.manifest import read_manifest
 from .options import OF_FILES, FilledPath, Request, adding, is_quiet
@@ -48,8 +49,8 @@ SMASH = setting(
 NAME = click.option("--name", "-n", metavar="NAME", default="auto", show_default=True, help="Name of the run.")
 COUNT = click.IntRange(min=1)
 LOOK = click.option(
-    "--recordings", "most", type=click.IntRange(min=0), metavar="N",
-    help="Recordings that are looked at again with the network, at most [12].",
+    "--recordings", "most", type=click.IntRange(min=0), default=LOOKED_AT, show_default=True, metavar="N",
+    help="Recordings that are looked at again with the network, at most.",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from .options import FilledPath, Request, command, shared
 @click.argument("run", metavar="[RUN]", required=False, type=FilledPath(path_type=Path))
 @LOOK
 @shared(output="File for a copy of the page.", of_demo=False)
-def report(request: Request, run: Path | None, most: int | None, output: str | None) -> None:
+def report(request: Request, run: Path | None, most: int, output: str | None) -> None:
     """Show a run in one page: what was run, what was learned, what was found and missed.
 
     Writes report.html into the run's folder: one file, to read on a screen or a phone, to print, or to send on; it needs no
@@ -33,7 +33,5 @@ def report(request: Request, run: Path | None, most: int | None, output: str | N
     from ..stages import report as stage
 
     cfg, folder = run_of_report(request, run)
-    made = stage.report(
-        cfg, folder, most=stage.LOOKED_AT if most is None else most, output=Path(output) if output else None, force=request.force
-    )
+    made = stage.report(cfg, folder, most=most, output=Path(output) if output else None, force=request.force)
     print_end(made.result.ran, output or str(made.page), f"spikeseg plot {folder} filters -o filters.svg")

@@ -17,6 +17,7 @@ from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import CLASS_NAMES, CONFIG, HISTORY, METRICS, MOTION_LAYER, manifest_path
 from spikeseg.networks import NAMES
+from spikeseg.report import LOOKED_AT
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients, finished, read_manifest
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 STAGE, VERSION = "report", 1
 REPORT = "report.html"
-LOOKED_AT = 12
-"""Recordings that are looked at, where the command does not say."""
 
 
 class Made(NamedTuple):

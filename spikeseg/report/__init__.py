@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+LOOKED_AT = 12
+"""Recordings that are looked at again with the network, where nobody says how many."""
+
 
 class Absent(Exception):
     """A run has nothing of this kind; the message says in one line why, and what would make it."""

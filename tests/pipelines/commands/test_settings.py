@@ -20,7 +20,8 @@ from spikeseg.simulation.write import FORMATS
 
 DEMO = load_config("demo")
 OF_ANOTHER_CONFIGURATION = {
-    "classes", "classify", "compare", "detect", "diagnose", "evaluate", "export", "reproduce", "sweep", "systematic", "watch",
+    "classes", "classify", "compare", "detect", "diagnose", "evaluate", "export", "plot", "report", "reproduce", "sweep",
+    "systematic", "watch",
 }  # fmt: skip
 """Commands where, without a configuration, not the demo's holds."""
 
