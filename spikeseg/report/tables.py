@@ -38,8 +38,8 @@ def detectors_table(of: Evidence) -> Table:
         rows.append([title, found, _cell(tracks, "false_tracks_per_minute"), _cell(tracks, "coverage"), _cell(events, "roc_auc")])
     titles = [row[0] for row in rows]
     own = metrics["detectors"].get("network")
-    confidence = f"{metrics['settings']['confidence']:.0%} intervals over recordings"
-    note = "; ".join([f"in brackets {confidence}", *metrics["notes"]])
+    intervals = [f"in brackets {metrics['settings']['confidence']:.0%} intervals over recordings"]
+    note = "; ".join([*(intervals if len(metrics["recordings"]) > 1 else []), *metrics["notes"]])
     heads = ["", "objects found", "false tracks per minute", "coverage", "event ROC-AUC"]
     return Table(heads, rows, note, [titles.index(own)] if own in titles else [])
 

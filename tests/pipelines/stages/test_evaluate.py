@@ -67,6 +67,11 @@ def test_the_table_shows_every_detector_in_every_mode(metrics):
     assert "95% intervals" in text and "[" in text and max(map(len, text.splitlines())) <= 100
 
 
+def test_of_one_recording_there_are_no_brackets(metrics):
+    of_one = metrics_table({**metrics, "recordings": metrics["recordings"][:1]}).splitlines()[-1]
+    assert of_one == "1 recording of the test split"
+
+
 def test_the_table_has_errors_of_tracks(metrics):
     changed = json.loads(json.dumps(metrics))
     found = changed["modes"]["track"]["network"]

@@ -27,6 +27,8 @@ def test_both_formats_give_the_same_frames(place):
 def test_the_last_line_says_how_to_go_on(place):
     following = place.ok("simulate", "sky", *SMALL).splitlines()[-1].partition("next: spikeseg ")[2]
     assert place.ok(*following.split()).splitlines()[-1].startswith("wrote data_cache/frames/")
+    said = place.ok("simulate", "apart", "--format", "npz", *SMALL)  # nights need the demo's settings, not those of scenes
+    assert said.strip().endswith("next: spikeseg prepare --dataset files --data-root apart")
 
 
 def test_both_formats_may_share_a_folder_if_they_hold_the_same(place):
