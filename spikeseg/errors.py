@@ -1,6 +1,10 @@
-"""The exceptions for bad input and configuration."""
+"""The exceptions for bad input and configuration, and the ends of their messages."""
 
+from __future__ import annotations
+
+import difflib
 import re
+from collections.abc import Iterable
 
 UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Characters that end or hide a line, and bytes of file names that are no UTF-8, as Python spells them."""
@@ -28,3 +32,9 @@ class InputError(ValueError):
 
 class WriteError(InputError):
     """A file that the user's disk refuses; never a fault of what is read, so who passes over bad recordings lets it through."""
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Such as "; nearest: files", of a name that is mistyped, for the end of a message; "" where none is like it."""
+    near = difflib.get_close_matches(str(name), list(known), 1)
+    return f"; nearest: {near[0]}" if near else ""

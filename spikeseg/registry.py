@@ -17,8 +17,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from spikeseg.core.text import nearest
-from spikeseg.errors import InputError
+from spikeseg.errors import InputError, nearest
 
 
 class Registry(Mapping[str, Any]):

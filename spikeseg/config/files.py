@@ -11,8 +11,7 @@ from typing import Any
 
 import yaml
 
-from spikeseg.core.text import nearest
-from spikeseg.errors import InputError
+from spikeseg.errors import InputError, nearest
 
 PAPERS = ("igarss2023", "kheradpisheh2018")
 

@@ -1,6 +1,7 @@
 """Numbers in sentences."""
 
-from spikeseg.core.text import many, nearest
+from spikeseg.core.text import many
+from spikeseg.errors import nearest
 
 
 def test_one_is_one_and_thousands_are_parted():

@@ -22,7 +22,7 @@ ELSEWHERE = {
     "sections.py": {"ebssa": "the default", "images": "a section of the configuration"},
     "prepare.py": {"synthetic": "simulated where no folder is named", "files": "a key of the manifest"},
     "common.py": {"synthetic": "the one dataset that needs no folder"},
-    "simulate.py": {"npz": "a format that is written"},
+    "simulate.py": {"npz": "a format that is written", "files": "what reads it", "ebssa": "what reads the others"},
     "write.py": {"npz": "a format that is written"},
     "arrays.py": {"files": "a key of the store"},
     "demo.py": {"event": "a row of its short table", "track": "a row of its short table"},

@@ -12,9 +12,12 @@ from spikeseg.pipelines.commands import COMMANDS
 WORDS = {
     "simulate": ("-o", "night"), "train-layer": ("conv2",), "detect": ("night.npz",), "info": ("night.npz",), "classes": (),
     "compare": ("--all", "-o", "runs.csv"), "watch": ("incoming", "-o", "found", "--once", "--every", "0"),
+    "plot": ("training",),
 }  # fmt: skip
 """Further words of commands."""
-OF_A_RUN = {"cache", "detect", "export", "info", "classes", "classify", "reproduce", "watch"}
+OF_RUNS = {"plot", "reproduce"}
+"""Commands whose first word is a run."""
+OF_A_RUN = {"cache", "detect", "export", "info", "classes", "classify", "plot", "reproduce", "watch"}
 """Commands that take no configuration here."""
 
 
@@ -38,7 +41,7 @@ def with_recording(chain):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_writes_anything(with_recording, command):
     (run,) = (with_recording.folder / "runs").glob("tiny-*")
-    words = (str(run),) if command == "reproduce" else WORDS.get(command, ())
+    words = (*((str(run),) if command in OF_RUNS else ()), *WORDS.get(command, ()))
     before = everything(with_recording.folder)
     typed = ["cache", "clean", "--all"] if command == "cache" else [command, *words]
     said = with_recording.ok(*typed, "--dry-run", config=command not in OF_A_RUN)
