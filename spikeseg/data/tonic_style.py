@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,9 @@ class ToSpikes:
     def __post_init__(self) -> None:
         if len(self.sensor_size) not in (2, 3) or (len(self.sensor_size) == 3 and self.sensor_size[2] not in (1, 2)):
             raise InputError(f"sensor_size: {self.sensor_size!r}, must be (width, height) or (width, height, 2)")
-        self._spec(self.n_timesteps or 1)
+        if not math.isfinite(self.timestep_ms):
+            raise InputError(f"timestep_ms: {self.timestep_ms!r}, must be finite")
+        self._spec(1 if self.n_timesteps is None else self.n_timesteps)
 
     def _spec(self, steps: int) -> FrameSpec:
         return FrameSpec(steps, round(1000 * self.timestep_ms), self.height, self.width, normalize=self.normalize)
@@ -72,8 +75,10 @@ class ToSpikes:
         size = (int(self.sensor_size[0]), int(self.sensor_size[1]))
         known = checked("events", "ToSpikes", events, size, lenient=self.lenient).events
         first, last = (int(known["t"][0]), int(known["t"][-1])) if len(known) else (0, -1)
-        spec = self._spec(1)
-        spec = self._spec(self.n_timesteps or max(1, 1 + (last - first) // spec.timestep_us))
+        steps = self.n_timesteps
+        if steps is None:
+            steps = max(1, 1 + (last - first) // self._spec(1).timestep_us)
+        spec = self._spec(steps)
         spec.check_work(size, 1)
         frames: np.ndarray = fill(known, size, spec, np.array([first], np.int64))[0]
         return frames

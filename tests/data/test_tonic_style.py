@@ -67,9 +67,11 @@ def test_what_is_no_event_is_refused():
     with pytest.raises(InputError, match=r"ToSpikes: .*outside the sensor"):
         ToSpikes(SENSOR)(outside)
     assert ToSpikes(SENSOR, lenient=True)(outside).shape == (10, 2, 15, 20)
-    for sensor, steps in (((3,), 1), ((3, 4, 7), 1), (SENSOR, -1)):
-        with pytest.raises(InputError, match=r"sensor_size: |data\.n_timesteps: -1"):
+    for sensor, steps in (((3,), 1), ((3, 4, 7), 1), (SENSOR, -1), (SENSOR, 0)):
+        with pytest.raises(InputError, match=r"sensor_size: |data\.n_timesteps: (-1|0), must"):
             ToSpikes(sensor, steps)
+    with pytest.raises(InputError, match="timestep_ms: nan, must be finite"):
+        ToSpikes(SENSOR, timestep_ms=float("nan"))
 
 
 def test_our_drop_pixel_in_a_chain_of_tonic_is_tonics():
