@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spikeseg.core.interrupts import check
+from spikeseg.core.text import many
 
 from .attitude import Attitude
 from .catalogue import Catalogue
@@ -102,7 +103,7 @@ def refined(
         radius_px: how far it may be shifted.
     """
     if len(stars) < LEAST:
-        return f"only {len(stars)} stars have tracks of their own; {LEAST} are needed"
+        return f"{many(len(stars), 'star')} found in it; {LEAST} are needed"
     middle, pixel_rad = rough.middle(sensor_size)
     reach = (np.hypot(*sensor_size) / 2 + radius_px) * pixel_rad * 1.1
     projection, attitude = rough, attitude_of(rough, None)

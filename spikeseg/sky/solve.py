@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spikeseg.core.text import many
 from spikeseg.errors import InputError
 
 from .catalogue import Catalogue
@@ -58,7 +59,7 @@ def solved(stars: Stars, index_files: Sequence[Path], rough: Projection | None, 
     except ImportError:
         raise InputError("--solve: needs the package astrometry: pip install 'spikeseg[sky]'") from None
     if len(stars) < LEAST:
-        return f"only {len(stars)} stars have tracks of their own; {LEAST} are needed"
+        return f"{many(len(stars), 'star')} found in it; {LEAST} are needed"
     t0_us, places = at_once(stars)
     if len(places) < LEAST:
         return f"only {len(places)} stars are seen at the same time; {LEAST} are needed"
