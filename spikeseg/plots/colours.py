@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 ON, OFF, BOTH, BESIDE = (0.84, 0.37, 0.0), (0.0, 0.45, 0.70), (0.35, 0.35, 0.35), (0.86, 0.86, 0.86)
-"""Vermilion and blue [Okabe and Ito 2008], greys."""
+GREEN = (0.0, 0.62, 0.45)
+"""Vermilion and blue [Okabe and Ito 2008], greys; their bluish green."""
 COUNTS, TIME = "magma", "cividis"
 """Maps of colours, of even steps in brightness; cividis: Nuñez et al. 2018."""
 LARGE = 500

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .colours import COUNTS, OFF, ON
+from .colours import COUNTS, GREEN, OFF, ON
 from .panels import WIDTH, Group, Panel
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ STYLES: Mapping[str, Mapping[str, Any]] = {
     "network": {"color": ON, "linewidth": 2.2, "zorder": 5},
     "saliency": {"color": ON, "linewidth": 1.2, "linestyle": "--"},
     "untrained": {"color": OFF, "linewidth": 1.4},
-    "graded_tracks": {"color": (0.0, 0.62, 0.45), "linewidth": 1.4},
+    "graded_tracks": {"color": GREEN, "linewidth": 1.4},
     "shuffled_labels": {"color": "black", "linewidth": 1.2, "linestyle": ":"},
 }
 """Of detectors that a reader looks for; all others are thin and grey [colours: Okabe and Ito 2008]."""

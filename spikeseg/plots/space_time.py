@@ -10,7 +10,7 @@ import numpy as np
 
 from spikeseg.core.clock import Clock
 
-from .colours import OFF, ON
+from .colours import GREEN, OFF, ON
 from .cutouts import cutouts, draw_strip, strip_sides
 from .panels import WIDTH, Group, Panel
 
@@ -52,7 +52,7 @@ def _ways(
 ) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     """Rows of every way, and how it is drawn: truth below, stars, then objects."""
     for way in truth.by_track.values() if truth else ():
-        yield way, {"color": (0.0, 0.62, 0.45), "alpha": 0.35, "linewidth": 6, "solid_capstyle": "round", "zorder": 1}
+        yield way, {"color": GREEN, "alpha": 0.35, "linewidth": 6, "solid_capstyle": "round", "zorder": 1}
     for number, way in detections.by_track.items():
         if not way["is_object"][0]:
             yield way, {"color": STAR, "linewidth": 0.7, "zorder": 2}

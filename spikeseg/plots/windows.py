@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .colours import BESIDE, COUNTS, OFF, ON, drive_colours
+from .colours import BESIDE, COUNTS, GREEN, OFF, ON, drive_colours
 from .panels import QUARTER, Group, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-GREEN = (0.0, 0.62, 0.45)
 INSTANCES = (OFF, ON, GREEN, (0.90, 0.62, 0.0), (0.80, 0.47, 0.65), (0.34, 0.71, 0.91))
 """Colours of instances, in turn [Okabe and Ito 2008]."""
 
