@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from spikeseg.core.dry_run import DryRun, is_dry
+from spikeseg.core.text import many
 from spikeseg.errors import InputError
 
 from .common import network_for
@@ -140,10 +141,10 @@ def fit_table(report: Mapping[str, Any]) -> str:
             "int8_fixed": "and thresholds that follow nothing",
         }
         figures = [[title, _with_interval(accuracy[side])] for side, title in titles.items()]
-        recordings = len(report["recordings"])
+        recordings = many(len(report["recordings"]), "test recording")
         lines += [
             "",
-            text_table(["network", f"event ROC-AUC, {recordings} test recording{'' if recordings == 1 else 's'}"], figures),
+            text_table(["network", f"event ROC-AUC, {recordings}"], figures),
         ]
     lines += [f"note: {note}" for note in report["notes"]]
     lines += ["", "not simulated:", *(f"- {text}" for text in report["different"])]

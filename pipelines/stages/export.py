@@ -79,12 +79,12 @@ def fit(cfg: Config, saved: SavedNetwork, tile: tuple[int, int], background: flo
     try:
         measured = _measured(cfg, saved, sides)
     except InputError as error:
-        measured = {"accuracy": None, "recordings": [], "synops_per_s": None, "notes": [f"accuracy was not measured: {error}"]}
-    if measured["synops_per_s"] is not None:
-        per_spike = [layer.synapses for layer in chip]
-        rates = [rate * synapses for rate, synapses in zip(measured["synops_per_s"], per_spike, strict=True)]
-        measured["synops_per_s"] = {layer.name: rate for layer, rate in zip(chip, rates, strict=True)}
-    return {**report, **measured}
+        measured = {"accuracy": None, "recordings": [], "notes": [f"accuracy was not measured: {error}"]}
+    spikes_per_s = measured.pop("spikes_per_s", None)
+    rates = (
+        None if spikes_per_s is None else {own.name: rate * own.synapses for own, rate in zip(chip, spikes_per_s, strict=True)}
+    )
+    return {**report, **measured, "synops_per_s": rates}
 
 
 def _loaded(cfg: Config, saved: SavedNetwork, device: str) -> SpikeSEG:
@@ -123,7 +123,7 @@ def _measured(cfg: Config, saved: SavedNetwork, sides: dict[str, SpikeSEG]) -> d
     return {
         "accuracy": {name: {key: scores[name][key] for key in ("roc_auc", "intervals") if key in scores[name]} for name in sides},
         "recordings": names,
-        "synops_per_s": [sum(rate[k] for rate in rates) / max(seconds, 1e-9) for k in range(len(rates[0]) - 1)],
+        "spikes_per_s": [sum(rate[k] for rate in rates) / max(seconds, 1e-9) for k in range(len(rates[0]) - 1)],
         "notes": warnings_about(cfg, saved, frames, names),
     }
 
