@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from spikeseg.config.estimate import require_network_memory
+from spikeseg.core.dry_run import is_dry
 from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 
 from ..runtime.console import progress
+from ..runtime.stage import one_writer
 from .answers import learned_from
 from .prepare import STORE, find_frames
 from .recordings import pass_over, read_source
@@ -78,7 +81,8 @@ def diagnose(
         windows = look(model, view, labels, which.tolist(), readout.classes)
         radius = cfg.evaluation.radius_px * view.shape[2] / view.sensor_size[0]
         picture = rendered(diagnosis_figure(windows, radius), form)
-        written.append(atomic_write(folder / PICTURE.format(view.name, form), picture))
+        with contextlib.nullcontext() if is_dry() else one_writer(folder):
+            written.append(atomic_write(folder / PICTURE.format(view.name, form), picture))
     if not written:
         raise InputError("no recording holds a window, so there is nothing to look at")
     return written
