@@ -1,5 +1,7 @@
 """The report of a run and its figures: what they say is what the files say; the page in headless Chromium."""
 
+import copy
+import dataclasses
 import json
 import re
 import shutil
@@ -14,8 +16,9 @@ from spikeseg.learning.run_files import best_checkpoint
 from spikeseg.pipelines.cli import main
 from spikeseg.pipelines.stages import report as stage
 from spikeseg.report import Absent
+from spikeseg.report import page as report_page
 from spikeseg.report.figures import FIGURES
-from spikeseg.report.page import figure_file
+from spikeseg.report.page import figure_file, report_html
 from spikeseg.report.sentences import sentences
 from spikeseg.report.tables import detectors_table, recordings_table, work_table
 
@@ -123,6 +126,18 @@ def test_every_figure_has_panels_or_says_why_not(made, evidence):
             continue
         assert figure.title in shown and all(group.title in shown and group.panels for group in groups), name
     assert figure_file(found, FIGURES["roc"], "pdf").startswith(b"%PDF")
+
+
+def test_names_are_text_of_the_page(evidence, monkeypatch):
+    monkeypatch.setattr(report_page, "ORDER", ("recordings", "training"))
+    found, metrics = copy.copy(evidence[0]), copy.deepcopy(evidence[1])
+    bad = "<script>alert('&')</script>"
+    (row,) = [row for row in metrics["modes"]["track"]["network"]["recordings"] if row["name"] == metrics["recordings"][0]]
+    row["name"] = metrics["recordings"][0] = bad
+    stopped = {layer: {**report, "stopped": bad} for layer, report in found.reports.items()}
+    vars(found).update(metrics=metrics, reports=stopped, source=dataclasses.replace(found.source, name=bad, config=f"a: {bad}"))
+    page = report_html(found)
+    assert "<script" not in page and page.count("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;") > 5
 
 
 def test_plot_writes_the_same_bytes_and_refuses_what_is_none(made):
