@@ -220,7 +220,7 @@ def _pointing(detections: Detections, request: SkyRequest, clock: UtcClock | Non
             return Turning.at((t0_us + clock.ahead_us) / US_PER_DAY, t0_us)
         turn = followed(stars, projection, projection.middle(size)[1], known)
         if turn is None:
-            raise _Unknown(f"{many(len(stars), 'star')} found in it; 2 are needed to tell how the telescope turned")
+            raise _Unknown(f"only {many(len(stars), 'star')} found in it; 2 are needed to tell how the telescope turned")
         return turn if known is not None else turn.since(t0_us * 1e-6)
 
     try:

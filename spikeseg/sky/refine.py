@@ -103,7 +103,7 @@ def refined(
         radius_px: how far it may be shifted.
     """
     if len(stars) < LEAST:
-        return f"{many(len(stars), 'star')} found in it; {LEAST} are needed"
+        return f"only {many(len(stars), 'star')} found in it; {LEAST} are needed"
     middle, pixel_rad = rough.middle(sensor_size)
     reach = (np.hypot(*sensor_size) / 2 + radius_px) * pixel_rad * 1.1
     projection, attitude = rough, attitude_of(rough, None)

@@ -59,7 +59,7 @@ def solved(stars: Stars, index_files: Sequence[Path], rough: Projection | None, 
     except ImportError:
         raise InputError("--solve: needs the package astrometry: pip install 'spikeseg[sky]'") from None
     if len(stars) < LEAST:
-        return f"{many(len(stars), 'star')} found in it; {LEAST} are needed"
+        return f"only {many(len(stars), 'star')} found in it; {LEAST} are needed"
     t0_us, places = at_once(stars)
     if len(places) < LEAST:
         return f"only {len(places)} stars are seen at the same time; {LEAST} are needed"
