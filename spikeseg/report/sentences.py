@@ -117,10 +117,11 @@ def _cost(of: Evidence) -> str:
         return f"What it costs to run is not known here: {why}"
     operations, spikes = (sum(getattr(layer, name) for layer in activity.work) for name in ("operations", "fired"))
     per = max(activity.events, 1)
+    shared = ", counted in each of the windows that overlap" if of.network.cfg.data.window_overlap else ""
     rate = f"{operations / activity.seconds / 1e6:,.1f} million per second" if activity.seconds else "in no time"
     return (
         f"In {of.example.name}, an event causes {spikes / per:.2f} spikes and {operations / per:,.0f} synaptic operations, "
-        f"{rate} of recording"
+        f"{rate} of recording{shared}"
     )
 
 
