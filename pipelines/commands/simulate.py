@@ -100,7 +100,7 @@ def simulate(request: Request, out: Path | None, output: str | None, format: str
     if kind == "scenes" and format != "npz":
         raise click.UsageError(f"--kind scenes goes with --format npz: {format} does not tell the size of the sensor")
     result = into_folder(request.load(), folder, format=format, force=request.force, instead=instead)
-    of = "-c files" if kind == "scenes" else f"--dataset {'files' if format == 'npz' else 'ebssa'}"
+    of = "-c files" if kind == "scenes" else "--dataset files" if format == "npz" else "--dataset ebssa"
     print_end(result.ran, f"recordings in {folder}", f"spikeseg prepare {of} --data-root {folder}")
 
 
