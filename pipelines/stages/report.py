@@ -226,7 +226,9 @@ def _evidence(cfg: Config, network: SavedNetwork, scored: Entrant, most: int) ->
     model = load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
     reading = None if scored.metrics is None else scored.metrics["settings"].get("reading")
     readout = readout_of(cfg, network.checkpoint) if reading is None else Readout(**reading)
-    looked_at = _worst(chosen, scored, most)
+    names = {} if store is None else {r: store.recordings[r].name for r in chosen}
+    tracks = {} if scored.metrics is None else scored.metrics["modes"].get("track", {}).get("network", {})
+    looked_at = worst(names, tracks.get("recordings", []), most)
     return Evidence(
         source=_provenance(run, network, scored),
         network=Network(model, cfg, readout),
@@ -252,14 +254,16 @@ def _recordings(store: Frames, scored: Entrant) -> list[int]:
     return [r for r in everything if store.recordings[r].split == "test"] or [*everything]
 
 
-def _worst(chosen: Sequence[int], scored: Entrant, most: int) -> list[int]:
-    """At most so many recordings, in their order: of those that were scored, first where most was missed or invented."""
-    if len(chosen) <= most:
-        return [*chosen]
-    tracks = {} if scored.metrics is None else scored.metrics["modes"].get("track", {}).get("network", {})
-    wrong = [row["objects"] - row["found"] + row["false_tracks"] for row in tracks.get("recordings", [])]
-    order = sorted(range(len(chosen)), key=lambda k: -wrong[k]) if len(wrong) == len(chosen) else range(len(chosen))
-    return [chosen[k] for k in sorted([*order][:most])]
+def worst(recordings: Mapping[int, str], scored: Sequence[Mapping[str, Any]], most: int) -> list[int]:
+    """At most so many recordings, in their order: those where most was missed or invented, then those that were not scored.
+
+    Args:
+        recordings: their names, by place in the cache.
+        scored: rows of mode `track`.
+        most: how many.
+    """
+    wrong = {row["name"]: row["objects"] - row["found"] + row["false_tracks"] for row in scored}
+    return sorted(sorted(recordings, key=lambda r: -wrong.get(recordings[r], -1))[:most])
 
 
 def _source(store: Frames, r: int) -> Any:

@@ -40,9 +40,9 @@ class Sink(Protocol):
 
 
 class Summaries:
-    """Scalars of one layer's training, histograms of weights, thresholds and winners, every `logging.log_interval` samples;
-    its filters as the input that drives them the first time, and whenever there are twice as many reports as at the last. Use as
-    a context manager.
+    """Scalars of one layer's training, histograms of weights, thresholds and who has won since the report before, every
+    `logging.log_interval` samples; its filters as the input that drives them the first time, and whenever there are twice as many
+    reports as at the last. Use as a context manager.
 
     Args:
         cfg: the configuration.
@@ -57,7 +57,7 @@ class Summaries:
 
     def __init__(self, cfg: Config, run_dir: Path, layer: str, model: SpikeSEG, tensorboard: bool | None = None) -> None:
         self.layer, self.model, self.sinks = layer, model, list[Sink]()
-        self._reports = 0
+        self._reports, self._wins = 0, np.zeros(1, np.int64)  # of each map, at the report before
         if cfg.logging.wandb:
             self.sinks.append(_Wandb(cfg, run_dir, layer))
         if cfg.logging.tensorboard if tensorboard is None else tensorboard:
@@ -82,8 +82,9 @@ class Summaries:
         histograms = {
             f"{self.layer}/weights": layer.weight.cpu().numpy().ravel(),
             f"{self.layer}/thresholds": layer.threshold.cpu().numpy().ravel(),
-            f"{self.layer}/winners": np.repeat(np.arange(report["maps"]), report["wins_per_map"]),
+            f"{self.layer}/winners": np.repeat(np.arange(report["maps"]), np.subtract(report["wins_per_map"], self._wins)),
         }
+        self._wins = np.array(report["wins_per_map"])
         self._reports += 1
         images = {} if self._reports & (self._reports - 1) else {f"{self.layer}/filters": self._filters()}
         for sink in self.sinks:

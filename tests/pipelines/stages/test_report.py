@@ -35,6 +35,15 @@ return {
 """
 
 
+def test_those_are_looked_at_in_which_most_was_missed_or_invented():
+    rows = [
+        {"name": "b", "objects": 2, "found": 2, "false_tracks": 1},
+        {"name": "c", "objects": 2, "found": 0, "false_tracks": 0},
+    ]
+    assert stage.worst({3: "a", 5: "b", 9: "c"}, rows, 2) == [5, 9]
+    assert stage.worst({3: "a", 9: "c"}, [], 1) == [3]
+
+
 @pytest.fixture(scope="module")
 def made(chain):
     """The folder of the chain, in which a report has been made: what was printed, the page, the run."""
