@@ -111,7 +111,7 @@ def detect(
     left = f" ({len(skipped)} skipped)" if skipped else ""
     events = ", events and pictures" if plot else " and events"
     written = f"{OBJECTS}, {TRACKS}, {DETECTIONS}{events} of {many(len(counts), 'recording')} in {result.path}{left}"
-    print_end(result.ran, written, "spikeseg status")
+    print_end(result.ran, written, "spikeseg status" if saved.packaged is None else "the same with --view, to look around")
     if strict and skipped:
         raise InputError(f"--strict: {len(skipped)} of {len(sources)} recordings could not be read; the others are done")
 

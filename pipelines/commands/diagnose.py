@@ -42,4 +42,5 @@ def diagnose(
     cfg, saved = network_for(request, network, given=True, suited=(lambda cfg: suited(cfg, sources)) if sources else None)
     folder = Path(output) if output else saved.folder / stage.STAGE
     written = stage.diagnose(cfg, saved, sources, folder, samples=samples, form=plot_format)
-    print_end(True, f"{many(len(written), 'figure')} in {folder}", "spikeseg detect RECORDING")
+    (where, *more) = written
+    print_end(True, f"{many(len(written), 'figure')} in {folder}" if more else str(where), "spikeseg detect RECORDING")

@@ -12,7 +12,7 @@ from .options import FilledPath, Request, command, shared
 
 @command("plot")
 @click.argument("run", metavar="RUN", type=FilledPath(path_type=Path))
-@click.argument("figure", metavar="FIGURE")
+@click.argument("figure", metavar="FIGURE", required=False, default="")
 @LOOK
 @shared(output="File to write: .png, .svg or .pdf; without, FIGURE.png.", of_demo=False)
 def plot(request: Request, run: Path, figure: str, most: int, output: str | None) -> None:
@@ -30,6 +30,6 @@ def plot(request: Request, run: Path, figure: str, most: int, output: str | None
     from ..stages import report as stage
 
     cfg, folder = run_of_report(request, run)
-    path = Path(output or f"{figure}.png")
+    path = Path(output or f"{figure or 'figure'}.png")
     stage.plot(cfg, folder, figure, path, most=most)
     print_end(True, str(path), f"spikeseg report {folder}")

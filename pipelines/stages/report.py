@@ -60,7 +60,7 @@ def run_folder(run: Path) -> Path:
         raise InputError(f"{run}: a file; name the folder of its run")
     if not is_of_images(run) and not (run / CONFIG).is_file():
         below = [path.parent for path in sorted(run.glob(f"*/{classify.NETWORK}"))]
-        named = f"; name one of those in it, such as {below[0]}" if below else ""
+        named = f"; name one of those in it, such as {below[0]}" if below else "; `spikeseg status` lists the runs"
         raise InputError(f"{run}: no run's folder ({CONFIG} is missing){named}")
     return run
 

@@ -63,7 +63,7 @@ class Fit:
     def sensor(self, source: str) -> str:
         """The name of the smallest that holds all, or else FIT_SHARE of them. Raises InputError where there is none."""
         if not self._usable:
-            raise InputError(f"{source}: holds no events, so its sensor size cannot be told; give sensor_size")
+            raise InputError(f"{source}: holds no events, so its sensor size cannot be told; in Python, `read` takes sensor_size")
         for share in (1.0, FIT_SHARE):
             for name, inside in self._inside.items():
                 if inside >= share * self._usable:
@@ -71,7 +71,7 @@ class Fit:
         largest = " x ".join(str(side) for side in list(self.sizes.values())[-1])
         raise InputError(
             f"{source}: coordinates reach x = {self._top[0]}, y = {self._top[1]}, the largest sensor known is {largest}: "
-            "check format and order of columns, or give sensor_size"
+            "check format and order of columns (--columns), or give `read` its sensor_size, in Python"
         )
 
 
