@@ -12,10 +12,10 @@ from .options import FilledPath, Request, command, shared
 
 @command("plot")
 @click.argument("run", metavar="RUN", type=FilledPath(path_type=Path))
-@click.argument("figure", metavar="FIGURE", required=False, default="")
+@click.argument("figure", metavar="FIGURE", required=False)
 @LOOK
 @shared(output="File to write: .png, .svg or .pdf; without, FIGURE.png.", of_demo=False)
-def plot(request: Request, run: Path, figure: str, most: int, output: str | None) -> None:
+def plot(request: Request, run: Path, figure: str | None, most: int, output: str | None) -> None:
     """Draw one figure of a run's report alone, as png, svg or pdf.
 
     FIGURE: windows, tracks, missed, false, roc, filters, training, raster; of a run of classify: filters, confusion. The same run
@@ -31,5 +31,5 @@ def plot(request: Request, run: Path, figure: str, most: int, output: str | None
 
     cfg, folder = run_of_report(request, run)
     path = Path(output or f"{figure or 'figure'}.png")
-    stage.plot(cfg, folder, figure, path, most=most)
+    stage.plot(cfg, folder, figure or "", path, most=most)
     print_end(True, str(path), f"spikeseg report {folder}")

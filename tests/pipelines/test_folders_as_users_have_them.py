@@ -127,7 +127,7 @@ def test_classify_leaves_recordings_out_that_cannot_be_read(tmp_path):
         assert part.labels.tolist() == [0] * 6 + [1] * 6 and part.lists.samples == 12
     for path in (root / "Test").rglob("*.bin"):
         path.write_bytes(b"\0\0")
-    with pytest.raises(InputError, match=r"nothing of Test can be read; .*bin: "):
+    with pytest.raises(InputError, match=r"nothing of test can be read; .*bin: "):
         ImageData(data.cfg).spikes("cpu")
 
 

@@ -7,6 +7,7 @@ stays in the name.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def entries(root: str | Path, *, sensor: str = "all") -> list[Entry]:
     if not found:
         raise InputError(f"{root}: no .bin files in folders named 0 to 9; unpack N-MNIST's Train.zip or Test.zip")
     names = unique_names(root, found, full=True)
-    return [entry_or_fault(names[path], path, partial(_entry, path, names[path]), error) for path, error in found.items()]
+    read = (entry_or_fault(names[path], path, partial(_entry, path, names[path]), error) for path, error in found.items())
+    return [replace(entry, class_name=entry.path.parent.name, part=_part(entry.path)) for entry in read]
 
 
 def _is_recording(path: Path) -> bool:
@@ -43,8 +45,12 @@ def _is_recording(path: Path) -> bool:
 
 
 def _entry(path: Path, name: str) -> Entry:
-    part = next((PARTS[folder] for folder in reversed(path.parts) if folder in PARTS), "")
-    return Entry(name, path, fingerprint(path), partial(load, str(path), name), class_name=path.parent.name, part=part)
+    return Entry(name, path, fingerprint(path), partial(load, str(path), name))
+
+
+def _part(path: Path) -> str:
+    """Which archive a file comes from; "" of none."""
+    return next((PARTS[folder] for folder in reversed(path.parts) if folder in PARTS), "")
 
 
 DATASET = Dataset(
