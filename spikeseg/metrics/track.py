@@ -12,7 +12,7 @@ Baselines do not track: each of their points is a track that lives for the slice
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,18 +86,10 @@ def outcome(
         max_gap_us: see `truth.positions`.
     """
     times = _grid(start_us, end_us, slice_us)
-    paths = np.array([_at(track.t_us, track.position, times) for track in tracks]).reshape(len(tracks), len(times), 2)
-    near_any, found = np.zeros((len(tracks), len(times)), bool), {}
-    for name in np.unique(labels["id"]).tolist():
-        at = positions(labels[labels["id"] == name], times, max_gap_us)
-        if not len(at):
-            continue
-        index = at["index"]
-        near = np.hypot(paths[:, index, 0] - at["x"], paths[:, index, 1] - at["y"]) <= tolerance_px
-        near_any[:, index] |= near
-        found[name] = bool(near.any(0).sum() >= ENOUGH * len(at))
-    lived = (~np.isnan(paths[:, :, 0])).sum(1)
-    return Outcome(found, near_any.sum(1) >= ENOUGH * lived, lived > 0)
+    tally = _Tally(tracks, times)
+    for name, _, at in _objects(labels, times, max_gap_us):
+        tally.add(name, at, tolerance_px)
+    return tally.outcome()
 
 
 def track_counts(
@@ -136,25 +128,17 @@ def track_counts(
     times = _grid(start_us, end_us, slice_us)
     for number, track in enumerate(tracks):
         _check(number, track)
-    paths = [_at(track.t_us, track.position, times) for track in tracks]
-    near_any = np.zeros((len(tracks), len(times)), bool)
+    tally = _Tally(tracks, times)
     result: dict[str, Any] = dict.fromkeys(COUNTED, 0) | {name: [] for name in VALUES}
-    for name in np.unique(labels["id"]):
-        points = labels[labels["id"] == name]
-        at = positions(points, times, max_gap_us)
-        if not len(at):
-            continue
+    for name, points, at in _objects(labels, times, max_gap_us):
+        distance, near = tally.add(name, at, tolerance_px)
         index = at["index"]
-        distance = np.array([np.hypot(p[index, 0] - at["x"], p[index, 1] - at["y"]) for p in paths]).reshape(-1, len(at))
-        near = distance <= tolerance_px  # nan, where the track does not live, is not
-        near_any[:, index] |= near
         chosen = _chosen(distance, near)
         covered = np.flatnonzero(chosen >= 0)
         owners = chosen[covered]
         result["objects"] += 1
         result["life"] += len(at)
         result["covered"] += len(covered)
-        result["found"] += len(covered) >= ENOUGH * len(at)
         result["switches"] += int((owners[1:] != owners[:-1]).sum())
         result["position_errors_px"] += distance[owners, covered].tolist()
         if len(covered) >= 2:
@@ -163,10 +147,45 @@ def track_counts(
             error, speed = float(np.hypot(*(estimated - moved).mean(0))), float(np.hypot(*moved.mean(0)))
             result["velocity_errors_px_s"].append(error)
             result["velocity_errors"] += [error / speed] if speed > 0 else []
-    lived = np.array([int((~np.isnan(p[:, 0])).sum()) for p in paths], np.int64)
-    true = (near_any.sum(1) >= ENOUGH * lived)[lived > 0]
-    result |= {"tracks": len(true), "true_tracks": int(true.sum()), "false_tracks": int((~true).sum())}
-    return result | {"found": int(result["found"]), "duration_us": int(end_us - start_us + 1)}
+    told = tally.outcome()
+    true = told.true[told.lived]
+    result |= {"found": sum(told.found.values()), "tracks": len(true), "true_tracks": int(true.sum())}
+    return result | {"false_tracks": int((~true).sum()), "duration_us": int(end_us - start_us + 1)}
+
+
+class _Tally:
+    """Where tracks are at the times of a grid, and, object by object, which of them are near one.
+
+    paths: float64 (tracks, times, 2), nan where a track does not live. near: bool (tracks, times). found: see `Outcome`."""
+
+    def __init__(self, tracks: Sequence[FoundTrack], times: np.ndarray) -> None:
+        paths = [_at(track.t_us, track.position, times) for track in tracks]
+        self.paths = np.array(paths, np.float64).reshape(len(tracks), len(times), 2)
+        self.near, self.found = np.zeros(self.paths.shape[:2], bool), dict[int, bool]()
+
+    def add(self, name: int, at: np.ndarray, tolerance_px: float) -> tuple[np.ndarray, np.ndarray]:
+        """Take in an object; -> at each of its times the distances of all tracks, px, and whether they are within the tolerance:
+        (tracks, len(at)) each."""
+        index = at["index"]
+        distance = np.hypot(self.paths[:, index, 0] - at["x"], self.paths[:, index, 1] - at["y"])
+        near = distance <= tolerance_px  # nan, where the track does not live, is not
+        self.near[:, index] |= near
+        self.found[name] = bool(near.any(0).sum() >= ENOUGH * len(at))
+        return distance, near
+
+    def outcome(self) -> Outcome:
+        """Of the objects so far."""
+        lived = (~np.isnan(self.paths[:, :, 0])).sum(1)
+        return Outcome(self.found, self.near.sum(1) >= ENOUGH * lived, lived > 0)
+
+
+def _objects(labels: np.ndarray, times: np.ndarray, max_gap_us: float) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Id, labels, and places at the times of the grid (see `truth.positions`) of every object that lives at any of them."""
+    for name in np.unique(labels["id"]).tolist():
+        points = labels[labels["id"] == name]
+        at = positions(points, times, max_gap_us)
+        if len(at):
+            yield name, points, at
 
 
 def _grid(start_us: int, end_us: int, slice_us: int) -> np.ndarray:
@@ -203,10 +222,7 @@ def point_counts(
     points = points[(points["t"] >= start_us) & (points["t"] <= end_us)]
     when, near_any = (points["t"] - start_us) // slice_us, np.zeros(len(points), bool)
     result: dict[str, Any] = dict.fromkeys(COUNTED, 0) | {name: [] for name in VALUES}
-    for name in np.unique(labels["id"]):
-        at = positions(labels[labels["id"] == name], times, max_gap_us)
-        if not len(at):
-            continue
+    for _, _, at in _objects(labels, times, max_gap_us):
         place = np.full((len(times), 2), np.nan)
         place[at["index"]] = np.stack([at["x"], at["y"]], 1)
         distance = np.hypot(points["x"] - place[when, 0], points["y"] - place[when, 1])
