@@ -3,12 +3,12 @@
 import base64
 import json
 import re
-import shutil
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from browser import chromium
 
 from spikeseg.data.datasets.files import entries
 from spikeseg.detection.schema import STAR
@@ -17,12 +17,6 @@ from spikeseg.viewing.page import content, view_html
 from spikeseg.viewing.review import Mark, Review, read_review
 
 NAME = "night </script><b title='$data'>"
-CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-    "--window-size=640,600",
-)  # fmt: skip
 SAVED = """
 const done = arguments[0];
 const saved = {};
@@ -50,18 +44,10 @@ class Browser:
     """Chromium with a page in it."""
 
     def __init__(self, profile):
-        selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-        if not CHROMIUM or not DRIVER:
-            pytest.skip("no chromium and chromedriver on this machine")
-        options = selenium.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for flag in (*FLAGS, f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = selenium.Chrome(options=options, service=selenium.ChromeService(DRIVER))
-        self.driver.set_script_timeout(3600)
-        self.driver.set_page_load_timeout(3600)
-        self.keys = selenium.Keys
+        self.driver = chromium(profile)
+        from selenium.webdriver import Keys
+
+        self.keys = Keys
         self.opened = set()
         self.driver.get("about:blank")
         self.requests()

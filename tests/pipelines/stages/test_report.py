@@ -9,6 +9,7 @@ from html import unescape
 
 import numpy as np
 import pytest
+from browser import chromium
 from click.testing import CliRunner
 
 from spikeseg.config.load import load_config
@@ -22,8 +23,6 @@ from spikeseg.report.page import figure_file, report_html
 from spikeseg.report.sentences import sentences
 from spikeseg.report.tables import detectors_table, recordings_table, work_table
 
-CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync")
 LAID_OUT = """
 return {
   wide: Math.max(0, document.documentElement.scrollWidth - innerWidth),
@@ -183,16 +182,7 @@ def test_what_is_no_run_is_refused(made):
 
 
 def test_in_a_browser_nothing_is_cut_off_or_asked_of_a_network(made, tmp_path):
-    selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if not CHROMIUM or not DRIVER:
-        pytest.skip("no chromium and chromedriver on this machine")
-    options = selenium.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = selenium.Chrome(options=options, service=selenium.ChromeService(DRIVER))
-    driver.set_page_load_timeout(3600)
+    driver = chromium(tmp_path)
     try:
         driver.get("about:blank")
         driver.get_log("performance")
