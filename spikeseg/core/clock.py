@@ -23,6 +23,11 @@ class Clock(NamedTuple):
         zero = first_us if abs(last_us) > FAR_US or first_us < 0 else 0
         return cls(zero, int(np.clip(np.ceil(2.5 - np.log10(span_s)), 1, 6)))
 
+    @classmethod
+    def of_events(cls, t_us: np.ndarray) -> Clock:
+        """Of a recording with events at these times, rising, µs; of one without any, from 0 on."""
+        return cls.of(int(t_us[0]), int(t_us[-1])) if len(t_us) else cls.of(0, 0)
+
     def seconds(self, t_us: Any) -> Any:
         """A time, or an array of times, in seconds."""
         return (t_us - self.zero_us) / 1e6

@@ -12,7 +12,7 @@ from spikeseg.core.text import many
 from spikeseg.errors import one_line
 
 from . import new_figure, short
-from .colours import COUNTS, drive_colours, interpolation
+from .colours import COUNTS, ON, drive_colours, interpolation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +26,6 @@ WIDEST, TALLEST = 4.0, 2.0
 """Sides of a panel to each other, at most."""
 NAME = 90
 """Characters of the name of a recording."""
-RING = "#d55e00"
-"""Colour of labelled objects [Okabe and Ito 2008]."""
 
 
 def diagnosis_figure(windows: Sequence[Diagnosis], radius_px: float) -> Figure:
@@ -85,7 +83,7 @@ def _draw_truth(axes: Axes, window: Diagnosis, radius_px: float) -> None:
     _show(axes, pale, f"truth: {many(len(ids), 'object') if len(ids) else 'no object'}")
     for number in ids:
         way = window.truth[window.truth["id"] == number]
-        axes.plot(way["x"], way["y"], color=RING, linewidth=1.5)
-        axes.add_patch(Circle((way["x"][-1], way["y"][-1]), radius_px, fill=False, color=RING, linewidth=1.2))
+        axes.plot(way["x"], way["y"], color=ON, linewidth=1.5)
+        axes.add_patch(Circle((way["x"][-1], way["y"][-1]), radius_px, fill=False, color=ON, linewidth=1.2))
     height, width = window.saliency.shape
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))

@@ -42,11 +42,6 @@ def space_time_group(detections: Detections, truth: Detections | None, false: Co
     return Group(title, panels)
 
 
-def _clock(detections: Detections) -> Clock:
-    t = detections.event_columns["t"]
-    return Clock.of(int(t[0]), int(t[-1])) if len(t) else Clock.of(0, 0)
-
-
 def _ways(
     detections: Detections, truth: Detections | None, false: Collection[int]
 ) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
@@ -69,8 +64,8 @@ def legend_note(labelled: bool) -> str:
 
 
 def _flat(detections: Detections, truth: Detections | None, false: Collection[int], axis: str, figure: FigureBase) -> None:
-    axes, clock = figure.subplots(), _clock(detections)
-    columns = detections.event_columns
+    axes, columns = figure.subplots(), detections.event_columns
+    clock = Clock.of_events(columns["t"])
     every = -(-len(columns["t"]) // MOST) or 1
     axes.plot(
         clock.seconds(columns["t"][::every]), columns[axis][::every],
@@ -88,8 +83,8 @@ def _flat(detections: Detections, truth: Detections | None, false: Collection[in
 
 def _solid(detections: Detections, truth: Detections | None, false: Collection[int], figure: FigureBase) -> None:
     axes: Any = figure.add_axes((-0.01, 0.0, 0.93, 1.0), projection="3d", computed_zorder=False)
-    clock, (width, height) = _clock(detections), detections.sensor_size
-    columns = detections.event_columns
+    columns, (width, height) = detections.event_columns, detections.sensor_size
+    clock = Clock.of_events(columns["t"])
     every = -(-len(columns["t"]) // MOST) or 1
     points = clock.seconds(columns["t"][::every]), columns["x"][::every], columns["y"][::every]
     axes.plot(*points, linestyle="none", marker=".", markersize=1.5, markeredgewidth=0, color=OFF, alpha=0.45, rasterized=True)
@@ -109,7 +104,7 @@ def strip_panel(detections: Detections, number: int, caption: str) -> Panel:
 
 
 def _strip(detections: Detections, number: int, figure: FigureBase) -> None:
-    axes, clock = figure.subplots(), _clock(detections)
+    axes, clock = figure.subplots(), Clock.of_events(detections.event_columns["t"])
     moments, side = cutouts(detections, number)
     middles = draw_strip(axes, moments)
     axes.set_xticks(middles, [clock.text((moment.start_us + moment.end_us) / 2) for moment in moments], fontsize=6)

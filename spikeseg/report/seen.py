@@ -85,8 +85,7 @@ class Seen:
     @property
     def clock(self) -> Clock:
         """How its times are written."""
-        t = self.view.events["t"]
-        return Clock.of(int(t[0]), int(t[-1])) if len(t) else Clock.of(0, 0)
+        return Clock.of_events(self.view.events["t"])
 
 
 def see(network: Network, source: Source) -> Seen:

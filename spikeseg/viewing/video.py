@@ -188,7 +188,7 @@ class _Canvas:
 
     def _told(self, t_us: int) -> str:
         t = self._detections.event_columns["t"]
-        seconds = Clock.of(int(t[0]), int(t[-1])).seconds(t_us) if len(t) else 0.0
+        seconds = Clock.of_events(t).seconds(t_us) if len(t) else 0.0
         what = many(len(self._shades), "object") if len(t) else "no events"
         return f"{seconds:.3f} s   {self._speed:.3g}x   {what}   {self._detections.recording}"
 
