@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeseg.config import section_dict
-from spikeseg.errors import InputError
+from spikeseg.errors import InputError, nearest
 from spikeseg.learning.run_files import (
     BEST,
     CALIBRATED,
@@ -143,6 +143,7 @@ def network_at(path: Path) -> SavedNetwork:
         if last is None:
             raise InputError(
                 f"{path}: no run's folder ({CONFIG} is missing); name a run, a checkpoint file, {' or '.join(NAMES)}"
+                f"{nearest(path, NAMES)}"
             )
         if not last.is_file():
             raise InputError(f"{path}: training is not finished; go on with `spikeseg train --resume {path}`")
@@ -150,7 +151,10 @@ def network_at(path: Path) -> SavedNetwork:
         assert cfg is not None
         return network_in(cfg, path)
     if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint; `spikeseg train` makes one, {' and '.join(NAMES)} come with the package")
+        raise InputError(
+            f"{path}: no such checkpoint; `spikeseg train` makes one, {' and '.join(NAMES)} come with the package"
+            f"{nearest(path, NAMES)}"
+        )
     run = run_of(path)
     manifests = [manifest for beside in sorted(run.glob(MANIFESTS)) if (manifest := read_manifest(beside))]
     _refuse_damaged(run, path, manifests)
