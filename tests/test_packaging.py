@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import spikeseg
+from spikeseg.export import simulators
 
 ROOT = Path(__file__).parents[1]
 BUILT = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "spikeseg", "pipelines", "configs")
@@ -126,10 +127,19 @@ def test_everything_imported_is_declared():
     at_once = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=False)}
     at_all = {DISTRIBUTIONS.get(name, name) for name in imported(lazily=True)}
     assert "numpy" in at_once and "zarr" in at_all  # the walk finds something
-    by_hand = {"sinabs"}  # asks for another version of NIR than the rest; its message says how it is installed
+    by_hand = {"sinabs"}  # asks for another version of NIR than the rest
     with_torch = {"triton"}  # comes with torch for CUDA; spikeseg.ops.cuda alone needs it, and says so where it is missing
     assert at_once <= {*required, *with_torch}
     assert at_all <= {*required, *extras, *with_torch, *by_hand}
+
+
+def test_what_no_extra_can_ask_for_is_installed_for_the_suite_and_told_to_the_user():
+    command = "--no-deps sinabs pbr"
+    tested = (ROOT / "Makefile").read_text().partition("$(VENV)/.tested:")[2].partition("\n\n")[0]
+    assert f"$(PIP) $(PIN) {command}\n" in tested
+    assert f"`pip install {command}`" in simulators.INSTALL["sinabs"]
+    for name in ("export", "install"):
+        assert f"`pip install {command}`" in (ROOT / f"docs/{name}.md").read_text()
 
 
 def test_nothing_imports_torchvision():

@@ -23,10 +23,12 @@ def simulator(request):
 
 @pytest.mark.parametrize("kind", EXACT)
 def test_all_spikes_are_equal(simulator, kind, kinds, inputs, ours, tmp_path):
-    if (simulator, kind) == ("sinabs", "share"):
-        pytest.skip("sinabs 3.1.3 cannot import an LIF of more than one axis")
     network = kinds[kind]
     frames = inputs(network.size)
+    if (simulator, kind) == ("sinabs", "share"):
+        with pytest.raises(ValueError, match="truth value of an array"):  # 3.1.3 knows an LIF of one axis alone
+            simulated(nir_graph.nir_graph(network), simulator, frames)
+        return
     expected = ours(network, frames)
     assert len(frames) == 70 and 0.005 < expected[:50].mean() < 0.95 and expected[50:].any()
     with open(tmp_path / "network.nir", "wb") as file:
