@@ -68,11 +68,11 @@ def classes(
             written = f"names in {network.folder / stage.CLASS_NAMES}{f', {stage.PICTURE} and {stage.CLASSES}' if again else ''}"
             return print_end(True, written, detect)
     result = stage.survey(*found, sources, force=request.force)
-    content = stage.write_sheet(network, result.path, folder)
+    content, new = stage.write_sheet(network, result.path, folder)
     click.echo(table(content))
     free = next((entry["class_id"] for entry in content["classes"] if entry["wins"] and not entry["class_name"]), None)
     following = detect if free is None else f"spikeseg classes {run or network.name} --name {free}=NAME"
-    print_end(result.ran, f"{stage.PICTURE} and {stage.CLASSES} in {folder}", following)
+    print_end(result.ran or new, f"{stage.PICTURE} and {stage.CLASSES} in {folder}", following)
 
 
 def parsed_names(given: Sequence[str]) -> dict[int, str]:

@@ -144,8 +144,9 @@ def name(network: SavedNetwork, given: Mapping[int, str], forgotten: Collection[
         return name_classes(network.folder, load(network.checkpoint)[0], given, forgotten)
 
 
-def write_sheet(network: SavedNetwork, surveyed: Path, folder: Path) -> dict[str, Any]:
-    """Write classes.json and, with matplotlib, classes.png, with the names that hold now; -> what classes.json holds.
+def write_sheet(network: SavedNetwork, surveyed: Path, folder: Path) -> tuple[dict[str, Any], bool]:
+    """Write classes.json and, with matplotlib, classes.png, with the names that hold now; -> what classes.json holds, and whether
+    it did not before.
 
     Args:
         network: whose classes they are.
@@ -169,8 +170,10 @@ def write_sheet(network: SavedNetwork, surveyed: Path, folder: Path) -> dict[str
             picture.unlink(missing_ok=True)
     else:
         atomic_write(picture, drawn)
-    atomic_write(folder / CLASSES, text(content))
-    return content
+    path, written = folder / CLASSES, text(content).encode()
+    new = not path.is_file() or path.read_bytes() != written
+    atomic_write(path, written)
+    return content, new
 
 
 def write_again(network: SavedNetwork, folder: Path) -> bool:

@@ -23,7 +23,7 @@ from spikeseg.errors import InputError
 
 from ..runtime.console import bar
 from ..runtime.manifest import Ingredients
-from ..runtime.stage import StageResult, run_stage
+from ..runtime.stage import StageResult, copied, run_stage
 
 if TYPE_CHECKING:
     import torch
@@ -92,9 +92,7 @@ def classify(
 
     root = Path(cfg.output_dir) / STAGE
     result = run_stage(root, plan(cfg, data, controls=controls, repeat=repeat), build, force)
-    if output is not None:
-        atomic_write(output, (result.path / METRICS).read_bytes())
-    return result
+    return copied(result, METRICS, output)
 
 
 def plan(cfg: Config, data: ImageData, *, controls: bool = False, repeat: int = 1) -> Ingredients:

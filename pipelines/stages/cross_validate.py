@@ -23,7 +23,7 @@ from spikeseg.learning.run_files import LATEST, checkpoint_folder
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients, finished, read_manifest
-from ..runtime.stage import StageResult, run_stage
+from ..runtime.stage import StageResult, copied, run_stage
 from .answers import labelled
 from .evaluate import METRICS, Selection, evaluate
 from .evaluate import plan as plan_evaluation
@@ -123,9 +123,7 @@ def cross_validate(
     ran = any(done.ran for _, done in scored)
     done = run_stage(Path(cfg.output_dir) / STAGE, _ingredients(cfg, folds, final, inputs), build, force)
     done = dataclasses.replace(done, ran=done.ran or ran)
-    if output is not None:
-        atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else RESULT)).read_bytes())
-    return done
+    return copied(done, TABLE if output is not None and output.suffix == ".csv" else RESULT, output)
 
 
 def plan(cfg: Config, folds: int, final: bool) -> Ingredients | None:

@@ -24,7 +24,7 @@ from spikeseg.registries import MODES
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients, read_manifest
-from ..runtime.stage import StageResult, run_stage
+from ..runtime.stage import StageResult, copied, run_stage
 from .answers import ALL, answers, labelled, training_frames
 from .prepare import STORE, find_frames
 from .runs import SavedNetwork
@@ -117,9 +117,7 @@ def evaluate(
         return {"seed": cfg.seed, "device": cfg.device}
 
     done = run_stage(network.folder / "evaluate", planned, build, force)
-    if output is not None:
-        atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else METRICS)).read_bytes())
-    return done
+    return copied(done, TABLE if output is not None and output.suffix == ".csv" else METRICS, output)
 
 
 def measure(cfg: Config, network: SavedNetwork, frames: StageResult, selection: Selection = EVERYTHING) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from spikeseg.config import section_dict
 from spikeseg.core.files import atomic_write
 
 from ..runtime.manifest import Ingredients
-from ..runtime.stage import StageResult, run_stage
+from ..runtime.stage import StageResult, copied, run_stage
 from .answers import ALL, labelled, of_each, training_frames
 from .evaluate import Selection, compared, warnings_about
 from .evaluate import plan as evaluate_plan
@@ -65,9 +65,7 @@ def score(
         return {"seed": cfg.seed, "device": cfg.device}
 
     done = run_stage(network.folder / STAGE, planned, build, force)
-    if output is not None:
-        atomic_write(output, (done.path / RESULT).read_bytes())
-    return done
+    return copied(done, RESULT, output)
 
 
 def _measured(cfg: Config, network: SavedNetwork, frames: StageResult, name: str, chosen: tuple[str, str]) -> dict[str, Any]:

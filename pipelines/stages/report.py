@@ -6,6 +6,7 @@ as that evaluation read it. The page lies in ``report/<key>/`` and, the newest, 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spikeseg.core.dry_run import is_dry
 from spikeseg.core.files import atomic_write
 from spikeseg.errors import InputError
 from spikeseg.learning.run_files import CLASS_NAMES, CONFIG, HISTORY, METRICS, MOTION_LAYER, manifest_path
@@ -21,7 +23,7 @@ from spikeseg.report import LOOKED_AT
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients, finished, read_manifest
-from ..runtime.stage import StageResult, one_writer, run_stage
+from ..runtime.stage import StageResult, copied, one_writer, run_stage
 from . import classify, evaluate
 from .history import rows
 from .prepare import STORE
@@ -93,13 +95,10 @@ def report(cfg: Config, run: Path, *, most: int = LOOKED_AT, output: Path | None
         return {}
 
     result = run_stage(run / STAGE, gathered.ingredients, build, force)
-    content, page = (result.path / REPORT).read_bytes(), run / REPORT
-    with one_writer(run):
-        if not page.is_file() or page.read_bytes() != content:
-            atomic_write(page, content)
-    if output is not None:
-        atomic_write(output, content)
-    return Made(result, page)
+    page = run / REPORT
+    with contextlib.nullcontext() if is_dry() else one_writer(run):
+        result = copied(result, REPORT, page)
+    return Made(copied(result, REPORT, output), page)
 
 
 def plot(cfg: Config, run: Path, figure: str, output: Path, *, most: int = LOOKED_AT) -> None:

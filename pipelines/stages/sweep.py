@@ -25,7 +25,7 @@ from spikeseg.networks import NAMES, file_of
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients
-from ..runtime.stage import StageResult, one_writer, run_stage
+from ..runtime.stage import StageResult, copied, one_writer, run_stage
 from .answers import labelled, of_each, training_frames
 from .prepare import STORE, find_frames
 
@@ -82,9 +82,7 @@ def sweep(
         with one_writer(network.beside):
             ran = write_calibrated(network, json.loads((done.path / SWEEP).read_text(encoding="utf-8")))
         done = dataclasses.replace(done, ran=done.ran or ran)
-    if output is not None:
-        atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else SWEEP)).read_bytes())
-    return done
+    return copied(done, TABLE if output is not None and output.suffix == ".csv" else SWEEP, output)
 
 
 UNREAD = (

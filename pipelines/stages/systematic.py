@@ -18,7 +18,7 @@ from spikeseg.core.names import MANIFEST
 from ..runtime.console import progress
 from ..runtime.files import sha256_file
 from ..runtime.manifest import Ingredients, read_manifest
-from ..runtime.stage import StageResult, run_stage
+from ..runtime.stage import StageResult, copied, run_stage
 from .recordings import settings_of
 from .runs import SavedNetwork
 
@@ -73,9 +73,7 @@ def systematic(
 
     inputs = {"checkpoint": sha256_file(network.checkpoint)}
     done = run_stage(network.folder / STAGE, Ingredients(STAGE, VERSION, config, inputs), build, force)
-    if output is not None:
-        atomic_write(output, (done.path / (TABLE if output.suffix == ".csv" else SCORES)).read_bytes())
-    return done
+    return copied(done, TABLE if output is not None and output.suffix == ".csv" else SCORES, output)
 
 
 def table(done: StageResult) -> str:

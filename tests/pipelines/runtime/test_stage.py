@@ -11,7 +11,7 @@ from spikeseg.core.files import partial_folder
 from spikeseg.core.names import MANIFEST
 from spikeseg.errors import InputError
 from spikeseg.pipelines.runtime.manifest import Ingredients, damaged, describe_file, finished, read_manifest, write_manifest
-from spikeseg.pipelines.runtime.stage import StageResult, run_in_folder, run_stage
+from spikeseg.pipelines.runtime.stage import StageResult, copied, run_in_folder, run_stage
 
 
 def build_one(folder: Path) -> dict:
@@ -39,6 +39,16 @@ def test_key_depends_on_every_ingredient_and_on_no_order():
         made._replace(config={"x": True, "y": (1, 2)}),
     ]
     assert len({made.key, *(other.key for other in others)}) == 6
+
+
+def test_a_copy_that_was_not_there_counts_as_work(tmp_path):
+    """So that a command says "wrote", not "up to date", of a file that it has just written."""
+    done = StageResult(stage(tmp_path / "stages").path / "data", "key", ran=False)
+    path = tmp_path / "new" / "a.txt"
+    assert copied(done, "a.txt", path).ran and path.read_text() == "one"
+    assert not copied(done, "a.txt", path).ran and not copied(done, "a.txt", None).ran
+    path.write_text("two")
+    assert copied(done, "a.txt", path).ran and path.read_text() == "one"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object()])

@@ -70,6 +70,13 @@ def test_the_same_again_is_up_to_date_and_forced_the_same_bytes(run):
     assert before == {name: (folder / name).read_bytes() for name in before}
 
 
+def test_a_sheet_in_a_folder_that_had_none_is_written(run, tmp_path):
+    place, *_ = run
+    show(place)
+    for verb in ("wrote", "up to date:"):
+        assert show(place, "-o", tmp_path / "sheet").splitlines()[-1].startswith(f"{verb} classes.png")
+
+
 def test_the_newest_run_is_meant_where_none_is_named(run):
     place, _, folder = run
     place.ok("classes", config=False)

@@ -13,7 +13,8 @@ def test_levels_are_scored_and_written_the_same_again(chain):
     (scores,) = chain.folder.glob("runs/*/systematic/*/systematic.json")
     before = scores.read_bytes(), (chain.folder / "noise.csv").read_bytes()
     assert json.loads(before[0])["levels"][0]["noise_percent"] == 50
-    assert "up to date: noise.json" in chain.ok(*LEVEL, "-o", "noise.json")
+    assert "wrote noise.json;" in chain.ok(*LEVEL, "-o", "noise.json")  # a copy that was not there, of scores that were
+    assert "up to date: noise.json;" in chain.ok(*LEVEL, "-o", "noise.json", "--dry-run")
     chain.ok(*LEVEL, "--force", "-o", "noise.csv")
     assert (scores.read_bytes(), (chain.folder / "noise.csv").read_bytes()) == before
     assert (chain.folder / "noise.json").read_bytes() == before[0]
