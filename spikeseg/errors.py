@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Characters that end or hide a line, and bytes of file names that are no UTF-8, as Python spells them."""
@@ -32,6 +32,14 @@ class InputError(ValueError):
 
 class WriteError(InputError):
     """A file that the user's disk refuses; never a fault of what is read, so who passes over bad recordings lets it through."""
+
+
+def together(faults: Sequence[InputError]) -> InputError:
+    """One error of one or several, of which all are told, three at most."""
+    if len(faults) == 1:
+        return faults[0]
+    rest = f". And {len(faults) - 3} more" if len(faults) > 3 else ""
+    return InputError(f"{'. Also: '.join(map(str, faults[:3]))}{rest}")
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .common import network_for, print_end
+from .common import network_and_recordings, print_end
 from .options import LENIENT, FilledPath, Request, command, shared
 from .settings import Words
 
@@ -49,15 +49,13 @@ def classes(
       spikeseg classes runs/mine --forget 3
     """
     from ..stages import classes as stage
-    from ..stages.recordings import given as given_recordings
 
     names = parsed_names(given)
     if twice := sorted({*names} & {*forgotten}):
         raise click.UsageError(f"class {twice[0]}: --name and --forget")
     if run is not None:
         stage.refuse_images(Path(run))
-    sources = given_recordings(recordings)
-    _, network = found = network_for(request, run, given=True)
+    cfg, network, sources = network_and_recordings(request, run, recordings, None)
     folder = Path(output) if output else network.folder
     detect = f"spikeseg detect RECORDING --network {run or network.name}"
     if names or forgotten:
@@ -67,7 +65,7 @@ def classes(
             again = stage.write_again(network, folder)
             written = f"names in {network.folder / stage.CLASS_NAMES}{f', {stage.PICTURE} and {stage.CLASSES}' if again else ''}"
             return print_end(True, written, detect)
-    result = stage.survey(*found, sources, force=request.force)
+    result = stage.survey(cfg, network, sources, force=request.force)
     content, new = stage.write_sheet(network, result.path, folder)
     click.echo(table(content))
     free = next((entry["class_id"] for entry in content["classes"] if entry["wins"] and not entry["class_name"]), None)

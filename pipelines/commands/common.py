@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spikeseg.errors import InputError
+from spikeseg.errors import InputError, together
 from spikeseg.networks import NAMES
 from spikeseg.plots import FORMATS
 from spikeseg.registries import DATASETS
@@ -24,13 +24,16 @@ from .settings import setting
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
+    from spikeseg.data.datasets.folders import Source
 
-    from ..stages.runs import SavedNetwork
+    from ..stages.runs import NoNetworkError, SavedNetwork
 
 log = logging.getLogger(__name__)
 
 Suited = Callable[["Config"], tuple[str, str]]
 """Configuration, which says how recordings are read -> the name of a packaged network, and why."""
+SuitsRecordings = Callable[..., tuple[str, str]]
+"""The same, of recordings that are given as `recordings`, too."""
 
 NETWORK = click.option(
     "--network", "--checkpoint", "network", metavar="NETWORK", type=FilledPath(),
@@ -107,13 +110,51 @@ def network_for(
     try:
         cfg, network = _trained(request, given)
     except NoNetworkError as missing:
-        if suited is None:
-            raise
-        return _packaged(request, suited, missing)
+        if suited is None and missing.recordings is not None and not given:
+            raise missing.recordings from None
+        return _packaged(request, suited, _with_ways(request, missing, given))
     if suited is not None:
         which = "the newest of this configuration" if request.configured else "the newest run"
         log.info("network: %s, %s (--network %s: one that comes with the package)", network.folder, which, " or ".join(NAMES))
     return cfg, network
+
+
+def all_told(*checks: Callable[[], Any]) -> list[Any]:
+    """What each check returns. Raises one InputError that tells what all of them refuse, so that nothing is mended in vain."""
+    answers, faults = [], []
+    for check in checks:
+        try:
+            answers.append(check())
+        except InputError as error:
+            faults.append(error)
+    if faults:
+        raise together(faults)
+    return answers
+
+
+def network_and_recordings(
+    request: Request, named: str | None, recordings: Sequence[str], suited: SuitsRecordings | None
+) -> tuple[Config, SavedNetwork, list[Source]]:
+    """`network_for`, and the recordings that are given: what is wrong with their names, and with the network's, is told at once.
+
+    Args:
+        request: the shared options.
+        named: what --network names.
+        recordings: paths, see `stages.recordings.given`.
+        suited: see `network_for`, given the recordings, too.
+    """
+    from ..stages.recordings import given
+
+    def by_name() -> tuple[Config, SavedNetwork] | None:
+        if named is not None:
+            return network_for(request, named, given=True)
+        request.load()  # which is what can be wrong so far
+        return None
+
+    found, sources = all_told(by_name, lambda: given(recordings))
+    suits = None if suited is None or not sources else functools.partial(suited, recordings=sources)
+    cfg, saved = found or network_for(request, None, given=True, suited=suits)
+    return cfg, saved, sources
 
 
 def _trained(request: Request, given: bool) -> tuple[Config, SavedNetwork]:
@@ -127,7 +168,7 @@ def _trained(request: Request, given: bool) -> tuple[Config, SavedNetwork]:
         return cfg, as_read(cfg, network)
     cfg = request.load()
     if given and cfg.data.data_root is None and cfg.data.dataset != "synthetic":
-        return cfg, network_by_settings(cfg, f"{request.next('train')} --data-root FOLDER")
+        return cfg, network_by_settings(cfg)
     try:
         return cfg, network_of(cfg)
     except NoNetworkError:  # how the recordings given are read is no matter of what the network was trained on
@@ -137,12 +178,24 @@ def _trained(request: Request, given: bool) -> tuple[Config, SavedNetwork]:
         return cfg, network_of(replace(request, overrides=trained).load())
 
 
-def _packaged(request: Request, suited: Suited, missing: InputError) -> tuple[Config, SavedNetwork]:
+def _with_ways(request: Request, missing: NoNetworkError, given: bool) -> NoNetworkError:
+    """The error, with the two ways to a network."""
+    from ..stages.runs import NoNetworkError
+
+    data = request.load().data
+    folder = " --data-root FOLDER" if given and data.data_root is None and data.dataset != "synthetic" else ""
+    packaged = f"{' and '.join(NAMES)} come with the package"
+    return NoNetworkError(f"{missing}; `{request.next('train')}{folder}` trains one, or name one with --network; {packaged}")
+
+
+def _packaged(request: Request, suited: Suited | None, missing: InputError) -> tuple[Config, SavedNetwork]:
     """The packaged network that has the shape of the configuration, or else, without one, suits the recordings.
 
-    Raises `missing` where none has the shape that is asked for."""
+    Raises `missing` where none has the shape that is asked for, or none may stand in."""
     from ..stages.runs import as_read, fits, own_config, packaged_network
 
+    if suited is None:
+        raise missing
     cfg = request.load()
     if request.config or request.paper:
         name, why = next((name for name in NAMES if fits(cfg, name)), None), "it has the shape of this configuration"

@@ -14,7 +14,7 @@ from spikeseg.core.regular import fault_of
 from spikeseg.errors import InputError
 from spikeseg.networks import NIGHTS
 
-from .common import HULK, NETWORK, SMASH, network_for, pictures, print_end
+from .common import HULK, NETWORK, SMASH, all_told, network_and_recordings, network_for, pictures, print_end
 from .options import LENIENT, Request, rows, shared
 from .settings import Words
 from .sky import sky_command, sky_options, sky_request
@@ -82,7 +82,6 @@ def detect(
     from spikeseg.detection.schema import DETECTIONS, OBJECTS, TRACKS
 
     from ..stages import detect as stage
-    from ..stages.recordings import given
     from ..stages.runs import suited
     from .what_moved import print_objects
 
@@ -96,11 +95,10 @@ def detect(
         return _follow(request, recordings[0], network, output, parsed_size(sensor_size), further["idle"])
     if sensor_size is not None:
         raise click.UsageError("--sensor-size goes with --follow; a recording's file names its own")
-    sources = given(recordings)
+    cfg, saved, sources = network_and_recordings(request, network, recordings, suited)
     if sky is not None and sky.start_utc_us is not None and len(sources) != 1:
         raise InputError(f"--start: goes with one recording, these are {len(sources)}; detect in them one by one")
     made = views(asked, sources)
-    cfg, saved = network_for(request, network, given=True, suited=lambda cfg: suited(cfg, sources))
     folder, began = Path(output) if output else None, time.monotonic()
     result, counts, skipped = stage.detect(
         cfg, saved, sources, output=folder, force=request.force, plot=plot, views=made, sky=sky
@@ -122,9 +120,13 @@ def _follow(
     """`detect --follow`: print a line per window and, at the end of the input, a summary."""
     from ..stages.follow import LINES, PIPE, SUMMARY, follow
 
-    if source != PIPE and not os.path.exists(source):
-        raise InputError(f"{source}: {fault_of(source)}")
-    cfg, saved = network_for(request, network, given=True, suited=lambda _: (NIGHTS, "only points can be followed"))
+    def there() -> None:
+        if source != PIPE and not os.path.exists(source):
+            raise InputError(f"{source}: {fault_of(source)}")
+
+    (cfg, saved), _ = all_told(
+        lambda: network_for(request, network, given=True, suited=lambda _: (NIGHTS, "only points can be followed")), there
+    )
     summary = follow(
         cfg, saved, source, sensor_size,
         output=Path(output) if output else None, idle_s=idle, force=request.force, say=click.echo,

@@ -9,7 +9,7 @@ import click
 from spikeseg.core.text import many
 from spikeseg.plots import FORMATS
 
-from .common import COUNT, NETWORK, network_for, print_end
+from .common import COUNT, NETWORK, network_and_recordings, print_end
 from .options import LENIENT, Request, command, rows, shared
 from .settings import Words
 
@@ -35,11 +35,9 @@ def diagnose(
       spikeseg diagnose night.raw --network nights --samples 6 -o looked
     """
     from ..stages import diagnose as stage
-    from ..stages.recordings import given
     from ..stages.runs import suited
 
-    sources = given(recordings)
-    cfg, saved = network_for(request, network, given=True, suited=(lambda cfg: suited(cfg, sources)) if sources else None)
+    cfg, saved, sources = network_and_recordings(request, network, recordings, suited)
     folder = Path(output) if output else saved.folder / stage.STAGE
     written = stage.diagnose(cfg, saved, sources, folder, samples=samples, form=plot_format)
     (where, *more) = written

@@ -95,7 +95,7 @@ def evaluate(
 
     if scope.protocol and (modes or per_recording or threshold is not None):
         raise click.UsageError("--protocol: takes no --mode, --threshold or --per-recording; it says itself what is scored")
-    cfg, saved = network_for(request.also("tracking.object_threshold", threshold), network)
+    cfg, saved = network_for(request.also("tracking.object_threshold", threshold, "--threshold"), network)
     copy = Path(output) if output else None
     if scope.protocol:
         _by_protocol(cfg, saved, scope, copy, request.force)

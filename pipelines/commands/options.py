@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +25,7 @@ from ..runtime.console import LOGGER, logging_to_stderr, one_line_errors
 from ..runtime.remote import is_url, local_copy
 from .help import Laid
 from .settings import WITHOUT, ConfigOption, Decorator, Setting, Words, choices_of, setting
+from .typed import in_typed_words, typed_words
 
 OF_FILES = ("data.lenient", "data.columns", "data.time_unit")
 """Keys that say how the files at hand are read, never which network is meant."""
@@ -141,6 +143,7 @@ class Request:
         overrides: values by key of the configuration.
         force: run again what is up to date.
         repeated: words that give the next command the same configuration.
+        typed: by key of `overrides`, what the user typed to set it, see `typed`.
     """
 
     config: str | None = None
@@ -148,6 +151,7 @@ class Request:
     overrides: dict[str, Any] = field(default_factory=dict)
     force: bool = False
     repeated: tuple[str, ...] = ()
+    typed: dict[str, str] = field(default_factory=dict)
 
     def load(self, stored: Config | None = None) -> Config:
         """The configuration: --config, or else `stored` (that of the run worked on), or else the demo's; with the overrides.
@@ -156,9 +160,9 @@ class Request:
         asked for on the command line."""
         if stored is not None and not (self.config or self.paper):
             then = {**to_dict(stored), "device": Config.device if stored.device == "cuda" else stored.device}  # not asked for now
-            cfg = load_config(None, overrides={**then, **self.overrides})
+            cfg = load_config(None, overrides={**then, **self.overrides}, told=self.typed)
         else:
-            cfg = load_config(self.config or WITHOUT, overrides=self.overrides, paper=self.paper)
+            cfg = load_config(self.config or WITHOUT, overrides=self.overrides, paper=self.paper, told=self.typed)
         if "device" in self.overrides:
             from spikeseg.ops.device import require_device
 
@@ -187,12 +191,13 @@ class Request:
         """The kind of data that an option names."""
         return self.overrides.get("data.dataset") or self.overrides.get("data", {}).get("dataset")
 
-    def also(self, key: str, value: Any) -> Request:
-        """The same request with one more key of the configuration set, unless value is None."""
+    def also(self, key: str, value: Any, option: str) -> Request:
+        """The same request with one more key of the configuration set, by an option, unless value is None."""
         if value is None:
             return self
         repeated = (*self.repeated, "--set", shlex.quote(f"{key}={value}"))
-        return replace(self, overrides={**self.overrides, key: value}, repeated=repeated)
+        typed = {**self.typed, key: option}
+        return replace(self, overrides={**self.overrides, key: value}, repeated=repeated, typed=typed)
 
     def next(self, command: str) -> str:
         """The command line that goes on from here with the same configuration."""
@@ -221,19 +226,30 @@ def shared(output: str | None = None, *, key: str | None = None, data: bool = Fa
                 logging_to_stderr(given["log_level"] or "INFO"),
             ):
                 _check_given(given, folder=(output or "").startswith("Folder"))
-                if not given.pop("dry_run"):
-                    function(_request(given), **given)
-                    return
+                dry, request = given.pop("dry_run"), _request(given)
                 try:
-                    with dry_run():
-                        function(_request(given), **given)
+                    with dry_run() if dry else contextlib.nullcontext():
+                        function(request, **given)
                 except DryRun as first:
                     click.echo(f"would {first}; nothing was done")
+                except InputError as error:
+                    raise InputError(in_typed_words(_with_remedy(error, request, given), request.typed)) from error
 
         vars(command)["of_demo"] = of_demo  # read by settings.of_demo
         return adding(options)(command)
 
     return decorate
+
+
+def _with_remedy(error: InputError, request: Request, given: Mapping[str, Any]) -> str:
+    """The message of an error; where frames are missing, with the command line that makes them."""
+    from ..stages.prepare import NoFramesError
+
+    if not isinstance(error, NoFramesError):
+        return str(error)
+    network = given.get("network")
+    command = request.next(f"prepare --network {shlex.quote(network)}" if network else "prepare")
+    return f"{error.missing}; run `{command}` first"
 
 
 def _set_level(given: dict[str, Any]) -> None:
@@ -308,12 +324,15 @@ def _request(given: dict[str, Any]) -> Request:
     config, paper, force = given.pop("config"), given.pop("paper"), given.pop("force")
     pairs = given.pop("pairs")
     overrides = parse_overrides(pairs)
+    options = click.get_current_context().command.params
+    typed = typed_words(options, {**given, "paper": paper}, overrides)
     repeated = [word for pair in pairs for word in ("--set", pair)]
-    for option in click.get_current_context().command.params:
+    for option in options:
         if not isinstance(option, Setting) or (value := given.pop(option.name)) is None:
             continue
         overrides[option.key] = value
         if option.key not in WITHOUT_RESULT:
             repeated += option.repeated(value)
     lead = [*(["-c", config] if config else []), *(["--paper", paper] if paper else [])]
-    return Request(config, paper, overrides, force, tuple(shlex.quote(word) for word in (*lead, *repeated)))
+    words = tuple(shlex.quote(word) for word in (*lead, *repeated))
+    return Request(config, paper, overrides, force, words, typed)

@@ -95,7 +95,7 @@ def simulate(request: Request, out: Path | None, output: str | None, format: str
     elif kind == "scenes":
         instead = _scenes(request, chosen)
     else:
-        request = request.also("simulate.noise", chosen.pop("noise", None))
+        request = request.also("simulate.noise", chosen.pop("noise", None), "--noise")
     format = format or ("npz" if kind == "scenes" else "h5")
     if kind == "scenes" and format != "npz":
         raise click.UsageError(f"--kind scenes goes with --format npz: {format} does not tell the size of the sensor")

@@ -8,10 +8,7 @@ from typing import Any
 
 import click
 
-from spikeseg.errors import InputError
-from spikeseg.networks import NAMES
-
-from .common import HULK, NETWORK, SMASH, network_for, pictures
+from .common import HULK, NETWORK, SMASH, all_told, network_for, pictures
 from .options import LENIENT, FilledPath, Request, rows, shared
 from .sky import sky_command, sky_options, sky_request
 
@@ -56,7 +53,6 @@ def watch(
       */10 * * * * spikeseg watch ~/incoming -o ~/found --network nights --once --quiet
     """
     from ..stages import watch as stage
-    from ..stages.runs import NoNetworkError
 
     if output is None:
         raise click.UsageError("--output: name the folder to write to")
@@ -65,10 +61,8 @@ def watch(
     sky = sky_request(of_sky)
     if sky is not None and sky.start_utc_us is not None:
         raise click.UsageError("--start: not while watching; recordings that arrive begin at different times")
-    stage.check_folders(folder, Path(output))
-    try:
-        cfg, saved = network_for(request, network, given=True)
-    except NoNetworkError as error:
-        raise InputError(f"{error}; {' and '.join(NAMES)} come with the package") from error
+    (cfg, saved), _ = all_told(
+        lambda: network_for(request, network, given=True), lambda: stage.check_folders(folder, Path(output))
+    )
     log.info("watching %s, every %g s; results in %s", folder, every, output)
     stage.watch(cfg, saved, folder, Path(output), every_s=every, once=once, plot=plot, sky=sky)

@@ -17,7 +17,7 @@ from spikeseg.errors import InputError
 from ..runtime.console import progress
 from ..runtime.stage import one_writer
 from .answers import learned_from
-from .prepare import STORE, find_frames
+from .prepare import STORE, NoFramesError, find_frames
 from .recordings import pass_over, read_source
 from .runs import SavedNetwork
 
@@ -115,7 +115,11 @@ def _store(cfg: Config, network: SavedNetwork) -> Frames:
     """The cache of the network's recordings, or else of the configuration's."""
     from spikeseg.data.store.frames import Frames
 
-    return learned_from(cfg, network) or Frames.open(find_frames(cfg).path / STORE)
+    store = learned_from(cfg, network)
+    try:
+        return store or Frames.open(find_frames(cfg).path / STORE)
+    except NoFramesError as error:
+        raise InputError(f"{error.missing}; name recordings: spikeseg diagnose RECORDING...") from None
 
 
 def _tested(store: Frames) -> list[int]:

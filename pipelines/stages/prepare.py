@@ -76,15 +76,20 @@ def plan(cfg: Config) -> Plan:
     return Plan(Ingredients(STAGE, VERSION, config, {entry.name: entry.fingerprint for entry in entries}), entries)
 
 
+class NoFramesError(InputError):
+    """Frames are not prepared; `missing` says so, the message also names the command that makes them."""
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(f"{missing}; run `spikeseg prepare` with the same options first")
+        self.missing = missing
+
+
 def find_frames(cfg: Config) -> StageResult:
-    """The frames of this configuration, already prepared. Raises InputError naming the command that makes them."""
+    """The frames of this configuration, already prepared. Raises NoFramesError."""
     key = plan(cfg).ingredients.key
     folder = Path(cfg.cache_dir) / "frames" / key
     if not finished(folder):
-        raise InputError(
-            f"no prepared frames of this configuration ({folder / MANIFEST} is missing); run `spikeseg prepare` "
-            "with the same options first"
-        )
+        raise NoFramesError(f"no prepared frames of this configuration ({folder / MANIFEST} is missing)")
     return StageResult(folder, key, ran=False)
 
 

@@ -27,7 +27,7 @@ from spikeseg.networks import NAMES, NIGHTS, SCENES, file_of
 
 from ..runtime.files import sha256_file
 from ..runtime.manifest import damaged, fault_of, read_manifest
-from .prepare import find_frames
+from .prepare import NoFramesError, find_frames
 from .recordings import read_source
 from .train_layer import fault_of_layer, layer_checkpoint, trained, training_config
 
@@ -40,7 +40,13 @@ PACKAGED = "packaged-{}"
 
 
 class NoNetworkError(InputError):
-    """Nobody has trained a network that a command could mean."""
+    """Nobody has trained a network that a command could mean.
+
+    recordings: what is wrong with those that it would have been trained on, or None."""
+
+    def __init__(self, message: str, recordings: InputError | None = None) -> None:
+        super().__init__(message)
+        self.recordings = recordings
 
 
 @dataclass(frozen=True)
@@ -212,11 +218,13 @@ def class_names(network: SavedNetwork) -> dict[int, str]:
 def network_of(cfg: Config) -> SavedNetwork:
     """The newest network trained with this very configuration and data.
 
-    Raises InputError, naming the command to run: NoNetworkError when frames or a layer are missing; no layer learns."""
+    Raises InputError: NoNetworkError when frames or a layer are missing; no layer learns."""
     try:
         frames = find_frames(cfg)
+    except NoFramesError:
+        raise NoNetworkError(f"no network of this configuration in {cfg.output_dir}") from None
     except InputError as error:
-        raise NoNetworkError(f"no trained network: {error}, or name one with --network") from None
+        raise NoNetworkError(f"no trained network: {error}", error) from None
     layers = cfg.learned_layers()
     if not layers:
         raise InputError("train_conv1, train_conv2, train_conv3: all false, so no network is trained; name one with --network")
@@ -224,31 +232,20 @@ def network_of(cfg: Config) -> SavedNetwork:
     trained_runs = {layer: [run for run in runs if trained(cfg, run, layer, frames.key)] for layer in layers}
     missing = next((layer for layer in layers if not trained_runs[layer]), None)
     if missing:
-        raise NoNetworkError(
-            f"no network of this configuration in {cfg.output_dir}; run `spikeseg train-layer {missing}` with the same "
-            "options first, or name a network with --network"
-        )
+        raise NoNetworkError(f"no network of this configuration in {cfg.output_dir}, whose {missing} is not trained")
     return network_in(cfg, max(trained_runs[layers[-1]], key=lambda run: _written_ns(manifest_path(run, layers[-1]))))
 
 
-def network_by_settings(cfg: Config, train: str) -> SavedNetwork:
-    """The newest network trained with these settings, on whatever recordings.
+def network_by_settings(cfg: Config) -> SavedNetwork:
+    """The newest network trained with these settings, on whatever recordings: data_root is not looked at.
 
-    Args:
-        cfg: the configuration, whose data_root is not looked at.
-        train: the command that trains such a network.
-
-    Raises:
-        NoNetworkError: there is none.
-    """
+    Raises NoNetworkError where there is none."""
     settings = _settings(cfg)
     for run in _finished_runs(cfg.output_dir):
         own = config_beside(run)
         if own is not None and _settings(own) == settings:
             return network_in(cfg, run)
-    raise NoNetworkError(
-        f"no network of this configuration in {cfg.output_dir}; `{train}` trains one, or name one with --network"
-    )
+    raise NoNetworkError(f"no network of this configuration in {cfg.output_dir}")
 
 
 def _settings(cfg: Config) -> dict[str, Any]:

@@ -40,8 +40,8 @@ class Checker:
     """Turns nested dictionaries into sections, naming the source of what is wrong.
 
     Args:
-        origins: where each key's value comes from, by its dotted name.
-        origin: of the keys that are not among them.
+        origins: what an error says first of a key: where its value comes from, and its dotted name, by which it is found here.
+        origin: where the keys come from that are not among them.
     """
 
     def __init__(self, origins: Mapping[str, str], origin: str) -> None:
@@ -49,7 +49,10 @@ class Checker:
 
     def fail(self, name: str, value: Any, allowed: str) -> typing.NoReturn:
         """Raise InputError for a key's value: where it comes from, what it is, what is allowed."""
-        raise InputError(f"{self.origins.get(name, self.origin)}: {name}: found {_shown(value)}, must be {allowed}")
+        raise InputError(f"{self._where(name)}: found {_shown(value)}, must be {allowed}")
+
+    def _where(self, name: str) -> str:
+        return self.origins.get(name, f"{self.origin}: {name}")
 
     def section(self, kind: type[Any], content: Any, prefix: str = "") -> Any:
         """A section of this dataclass; keys that are missing have their defaults. Raises InputError, see `fail`."""
@@ -59,13 +62,11 @@ class Checker:
         fields = {f.name: f for f in dataclasses.fields(kind)}
         for name in content:
             if (why := WITHOUT_EFFECT.get(f"{prefix}{name}")) is not None:
-                origin = self.origins.get(f"{prefix}{name}", self.origin)
-                warnings.warn(f"{origin}: {prefix}{name}: has no effect; {why}", stacklevel=2)
+                warnings.warn(f"{self._where(f'{prefix}{name}')}: has no effect; {why}", stacklevel=2)
             elif name not in fields:
                 shown = name if isinstance(name, str) and name.isprintable() and len(name) <= SHOWN else _shown(name)
                 near = difflib.get_close_matches(shown, fields, 1, 0.0)[0]
-                key = f"{prefix}{shown}"
-                raise InputError(f"{self.origins.get(key, self.origin)}: {key}: unknown key; the nearest is {prefix}{near}")
+                raise InputError(f"{self._where(f'{prefix}{shown}')}: unknown key; the nearest is {prefix}{near}")
         values = {}
         for name, value in content.items():
             if name not in fields:

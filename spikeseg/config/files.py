@@ -137,18 +137,26 @@ class Stack:
 
     Attributes:
         content: the merged, nested dictionary.
-        origins: where each key's value comes from, by its dotted name; sections included.
+        origins: what an error says first of each key, sections included: where its value comes from, and its dotted name.
     """
 
     def __init__(self) -> None:
         self.content: dict[str, Any] = {}
         self.origins: dict[str, str] = {}
 
-    def add(self, values: Mapping[str, Any], origin: str) -> None:
-        """Lay values, nested or dotted, over what there is."""
+    def add(self, values: Mapping[str, Any], origin: str, told: Mapping[str, str] | None = None) -> None:
+        """Lay values, nested or dotted, over what there is; told: see `load_config`."""
         nested = undotted(values, origin)
-        self.origins.update(dict.fromkeys(_names(nested), origin))
+        self.origins.update({name: _origin(name, origin, told or {}) for name in _names(nested)})
         self.content = merged(self.content, nested)
+
+
+def _origin(name: str, origin: str, told: Mapping[str, str]) -> str:
+    """What an error says first of a key."""
+    if name in told:
+        return told[name]
+    section = next((key for key in told if name.startswith(f"{key}.")), None)
+    return f"{origin if section is None else told[section]}: {name}"
 
 
 def _names(values: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -20,13 +20,20 @@ from .keys import section_dict
 from .sections import Config
 
 
-def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] | None = None, paper: str | None = None) -> Config:
+def load_config(
+    source: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    paper: str | None = None,
+    *,
+    told: Mapping[str, str] | None = None,
+) -> Config:
     """The configuration of a file with a preset and overrides on top.
 
     Args:
         source: path of a YAML file, name of a built-in configuration ('demo', 'config'), or None for the defaults.
         overrides: nested (``{"stdp": {"lr_plus": 0.004}}``), flat or dotted (``{"stdp.lr_plus": 0.004}``).
         paper: 'igarss2023' or 'kheradpisheh2018'.
+        told: what errors call overrides, by dotted key, such as the option of a command; others "overrides: KEY".
 
     Raises:
         InputError: no such file, not YAML, or a key, type or value that is not allowed.
@@ -37,7 +44,7 @@ def load_config(source: str | Path | None = None, overrides: Mapping[str, Any] |
     if paper is not None:
         stack.add(read_paper(paper), paper)
     if overrides:
-        stack.add(overrides, "overrides")
+        stack.add(overrides, "overrides", told)
     return Config.checked(stack.content, str(source or "defaults"), stack.origins)
 
 

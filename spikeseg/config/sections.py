@@ -187,7 +187,7 @@ class Config:
         Args:
             content: sections and their keys.
             origin: where it comes from, for errors.
-            origins: the same for single keys, by their dotted names.
+            origins: what errors say first of single keys, by their dotted names.
 
         Raises:
             InputError: a key, type or value that is not allowed, or values that contradict each other.

@@ -73,7 +73,7 @@ def test_a_dataset_of_recordings(nights, place, spikeseg_with, spikeseg_without)
     assert manifest["recordings"] == 2 and set(manifest["splits"]) == {"night0", "night1"}
     assert manifest["files"] == {str(nights / f"night{seed}" / "events.csv"): "first release" for seed in range(2)}
     refused = spikeseg_without(place.folder, "prepare", "--dataset", "mine", "--data-root", nights)
-    assert "data.dataset: found 'mine', must be one of digits, ebssa" in refused
+    assert "--dataset: found 'mine', must be one of digits, ebssa" in refused
 
 
 @with_package("dataset")
@@ -82,7 +82,7 @@ def test_what_a_dataset_refuses_is_one_line(installed, nights, place):
     assert "no folder holds events.csv of sensor all" in refused
     assert "holds images" in place.refused("prepare", "--dataset", "halves", "--data-root", nights, config=False)
     refused = place.refused("prepare", "--dataset", "ours", config=False)
-    assert "data.dataset" in refused and "synthetic, halves, mine" in refused
+    assert "--dataset: found" in refused and "synthetic, halves, mine" in refused
 
 
 @with_package("dataset")

@@ -11,7 +11,7 @@ from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
 from spikeseg.core.regular import fault_of
 from spikeseg.data.readers.labels import SUFFIX
 from spikeseg.data.readers.recording_path import BAG_METADATA, RecordingPath, distinct_names, recording_path
-from spikeseg.errors import InputError
+from spikeseg.errors import InputError, together
 
 from .manifests import outputs_of
 
@@ -133,12 +133,12 @@ def _members(
 def sources(texts: Iterable[str]) -> list[Source]:
     """All recordings that paths stand for (`recordings_at`), each once, in their order, under names that differ.
 
-    Raises InputError where a path that is named itself is not there, and where a folder holds no files."""
+    Raises InputError where paths that are named themselves are not there, which names them all, and where a folder holds no
+    files."""
     texts = list(texts)
-    for text in texts:
-        fault = "" if os.path.isdir(text) else fault_of(recording_path(text).file)
-        if fault:
-            raise InputError(f"{text}: {fault}")
+    faults = {text: "" if os.path.isdir(text) else fault_of(recording_path(text).file) for text in texts}
+    if wrong := [InputError(f"{text}: {fault}") for text, fault in faults.items() if fault]:
+        raise together(wrong)
     found: dict[tuple[str, str], tuple[RecordingPath, str]] = {}
     for text in texts:
         for path, error in recordings_at(text):

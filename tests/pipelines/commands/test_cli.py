@@ -132,7 +132,7 @@ def test_wrong_usage_ends_with_2(words):
         (["--set", "data.n_timesteps=0"], "data.n_timesteps: found 0, must be at least 1"),
         (["-c", "nowhere.yaml"], "nowhere.yaml: no such configuration file"),
         (["--paper", "nobody1999"], "paper: 'nobody1999', must be one of igarss2023, kheradpisheh2018"),
-        (["--dataset", "unheard-of"], "data.dataset: found 'unheard-of', must be one of"),
+        (["--dataset", "unheard-of"], "--dataset: found 'unheard-of', must be one of"),
         (["--device", "gpu"], "device: 'gpu'; allowed: auto, cpu, cuda"),
     ],
 )

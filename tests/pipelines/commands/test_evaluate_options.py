@@ -76,7 +76,7 @@ def test_a_wider_tolerance_finds_more(both):
     assert near["modes"]["object"]["network"]["tp"] < far["modes"]["object"]["network"]["tp"]
     assert near["modes"]["object_1px"] == far["modes"]["object_1px"]
     output = both.refused("evaluate", "--spatial-tolerance", "0")
-    assert "evaluation.spatial_tolerance_px: found 0" in output
+    assert "--spatial-tolerance: found 0" in output
 
 
 def test_the_csv_holds_every_figure_of_the_json(chain, tmp_path):

@@ -335,7 +335,7 @@ def test_columns_and_unit_of_the_user(tmp_path):
     told = run(path, "--columns", "x,y,t,p", "--time-unit", "s")
     assert told.exit_code == 0 and "640 x 480 pixels" in told.output and "1.000000 s, from 0.000000 s" in told.output
     told = run(path, "--columns", "x,y,p")
-    assert told.exit_code == 3 and "data.columns: 'x,y,p'; expected" in told.output
+    assert told.exit_code == 3 and "--columns: 'x,y,p'; expected" in told.output
 
 
 def test_metadata_of_a_bag_is_no_recording(tmp_path):

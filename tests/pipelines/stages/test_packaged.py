@@ -129,8 +129,13 @@ def test_points_are_followed_by_nights(empty):
 def test_evaluate_takes_it_by_name_and_never_by_itself(empty):
     (empty.folder / "night.labels.csv").write_text("t_us,x,y,id\n1000000,10,10,1\n")
     data = ["--dataset", "files", "--data-root", "night.npz"]
-    empty.ok("prepare", "-c", "demo", *data, config=False)
-    assert "name a network with --network" in empty.refused("evaluate", "-c", "demo", *data, "--split", "all", config=False)
+    for _ in range(2):  # not prepared, and prepared
+        told = empty.refused("evaluate", "-c", "demo", *data, "--split", "all", config=False)
+        assert "no network of this configuration in ./runs" in told and "name one with --network; nights and scenes come" in told
+        assert "`spikeseg train -c demo --dataset files --data-root night.npz` trains one" in told
+        empty.ok("prepare", "-c", "demo", *data, config=False)
+    told = empty.refused("evaluate", "--dataset", "files", "--data-root", "nigth.npz", config=False)
+    assert "nigth.npz: not found; set --data-root to" in told and "network" not in told  # which is not what is wrong
     said = empty("evaluate", "--network", "nights", *data, "--split", "all", "--dry-run", config=False)
     assert said.exit_code == 0 and "packaged-nights" in said.stdout, said.output
 
@@ -139,11 +144,32 @@ def test_frames_are_prepared_for_it_by_name_and_the_next_commands_name_it(empty)
     (empty.folder / "night.labels.csv").write_text("t_us,x,y,id\n1000000,10,10,1\n")
     data = ["--dataset", "files", "--data-root", "night.npz"]
     for words in (["sweep", "--split", "train"], ["evaluate", "--split", "all"]):
-        assert "`spikeseg prepare`" in empty.refused(*words, "--network", "scenes", *data, config=False)
+        told = empty.refused(*words, "--network", "scenes", *data, config=False)
+        assert "run `spikeseg prepare --network scenes --dataset files --data-root night.npz` first" in told
     said = empty.ok("prepare", "--network", "scenes", *data, config=False)
     assert "next: spikeseg evaluate --network scenes --dataset files --data-root night.npz" in said
     said = empty("evaluate", "--network", "scenes", *data, "--split", "all", "--dry-run", config=False)
     assert said.exit_code == 0 and "packaged-scenes" in said.stdout, said.output
+
+
+def test_all_that_is_wrong_with_names_is_told_at_once(empty):
+    for words in (["detect", "x", "y"], ["diagnose", "x", "y"]):
+        told = empty.refused(*words, "--network", "nigths", config=False)
+        assert told.startswith("error: nigths: no such checkpoint;") and "; nearest: nights. Also: x: cannot be read" in told
+        assert told.endswith("Also: y: cannot be read (No such file or directory)")
+    told = empty.refused("detect", "x", "--device", "cdua", config=False)
+    assert told.startswith("error: --device: 'cdua'; allowed: auto") and ". Also: x: cannot be read" in told
+    told = empty.refused("watch", "x", "-o", "out", "--network", "nigths", config=False)
+    assert "nearest: nights. Also: x" in told
+    told = empty.refused("classes", "nigths", "x", config=False)
+    assert "nearest: nights. Also: x" in told
+    told = empty.refused("detect", *"abcde", config=False)
+    assert told.count("cannot be read") == 3 and told.endswith(". And 2 more")
+
+
+def test_without_frames_and_recordings_diagnose_asks_for_some(empty):
+    told = empty.refused("diagnose", "--network", "nights", config=False)
+    assert told.endswith("; name recordings: spikeseg diagnose RECORDING...")
 
 
 # -- trained again -----------------------------------------------------------------------------------------
