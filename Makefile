@@ -1,6 +1,7 @@
 # make demo: the whole path on built-in recordings.  make test: the test suite.  Both set up .venv themselves.
 # make test-gpu: the CUDA kernels on a GPU.  make gpu-compile: all of them compiled and checked without one.
-# make gpu-counts: their instructions on real input, from an emulator, and the rates these allow.  make bench: the benchmarks, tables and benchmarks/results/*.json.
+# make gpu-counts: their instructions on real input, from an emulator, and the rates these allow.
+# make bench: the benchmarks, tables and benchmarks/results/*.json.
 # make test-slow: a quick run of every benchmark; the networks that come with the package, trained again, compared byte by byte.
 # make docs: the documentation as a site.  make dist-check: wheel and sdist, each tried in clean environments.
 # With a GPU: make demo CONSTRAINTS=          Another Python: make test PYTHON=python3.12
