@@ -1,5 +1,7 @@
 # make demo: the whole path on built-in recordings.  make test: the test suite.  Both set up .venv themselves.
-# make test-gpu: the CUDA kernels on a GPU.  make bench: the benchmarks, tables and benchmarks/results/*.json.
+# make test-gpu: the CUDA kernels on a GPU.  make gpu-compile: all of them compiled and checked without one.
+# make gpu-counts: their instructions on real input, from an emulator, and the rates these allow.
+# make bench: the benchmarks, tables and benchmarks/results/*.json.
 # make test-slow: a quick run of every benchmark; the networks that come with the package, trained again, compared byte by byte.
 # make docs: the documentation as a site.  make dist-check: wheel and sdist, each tried in clean environments.
 # With a GPU: make demo CONSTRAINTS=          Another Python: make test PYTHON=python3.12
@@ -12,8 +14,9 @@ PIN := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 SETUP := setup.cfg pyproject.toml $(CONSTRAINTS)
 SIDE_BY_SIDE := -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+OLD_TRITON := $(VENV)/triton-3.6.0
 
-.PHONY: demo test coverage test-gpu test-slow bench lint docs notebooks dist-check clean
+.PHONY: demo test coverage test-gpu gpu-compile gpu-counts test-slow bench lint docs notebooks dist-check clean
 
 demo: $(VENV)/.installed
 	@echo "== demo: simulate, prepare, train conv2 and conv3, evaluate (a few minutes on two cores)"
@@ -30,6 +33,16 @@ coverage: $(VENV)/.tested
 test-gpu: $(VENV)/.tested
 	@echo "== test-gpu: the CUDA kernels against the CPU's, bit for bit, on full shapes"
 	$(BIN)/python -m pytest -q -m gpu -rs
+
+gpu-compile: $(VENV)/.tested $(OLD_TRITON)/triton
+	@echo "== gpu-compile: every variant of the CUDA kernels for five GPUs by two Tritons (some twenty minutes on two cores)"
+	@mkdir -p benchmarks/results
+	$(BIN)/python benchmarks/gpu_compile.py --triton $(OLD_TRITON) --json benchmarks/results/gpu_compile.json
+
+gpu-counts: $(VENV)/.tested
+	@echo "== gpu-counts: what the CUDA kernels do per sample, counted by an emulator (some minutes)"
+	@mkdir -p benchmarks/results
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/gpu_counts.py --json benchmarks/results/gpu_counts.json
 
 test-slow: $(VENV)/.tested
 	@echo "== test-slow: quick benchmarks, and packaged networks trained again (some three minutes on two cores)"
@@ -85,6 +98,12 @@ $(VENV)/.tested: $(VENV)/.installed Makefile
 	@echo "== installing what the tests need into $(VENV)"
 	$(PIP) $(PIN) -e '.[test]'
 	$(PIP) $(PIN) --no-deps sinabs pbr
+	@touch $@
+
+# The oldest Triton that comes with a torch we run on; beside the one of the tests, for gpu-compile alone.
+$(OLD_TRITON)/triton:
+	@echo "== installing triton 3.6.0 into $(OLD_TRITON)"
+	$(PIP) --target $(OLD_TRITON) --no-deps triton==3.6.0
 	@touch $@
 
 clean:

@@ -15,8 +15,8 @@ from spikeseg.core.neurons import LeakMode
 PART_BITS = 7
 NEVER = 2**31 - 1
 """An unreachable threshold."""
-EXACT = {"enable_fp_fusion": False}
-"""Option of every launch: no multiplication and addition contracted into one rounding."""
+EXACT = {"enable_fp_fusion": False, "enable_reflect_ftz": False}
+"""Options of every launch: no multiplication and addition contracted into one rounding, no small number flushed to 0."""
 STEP_BITS = 32
 """Steps that fit into the word of a site."""
 
