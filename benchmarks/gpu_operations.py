@@ -358,16 +358,16 @@ def product(m: Any, one: Instruction, mask: Array | None) -> None:
     kinds = one.parts[-3:-1]
     left = _rows_of_a(m, a, kinds[0])
     right = _bytes(m, b, kinds[1]).reshape(-1, 8, 4, 2, 4).transpose(0, 3, 2, 4, 1).reshape(-1, 32, 8)
-    _spread(m, to, c, left @ right, mask)
+    _spread(m, to, [m.value(register, "s32") for register in c], left @ right, mask)
     m.latency = model.MATRIX
 
 
-def _spread(m: Any, to: tuple[str, ...], before: tuple[str, ...], product_: Array, mask: Array | None) -> None:
+def _spread(m: Any, to: tuple[str, ...], before: list[Array], product_: Array, mask: Array | None) -> None:
     """Add products (warps, 16, columns) to the accumulators that lanes hold."""
     parts = product_.reshape(-1, 2, 8, product_.shape[2] // 8, 4, 2)  # lower half, row, group, quarter, column
     lanes = parts.transpose(0, 2, 4, 3, 1, 5).reshape(m.n, -1)
     for i, (register, old) in enumerate(zip(to, before, strict=True)):
-        m.write(register, (lanes[:, i] + m.value(old, "s32").astype(np.int64)).astype(np.int32), mask)
+        m.write(register, (lanes[:, i] + old).astype(np.int32), mask)
 
 
 def group_product(m: Any, one: Instruction, mask: Array | None) -> None:
@@ -391,9 +391,9 @@ def group_product(m: Any, one: Instruction, mask: Array | None) -> None:
     at ^= (at >> 7 & (1 << bits) - 1) << 4
     warp = np.arange(m.warps) * LANES
     right = m.shared[m.block[warp][:, None, None] * m.shared_size + at].view(np.int8).astype(np.int64)
-    fresh = np.asarray(m.value(one.operands[3], "pred"))  # whether what is there is added
-    before = to if fresh.all() else tuple("0" for _ in to)
-    _spread(m, names(to), names(before), left @ right.swapaxes(1, 2), mask)
+    added = m.value(one.operands[3], "pred")  # to what is there
+    before = [np.where(added, m.value(register, "s32"), 0) for register in names(to)]
+    _spread(m, names(to), before, left @ right.swapaxes(1, 2), mask)
     m.latency = model.MATRIX
 
 
