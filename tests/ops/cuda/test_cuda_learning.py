@@ -3,11 +3,8 @@
 import pytest
 import torch
 
-pytest.importorskip("yaml", reason="the configuration reads YAML")
-
 from spikeseg.config.sections import STDPConfig, WTAConfig, WTAMode
 from spikeseg.learning import STDPLearner, WTAInhibition
-from spikeseg.ops import backend
 
 pytestmark = [pytest.mark.gpu] if torch.cuda.is_available() else []
 STEPS, SHAPE, INPUTS = 4, (3, 5, 6), (2, 5, 6)
@@ -48,11 +45,11 @@ def learned(device, mode):
 
 
 @pytest.mark.parametrize("mode", list(WTAMode))
-def test_the_public_modules_run_the_cuda_kernels_with_the_same_result(calls, device, mode, monkeypatch):
+def test_the_public_modules_run_the_cuda_kernels_with_the_same_result(calls, device, mode, meaning, monkeypatch):
     weight, thresholds = learned(device, mode)
     assert calls == ["select_winners", "stdp_update"] * 3
     monkeypatch.undo()
     for module in ("stdp", "wta"):
-        monkeypatch.setattr(f"spikeseg.learning.{module}.ops_backend", lambda *_: backend("cpu"))
+        monkeypatch.setattr(f"spikeseg.learning.{module}.ops_backend", lambda *_: meaning)
     on_cpu = learned(torch.device("cpu"), mode)
     assert torch.equal(weight, on_cpu[0]) and torch.equal(thresholds, on_cpu[1])
