@@ -1,6 +1,7 @@
 # make demo: the whole path on built-in recordings.  make test: the test suite.  Both set up .venv themselves.
 # make test-gpu: the CUDA kernels on a GPU.  make gpu-compile: all of them compiled and checked without one.
 # make gpu-counts: their instructions on real input, from an emulator, and the rates these allow.
+# make gpu-day: are they exact, how fast, on a GPU, in five minutes; make gpu-expect: beforehand, what must come out.
 # make bench: the benchmarks, tables and benchmarks/results/*.json.
 # make test-slow: a quick run of every benchmark; the networks that come with the package, trained again, compared byte by byte.
 # make docs: the documentation as a site.  make dist-check: wheel and sdist, each tried in clean environments.
@@ -16,7 +17,7 @@ SIDE_BY_SIDE := -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 OLD_TRITON := $(VENV)/triton-3.6.0
 
-.PHONY: demo test coverage test-gpu gpu-compile gpu-counts test-slow bench lint docs notebooks dist-check clean
+.PHONY: demo test coverage test-gpu gpu-compile gpu-counts gpu-expect gpu-day test-slow bench lint docs notebooks dist-check clean
 
 demo: $(VENV)/.installed
 	@echo "== demo: simulate, prepare, train conv2 and conv3, evaluate (a few minutes on two cores)"
@@ -43,6 +44,15 @@ gpu-counts: $(VENV)/.tested
 	@echo "== gpu-counts: what the CUDA kernels do per sample, counted by an emulator (some minutes)"
 	@mkdir -p benchmarks/results
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/gpu_counts.py --json benchmarks/results/gpu_counts.json
+
+# By .venv's Python, or without one by $(PYTHON), which needs torch for CUDA, triton and numpy. make gpu-day GPU_DAY=--dry: without a GPU.
+gpu-day:
+	@echo "== gpu-day: exactness, times, tests and compute-sanitizer on a GPU (five minutes)"
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benchmarks/gpu_day.py $(GPU_DAY)
+
+gpu-expect: $(VENV)/.installed
+	@echo "== gpu-expect: what a GPU must give, made on the CPU (a few minutes)"
+	$(BIN)/python benchmarks/gpu_expect.py
 
 test-slow: $(VENV)/.tested
 	@echo "== test-slow: quick benchmarks, and packaged networks trained again (some three minutes on two cores)"

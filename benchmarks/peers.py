@@ -6,6 +6,8 @@ comparable bit for bit. Convolutions run with channels-last weights, on a CPU up
 - `DenseLearner`: one layer in training. One convolution over all T steps at once, then neurons step by step, the winners of each
   step, and STDP on all winners' patches at once. The competition is that of `spikeseg.ops.reference.select_winners`.
 - `norse_box` and `norse_exact`: the encoder step by step, convolution, Norse cell and pool.
+
+Norse is imported where its cells are made.
 """
 
 from __future__ import annotations
@@ -15,8 +17,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from norse.torch import IAFCell, IAFFeedForwardState, LIFBoxCell, LIFBoxFeedForwardState, LIFBoxParameters
-from norse.torch.functional.iaf import IAFParameters
 from torch import Tensor, nn
 
 from spikeseg.core.grid import HALF_STEP, snap
@@ -87,6 +87,9 @@ class DenseLearner:
         return potential
 
     def _cell(self) -> Callable[[Tensor, Tensor], Tensor]:
+        from norse.torch import IAFCell, IAFFeedForwardState
+        from norse.torch.functional.iaf import IAFParameters
+
         cell = IAFCell(IAFParameters(v_th=self._theta - HALF_STEP, v_reset=torch.zeros(())))
 
         def step(current: Tensor, v: Tensor) -> Tensor:
@@ -216,6 +219,7 @@ def norse_box(layers: Sequence[Layer]) -> NorsePath:
     """LIFBoxCell as it comes: a potential decays by the share of itself that the layer's leak is of its threshold.
 
     Other dynamics than ours, which lose a constant per step, so other spikes; here for its speed."""
+    from norse.torch import LIFBoxCell, LIFBoxFeedForwardState, LIFBoxParameters
 
     def cell(layer: Layer, theta: Tensor) -> nn.Module:
         # V' = V + a (I - V) is a times u' = (1 - a) u + I; what arrives in one step must exceed threshold and leak, as with ours
@@ -227,6 +231,9 @@ def norse_box(layers: Sequence[Layer]) -> NorsePath:
 
 def norse_exact(layers: Sequence[Layer]) -> NorsePath:
     """IAFCell with our subtractive leak: the leak is the convolution's bias, the floor a clamp. The same spikes as ours."""
+    from norse.torch import IAFCell, IAFFeedForwardState
+    from norse.torch.functional.iaf import IAFParameters
+
     if any(layer.mode is LeakMode.MULTIPLICATIVE for layer in layers):
         raise ValueError("layers of this path leak by a constant, or not at all")
 

@@ -1,4 +1,7 @@
-"""What the benchmarks run on: spikes at random, and simulated nights with the network that the demo trains on them."""
+"""What the benchmarks run on: spikes at random, and simulated nights with the network that the demo trains on them.
+
+Spikes at random need only torch and numpy; what else a function needs it imports itself.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,17 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from spikeseg.config.load import load_config
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.data.store.frames import Frames
-from spikeseg.data.store.spikes import Spikes
-from spikeseg.learning import LayerTrainer, checkpoint
-from spikeseg.models import SpikeSEG
-from spikeseg.models.adaptive_threshold import adaptive_threshold
-from spikeseg.ops import cpu
 from spikeseg.ops.types import BlockThreshold, Layer, TrainingRule
+
+if TYPE_CHECKING:
+    from spikeseg.models import SpikeSEG
 
 DENSITIES = (0.001, 0.01, 0.05)
 """Share of input sites that spike in a step."""
@@ -83,6 +84,10 @@ def streaks(density: float, samples: int, shape: tuple[int, int, int, int] = CON
 
 def demo_rule() -> TrainingRule:
     """How the demo trains conv2, but without perturbing dead maps: that is the caller's work, not a kernel's."""
+    from spikeseg.config.load import load_config
+    from spikeseg.learning import LayerTrainer
+    from spikeseg.models import SpikeSEG
+
     cfg = load_config(DEMO)
     net = SpikeSEG.from_config(cfg.model, stdp=cfg.stdp, homeostasis=cfg.homeostasis)
     trainer = LayerTrainer(net, "conv2", dataclasses.replace(cfg, backend="cpu"))
@@ -112,6 +117,8 @@ class Night:
 
     def thresholds(self, background: np.ndarray) -> BlockThreshold:
         """conv1's thresholds under this background."""
+        from spikeseg.models.adaptive_threshold import adaptive_threshold
+
         layer, sigmas = self.network.encoder.conv1, self.network.encoder.config.background_sigmas
         rates = torch.from_numpy(np.ascontiguousarray(background, np.float32))
         return adaptive_threshold(layer.threshold, layer.weight, rates, self.frames.shape[-2:], sigmas)
@@ -151,6 +158,10 @@ class Night:
 
 def night(recordings: int = 12, duration_s: float = 8.0, max_epochs: int = 20) -> Night:
     """Simulate, prepare and train by the demo's configuration, in a temporary folder."""
+    from spikeseg.config.load import load_config
+    from spikeseg.data.store.frames import Frames
+    from spikeseg.data.store.spikes import Spikes
+    from spikeseg.learning import checkpoint
     from spikeseg.pipelines.runtime.console import LOGGER
     from spikeseg.pipelines.stages.prepare import STORE, prepare
     from spikeseg.pipelines.stages.train import train
@@ -202,28 +213,33 @@ def _thinned(frame: np.ndarray, density: float, rng: np.random.Generator) -> np.
 # -- activity ---------------------------------------------------------------------------------------
 
 
-def densities(frames: np.ndarray, layers: Sequence[Layer], threshold: BlockThreshold | None = None) -> list[float]:
-    """Share of sites that spike in a step: of the input, then behind each layer and its pool."""
-    outputs = [output.lists for output in cpu.encode(frames, layers, threshold)]
+def densities(
+    frames: np.ndarray, layers: Sequence[Layer], threshold: BlockThreshold | None = None, ops: ModuleType | None = None
+) -> list[float]:
+    """Share of sites that spike in a step: of the input, then behind each layer and its pool; by the cpu backend unless given."""
+    if ops is None:
+        from spikeseg.ops import cpu as ops
+    outputs = [output.lists for output in ops.encode(frames, layers, threshold)] if layers else []
     return [float((frames > 0).mean()), *(len(lists.sites) / len(frames) / np.prod(lists.shape) for lists in outputs)]
 
 
-def as_lively(layers: Sequence[Layer], frames: np.ndarray, model: Sequence[float]) -> list[Layer]:
+def as_lively(layers: Sequence[Layer], frames: np.ndarray, model: Sequence[float], ops: ModuleType | None = None) -> list[Layer]:
     """The layers with thresholds, one for all maps, under which each passes on the share of spikes that it does in `model`.
 
     Args:
         layers: conv1, conv2, conv3.
         frames: (N, T, P, H, W), what they are to see.
         model: densities of the input and behind each layer, see `densities`.
+        ops: the backend, cpu unless given.
     """
     chosen: list[Layer] = []
     for i, layer in enumerate(layers):
-        before = densities(frames, chosen)[-1]
+        before = densities(frames, chosen, ops=ops)[-1]
         wanted = before * model[i + 1] / model[i] if model[i] else 0.0
         low, high = 1 / 4096, 100.0
         for _ in range(18):
             theta = (low * high) ** 0.5
             tried = layer._replace(threshold=torch.full_like(layer.threshold, theta))
-            low, high = (theta, high) if densities(frames, [*chosen, tried])[-1] > wanted else (low, theta)
+            low, high = (theta, high) if densities(frames, [*chosen, tried], ops=ops)[-1] > wanted else (low, theta)
         chosen.append(layer._replace(threshold=torch.full_like(layer.threshold, high)))
     return chosen

@@ -39,7 +39,7 @@ def list_command(request: Request) -> None:
     """Show every artefact: its stage, its key, its size on disk, what it holds."""
     from ..runtime.cache import artefacts
 
-    stored = artefacts(request.load().cache_dir)
+    stored = artefacts(request.load(network=False).cache_dir)
     for artefact in stored:
         click.echo(f"{artefact.stage:<12} {artefact.path.name}  {artefact.size / MIB:10.1f} MiB  {artefact.summary()}")
     click.echo(f"{len(stored)} artefacts, {sum(artefact.size for artefact in stored) / MIB:.1f} MiB")
@@ -53,7 +53,7 @@ def verify_command(request: Request, keys: tuple[str, ...]) -> None:
     from ..runtime.cache import artefacts, faults
     from ..runtime.console import progress
 
-    chosen = [artefact for artefact in artefacts(request.load().cache_dir) if not keys or artefact.path.name in keys]
+    chosen = [artefact for artefact in artefacts(request.load(network=False).cache_dir) if not keys or artefact.path.name in keys]
     if unknown := set(keys) - {artefact.path.name for artefact in chosen}:
         raise InputError(f"{sorted(unknown)[0]}: no artefact of this key; `spikeseg cache list` shows them")
     damaged = 0
@@ -76,7 +76,7 @@ def clean_command(request: Request, damaged: bool, everything: bool, yes: bool) 
     """Remove what interrupted commands left, of runs, too; and artefacts that are damaged, or all of them, where asked to."""
     from ..runtime.cache import artefacts, faults, remove, remove_unfinished
 
-    cfg = request.load()
+    cfg = request.load(network=False)
     root = cfg.cache_dir
     chosen = [artefact for artefact in artefacts(root) if everything or (damaged and any(faults(artefact.path)))]
     for artefact in chosen:

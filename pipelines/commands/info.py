@@ -46,7 +46,7 @@ def info(
     if json_file and output:
         raise click.UsageError("--json and --output are the same; give one of them")
     written = Path(json_file or output or "") if json_file or output else None
-    cfg = request.load()
+    cfg = request.load(network=False)
     frequency = hot or hot_frequency(cfg)
     summaries = []
     folder = (written or Path("here")).parent if plot else None

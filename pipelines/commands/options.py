@@ -153,11 +153,17 @@ class Request:
     repeated: tuple[str, ...] = ()
     typed: dict[str, str] = field(default_factory=dict)
 
-    def load(self, stored: Config | None = None) -> Config:
+    def load(self, stored: Config | None = None, *, network: bool = True) -> Config:
         """The configuration: --config, or else `stored` (that of the run worked on), or else the demo's; with the overrides.
 
-        Raises InputError for a file or a value that does not hold; for a device or a backend that is not there, if it was
-        asked for on the command line."""
+        Args:
+            stored: of the run worked on.
+            network: whether the command is a step on the way to a network; others may name a backend that is not here.
+
+        Raises:
+            InputError: a file or a value that does not hold; a backend that cannot run here; a device that is not there, if it
+                was asked for on the command line.
+        """
         if stored is not None and not (self.config or self.paper):
             then = {**to_dict(stored), "device": Config.device if stored.device == "cuda" else stored.device}  # not asked for now
             cfg = load_config(None, overrides={**then, **self.overrides}, told=self.typed)
@@ -167,10 +173,10 @@ class Request:
             from spikeseg.ops.device import require_device
 
             require_device(cfg.device, cfg.backend)
-        if self.overrides.get("backend") == "cuda":
-            from spikeseg.ops.device import network_device
+        if network and cfg.backend == "cuda":
+            from spikeseg.ops.device import require_backend
 
-            network_device(cfg.device, cfg.backend)
+            require_backend(cfg.device, cfg.backend)
         LOGGER.setLevel(cfg.logging.log_level)
         changed = ", ".join(f"{key}={value}" for key, value in self.overrides.items()) or "nothing"
         whose = self.config or ("the run's" if stored is not None and not self.paper else WITHOUT)

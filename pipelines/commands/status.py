@@ -25,7 +25,7 @@ def status(request: Request) -> None:
     dataset = request.dataset or ""
     settings = DATASETS[dataset].settings if dataset in DATASETS else None
     configured = request if request.config or not settings else replace(request, config=settings)  # as `classify` does
-    stages = stage.status(configured.load())
+    stages = stage.status(configured.load(network=False))
     for entry in stages:
         click.echo(f"{entry.state:<12} {entry.name:<14} {entry.detail}")
     command = stage.next_command(stages)

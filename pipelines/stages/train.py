@@ -39,9 +39,9 @@ def train(
         InputError: see `train_layer`.
     """
     if cfg.backend == "cuda":
-        from spikeseg.ops.device import network_device
+        from spikeseg.ops.device import require_backend
 
-        network_device(cfg.device, cfg.backend)  # refused before anything is prepared
+        require_backend(cfg.device, cfg.backend)  # refused before anything is prepared
     frames = prepare(cfg)
     checkpoint = None
     if resume is not None:

@@ -1,4 +1,6 @@
-"""Configurations as text: YAML files, the built-in ones, and nested dictionaries of their values."""
+"""Configurations as text: YAML files, the built-in ones, and nested dictionaries of their values.
+
+PyYAML is imported when there is text to read: sections with their defaults need only Python."""
 
 from __future__ import annotations
 
@@ -8,8 +10,6 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from spikeseg.errors import InputError, nearest
 
@@ -57,23 +57,12 @@ VALUES_MAX = 100_000
 """Values of a configuration, at most."""
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader, which also refuses a key that stands twice in one mapping."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names: set[str] = set()
-        for name, _ in node.value:
-            if isinstance(name, yaml.ScalarNode):
-                if name.value in names:
-                    raise yaml.constructor.ConstructorError(problem=f"{name.value} stands twice", problem_mark=name.start_mark)
-                names.add(name.value)
-        return super().construct_mapping(node, deep)
-
-
 def parse_yaml(text: str, origin: str) -> Any:
     """What YAML text holds; PyYAML also raises ValueError (a 13th month) and RecursionError (thousands of brackets).
 
     Raises InputError, naming the origin and the line, where the text is not valid YAML, or holds more than VALUES_MAX values."""
+    import yaml
+
     try:
         return copy.deepcopy(_loaded(text))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -86,7 +75,11 @@ def parse_yaml(text: str, origin: str) -> Any:
 @functools.lru_cache(16)
 def _loaded(text: str) -> Any:
     """What YAML text holds, in which no value may be changed: a command reads the configuration of a run several times."""
-    content = yaml.load(text, Loader=_Loader)
+    import yaml
+
+    from .yaml_loader import Loader
+
+    content = yaml.load(text, Loader=Loader)
     _expanded(content, {})
     return content
 

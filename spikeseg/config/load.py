@@ -11,8 +11,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, overload
 
-import yaml
-
 from spikeseg.errors import InputError
 
 from .files import Stack, merged, parse_yaml, read, read_paper, undotted
@@ -93,6 +91,8 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 def dump(config: Config) -> str:
     """The resolved configuration as YAML; `load_config` reads it back to an equal one."""
+    import yaml
+
     return yaml.safe_dump(to_dict(config), sort_keys=False)
 
 

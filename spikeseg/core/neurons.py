@@ -77,3 +77,15 @@ def step(current: Tensor, state: Tensor, threshold: Tensor, mode: LeakMode, leak
         box = lif_box.LIFBoxParameters(tau_mem_inv=one, v_leak=v_leak, v_th=below, v_reset=rest)
         spikes, after = lif_box.lif_box_feed_forward_step(driven, lif_box.LIFBoxFeedForwardState(v=state), box, dt=1.0)
         return NeuronStep(spikes, potential, after.v)
+
+
+def plain_step(current: Tensor, state: Tensor, threshold: Tensor, mode: LeakMode, leak: float) -> NeuronStep:
+    """`step` written out, without Norse: what kernels are compared with on a GPU machine that has only torch."""
+    if mode is LeakMode.SUBTRACTIVE:
+        u = (state + current - leak).clamp(min=0)
+    elif mode is LeakMode.MULTIPLICATIVE:
+        u = snap(leak * state.double()).to(state.dtype) + current
+    else:
+        u = state + current
+    fired = u >= threshold
+    return NeuronStep(fired.to(u.dtype), u, torch.where(fired, 0.0, u))

@@ -1,4 +1,9 @@
-"""Learning from images, layer by layer and image by image, with rates that grow [Kheradpisheh 2018, section 2.4]."""
+"""Learning from images, layer by layer and image by image, with rates that grow [Kheradpisheh 2018, section 2.4].
+
+On a GPU first spikes, winners and STDP are the CUDA kernels of any layer's training; spikes of trained layers and potentials at
+the end come from kernels too (`spikeseg.ops.cuda.images`). The latency code stays torch, once per set of images; and a change of
+rates begins a training anew, its images sent up again.
+"""
 
 from __future__ import annotations
 

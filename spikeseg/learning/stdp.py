@@ -42,6 +42,8 @@ def winners_per_map(winner_mask: Tensor, step: int) -> tuple[Tensor, Tensor, Ten
 class STDPLearner:
     """Applies the learning rule to a layer's weights, in place, by the operation that training uses on the weights' device.
 
+    On a GPU that is a CUDA kernel; a custom rule runs there as the torch that it is.
+
     Under the default rule a synapse whose input fired at or before the winner gets w += lr_plus * w(1-w), every other one
     w -= lr_minus * w(1-w) (without soft bounds: the bare rates); clamped to [weight_min, weight_max]. `stdp.rule` names others.
 

@@ -16,11 +16,13 @@ class WTAInhibition(nn.Module):
     """Keeps the spikes that win their competition, and silences the rest [Kheradpisheh 2018, section 2.3].
 
     One call is one competition: of the neurons that fire in one step (call it step by step), or of first spikes of a whole sample
-    (`compete`), whose winners are selected by the operation that training uses on the spikes' device. With `enable_homeostasis`,
-    every neuron carries a threshold of its own that its potential must reach to take part; it starts at `threshold_min` and after
-    each call moves by ``homeostasis_lr * (rate - target_rate)``, where rate is 1 for a neuron that won and 0 for one that did
-    not, within threshold_min..threshold_max. This acts on the competition alone, never on the neurons' own spikes; the thresholds
-    of the layer belong to the section `homeostasis`.
+    (`compete`), whose winners are selected by the operation that training uses on the spikes' device, a CUDA kernel on a GPU.
+
+    With `enable_homeostasis`, every neuron carries a threshold of its own that its potential must reach to take part; it
+    starts at `threshold_min` and after each call moves by ``homeostasis_lr * (rate - target_rate)``, where rate is 1 for a
+    neuron that won and 0 for one that did not, within threshold_min..threshold_max (in torch on any device: one addition a
+    neuron). This acts on the competition alone, never on the neurons' own spikes; the thresholds of the layer belong to the
+    section `homeostasis`.
 
     Args:
         config: mode, radius, homeostasis.

@@ -44,19 +44,40 @@ def usable_device() -> str:
 def network_device(name: str, backend: str) -> torch.device:
     """The device of a network under this backend (`spikeseg.ops`): `name`, or the CPU for the backend `cpu`.
 
-    Raises InputError where the backend cannot run: `cuda` without a GPU."""
+    Raises InputError where the backend cannot run, see `require_backend`."""
+    require_backend(name, backend)
     device = torch_device("cpu" if backend == "cpu" else name)
-    if backend == "cuda" and device.type != "cuda":
-        where = "there is none here" if name == AUTO else f"device {name} is not one here"
-        raise InputError(f"backend: cuda needs a GPU, but {where}; use backend: auto")
     if device.type == "cuda" and backend != "reference":
-        from spikeseg.ops import backend as ops_backend
-
-        try:
-            ops_backend(backend, device)
-        except ImportError as error:
-            raise InputError(f"backend: {error}") from None
+        _import_backend(backend, device)
     return device
+
+
+def require_backend(name: str, backend: str) -> None:
+    """Raise InputError where `cuda` is the backend and cannot run on the device of this name; nothing is warned of.
+
+    That is: without a GPU that torch can use, or without triton."""
+    if backend != "cuda":
+        return
+    import torch
+
+    device = _parse(usable_device() if name == AUTO else name)
+    if device.type == "cuda" and _usable(device):
+        _import_backend(backend, device)
+        return
+    where = f"device {name} is not one here"
+    if name == AUTO or (device.type == "cuda" and not torch.cuda.is_available()):
+        cpu_build = f" that torch {torch.__version__}, a build for the CPU, can use" if torch.version.cuda is None else ""
+        where = f"there is none here{cpu_build}"
+    raise InputError(f"backend: cuda needs a GPU, but {where}; use backend: auto")
+
+
+def _import_backend(backend: str, device: torch.device) -> None:
+    from spikeseg.ops import backend as ops_backend
+
+    try:
+        ops_backend(backend, device)
+    except ImportError as error:
+        raise InputError(f"backend: {error}") from None
 
 
 def require_device(name: str, backend: str = "auto") -> None:

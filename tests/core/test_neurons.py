@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeseg.core.grid import SCALE, snap
-from spikeseg.core.neurons import LeakMode, step
+from spikeseg.core.neurons import LeakMode, plain_step, step
 
 MODES = [(LeakMode.NONE, 0.0), (LeakMode.SUBTRACTIVE, 0.25), (LeakMode.MULTIPLICATIVE, snap(torch.tensor(0.9)).item())]
 
@@ -33,7 +33,7 @@ def integer_recurrence(current, threshold, mode, leak):
     return torch.stack(spikes), torch.stack(potentials)
 
 
-def run(current, threshold, mode, leak):
+def run(current, threshold, mode, leak, step=step):
     v = torch.zeros_like(current[0])
     spikes, potentials = [], []
     for i in current:
@@ -45,12 +45,12 @@ def run(current, threshold, mode, leak):
 
 @pytest.mark.parametrize(("mode", "leak"), MODES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(1,), (7, 3), (2, 3, 5, 11)])
-def test_equal_to_the_plain_recurrence(mode, leak, dtype, shape):
+@pytest.mark.parametrize(("step", "shape"), [(step, (1,)), (step, (7, 3)), (step, (2, 3, 5, 11)), (plain_step, (2, 3, 5, 11))])
+def test_equal_to_the_plain_recurrence(mode, leak, dtype, step, shape):
     g = torch.Generator().manual_seed(3)
     current = snap(torch.randn((12, *shape), generator=g, dtype=dtype))
     threshold = snap(torch.rand(shape, generator=g, dtype=dtype) + 0.5)
-    spikes, potentials = run(current, threshold, mode, leak)
+    spikes, potentials = run(current, threshold, mode, leak, step)
     want_spikes, want_potentials = integer_recurrence(current, threshold, mode, leak)
     assert torch.equal(spikes.bool(), want_spikes)
     assert torch.equal((potentials.double() * SCALE).long(), want_potentials)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spikeseg.errors import InputError
-from spikeseg.ops.device import network_device, require_device, torch_device
+from spikeseg.ops.device import network_device, require_backend, require_device, torch_device
 
 
 @pytest.fixture(params=[0, 1])
@@ -58,10 +58,15 @@ def test_the_cuda_backend_is_never_replaced(gpus):
     with pytest.raises(InputError, match="backend: cuda needs a GPU, but device cpu is not one here; use backend: auto"):
         network_device("cpu", "cuda")
     if gpus:
+        with pytest.raises(InputError, match="backend: cuda needs a GPU, but device cuda:1 is not one here; use backend: auto"):
+            require_backend("cuda:1", "cuda")
         pytest.importorskip("triton")
         assert network_device("cuda", "cuda").type == "cuda"
         with pytest.raises(InputError, match="--device cuda: backend: cpu runs on the CPU"):
             require_device("cuda", "cpu")
         return
-    with pytest.warns(UserWarning, match="no such GPU"), pytest.raises(InputError, match="backend: cuda needs a GPU"):
-        network_device("cuda", "cuda")
+    with warnings.catch_warnings(action="error"):  # of the error alone is told
+        for name in ("auto", "cuda", "cuda:1"):
+            for ask in (require_backend, network_device):
+                with pytest.raises(InputError, match=r"backend: cuda needs a GPU, but there is none here.*; use backend: auto"):
+                    ask(name, "cuda")

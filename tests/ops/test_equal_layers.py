@@ -4,9 +4,13 @@ CUDA kernels where Triton is installed."""
 import importlib.util
 
 import numpy as np
-import oracle
 import pytest
 import torch
+
+pytest.importorskip("numba", reason="the cpu backend needs numba")
+pytest.importorskip("hypothesis")
+
+import oracle
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

@@ -15,6 +15,11 @@ FRAMES = np.concatenate(
 ).astype(np.uint8)
 
 
+def on_gpu(test):
+    """Marked, where there is one."""
+    return pytest.mark.gpu(test) if torch.cuda.is_available() else test
+
+
 def network(dog, adaptive):
     """Thresholds of conv2 and conv3 were raised far, under a dense drive."""
     config = ModelConfig(
@@ -59,6 +64,8 @@ def test_scales_and_thresholds_that_adapt(name, dog, adaptive, monkeypatch):
     check(importlib.import_module(f"spikeseg.ops.{name}"), "cpu", dog, adaptive, monkeypatch)
 
 
+@pytest.mark.usefixtures("meaning")
+@on_gpu
 def test_scales_and_thresholds_that_adapt_in_triton(triton_ops, device, monkeypatch):
     check(triton_ops, device, True, True, monkeypatch, FRAMES[::2])  # its interpreter is slow
 

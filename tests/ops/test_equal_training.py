@@ -1,9 +1,13 @@
 """Learning: reference, the CPU's kernels and the oracle agree bit for bit. (The CUDA kernels: test_cuda_training.py.)"""
 
 import numpy as np
-import oracle
 import pytest
 import torch
+
+pytest.importorskip("numba", reason="the cpu backend needs numba")
+pytest.importorskip("hypothesis")
+
+import oracle
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from training_cases import MEMBRANES, assert_equal, learned, rule, spikes, state

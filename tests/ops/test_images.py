@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 import torch
+
+pytest.importorskip("numba", reason="the cpu backend needs numba")
+pytest.importorskip("hypothesis")
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -4,6 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+pytest.importorskip("numba", reason="the cpu backend needs numba")
+pytest.importorskip("hypothesis")
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_cases import assert_equal, learned, rule, spikes, state

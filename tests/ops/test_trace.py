@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+pytest.importorskip("numba", reason="the cpu backend needs numba")
+
 from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists

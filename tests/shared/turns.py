@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import importlib.util
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def compiled_in_turn(path: Path) -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """The processes of the suite (pytest-xdist) compile in turn."""
-    if hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput") and importlib.util.find_spec("numba"):
         turns = compiled_in_turn(Path(__file__))
         turns.__enter__()
         config.add_cleanup(lambda: turns.__exit__(None, None, None))

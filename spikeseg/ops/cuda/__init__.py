@@ -1,4 +1,4 @@
-"""The operations on a GPU: Triton kernels in integers; traces, cones and images by the reference's torch, on the GPU as well."""
+"""The operations on a GPU: Triton kernels in integers; traces, cones and the latency code by the reference's torch."""
 
 try:
     import triton  # noqa: F401
@@ -9,10 +9,11 @@ except ImportError as error:
     ) from error
 
 from spikeseg.ops.reference.cone_links import cones, spread, unite
-from spikeseg.ops.reference.images import final_potentials, fire_once, latency
+from spikeseg.ops.reference.images import latency
 from spikeseg.ops.reference.tracing import trace
 
 from .chain import encode
+from .images import final_potentials, fire_once
 from .layers import layer_forward, pool, select_winners, stdp_update
 from .training import Training
 

@@ -29,6 +29,12 @@ def check_grid(grid: tuple[int, int], size: tuple[int, int]) -> None:
         raise ValueError(f"a grid of {grid[0]} x {grid[1]} cells over maps of {size[0]} x {size[1]} neurons")
 
 
+def cells_of(grid: tuple[int, int], size: tuple[int, int], device: torch.device) -> Tensor:
+    """int64 (H * W,), the cell of a grid (rows, columns) in which each neuron of a map (H, W) lies."""
+    y, x = torch.arange(size[0]) * grid[0] // size[0], torch.arange(size[1]) * grid[1] // size[1]
+    return (y[:, None] * grid[1] + x).flatten().to(device)
+
+
 def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> SpikeLists:
     """Edges of grey images as spikes: the stronger, the earlier.
 
@@ -126,8 +132,7 @@ def final_potentials(lists: SpikeLists, weight: Tensor, grid: tuple[int, int]) -
     """
     _, _, height, width = lists.shape
     check_grid(grid, (height, width))
-    y, x = torch.arange(height) * grid[0] // height, torch.arange(width) * grid[1] // width
-    cell = (y[:, None] * grid[1] + x).flatten().to(weight.device)
+    cell = cells_of(grid, (height, width), weight.device)
     highest = np.empty((lists.samples, len(weight), *grid), np.float32)
     for first in range(0, lists.samples, BLOCK):
         part = lists.part(first, min(first + BLOCK, lists.samples))

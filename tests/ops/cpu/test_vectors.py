@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("numba", reason="the cpu backend needs numba")
+
 from spikeseg.core.compiled import compiled
 from spikeseg.ops.cpu import vectors
 from spikeseg.ops.cpu.vectors import DOUBLES, LANES, NARROW, TAPS, WORD

@@ -1,4 +1,4 @@
-"""Images, traces and cones of the cuda backend: torch on the device, the same as the reference on the CPU."""
+"""Images, traces and cones of the cuda backend, the same as the reference on the CPU."""
 
 import numpy as np
 import pytest
@@ -37,6 +37,33 @@ def test_single_spike_layers_give_the_same(triton_ops, meaning, device, inhibit,
     assert len(want.sites)
     grid = (2, 3)
     assert np.array_equal(triton_ops.final_potentials(lists, there.weight, grid), meaning.final_potentials(lists, weight, grid))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_images_of_any_size_and_density_give_the_same(triton_ops, meaning, device, seed, monkeypatch):
+    """Ties between maps, silence, no image at all, an image at a time; pools that overlap and that leave gaps to fill."""
+    rng = np.random.default_rng(seed)
+    steps, channels, height, width = (int(n) for n in rng.integers(1, (6, 4, 11, 11)))
+    samples, maps, kernel = int(rng.integers(0, 4)), int(rng.integers(1, 20)), int(rng.choice([1, 3, 5]))
+    when = rng.integers(0, steps, (samples, channels, height, width))
+    fires = rng.random(when.shape) < (0.0, 0.3, 1.0)[seed % 3]
+    lists = SpikeLists.of((np.arange(steps)[:, None, None, None] == when[:, None]) & fires[:, None])
+    weight = rng.choice([0.0, 0.25, 0.5, 1.0], (maps, channels, kernel, kernel)) if seed % 2 else rng.normal(
+        0.5, 0.4, (maps, channels, kernel, kernel)
+    )  # fmt: skip
+    layer = SingleSpikeLayer(
+        torch.from_numpy(weight.astype(np.float32)), torch.from_numpy(rng.choice([0.5, 1.0, 3.0], maps).astype(np.float32)),
+        ((1, 1), (2, 2), (3, 2), (7, 6))[seed % 4], seed < 6,
+    )  # fmt: skip
+    there = layer._replace(weight=layer.weight.to(device), threshold=layer.threshold.to(device))
+    if seed > 4:
+        monkeypatch.setattr("spikeseg.ops.cuda.images.ROOM", 1)
+    same_lists(triton_ops.fire_once(lists, there), meaning.fire_once(lists, layer))
+    grid = (int(rng.integers(1, height + 1)), int(rng.integers(1, width + 1)))
+    found, want = triton_ops.final_potentials(lists, there.weight, grid), meaning.final_potentials(lists, layer.weight, grid)
+    assert found.dtype == want.dtype and np.array_equal(found, want)
+    with pytest.raises(ValueError, match="cells over maps"):
+        triton_ops.final_potentials(lists, there.weight, (height + 1, 1))
 
 
 @pytest.mark.parametrize(("delay", "decay"), [(True, 1.0), (True, 0.0), (True, 0.75), (False, 1.0)])

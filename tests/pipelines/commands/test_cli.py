@@ -226,10 +226,15 @@ def test_an_empty_path_of_a_network_is_not_the_current_folder():
 
 def test_a_backend_that_is_not_there_is_refused_before_anything_is_prepared(place, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    (place.folder / "cuda.yaml").write_text((place.folder / "tiny.yaml").read_text() + "backend: cuda\n")
+    tiny = (place.folder / "tiny.yaml").read_text()
+    (place.folder / "cuda.yaml").write_text(tiny.replace("device: cpu\n", "device: cuda\n") + "backend: cuda\n")
     assert "backend: cuda needs a GPU" in place.refused("prepare", "--backend", "cuda")
-    assert "backend: cuda needs a GPU" in place.refused("train", "-c", "cuda.yaml", config=False)
+    for words in (["prepare"], ["train"], ["train-layer", "conv2"], ["evaluate"], ["classify"], ["cross-validate"]):
+        said = place(*words, "-c", "cuda.yaml", config=False)
+        assert said.exit_code == 3 and said.stderr.count("\n") == 1, said.stderr  # nothing is warned of before
+        assert "backend: cuda needs a GPU, but there is none here" in said.stderr and "use backend: auto" in said.stderr
     assert sorted(path.name for path in place.folder.iterdir()) == ["cuda.yaml", "tiny.yaml"]
+    place.ok("status", "-c", "cuda.yaml", config=False)  # which runs no network
 
 
 def test_frames_that_do_not_fit_the_memory_are_refused_before_anything_is_simulated(place):
