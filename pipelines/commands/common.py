@@ -228,6 +228,7 @@ def config_of_run(resume: str | None) -> Config | None:
     """The configuration of the run that is resumed; None where none is, or it has none.
 
     Raises InputError where there is nothing to resume."""
+    from spikeseg.learning.checkpoint_files import require_torch
     from spikeseg.learning.run_files import LATEST
 
     from ..stages.runs import config_beside
@@ -237,6 +238,8 @@ def config_of_run(resume: str | None) -> Config | None:
     path, cfg = Path(resume), config_beside(Path(resume))
     if not path.exists():
         raise InputError(f"--resume {resume}: no such run or checkpoint; `spikeseg status` lists the runs")
+    if path.is_file():
+        require_torch(path)
     save_dir = "checkpoints" if cfg is None else cfg.checkpoint.save_dir
     if path.is_dir() and not (path / save_dir / LATEST).is_file():
         raise InputError(f"--resume {resume}: holds no {save_dir}/{LATEST} to go on from; leave --resume out to start anew")

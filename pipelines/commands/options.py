@@ -177,6 +177,9 @@ class Request:
             from spikeseg.ops.device import require_backend
 
             require_backend(cfg.device, cfg.backend)
+        for key in ("cache_dir", "output_dir"):
+            if Path(getattr(cfg, key)).is_file():
+                raise InputError(f"{key}: {getattr(cfg, key)} is a file; name a folder")
         LOGGER.setLevel(cfg.logging.log_level)
         changed = ", ".join(f"{key}={value}" for key, value in self.overrides.items()) or "nothing"
         whose = self.config or ("the run's" if stored is not None and not self.paper else WITHOUT)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikeseg.config.circumstances import WITHOUT_RESULT
 from spikeseg.config.sections import EvaluationConfig
+from spikeseg.core.kinds import kind_of
 from spikeseg.core.names import MANIFEST
 from spikeseg.core.regular import fault_of
 from spikeseg.errors import InputError
@@ -241,7 +242,8 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path}: is no JSON ({error})") from error
+        what = f"it is {kind_of(path)}; expected a run's folder or a {METRICS}; {error}"
+        raise InputError(f"{path}: is no JSON ({what})") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}, not an object")
     return content

@@ -60,6 +60,9 @@ class Checker:
             self.fail(prefix.rstrip("."), content, "a section of keys and values")
         hints = typing.get_type_hints(kind)
         fields = {f.name: f for f in dataclasses.fields(kind)}
+        if not prefix and len(content) > 2 and not {*content} & {*fields, *WITHOUT_EFFECT}:
+            names = ", ".join(_shown(name) for name in list(content)[:3])
+            raise InputError(f"{self.origin}: no configuration; none of its keys ({names}, ...) is one of a configuration")
         for name in content:
             if (why := WITHOUT_EFFECT.get(f"{prefix}{name}")) is not None:
                 warnings.warn(f"{self._where(f'{prefix}{name}')}: has no effect; {why}", stacklevel=2)

@@ -11,8 +11,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from spikeseg.core.kinds import kind_of
+from spikeseg.core.names import CONFIG
 from spikeseg.errors import InputError, nearest
 
+EXPECTED = "YAML with keys and values, such as `seed: 1`, or the name of a built-in one"
 PAPERS = ("igarss2023", "kheradpisheh2018")
 
 
@@ -28,8 +31,12 @@ def read(source: str | Path) -> dict[str, Any]:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise InputError(f"{path}: no such configuration file") from None
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: no configuration, but {kind_of(path)}; expected {EXPECTED}") from None
+        except OSError as error:
             raise InputError(f"{path}: cannot be read as a configuration ({error})") from None
+    elif (path / CONFIG).is_file():
+        raise InputError(f"{path}: is a folder; name the configuration in it, {path / CONFIG}")
     else:
         built_in = resources.files("spikeseg.configs") / f"{source}.yaml"
         if not built_in.is_file():
@@ -42,7 +49,9 @@ def read(source: str | Path) -> dict[str, Any]:
     if content is None:
         content = {}
     if not isinstance(content, dict):
-        raise InputError(f"{source}: holds a {type(content).__name__}, must be a mapping of keys to values")
+        raise InputError(
+            f"{source}: holds {'a list' if isinstance(content, list) else kind_of(path)} without keys; expected {EXPECTED}"
+        )
     return content
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from spikeseg.core.kinds import kind_of
 from spikeseg.data.readers.recording_path import MEMBER, RecordingPath
 from spikeseg.errors import InputError
 
@@ -58,7 +59,7 @@ def read_list(path: str | Path) -> list[str]:
     try:
         lines = [line.strip() for line in Path(path).expanduser().read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no text"
+        reason = error.strerror if isinstance(error, OSError) else f"it is {kind_of(path)}; expected text, a name or path a line"
         raise InputError(f"{path}: cannot be read as a list of recordings ({reason})") from None
     listed = [line for line in lines if line and not line.startswith("#")]
     if not listed:

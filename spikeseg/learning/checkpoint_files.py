@@ -16,9 +16,11 @@ from typing import Any, BinaryIO, NoReturn, Protocol
 import torch
 from torch import Tensor
 
+from spikeseg.core.kinds import DAMAGED_ZIP, TORCH, kind_of
 from spikeseg.errors import InputError
 
 FORMAT = "spikeseg-checkpoint"
+EXPECTED = "expected a run's folder, a checkpoint of training (checkpoints/*.pt in it), or a network saved as .safetensors"
 INDEX_BYTES = 16 * 2**20
 """Of the part of a checkpoint that describes all others, at most; that of a demo has 10 kB."""
 FOOTPRINT = "footprint"
@@ -44,6 +46,22 @@ def form_of(path: str | Path) -> Form:
     except OSError:
         return ZipFile()
     return SafetensorsFile() if head[8:] == b"{" and not head.startswith(b"PK") else ZipFile()
+
+
+def require_torch(path: str | Path) -> None:
+    """Raise InputError for a file of another kind than training writes; what is in it is not looked at."""
+    if kind_of(path) not in (TORCH, DAMAGED_ZIP):
+        other_kind(path, "not a readable checkpoint")
+
+
+def other_kind(path: str | Path, what: str) -> NoReturn:
+    """Raise InputError for a file that is no checkpoint: what it is, and what was expected.
+
+    Args:
+        path: of the file.
+        what: it is not.
+    """
+    raise InputError(f"{path}: {what}: it is {kind_of(path)}; {EXPECTED}") from None
 
 
 def unreadable(path: str | Path, reason: object) -> NoReturn:
@@ -154,6 +172,8 @@ class ZipFile:
 
     def _check_directory(self, path: str | Path) -> None:
         """Refuse what torch has not written: compressed data, which may be a thousand times larger than the file."""
+        if Path(path).exists():
+            require_torch(path)
         try:
             size = Path(path).stat().st_size
             with zipfile.ZipFile(path) as archive:

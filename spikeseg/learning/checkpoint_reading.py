@@ -23,7 +23,7 @@ from spikeseg.errors import InputError
 from spikeseg.motion.footprint import SIDE, Footprint
 from spikeseg.ops.device import usable_device
 
-from .checkpoint_files import FORMAT, form_of
+from .checkpoint_files import FORMAT, form_of, other_kind
 
 VERSION = 1
 REMEDY = "damaged, or changed since training; train anew or take another checkpoint"
@@ -40,7 +40,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], Config]:
     described = form.described(path)
     kind = described.get("format") if isinstance(described, dict) else None
     if not isinstance(kind, str) or kind != FORMAT:
-        raise InputError(f"{path}: not a spikeseg checkpoint")
+        other_kind(path, "not a spikeseg checkpoint")
     if type(version := described.get("version")) is not int or version != VERSION:
         raise InputError(f"{path}: checkpoint version {reprlib.repr(version)}, this program reads {VERSION}")
     if not all(isinstance(described.get(part), dict) for part in ("model", "config")):

@@ -9,14 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spikeseg.core.names import CONFIG as CONFIG
 from spikeseg.core.names import MANIFEST_BESIDE
 from spikeseg.errors import InputError
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
 
-CONFIG = "config.yaml"
-"""The resolved configuration."""
 METRICS = "metrics_final.json"
 """Per layer: wins, weight statistics, convergence."""
 HISTORY = "metrics.jsonl"

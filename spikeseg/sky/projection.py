@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikeseg.core.kinds import FITS, kind_of
 from spikeseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ def read_wcs(path: Path, sensor_size: tuple[int, int] | None = None) -> tuple[Pr
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; --wcs takes a FITS file") from None
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read as FITS ({_short(error)})") from None
+        what = f"it is {kind_of(path)}" if kind_of(path) != FITS else _short(error)
+        raise InputError(f"{path}: cannot be read as FITS ({what}); --wcs takes a FITS file with a pointing") from None
     why = "its headers have no RA and Dec, or other celestial coordinates, of two axes"
     for header in headers:
         if header.get("NAXIS") == 0:

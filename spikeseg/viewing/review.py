@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from spikeseg.core.kinds import kind_of
 from spikeseg.core.regular import require_content
 from spikeseg.data.datasets.folders import REVIEW
 from spikeseg.errors import InputError
 
 VERSION = 1
+EXPECTED = f"expected the file <recording>{REVIEW} that a page of --view saves"
 MARKS = ("right", "wrong", "unsure")
 CLOSE_PX = 4.0
 """Median distance up to which two ways are the same, px; of a larger object half of its larger side."""
@@ -61,9 +63,10 @@ def read_review(path: Path) -> Review:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as a review ({error})") from None
+        what = f"it is {kind_of(path)}; {EXPECTED}; {error}"
+        raise InputError(f"{path}: cannot be read as a review ({what})") from None
     if not isinstance(content, dict) or not {"version", "recording", "marks"} <= content.keys():
-        raise InputError(f"{path}: is no review; expected the file <recording>{REVIEW} that a page of --view saves")
+        raise InputError(f"{path}: is no review; {EXPECTED}")
     if content["version"] != VERSION:
         raise InputError(f"{path}: version: found {content['version']!r}, can read {VERSION}")
     if not isinstance(content["recording"], str) or not isinstance(content["marks"], list):

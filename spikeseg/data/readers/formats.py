@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from spikeseg.core.kinds import kind_of
 from spikeseg.core.regular import require_content
 from spikeseg.errors import InputError
 from spikeseg.registries import READERS
@@ -39,7 +40,7 @@ def detect(path: str | Path) -> str:
         raise InputError(f"{path}: is empty (0 bytes); expected a recording ({readable()})")
     name = _format(path, head)
     if not name:
-        raise InputError(f"{path}: is in no format known here; readable: {readable()}")
+        raise InputError(f"{path}: is in no format known here, but {kind_of(path)}; readable: {readable()}")
     if name not in READERS:
         raise InputError(f"{path}: format {name} is not supported; readable: {readable()}")
     return name

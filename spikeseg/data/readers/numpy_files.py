@@ -12,6 +12,7 @@ from typing import IO
 
 import numpy as np
 
+from spikeseg.core.kinds import TORCH, kind_of
 from spikeseg.errors import InputError
 
 from .layout import AS_USUAL, Layout
@@ -77,6 +78,8 @@ def stream_npz(path: str | Path, layout: Layout = AS_USUAL) -> Stream:
         return Stream((part._replace(t=layout.in_us(part.t, where)) for part in parts), size)
     if "events" in members:
         return _from_array(read_npz_arrays(path, ["events"])["events"], where, size, layout).stream()
+    if kind_of(path) == TORCH:
+        raise InputError(f"{where}: is {TORCH}, as networks are, and no recording; --network takes a network")
     listed = ", ".join(_shown(name) for name in sorted(members)[:8]) or "nothing"
     raise InputError(f"{where}: holds {listed}; expected arrays {FIELDS_HELP}; or one array 'events'")
 
