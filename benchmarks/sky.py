@@ -45,8 +45,9 @@ SWAY_PX, SWAY_HZ = 0.2, (0.7, 0.5)
 WHERE, STARS = (150.0, 40.0), 300
 MOUNTS = ("sidereal", "stare", "track")
 PROGRAM = [sys.executable, "-c", "from spikeseg.pipelines.cli import main; main(prog_name='spikeseg')"]
-DISTORTION = {(2, 0): (3e-5, -1e-5), (1, 1): (-2e-5, 2e-5), (0, 2): (1e-5, 2e-5), (3, 0): (8e-7, 0.0), (1, 2): (8e-7, 0.0),
-              (2, 1): (0.0, 8e-7), (0, 3): (0.0, 8e-7)}  # fmt: skip
+TESTED = Path(__file__).parents[1] / "tests" / "sky"
+"""Where the index and the lens are: those of the tests."""
+DISTORTION = {tuple(term["powers"]): tuple(term["px"]) for term in json.loads((TESTED / "distortion.json").read_text())}
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,7 @@ def measured(folder: Path, mount: str, seed: int) -> dict[str, dict[str, Any]]:
     fits.PrimaryHDU(header=sky.projection.header()).writeto(folder / "given.fits")
     fits.PrimaryHDU(header=gnomonic(150.12, 39.93, 20.3, 27.0, SIZE).header()).writeto(folder / "rough.fits")
     catalogue.write(folder / "stars.csv")
-    index = Path(__file__).parents[1] / "tests" / "sky" / "index.fits.gz"
-    (folder / "index.fits").write_bytes(gzip.decompress(index.read_bytes()))
+    (folder / "index.fits").write_bytes(gzip.decompress((TESTED / "index.fits.gz").read_bytes()))
     ways = {
         "given": ["--wcs", "given.fits"],
         "refined": ["--wcs", "rough.fits", "--catalogue", "stars.csv"],

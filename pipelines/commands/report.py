@@ -18,8 +18,8 @@ def report(request: Request, run: Path | None, most: int, output: str | None) ->
     """Show a run in one page: what was run, what was learned, what was found and missed.
 
     Writes report.html into the run's folder: one file, to read on a screen or a phone, to print, or to send on; it needs no
-    network. In it: five sentences; what was found beside the controls, with ROC curves; windows with events, saliency,
-    instances and truth; tracks in space and time; missed objects and false tracks, cut out; a table by recording; the learned
+    network. In it: five sentences; what was found beside the controls, with ROC curves; windows with events, saliency, what that
+    was cut into, and truth; tracks in space and time; missed objects and false tracks, cut out; a table by recording; the learned
     filters as the input that drives them; training; a raster; spikes and synaptic operations; configuration, versions, digests.
 
     RUN is a run's folder or its name, also one of classify [newest run]. What a run does not have is said in its place.

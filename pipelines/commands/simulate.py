@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,9 @@ def simulate(request: Request, out: Path | None, output: str | None, format: str
         raise click.UsageError(f"--kind scenes goes with --format npz: {format} does not tell the size of the sensor")
     result = into_folder(request.load(), folder, format=format, force=request.force, instead=instead)
     of = "-c files" if kind == "scenes" else "--dataset files" if format == "npz" else "--dataset ebssa"
-    print_end(result.ran, f"recordings in {folder}", f"spikeseg prepare {of} --data-root {folder}")
+    place = shlex.quote(str(folder))
+    written = f"recordings in {folder} (`spikeseg train {of} --data-root {place}` learns from them)"
+    print_end(result.ran, written, f"spikeseg detect {place}")
 
 
 FLAGS = {

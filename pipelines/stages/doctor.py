@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import re
@@ -27,6 +28,8 @@ from ..runtime.remote import is_url
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
+
+log = logging.getLogger(__name__)
 
 OF_DEVELOPERS = ("test", "docs", "benchmarks", "interop")
 """Extras that no command asks for."""
@@ -242,6 +245,7 @@ def self_test(cfg: Config) -> Finding:
     Raises DryRun where nothing is to be done."""
     if is_dry():
         raise DryRun("simulate a short night in a temporary folder and detect in it")
+    log.info("self-test: simulating 4 s of a night and detecting in it; up to a minute more where kernels have to be compiled")
     began = time.monotonic()
     try:
         objects = _objects(cfg)

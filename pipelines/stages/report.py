@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from spikeseg.data.windows import WindowedRecording
     from spikeseg.report.evidence import Evidence, ImageEvidence, Learned, Provenance
 
-STAGE, VERSION = "report", 1
+STAGE, VERSION = "report", 2
 REPORT = "report.html"
 
 
@@ -218,8 +218,12 @@ def _evidence(cfg: Config, network: SavedNetwork, scored: Entrant, most: int) ->
         how = f"; `spikeseg evaluate --network {run}` does it" if labelled else ", for nobody labelled its recordings"
         absent["metrics"] = f"the run has not been evaluated{how}"
     curves = _curves(scored)
-    if not curves and scored.metrics is not None:
-        absent["curves"] = f"the evaluation holds none; `spikeseg evaluate --network {run} --force` makes them"
+    if curves is None and scored.metrics is not None:
+        split = "" if scored.metrics["split"] == "test" else f" --split {scored.metrics['split']}"
+        absent["curves"] = (
+            f"this evaluation was made before ROC curves were kept ({evaluate.CURVES} is missing); "
+            f"`spikeseg evaluate --network {run}{split} --force` makes it again, with them"
+        )
     if not (run / HISTORY).is_file():
         absent["history"] = f"{HISTORY} is missing"
     model = load_network(cfg, str(network.checkpoint), network_device(cfg.device, cfg.backend))
@@ -234,7 +238,7 @@ def _evidence(cfg: Config, network: SavedNetwork, scored: Entrant, most: int) ->
         reports=_reports(cfg, run),
         history=list(rows(run / HISTORY)),
         metrics=scored.metrics,
-        curves=curves,
+        curves=curves or {},
         recordings=[_source(store, r) for r in looked_at] if store else [],
         further=len(chosen) - len(looked_at),
         class_names=class_names(network),
@@ -275,10 +279,11 @@ def _source(store: Frames, r: int) -> Any:
     return Source(store.recordings[r].name, load)
 
 
-def _curves(scored: Entrant) -> dict[str, Any]:
+def _curves(scored: Entrant) -> dict[str, Any] | None:
+    """ROC curves by detector; None where the evaluation has kept none."""
     path = None if scored.evaluation is None else scored.evaluation / evaluate.CURVES
     if path is None or not path.is_file():
-        return {}
+        return None
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
 

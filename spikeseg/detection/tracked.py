@@ -35,12 +35,13 @@ def window_time(view: WindowedRecording, k: int) -> WindowTime:
 def slices_of(view: WindowedRecording, maps: Iterator[SparseMap] | Sequence[SparseMap], threshold: float) -> list[list[Slice]]:
     """Connected blobs of what reaches the threshold, slice by slice, of every window; time that two windows share belongs to the
     earlier one."""
-    slices = []
-    for k, saliency in enumerate(maps):
-        bright = saliency.value >= threshold
-        index, value = saliency.index[bright], saliency.value[bright]
-        slices.append(objects_in_slices(index, value, saliency.shape, window_time(view, k)))
-    return slices
+    return [slices_of_window(view, k, saliency, threshold) for k, saliency in enumerate(maps)]
+
+
+def slices_of_window(view: WindowedRecording, k: int, saliency: SparseMap, threshold: float) -> list[Slice]:
+    """The same of window k."""
+    bright = saliency.value >= threshold
+    return objects_in_slices(saliency.index[bright], saliency.value[bright], saliency.shape, window_time(view, k))
 
 
 def unravelled_slices(

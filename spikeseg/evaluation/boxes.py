@@ -1,8 +1,9 @@
 """Boxes of tracks per window, and how well they hit: average precision at an intersection over union of 0.5, as for OrbitSight.
 
 Predictions are taken by falling confidence; each takes the box of its window, not yet taken, that it overlaps most, and counts
-where the intersection is at least half of the union. The average precision of a recording is the area under its precision, made
-falling, over recall; the mean over recordings is mAP.
+where the intersection is at least half of the union. Should windows not begin together, its window is the one in which the middle
+of its own lies. The average precision of a recording is the area under its precision, made falling, over recall; the mean over
+recordings is mAP.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def hits(predicted: np.ndarray, truth: np.ndarray, least: float = LEAST_IOU) -> 
     taken, found = np.zeros(len(truth), bool), np.zeros(len(predicted), bool)
     for rank, row in enumerate(np.argsort(-predicted["confidence"], kind="stable")):
         box = predicted[row]
-        free = np.flatnonzero(~taken & (truth["start"] < box["end"]) & (truth["end"] > box["start"]))
+        middle = (box["start"] + box["end"]) // 2
+        free = np.flatnonzero(~taken & (truth["start"] <= middle) & (middle < truth["end"]))
         overlaps = overlap(box, truth[free])
         if len(free) and overlaps.max() >= least:
             found[rank] = taken[free[int(np.argmax(overlaps))]] = True

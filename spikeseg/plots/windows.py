@@ -1,8 +1,8 @@
-"""Windows of the network as it saw them: events, saliency, instances, and what is true."""
+"""Windows of the network as it saw them: events, saliency, what that was cut into, and what is true."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-INSTANCES = (OFF, ON, GREEN, (0.90, 0.62, 0.0), (0.80, 0.47, 0.65), (0.34, 0.71, 0.91))
-"""Colours of instances, in turn [Okabe and Ito 2008]."""
+PIECES = (OFF, ON, GREEN, (0.90, 0.62, 0.0), (0.80, 0.47, 0.65), (0.34, 0.71, 0.91))
+"""Colours of instances or blobs, in turn [Okabe and Ito 2008]."""
 
 
 class WindowView(NamedTuple):
@@ -27,8 +27,9 @@ class WindowView(NamedTuple):
         left, top: first pixel of the frame.
         off, on: whole numbers (H, W), events by polarity.
         saliency: float (H, W), the highest of all steps.
-        instances: int (H, W), number of the instance that lit a pixel most, 0 for none.
-        counted: how many instances there are in all of the window.
+        pieces: int (H, W), number of the instance that lit a pixel most, or of its connected blob, 0 for none; None where the
+            window is not cut up.
+        counted: how many there are in all of the window.
         found: bool (H, W), pixels with events of a track that is an object.
         true: bool (H, W), pixels with events near a labelled object; None where nobody labelled the recording.
         way: float64 (n, 2), where labelled objects are, frame pixels; nan between two of them.
@@ -40,7 +41,7 @@ class WindowView(NamedTuple):
     off: np.ndarray
     on: np.ndarray
     saliency: np.ndarray
-    instances: np.ndarray
+    pieces: np.ndarray | None
     counted: str
     found: np.ndarray
     true: np.ndarray | None
@@ -48,15 +49,19 @@ class WindowView(NamedTuple):
 
 
 def window_groups(views: Sequence[WindowView]) -> list[Group]:
-    """Four panels of each window."""
+    """Four panels of each window; three where it is not cut up."""
+
+    def panel(draw: Callable[[WindowView, FigureBase], None], view: WindowView, caption: str) -> Panel:
+        return Panel(QUARTER, QUARTER, partial(draw, view), caption, paired=True)
+
     return [
         Group(
             view.title,
             [
-                Panel(QUARTER, QUARTER, partial(_events, view), "events: ON vermilion, OFF blue", paired=True),
-                Panel(QUARTER, QUARTER, partial(_saliency, view), "saliency", paired=True),
-                Panel(QUARTER, QUARTER, partial(_instances, view), view.counted, paired=True),
-                Panel(QUARTER, QUARTER, partial(_truth, view), _named(view), paired=True),
+                panel(_events, view, "events: ON vermilion, OFF blue"),
+                panel(_saliency, view, "saliency"),
+                *([] if view.pieces is None else [panel(_pieces, view, view.counted)]),
+                panel(_truth, view, _named(view)),
             ],
         )
         for view in views
@@ -93,11 +98,12 @@ def _saliency(view: WindowView, figure: FigureBase) -> None:
     )
 
 
-def _instances(view: WindowView, figure: FigureBase) -> None:
+def _pieces(view: WindowView, figure: FigureBase) -> None:
+    assert view.pieces is not None
     axes, extent = _axes(view, figure)
     picture = _seen(view)
-    lit = view.instances > 0
-    picture[lit] = np.array(INSTANCES)[(view.instances[lit] - 1) % len(INSTANCES)]
+    lit = view.pieces > 0
+    picture[lit] = np.array(PIECES)[(view.pieces[lit] - 1) % len(PIECES)]
     axes.imshow(picture, extent=extent, interpolation="nearest")
 
 

@@ -159,8 +159,8 @@ LINES = legend_note(labelled=True)
 FIGURES: Mapping[str, FigureKind] = {
     "windows": FigureKind(
         "Windows of the network",
-        "What the network was given, what it marks (saliency, the square root), the instances that its classification spikes are "
-        "unravelled to, and what is true, in pixels of the frame.",
+        "What the network was given, what it marks (saliency, the square root), what the detection cuts that into (connected "
+        "blobs, or instances of single spikes), and what is true, in pixels of the frame.",
         _windows,
     ),
     "tracks": FigureKind("Tracks in space and time", f"{LINES[0].upper()}{LINES[1:]}.", _tracks),

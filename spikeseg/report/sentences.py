@@ -101,11 +101,11 @@ def _beside(of: Evidence) -> str:
         return "So there is no control to set it beside"
     titles, own = of.metrics["detectors"], of.tracks_of("network")
     tracks = [(name, of.tracks_of(name)) for name in BESIDE]
-    found = [f"{titles[name]} {figures['found']}" for name, figures in tracks if own and figures]
+    found = [f"{figures['found']} ({titles[name]})" for name, figures in tracks if own and figures]
     areas = [(name, of.events_of(name).get("roc_auc")) for name in ("network", *BESIDE, "shuffled_labels")]
-    ranked = [f"{titles[name]} {cell(area)}" for name, area in areas if area is not None]
-    parts = [f"beside it find, of the same objects: {', '.join(found)}"] if found else []
-    parts += [f"event ROC-AUC: {', '.join(ranked)}"] if ranked else []
+    ranked = [f"{cell(area)} ({titles[name]})" for name, area in areas if area is not None]
+    parts = [f"of the same {many(own['objects'], 'object')} the controls find {_listed(found)}"] if found else []
+    parts += [f"the ROC-AUC of events is {_listed(ranked)}"] if ranked else []
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}" if text else "No control was scored"
 

@@ -17,6 +17,7 @@ from .seen import Network, Seen
 
 if TYPE_CHECKING:
     from spikeseg.detection.hulk import Instances
+    from spikeseg.detection.network import DecodedWindow
     from spikeseg.detection.result import Detections
 
 CUT = 48
@@ -83,7 +84,6 @@ def _fullest(seen: Seen, of: Detections, number: int, what: str) -> Chosen | Non
 
 def window_view(network: Network, chosen: Chosen) -> WindowView:
     """The window as the network saw it, around its middle."""
-    from spikeseg.detection import hulk, smash
     from spikeseg.detection.network import decoded
 
     seen, k = chosen.seen, chosen.window
@@ -92,8 +92,7 @@ def window_view(network: Network, chosen: Chosen) -> WindowView:
     _, height, width = view.shape
     off, on = window.frames.dense()[0].sum(0).astype(np.int64)[[0, -1]]
     saliency = window.maps[0].dense().max(0)
-    instances = hulk.instances(model.encoder, window.frames, window.spikes, network.readout.classes)
-    group = smash.group(instances, network.cfg.tracking.smash_threshold) if len(instances) else np.zeros(0, np.int64)
+    pieces, counted = _pieces(network, seen, k, window)
     start, end = int(view.start_us[k]), int(view.end_us[k])
     found = _pixels_of(seen, seen.detections, seen.detections.object_ids, (start, end))
     truth = None if seen.verdict is None else _pixels_of(seen, seen.verdict.truth, seen.verdict.truth.object_ids, (start, end))
@@ -110,12 +109,38 @@ def window_view(network: Network, chosen: Chosen) -> WindowView:
         off=off[part],
         on=on[part],
         saliency=saliency[part],
-        instances=_numbered(instances, group, (height, width))[part],
-        counted=f"instances: {many(len(np.unique(group)), 'group')} of {many(len(instances), 'spike')}",
+        pieces=None if pieces is None else pieces[part],
+        counted=counted,
         found=found[part],
         true=None if truth is None else truth[part],
         way=_way(seen, (start, end)),
     )
+
+
+def _pieces(network: Network, seen: Seen, k: int, window: DecodedWindow) -> tuple[np.ndarray | None, str]:
+    """What the detection cut window k into: int64 (H, W), from 1, 0 for nothing; and in words how many there are.
+
+    None where it finds whole objects among the events, for which the network's window is not cut up."""
+    from spikeseg.detection import hulk, smash
+    from spikeseg.detection.tracked import slices_of_window
+
+    settings, shape = network.cfg.tracking, window.maps[0].shape[1:]
+    if settings.scenes:
+        return None, ""
+    if settings.hulk:
+        instances = hulk.instances(network.model.encoder, window.frames, window.spikes, network.readout.classes)
+        if not settings.smash:
+            return _numbered(instances, np.arange(len(instances)), shape), f"instances: {many(len(instances), 'spike')}"
+        group = smash.group(instances, settings.smash_threshold) if len(instances) else np.zeros(0, np.int64)
+        counted = f"instances: {many(len(np.unique(group)), 'group')} of {many(len(instances), 'spike')}"
+        return _numbered(instances, group, shape), counted
+    number, count = np.zeros(shape, np.int64), 0
+    slices = slices_of_window(seen.view, k, window.maps[0], network.readout.threshold)
+    for piece in slices:
+        lit = piece.blobs.labels.dense()
+        number[lit > 0] = lit[lit > 0] + count
+        count += len(piece.blobs.objects)
+    return number, f"connected blobs: {count} in {many(len(slices), 'slice')} of the window"
 
 
 def _numbered(instances: Instances, group: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -72,6 +72,21 @@ def test_figures_of_all_recordings():
     assert score_boxes({})["map"] is None
 
 
+@pytest.mark.parametrize(("shift_us", "hit"), [(0, 0), (15_000, 0), (-15_000, 0), (25_000, 1), (-25_000, None)])
+def test_a_window_that_is_not_aligned_hits_no_neighbour(shift_us, hit):
+    """An object moves from 20 to 24 px between two windows; a box at 23 px is nearer to the second, and of the first in time."""
+    truth = np.repeat(made(1, 1, confident=False), 2)
+    truth["start"], truth["x"], truth["width"] = [40_000, 80_000], [20, 24], 12
+    truth["end"] = truth["start"] + 40_000
+    predicted = truth[:1].copy()
+    predicted["x"] = 23
+    predicted["start"] += shift_us
+    predicted["end"] += shift_us
+    assert hits(predicted, truth).tolist() == [hit is not None]
+    for window in range(2):
+        assert hits(predicted, truth[window : window + 1]).tolist() == [hit == window]
+
+
 def test_a_box_is_taken_once_and_the_surer_one_takes_it():
     truth = made(1, 1, confident=False)
     predicted = np.repeat(truth, 3)

@@ -3,7 +3,9 @@ follows the stars or follows the object; places are measured with noise and smoo
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +26,10 @@ START = "2026-03-01T21:04:05.25Z"
 STEP_S, SECONDS, FIRST_US = 0.1, 12.0, 5_000_000
 PIXEL = 20.0
 """Side of a pixel, seconds of arc."""
-DISTORTION = {(2, 0): (3e-5, -1e-5), (1, 1): (-2e-5, 2e-5), (0, 2): (1e-5, 2e-5), (3, 0): (8e-7, 0.0), (1, 2): (8e-7, 0.0),
-              (2, 1): (0.0, 8e-7), (0, 3): (0.0, 8e-7)}  # fmt: skip
+DISTORTION = {
+    tuple(term["powers"]): tuple(term["px"]) for term in json.loads((Path(__file__).parent / "distortion.json").read_text())
+}
+"""Of a lens (SIP): powers of x and y -> px in x and y."""
 
 
 def pointing(ra=150.0, dec=40.0, *, pixel=PIXEL, roll=25.0, distorted=True):

@@ -35,6 +35,7 @@ def test_all_is_well_here_and_the_self_test_finds_the_satellite(tmp_path, monkey
     said = doctored("-o", "doctor.json", "--device", "cpu")
     assert said.exit_code == 0, said.output
     assert said.stdout.splitlines()[-1] == "spikeseg works here" and "FAULT" not in said.stdout
+    assert said.stderr.startswith("self-test: simulating 4 s of a night") and "minute more" in said.stderr
     written = by_name(doctor.Finding(**entry) for entry in json.loads((tmp_path / "doctor.json").read_text()))
     assert written["self-test"].text.startswith("a simulated satellite was found") and not written["self-test"].fault
     assert [path.name for path in tmp_path.iterdir()] == ["doctor.json"]

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from html import unescape
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from spikeseg.config.load import load_config
 from spikeseg.learning.run_files import best_checkpoint
 from spikeseg.pipelines.cli import main
 from spikeseg.pipelines.stages import report as stage
-from spikeseg.report import Absent
+from spikeseg.plots.windows import window_groups
+from spikeseg.report import Absent, windows
 from spikeseg.report import page as report_page
 from spikeseg.report.figures import FIGURES
 from spikeseg.report.page import figure_file, report_html
@@ -80,10 +82,11 @@ def test_the_page_is_one_file_without_scripts_and_addresses(made):
 
 def test_a_report_is_not_made_twice_and_its_copy_is_the_page(made, monkeypatch):
     chain, _, page, run = made
-    assert chain.ok("report", f"runs/{run.name}", "-o", "copy.html", config=False).startswith("up to date: copy.html")
+    for verb in ("wrote", "up to date:"):  # of a copy that was not there, and of one that was
+        assert chain.ok("report", f"runs/{run.name}", "-o", "copy.html", config=False).startswith(f"{verb} copy.html")
     assert (chain.folder / "copy.html").read_text(encoding="utf-8") == page
     (run / "report.html").unlink()
-    chain.ok("report", run.name, config=False)  # its name alone, too
+    assert chain.ok("report", run.name, config=False).startswith("wrote runs/")  # its name alone, too
     assert (run / "report.html").read_text(encoding="utf-8") == page
 
 
@@ -134,6 +137,52 @@ def test_every_figure_has_panels_or_says_why_not(made, evidence):
             continue
         assert figure.title in shown and all(group.title in shown and group.panels for group in groups), name
     assert figure_file(found, FIGURES["roc"], "pdf").startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(
+    ("changes", "counted"),
+    [
+        ({}, r"connected blobs: \d+ in \d+ slices? of the window"),
+        ({"hulk": True}, r"instances: \d+ groups? of \d+ spikes?"),
+        ({"hulk": True, "smash": False}, r"instances: \d+ spikes?"),
+        ({"scenes": True}, ""),
+    ],
+)
+def test_a_window_is_cut_up_as_the_evaluated_detection_did_it(evidence, changes, counted):
+    network, _ = evidence[0].network, evidence[0].seen
+    cfg = dataclasses.replace(network.cfg, tracking=dataclasses.replace(network.cfg.tracking, **changes))
+    (chosen, *_) = windows.chosen_windows(evidence[0].seen)
+    view = windows.window_view(dataclasses.replace(network, cfg=cfg), chosen)
+    (group,) = window_groups([view])
+    captions = [panel.caption for panel in group.panels]
+    assert re.fullmatch(counted, view.counted) and (view.counted in captions) == bool(counted)
+    if "scenes" in changes:
+        assert view.pieces is None and len(captions) == 3 and not any("instance" in caption for caption in captions)
+    elif not changes:
+        assert not view.pieces[view.saliency < network.readout.threshold].any()
+
+
+def test_an_evaluation_without_curves_says_why_and_how_to_get_them(made, monkeypatch):
+    monkeypatch.chdir(made[0].folder)
+    (run,) = Path("runs").glob("tiny-*")
+    cfg = load_config(run / "config.yaml")
+    for content, told in (
+        ({}, "no event is scored, or all are an object's"),
+        (None, rf"before ROC curves were kept \(curves.json is missing\); `spikeseg evaluate --network {run} --force`"),
+    ):
+        monkeypatch.setattr(stage, "_curves", lambda _, content=content: content)
+        with pytest.raises(Absent, match=told):
+            FIGURES["roc"].groups(stage.gather(cfg, run).evidence())
+
+
+def test_controls_are_one_clause_each(evidence):
+    found, metrics = evidence
+    titles, objects = metrics["detectors"], metrics["modes"]["track"]["network"]["objects"]
+    told = sentences(found)[3]
+    assert re.match(rf"Of the same {objects} objects? the controls find \d+ \({titles['untrained']}\) and \d+ \(", told)
+    assert re.search(
+        rf"; the ROC-AUC of events is [\d.]+ \({titles['network']}\), .* and [\d.]+ \({titles['shuffled_labels']}\)", told
+    )
 
 
 def test_names_are_text_of_the_page(evidence, monkeypatch):

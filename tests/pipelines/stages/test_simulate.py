@@ -24,11 +24,17 @@ def test_both_formats_give_the_same_frames(place):
     assert one == other and any(name.startswith("frames_45x60/frames") for name in one)
 
 
+def preparing(said):
+    """The words of `prepare` for the recordings that `simulate` has said how to learn from."""
+    return ["prepare", *said.partition("(`spikeseg train ")[2].partition("`")[0].split()]
+
+
 def test_the_last_line_says_how_to_go_on(place):
-    following = place.ok("simulate", "sky", *SMALL).splitlines()[-1].partition("next: spikeseg ")[2]
-    assert place.ok(*following.split()).splitlines()[-1].startswith("wrote data_cache/frames/")
+    said = place.ok("simulate", "sky", *SMALL)
+    assert said.strip().endswith("; next: spikeseg detect sky")  # which shows a result at once
+    assert place.ok(*preparing(said)).splitlines()[-1].startswith("wrote data_cache/frames/")
     said = place.ok("simulate", "apart", "--format", "npz", *SMALL)  # nights need the demo's settings, not those of scenes
-    assert said.strip().endswith("next: spikeseg prepare --dataset files --data-root apart")
+    assert "(`spikeseg train --dataset files --data-root apart` learns from them)" in said
 
 
 def test_both_formats_may_share_a_folder_if_they_hold_the_same(place):
@@ -84,7 +90,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(place, out):
 
 
 def test_an_impossible_request_is_one_line(place):
-    assert "simulate.duration_s" in place.refused("simulate", "sky", "--duration", "0.01")
+    assert "--duration: found 0.01, must be at least 0.1" in place.refused("simulate", "sky", "--duration", "0.01")
     assert not Path(place.folder / "sky").exists()
 
 
@@ -103,8 +109,7 @@ def test_recordings_for_the_faintest_object(place):
     assert config["kind"] == "limit" and config["recordings"] == 2 and config["format"] == "h5" and config["duration_s"] == 1.0
     assert (config["rate_hz"], config["noise_hz"], config["speed_px_s"], config["field"]) == (6.0, 0.2, [5.0, 9.0], "drift")
     assert sorted(path.stem for path in (place.folder / "faint" / "truth").iterdir()) == ["limit_0000", "limit_0001"]
-    following = said.splitlines()[-1].partition("next: spikeseg ")[2]
-    assert place.ok(*following.split()).splitlines()[-1].startswith("wrote data_cache/frames/")
+    assert place.ok(*preparing(said)).splitlines()[-1].startswith("wrote data_cache/frames/")
     assert place.ok(*words).startswith("up to date")
 
 
@@ -129,7 +134,7 @@ def test_limit_in_several_processes_is_the_same(place):
         (["--rate", "6"], "--rate goes with --kind limit"),
         (["--field", "drift"], "--field goes with --kind limit"),
         (["--objects", "3"], "--objects goes with --kind scenes or limit"),
-        (["--noise", "rows"], "simulate.noise"),
+        (["--noise", "rows"], "--noise: "),
         (["--kind", "limit", "--difficulty", "hard"], "without --difficulty"),
         (["--kind", "limit", "--sensor", "both"], "one sensor"),
         (["--condition", "tiny"], "--condition goes with --kind scenes"),
@@ -161,8 +166,7 @@ def test_scenes_with_their_truth_and_boxes(place):
     place.ok("simulate", "again", *words[2:], "--jobs", "2")
     one, two = ((place.folder / name / "crossing_0001.npz").read_bytes() for name in ("scenes", "again"))
     assert one == two
-    following = said.splitlines()[-1].partition("next: spikeseg ")[2]
-    prepared = place.ok(*following.split(), "--device", "cpu", config=False)
+    prepared = place.ok(*preparing(said), "--device", "cpu", config=False)
     assert "2 recordings" in prepared and "skipped" not in prepared
 
 
