@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from spikeseg.core.files import writing
-from spikeseg.errors import InputError
+from spikeseg.errors import InputError, together
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -61,7 +61,11 @@ class Summaries:
         if cfg.logging.wandb:
             self.sinks.append(_Wandb(cfg, run_dir, layer))
         if cfg.logging.tensorboard if tensorboard is None else tensorboard:
-            self.sinks += _tensorboard(run_dir / FOLDER)
+            try:
+                self.sinks += _tensorboard(run_dir / FOLDER)
+            except BaseException as error:
+                self._close(error)
+                raise
 
     def write(self, report: Mapping[str, Any]) -> None:
         """Log one report of `LayerTrainer`."""
@@ -87,8 +91,7 @@ class Summaries:
         self._wins = np.array(report["wins_per_map"])
         self._reports += 1
         images = {} if self._reports & (self._reports - 1) else {f"{self.layer}/filters": self._filters()}
-        for sink in self.sinks:
-            sink.write(scalars, histograms, images, report["samples"])
+        _raise(self._each(lambda sink: sink.write(scalars, histograms, images, report["samples"])))
 
     def _filters(self) -> np.ndarray:
         from spikeseg.models.prototypes import prototypes
@@ -100,8 +103,39 @@ class Summaries:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close(error)
+
+    def _each(self, what: Callable[[Sink], None]) -> list[Exception]:
+        """Do something with every sink, whatever others refuse; -> the refusals."""
+        faults = []
         for sink in self.sinks:
-            sink.close()
+            try:
+                what(sink)
+            except Exception as error:
+                faults.append(error)
+        return faults
+
+    def _close(self, error: BaseException | None) -> None:
+        """Close all sinks. What they refuse is raised, all in one; beside an error that has come before it is a warning."""
+        faults = self._each(lambda sink: sink.close())
+        if error is None:
+            _raise(faults)
+        for fault in faults:
+            log.warning("%s", fault)
+
+
+def _raise(faults: Sequence[Exception]) -> None:
+    """Raise all as one where all are the user's; else the first that is a fault of ours, after warnings of the others."""
+    if not faults:
+        return
+    if users := [fault for fault in faults if isinstance(fault, InputError)]:
+        if len(users) == len(faults):
+            raise together(users) from users[0]
+    ours = next(fault for fault in faults if fault not in users)
+    for fault in faults:
+        if fault is not ours:
+            log.warning("%s", fault)
+    raise ours
 
 
 class _TensorBoard:
@@ -156,15 +190,11 @@ class _Wandb:
         quiet = self.wandb.Settings(console="off", silent=True)
         with writing(run_dir), contextlib.suppress(FileExistsError):
             os.makedirs(run_dir)
-        try:
+        with self._told():
             self.run = self.wandb.init(
                 project=cfg.logging.wandb_project, dir=str(run_dir), group=run_dir.name, name=f"{run_dir.name} {layer}",
                 job_type=layer, config=to_dict(cfg), settings=quiet,
             )  # fmt: skip
-        except self.wandb.Error as error:
-            raise InputError(
-                f"logging.wandb: {' '.join(str(error).split())}; `wandb login`, WANDB_MODE=offline, or --set logging.wandb=false"
-            ) from error
         self.run.define_metric(f"{layer}/*", step_metric=f"{layer}/samples")
         self.layer = layer
 
@@ -174,8 +204,20 @@ class _Wandb:
         """See `Sink`."""
         drawn = {name: self.wandb.Histogram(values) for name, values in histograms.items() if len(values)}
         shown = {name: self.wandb.Image(image) for name, image in images.items()}
-        self.run.log({**scalars, **drawn, **shown, f"{self.layer}/samples": step})
+        with self._told():
+            self.run.log({**scalars, **drawn, **shown, f"{self.layer}/samples": step})
 
     def close(self) -> None:
         """See `Sink`."""
-        self.run.finish()
+        with self._told():
+            self.run.finish()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn an error of wandb into one line that says what to do."""
+        try:
+            yield
+        except self.wandb.Error as error:
+            raise InputError(
+                f"logging.wandb: {' '.join(str(error).split())}; `wandb login`, WANDB_MODE=offline, or --set logging.wandb=false"
+            ) from error

@@ -1,6 +1,7 @@
 """What training tells TensorBoard and Weights & Biases; with these packages themselves where they are installed."""
 
 import json
+import logging
 import struct
 import sys
 import types
@@ -102,6 +103,67 @@ def test_an_offline_run_of_wandb_holds_what_was_told(trained, tmp_path, monkeypa
     assert rows[0]["conv2/convergence_index"] == pytest.approx(trained[1][0]["convergence_index"])
     assert rows[0]["conv2/winners/_type"] == "histogram" and sum(rows[0]["conv2/winners/values"]) == 5
     assert len(list(folder.glob("files/media/images/conv2/filters_*.png"))) == 2
+
+
+class Refusing:
+    """A sink that refuses, and keeps what is asked of it."""
+
+    def __init__(self, name: str, *refuses: str, error: type[Exception] = InputError) -> None:
+        self.name, self.refuses, self.error, self.asked = name, refuses, error, []
+
+    def _asked(self, what: str) -> None:
+        self.asked.append(what)
+        if what in self.refuses:
+            raise self.error(f"{self.name} does not {what}")
+
+    def write(self, *_: object) -> None:
+        self._asked("write")
+
+    def close(self) -> None:
+        self._asked("close")
+
+
+def summarised(trained, folder, *sinks):
+    """Write one report to these sinks."""
+    model, reports = trained
+    cfg = load_config(None, {**SETTINGS, "logging.tensorboard": False})
+    with Summaries(cfg, folder, "conv2", model) as summaries:
+        summaries.sinks += sinks
+        summaries.write(reports[0])
+
+
+def test_a_sink_that_refuses_keeps_no_other_from_being_written_and_closed(trained, tmp_path):
+    one, two, three = Refusing("one", "write", "close"), Refusing("two", "close"), Refusing("three")
+    with pytest.raises(InputError, match=r"^one does not write$"):
+        summarised(trained, tmp_path, one, two, three)
+    assert one.asked == two.asked == three.asked == ["write", "close"]
+
+
+def test_all_that_sinks_refuse_is_told(trained, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("spikeseg"), "propagate", True)
+    with pytest.raises(InputError, match=r"^one does not close. Also: two does not close$"):
+        summarised(trained, tmp_path, Refusing("one", "close"), Refusing("two", "close"), Refusing("three"))
+    with pytest.raises(InputError, match=r"^one does not write$"):  # which was first; what follows is a warning
+        summarised(trained, tmp_path, Refusing("one", "write", "close"))
+    assert caplog.messages[-1] == "one does not close"
+    with pytest.raises(KeyError, match="two does not close"):  # a fault of ours is not hidden behind a user's
+        summarised(trained, tmp_path, Refusing("one", "close"), Refusing("two", "close", error=KeyError))
+    assert caplog.messages[-1] == "one does not close"
+
+
+def test_wandb_is_closed_where_tensorboard_cannot_begin(trained, tmp_path, monkeypatch):
+    finished = []
+    run = types.SimpleNamespace(define_metric=lambda *_, **__: None, finish=lambda: finished.append(True))
+    wandb = types.SimpleNamespace(Settings=lambda **_: None, init=lambda **_: run, Error=RuntimeError)
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+
+    def refuse(_: str) -> None:
+        raise FileExistsError(17, "File exists")
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=refuse))
+    with pytest.raises(InputError, match="cannot write"):
+        written(trained, tmp_path, **{"logging.wandb": True})
+    assert finished == [True]
 
 
 def test_without_wandb_the_extra_is_named(trained, tmp_path, monkeypatch):
