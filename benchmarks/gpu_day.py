@@ -75,15 +75,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dry", action="store_true", help="tiny shapes, in Triton's interpreter")
     parser.add_argument("--json", type=Path, default=RESULTS / "gpu_day.json", metavar="FILE", help="what is found [%(default)s]")
     parser.add_argument(
-        "--expect", type=Path, default=RESULTS / "gpu_expect.json", metavar="FILE", help="made by gpu_expect.py [%(default)s]"
+        "--expect", type=Path, metavar="FILE", help="made by gpu_expect.py [results/gpu_expect.json; with --dry none]"
     )
     parser.add_argument("--minutes", type=float, default=5.0, metavar="N", help="what has not begun by then is left out [5]")
     parser.add_argument("--only", default="", metavar="REGEX", help="the cases and timings whose names match, and no tests")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that compile and compare side by side")
     chosen = parser.parse_args(arguments)
     report, clock = Report(chosen.json, chosen.dry), Clock(None if chosen.dry else 60 * chosen.minutes)
-    expected = chosen.expect.with_name("no") if chosen.dry and chosen.expect.parent == RESULTS else chosen.expect
-    options = ["--expect", str(expected), *(["--dry"] if chosen.dry else [])]
+    expected = chosen.expect or (None if chosen.dry else RESULTS / "gpu_expect.json")
+    options = [*(["--expect", str(expected)] if expected else []), *(["--dry"] if chosen.dry else [])]
     first = Worker(options)
     try:
         about = first.ask({"job": "about"}, clock.allowed(CASE_S))

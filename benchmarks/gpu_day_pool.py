@@ -50,6 +50,8 @@ class Worker:
         if seconds is not None and seconds <= 0:
             return {"error": "not run: the time was over"}
         began = time.monotonic()
+        if self._process is not None and self._process.poll() is not None:  # stopped in the moment in which it answered
+            self.close()
         process = self._process = self._process or self._started()
         assert process.stdin is not None and process.stdout is not None
         stopped = threading.Event()

@@ -1,7 +1,7 @@
 """What the GPU day times: training, inference, single operations, beside plain torch on the same card.
 
-Two clocks: wall time, and the GPU's own between two CUDA events. Where torch's profiler hears from the card (CUPTI), a call is
-split into its kernels, one by one, and what goes up and down.
+Two clocks: wall time, and the GPU's own between two CUDA events; of training that is the replay of its graphs. Where torch's
+profiler hears from the card (CUPTI), a call is split into its kernels, one by one, and what goes up and down.
 """
 
 from __future__ import annotations

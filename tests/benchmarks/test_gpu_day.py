@@ -61,6 +61,13 @@ def test_all_steps_run_where_there_is_only_torch_triton_and_numpy(script, tmp_pa
     assert "memcheck: left out: dry" in printed
 
 
+def test_what_the_gpu_needs_of_tests_and_benchmarks_imports_nothing_else(tmp_path):
+    folders = [str(FOLDER), str(FOLDER.parent / "tests" / "shared"), str(FOLDER.parent / "tests")]
+    code = f"import sys; sys.path[:0] = {folders}; import conftest, workloads, peers"
+    done = subprocess.run([sys.executable, "-c", code], env=bare_environment(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_errs_dies_or_hangs_costs_its_case_alone(fake, monkeypatch, capsys):
     (day, path), _ = fake, monkeypatch.setenv("CARD", "a card")
     monkeypatch.setattr(day, "CASE_S", 0.5)
@@ -123,7 +130,7 @@ def test_a_mismatch_is_traced_to_its_sample_tensor_and_index(script):
     assert (found["exact"], found["first_sample"], found["tensor"]) == (False, 1, None)
 
 
-def test_expectations_of_another_input_are_not_believed(script, tmp_path):
+def test_expectations_of_another_input_are_not_believed_and_made_without_numba(script, tmp_path, monkeypatch):
     from spikeseg.ops import cpu
 
     check, case = script("gpu_day_check"), script("gpu_day_cases").cases(True)["images"]
@@ -132,6 +139,10 @@ def test_expectations_of_another_input_are_not_believed(script, tmp_path):
     path.write_text(json.dumps({"cases": {"images": wanted._replace(inputs="other")._asdict()}}))
     assert check.known(case, path) == (wanted, "numpy draws another input here, made now by cpu")
     assert check.known(case, None) == (wanted, "made now by cpu")
+    monkeypatch.setitem(sys.modules, "spikeseg.ops.cpu", None)  # as without numba
+    monkeypatch.setattr(check, "ON_THE_FLY", 2)
+    small, origin = check.known(case, None)
+    assert (small.samples, small.by, origin) == (wanted.samples[:2], "reference", "made now by reference")
 
 
 def test_the_rule_is_the_demo_s(script):

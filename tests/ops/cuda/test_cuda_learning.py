@@ -104,19 +104,17 @@ def imaged(device, backend):
 
 
 def test_images_are_learned_by_the_cuda_kernels_with_the_same_result(triton_ops, device, meaning, monkeypatch):
-    called = []
-    for name in ("layer_forward", "Training"):
-        module = "images" if name == "layer_forward" else None
-        owner = getattr(triton_ops, module) if module else triton_ops
-        plain = getattr(owner, name)
-        monkeypatch.setattr(owner, name, lambda *args, _plain=plain, _name=name: called.append(_name) or _plain(*args))
-    if not torch.cuda.is_available():
-        for module in ("learning.image_training", "models.image_network"):
-            monkeypatch.setattr(f"spikeseg.{module}.ops_backend", lambda *_: triton_ops)
-    weights, features, results = imaged(device, "auto")
+    called, modules = [], ("learning.image_training", "models.image_network")
+    with monkeypatch.context() as patched:
+        for owner, name in ((triton_ops.images, "layer_forward"), (triton_ops, "Training")):
+            plain = getattr(owner, name)
+            patched.setattr(owner, name, lambda *args, _plain=plain, _name=name: called.append(_name) or _plain(*args))
+        if not torch.cuda.is_available():
+            for module in modules:
+                patched.setattr(f"spikeseg.{module}.ops_backend", lambda *_: triton_ops)
+        weights, features, results = imaged(device, "auto")
     assert called == ["Training", "Training", "layer_forward", "Training", "Training", "layer_forward", "layer_forward"]
-    monkeypatch.undo()
-    for module in ("learning.image_training", "models.image_network"):
+    for module in modules:
         monkeypatch.setattr(f"spikeseg.{module}.ops_backend", lambda *_: meaning)
     want = imaged(torch.device("cpu"), "reference")
     assert all(torch.equal(one, other) for one, other in zip(weights, want[0], strict=True))
