@@ -116,6 +116,12 @@ class ImageData:
 
         self.cfg, self.dataset = cfg, DATASETS[cfg.data.dataset]
         self.events = self.dataset.entries is not None
+        if cfg.images.group is not None and not self.dataset.groups:
+            raise InputError(f"images.group: found {cfg.images.group!r}, but {cfg.data.dataset} tells no objects; leave it out")
+        if self.events and cfg.images.filters != "dog":
+            raise InputError(
+                f"images.filters: found {cfg.images.filters!r}, but {cfg.data.dataset} holds no pictures; leave it out"
+            )
         self._images: ImageSet | None = None
         self.skipped: dict[str, str] = {}
         if self.events:
@@ -134,10 +140,17 @@ class ImageData:
 
         cfg = self.cfg
         if self._images is None:
-            options = ImageOptions((cfg.images.height, cfg.images.width), cfg.seed, cfg.data.test_ratio)
+            size = (cfg.images.height, cfg.images.width)
+            options = ImageOptions(size, cfg.seed, cfg.data.test_ratio, cfg.images.group)
             self._images = self.dataset.images(_root(cfg) if self.dataset.needs_root else "", options)
             self._skip(self._images.skipped)
         return self._images
+
+    @property
+    def kept_back(self) -> dict[str, list[str]]:
+        """The objects of the test images, where they are told."""
+        objects = None if self.events else self.images.test.objects
+        return {} if objects is None else {"objects_kept_back": np.unique(objects).tolist()}
 
     @property
     def pixels(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -198,13 +211,17 @@ class ImageData:
 
     def coded(self, images: Images, device: torch.device) -> SpikeLists:
         """Pictures as spikes."""
-        from spikeseg.models.filters import dog_kernel
+        from spikeseg.models.filters import dog_kernel, edge_bank
         from spikeseg.ops import backend as ops_backend
 
-        c = self.cfg.images
-        kernel = dog_kernel(c.dog_size, c.dog_sigma).to(device)
-        ops = ops_backend(self.cfg.backend, device)
-        lists: SpikeLists = ops.latency(self._sized(images.pixels), kernel, c.contrast, self.cfg.data.n_timesteps)
+        c, steps = self.cfg.images, self.cfg.data.n_timesteps
+        ops, pixels = ops_backend(self.cfg.backend, device), self._sized(images.pixels)
+        lists: SpikeLists
+        if c.filters == "gabor":
+            bank = edge_bank(c.gabor_sizes, c.gabor_orientations).to(device)
+            lists = ops.oriented_latency(pixels, bank, c.contrast, steps, (c.gabor_pool, c.gabor_stride))
+        else:
+            lists = ops.latency(pixels, dog_kernel(c.dog_size, c.dog_sigma).to(device), c.contrast, steps)
         return lists
 
     def _sized(self, pixels: np.ndarray) -> np.ndarray:
@@ -286,14 +303,14 @@ def measure(cfg: Config, data: ImageData, controls: bool, repeat: int) -> tuple[
     metrics = {
         "version": VERSION,
         "dataset": cfg.data.dataset,
-        "images": {"train": len(train.labels), "test": len(test.labels), "shape": list(train.lists.shape)},
+        "images": {"train": len(train.labels), "test": len(test.labels), "shape": list(train.lists.shape), **data.kept_back},
         "classes": list(classes),
         "accuracy": float(np.mean(accuracies)),
         "accuracy_deviation": float(np.std(accuracies)),
         "spikes_per_image": len(test.lists.sites) / max(1, len(test.labels)),
         "runs": runs,
         "controls": compared,
-        "settings": {"images": dataclasses.asdict(cfg.images), "n_timesteps": cfg.data.n_timesteps},
+        "settings": {"images": section_dict(cfg.images), "n_timesteps": cfg.data.n_timesteps},
     }
     return metrics, networks[0]
 
@@ -320,7 +337,7 @@ def _saved(network: ImageNetwork) -> bytes:
 
     file = io.BytesIO()
     weights = [weight.cpu() for weight in network.weights]
-    torch.save({"config": dataclasses.asdict(network.config), "weights": weights}, file)
+    torch.save({"config": section_dict(network.config), "weights": weights}, file)
     return file.getvalue()
 
 

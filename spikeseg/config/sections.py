@@ -6,6 +6,7 @@ and simulate here, the network's in `network_sections`, those of a run and its r
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -107,8 +108,14 @@ class ImagesConfig(FromPaper):
 
     _name = "images"
 
+    group: str | None = key(None, omit_default=True)  # of file names: what it finds names the object; an object is in one part
     height: int | None = key(None, low=1, high=SIDE_MAX_PX)  # images are brought to this size; null: as they are
     width: int | None = key(None, low=1, high=SIDE_MAX_PX)
+    filters: str = key("dog", choices=("dog", "gabor"), omit_default=True)  # that find edges; gabor: by orientation
+    gabor_sizes: tuple[int, ...] = key((7,), low=3, high=255, omit_default=True)  # pixels, odd; a bank of filters of each size
+    gabor_orientations: int = key(4, low=1, high=64, omit_default=True)
+    gabor_pool: int = key(5, low=1, high=64, omit_default=True)  # pixels; the strongest response of each filter stays
+    gabor_stride: int = key(4, low=1, high=64, omit_default=True)
     dog_size: int = key(7, low=3, high=255)  # pixels, odd
     dog_sigma: float = key(1.0, low=0.01, high=1000.0)  # of the centre; the surround's is twice as wide
     contrast: float = key(10.0, low=0.0, high=1e6)  # grey values; a weaker response of the filter gives no spike
@@ -132,12 +139,22 @@ class ImagesConfig(FromPaper):
         lengths = {name: len(getattr(self, name)) for name in names}
         if len(set(lengths.values())) > 1 or not self.maps:
             raise InputError(f"images: one entry per layer each, found {lengths}")
-        for name in ("kernels", "dog_size"):
-            sizes = getattr(self, name) if name == "kernels" else (self.dog_size,)
+        for name in ("kernels", "gabor_sizes", "dog_size"):
+            sizes = (self.dog_size,) if name == "dog_size" else getattr(self, name)
             if any(size % 2 == 0 for size in sizes):
                 raise InputError(f"images.{name}: found {getattr(self, name)}, must be odd")
         if any(stride > pool for pool, stride in zip(self.pools, self.strides, strict=True)):
             raise InputError(f"images.strides: found {self.strides}, must not exceed pools {self.pools}, or inputs are lost")
+        if self.gabor_stride > self.gabor_pool:
+            allowed = f"must not exceed gabor_pool {self.gabor_pool}, or pixels are lost"
+            raise InputError(f"images.gabor_stride: found {self.gabor_stride}, {allowed}")
+        if not self.gabor_sizes:
+            raise InputError("images.gabor_sizes: found none, must hold one size at least")
+        if self.group is not None:
+            try:
+                re.compile(self.group)
+            except re.error as error:
+                raise InputError(f"images.group: found {self.group!r}, must be a regular expression ({error})") from None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ def classification_table(metrics: dict[str, Any]) -> str:
     images, runs = metrics["images"], metrics["runs"]
     counts = f"{images['train']} training images, {images['test']} test images, {len(metrics['classes'])} classes"
     lines = [f"{metrics['dataset']}: {counts}"]
+    if kept_back := images.get("objects_kept_back"):
+        lines.append(f"  objects kept back for testing: {', '.join(kept_back)}")
     spread = f" +- {metrics['accuracy_deviation']:.4f} over {len(runs)} seeds" if len(runs) > 1 else ""
     lines.append(f"  {metrics['accuracy']:.4f}{spread}  trained network, linear SVM on its features")
     for control in metrics["controls"].values():

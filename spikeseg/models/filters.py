@@ -88,6 +88,21 @@ def gabor_bank(n_maps: int, in_channels: int, size: int) -> Tensor:
     return torch.stack(kernels)[:, None].repeat(1, in_channels, 1, 1).float()
 
 
+def edge_bank(sizes: Sequence[int], orientations: int) -> Tensor:
+    """Gabor filters of several sizes, each at 180 / n * (m + 1/2) degrees. -> (len(sizes) * orientations, K, K) float64.
+
+    Four of them lie at 22.5, 67.5, 112.5 and 157.5 degrees, none along rows or columns [Masquelier & Thorpe 2007]. Zeros surround
+    the smaller filters; the positive part of each sums to 1.
+    """
+    largest = max(sizes)
+    kernels = [
+        F.pad(gabor_kernel(size, 180.0 * (m + 0.5) / orientations), ((largest - size) // 2,) * 4)
+        for size in sizes
+        for m in range(orientations)
+    ]
+    return torch.stack(kernels)
+
+
 def pyramid(bank: Callable[[int, int, int], Tensor], n_maps: int, in_channels: int, size: int, scales: Sequence[int]) -> Tensor:
     """A bank at several scales, one after the other. -> (n_maps * len(scales), in_channels, K, K) float32, K of the largest.
 

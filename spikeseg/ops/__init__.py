@@ -12,7 +12,7 @@ Each is a package that exports the same:
 - learning: `select_winners`, `stdp_update`, and the class `Training`, the whole training step;
 - inference over whole samples: `encode`;
 - causes of spikes: `trace`, and for single spikes `cones`, followed by `unite` and `spread`;
-- images: `latency`, `fire_once`, `final_potentials`.
+- images: `latency`, `oriented_latency`, `fire_once`, `final_potentials`.
 """
 
 from __future__ import annotations

@@ -17,27 +17,30 @@ SHOWN = 64
 
 
 def preferred(network: ImageNetwork, layer: int, maps: int | None = None) -> np.ndarray:
-    """The input each map of a layer (from 0) prefers, ON minus OFF: float64 (maps, height, width).
+    """The input each map of a layer (from 0) prefers, ON minus OFF or bright minus dark: float64 (maps, height, width).
 
-    A map's weights, each replaced by the preferred input of the map below.
+    A map's weights, each replaced by the preferred input of the map below; below the first layer lie pixels, or Gabor filters.
     """
-    below = np.zeros((2, 2, 1, 1))
-    below[0, 0], below[1, 1] = 1.0, 1.0  # OFF, ON
-    step = 1
+    config = network.config
+    below, step = np.array([-1.0, 1.0])[:, None, None], 1  # OFF, ON
+    if config.filters == "gabor":
+        from spikeseg.models.filters import edge_bank
+
+        below, step = edge_bank(config.gabor_sizes, config.gabor_orientations).numpy(), config.gabor_stride
     for number in range(layer + 1):
         weight = network.weights[number].cpu().numpy().astype(np.float64)
         if number == layer and maps is not None:
             weight = weight[:maps]
         kernel, (height, width) = weight.shape[-1], below.shape[-2:]
-        shape = (len(weight), 2, height + step * (kernel - 1), width + step * (kernel - 1))
+        shape = (len(weight), height + step * (kernel - 1), width + step * (kernel - 1))
         above = np.zeros(shape)
         for ky in range(kernel):
             for kx in range(kernel):
                 part = np.tensordot(weight[:, :, ky, kx], below, 1)
-                above[:, :, ky * step : ky * step + height, kx * step : kx * step + width] += part
+                above[:, ky * step : ky * step + height, kx * step : kx * step + width] += part
         below = above
-        step *= network.config.strides[number]
-    return np.asarray(below[:, 1] - below[:, 0])
+        step *= config.strides[number]
+    return np.asarray(below)
 
 
 def filters_png(network: ImageNetwork) -> bytes:

@@ -209,7 +209,7 @@ def test_the_dictionary_of_a_section_is_its_own():
     config = Config()
     section_dict(config)["data"]["transforms"][0]["name"] = "changed"
     assert config.data.transforms[0]["name"] == "DropPixel"
-    assert {**dataclasses.asdict(config.images)} == section_dict(config.images)
+    assert {**dataclasses.asdict(config.evaluation)} == section_dict(config.evaluation)
     assert dataclasses.asdict(config.wta)["mode"] is section_dict(config.wta)["mode"] is WTAMode.BOTH
 
 

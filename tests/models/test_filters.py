@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeseg.models.filters import dog_bank, dog_kernel, gabor_bank, gabor_kernel, pyramid
+from spikeseg.models.filters import dog_bank, dog_kernel, edge_bank, gabor_bank, gabor_kernel, pyramid
 
 
 @pytest.mark.parametrize("bank", [dog_bank, gabor_bank])
@@ -101,3 +101,12 @@ def test_noise_drives_every_scale_of_a_pyramid_alike_and_a_blob_that_of_its_size
         blob = ((axis[:, None] ** 2 + axis**2) <= radius**2).float()
         response = (filters * blob).sum((1, 2, 3))[::2] / blob.sum().sqrt()
         assert int(response.argmax()) == scale
+
+
+def test_no_filter_of_an_edge_bank_lies_along_rows_or_columns():
+    bank = edge_bank((3, 7), 4)
+    assert bank.shape == (8, 7, 7) and not bank[:4, :2].any() and not bank[:4, :, -2:].any()
+    for at, size in ((0, 3), (4, 7)):
+        pad = (7 - size) // 2
+        for m, degrees in enumerate((22.5, 67.5, 112.5, 157.5)):
+            torch.testing.assert_close(bank[at + m, pad : 7 - pad, pad : 7 - pad], gabor_kernel(size, degrees))

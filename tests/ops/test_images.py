@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.models.filters import dog_kernel
+from spikeseg.models.filters import dog_kernel, edge_bank
 from spikeseg.ops import cpu, reference
 from spikeseg.ops.types import SingleSpikeLayer
 
@@ -57,6 +57,41 @@ def test_latency_by_hand(ops):
     assert order.tolist() == [1, 2, 2, 2, 0, 0, 1, 1]  # corners first; of equals by row and column
     assert len(ops.latency(image, dog_kernel(3, 0.5), 300.0, 3).sites) == 0
     assert len(ops.latency(np.full((1, 9, 9), 77, np.uint8), dog_kernel(3, 0.5), 0.0, 3).sites) == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 14), st.integers(1, 9), st.floats(0, 60))
+def test_latency_by_orientation_is_the_same(seed, height, width, steps, contrast):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, rng.choice([2, 256]), (rng.integers(0, 4), height, width)).astype(np.uint8)
+    bank = edge_bank([(3,), (7,), (3, 5)][rng.integers(3)], int(rng.integers(1, 5)))
+    pool = [(1, 1), (2, 2), (3, 2), (5, 4), (15, 3)][rng.integers(5)]
+    one, other = (ops.oriented_latency(images, bank, contrast, steps, pool) for ops in (cpu, reference))
+    same(one, other)
+    assert (one.dense().sum((1, 2)) <= 1).all()  # one spike per position
+
+
+@BOTH
+def test_latency_by_orientation_by_hand(ops):
+    """Two filters, differences along rows and along columns: strong edges first, of either sign, of equals the first filter."""
+    across = torch.tensor([[0.0, 0, 0], [-1, 1, 0], [0, 0, 0]])
+    image = np.zeros((1, 4, 6), np.uint8)
+    image[0, :, 2:], image[0, :, 4:] = 30, 100
+    bank = torch.stack([across, across.T.contiguous()])
+    found = ops.oriented_latency(image, bank, 20.0, 2, (1, 1))
+    assert np.argwhere(found.dense()[0]).tolist() == [[0, 0, y, 4] for y in range(4)] + [[1, 0, y, 2] for y in range(4)]
+    assert len(ops.oriented_latency(image, bank, 31.0, 2, (1, 1)).sites) == 4
+    darker = ops.oriented_latency(255 - image, bank, 20.0, 2, (1, 1))
+    np.testing.assert_array_equal(darker.sites, found.sites)  # of either polarity
+    pooled = ops.oriented_latency(image, bank, 20.0, 1, (3, 2))
+    assert pooled.shape == (1, 2, 2, 3)  # the third window of columns holds 4 and 5
+    assert np.argwhere(pooled.dense()[0]).tolist() == [[0, 0, y, x] for y in (0, 1) for x in (0, 1, 2)]
+    lying = np.ascontiguousarray(image.transpose(0, 2, 1))
+    assert set(np.argwhere(ops.oriented_latency(lying, bank, 20.0, 2, (1, 1)).dense()[0])[:, 1]) == {1}
+    both = ops.oriented_latency(lying, torch.stack([bank[1], bank[1]]), 20.0, 2, (1, 1)).dense()[0]
+    assert both[:, 0].sum() == 8 and not both[:, 1].any()
+    with pytest.raises(ValueError, match="one sum to 2000, must be at most 1024"):
+        ops.oriented_latency(image, 1000 * bank, 20.0, 2, (1, 1))
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from spikeseg.config.sections import ImagesConfig, STDPConfig
+from spikeseg.models.filters import edge_bank
 from spikeseg.models.image_network import ImageNetwork
 from spikeseg.plots.filters import filters_png, preferred
 
@@ -71,3 +72,14 @@ def test_the_picture_is_a_png():
     assert Image.open(io.BytesIO(found)).convert("L").getextrema() == (0, 255)
     made.weights[1][:] = 0.0  # nothing to prefer
     assert filters_png(made) != found
+
+
+def test_the_first_layer_behind_gabor_filters_prefers_them_at_the_stride_of_their_pool():
+    config = {"filters": "gabor", "gabor_sizes": (3, 5), "gabor_orientations": 2, "gabor_stride": 2, "kernels": (3, 3)}
+    made = ImageNetwork(ImagesConfig(**{"maps": (2, 3), "thresholds": (1.0, 1.0), **config}), STDPConfig(), in_channels=4)
+    made.weights[0][:] = 0.0
+    made.weights[0][1, 2, 0, 2] = 0.5
+    found = preferred(made, 0)
+    wanted = np.zeros((2, 9, 9))
+    wanted[1, :5, 4:] = 0.5 * edge_bank((3, 5), 2)[2].numpy()
+    np.testing.assert_allclose(found, wanted, atol=1e-12)

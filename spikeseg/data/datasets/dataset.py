@@ -19,11 +19,14 @@ class ImageOptions(NamedTuple):
     Attributes:
         size: (height, width) in pixels; None: as they are.
         seed, test_ratio: how they are split into training and test, where the dataset has no split of its own.
+        group: regular expression that finds in a file's name which object it shows; an object's images stay in one part. None:
+            images are split one by one.
     """
 
     size: tuple[int | None, int | None]
     seed: int
     test_ratio: float
+    group: str | None = None
 
 
 class Entries(Protocol):
@@ -47,6 +50,7 @@ class Dataset:
         settings: built-in configuration for `classify`; None: its recordings have no classes.
         needs_root: whether it lies in a folder of the user's.
         resizes: whether `images` gives them in the size asked for.
+        groups: whether `images` can keep the images of an object together.
         layouts: whether `entries` takes a `layout` (spikeseg.data.readers.Layout): its files may leave columns and units open.
         identified: describes the files of its recordings, by path; such as whether they are the published ones.
         classes: of its recordings, in their order; empty: those that its entries name, sorted.
@@ -60,6 +64,7 @@ class Dataset:
     settings: str | None = None
     needs_root: bool = True
     resizes: bool = False
+    groups: bool = False
     layouts: bool = False
     identified: Callable[[Sequence[Entry]], dict[str, str]] | None = None
     classes: tuple[str, ...] = ()

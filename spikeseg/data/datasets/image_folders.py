@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +22,11 @@ UNREAD = "cannot be read"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
 
 
-def load_folders(root: str | Path, size: tuple[int | None, int | None], seed: int, test_ratio: float) -> ImageSet:
+def load_folders(
+    root: str | Path, size: tuple[int | None, int | None], seed: int, test_ratio: float, group: str | None = None
+) -> ImageSet:
     """A folder of images per class below ``root``; or below its folders train and test, which then are the split; else the
-    images of each class are split at random.
+    images of each class are split at random, or its objects, where ``group`` tells them.
 
     Args:
         root: the folder.
@@ -30,11 +34,13 @@ def load_folders(root: str | Path, size: tuple[int | None, int | None], seed: in
             images stay as they are, and must be of one size.
         seed: of the split.
         test_ratio: share of each class that is for testing.
+        group: regular expression that finds in a file's name which object it shows: its first group in brackets, or else all that
+            it matches.
 
     What cannot be read is left out and named in `ImageSet.skipped`.
 
-    Raises InputError: no such folder, fewer than two classes, a class without an image that can be read, or images of several
-    sizes.
+    Raises InputError: no such folder, fewer than two classes, a class without an image that can be read, images of several sizes;
+    with ``group``, a name in which nothing is found, a class of one object, or an object in train and in test.
     """
     root = checked_root(root, "image")
     if not root.is_dir():
@@ -48,32 +54,57 @@ def load_folders(root: str | Path, size: tuple[int | None, int | None], seed: in
     absent = sorted(set(classes) - set(paths_of["train"])) if fixed else []
     if absent or not all(paths_of.values()):
         raise InputError(f"{root}: no images in {'train/' + absent[0] if absent else 'test'}")
-    read: dict[str, tuple[list[np.ndarray], list[int]]] = {}
+    read: dict[str, tuple[list[np.ndarray], list[int], list[str]]] = {}
     fingerprints, skipped = [], dict[str, str]()
     for part, by_class in paths_of.items():
-        pixels, labels = read.setdefault(part, ([], []))
+        pixels, labels, objects = read.setdefault(part, ([], [], []))
         for path in (path for name in classes for path in by_class.get(name, ())):
-            mark = UNREAD
+            mark, shown = UNREAD, "" if group is None else _object(path, group)
             try:
                 mark = fingerprint(path)
                 pixels.append(_read_image(path, size))
                 labels.append(classes.index(path.parent.name))
+                objects.append(shown)
             except InputError as error:
                 skipped[one_line(str(path.relative_to(root)))] = str(error)
-            fingerprints.append(f"{part}/{path.parent.name} {mark}")
+            fingerprints.append(f"{part}/{path.parent.name} {mark}" + (f" {shown}" if group is not None else ""))
         for name in by_class:
             reasons = [why for path, why in skipped.items() if Path(path).parent == Path(one_line(str(Path(part, name))))]
             if reasons and labels.count(classes.index(name)) < (1 if fixed else 2):
                 raise InputError(f"{root}: too few images of {name} can be read; {reasons[0]}")
-    shapes = {image.shape for pixels, _ in read.values() for image in pixels}
+    shapes = {image.shape for pixels, *_ in read.values() for image in pixels}
     if len(shapes) != 1:
         raise InputError(f"{root}: images of several sizes ({sorted(shapes)[:3]}); set images.height and images.width")
-    parts = {part: Images(np.stack(pixels), np.array(labels, np.int64)) for part, (pixels, labels) in read.items()}
+    parts = {
+        part: Images(np.stack(pixels), np.array(labels, np.int64), None if group is None else np.array(objects))
+        for part, (pixels, labels, objects) in read.items()
+    }
     if not fixed:
-        rows = dealt(parts[""].labels, classes, seed, test_ratio)
-        parts = {part: Images(parts[""].pixels[r], parts[""].labels[r]) for part, r in zip(PARTS, rows, strict=True)}
+        rows = dealt(parts[""].labels, classes, seed, test_ratio, parts[""].objects)
+        parts = {part: parts[""].chosen(r) for part, r in zip(PARTS, rows, strict=True)}
+    elif group is not None:
+        _check_apart(root, classes, parts)
     whole = combined(*fingerprints, *classes, str(size), *(() if fixed else (str(seed), str(test_ratio))))
     return ImageSet(parts["train"], parts["test"], tuple(map(usable_name, classes)), whole, skipped)
+
+
+def _object(path: Path, group: str) -> str:
+    """Which object a file shows, by its name. Raises InputError where the name does not tell."""
+    if (found := re.search(group, path.name)) is None:
+        raise InputError(f"images.group: {group!r} finds nothing in the name {one_line(path.name)} ({path.parent})")
+    return str(found.group(1) or "") if found.re.groups else found.group()
+
+
+def _check_apart(root: Path, classes: Sequence[str], parts: Mapping[str, Images]) -> None:
+    """Raise InputError for an object in train and in test."""
+    objects = []
+    for part in PARTS:
+        shown = parts[part].objects
+        assert shown is not None
+        objects.append(set(zip(parts[part].labels.tolist(), shown.tolist(), strict=True)))
+    if both := sorted(objects[0] & objects[1]):
+        label, name = both[0]
+        raise InputError(f"{root}: images.group finds {one_line(name)} of class {classes[label]} in train and in test")
 
 
 def _by_class(top: Path) -> dict[str, list[Path]]:
@@ -113,7 +144,8 @@ def _read_image(path: Path, size: tuple[int | None, int | None]) -> np.ndarray:
 
 
 DATASET = Dataset(
-    images=lambda root, options: load_folders(root, options.size, options.seed, options.test_ratio),
+    images=lambda root, options: load_folders(root, *options),
     settings="kheradpisheh2018_caltech",
     resizes=True,
+    groups=True,
 )

@@ -6,7 +6,7 @@ Compiled code is kept on disk (beside the package, or in NUMBA_CACHE_DIR), so on
 from .chain import encode
 from .cone_links import cones
 from .cone_traversal import spread, unite
-from .images import final_potentials, fire_once, latency
+from .images import final_potentials, fire_once, latency, oriented_latency
 from .layers import layer_forward, pool
 from .learning import Training, select_winners, stdp_update
 from .tracing import trace
@@ -19,6 +19,7 @@ __all__ = [
     "fire_once",
     "latency",
     "layer_forward",
+    "oriented_latency",
     "pool",
     "select_winners",
     "spread",

@@ -17,7 +17,7 @@ from spikeseg.core.compiled import compiled
 from spikeseg.core.grid import SCALE
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
-from spikeseg.ops.reference.images import check_grid
+from spikeseg.ops.reference.images import check_filters, check_grid
 from spikeseg.ops.reference.layers import pooled_size
 from spikeseg.ops.types import SingleSpikeLayer
 
@@ -47,6 +47,24 @@ class OnceOnly(NamedTuple):
     inhibit: bool
 
 
+class Responses(NamedTuple):
+    """Scratch memory of `oriented_latency`.
+
+    Attributes:
+        padded: int32 (H + K - 1, W + K - 1), an image with its border repeated.
+        single: int32 (H, W), the response of one filter.
+        strongest: int32 (H', W'), the strongest pooled response of all filters so far.
+        which: int32 (H', W'), the filter that it comes from.
+        keys: int64 (H' * W',), spikes as keys that sort by strength and address.
+    """
+
+    padded: np.ndarray
+    single: np.ndarray
+    strongest: np.ndarray
+    which: np.ndarray
+    keys: np.ndarray
+
+
 def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> SpikeLists:
     """See `reference.images.latency`."""
     units, (height, width) = in_units(kernel), images.shape[1:]
@@ -59,6 +77,29 @@ def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> 
         offsets, sites = np.zeros(len(block) * steps + 1, np.int64), np.empty(block.size, np.int32)
         _latency(block, units, max(1, math.ceil(contrast * SCALE)), steps, padded, keys, offsets, sites)
         parts.append(SpikeLists(offsets, sites[: offsets[-1]].copy(), (steps, 2, height, width)))
+    return SpikeLists.joined(parts)
+
+
+def oriented_latency(images: np.ndarray, filters: Tensor, contrast: float, steps: int, pool: tuple[int, int]) -> SpikeLists:
+    """See `reference.images.oriented_latency`."""
+    check_filters(filters)
+    units, (height, width), (window, stride) = in_units(filters), images.shape[1:], pool
+    size = (pooled_size(height, window, stride), pooled_size(width, window, stride))
+    border = len(units[0]) // 2 * 2
+    scratch = Responses(
+        np.empty((height + border, width + border), np.int32),
+        np.empty((height, width), np.int32),
+        np.empty(size, np.int32),
+        np.empty(size, np.int32),
+        np.empty(math.prod(size), np.int64),
+    )
+    parts = []
+    for first in range(0, max(len(images), 1), BLOCK):
+        block = np.ascontiguousarray(images[first : first + BLOCK])
+        offsets, sites = np.zeros(len(block) * steps + 1, np.int64), np.empty(len(block) * math.prod(size), np.int32)
+        least = max(1, math.ceil(contrast * SCALE))
+        _oriented_latency(block, units, (least, steps), Pool(window, stride, *size), scratch, offsets, sites)
+        parts.append(SpikeLists(offsets, sites[: offsets[-1]].copy(), (steps, len(units), *size)))
     return SpikeLists.joined(parts)
 
 
@@ -100,14 +141,22 @@ def _membranes(lists: SpikeLists, weight: Tensor) -> Membranes:
 
 
 @compiled()
+def _extend(image, padded):
+    """Fill `padded` with an image, its border repeated on all sides."""
+    height, width = image.shape
+    above, left = (padded.shape[0] - height) // 2, (padded.shape[1] - width) // 2
+    for y in range(padded.shape[0]):
+        row = image[min(max(y - above, 0), height - 1)]
+        for x in range(padded.shape[1]):
+            padded[y, x] = row[min(max(x - left, 0), width - 1)]
+
+
+@compiled()
 def _respond(image, kernel, least, padded, keys):
     """List the pixels that respond, as keys that sort by strength and address; -> how many."""
     height, width, size = image.shape[0], image.shape[1], kernel.shape[0]
-    half, count = size // 2, 0
-    for y in range(padded.shape[0]):
-        row = image[min(max(y - half, 0), height - 1)]
-        for x in range(padded.shape[1]):
-            padded[y, x] = row[min(max(x - half, 0), width - 1)]
+    count = 0
+    _extend(image, padded)
     for y in range(height):
         for x in range(width):
             response = np.int64(0)
@@ -127,16 +176,80 @@ def _latency(images, kernel, least, steps, padded, keys, offsets, sites):
     entries = 0
     for n in range(images.shape[0]):
         count = _respond(images[n], kernel, least, padded, keys)
-        keys[:count].sort()
-        done = 0
-        for t in range(steps):
-            start = entries
-            while done < count and done * steps // count == t:
-                sites[entries] = keys[done] & (2**31 - 1)
-                entries += 1
-                done += 1
-            sites[start:entries].sort()
-            offsets[n * steps + t + 1] = entries
+        entries = _listed(keys[:count], offsets[n * steps + 1 : (n + 1) * steps + 1], sites, entries)
+
+
+@compiled(allocates=True)
+def _listed(keys, ends, sites, entries):
+    """List an image's spikes by rank, equal numbers in each step; -> how many there are in the list now.
+
+    ends: int64 (T,), filled: where each step's spikes end."""
+    count, steps, done = keys.size, ends.size, 0
+    keys.sort()
+    for t in range(steps):
+        start = entries
+        while done < count and done * steps // count == t:
+            sites[entries] = keys[done] & (2**31 - 1)
+            entries += 1
+            done += 1
+        sites[start:entries].sort()
+        ends[t] = entries
+    return entries
+
+
+@compiled()
+def _add_scaled(out, values, factor):
+    for x in range(out.size):
+        out[x] = np.int32(out[x] + factor * values[x])
+
+
+@compiled()
+def _filtered(padded, kernel, single):
+    """The absolute response of a filter at every pixel; zeros around a smaller filter cost nothing."""
+    height, width = single.shape
+    single[:] = 0
+    for ky in range(kernel.shape[0]):
+        for kx in range(kernel.shape[1]):
+            if kernel[ky, kx]:
+                for y in range(height):
+                    _add_scaled(single[y], padded[y + ky, kx : kx + width], kernel[ky, kx])
+    for y in range(height):
+        for x in range(width):
+            single[y, x] = abs(single[y, x])
+
+
+@compiled()
+def _strongest(number, pool, scratch):
+    """Pool a filter's response, and keep it wherever it is stronger than those of the filters before."""
+    single, (height, width) = scratch.single, scratch.single.shape
+    for y in range(pool.height):
+        for x in range(pool.width):
+            highest = np.int32(0)
+            for row in range(y * pool.stride, min(height, y * pool.stride + pool.kernel)):
+                for column in range(x * pool.stride, min(width, x * pool.stride + pool.kernel)):
+                    highest = max(highest, single[row, column])
+            if highest > scratch.strongest[y, x]:
+                scratch.strongest[y, x], scratch.which[y, x] = highest, number
+
+
+@compiled(allocates=True)
+def _oriented_latency(images, filters, limits, pool, scratch, offsets, sites):
+    """filters: int32 (C, K, K). limits: least response, int, and steps. scratch: `Responses`."""
+    entries, (least, steps), keys = 0, limits, scratch.keys
+    for n in range(images.shape[0]):
+        _extend(images[n], scratch.padded)
+        scratch.strongest[:] = 0
+        for number in range(filters.shape[0]):
+            _filtered(scratch.padded, filters[number], scratch.single)
+            _strongest(number, pool, scratch)
+        count = 0
+        for y in range(pool.height):
+            for x in range(pool.width):
+                if scratch.strongest[y, x] >= least:
+                    site = (scratch.which[y, x] * pool.height + y) * pool.width + x
+                    keys[count] = (-np.int64(scratch.strongest[y, x]) << 31) | site
+                    count += 1
+        entries = _listed(keys[:count], offsets[n * steps + 1 : (n + 1) * steps + 1], sites, entries)
 
 
 @compiled()

@@ -9,7 +9,7 @@ except ImportError as error:
     ) from error
 
 from spikeseg.ops.reference.cone_links import cones, spread, unite
-from spikeseg.ops.reference.images import latency
+from spikeseg.ops.reference.images import latency, oriented_latency
 from spikeseg.ops.reference.tracing import trace
 
 from .chain import encode
@@ -25,6 +25,7 @@ __all__ = [
     "fire_once",
     "latency",
     "layer_forward",
+    "oriented_latency",
     "pool",
     "select_winners",
     "spread",

@@ -2,7 +2,7 @@
 
 from .chain import encode
 from .cone_links import cones, spread, unite
-from .images import final_potentials, fire_once, latency
+from .images import final_potentials, fire_once, latency, oriented_latency
 from .layers import layer_forward, pool
 from .tracing import trace
 from .training import Training, select_winners, stdp_update
@@ -15,6 +15,7 @@ __all__ = [
     "fire_once",
     "latency",
     "layer_forward",
+    "oriented_latency",
     "pool",
     "select_winners",
     "spread",

@@ -19,6 +19,8 @@ from spikeseg.ops.types import SingleSpikeLayer
 
 from .convolution import convolve
 
+FILTER_MAX = 1024.0
+"""Sum of a filter's absolute values, at most."""
 BLOCK = 256
 """Images at a time: only theirs are laid out densely."""
 
@@ -33,6 +35,12 @@ def cells_of(grid: tuple[int, int], size: tuple[int, int], device: torch.device)
     """int64 (H * W,), the cell of a grid (rows, columns) in which each neuron of a map (H, W) lies."""
     y, x = torch.arange(size[0]) * grid[0] // size[0], torch.arange(size[1]) * grid[1] // size[1]
     return (y[:, None] * grid[1] + x).flatten().to(device)
+
+
+def check_filters(filters: Tensor) -> None:
+    """Raise ValueError unless responses to grey values fit into 32 bits."""
+    if (most := float(filters.abs().sum((1, 2)).max())) > FILTER_MAX:
+        raise ValueError(f"filters: the absolute values of one sum to {most:g}, must be at most {FILTER_MAX:g}")
 
 
 def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> SpikeLists:
@@ -57,17 +65,63 @@ def latency(images: np.ndarray, kernel: Tensor, contrast: float, steps: int) -> 
         grey = torch.from_numpy(np.ascontiguousarray(images[first : first + BLOCK])).to(kernel.device).double()[:, None]
         grey = F.pad(grey, (kernel.shape[-1] // 2,) * 4, mode="replicate")
         units = (convolve(grey, snap(kernel).double()[None, None], padded=True) * SCALE).round().to(torch.int64)
-        strength = torch.cat([-units, units], 1).flatten(1)
-        fires = (strength > 0) & (strength >= math.ceil(contrast * SCALE))
-        image, rank = torch.nonzero(
-            torch.arange(strength.shape[1], device=kernel.device) < fires.sum(1, keepdim=True), as_tuple=True
-        )
-        ranked = strength.masked_fill(~fires, 0).argsort(stable=True, dim=1, descending=True)
-        step = rank * steps // fires.sum(1)[image]
-        dense = torch.zeros((len(grey), steps, strength.shape[1]), dtype=torch.uint8, device=kernel.device)
-        dense[image, step, ranked[image, rank]] = 1
-        parts.append(SpikeLists.of(dense.reshape(len(grey), steps, 2, *images.shape[1:]).cpu().numpy()))
+        parts.append(_ranked(torch.cat([-units, units], 1), contrast, steps))
     return SpikeLists.joined(parts)
+
+
+def oriented_latency(images: np.ndarray, filters: Tensor, contrast: float, steps: int, pool: tuple[int, int]) -> SpikeLists:
+    """Edges of grey images by orientation as spikes: the stronger, the earlier.
+
+    The absolute response of each filter is pooled: the strongest of a window stays. At every position the filter of the strongest
+    response (of equals the first) fires once, if the response is `contrast` or more. Ranks and steps are those of `latency`; of
+    equals the first filter first, then by row and column. Outside an image lies its border, repeated.
+
+    Source: Masquelier & Thorpe 2007, layers S1 and C1 (there the strongest of a position fires in each of several sizes; here one
+    of all sizes).
+
+    Args:
+        images: (N, H, W) uint8.
+        filters: (C, K, K), rounded to the grid.
+        contrast: of the same unit as the grey values.
+        steps: T.
+        pool: (kernel, stride) of the windows, (1, 1) for none; windows are added until the last one reaches the border.
+
+    Returns:
+        (T, C, H', W').
+
+    Raises:
+        ValueError: filters of huge weights.
+    """
+    check_filters(filters)
+    parts, size = [], images.shape[1:]
+    kernel, stride = pool
+    rows, columns = (pooled_size(side, kernel, stride) for side in size)
+    pads = (0, (columns - 1) * stride + kernel - size[1], 0, (rows - 1) * stride + kernel - size[0])
+    bank, at_once = snap(filters).double()[:, None], max(1, 2 * BLOCK // len(filters))
+    priority = torch.arange(len(filters) - 1, -1, -1, device=filters.device)[None, :, None, None]
+    for first in range(0, max(len(images), 1), at_once):
+        grey = torch.from_numpy(np.ascontiguousarray(images[first : first + at_once])).to(filters.device).double()[:, None]
+        grey = F.pad(grey, (filters.shape[-1] // 2,) * 4, mode="replicate")
+        response = (convolve(grey, bank, padded=True).abs() * SCALE).round()
+        strength = F.max_pool2d(F.pad(response, pads), kernel, stride).to(torch.int64)
+        order = strength * len(filters) + priority
+        parts.append(_ranked(strength * (order == order.amax(1, keepdim=True)), contrast, steps))
+    return SpikeLists.joined(parts)
+
+
+def _ranked(strength: Tensor, contrast: float, steps: int) -> SpikeLists:
+    """Spikes of strengths, int64 (N, C, H, W) in units of the grid, ranked within each image; none of those below `contrast`."""
+    samples, *site = strength.shape
+    strength = strength.flatten(1)
+    fires = (strength > 0) & (strength >= math.ceil(contrast * SCALE))
+    image, rank = torch.nonzero(
+        torch.arange(strength.shape[1], device=strength.device) < fires.sum(1, keepdim=True), as_tuple=True
+    )
+    ranked = strength.masked_fill(~fires, 0).argsort(stable=True, dim=1, descending=True)
+    step = rank * steps // fires.sum(1)[image]
+    dense = torch.zeros((samples, steps, strength.shape[1]), dtype=torch.uint8, device=strength.device)
+    dense[image, step, ranked[image, rank]] = 1
+    return SpikeLists.of(dense.reshape(samples, steps, *site).cpu().numpy())
 
 
 def fire_once(lists: SpikeLists, layer: SingleSpikeLayer) -> SpikeLists:

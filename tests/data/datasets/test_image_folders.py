@@ -277,3 +277,64 @@ def test_what_is_no_file_costs_no_other_image(tmp_path):
     said = {"a/pipe.png": "pipe", "b/zero.png": "device", "b/gone.png": "link to nowhere", "b/self.png": "back to itself"}
     said |= {"b/annexed.png": "git annex get annexed.png", "b/annex.png": "git annex get", "b/lfs.png": "git lfs pull"}
     assert found.skipped.keys() == said.keys() and all(word in found.skipped[name] for name, word in said.items())
+
+
+def of_objects(root, views=3):
+    """Images of one grey value each, named by object: a1 to a4 of class a, b1 to b3 of class b; -> their object by value."""
+    values = {}
+    for name in ("a1", "a2", "a3", "a4", "b1", "b2", "b3"):
+        (root / name[0]).mkdir(parents=True, exist_ok=True)
+        for view in range(views):
+            values[len(values)] = name
+            imsave(root / name[0] / f"{name}-{view}.png", np.full((2, 3), len(values) - 1, np.uint8), check_contrast=False)
+    return values
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_the_images_of_an_object_stay_together(the_objects, seed, ratio):
+    root, values = the_objects
+    found = load_folders(root, (None, None), seed, ratio, r"^(\w+?)-")
+    parts = []
+    for part in (found.train, found.test):
+        told = [values[int(image[0, 0])] for image in part.pixels]
+        assert told == part.objects.tolist() and {name: told.count(name) for name in told} == dict.fromkeys(told, 3)
+        assert [found.classes[label] for label in part.labels] == [name[0] for name in told]
+        parts.append(set(told))
+    assert not parts[0] & parts[1] and parts[0] | parts[1] == set(values.values())
+    counts = [sum(name[0] == of for name in parts[1]) for of in "ab"]
+    assert counts == [min(n - 1, max(1, round(ratio * n))) for n in (4, 3)]
+
+
+@pytest.fixture(scope="module")
+def the_objects(tmp_path_factory):
+    root = tmp_path_factory.mktemp("objects")
+    return root, of_objects(root)
+
+
+def test_how_objects_are_told(tmp_path):
+    """By the pattern's first group in brackets, or else all that it matches; within a class."""
+    root = tmp_path / "p"
+    of_objects(root)
+    for group in (r"^(\w+?)-", r"^\w\d"):
+        assert set(load_folders(root, (None, None), 0, 0.5, group).train.objects) < {"a1", "a2", "a3", "a4", "b1", "b2", "b3"}
+    views = load_folders(root, (None, None), 0, 0.3, r"\d(?=\.png)")
+    assert len(set(views.test.objects)) <= 2 and len(views.test.pixels) == 7
+    assert load_folders(root, (None, None), 0, 0.3).train.objects is None
+    marks = {load_folders(root, (None, None), 0, 0.3, group).fingerprint for group in (None, r"^(\w+?)-", r"\d(?=\.png)")}
+    assert len(marks) == 3
+    with pytest.raises(InputError, match=r"images.group: 'x' finds nothing in the name a1-0.png"):
+        load_folders(root, (None, None), 0, 0.3, "x")
+    with pytest.raises(InputError, match=r"class a has 1 object by images.group \(a\); expected two at least"):
+        load_folders(root, (None, None), 0, 0.3, r"^\w")
+
+
+def test_an_object_in_train_and_in_test_is_refused(tmp_path):
+    root = tmp_path / "p"
+    for part in ("train", "test"):
+        of_objects(root / part)
+    with pytest.raises(InputError, match=r"images.group finds a1 of class a in train and in test"):
+        load_folders(root, (None, None), 0, 0.3, r"^(\w+?)-")
+    for path in (root / "test").rglob("*.png"):
+        path.rename(path.with_name(f"x{path.name}"))
+    assert set(load_folders(root, (None, None), 0, 0.3, r"^(\w+?)-").test.objects) >= {"xa1", "xb1"}

@@ -21,6 +21,9 @@ def test_images_are_coded_alike(triton_ops, meaning, device, size, kernel):
     images = np.random.default_rng(0).integers(0, 256, (3, *size)).astype(np.uint8)
     filter_ = torch.randn(kernel, kernel, generator=torch.Generator().manual_seed(0))
     same_lists(triton_ops.latency(images, filter_.to(device), 10.0, 5), meaning.latency(images, filter_, 10.0, 5))
+    bank = torch.stack([filter_, filter_.T])
+    wanted = meaning.oriented_latency(images, bank, 10.0, 5, (3, 2))
+    same_lists(triton_ops.oriented_latency(images, bank.to(device), 10.0, 5, (3, 2)), wanted)
 
 
 @pytest.mark.parametrize("inhibit", [True, False])

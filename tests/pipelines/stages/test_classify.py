@@ -144,6 +144,42 @@ def test_a_folder_per_class(place):
     assert found["images"]["train"] + found["images"]["test"] == 150
 
 
+GABOR = {
+    "height": 12, "width": 12, "gabor_sizes": "[3, 5]", "gabor_pool": 2, "gabor_stride": 2, "maps": "[8]", "kernels": "[5]",
+    "thresholds": "[4]", "radii": "[2]", "winners": "[8]", "max_images": 300,
+}  # fmt: skip
+"""The preset for ETH-80, for bars."""
+
+
+def test_objects_kept_back_behind_gabor_filters(place):
+    """Bars that lie and bars that stand, five objects of each, each of three views; a third of the objects is scored."""
+    from skimage.io import imsave
+
+    images, labels = bars(80)
+    for label in (0, 1):
+        (folder := place.folder / "pictures" / "ab"[label]).mkdir(parents=True)
+        for n, image in enumerate(images[labels == label][:15]):
+            imsave(folder / f"bar{n // 3}-{n % 3}.png", image, check_contrast=False)
+    words = ["-c", "masquelier2007_eth80", "--data-root", "pictures", "--output", "m.json"]
+    words += [word for key, value in GABOR.items() for word in ("--set", f"images.{key}={value}")]
+    told = place("classify", *words, config=False)
+    assert told.exit_code == 0, told.output
+    found = json.loads((place.folder / "m.json").read_text())
+    kept_back = found["images"].pop("objects_kept_back")
+    assert found["images"] == {"train": 18, "test": 12, "shape": [15, 8, 6, 6]} and found["accuracy"] > 0.8
+    assert f"kept back for testing: {', '.join(kept_back)}\n" in told.output and 2 <= len(kept_back) <= 4
+    assert found["settings"]["images"]["group"] == "^(\\w+?)-" and found["settings"]["images"]["filters"] == "gabor"
+    (run,) = (path.parent for path in (place.folder / "runs" / "classify").glob("*/network.pt"))
+    assert torch.load(run / "network.pt", weights_only=True)["config"]["gabor_sizes"] == (3, 5)
+    assert (run / "filters.png").exists()
+    place.ok("plot", f"classify/{run.name}", "filters", "-o", "filters.svg", config=False)
+    again = place.ok("classify", *words, "--backend", "reference", "--force", config=False)
+    assert (
+        "wrote" in again
+        and json.loads((place.folder / "m.json").read_text())["runs"][0]["confusion"] == found["runs"][0]["confusion"]
+    )
+
+
 def test_recordings_of_nmnist(place):
     """Digits 0 and 1: events that sweep along rows, and along columns."""
     rng = np.random.default_rng(0)
@@ -170,6 +206,13 @@ def test_recordings_of_nmnist(place):
         (["--dataset", "ebssa"], "'ebssa' has no classes; spikeseg classify takes digits"),
         (["--set", "images.maps=[3]"], "one entry per layer each"),
         (["--set", "images.kernels=[4, 5]"], "must be odd"),
+        (["--set", "images.gabor_sizes=[4]"], "images.gabor_sizes: found (4,), must be odd"),
+        (["--set", "images.gabor_sizes=[]"], "images.gabor_sizes: found none"),
+        (["--set", "images.gabor_stride=6"], "images.gabor_stride: found 6, must not exceed gabor_pool 5"),
+        (["--set", "images.filters=sobel"], "images.filters: found 'sobel', must be one of dog, gabor"),
+        (["--set", "images.group=(a"], "images.group: found '(a', must be a regular expression (missing )"),
+        (["--set", "images.group=a"], "images.group: found 'a', but digits tells no objects"),
+        (["--dataset", "nmnist", "--data-root", ".", "--set", "images.filters=gabor"], "nmnist holds no pictures"),
         (["--set", "images.strides=[3, 1]"], "must not exceed pools"),
         (["--set", "images.grid=40", "--set", "images.max_images=20"], "40 x 40 cells over maps of 8 x 8"),
     ],
