@@ -13,6 +13,7 @@ from spikeseg.core.bits import lowest
 from spikeseg.core.compiled import compiled
 from spikeseg.core.grid import snap
 from spikeseg.core.sparse import SparseFrames, SpikeLists
+from spikeseg.ops.reference.tracing import reach_of
 from spikeseg.ops.types import Cones, Groups, Layer, Links, Nodes, PooledSpikes
 
 from . import inference_kernels, tracing
@@ -39,10 +40,7 @@ def cones(
         decay: see `trace`; above 0 it reaches all earlier steps, however weakly.
     """
     steps = frames.shape[1]
-    reach = np.zeros(steps + 1)
-    reach[0] = 1.0
-    if delay_connections:
-        reach[1:] = np.cumprod(np.full(steps, decay))
+    reach = reach_of(steps, decay, delay_connections=delay_connections)
     nodes, links = [_nodes(inference_kernels.listed(frames).lists, so_far=not delay_connections)[0]], []
     for i, layer in enumerate(layers):
         below = nodes[i]
@@ -162,32 +160,30 @@ def unite(offsets: Array, targets: Array, earlier: Array, low_boxes: Array, low_
 
 
 @compiled(allocates=True)
-def spread(groups: Groups, steps: Array, links: Links, low_steps: Array, reach: Array) -> tuple[Array, Array, Array]:
-    """What arrives below from the nodes of each group.
+def spread(groups: Groups, links: Links) -> tuple[Array, Array, Array]:
+    """What arrives below from the nodes of each group, without decay.
 
     Args:
         groups: of nodes.
-        steps: int32, of all nodes.
         links: of all nodes.
-        low_steps: int32, of all nodes below.
-        reach: see `Cones`.
 
     Returns:
         as `Groups`: the nodes below, each once per group, rising.
     """
     starts, nodes, values = groups
     offsets, targets, weights, earlier = links
-    arrived, listed, n = np.zeros(low_steps.size), np.zeros(low_steps.size, np.bool_), 0
+    below = earlier.size
+    arrived, listed, n = np.zeros(below), np.zeros(below, np.bool_), 0
     out_starts = np.zeros(starts.size, np.int64)
-    out_nodes, out_values = np.empty(low_steps.size + 64, np.int32), np.empty(low_steps.size + 64, np.float64)
+    out_nodes, out_values = np.empty(below + 64, np.int32), np.empty(below + 64, np.float64)
     for g in range(starts.size - 1):
-        if n + low_steps.size > out_nodes.size:
+        if n + below > out_nodes.size:
             out_nodes = np.concatenate((out_nodes, np.empty_like(out_nodes)))
             out_values = np.concatenate((out_values, np.empty_like(out_values)))
         for i in range(starts[g], starts[g + 1]):
             for j in range(offsets[nodes[i]], offsets[nodes[i] + 1]):
                 low = targets[j]
-                arrived[low] += values[i] * weights[j] * reach[steps[nodes[i]] - low_steps[low]]
+                arrived[low] += values[i] * weights[j]
                 while low >= 0 and not listed[low]:
                     listed[low] = True
                     out_nodes[n] = low
@@ -198,9 +194,45 @@ def spread(groups: Groups, steps: Array, links: Links, low_steps: Array, reach: 
             low = out_nodes[i]
             before = earlier[low]
             if before >= 0:
-                arrived[before] += arrived[low] * reach[low_steps[low] - low_steps[before]]
+                arrived[before] += arrived[low]
             out_values[i] = arrived[low]
             arrived[low], listed[low] = 0.0, False
+        out_starts[g + 1] = n
+    return out_starts, out_nodes[:n], out_values[:n]
+
+
+@compiled(allocates=True)
+def weaken(parts: Groups, steps: Array, bounds: Array, low_steps: Array, reach: Array) -> tuple[Array, Array, Array]:
+    """Parts of groups put together, weakened by the steps that each has come.
+
+    Args:
+        parts: of events; those of group g are parts ``bounds[g]`` to ``bounds[g + 1] - 1``.
+        steps: int64, where each part comes from; rising within a group.
+        bounds: int64 (groups + 1,).
+        low_steps: int32, of all events.
+        reach: see `Cones`.
+
+    Returns:
+        as `Groups`: the events, each once per group, rising.
+    """
+    starts, nodes, values = parts
+    total, listed, n = np.zeros(low_steps.size), np.zeros(low_steps.size, np.bool_), 0
+    out_starts = np.zeros(bounds.size, np.int64)
+    out_nodes, out_values = np.empty(nodes.size, np.int32), np.empty(nodes.size, np.float64)
+    for g in range(bounds.size - 1):
+        for part in range(bounds[g], bounds[g + 1]):
+            for i in range(starts[part], starts[part + 1]):
+                node = nodes[i]
+                weakened = values[i] * reach[steps[part] - low_steps[node]]
+                total[node] += weakened
+                if not listed[node]:
+                    listed[node] = True
+                    out_nodes[n] = node
+                    n += 1
+        out_nodes[out_starts[g] : n].sort()
+        for i in range(out_starts[g], n):
+            out_values[i] = total[out_nodes[i]]
+            total[out_nodes[i]], listed[out_nodes[i]] = 0.0, False
         out_starts[g + 1] = n
     return out_starts, out_nodes[:n], out_values[:n]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikeseg.ops.reference.tracing import exact
 from spikeseg.ops.types import FAR, Cones, Groups
 
 from . import cone_links
@@ -30,7 +31,16 @@ def unite(cones: Cones) -> tuple[np.ndarray, np.ndarray]:
 
 def spread(cones: Cones, groups: Groups, cells: np.ndarray, n_cells: int) -> Groups:
     """See `reference.spread`."""
-    for below in range(len(cones.links) - 1, -1, -1):
-        steps, low_steps = cones.nodes[below + 1].steps, cones.nodes[below].steps
-        groups = Groups(*cone_links.spread(groups, steps, cones.links[below], low_steps, cones.reach))
-    return Groups(*cone_links.gather(*groups, cells, n_cells))
+    parts, steps, bounds = groups, None, np.zeros(0, np.int64)
+    if not exact(cones.reach):
+        step = cones.nodes[-1].steps[groups.members].astype(np.int64)
+        order = np.lexsort((step, groups.owner))
+        owner, step = groups.owner[order], step[order]
+        first = np.flatnonzero(np.append(True, (np.diff(owner) != 0) | (np.diff(step) != 0))[: len(order)])
+        starts, steps = np.append(first, len(order)), step[first]
+        parts, bounds = Groups(starts, groups.members[order], groups.values[order]), np.searchsorted(first, groups.starts)
+    for links in reversed(cones.links):
+        parts = Groups(*cone_links.spread(parts, links))
+    if steps is not None:
+        parts = Groups(*cone_links.weaken(parts, steps, bounds, cones.nodes[0].steps, cones.reach))
+    return Groups(*cone_links.gather(*parts, cells, n_cells))

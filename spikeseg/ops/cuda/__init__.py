@@ -10,11 +10,11 @@ except ImportError as error:
 
 from spikeseg.ops.reference.cone_links import cones, spread, unite
 from spikeseg.ops.reference.images import latency, oriented_latency
-from spikeseg.ops.reference.tracing import trace
 
 from .chain import encode
 from .images import final_potentials, fire_once
 from .layers import layer_forward, pool, select_winners, stdp_update
+from .tracing import trace
 from .training import Training
 
 __all__ = [

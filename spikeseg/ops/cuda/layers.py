@@ -16,7 +16,7 @@ from spikeseg.ops import reference
 from spikeseg.ops.reference.training import SILENT
 from spikeseg.ops.types import WTA_MODES, LayerRun, Plasticity, PlasticityForm, PoolRun
 
-from . import neuron_kernels, training_kernels
+from . import inference_kernels, neuron_kernels, training_kernels
 from .memory import (
     EXACT,
     NEVER,
@@ -58,7 +58,7 @@ def layer_forward(
     if spikes.numel():
         cols = columns(maps)
         with launching_on(spikes.device):
-            neuron_kernels.forward[(-(-height * width // ROWS), -(-maps // cols), batch)](
+            inference_kernels.forward[(batch * -(-height * width // ROWS), -(-maps // cols))](
                 counts, geometry.taps, weights, theta, after, fired, potentials,
                 steps * geometry.sites, geometry.sites, geometry.row,
                 maps, height, width, *strides, leak_units(mode, leak), batch, steps,
@@ -79,7 +79,7 @@ def pool(spikes: Tensor, potentials: Tensor, kernel: int, stride: int) -> PoolRu
     if planes:
         block = min(256, power_of_two(cells))
         with launching_on(spikes.device):
-            neuron_kernels.pool_dense[(planes, -(-cells // block))](
+            inference_kernels.pool_dense[(planes, -(-cells // block))](
                 spikes.float().contiguous(), potentials.float().contiguous(), fired, indices,
                 height, width, *shape[-2:], stride, POOL=kernel, CELLS=block, **EXACT,
             )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -70,12 +71,7 @@ class Geometry(NamedTuple):
         channels, kernel = weight.shape[1], weight.shape[-1]
         if kernel % 2 == 0:
             raise ValueError(f"kernels of size {kernel} have no centre; K must be odd")
-        height, width, half = *size, kernel // 2
-        side = torch.arange(kernel)
-        plane = torch.arange(channels) * ((height + 2 * half) * (width + 2 * half))
-        offsets = (plane[:, None, None] + side[:, None] * (width + 2 * half) + side).reshape(-1)
-        taps = F.pad(offsets, (0, -len(offsets) % chunk(len(offsets)))).to(torch.int32)
-        return cls(channels, height, width, half, taps.to(weight.device))
+        return _geometry(channels, kernel, (int(size[0]), int(size[1])), weight.device)
 
     @property
     def row(self) -> int:
@@ -97,6 +93,17 @@ class Geometry(NamedTuple):
         room = values.new_full((*values.shape[:-2], self.height + 2 * self.half, self.row), fill)
         room[..., self.half : self.half + self.height, self.half : self.half + self.width] = values
         return room.reshape(*values.shape[:-3], self.sites)
+
+
+@functools.lru_cache(maxsize=128)
+def _geometry(channels: int, kernel: int, size: tuple[int, int], device: torch.device) -> Geometry:
+    """`Geometry.of`, kept: nothing changes its taps."""
+    height, width, half = *size, kernel // 2
+    side = torch.arange(kernel)
+    plane = torch.arange(channels) * ((height + 2 * half) * (width + 2 * half))
+    offsets = (plane[:, None, None] + side[:, None] * (width + 2 * half) + side).reshape(-1)
+    taps = F.pad(offsets, (0, -len(offsets) % chunk(len(offsets)))).to(torch.int32)
+    return Geometry(channels, height, width, half, taps.to(device))
 
 
 def chunk(synapses: int) -> int:
@@ -132,3 +139,9 @@ def weight_parts(weight: Tensor, *bounds: float) -> int:
 def levels(threshold: Tensor, maps: int) -> Tensor:
     """Thresholds of maps in units, (padded maps,), unreachable where there is no map."""
     return F.pad(in_units(threshold), (0, padded_maps(maps) - maps), value=NEVER)
+
+
+def unit_table(weight: Tensor) -> Tensor:
+    """Weights (C_out, C_in, K, K) rounded, in units: int32 (taps, padded maps)."""
+    maps = len(weight)
+    return F.pad(in_units(weight).reshape(maps, -1).t(), (0, padded_maps(maps) - maps)).contiguous()

@@ -19,6 +19,8 @@ from spikeseg.core.packing import packed
 from spikeseg.core.sparse import SparseFrames, SpikeLists
 from spikeseg.ops.types import FAR, Cones, Groups, Layer, Links, Nodes, PooledSpikes
 
+from .tracing import exact, reach_of
+
 GROUPS_AT_ONCE = 128
 """Groups that `spread` follows side by side: it holds a number of each for every node."""
 
@@ -44,10 +46,7 @@ def cones(
         decay: see `trace`; above 0 it reaches all earlier steps, however weakly.
     """
     device, steps = layers[0].weight.device, frames.shape[1]
-    reach = np.zeros(steps + 1)
-    reach[0] = 1.0
-    if delay_connections:
-        reach[1:] = np.cumprod(np.full(steps, decay))
+    reach = reach_of(steps, decay, delay_connections=delay_connections)
     events = frames.lists if isinstance(frames, SparseFrames) else SpikeLists.of(frames)
     nodes, links = [_nodes(events, device, so_far=not delay_connections)[0]], []
     for i, (layer, pooled) in enumerate(zip(layers, spikes, strict=True)):
@@ -161,7 +160,9 @@ def unite(cones: Cones) -> tuple[np.ndarray, np.ndarray]:
 def spread(cones: Cones, groups: Groups, cells: np.ndarray, n_cells: int) -> Groups:
     """What arrives at the events from groups of spikes of the last layer, summed over cells.
 
-    A spike passes on its value times the weight of each link; `Cones.reach` of it where the link leads to an earlier step.
+    A spike passes on its value times the weight of each link, and `Cones.reach` of it arrives, by the steps from the spike to the
+    event. Spikes of a group are followed step by step, by sums that are exact where values are whole numbers, and what arrives is
+    weakened last, so that the order of links does not matter (see `trace`).
 
     Args:
         cones: of one sample.
@@ -170,40 +171,64 @@ def spread(cones: Cones, groups: Groups, cells: np.ndarray, n_cells: int) -> Gro
         n_cells: above all of them.
 
     Returns:
-        of each group the cells whose sum is above 0, in the order of their first events; sums are float64.
+        of each group the cells whose sum is above 0, in the order of their first events; sums are float64: at each event over the
+        steps of the spikes, from its own on, then over the events of a cell in their order.
     """
-    device, n_groups = cones.device, len(groups.starts) - 1
-    cell_of = torch.from_numpy(cells).long().to(device)
-    owner = torch.from_numpy(groups.owner).to(device)
-    members, values = torch.from_numpy(groups.members).long().to(device), torch.from_numpy(groups.values).to(device)
-    keys, sums = [owner[:0]], [values[:0]]
+    n_groups = len(groups.starts) - 1
+    keys: list[np.ndarray] = [np.empty(0, np.int64)]
+    sums: list[np.ndarray] = [np.empty(0)]
     for first in range(0, n_groups, GROUPS_AT_ONCE):
-        part = slice(int(groups.starts[first]), int(groups.starts[min(first + GROUPS_AT_ONCE, n_groups)]))
-        arriving = values.new_zeros((len(cones.nodes[-1].sites), min(GROUPS_AT_ONCE, n_groups - first)))
-        arriving[members[part], owner[part] - first] = values[part]
-        for below in range(len(cones.links) - 1, -1, -1):
-            arriving = _passed_on(cones, below, arriving)
-        event, group = torch.nonzero((arriving > 0) & (cell_of >= 0)[:, None], as_tuple=True)
-        key, entry = torch.unique((first + group) * n_cells + cell_of[event], return_inverse=True)
-        first_event = torch.full_like(key, len(cells)).scatter_reduce_(0, entry, event, "amin")
-        order = torch.argsort(key // n_cells * len(cells) + first_event)
+        last = min(first + GROUPS_AT_ONCE, n_groups)
+        arriving = _arriving(cones, Groups(groups.starts[first : last + 1], groups.members, groups.values))
+        where = torch.nonzero(arriving > 0, as_tuple=True)
+        values, (group, event) = arriving[where].cpu().numpy(), (part.cpu().numpy() for part in where)
+        inside = cells[event] >= 0
+        key, first_entry, entry = np.unique(
+            (first + group[inside]) * n_cells + cells[event[inside]], return_index=True, return_inverse=True
+        )
+        order = np.argsort(first_entry, kind="stable")  # entries come by group, then event
         keys.append(key[order])
-        sums.append(values.new_zeros(len(key)).index_add_(0, entry, arriving[event, group])[order])
-    key = torch.cat(keys)
-    counts = torch.bincount(key // n_cells, minlength=n_groups)
-    return Groups(F.pad(counts.cumsum(0), (1, 0)).cpu().numpy(), _int32(key % n_cells), torch.cat(sums).cpu().numpy())
+        sums.append(np.bincount(entry, values[inside], len(key))[order])  # one after the other
+    cell_keys = np.concatenate(keys)
+    counts = np.bincount(cell_keys // n_cells, minlength=n_groups)
+    return Groups(np.concatenate([[0], np.cumsum(counts)]), (cell_keys % n_cells).astype(np.int32), np.concatenate(sums))
+
+
+def _arriving(cones: Cones, groups: Groups) -> Tensor:
+    """What arrives at the events from each group: float64 (groups, events)."""
+    device, top, events = cones.device, cones.nodes[-1], cones.nodes[0]
+    members = slice(int(groups.starts[0]), int(groups.starts[-1]))
+    member, value, owner = groups.members[members], groups.values[members], groups.owner
+    step = top.steps[member] if not exact(cones.reach) else np.zeros(len(member), np.int32)
+    pairs, column = np.unique(owner * (cones.steps + 1) + step, return_inverse=True)  # of group and step
+    arriving = torch.zeros(len(top.sites), len(pairs), dtype=torch.float64, device=device)
+    where = torch.from_numpy(member).long().to(device), torch.from_numpy(column).to(device)
+    arriving[where] = torch.from_numpy(value).to(device)
+    for below in range(len(cones.links) - 1, -1, -1):
+        arriving = _passed_on(cones, below, arriving)
+    total = arriving.new_zeros((len(events.sites), len(groups.starts) - 1))
+    for t in np.unique(pairs % (cones.steps + 1)):  # rising, and each group at most once
+        of_step = pairs % (cones.steps + 1) == t
+        now, group = (
+            torch.from_numpy(part).to(device) for part in (np.flatnonzero(of_step), pairs[of_step] // (cones.steps + 1))
+        )
+        if exact(cones.reach):
+            total[:, group] += arriving[:, now]
+        else:
+            reach = cones.reach[np.maximum(t - events.steps, 0)]
+            total[:, group] += arriving[:, now] * torch.from_numpy(reach).to(device)[:, None]
+    return total.t()
 
 
 def _passed_on(cones: Cones, below: int, arrived: Tensor) -> Tensor:
-    """What arrives at the nodes `below` from those above them: float64 (nodes above, groups) -> (nodes below, groups)."""
+    """What arrives at the nodes `below` from those above them, without decay: float64 (nodes above, columns) -> (nodes below,
+    columns)."""
     low, up, links, device = cones.nodes[below], cones.nodes[below + 1], cones.links[below], cones.device
     source, target = _ends(links, device)
-    steps, low_steps = (torch.from_numpy(nodes.steps).long().to(device) for nodes in (up, low))
-    reach = torch.from_numpy(cones.reach).to(device)
-    strength = torch.from_numpy(links.weights).to(device).double() * reach[steps[source] - low_steps[target]]
+    strength = torch.from_numpy(links.weights).to(device).double()
     out = _times(strength, (target, source), (len(low.sites), len(up.sites)), arrived)
     for now, before in reversed(_chains(low, links, device)):
-        out[before] += out[now] * reach[low_steps[now] - low_steps[before]][:, None]
+        out[before] += out[now]
     return out
 
 

@@ -145,7 +145,8 @@ def launches(tmp_path_factory):
 
 
 def test_every_kernel_compiles_for_full_frames(launches):
-    kernels = {"first_spikes", "select", "learn", "unpack", "infer", "forward", "pool_dense", "apply_stdp"}
+    kernels = {"first_spikes", "select", "learn", "unpack", "apply_stdp", "forward", "pool_dense"}
+    kernels |= {"fill_planes", "infer", "tally", "list_spikes"}
     assert {launch["kernel"] for launch in launches if launch["capability"] == 90} == kernels
 
 
@@ -153,7 +154,8 @@ def test_products_are_of_integers_on_tensor_cores(launches):
     counts = {
         name: [one["products"] for one in launches if one["kernel"] == name] for name in ("first_spikes", "infer", "forward")
     }
-    assert all(counts.values()) and all(min(found) > 0 for found in counts.values())
+    events, counts["infer"] = counts["infer"][::2], counts["infer"][1::2]  # two launches of a layer; the first adds weights
+    assert all(counts.values()) and all(min(found) > 0 for found in counts.values()) and not any(events)
 
 
 def test_nothing_is_contracted_and_division_is_exact(launches):

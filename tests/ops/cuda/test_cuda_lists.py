@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spikeseg.core.neurons import LeakMode
-from spikeseg.core.sparse import SpikeLists
+from spikeseg.core.sparse import SparseFrames, SpikeLists
 from spikeseg.ops.types import Groups, Layer, SingleSpikeLayer
 
 pytestmark = [pytest.mark.gpu] if torch.cuda.is_available() else []
@@ -69,15 +69,19 @@ def test_images_of_any_size_and_density_give_the_same(triton_ops, meaning, devic
         triton_ops.final_potentials(lists, there.weight, (height + 1, 1))
 
 
-@pytest.mark.parametrize(("delay", "decay"), [(True, 1.0), (True, 0.0), (True, 0.75), (False, 1.0)])
-def test_traces_and_cones_are_the_same(triton_ops, meaning, device, delay, decay):
+def network():
     g = torch.Generator().manual_seed(2)
     shapes = [(4, 2, 5), (6, 4, 3), (2, 6, 7)]
     weights = [torch.randn(out, channels, kernel, kernel, generator=g) * 0.3 + 0.1 for out, channels, kernel in shapes]
-    layers = [
+    return [
         Layer(weight, torch.full((len(weight),), 0.5), LeakMode.SUBTRACTIVE, 0.125, pool)
         for weight, pool in zip(weights, [(2, 2), (3, 2), None], strict=True)
     ]
+
+
+@pytest.mark.parametrize(("delay", "decay"), [(True, 1.0), (True, 0.0), (True, 0.75), (True, 0.9), (False, 1.0)])
+def test_traces_and_cones_are_the_same(triton_ops, meaning, device, delay, decay):
+    layers = network()
     there = [layer._replace(weight=layer.weight.to(device), threshold=layer.threshold.to(device)) for layer in layers]
     frames = (np.random.default_rng(3).random((1, 4, 2, 11, 9)) < 0.2).astype(np.uint8)
     spikes, how = meaning.encode(frames, layers), {"delay_connections": delay, "decay": decay}
@@ -90,7 +94,28 @@ def test_traces_and_cones_are_the_same(triton_ops, meaning, device, delay, decay
     groups = Groups(np.array([0, n // 2, n]), np.arange(n, dtype=np.int32), np.ones(n))
     cells = (want.nodes[0].sites % 5).astype(np.int32)
     sums = [ops.spread(cones, groups, cells, 5) for ops, cones in ((triton_ops, got), (meaning, want))]
-    assert n > 2 and np.array_equal(sums[0].members, sums[1].members) and np.array_equal(sums[0].starts, sums[1].starts)
-    assert np.allclose(sums[0].values, sums[1].values, rtol=1e-12, atol=0)
+    assert n > 2 and all(np.array_equal(a, b) for a, b in zip(*sums, strict=True))
     traces = [ops.trace(frames, chain, spikes, **how)[0].dense() for ops, chain in ((triton_ops, there), (meaning, layers))]
-    assert np.allclose(*traces, rtol=1e-6, atol=0) and traces[0].any()
+    assert np.array_equal(*traces) and traces[0].any()
+
+
+@pytest.mark.parametrize("doubt", [False, True])
+@pytest.mark.parametrize("room", [1, 2**30])
+def test_traces_of_several_samples_in_groups_and_in_doubt(triton_ops, meaning, device, monkeypatch, doubt, room):
+    from spikeseg.ops.cuda import tracing as cuda_tracing
+
+    layers = network()
+    there = [layer._replace(weight=layer.weight.to(device), threshold=layer.threshold.to(device)) for layer in layers]
+    frames = (np.random.default_rng(4).random((3, 4, 2, 11, 9)) < 0.2).astype(np.uint8)
+    frames[1] = 0
+    spikes, how = meaning.encode(frames, layers), {"delay_connections": True, "decay": 0.9}
+    want = meaning.trace(frames, layers, spikes, **how)
+    again, trace = [], meaning.trace
+    monkeypatch.setattr(cuda_tracing, "ROOM", room)
+    monkeypatch.setattr(meaning, "trace", lambda *given, **how: again.append(1) or trace(*given, **how))
+    if doubt:
+        monkeypatch.setattr(cuda_tracing.tracing, "rounding_error", lambda *_: 1e-6)
+    got = triton_ops.trace(SparseFrames.of(frames), there, spikes, **how)
+    for one, other in zip(got, want, strict=True):
+        assert np.array_equal(one.index, other.index) and np.array_equal(one.value, other.value)
+    assert len(want[0].index) and not len(want[1].index) and len(again) == 2 * doubt

@@ -1,0 +1,265 @@
+# mypy: allow-untyped-defs, no-check-untyped-defs
+"""Activity traced down through a convolution, event-driven: only where spikes are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from spikeseg.core.bits import lowest
+from spikeseg.core.compiled import compiled
+
+from .vectors import TAPS, add_scaled, dot
+
+PIECE = 16
+"""Columns of the buffer that fade together."""
+
+
+class Activity(NamedTuple):
+    """The activity that is traced back, by step.
+
+    Attributes:
+        offsets: int64 (T + 1,) into the others.
+        neurons: int32, flat addresses (m*H + y)*W + x.
+        values: float64, how strongly each is traced.
+    """
+
+    offsets: np.ndarray
+    neurons: np.ndarray
+    values: np.ndarray
+
+
+class Gates(NamedTuple):
+    """The spikes that activity can reach: offsets int64 (T + 1,) into sites, int32 flat addresses (c*H + y)*W + x."""
+
+    offsets: np.ndarray
+    sites: np.ndarray
+
+
+class Table(NamedTuple):
+    """Weights of a convolution, and a buffer for activity, wide enough for a line of weights from any column on.
+
+    Activity fades from step to step; most of the buffer is empty, so that it fades piece by piece, where something is.
+
+    Attributes:
+        weights, room (the buffer): float64, see `descend` and `descend_few`.
+        stamps: int32 (n, H, ...), numbers for each piece of the buffer, see there.
+        kernel, channels, height, width: K, C_in, H, W.
+    """
+
+    weights: np.ndarray
+    room: np.ndarray
+    stamps: np.ndarray
+    kernel: int
+    channels: int
+    height: int
+    width: int
+
+
+@compiled()
+def fade(room, decay, times):
+    """What a step passes on to the one before, so many steps on end."""
+    if decay != 1.0:
+        for _ in range(times):
+            for i in range(room.size):
+                room[i] *= decay
+
+
+@compiled()
+def freshen(line, stamps, piece, size, now, decay):
+    """Fade a piece of a line of the buffer up to the present step.
+
+    Args:
+        line: float64, the line.
+        stamps: int32, the last step up to which each of its pieces has faded, from 1; 0: it is empty, whatever it holds.
+        piece: its number.
+        size: numbers in a piece.
+        now: the step, from 1.
+        decay: see `descend`.
+    """
+    before = stamps[piece]
+    if before == now:
+        return
+    part = line[piece * size : (piece + 1) * size]
+    if before == 0:
+        part[:] = 0.0
+    else:
+        fade(part, decay, now - before)
+    stamps[piece] = now
+
+
+@compiled()
+def descend(activity, gates, table, decay, out):
+    """Through one convolution, from the last step to the first: what arrives at each spike of the layer below.
+
+    Args:
+        activity: `Activity`.
+        gates: `Gates`.
+        table: `Table`; weights (C_out, K, at least K * C_in, beyond which it is 0), as one traced neuron spreads them; room
+            (H, at least (W + K - 1) * C_in); stamps (2, H, at least (W + K - 1) / PIECE): see `freshen`, and the last step in
+            which what a neuron of the piece spreads to was seen to.
+        decay: what a step passes on to the one before.
+        out: float64, one entry per gate, filled.
+    """
+    weights, channels, height, width = table.weights, table.channels, table.height, table.width
+    kernel, wide = table.kernel, weights.shape[2]
+    half, size, of_piece = kernel // 2, height * width, PIECE * table.channels
+    arriving, stamps, ready = table.room, table.stamps[0], table.stamps[1]
+    table.stamps[:] = 0
+    flat, steps = arriving.reshape(-1), activity.offsets.size - 1
+    for t in range(steps - 1, -1, -1):
+        now = np.int32(steps - t)
+        for k in range(activity.offsets[t], activity.offsets[t + 1]):
+            value, neuron = activity.values[k], activity.neurons[k]
+            if value == 0.0:
+                continue
+            m = neuron // size
+            y, x = neuron // width % height, neuron % width
+            top, bottom = max(0, half - y), min(kernel, height + half - y)
+            if ready[y, x // PIECE] != now:
+                ready[y, x // PIECE] = now
+                for row in range(y - half + top, y - half + bottom):
+                    for piece in range(x // PIECE, min((x // PIECE * PIECE + PIECE + kernel - 2) // PIECE + 1, stamps.shape[1])):
+                        freshen(arriving[row], stamps[row], piece, of_piece, now, decay)
+            for j in range(top, bottom):
+                add_scaled(flat, (y - half + j) * arriving.shape[1] + x * channels, weights, m * kernel + j, wide, value)
+        start, end, c, y = 0, 0, 0, 0  # the row of the gate in hand: neighbours mostly share it
+        for k in range(gates.offsets[t], gates.offsets[t + 1]):
+            site = gates.sites[k]
+            if site < start or site >= end:
+                c, y = site // size, site // width % height
+                start = (c * height + y) * width
+                end = start + width
+            column = site - start + half
+            piece = column // PIECE
+            if stamps[y, piece] == 0:
+                out[k] = 0.0
+                continue
+            if stamps[y, piece] != now:
+                freshen(arriving[y], stamps[y], piece, of_piece, now, decay)
+            out[k] = arriving[y, column * channels + c]
+
+
+@compiled()
+def descend_few(activity, gates, table, decay, out):
+    """`descend` from few maps to many: gathers the activity at each gate instead of scattering it everywhere.
+
+    Args:
+        activity: see `descend`.
+        gates: see `descend`.
+        decay: see `descend`.
+        out: see `descend`.
+        table: `Table`; weights (C_in, C_out, K, at least K, beyond which it is 0), of maps below and above, mirrored in both
+            axes; room (C_out, H + K - 1, at least W + K - 1); stamps (1, C_out, H + K - 1): 1 for each line of the
+            room in which something is. Both are 0, and left so.
+    """
+    weights, kernel, height, width = table.weights, table.kernel, table.height, table.width
+    wide, before = weights.shape[3], kernel - 1 - kernel // 2
+    above, lines = table.room, table.stamps[0]
+    maps, rows, stride = above.shape
+    size = height * width
+    flat, taps = above.reshape(-1), weights.reshape(-1)
+    for t in range(activity.offsets.size - 2, -1, -1):
+        for m in range(maps):
+            for y in range(rows):
+                if lines[m, y]:
+                    fade(above[m, y], decay, 1)
+        for k in range(activity.offsets[t], activity.offsets[t + 1]):
+            neuron = activity.neurons[k]
+            m, y = neuron // size, neuron // width % height + before
+            lines[m, y] = 1
+            above[m, y, neuron % width + before] += activity.values[k]
+        start, end, c, y, near = 0, 0, 0, 0, np.uint64(0)  # the row of the gate in hand, and in which maps something is near it
+        for k in range(gates.offsets[t], gates.offsets[t + 1]):
+            site = gates.sites[k]
+            if site < start or site >= end:
+                c, y = site // size, site // width % height
+                start = (c * height + y) * width
+                end = start + width
+                near = np.uint64(0)
+                for m in range(maps):
+                    for j in range(kernel):
+                        near |= np.uint64(lines[m, y + j]) << np.uint64(m & 63)
+            left, arrived = near, 0.0
+            while left:
+                first = lowest(left)
+                left &= left - np.uint64(1)
+                for m in range(first, maps, 64):
+                    for i in range(0, wide, TAPS):
+                        line, at = (c * maps + m) * kernel * wide, (m * rows + y) * stride + site - start
+                        arrived += dot(taps, line + i, wide, flat, at + i, stride, kernel)
+            out[k] = arrived
+    for m in range(maps):
+        for y in range(rows):
+            if lines[m, y]:
+                above[m, y] = 0.0
+                lines[m, y] = 0
+
+
+@compiled()
+def reached(offsets, sites, kept, latest, fired, out_offsets, out_sites, out_kept):
+    """Every site that has spiked up to each step, with the pooling index of its last spike; fills the outputs only if they are
+    large enough.
+
+    Args:
+        offsets: int64 (T + 1,) into sites and kept.
+        sites: int32, the spikes.
+        kept: int32, pooling index of each; empty: none.
+        latest: int32 (sites of the layer,), -1 everywhere; scratch.
+        fired: int32 of the same size, scratch.
+        out_offsets: int64 (T + 1,), filled.
+        out_sites: int32, filled if large enough.
+        out_kept: int32, filled as well.
+    """
+    count, n = 0, 0
+    for t in range(offsets.size - 1):
+        for k in range(offsets[t], offsets[t + 1]):
+            if latest[sites[k]] < 0:
+                fired[n] = sites[k]
+                n += 1
+            latest[sites[k]] = kept[k] if kept.size else 0
+        for k in range(n):
+            if out_sites.size:
+                out_sites[count] = fired[k]
+                out_kept[count] = latest[fired[k]]
+            count += 1
+        out_offsets[t + 1] = count
+    return count
+
+
+@compiled()
+def sum_pixels(offsets, pixels, values, sums, touched, error, out_index, out_value):
+    """Sum what arrived at each pixel in each step, and list the pixels whose sum is above 0; -> how many; -1 where rounding to
+    float32 is in doubt.
+
+    Args:
+        offsets: int64 (T + 1,) into pixels and values.
+        pixels: int32, flat addresses of a frame or of several channels of it.
+        values: float64, what arrived at each.
+        sums: float64 (H * W,) of 0, left so.
+        touched: uint64, a bit per pixel, of 0, left so.
+        error: bound on the relative error of the values.
+        out_index: int64, flat indices (t*H + y)*W + x, rising. Room for every entry.
+        out_value: float32.
+    """
+    entries, size, doubtful = 0, sums.size, False
+    for t in range(offsets.size - 1):
+        for k in range(offsets[t], offsets[t + 1]):
+            if values[k] > 0.0:
+                pixel = pixels[k] % size
+                sums[pixel] += values[k]
+                touched[pixel >> 6] |= np.uint64(1) << np.uint64(pixel & 63)
+        for word in range(touched.size):
+            if touched[word] == 0:
+                continue
+            touched[word] = 0
+            for pixel in range(word << 6, min(size, (word + 1) << 6)):
+                value = np.float32(sums[pixel])
+                doubtful |= np.float32(sums[pixel] * (1.0 - error)) != np.float32(sums[pixel] * (1.0 + error))
+                sums[pixel] = 0.0
+                if value > 0:
+                    out_index[entries] = t * size + pixel
+                    out_value[entries] = value
+                    entries += 1
+    return -1 if doubtful else entries
