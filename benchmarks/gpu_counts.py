@@ -1,6 +1,6 @@
 """Instructions and bytes of the cuda backend's kernels per sample, and the rates that they allow, without a GPU.
 
-Run: python benchmarks/gpu_counts.py [--only TEXT] [--samples N] [--target 90] [--json FILE] [--markdown] [--quick]
+Run: python benchmarks/gpu_counts.py [--only TEXT] [--samples N] [--target 90] [--lines N] [--json FILE] [--markdown] [--quick]
 
 The kernels are compiled as they would be for the card, and what they are compiled to runs in an emulator (`gpu_emulator`), which
 counts what each warp does on the real input. What comes out must be bit for bit what the cpu backend gives, or the script fails.
@@ -16,8 +16,8 @@ Training takes one sample after the other, so its seconds add up. Encoding takes
 the windows emulated, and taken as often as that. What the host does is not in it, nor torch's own operations in between.
 
 Workloads: conv2 of the demo (4x90x120 in, 36 maps, 5x5, T = 10) behind 400 samples of warm-up, on noise and on streaks of 1 %
-(`training.py`); conv3 of the demo; the demo's encoder at 180x240 on noise of 1 %, with thresholds under which as much passes as
-in `inference.py`.
+(`training.py`); conv3 of the demo, untrained, on streaks of 0.2 %; the demo's encoder at 180x240 on noise of 1 %, with thresholds
+under which as much passes as in `inference.py`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ GROUP = 64
 """Windows of a launch of the encoder."""
 PASSED = (0.01, 0.00153, 0.00214, 0.01131)
 """Shares of sites that spike: of the input, behind conv1, conv2 and conv3 of the trained demo (`inference.py`, random, 1 %)."""
-WARM_UP = 400
+WARM_UP = {"conv2": 400, "conv3": 4}
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class Emulated:
     def __init__(self, capability: int = 90, times: float = 1.0) -> None:
         self.capability, self.times = capability, times
         self.costs: list[tuple[str, Cost]] = []
+        self.lines: collections.Counter[str] = collections.Counter()  # instructions of warps, by kernel and source line
         self._codes: dict[str, Code] = {}
 
     def code(self, launch: Launch) -> Code:
@@ -93,13 +94,15 @@ class Emulated:
         numbers = [memory.address(value) if isinstance(value, torch.Tensor) else int(value) for value in given]
         counts = Machine(code.program, memory, code.shared, code.scale).run(launch.grid, numbers)
         memory.bring_back()
+        for one, executed in zip(code.program.instructions, counts.executed.tolist(), strict=True):
+            self.lines[f"{launch.name}  {one.line}"] += round(executed * code.scale)
         self.costs.append((launch.name, cost(counts, code.scale, code.registers, code.shared, times=self.times)))
 
 
 # -- workloads -------------------------------------------------------------------------------------
 
 
-def trained(layer: str, lists: Any, samples: int, capability: int) -> list[tuple[str, Cost]]:
+def trained(layer: str, lists: Any, samples: int, capability: int) -> Emulated:
     """The last samples of the lists, learned by a layer of the demo behind a warm-up on the others."""
     from training import fresh
     from workloads import demo_rule
@@ -108,7 +111,7 @@ def trained(layer: str, lists: Any, samples: int, capability: int) -> list[tuple
 
     rule = demo_rule() if layer == "conv2" else demo_rule()._replace(base=0.0, leak=0.0)
     state = fresh(rule, lists.shape[1]) if layer == "conv2" else _fresh_conv3(rule)
-    cpu.Training(state, rule).run(lists, np.arange(WARM_UP) % (lists.samples - samples))
+    cpu.Training(state, rule).run(lists, np.arange(WARM_UP[layer]) % (lists.samples - samples))
     expected, emulated, before = copy.deepcopy(state), Emulated(capability), int(state.wins.sum())
     order = np.arange(lists.samples - samples, lists.samples)
     cpu.Training(expected, rule).run(lists, order)
@@ -119,7 +122,7 @@ def trained(layer: str, lists: Any, samples: int, capability: int) -> list[tuple
             sys.exit(f"{layer}: {name} differs from the cpu backend's after {samples} emulated samples")
     wins = (int(expected.wins.sum()) - before) / samples
     print(f"{layer}: {wins:g} winners a sample; state equal to the cpu backend's", file=sys.stderr)
-    return emulated.costs
+    return emulated
 
 
 def _fresh_conv3(rule: Any) -> Any:
@@ -140,7 +143,7 @@ def demo_layers() -> list[Any]:
     return list(SpikeSEG.from_config(cfg.model, stdp=cfg.stdp, homeostasis=cfg.homeostasis).encoder.chain())
 
 
-def encoded(samples: int, capability: int) -> list[tuple[str, Cost]]:
+def encoded(samples: int, capability: int) -> Emulated:
     """Windows through the demo's encoder."""
     from workloads import as_lively, random_frames
 
@@ -154,10 +157,10 @@ def encoded(samples: int, capability: int) -> list[tuple[str, Cost]]:
     for got, wanted in zip(found, cpu.encode(frames, layers), strict=True):
         if not (np.array_equal(got.lists.sites, wanted.lists.sites) and np.array_equal(got.lists.offsets, wanted.lists.offsets)):
             sys.exit("encoding: spikes differ from the cpu backend's")
-    return emulated.costs
+    return emulated
 
 
-def workloads(samples: int, capability: int) -> dict[str, tuple[int, Callable[[], list[tuple[str, Cost]]]]]:
+def workloads(samples: int, capability: int) -> dict[str, tuple[int, Callable[[], Emulated]]]:
     """By name: samples that a run's costs are of, and the run."""
     from workloads import CONV2_INPUT, random_lists, streaks
 
@@ -167,7 +170,7 @@ def workloads(samples: int, capability: int) -> dict[str, tuple[int, Callable[[]
     return {
         "conv2, noise of 1 %": learning("conv2", random_lists, 0.01, CONV2_INPUT),
         "conv2, streaks of 1 %": learning("conv2", streaks, 0.01, CONV2_INPUT),
-        "conv3, noise of 0.2 %": learning("conv3", random_lists, 0.002, (10, 36, 45, 60)),
+        "conv3, streaks of 0.2 %": learning("conv3", streaks, 0.002, (10, 36, 45, 60)),
         "encoding 180x240, noise of 1 %": (GROUP, lambda: encoded(1, capability)),
     }
 
@@ -210,15 +213,21 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="TEXT", help="workloads whose name contains this")
     parser.add_argument("--samples", type=int, default=4, help="samples to emulate")
     parser.add_argument("--target", type=int, default=90, metavar="CC", help="compute capability, 90 for sm_90")
+    parser.add_argument(
+        "--lines", type=int, default=0, metavar="N", help="print the N source lines with the most instructions too"
+    )
     chosen = parser.parse_args()
     results = {}
     print(f"per sample on one {H200.name}; not measured: predicted from instruction counts")
     for name, (samples, run) in workloads(1 if chosen.quick else chosen.samples, chosen.target).items():
         if chosen.only in name:
-            found = rows(run(), samples)
+            emulated = run()
+            found = rows(emulated.costs, samples)
             best, worst = (round(1e6 / us) for us in found[-1][-2:])
             results[name] = {"rows": [dict(zip(HEADER, row, strict=True)) for row in found], "samples_per_s": [worst, best]}
             print(f"\n{name}: {worst:,} to {best:,} samples/s\n\n{table(HEADER, found, markdown=chosen.markdown)}", flush=True)
+            for line, executed in emulated.lines.most_common(chosen.lines):
+                print(f"{executed:14,}  {line}")
     write_json(chosen.json, "gpu_counts", {"measured": False, "card": H200.name, "workloads": results})
 
 

@@ -19,14 +19,14 @@ class Instruction:
         name: all of it, ``ld.global.v4.b32``; parts: its pieces.
         operands: as they stand, those in braces as a tuple.
         guard: register of the predicate, or nothing; negated: whether it must be false.
-        line: of the source, 0 where unknown.
+        line: of the source, ``name.py:7``.
     """
 
     name: str
     operands: tuple[str | tuple[str, ...], ...]
     guard: str = ""
     negated: bool = False
-    line: int = 0
+    line: str = ""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -76,11 +76,12 @@ def parsed(ptx: str) -> Program:
     for dimension in threads.group(1).split(",") if threads else ():
         program.threads = max(1, program.threads) * int(dimension)
     _shared(program, head)
-    line = 0
+    files = {number: path.rpartition("/")[2] for number, path in re.findall(r'\.file\s+(\d+)\s+(?:"[^"]*"\s+)?"([^"]*)"', ptx)}
+    line = ""
     for raw in body.splitlines():
-        located = re.match(r"\s*\.loc\s+\d+\s+(\d+)", raw)
+        located = re.match(r"\s*\.loc\s+(\d+)\s+(\d+)", raw)
         if located:
-            line = int(located.group(1)) or line
+            line = line if located.group(2) == "0" else f"{files.get(located.group(1), '?')}:{located.group(2)}"
             continue
         for statement in re.sub(r"//.*", "", raw).strip().strip("{}" if raw.strip() in ("{", "}") else "").split(";"):
             _statement(program, statement.strip(), line)
@@ -97,7 +98,7 @@ def _shared(program: Program, text: str) -> None:
         program.shared_size = start + int(size or 0) * WIDTHS[kind] // 8
 
 
-def _statement(program: Program, text: str, line: int) -> None:
+def _statement(program: Program, text: str, line: str) -> None:
     while label := re.match(r"([$\w]+):\s*", text):
         program.labels[label.group(1)] = len(program.instructions)
         text = text[label.end() :]

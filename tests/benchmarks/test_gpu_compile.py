@@ -94,14 +94,21 @@ def test_ptx_is_understood(script):
           ld.param.b32 %r1, [k_param_1]; // a comment
         $L__BB0_1:
           .loc 1 7 0
+          .loc 1 0 0
           @!%p1 bra $L__BB0_1;
           st.shared.v2.b32 [%r3+8], {%r1, %r2};
           ret;
-        }"""
+        }
+        .file 1 "/somewhere/kernels.py"
+        """
     )
     assert program.threads == 64 and list(program.parameters) == ["k_param_0", "k_param_1"]
     assert program.width("%r7") == 32 and program.width("%p2") == 1
     assert [one.name for one in program.instructions] == ["ld.param.b32", "bra", "st.shared.v2.b32", "ret"]
-    assert program.instructions[1].guard == "%p1" and program.instructions[1].negated and program.instructions[1].line == 7
+    assert (
+        program.instructions[1].guard == "%p1"
+        and program.instructions[1].negated
+        and program.instructions[1].line == "kernels.py:7"
+    )
     assert program.instructions[2].operands == ("[%r3+8]", ("%r1", "%r2"))
     assert program.leaders == [0, 1, 2]

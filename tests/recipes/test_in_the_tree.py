@@ -30,6 +30,7 @@ ELSEWHERE = {
     "files.py": {"event": "a word of a message", "npz": "a format that is written"},
     "doctor.py": {"npz": "a format that is written", "object": "a word of a message"},
     "export.py": {"npz": "a format that is written", "event": "how a network on a chip is scored"},
+    "kinds.py": {"text": "what a file is", "npz": "a suffix of what a file is"},
     "checking.py": {"text": "a word of a message"},
     "schema.py": {"pixel": "a unit"},
     "what_moved.py": {"object": "a word of what is printed"},
