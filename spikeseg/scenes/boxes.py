@@ -17,9 +17,16 @@ from .track import Seen
 WINDOWS_US = (4_000, 8_000, 16_000, 32_000, 64_000)
 """Half lengths of the windows: the shortest that holds enough events counts."""
 
-ENOUGH, PER_PX, FEW, OUTER, ROOT = 20, 2.0, 4, 0.01, 0.25
-"""Events that make a box, and in the longest window do; of n events OUTER * n + ROOT * sqrt(n) are left out at each side, as some
-are noise that lies beside."""
+ENOUGH, PER_PX, FEW = 20, 2.0, 0.3
+"""Events that make a box: so many, and so many for each pixel of its width and height; in the longest window this share of them
+does. What stands still sends fewer, as many as noise in its place."""
+
+OUTER, ROOT = 0.005, 0.2
+"""Of n events OUTER * n + ROOT * sqrt(n) are left out at each side, as some are noise that lies beside."""
+
+ALONG_PX, BACK_PX, MOVES_PX_S = 0.8, 0.2, 20.0
+"""Along its motion an object is so much shorter than what its events extend over, px, and so far behind it: a pixel sends events
+from when an edge enters it until the edge leaves it. Where it moves by MOVES_PX_S or more, px/s."""
 
 SLOPE_US = 50_000
 """A velocity is taken from the rows of a course within this time, µs."""
@@ -38,7 +45,7 @@ class Boxes(NamedTuple):
 
 
 def boxes(t: np.ndarray, x: np.ndarray, y: np.ndarray, courses: Sequence[Course], moments: np.ndarray) -> Boxes:
-    """Boxes of an object at those moments at which it is there; while it stands still, the last one before.
+    """Boxes of an object at those moments at which it is there; where it sends too few events, between those before and after.
 
     Args:
         t: int64 (n,), of its events, rising, µs.
@@ -64,11 +71,21 @@ def boxes(t: np.ndarray, x: np.ndarray, y: np.ndarray, courses: Sequence[Course]
     enough = np.maximum(ENOUGH, np.ceil(PER_PX * size.sum(1))).astype(np.int64)
     found = extents(t, x, y, at, velocity, windows, enough, OUTER, ROOT)
     lone = np.isnan(found[:, 0])
-    found[lone] = extents(t, x, y, at[lone], velocity[lone], windows[-1:], np.full(np.count_nonzero(lone), FEW), OUTER, ROOT)
+    few = np.ceil(FEW * enough[lone]).astype(np.int64)
+    found[lone] = extents(t, x, y, at[lone], velocity[lone], windows[-1:], few, OUTER, ROOT)
     known = np.isfinite(found[:, 0])
-    place[known] = 0.5 * (found[known, :2] + found[known, 2:])
-    size[known] = found[known, 2:] - found[known, :2] + 1
+    if known.any():
+        place, size = _of_pixels(found[known], velocity[known])
+        place, size = (np.stack([np.interp(at, at[known], own[:, k]) for k in (0, 1)], 1) for own in (place, size))
     return Boxes(at, place, size, velocity)
+
+
+def _of_pixels(found: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places and sizes, float64 (n, 2) each, px, of what events extend over (n, 4) and velocities (n, 2), px/s."""
+    speed = np.hypot(*velocity.T)[:, None]
+    along = np.divide(velocity, speed, out=np.zeros_like(velocity), where=speed >= MOVES_PX_S)
+    place = 0.5 * (found[:, :2] + found[:, 2:]) - BACK_PX * along
+    return place, np.maximum(found[:, 2:] - found[:, :2] + 1.0 - ALONG_PX * np.abs(along), 1.0)
 
 
 def _covered(course: Course, moments: np.ndarray) -> np.ndarray:

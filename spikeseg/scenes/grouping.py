@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .course import Course
-from .kinship import TOGETHER_US, log_odds, parted
+from .kinship import TOGETHER_US, VETO, common_us, log_odds, terms
 from .outlines import moments_of, outline, over_each_other
 from .track import SceneTrack
 
@@ -20,6 +20,9 @@ ASTRAY_SIZES, ASTRAY_PX, ASTRAY_WAY = 0.6, 5.0, 0.15
 
 ALIKE = 2.5
 """Sizes of the two differ by less than this factor."""
+
+AGAINST = -1.0
+"""Objects whose pieces are on the whole more likely two are so if their motion gives less than this."""
 
 COARSE_PRIOR, AT_ONCE = -5.0, 0.4
 """Log odds that are added for coarse neurons: these reach across what parts pieces of one thing, so that what they see apart is
@@ -52,8 +55,18 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
 
 
 def _agree(courses: dict[int, Course], one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether no piece of one object moves differently from a piece of the other that is there at the same time."""
-    return not any(parted(courses[a], courses[b]) for a in one.tolist() for b in other.tolist() if a in courses and b in courses)
+    """Whether no piece of one object moves differently from a piece of the other that is there at the same time, nor all of them
+    do so together: each pair counts for as long as both are there."""
+    seen_us = nearness = motion = 0.0
+    for a in one.tolist():
+        for b in other.tolist():
+            if a not in courses or b not in courses or (both_us := common_us(courses[a], courses[b])) < TOGETHER_US:
+                continue
+            near, moves = terms(courses[a], courses[b])
+            if moves < VETO:
+                return False
+            seen_us, nearness, motion = seen_us + both_us, nearness + both_us * near, motion + both_us * moves
+    return nearness + motion >= 0 or motion >= AGAINST * seen_us
 
 
 def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:

@@ -42,17 +42,32 @@ def log_odds(one: Course, other: Course, prior: float = 0.0) -> float:
     life = min(one.t[-1] - one.t[0], other.t[-1] - other.t[0])
     if common_us(one, other) < max(TOGETHER_SHARE * life, TOGETHER_US):
         return -float("inf")
-    return prior + sum(_terms(*_both(one, other)))
+    return prior + sum(terms(one, other))
+
+
+def terms(one: Course, other: Course) -> tuple[float, float]:
+    """What nearness and motion give while both are there."""
+    return _terms(*_both(one, other))
 
 
 def parted(one: Course, other: Course) -> bool:
     """Whether two pieces that are there at the same time move too differently to be of one thing."""
-    return common_us(one, other) >= TOGETHER_US and _terms(*_both(one, other))[1] < VETO
+    return common_us(one, other) >= TOGETHER_US and terms(one, other)[1] < VETO
 
 
 def outlines_odds(one: np.ndarray, other: np.ndarray) -> float:
     """The same of outlines, float64 (n, 4), at equal intervals at which both are there."""
-    return sum(_terms(*(part for own in (one, other) for part in (0.5 * (own[:, :2] + own[:, 2:]), own[:, 2:] - own[:, :2]))))
+    return sum(_terms(*_of_outlines(one, other)))
+
+
+def outlines_motion(one: np.ndarray, other: np.ndarray) -> float:
+    """What motion gives of it."""
+    return _terms(*_of_outlines(one, other))[1]
+
+
+def _of_outlines(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Places and sizes of one, and of the other: float64 (n, 2) each, px."""
+    return tuple(part for own in (one, other) for part in (0.5 * (own[:, :2] + own[:, 2:]), own[:, 2:] - own[:, :2]))
 
 
 def _both(one: Course, other: Course) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

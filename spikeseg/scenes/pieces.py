@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .course import Course
+from .kinship import parted
 from .mask_kernels import beside
 from .track import SceneTrack
 
 TOGETHER_US, TOGETHER_SIZES = 150_000, 0.4
-"""Tracks that have met for so long, µs, and moved no further against each other than this share of half their size, are one."""
+"""Tracks that have met for so long, µs, and moved no further against each other than this share of half their size, are one,
+unless the ways that they came say that they are two."""
 
 BESIDE_PX, BESIDE_SIZES = 6.0, 1.0
 """A track that began within so many px, or this share of half the larger one's size, of another one and then meets it is a piece
@@ -53,7 +56,9 @@ def _moved_as_one(one: SceneTrack, other: SceneTrack, t_us: int, hop_us: int) ->
         return False
     one.met[other.id] = (began[0], t_us, began[2])
     moved = float(np.hypot(*(apart - began[2])))
-    return t_us - began[0] >= TOGETHER_US and moved < TOGETHER_SIZES * float(one.half.max())
+    if t_us - began[0] < TOGETHER_US or moved >= TOGETHER_SIZES * float(one.half.max()):
+        return False
+    return not parted(Course.of(one), Course.of(other))
 
 
 def _began_as_one(one: SceneTrack, other: SceneTrack) -> bool:

@@ -85,7 +85,7 @@ def test_without_events_it_is_where_its_course_is(thing):
     assert found.velocity == pytest.approx(np.tile((100.0, 20.0), (len(moments), 1)))
 
 
-@pytest.mark.parametrize("n", [1, 3, 4, 25])
+@pytest.mark.parametrize("n", [1, 3, 5, 6, 25])
 def test_a_few_events_give_numbers(n):
     t = np.arange(n) * 1000 + 50_000
     course = Course(np.array([50_000.0]), np.array([[20.0, 30.0]]), np.array([[5.0, 5.0]]), np.array([int(Seen.ALONE)]))
@@ -94,7 +94,7 @@ def test_a_few_events_give_numbers(n):
     for values in found:
         assert np.isfinite(values).all()
     assert (found.size >= 1).all() and (found.velocity == 0).all()
-    assert found.place.tolist() == pytest.approx(np.tile((20.0, 30.0) if n < 4 else (41.0, 7.0), (2, 1)), abs=0.51)
+    assert found.place.tolist() == pytest.approx(np.tile((20.0, 30.0) if n < 6 else (41.0, 7.0), (2, 1)), abs=0.51)
 
 
 def test_the_events_of_all_pieces_make_one_box(thing, scene):
@@ -146,3 +146,30 @@ def test_the_box_of_a_large_object_is_made_of_more_events(course):
         found = boxes(t, x, y, [course((0, 1), (49.5, 49.5), (side, side))], moments)
         assert found.size.mean() > least
         assert (found.size.mean() > 94) == (side > 50)
+
+
+def test_noise_in_its_place_makes_no_box_of_what_stands(thing, scene):
+    own = thing((0, 0.5, 1.0, 1.5), ((50, 60), (110, 60), (110, 60), (170, 60)), 14, 100)
+    t, x, y = events_of(scene, own, 1.5)
+    rng, n = np.random.default_rng(0), 40
+    noise = rng.integers(520_000, 980_000, n), *(rng.integers(at - 9, at + 10, n) for at in (110, 60))
+    order = np.argsort(np.r_[t, noise[0]], kind="stable")
+    t, x, y = (np.r_[one, other][order] for one, other in zip((t, x, y), noise, strict=True))
+    times = np.r_[np.arange(0, 500_001, 10_000), np.arange(1_000_000, 1_500_000, 10_000)]
+    how = np.where(times == 1_000_000, int(Seen.STOPPED), int(Seen.ALONE))
+    found = boxes(t, x, y, [course_of(own, times, how)], np.arange(600_000, 900_000, 20_000))
+    assert np.abs(found.place - (110, 60)).max() <= 1 and np.abs(found.size - 14).max() <= 1
+
+
+@pytest.mark.parametrize("heading", [(1, 0), (0, -1), (0.8, 0.6)])
+def test_a_small_box_is_as_large_as_the_thing(thing, heading):
+    """As many pixels as it lies on: a pixel sends while an edge crosses it, which makes it no longer; the front is seen early."""
+    own = thing((0, 1), ((50, 150), tuple(np.array((50, 150)) + 100 * np.array(heading))), 6, 60)
+    t = np.repeat(np.arange(0, 1_000_000, 400), 8)
+    edge = np.random.default_rng(0).uniform(-3, 3, (len(t), 2))
+    edge[np.arange(len(t)), np.tile([0, 0, 0, 0, 1, 1, 1, 1], len(t) // 8)] = np.tile([-3, 3, -3, 3] * 2, len(t) // 8)
+    x, y = np.rint(own.at(t) + edge).astype(np.int64).T  # pixels that its outline crosses
+    moments = np.arange(100_000, 900_000, 15_000)
+    found = boxes(t, x, y, [course_of(own, np.arange(0, 1_000_000, 10_000))], moments)
+    assert np.abs(found.size.mean(0) - 7).max() < 0.3
+    assert (found.place - own.at(moments)).mean(0) == pytest.approx(-0.2 * np.array(heading), abs=0.05)

@@ -5,7 +5,7 @@ import pytest
 
 from spikeseg.scenes.course import Course
 from spikeseg.scenes.grouping import AGAIN_S, ALIKE, COARSE_PRIOR, follows, groups
-from spikeseg.scenes.kinship import log_odds
+from spikeseg.scenes.kinship import log_odds, parted
 from spikeseg.scenes.track import SceneTrack, Seen
 
 NONE = np.zeros(0, np.int64)
@@ -137,3 +137,17 @@ def test_what_coarse_neurons_see_apart_is_less_likely_one():
     tracks = [track_of(1, one), track_of(2, other)]
     assert 0 < log_odds(course_of(one), course_of(other)) < -COARSE_PRIOR
     assert groups(tracks).tolist() == [0, 0] and groups(tracks, COARSE_PRIOR).tolist() == [0, 1]
+
+
+def test_what_touches_two_for_a_moment_makes_them_not_one():
+    """One comes near the other for 2 s; a piece that is seen beside both for a fifth of a second does not outweigh that."""
+    stands, comes = rows_of(0, 2, (162, 90), (0, 0), (40, 45)), rows_of(0, 2, (46, 92), (40, 0), (28, 20))
+    both = rows_of(1.6, 1.8, (140, 90), (0, 0), (47, 64))
+    assert (
+        min(log_odds(course_of(both), course_of(own)) for own in (stands, comes))
+        > 6
+        > 0
+        > log_odds(*map(course_of, (stands, comes)))
+    )
+    assert not parted(*map(course_of, (stands, comes)))
+    assert group(stands, comes, both)[:2] == [0, 1]
