@@ -31,7 +31,7 @@ from spikeseg.ops.types import (
 )
 
 Tensors = dict[str, np.ndarray]
-SAME_WHEN_TINY = ("conv3, 45x60", "64x64", "181x239", "HD, 360x640", "encode 128x128", "modules, global")
+SAME_WHEN_TINY = ("conv3, 45x60", "64x64", "181x239", "HD, 360x640", "encode 128x128", "encode HD", "modules, global")
 """Cases that differ from others in nothing but their size."""
 DISTINCT = 60
 """Samples that are drawn; the order takes them again and again."""
@@ -258,6 +258,7 @@ class Images(Series):
     size: tuple[int, int] = (28, 28)
     maps: int = 32
     learned: int = 150
+    steps: int = 15
     samples: int = 4
     rule: TrainingRule = field(default=DEMO._replace(mode=LeakMode.NONE, leak=0.0, base=10.0, max_winners=5, maps=None))
 
@@ -278,7 +279,7 @@ class Images(Series):
     def results(self, ops: ModuleType, device: torch.device | str, first: int, last: int) -> Iterator[Tensors]:
         """Of the stages."""
         kernel = torch.from_numpy(np.random.default_rng(61).integers(-4096, 4097, (7, 7)) / 4096).to(device)
-        lists = ops.latency(self.pictures, kernel, 300.0, 15)
+        lists = ops.latency(self.pictures, kernel, 300.0, self.steps)
         state = first_state(self.rule, self.maps, 2, 5, device)
         stages: list[Tensors] = [spikes_as_tensors(lists, "latency")]
         if last > 1:
@@ -328,10 +329,10 @@ def _tiny(case: Case) -> Case:
     if isinstance(case, Training):
         shapes = tuple((3, 2, 5 + 2 * i, 9) for i in range(len(case.shapes)))
         rule = case.rule._replace(base=1.0, dead_warmup=2, dead_threshold=0.4, batch_size=min(2, case.rule.batch_size), radius=1)
-        return replace(case, shapes=shapes, rule=rule, maps=3, kernel=3, samples=4, chunk=2)
+        return replace(case, shapes=shapes, rule=rule, maps=3, kernel=3, samples=3, chunk=2)
     if isinstance(case, Encoding):
         size = (case.size[0] % 7 + 8, case.size[1] % 5 + 9)
         return replace(case, samples=2, size=size, steps=3, maps=(2, 3, 2), density=0.3, threshold=0.6)
     if isinstance(case, Modules):
         return replace(case, samples=2, shape=(3, 6, 7), channels=2)
-    return replace(case, images=3, size=(9, 8), maps=3, learned=3, rule=case.rule._replace(base=2.0, max_winners=2))
+    return replace(case, images=2, size=(7, 8), maps=3, learned=2, steps=3, rule=case.rule._replace(base=2.0, max_winners=2))
