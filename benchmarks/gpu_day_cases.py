@@ -177,13 +177,36 @@ class Encoding(Series):
 
     def results(self, ops: ModuleType, device: torch.device | str, first: int, last: int) -> Iterator[Tensors]:
         """Spikes of each layer behind its pool."""
+        outputs = self._encoded(ops, device, first, last)
+        for n in range(last - first):
+            yield {k: v for i, out in enumerate(outputs) for k, v in _pooled(out.part(n, n + 1), f"conv{i + 1}").items()}
+
+    def _encoded(self, ops: ModuleType, device: torch.device | str, first: int, last: int) -> list[PooledSpikes]:
         height, width = self.size
         blocks = drawn(42, self.samples, self.maps[0], -(-height // 16), -(-width // 16), low=1.2, high=2.2)
         threshold = BlockThreshold(snap(blocks[first:last]).to(device), 16)
         part = self.frames.part(first, last)
-        outputs = ops.encode(part if self.lists else part.dense(), chain(device, self.maps, self.threshold), threshold)
-        for n in range(last - first):
-            yield {k: v for i, out in enumerate(outputs) for k, v in _pooled(out.part(n, n + 1), f"conv{i + 1}").items()}
+        frames = part if self.lists else part.dense()
+        outputs: list[PooledSpikes] = ops.encode(frames, chain(device, self.maps, self.threshold), threshold)
+        return outputs
+
+
+@dataclass(frozen=True)
+class Tracing(Encoding):
+    """The same frames, the spikes of conv3 traced back to the pixels.
+
+    Attributes:
+        decay: factor per step.
+    """
+
+    decay: float = 0.9
+
+    def results(self, ops: ModuleType, device: torch.device | str, first: int, last: int) -> Iterator[Tensors]:
+        """Saliency of each sample."""
+        outputs, layers = self._encoded(ops, device, first, last), chain(device, self.maps, self.threshold)
+        frames = self.frames.part(first, last)
+        for found in ops.trace(frames, layers, outputs, delay_connections=True, decay=self.decay):
+            yield {"index": found.index, "value": found.value}
 
 
 def _pooled(spikes: PooledSpikes, name: str) -> Tensors:
@@ -317,6 +340,7 @@ def cases(dry: bool = False) -> dict[str, Case]:
         Encoding("encode 181x239, lists", 32, (181, 239), lists=True),
         Encoding("encode 128x128", 32, (128, 128)),
         Encoding("encode HD", 3, (720, 1280), lists=True),
+        Tracing("trace 180x240, decay 0.9", 8),
         *(Modules(f"modules, {mode}", 20, mode=mode) for mode in ("both", "global", "local")),
         Images("images"),
     ]
