@@ -31,7 +31,7 @@ from spikeseg.ops.types import (
 )
 
 Tensors = dict[str, np.ndarray]
-SAME_WHEN_TINY = ("conv3, 45x60", "64x64", "181x239", "HD, 360x640", "encode 128x128", "modules, global")
+SAME_WHEN_TINY = ("conv3, 45x60", "64x64", "181x239", "HD, 360x640", "encode 128x128", "encode HD", "modules, global")
 """Cases that differ from others in nothing but their size."""
 DISTINCT = 60
 """Samples that are drawn; the order takes them again and again."""
@@ -177,13 +177,36 @@ class Encoding(Series):
 
     def results(self, ops: ModuleType, device: torch.device | str, first: int, last: int) -> Iterator[Tensors]:
         """Spikes of each layer behind its pool."""
+        outputs = self._encoded(ops, device, first, last)
+        for n in range(last - first):
+            yield {k: v for i, out in enumerate(outputs) for k, v in _pooled(out.part(n, n + 1), f"conv{i + 1}").items()}
+
+    def _encoded(self, ops: ModuleType, device: torch.device | str, first: int, last: int) -> list[PooledSpikes]:
         height, width = self.size
         blocks = drawn(42, self.samples, self.maps[0], -(-height // 16), -(-width // 16), low=1.2, high=2.2)
         threshold = BlockThreshold(snap(blocks[first:last]).to(device), 16)
         part = self.frames.part(first, last)
-        outputs = ops.encode(part if self.lists else part.dense(), chain(device, self.maps, self.threshold), threshold)
-        for n in range(last - first):
-            yield {k: v for i, out in enumerate(outputs) for k, v in _pooled(out.part(n, n + 1), f"conv{i + 1}").items()}
+        frames = part if self.lists else part.dense()
+        outputs: list[PooledSpikes] = ops.encode(frames, chain(device, self.maps, self.threshold), threshold)
+        return outputs
+
+
+@dataclass(frozen=True)
+class Tracing(Encoding):
+    """The same frames, the spikes of conv3 traced back to the pixels.
+
+    Attributes:
+        decay: factor per step.
+    """
+
+    decay: float = 0.9
+
+    def results(self, ops: ModuleType, device: torch.device | str, first: int, last: int) -> Iterator[Tensors]:
+        """Saliency of each sample."""
+        outputs, layers = self._encoded(ops, device, first, last), chain(device, self.maps, self.threshold)
+        frames = self.frames.part(first, last)
+        for found in ops.trace(frames, layers, outputs, delay_connections=True, decay=self.decay):
+            yield {"index": found.index, "value": found.value}
 
 
 def _pooled(spikes: PooledSpikes, name: str) -> Tensors:
@@ -258,6 +281,7 @@ class Images(Series):
     size: tuple[int, int] = (28, 28)
     maps: int = 32
     learned: int = 150
+    steps: int = 15
     samples: int = 4
     rule: TrainingRule = field(default=DEMO._replace(mode=LeakMode.NONE, leak=0.0, base=10.0, max_winners=5, maps=None))
 
@@ -278,7 +302,7 @@ class Images(Series):
     def results(self, ops: ModuleType, device: torch.device | str, first: int, last: int) -> Iterator[Tensors]:
         """Of the stages."""
         kernel = torch.from_numpy(np.random.default_rng(61).integers(-4096, 4097, (7, 7)) / 4096).to(device)
-        lists = ops.latency(self.pictures, kernel, 300.0, 15)
+        lists = ops.latency(self.pictures, kernel, 300.0, self.steps)
         state = first_state(self.rule, self.maps, 2, 5, device)
         stages: list[Tensors] = [spikes_as_tensors(lists, "latency")]
         if last > 1:
@@ -316,6 +340,7 @@ def cases(dry: bool = False) -> dict[str, Case]:
         Encoding("encode 181x239, lists", 32, (181, 239), lists=True),
         Encoding("encode 128x128", 32, (128, 128)),
         Encoding("encode HD", 3, (720, 1280), lists=True),
+        Tracing("trace 180x240, decay 0.9", 8),
         *(Modules(f"modules, {mode}", 20, mode=mode) for mode in ("both", "global", "local")),
         Images("images"),
     ]
@@ -328,10 +353,10 @@ def _tiny(case: Case) -> Case:
     if isinstance(case, Training):
         shapes = tuple((3, 2, 5 + 2 * i, 9) for i in range(len(case.shapes)))
         rule = case.rule._replace(base=1.0, dead_warmup=2, dead_threshold=0.4, batch_size=min(2, case.rule.batch_size), radius=1)
-        return replace(case, shapes=shapes, rule=rule, maps=3, kernel=3, samples=4, chunk=2)
+        return replace(case, shapes=shapes, rule=rule, maps=3, kernel=3, samples=3, chunk=2)
     if isinstance(case, Encoding):
         size = (case.size[0] % 7 + 8, case.size[1] % 5 + 9)
         return replace(case, samples=2, size=size, steps=3, maps=(2, 3, 2), density=0.3, threshold=0.6)
     if isinstance(case, Modules):
         return replace(case, samples=2, shape=(3, 6, 7), channels=2)
-    return replace(case, images=3, size=(9, 8), maps=3, learned=3, rule=case.rule._replace(base=2.0, max_winners=2))
+    return replace(case, images=2, size=(7, 8), maps=3, learned=2, steps=3, rule=case.rule._replace(base=2.0, max_winners=2))

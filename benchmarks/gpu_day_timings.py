@@ -116,7 +116,7 @@ def training(ops: ModuleType, device: torch.device, lists: SpikeLists, samples: 
     samples = min(samples, lists.samples)
     state = first_state(DEMO, MAPS if samples > 4 else 3, lists.shape[1], KERNEL, device)
     learner = ops.Training(state, DEMO)
-    learner.run(lists, np.arange(400 if samples > 4 else 2) % lists.samples)
+    learner.run(lists, np.arange(400 if samples > 4 else 1) % lists.samples)
     start, order = copy.deepcopy(state), np.arange(samples)
 
     def learn() -> None:
@@ -191,12 +191,12 @@ def operations(ops: ModuleType, device: torch.device, shape: tuple[int, int, int
 
 def timings(ops: ModuleType, device: torch.device, dry: bool, expected: Path | None) -> dict[str, Timing]:
     """All timings by name; dry: tiny ones."""
-    conv2, count = ((3, 2, 6, 9), 2) if dry else (CONV2_INPUT, 300)
+    conv2, count = ((2, 2, 6, 9), 1) if dry else (CONV2_INPUT, 300)
     frames, windows = ((3, 2, 10, 12), 2) if dry else (FRAMES, 256)
     found: dict[str, Timing] = {}
     for density in DENSITIES[:1] if dry else DENSITIES:
         samples = count if density < 0.05 else math.ceil(count / 2)
-        for kind, make in (("noise", random_lists), ("streaks", streaks)):
+        for kind, make in (("noise", random_lists), ("streaks", streaks))[: 1 if dry else 2]:
             draw = functools.partial(make, density, samples, conv2)
             found[f"train {kind} {percent(density)}"] = lambda draw=draw, n=samples: training(ops, device, draw(), n)
     if expected is not None and demo_path(expected).is_file():
