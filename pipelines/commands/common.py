@@ -101,10 +101,13 @@ def network_for(
     Raises:
         InputError: there is no such network, it is damaged, or it does not fit.
     """
-    from ..stages.runs import NoNetworkError, as_read, network_at, own_config, packaged_network
+    from ..stages.runs import NoNetworkError, as_read, named_run, names_of_runs, network_at, own_config, packaged_network
 
     if named is not None:
-        network = packaged_network(named, "") if named in NAMES else network_at(Path(named))
+        if named in NAMES:
+            network = packaged_network(named, "")
+        else:
+            network = network_at(named_run(Path(named), request.output_dir), names_of_runs(request.output_dir))
         cfg = request.load(stored=own_config(network))
         return cfg, as_read(cfg, packaged_network(named, cfg.output_dir) if named in NAMES else network)
     try:
@@ -212,15 +215,14 @@ def _packaged(request: Request, suited: Suited | None, missing: InputError) -> t
 def run_of_report(request: Request, run: Path | None) -> tuple[Config, Path]:
     """The configuration and the folder of the run that is meant. Raises InputError where there is none."""
     from ..stages import report as stage
-    from ..stages.runs import newest_run
+    from ..stages.runs import named_run, names_of_runs, newest_run
 
     output_dir = request.load().output_dir
     if run is None:
         run = newest_run(output_dir)
         if run is None:
             raise InputError(f"{output_dir}: no finished run lies there; `spikeseg train` makes one")
-    inside = Path(output_dir) / run
-    folder = stage.run_folder(inside if not run.exists() and inside.exists() else run)
+    folder = stage.run_folder(named_run(run, output_dir), names_of_runs(output_dir))
     return request.load(stored=stage.config_of(folder)), folder
 
 
@@ -279,8 +281,15 @@ def _footprint(result: Mapping[str, Any]) -> str:
 
 
 def after_training(cfg: Config, request: Request) -> str:
-    """The command line to go on with once a network is trained."""
-    return request.next("evaluate") if DATASETS[cfg.data.dataset].labelled else "spikeseg detect RECORDING"
+    """The command line to go on with once a network is trained: `evaluate` where any recording is labelled."""
+    from spikeseg.data.store.frames import Frames
+
+    from ..stages.prepare import STORE, find_frames
+
+    labelled = DATASETS[cfg.data.dataset].labelled or any(
+        info.labels is not None for info in Frames.open(find_frames(cfg).path / STORE).recordings
+    )
+    return request.next("evaluate") if labelled else "spikeseg detect RECORDING"
 
 
 def print_end(ran: bool, written: str, following: str) -> None:

@@ -38,6 +38,7 @@ def compare(request: Request, runs: tuple[Path, ...], everything: bool, detector
     from spikeseg.evaluation.runs_table import runs_csv, runs_table
 
     from ..stages import side_by_side as stage
+    from ..stages.runs import named_run
 
     if everything == bool(runs) or len(runs) not in (0, 2):
         raise click.UsageError("name two runs, or --all")
@@ -47,16 +48,10 @@ def compare(request: Request, runs: tuple[Path, ...], everything: bool, detector
         content = stage.all_runs(cfg.output_dir)
         as_csv, table = runs_csv(content, detector), runs_table(content, detector)
     else:
-        first, second = (_in_output_dir(run, cfg.output_dir) for run in runs)
+        first, second = (named_run(run, cfg.output_dir) for run in runs)
         content = stage.compare(first, second, detector, [cfg.cache_dir])
         as_csv, table = comparison_csv(content), comparison_table(content)
     click.echo(table)
     if output:
         as_json = json.dumps(content, indent=1, allow_nan=False) + "\n"
         atomic_write(Path(output), as_csv if output.endswith(".csv") else as_json)
-
-
-def _in_output_dir(run: Path, output_dir: str) -> Path:
-    """A run that is named without its folder, where it lies in that of the runs."""
-    inside = Path(output_dir) / run
-    return inside if not run.exists() and inside.exists() else run

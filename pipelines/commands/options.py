@@ -190,6 +190,12 @@ class Request:
         return cfg
 
     @property
+    def output_dir(self) -> str:
+        """Where runs lie, whatever else is asked for."""
+        of_file = self.load() if self.config or self.paper else load_config(WITHOUT)
+        return str(self.overrides.get("output_dir", of_file.output_dir))
+
+    @property
     def configured(self) -> bool:
         """Whether any option says which configuration is meant."""
         which = {key for key in self.overrides if key.partition(".")[0] not in READING}

@@ -34,7 +34,9 @@ def reproduce(request: Request, run: str, output: str | None) -> None:
     """
     if run in NAMES:
         return _packaged(request, run, output)
-    _run(request, Path(run), output)
+    from ..stages.runs import named_run
+
+    _run(request, named_run(Path(run), request.output_dir), output)
 
 
 def _packaged(request: Request, name: str, output: str | None) -> None:

@@ -27,7 +27,7 @@ from ..runtime.manifest import Ingredients, read_manifest
 from ..runtime.stage import StageResult, copied, run_stage
 from .answers import ALL, answers, labelled, training_frames
 from .prepare import STORE, find_frames
-from .runs import SavedNetwork
+from .runs import METRICS, SavedNetwork
 
 if TYPE_CHECKING:
     from spikeseg.config.sections import Config
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STAGE, VERSION = "evaluate", 5
-METRICS, TABLE, CURVES = "metrics.json", "metrics.csv", "curves.json"
+TABLE, CURVES = "metrics.csv", "curves.json"
 METRICS_VERSION = 2
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spikeseg.core.dry_run import is_dry
 from spikeseg.core.files import atomic_write
-from spikeseg.errors import InputError
+from spikeseg.errors import InputError, nearest
 from spikeseg.learning.run_files import CLASS_NAMES, CONFIG, HISTORY, METRICS, MOTION_LAYER, manifest_path
 from spikeseg.networks import NAMES
 from spikeseg.report import LOOKED_AT
@@ -49,15 +49,21 @@ class Made(NamedTuple):
     page: Path
 
 
-def run_folder(run: Path) -> Path:
-    """The folder of a run of either kind. Raises InputError: a network that comes with the package, or no run."""
+def run_folder(run: Path, known: Iterable[str] = ()) -> Path:
+    """The folder of a run of either kind. Raises InputError: a network that comes with the package, or no run.
+
+    Args:
+        run: the folder.
+        known: names of which the nearest is told where it is mistyped.
+    """
     if str(run) in NAMES:
         raise InputError(
             f"{run}: comes with the package, so no run of it lies here; `spikeseg classes {run} RECORDING...` shows what its "
             "classes look for, `spikeseg detect` what it finds"
         )
     if not run.exists():
-        raise InputError(f"{run}: no such run; `spikeseg compare --all` lists those in the folder of the runs")
+        listed = "`spikeseg compare --all` lists those in the folder of the runs"
+        raise InputError(f"{run}: no such run; {listed}{nearest(run, known)}")
     if run.is_file():
         raise InputError(f"{run}: a file; name the folder of its run")
     if not is_of_images(run) and not (run / CONFIG).is_file():
@@ -123,7 +129,8 @@ def plot(cfg: Config, run: Path, figure: str, output: Path, *, most: int = LOOKE
     evidence = gather(cfg, run, most).evidence()
     figures = figures_for(evidence)
     if figure not in figures:
-        raise InputError(f"FIGURE {figure!r}: {run} has {', '.join(figures)}")
+        which = f"found {figure!r}, {run} has" if figure else "name one:"
+        raise InputError(f"FIGURE: {which} {', '.join(figures)}{nearest(figure, figures)}")
     try:
         content = figure_file(evidence, figures[figure], form)
     except Absent as why:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.data.datasets.folders import Source
 
+METRICS = "metrics.json"
+"""In the folder of an evaluation, and of a run of `classify`."""
 PACKAGED = "packaged-{}"
 """The folder, below output_dir, of what is made with a packaged network."""
 
@@ -142,14 +144,33 @@ def as_read(cfg: Config, network: SavedNetwork) -> SavedNetwork:
     return replace(network, checkpoint=path) if meta.get("calibrated_from") == sha256_file(network.checkpoint) else network
 
 
-def network_at(path: Path) -> SavedNetwork:
-    """The network in a checkpoint file, or the best one in a run's folder. Raises InputError when there is none."""
+def named_run(named: Path, output_dir: str | Path) -> Path:
+    """A run by its path or, in output_dir, by its name, also where a folder of that name is something else; other paths as they
+    are."""
+    inside = Path(output_dir) / named
+    known = named.is_file() or any((named / name).is_file() for name in (CONFIG, METRICS))
+    return named if known or not inside.exists() else inside
+
+
+def names_of_runs(output_dir: str | Path) -> list[str]:
+    """All that a run, or a network that comes with the package, can be called by."""
+    runs = [path.parent for path in sorted(Path(output_dir).glob(f"*/{CONFIG}"))]
+    return [*NAMES, *(name for run in runs for name in (run.name, str(run)))]
+
+
+def network_at(path: Path, known: Iterable[str] = NAMES) -> SavedNetwork:
+    """The network in a checkpoint file, or the best one in a run's folder. Raises InputError when there is none.
+
+    Args:
+        path: the file, or the folder.
+        known: names of which the nearest is told where the path is mistyped.
+    """
     if path.is_dir():
         last = _last(path)
         if last is None:
             raise InputError(
                 f"{path}: no run's folder ({CONFIG} is missing); name a run, a checkpoint file, {' or '.join(NAMES)}"
-                f"{nearest(path, NAMES)}"
+                f"{nearest(path, known)}"
             )
         if not last.is_file():
             raise InputError(f"{path}: training is not finished; go on with `spikeseg train --resume {path}`")
@@ -159,7 +180,7 @@ def network_at(path: Path) -> SavedNetwork:
     if not path.is_file():
         raise InputError(
             f"{path}: no such checkpoint; `spikeseg train` makes one, {' and '.join(NAMES)} come with the package"
-            f"{nearest(path, NAMES)}"
+            f"{nearest(path, known)}"
         )
     run = run_of(path)
     manifests = [manifest for beside in sorted(run.glob(MANIFESTS)) if (manifest := read_manifest(beside))]

@@ -11,7 +11,7 @@ from spikeseg.core.names import MANIFEST, MANIFEST_BESIDE
 from spikeseg.core.regular import fault_of
 from spikeseg.data.readers.labels import SUFFIX
 from spikeseg.data.readers.recording_path import BAG_METADATA, RecordingPath, distinct_names, recording_path
-from spikeseg.errors import InputError, together
+from spikeseg.errors import InputError, nearest, together
 
 from .manifests import outputs_of
 
@@ -22,6 +22,10 @@ REVIEW = ".review.json"
 BESIDE = (SUFFIX, REVIEW, MANIFEST_BESIDE.format(""), PICTURE, BAG_METADATA, "-wal", "-shm", "-journal")
 """How names end of files that belong to others: labels, reviews, our manifests, our pictures, metadata of ROS 2's bags, what
 SQLite has open."""
+
+
+LISTED_MAX = 10_000
+"""Names among which the nearest to a mistyped one is looked for, at most."""
 
 
 class Found(NamedTuple):
@@ -137,7 +141,7 @@ def sources(texts: Iterable[str]) -> list[Source]:
     files."""
     texts = list(texts)
     faults = {text: "" if os.path.isdir(text) else fault_of(recording_path(text).file) for text in texts}
-    if wrong := [InputError(f"{text}: {fault}") for text, fault in faults.items() if fault]:
+    if wrong := [InputError(f"{text}: {fault}{_nearest_file(text)}") for text, fault in faults.items() if fault]:
         raise together(wrong)
     found: dict[tuple[str, str], tuple[RecordingPath, str]] = {}
     for text in texts:
@@ -146,6 +150,16 @@ def sources(texts: Iterable[str]) -> list[Source]:
                 raise InputError(error)
             found.setdefault((os.path.abspath(path.file), path.member), (path, error))
     return _named(found.values())
+
+
+def _nearest_file(text: str) -> str:
+    """See `nearest`: of a path that is not there, among what lies in its folder."""
+    folder, name = os.path.split(recording_path(text).file)
+    try:
+        names = [other for other in os.listdir(folder or ".") if not other.startswith(".")]
+    except (OSError, ValueError):
+        return ""
+    return "" if name in names else nearest(name, names[:LISTED_MAX]).replace("nearest: ", f"nearest: {os.path.join(folder, '')}")
 
 
 def sources_of(files: Iterable[Found]) -> list[Source]:

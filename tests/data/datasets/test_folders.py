@@ -31,6 +31,19 @@ def test_every_file_is_found_and_all_else_says_why_it_is_none(folder):
     assert all(hell.BAD[name] in error for name, error in bad.items())
 
 
+def test_of_a_mistyped_path_the_nearest_is_told(tmp_path, monkeypatch):
+    (tmp_path / "night.raw").touch()
+    monkeypatch.chdir(tmp_path)
+    for text, told in (
+        ("nigth.raw", r"nigth.raw: cannot be read \(No such file or directory\); nearest: night.raw$"),
+        (f"{tmp_path}/night.rwa", rf"; nearest: {tmp_path}/night.raw$"),
+        ("other/night.raw", r"directory\)$"),
+        ("walk", r"directory\)$"),
+    ):
+        with pytest.raises(InputError, match=told):
+            sources([text])
+
+
 def test_recordings_of_a_folder_have_names_that_files_and_tables_can_hold(folder):
     named = {source.name: source for source in sources([str(folder)])}
     (long,) = (name for name in named if name.startswith("nnnn"))

@@ -17,6 +17,7 @@ from spikeseg.config.load import load_config
 from spikeseg.learning.run_files import best_checkpoint
 from spikeseg.pipelines.cli import main
 from spikeseg.pipelines.stages import report as stage
+from spikeseg.pipelines.stages import runs
 from spikeseg.plots.windows import window_groups
 from spikeseg.report import Absent, windows
 from spikeseg.report import page as report_page
@@ -88,6 +89,22 @@ def test_a_report_is_not_made_twice_and_its_copy_is_the_page(made, monkeypatch):
     (run / "report.html").unlink()
     assert chain.ok("report", run.name, config=False).startswith("wrote runs/")  # its name alone, too
     assert (run / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_a_run_is_meant_by_its_name_where_a_folder_of_that_name_is_none(made):
+    chain, _, _, run = made
+    (chain.folder / run.name).mkdir()  # of recordings, as `train --data-root own --name own` has it
+    try:
+        for words in (["report", run.name], ["plot", run.name, "filters"], ["export", run.name, "-o", "a.npz"]):
+            assert chain(*words, config=False).exit_code == 0, words
+        assert runs.named_run(Path(run.name), chain.folder / "runs") == run
+    finally:
+        (chain.folder / run.name).rmdir()
+    mistyped = run.name.replace("tiny", "tinny")
+    for words in (["report", mistyped], ["evaluate", "--network", mistyped]):
+        assert chain.refused(*words, config=False).endswith(f"; nearest: {run.name}")
+    assert "FIGURE: name one: windows, tracks" in chain.refused("plot", run.name, config=False)
+    assert chain.refused("plot", run.name, "flters", config=False).endswith("; nearest: filters")
 
 
 def test_what_was_found_is_what_was_scored(evidence):
@@ -204,7 +221,7 @@ def test_plot_writes_the_same_bytes_and_refuses_what_is_none(made):
     assert (chain.folder / "one.svg").read_bytes() == (chain.folder / "two.svg").read_bytes()
     assert "must end in .png, .pdf, .svg" in chain.refused("plot", run.name, "roc", "-o", "roc.gif", config=False)
     for figure in (["confusion"], []):
-        assert "has windows, tracks," in chain.refused("plot", run.name, *figure, config=False)
+        assert "windows, tracks, missed, false, roc" in chain.refused("plot", run.name, *figure, config=False)
     assert all(name in CliRunner().invoke(main, ["plot", "--help"]).output for name in FIGURES)
 
 

@@ -16,6 +16,15 @@ def test_everything_is_up_to_date_after_the_chain(chain):
     assert said.splitlines()[-1] == "next: spikeseg detect RECORDING"
 
 
+def test_where_the_newest_run_has_another_configuration_its_status_is_named(chain):
+    """Who has trained with -c and asks without it is told of the built-in recordings, which nobody has trained on."""
+    (run,) = (chain.folder / "runs").glob("tiny-*")
+    hint = f"of the newest run, which has another: spikeseg status -c runs/{run.name}/config.yaml"
+    assert hint in chain("status", config=False).stderr
+    assert hint not in chain("status").stderr
+    assert states(chain.ok("status", "-c", f"runs/{run.name}/config.yaml", config=False))["conv3"] == "up to date"
+
+
 def test_a_changed_value_makes_stale_what_depends_on_it_and_says_which(chain):
     said = chain.ok("status", "--set", "stdp.lr_plus=0.004")
     assert states(said) == {
