@@ -153,7 +153,7 @@ def _pytest(dry: bool, clock: Clock) -> Job:
     code, said = ran([*command, *(["--collect-only"] if dry else [])], clock.allowed(TESTS_S), ROOT)
     failed = [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
     good = code in ((0, 5) if dry else (0,))  # 5: none is marked gpu where there is none
-    last = (said.strip().splitlines() or [""])[-1][-200:]
+    last = "; ".join([*(said.strip().splitlines() or [""])[-1:], *failed[:3]])[:300]
     return {"passed": good, "said": last, "failed": failed, "output": "" if good else said[-6000:]}
 
 
