@@ -165,7 +165,7 @@ def table(found: dict[str, Any]) -> list[str]:
     about, exact = found["about"], found["exact"]
     card = "Triton's interpreter: times mean nothing" if found["dry"] else about["gpu"]
     versions = f"torch {about['torch']}, triton {about['triton']}, CUDA {about.get('cuda')}"
-    lines = [f"{card}; {versions}; {found.get('seconds', 0):.0f} s"]
+    lines = [f"{card}; {versions}{_clocks(found)}; {found.get('seconds', 0):.0f} s"]
     right = sum(bool(one.get("exact")) for one in exact.values())
     lines.append(f"exact: {right} of {len(exact)} cases")
     wrong = [f"  {name}: {_wrong(one)}" for name, one in exact.items() if not one.get("exact")]
@@ -176,6 +176,15 @@ def table(found: dict[str, Any]) -> list[str]:
         kept = max(3, room - len(rows)) - 1
         wrong = [*wrong[:kept], f"  and {len(wrong) - kept} more"]
     return [*lines, *wrong, *rows[: room - len(wrong)], *tests]
+
+
+def _clocks(found: dict[str, Any]) -> str:
+    """Behind which clocks were timed."""
+    told = [one["clocks"] for one in found["time"].values() if one.get("clocks")]
+    if not told:
+        return ""
+    rising = sorted((one["clocks.sm"] for one in told), key=lambda clock: (len(clock), clock))
+    return f"; clock {rising[0]} to {rising[-1]}, at most {told[0]['clocks.max.sm']}"
 
 
 def _wrong(one: Job) -> str:

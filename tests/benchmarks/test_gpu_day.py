@@ -20,10 +20,16 @@ for line in sys.stdin:
     if name == "hangs":
         time.sleep(3600)
     about = {"gpu": os.environ.get("CARD"), "cores": 1, "gpu_memory_bytes": 2**33, "torch": "2", "triton": "3", "cuda": "12",
-             "cases": ["good", "dies", "raises", "hangs", "differs", "last"], "timings": ["quick"]}
+             "cases": ["good", "dies", "raises", "hangs", "differs", "last"], "timings": ["train", "encode"]}
     unequal = {"exact": False, "first_sample": 7, "tensor": "weight", "index": [1, 0, 2], "got": 0.5, "want": 0.25,
                "different": 2, "of": 900}
-    quick = {"per_s": {"median": 2.0, "min": 1.0, "max": 3.0}, "torch_per_s": {"median": 1.0}, "samples": 4}
+    kernels = {"memset": {"us": 4.0}, "select_": {"us": 120.0}, "first_spikes": {"us": 280.0}}
+    split = {"upload_us": 40.0, "download_us": 20.0, "kernels_us": 400.0, "kernels": kernels}
+    clock = "990 MHz" if name == "train" else "1755 MHz"
+    quick = {"per_s": {"median": 2.0, "min": 1.0, "max": 3.0}, "torch_per_s": {"median": 1.0}, "samples": 4, "split": split,
+             "gpu_us": {"median": 110.0}, "wall_us": {"median": 150.0},
+             "clocks": {"clocks.sm": clock, "clocks.max.sm": "1980 MHz"}}
+    quick |= {"winners": 3} if name == "train" else {}
     answer = {"about": about, "time": quick}.get(job["job"], {"exact": True})
     answer = {"raises": {"error": "RuntimeError: an illegal memory access"}, "differs": unequal}.get(name, answer)
     print(json.dumps(answer), flush=True)
@@ -77,7 +83,11 @@ def test_what_errs_dies_or_hangs_costs_its_case_alone(fake, monkeypatch, capsys)
     assert exact["dies"]["error"] == "the process died (1): Segmentation fault, or so"
     assert exact["hangs"]["error"] == "stopped after 0 s"
     printed = capsys.readouterr().out
-    assert "exact: 2 of 6 cases" in printed and "quick: 2.00 (1.00..3.00)/s; plain torch 1.00/s" in printed
+    assert "a card; torch 2, triton 3, CUDA 12; clock 990 MHz to 1755 MHz, at most 1980 MHz;" in printed
+    rate = "2.00 (1.00..3.00)/s, GPU 110 us each"
+    assert f"train: {rate} (first_spikes 70.0, select 30.0, memset 1.00); plain torch 1.00/s" in printed
+    assert f"encode: {rate} (host 35.0, upload 10.0, kernels 100, download 5.00); plain torch 1.00/s" in printed
+    assert "exact: 2 of 6 cases" in printed
     assert "differs: first after sample 7: weight[1, 0, 2]: 0.5, must be 0.25 (2 of 900 differ)" in printed
     assert "raises: RuntimeError: an illegal memory access" in printed and printed.count("\n") <= 20
 
@@ -89,7 +99,7 @@ def test_a_day_without_a_card_and_one_without_time(fake, monkeypatch, capsys):
     monkeypatch.setenv("CARD", "a card")
     left = iter([9.0])
     monkeypatch.setattr(day.Clock, "allowed", lambda clock, most: next(left, 0.0))
-    assert day.main(["--json", str(path), "--only", "good|last|quick"]) == 1
+    assert day.main(["--json", str(path), "--only", "good|last|train"]) == 1
     assert "not run: the time was over" in capsys.readouterr().out
 
 
