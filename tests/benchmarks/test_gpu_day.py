@@ -157,3 +157,15 @@ def test_expectations_of_another_input_are_not_believed_and_made_without_numba(s
 
 def test_the_rule_is_the_demo_s(script):
     assert script("gpu_day_inputs").DEMO == script("workloads").demo_rule()
+
+
+def test_the_demo_s_spikes_are_kept_and_timed_where_they_lie_beside_the_expectations(script, tmp_path):
+    import torch
+
+    timings, expected = script("gpu_day_timings"), tmp_path / "expected.json"
+    lists = script("workloads").random_lists(0.2, 3, (2, 1, 4, 5))
+    timings.write_demo(timings.demo_path(expected), lists)
+    found = timings.read_demo(timings.demo_path(expected))
+    assert found.shape == lists.shape and all((one == other).all() for one, other in zip(found[:2], lists[:2], strict=True))
+    named = [set(timings.timings(None, torch.device("cpu"), True, path)) for path in (None, tmp_path / "other.json", expected)]
+    assert named[0] == named[1] == named[2] - {"train the demo's"} and len(named[2]) == len(named[0]) + 1
