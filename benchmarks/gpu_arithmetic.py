@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from gpu_ptx import LANES
 
 Array = np.ndarray
 TYPES: dict[str, Any] = {
@@ -139,6 +140,12 @@ def dot4(a: Array, b: Array, c: Array, signs: tuple[str, ...]) -> Array:
         np.ascontiguousarray(v).view(np.uint8).view(k).reshape(-1, 4).astype(np.int64) for v, k in zip((a, b), kinds, strict=True)
     )
     return ((x * y).sum(1) + c.astype(np.int64)).astype(np.uint32)
+
+
+def whole_warps(mask: Array) -> bool:
+    """Whether all lanes of each warp take part, or none."""
+    lanes = mask.reshape(-1, LANES)
+    return bool((lanes.all(1) == lanes.any(1)).all())
 
 
 BINARY: dict[str, Callable[[Array, Array], Array]] = {

@@ -17,9 +17,8 @@ import torch
 from gpu_arithmetic import RAW, TYPES, Array
 from gpu_model import Clock
 from gpu_operations import OPERATIONS
-from gpu_ptx import WIDTHS, Instruction, Program
+from gpu_ptx import LANES, WIDTHS, Instruction, Program
 
-LANES = 32
 ROOM = 1 << 15
 """Threads that run at once, whole programs."""
 BASE = 1 << 20
@@ -172,6 +171,8 @@ class Machine:
         else:
             mask = self.mask if guard is None else guard & active
             self.latency = 0.0
+            if kind not in OPERATIONS:
+                raise NotImplementedError(f"{one.name}, of {one.line}: the emulator does not know this instruction")
             OPERATIONS[kind](self, one, mask)
             self.clock.did(one, self.latency)
 

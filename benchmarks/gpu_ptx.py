@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 WIDTHS = {"pred": 1, "b8": 8, "u8": 8, "s8": 8, "b16": 16, "u16": 16, "s16": 16, "f16": 16, "b32": 32, "u32": 32, "s32": 32,
           "f32": 32, "b64": 64, "u64": 64, "s64": 64, "f64": 64}  # fmt: skip
+LANES = 32
+"""Threads of a warp."""
 ENDS = ("bra", "bar", "barrier", "ret", "exit", "trap")
 """Instructions behind which threads may part or wait."""
+
+
+def names(operand: Any) -> tuple[str, ...]:
+    """One register, or several in braces."""
+    return operand if isinstance(operand, tuple) else (operand,)
 
 
 @dataclass(frozen=True)
