@@ -230,13 +230,13 @@ def config_of_run(resume: str | None) -> Config | None:
     """The configuration of the run that is resumed; None where none is, or it has none.
 
     Raises InputError where there is nothing to resume."""
+    if resume is None:
+        return None
     from spikeseg.learning.checkpoint_files import require_torch
     from spikeseg.learning.run_files import LATEST
 
     from ..stages.runs import config_beside
 
-    if resume is None:
-        return None
     path, cfg = Path(resume), config_beside(Path(resume))
     if not path.exists():
         raise InputError(f"--resume {resume}: no such run or checkpoint; `spikeseg status` lists the runs")
@@ -282,14 +282,18 @@ def _footprint(result: Mapping[str, Any]) -> str:
 
 def after_training(cfg: Config, request: Request) -> str:
     """The command line to go on with once a network is trained: `evaluate` where any recording is labelled."""
+    if DATASETS[cfg.data.dataset].labelled or _any_labelled(cfg):
+        return request.next("evaluate")
+    return "spikeseg detect RECORDING"
+
+
+def _any_labelled(cfg: Config) -> bool:
+    """Whether any of the prepared recordings has labels."""
     from spikeseg.data.store.frames import Frames
 
     from ..stages.prepare import STORE, find_frames
 
-    labelled = DATASETS[cfg.data.dataset].labelled or any(
-        info.labels is not None for info in Frames.open(find_frames(cfg).path / STORE).recordings
-    )
-    return request.next("evaluate") if labelled else "spikeseg detect RECORDING"
+    return any(info.labels is not None for info in Frames.open(find_frames(cfg).path / STORE).recordings)
 
 
 def print_end(ran: bool, written: str, following: str) -> None:

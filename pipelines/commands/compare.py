@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from spikeseg.errors import InputError, nearest
+
+from .common import all_told
 from .options import FilledPath, Request, command, shared
 
 
@@ -38,7 +42,6 @@ def compare(request: Request, runs: tuple[Path, ...], everything: bool, detector
     from spikeseg.evaluation.runs_table import runs_csv, runs_table
 
     from ..stages import side_by_side as stage
-    from ..stages.runs import named_run
 
     if everything == bool(runs) or len(runs) not in (0, 2):
         raise click.UsageError("name two runs, or --all")
@@ -48,10 +51,21 @@ def compare(request: Request, runs: tuple[Path, ...], everything: bool, detector
         content = stage.all_runs(cfg.output_dir)
         as_csv, table = runs_csv(content, detector), runs_table(content, detector)
     else:
-        first, second = (named_run(run, cfg.output_dir) for run in runs)
+        first, second = all_told(*(functools.partial(_found, run, cfg.output_dir) for run in runs))
         content = stage.compare(first, second, detector, [cfg.cache_dir])
         as_csv, table = comparison_csv(content), comparison_table(content)
     click.echo(table)
     if output:
         as_json = json.dumps(content, indent=1, allow_nan=False) + "\n"
         atomic_write(Path(output), as_csv if output.endswith(".csv") else as_json)
+
+
+def _found(run: Path, output_dir: str) -> Path:
+    """The run that is named. Raises InputError where there is none, with the nearest name."""
+    from ..stages.runs import named_run, names_of_runs
+
+    path = named_run(run, output_dir)
+    if not path.exists():
+        listed = "`spikeseg compare --all` lists those in the folder of the runs"
+        raise InputError(f"{run}: no such run; {listed}{nearest(run, names_of_runs(output_dir))}")
+    return path

@@ -83,6 +83,7 @@ def evaluate(
     Example: one mode, with a copy of the figures
       spikeseg evaluate --mode event -o metrics.json
     Example: a network that comes with the package, on all recordings of a folder
+      spikeseg prepare --network nights --dataset ebssa --data-root ~/nights
       spikeseg evaluate --network nights --dataset ebssa --data-root ~/nights --split all
     Example: one camera's objects, found within 3 px, recording by recording
       spikeseg evaluate --mode object --sensor DAVIS --spatial-tolerance 3 --per-recording

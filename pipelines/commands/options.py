@@ -257,14 +257,15 @@ def shared(output: str | None = None, *, key: str | None = None, data: bool = Fa
 
 
 def _with_remedy(error: InputError, request: Request, given: Mapping[str, Any]) -> str:
-    """The message of an error; where frames are missing, with the command line that makes them."""
-    from ..stages.prepare import NoFramesError
+    """The message of an error; where something is missing that another command makes, with its command line."""
+    from ..stages.prepare import NotMadeError
 
-    if not isinstance(error, NoFramesError):
+    if not isinstance(error, NotMadeError):
         return str(error)
-    network = given.get("network")
-    command = request.next(f"prepare --network {shlex.quote(network)}" if network else "prepare")
-    return f"{error.missing}; run `{command}` first"
+    option = "network" if error.command == "prepare" else "name"  # which that command takes, too
+    value = given.get(option)
+    named = f" --{option} {shlex.quote(value)}" if value not in (None, "auto") else ""
+    return f"{error.missing}; run `{request.next(f'{error.command}{named}')}` first"
 
 
 def _set_level(given: dict[str, Any]) -> None:

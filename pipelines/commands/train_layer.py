@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from spikeseg.errors import InputError, nearest
+
 from .common import NAME, after_training, config_of_run, print_end, print_layers, training
 from .options import Request, command, shared
 from .settings import Words
@@ -32,6 +34,9 @@ def train_layer(request: Request, layer: str, resume: str | None, name: str, no_
     from ..stages import train_motion
 
     cfg = request.load(stored=config_of_run(resume))
+    layers = [*(spec.name for spec in cfg.layers()), MOTION_LAYER]
+    if layer not in layers:
+        raise InputError(f"LAYER: found {layer!r}, must be one of {', '.join(layers)}{nearest(layer, layers)}")
     if layer == MOTION_LAYER:
         result = train_motion.train_motion(cfg, name=name, force=request.force, resume=resume)
         later = []

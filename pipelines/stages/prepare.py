@@ -76,12 +76,21 @@ def plan(cfg: Config) -> Plan:
     return Plan(Ingredients(STAGE, VERSION, config, {entry.name: entry.fingerprint for entry in entries}), entries)
 
 
-class NoFramesError(InputError):
-    """Frames are not prepared; `missing` says so, the message also names the command that makes them."""
+class NotMadeError(InputError):
+    """What another command makes is not there; the message names that command.
+
+    missing: what it is, in words. command: that makes it, without the options."""
+
+    def __init__(self, missing: str, command: str) -> None:
+        super().__init__(f"{missing}; run `spikeseg {command}` with the same options first")
+        self.missing, self.command = missing, command
+
+
+class NoFramesError(NotMadeError):
+    """Frames are not prepared."""
 
     def __init__(self, missing: str) -> None:
-        super().__init__(f"{missing}; run `spikeseg prepare` with the same options first")
-        self.missing = missing
+        super().__init__(missing, "prepare")
 
 
 def find_frames(cfg: Config) -> StageResult:

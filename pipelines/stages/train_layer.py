@@ -232,10 +232,7 @@ def starting_model(cfg: Config, layer: str, run_dir: Path, frames_key: str) -> S
         model = checkpoint.build(cfg)
     else:
         if not trained(cfg, run_dir, below, frames_key):
-            raise InputError(
-                f"{run_dir}: {below} of this configuration is not trained; run `spikeseg train-layer {below}` with the "
-                "same options first"
-            )
+            raise prepare.NotMadeError(f"{run_dir}: {below} of this configuration is not trained", f"train-layer {below}")
         model, _ = checkpoint.load(layer_checkpoint(cfg, run_dir, below))
     if layer == "conv1":
         prepare_first_layer(model, cfg)

@@ -86,10 +86,7 @@ def train_motion(cfg: Config, *, name: str = "auto", force: bool = False, resume
     run_dir = run_folder(cfg, frames.key, name)
     for layer in cfg.learned_layers():
         if not trained(cfg, run_dir, layer, frames.key):
-            raise InputError(
-                f"{run_dir}: {layer} of this configuration is not trained; run `spikeseg train-layer {layer}` with the same "
-                "options first"
-            )
+            raise prepare.NotMadeError(f"{run_dir}: {layer} of this configuration is not trained", f"train-layer {layer}")
     ingredients = motion_ingredients(cfg, frames.key)
     remove_partials(run_dir, below=True)
     if not force and motion_trained(cfg, run_dir, frames.key):

@@ -68,8 +68,8 @@ class Checker:
                 warnings.warn(f"{self._where(f'{prefix}{name}')}: has no effect; {why}", stacklevel=2)
             elif name not in fields:
                 shown = name if isinstance(name, str) and name.isprintable() and len(name) <= SHOWN else _shown(name)
-                near = difflib.get_close_matches(shown, fields, 1, 0.0)[0]
-                raise InputError(f"{self._where(f'{prefix}{shown}')}: unknown key; the nearest is {prefix}{near}")
+                key = f"{prefix}{shown}"
+                raise InputError(f"{self._where(key)}: unknown key; the nearest is {prefix}{_nearest(shown, hints)}")
         values = {}
         for name, value in content.items():
             if name not in fields:
@@ -132,6 +132,15 @@ class Checker:
         if high is not None and value > high:
             self.fail(name, value, f"at most {high:.15g}")
         return value
+
+
+def _nearest(name: str, hints: Mapping[str, Any]) -> str:
+    """The key that a mistyped one is most like: one of these, or one of a section among them, whose name was left out."""
+    keys = {key: key for key, hint in hints.items() if not key.startswith("_")}
+    for section, hint in hints.items():
+        if dataclasses.is_dataclass(hint):
+            keys = {**{key.name: f"{section}.{key.name}" for key in dataclasses.fields(hint)}, **keys}
+    return keys[difflib.get_close_matches(name, keys, 1, 0.0)[0]]
 
 
 def _shown(value: Any) -> str:

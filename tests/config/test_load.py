@@ -89,6 +89,8 @@ def test_every_key_refuses_another_type_by_name(key, hint):
         ({"stdp.lr_pluss": 1}, "overrides: stdp.lr_pluss: unknown key; the nearest is stdp.lr_plus"),
         ({"sedd": 1}, "overrides: sedd: unknown key; the nearest is seed"),
         ({"sdtp": {"lr_plus": 1}}, "overrides: sdtp: unknown key; the nearest is stdp"),
+        ({"lr_plus": 1}, "overrides: lr_plus: unknown key; the nearest is stdp.lr_plus"),
+        ({"n_clases": 1}, "overrides: n_clases: unknown key; the nearest is model.n_classes"),
         ({"data.transforms": {"name": "Denoise"}}, "overrides: data.transforms: found .* must be a list of"),
         ({"seed": 2**32}, "overrides: seed: found 4294967296, must be at most 4294967295"),
         ({"stdp.lr_plus": 10**400}, "overrides: stdp.lr_plus: found 10*, must be a number"),

@@ -71,22 +71,22 @@ def test_two_folders_give_the_same_bits(chain, place):
 @pytest.mark.parametrize(
     ("words", "command"),
     [
-        (["train-layer", "conv2"], "spikeseg prepare"),
-        (["evaluate"], "spikeseg prepare"),
-        (["detect", "x.npz"], "spikeseg prepare"),
+        (["train-layer", "conv2"], "run `spikeseg prepare -c tiny.yaml` first"),
+        (["evaluate"], "`spikeseg train -c tiny.yaml` trains one"),
+        (["detect", "x.npz"], "`spikeseg train -c tiny.yaml` trains one"),
     ],
 )
 def test_without_frames_the_command_that_makes_them_is_named(place, words, command):
     columns = {"t": np.arange(3), "x": np.arange(3), "y": np.arange(3), "p": np.ones(3, bool)}
     np.savez(place.folder / "x.npz", **columns, sensor_size=np.array([240, 180]))
-    assert f"run `{command}`" in place.refused(*words)
+    assert command in place.refused(*words)
     assert [path.name for path in place.folder.iterdir() if path.name != "x.npz"] == ["tiny.yaml"]
 
 
 def test_without_a_layer_the_command_that_makes_it_is_named(place):
     place.ok("prepare")
-    assert "run `spikeseg train-layer conv2`" in place.refused("train-layer", "conv3")
-    assert "run `spikeseg train-layer conv2`" in place.refused("evaluate")
+    assert "run `spikeseg train-layer conv2 -c tiny.yaml` first" in place.refused("train-layer", "conv3")
+    assert "whose conv2 is not trained; `spikeseg train -c tiny.yaml` trains one" in place.refused("evaluate")
     assert not (place.folder / "runs").exists()
 
 

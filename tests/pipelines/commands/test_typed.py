@@ -56,6 +56,18 @@ def test_what_a_file_says_stays_what_it_says(place):
     )
 
 
+def test_what_is_not_made_yet_is_told_with_the_command_line_that_makes_it(place):
+    words = ["--set", "seed=7", "--set", "simulate.recordings=3", "--set", "simulate.duration_s=0.5"]
+    told = place.refused("train-layer", "conv3", "--name", "mine", *words)
+    repeated = f"-c tiny.yaml {' '.join(words)}"
+    assert told.endswith(f"run `spikeseg prepare {repeated}` first")  # which knows no --name
+    place.ok("prepare", *words)
+    told = place.refused("train-layer", "conv3", "--name", "mine", *words)
+    assert told.endswith(f"run `spikeseg train-layer conv2 --name mine {repeated}` first")
+    told = place.refused("train-layer", "motoin", *words)
+    assert "LAYER: found 'motoin', must be one of conv1, conv2, conv3, motion; nearest: motion" in told
+
+
 def test_an_option_of_two_names_is_told_by_the_one_that_was_typed():
     hulk = next(param for param in COMMANDS["detect"].params if param.name == "hulk")
     assert typed_words([hulk], {"hulk": False}, []) == {"tracking.hulk": "--no-hulk"}

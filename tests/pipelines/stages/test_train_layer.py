@@ -344,9 +344,9 @@ def test_a_failure_leaves_the_stage_unfinished(world, monkeypatch):
 
 def test_the_command_line_names_what_is_missing(world, place):
     (place.folder / "tiny.yaml").write_text(dump(world.config({"cache_dir": "here"})))
-    assert "run `spikeseg prepare`" in place.refused("train-layer", "conv2")
+    assert "run `spikeseg prepare -c tiny.yaml` first" in place.refused("train-layer", "conv2")
     place.ok("prepare")
-    assert "run `spikeseg train-layer conv2`" in place.refused("train-layer", "conv3")
+    assert "run `spikeseg train-layer conv2 -c tiny.yaml` first" in place.refused("train-layer", "conv3")
 
 
 # -- two at once -------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def test_training_a_layer_below_anew_takes_the_motion_layer_back(learned, tmp_pa
 def test_it_is_refused_without_a_motion_layer_or_the_layers_below(chain, place):
     assert "model.motion: false" in chain.refused("train-layer", "motion")
     place.ok("prepare")
-    assert "run `spikeseg train-layer conv2`" in place.refused("train-layer", "motion", *MOTION)
+    assert "run `spikeseg train-layer conv2 -c tiny.yaml" in place.refused("train-layer", "motion", *MOTION)
 
 
 def test_the_front_door_learns_what_the_stage_learns(learned, monkeypatch):
