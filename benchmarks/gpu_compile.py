@@ -61,7 +61,11 @@ def compiled_here(targets: Sequence[int], only: str, jobs: int, quick: bool) -> 
     tasks = [(number, capability) for capability in targets for number in range(len(found))]
     print(f"triton {triton.__version__}: {len(found)} variants, {len(tasks)} compilations", file=sys.stderr)
     with multiprocessing.get_context("fork").Pool(jobs) as pool:
-        results = list(pool.imap(_one, tasks))
+        results = []
+        for result in pool.imap(_one, tasks):
+            results.append(result)
+            if len(results) % 100 == 0:
+                print(f"    {len(results)} of {len(tasks)}", file=sys.stderr)
     return {"triton": triton.__version__, "results": results}
 
 
