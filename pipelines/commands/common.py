@@ -135,6 +135,19 @@ def all_told(*checks: Callable[[], Any]) -> list[Any]:
     return answers
 
 
+def named_first(request: Request, named: str | None, check: Callable[[], Any]) -> tuple[tuple[Config, SavedNetwork] | None, Any]:
+    """The network that --network names, None where it names none, and what a check of other names returns; see `all_told`."""
+
+    def by_name() -> tuple[Config, SavedNetwork] | None:
+        if named is not None:
+            return network_for(request, named, given=True)
+        request.load()  # which is what can be wrong so far
+        return None
+
+    found, checked = all_told(by_name, check)
+    return found, checked
+
+
 def network_and_recordings(
     request: Request, named: str | None, recordings: Sequence[str], suited: SuitsRecordings | None
 ) -> tuple[Config, SavedNetwork, list[Source]]:
@@ -148,13 +161,7 @@ def network_and_recordings(
     """
     from ..stages.recordings import given
 
-    def by_name() -> tuple[Config, SavedNetwork] | None:
-        if named is not None:
-            return network_for(request, named, given=True)
-        request.load()  # which is what can be wrong so far
-        return None
-
-    found, sources = all_told(by_name, lambda: given(recordings))
+    found, sources = named_first(request, named, lambda: given(recordings))
     suits = None if suited is None or not sources else functools.partial(suited, recordings=sources)
     cfg, saved = found or network_for(request, None, given=True, suited=suits)
     return cfg, saved, sources

@@ -14,7 +14,7 @@ from spikeseg.core.regular import fault_of
 from spikeseg.errors import InputError
 from spikeseg.networks import NIGHTS
 
-from .common import HULK, NETWORK, SMASH, all_told, network_and_recordings, network_for, pictures, print_end
+from .common import HULK, NETWORK, SMASH, named_first, network_and_recordings, network_for, pictures, print_end
 from .options import LENIENT, Request, rows, shared
 from .settings import Words
 from .sky import sky_command, sky_options, sky_request
@@ -124,9 +124,8 @@ def _follow(
         if source != PIPE and not os.path.exists(source):
             raise InputError(f"{source}: {fault_of(source)}")
 
-    (cfg, saved), _ = all_told(
-        lambda: network_for(request, network, given=True, suited=lambda _: (NIGHTS, "only points can be followed")), there
-    )
+    found, _ = named_first(request, network, there)
+    cfg, saved = found or network_for(request, None, given=True, suited=lambda _: (NIGHTS, "only points can be followed"))
     summary = follow(
         cfg, saved, source, sensor_size,
         output=Path(output) if output else None, idle_s=idle, force=request.force, say=click.echo,

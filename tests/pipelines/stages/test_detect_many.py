@@ -173,10 +173,13 @@ def test_tables_from_elsewhere_are_refused_before_anything_is_done(chain, nights
 @pytest.mark.parametrize("words", [["none.raw"], ["here.npz", "none.h5::x"], ["--follow", "--sensor-size", "64x48", "none.csv"]])
 def test_a_missing_file_is_said_before_any_network_is_looked_for(place, words):
     hell.npz(place.folder / "here.npz")
-    for command in (["detect"], ["detect", "-c", "files"], ["detect", "--checkpoint", "nowhere"]):
+    missing = f"{words[-1]}: cannot be read (No such file"
+    for command in (["detect"], ["detect", "-c", "files"]):
         result = place(*command, *words, config=False)
-        assert result.exit_code == 3 and result.stderr.startswith(f"error: {words[-1]}: cannot be read (No such file")
+        assert result.exit_code == 3 and result.stderr.startswith(f"error: {missing}")
         assert "network" not in result.stderr and result.stderr.count("\n") == 1
+    result = place("detect", "--checkpoint", "nowhere", *words, config=False)  # both are told
+    assert result.exit_code == 3 and result.stderr.startswith("error: nowhere: no such") and f". Also: {missing}" in result.stderr
     result = place("classes", "nowhere", words[-1], config=False)
     assert result.exit_code == 3 and "cannot be read (No such file" in result.stderr
 
