@@ -67,6 +67,7 @@ def test_scales_and_thresholds_that_adapt(name, dog, adaptive, monkeypatch):
 @pytest.mark.usefixtures("meaning")
 @on_gpu
 def test_scales_and_thresholds_that_adapt_in_triton(triton_ops, device, monkeypatch):
+    monkeypatch.setattr(triton_ops.chain, "PRODUCTS", 150)  # its interpreter is slower still event by event
     check(triton_ops, device, True, True, monkeypatch, FRAMES[::2])  # its interpreter is slow
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -38,15 +39,19 @@ the next is computed."""
 MOST_PROGRAMS = 2**31 - 1
 """Of a launch."""
 LARGEST_WINDOW = 8
-BLOCK = 1024
-"""Sites that a program lists, or takes from a list at a time."""
+BLOCK = 256
+"""Sites that a program lists, of one warp."""
+LISTED = 1024
+"""Sites of a list that a program unpacks at a time."""
 SCAN = 128
 """Sites in reach of a tile that are looked at at a time."""
 EVENT_COLUMNS = 16
 """Maps of a program that adds weights event by event, at most: its warp of 32 lanes holds their potentials in registers."""
-EVENTS_PER_CHUNK = 4
-"""Events that cost about as much as the products of one chunk of synapses, counted in instructions for sm_90: 53 for up to 4 maps
-and 131 for 16 against 1060 for 16 or 32, less what every step costs either way."""
+MOST_LISTED = 2048
+"""Sites in reach of a tile that can be listed, at most."""
+PRODUCTS, EVENT, EVENT_MAP = 1500, 30, 6
+"""Instructions of warps, as compiled for sm_80 and sm_90: of the products of a step with one chunk of synapses; of an event, and
+more for each map. Event by event goes what takes fewer."""
 PLANES = (1, 2, 4, 8, 16, 24)
 """Bits that counts may take; few numbers, as the kernels are compiled for each."""
 
@@ -164,7 +169,7 @@ class _Group:
         if len(offsets) > 1:
             inference_kernels.fill_planes[(len(offsets) - 1,)](
                 up(offsets), listed, listed if counts is None else counts, words, geometry.sites, geometry.height,
-                geometry.width, geometry.half, steps, PLANES=planes, BLOCK=BLOCK, **EXACT,
+                geometry.width, geometry.half, steps, PLANES=planes, BLOCK=LISTED, **EXACT,
             )  # fmt: skip
         return words
 
@@ -197,13 +202,17 @@ class _PooledLayer:
         cells = ROWS // window
         self.tile = (cells // power_of_two(round(cells**0.5)), power_of_two(round(cells**0.5)))
         self.tiles = -(-self.out_size[0] // self.tile[0]), -(-self.out_size[1] // self.tile[1])
-        synapses = layer.weight[0].numel()
-        self.few = max(16, power_of_two(EVENTS_PER_CHUNK * -(-synapses // chunk(synapses)) * max(1, steps)) // 2)
+        synapses, reach = layer.weight[0].numel(), layer.weight.shape[-1] - 1
+        halo = layer.weight.shape[1] * math.prod((side - 1) * self.stride + self.kernel + reach for side in self.tile)
+        self.narrow = min(EVENT_COLUMNS, power_of_two(self.maps))
+        products = steps * -(-synapses // chunk(synapses)) * -(-self.maps // columns(self.maps)) * PRODUCTS
+        events = products // (-(-self.maps // self.narrow) * (EVENT + EVENT_MAP * self.narrow))
+        self.few = max(16, min(MOST_LISTED, power_of_two(min(halo, events))))
         self.options: dict[str, Any] = {
             "STEPS": steps, "MODE": int(layer.mode.code), "KERNEL": layer.weight.shape[-1], "POOL": self.kernel,
             "STRIDE": self.stride, "WINDOW": window, "CELL_ROWS": self.tile[0], "CELL_COLUMNS": self.tile[1],
             "POOLED": layer.pool is not None, "WEIGHT_PARTS": self.weights.shape[1], "TAPS": len(self.geometry.taps),
-            "CHUNK": chunk(synapses), "MAPS": padded_maps(self.maps), "FEW": self.few, "SCAN": SCAN, **EXACT,
+            "CHUNK": chunk(synapses), "MAPS": padded_maps(self.maps), "FEW": self.few, "EVENTS": events, "SCAN": SCAN, **EXACT,
         }  # fmt: skip
 
     @property
@@ -227,19 +236,28 @@ class _PooledLayer:
         kept = torch.empty((samples, self.steps, self.cells if self.layer.pool else 0), dtype=torch.uint8, device=device)
         counts = torch.zeros(samples, self.steps, self.parts, dtype=torch.int32, device=device)
         if samples and self.steps:
-            narrow = min(EVENT_COLUMNS, power_of_two(self.maps))
-            programs = samples * tiles * -(-self.maps // narrow)
-            lists, active = (torch.empty(n, dtype=torch.int32, device=device) for n in (programs * 3 * self.few, samples * tiles))
-            for by_event, cols, warps in ((True, narrow, 1), (False, columns(self.maps), 4)):
+            programs = samples * tiles * -(-self.maps // self.narrow)
+            lists, busy = (torch.empty(n, dtype=torch.int32, device=device) for n in (programs * 3 * self.few, samples * tiles))
+            for by_event, cols, warps in ((True, self.narrow, 1), (False, columns(self.maps), 4)):
                 inference_kernels.infer[(samples * tiles, -(-self.maps // cols))](
-                    words, self.geometry.taps, self.weights, self.table, theta, fired, kept, lists, active,
+                    words, self.geometry.taps, self.weights, self.table, theta, fired, kept, lists, busy,
                     self.geometry.sites, self.geometry.channels, self.maps, *self.size,
                     block, theta.stride(0) if len(theta) > 1 else 0, theta.stride(1), theta.stride(2),
                     height, width, out_half, self.leak, tiles, self.tiles[1], PLANES=words.shape[1],
                     BY_EVENT=by_event, COLS=cols, num_warps=warps, **self.options,
                 )  # fmt: skip
             inference_kernels.tally[(samples * self.parts,)](
-                fired, counts, self.cells, height, width, out_half, self.parts, STEPS=self.steps, BLOCK=BLOCK, **EXACT
+                fired,
+                counts,
+                self.cells,
+                height,
+                width,
+                out_half,
+                self.parts,
+                STEPS=self.steps,
+                BLOCK=BLOCK,
+                num_warps=1,
+                **EXACT,
             )
         ends = counts.reshape(-1).cumsum(0, dtype=torch.int64).reshape(counts.shape)
         return _Fired(fired, out_half, kept, counts, ends)
@@ -252,6 +270,6 @@ class _PooledLayer:
             inference_kernels.list_spikes[(samples * self.parts,)](
                 fired.words, fired.kept, fired.ends, fired.counts, sites, kept, self.cells, height, width, fired.half, self.parts,
                 self.size[1], STEPS=self.steps, POOL=self.kernel, STRIDE=self.stride, POOLED=self.layer.pool is not None,
-                BLOCK=BLOCK, **EXACT,
+                BLOCK=BLOCK, num_warps=1, **EXACT,
             )  # fmt: skip
         return [sites] if self.layer.pool is None else [sites, kept]

@@ -49,7 +49,7 @@ def list_active(
     planes, sites_padded, top, left, halo, height_padded, width_padded, listed,
     PLANES: tl.constexpr, HALO_ROWS: tl.constexpr, HALO_COLUMNS: tl.constexpr, FEW: tl.constexpr, SCAN: tl.constexpr,
 ):  # fmt: skip
-    """Sites in reach of a tile at which anything arrives: -> how many, and their words side by side, for `driven`.
+    """Sites in reach of a tile at which anything arrives: -> how many, how often, and their words side by side, for `driven`.
 
     Args:
         top, left: of the rectangle in reach, in padded planes.
@@ -59,6 +59,7 @@ def list_active(
     """
     seen = tl.zeros((SCAN,), tl.int32)
     number = 0
+    events = 0
     for i in range(0, halo, SCAN):
         k = i + tl.arange(0, SCAN)
         y = top + k // HALO_COLUMNS % HALO_ROWS
@@ -75,8 +76,18 @@ def list_active(
         tl.store(listed + place, k, mask=room)
         tl.store(listed + FEW + place, word, mask=room)
         number += tl.sum(active)
+        events += tl.sum(bits_of(word))
     tl.debug_barrier()  # what one thread listed, others read
-    return number, seen
+    return number, events, seen
+
+
+@triton.jit
+def bits_of(word):
+    """How many bits of an int32 are set."""
+    pairs = word - ((word >> 1) & 0x55555555)
+    fours = (pairs & 0x33333333) + ((pairs >> 2) & 0x33333333)
+    bytes_ = (fours + (fours >> 4)) & 0x0F0F0F0F
+    return (bytes_ * 0x01010101) >> 24
 
 
 @triton.jit
@@ -125,20 +136,20 @@ def scattered(
 
 @triton.jit
 def infer(
-    words, taps, weights, table, theta, fired_words, kept, lists, active, sites_padded, channels, maps, height, width,
+    words, taps, weights, table, theta, fired_words, kept, lists, busy, sites_padded, channels, maps, height, width,
     block, theta_sample, theta_map, theta_row, out_height, out_width, out_half, leak, tiles, tiles_x,
     BY_EVENT: tl.constexpr, STEPS: tl.constexpr, MODE: tl.constexpr, KERNEL: tl.constexpr, POOL: tl.constexpr,
     STRIDE: tl.constexpr, WINDOW: tl.constexpr, CELL_ROWS: tl.constexpr, CELL_COLUMNS: tl.constexpr, POOLED: tl.constexpr,
     PLANES: tl.constexpr,
     WEIGHT_PARTS: tl.constexpr, TAPS: tl.constexpr, CHUNK: tl.constexpr, MAPS: tl.constexpr, COLS: tl.constexpr,
-    FEW: tl.constexpr, SCAN: tl.constexpr,
+    FEW: tl.constexpr, EVENTS: tl.constexpr, SCAN: tl.constexpr,
 ):  # fmt: skip
     """A layer and its pool, all steps of a sample.
 
     Grid: (samples * tiles of CELL_ROWS x CELL_COLUMNS outputs, groups of COLS maps). The rows of a program are the inputs of the
-    pool's windows, so that an output is found without leaving it. A first launch, BY_EVENT, does the programs that have FEW
-    active sites in reach or fewer: each event adds its weights. A second one does the others, with products on tensor cores: in
-    a kernel of its own, because products take registers, and without them more programs run side by side.
+    pool's windows, so that an output is found without leaving it. A first launch, BY_EVENT, does the tiles that EVENTS events or
+    fewer reach, from FEW sites or fewer: each event adds its weights. A second one does the others, with products on tensor
+    cores: in a kernel of its own, because products take registers, and without them more programs run side by side.
 
     Args:
         words: int32 (samples, PLANES, sites_padded).
@@ -148,7 +159,7 @@ def infer(
         kept: uint8 (samples, STEPS, maps, H', W'), index within its window of the input that is kept; written where POOLED and
             where the output fires.
         lists: int32, 3 * FEW for each program that works BY_EVENT.
-        active: int32 (samples * tiles,), how many sites in reach of each tile are; written BY_EVENT.
+        busy: int32 (samples * tiles,), whether a tile is left to products; written BY_EVENT.
         POOL: side of the windows; WINDOW is its square, rounded up to a power of two.
     """
     CELLS: tl.constexpr = CELL_ROWS * CELL_COLUMNS
@@ -159,7 +170,7 @@ def infer(
     height_padded = height + KERNEL - 1
     width_padded = width + KERNEL - 1
     if not BY_EVENT:
-        if tl.load(active + tl.program_id(0)) <= FEW:
+        if tl.load(busy + tl.program_id(0)) == 0:
             return
     n = (tl.program_id(0) // tiles).to(tl.int64)
     tile = tl.program_id(0) % tiles
@@ -181,13 +192,14 @@ def infer(
     level = tl.load(theta + n * theta_sample + at, mask=usable, other=NEVER)
     planes = words + n * (PLANES * sites_padded)
     listed = lists + (tl.program_id(0).to(tl.int64) * tl.num_programs(1) + tl.program_id(1)) * (3 * FEW)
-    number, seen = list_active(
+    number, events, seen = list_active(
         planes, sites_padded, first_row * STRIDE, first_column * STRIDE, channels * (HALO_ROWS * HALO_COLUMNS),
         height_padded, width_padded, listed, PLANES, HALO_ROWS, HALO_COLUMNS, FEW, SCAN,
     )  # fmt: skip
     if BY_EVENT:
-        tl.store(active + tl.program_id(0), number, mask=tl.program_id(1) == 0)
-        if (number > FEW) | ((number == 0) & (tl.min(level) > 0) & (leak >= 0)):
+        many = (number > FEW) | (events > EVENTS)
+        tl.store(busy + tl.program_id(0), many.to(tl.int32), mask=tl.program_id(1) == 0)
+        if many | ((number == 0) & (tl.min(level) > 0) & (leak >= 0)):
             return  # left to the second launch; or at rest, where it stays
     out = tl.arange(0, CELLS)
     out_y = first_row + out // CELL_COLUMNS
@@ -274,13 +286,15 @@ def list_spikes(
         left = site % width * STRIDE
         for t in range(STEPS):
             mine = (n * STEPS + t) * parts + part
-            spike = (word >> t) & 1
-            place = tl.load(ends + mine) - tl.load(counts + mine) + tl.cumsum(spike, 0) - 1
-            tl.store(out_sites + place, site, mask=spike == 1)
-            if POOLED:
-                within = tl.load(kept_in + (n * STEPS + t) * sites + site, mask=spike == 1, other=0).to(tl.int32)
-                index = (top + within // POOL) * below_width + left + within % POOL
-                tl.store(out_kept + place, index, mask=spike == 1)
+            count = tl.load(counts + mine)
+            if count > 0:
+                spike = (word >> t) & 1
+                place = tl.load(ends + mine) - count + tl.cumsum(spike, 0) - 1
+                tl.store(out_sites + place, site, mask=spike == 1)
+                if POOLED:
+                    within = tl.load(kept_in + (n * STEPS + t) * sites + site, mask=spike == 1, other=0).to(tl.int32)
+                    index = (top + within // POOL) * below_width + left + within % POOL
+                    tl.store(out_kept + place, index, mask=spike == 1)
 
 
 @triton.jit

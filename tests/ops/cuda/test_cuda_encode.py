@@ -50,13 +50,16 @@ def frames_of(seed, samples, size, density, most):
     size=st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 7), st.integers(1, 6)), maps=st.sampled_from([1, 3, 17]),
     kernel=st.sampled_from([1, 3, 5]), leak=st.sampled_from(LEAKS), pool=st.sampled_from(POOLS),
     density=st.sampled_from([0.0, 0.05, 0.3]), most=st.sampled_from([1, 3, 300]), theta=st.sampled_from([0.0, 0.25, 2.0]),
-    block=st.sampled_from([None, 1, 4]), few=st.sampled_from([1, 64]), part=st.sampled_from([16, 1024]), seed=st.integers(0, 9),
+    block=st.sampled_from([None, 1, 4]), events=st.sampled_from([0, 20, 1000]), part=st.sampled_from([16, 1024]),
+    scan=st.sampled_from([32, 512]), seed=st.integers(0, 9),
 )  # fmt: skip
-@example(size=(2, 2, 5, 6), maps=17, kernel=3, leak=LEAKS[1], pool=(3, 1), density=1.0, most=3, theta=0.25, block=4, few=1,
-         part=16, seed=1)  # products of counts  # fmt: skip
-@example(size=(2, 1, 3, 4), maps=1, kernel=3, leak=LEAKS[0], pool=(2, 2), density=0.0, most=1, theta=0.0, block=None, few=64,
-         part=1024, seed=0)  # at rest and at a threshold of 0: fires  # fmt: skip
-def test_a_layer_says_the_same(triton_ops, device, size, maps, kernel, leak, pool, density, most, theta, block, few, part, seed):
+@example(size=(2, 2, 5, 6), maps=17, kernel=3, leak=LEAKS[1], pool=(3, 1), density=1.0, most=3, theta=0.25, block=4, events=0,
+         part=16, scan=32, seed=1)  # products of counts  # fmt: skip
+@example(size=(2, 1, 3, 4), maps=1, kernel=3, leak=LEAKS[0], pool=(2, 2), density=0.0, most=1, theta=0.0, block=None, events=1000,
+         part=1024, scan=512, seed=0)  # at rest and at a threshold of 0: fires  # fmt: skip
+def test_a_layer_says_the_same(
+    triton_ops, device, size, maps, kernel, leak, pool, density, most, theta, block, events, part, scan, seed
+):
     from spikeseg.ops import reference
     from spikeseg.ops.cuda import chain as cuda_chain
 
@@ -69,7 +72,7 @@ def test_a_layer_says_the_same(triton_ops, device, size, maps, kernel, leak, poo
 
     def patched(self, *args):
         begin(self, *args)
-        self.few = self.options["FEW"] = few
+        self.options |= {"EVENTS": events, "SCAN": scan}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cuda_chain._PooledLayer, "__init__", patched)
@@ -93,8 +96,9 @@ def test_events_and_products_give_the_same_and_lists_the_same_as_frames(triton_o
     frames[1, :, :, 2:5, 2:5] = 1
     wanted = meaning.encode(frames, chain())
     assert all(len(one.lists.sites) > 3 for one in wanted)
-    for per_chunk in (0, 1000):
-        monkeypatch.setattr(cuda_chain, "EVENTS_PER_CHUNK", per_chunk)
+    for products, most in ((0, 2048), (10**6, 2048), (10**6, 16)):
+        monkeypatch.setattr(cuda_chain, "PRODUCTS", products)
+        monkeypatch.setattr(cuda_chain, "MOST_LISTED", most)
         assert_same(triton_ops.encode(SparseFrames.of(frames), there(chain(), device)), wanted)
 
 
