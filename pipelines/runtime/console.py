@@ -158,7 +158,15 @@ class _Lines:
         sys.stderr.flush()
 
 
-class _Bar(tqdm):
+class _Remarked(tqdm):
+    """A bar with room for a remark; in a log file that waits for the bar's next line, for each would be a line of its own."""
+
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+        """As tqdm does it."""
+        super().set_postfix_str(s, refresh and on_terminal())
+
+
+class _Bar(_Remarked):
     """A bar whose every update is a point at which an interrupt ends the work."""
 
     def update(self, n: float | None = 1) -> bool | None:
@@ -177,7 +185,7 @@ def bar(what: str, unit: str, total: int, initial: int = 0, *, stops: bool = Tru
         initial: how many of them are done already.
         stops: whether an interrupt ends the work at an update; if not, the caller looks for one.
     """
-    return (_Bar if stops else tqdm)(total=total, initial=initial, **_appearance(what, unit))
+    return (_Bar if stops else _Remarked)(total=total, initial=initial, **_appearance(what, unit))
 
 
 def _appearance(what: str, unit: str) -> dict[str, Any]:

@@ -196,6 +196,8 @@ def _same(path: Path, output: Mapping[str, Any]) -> bool:
 def locked(folder: Path) -> Iterator[None]:
     """Hold the one writer's lock of folder (the file ``.<name>.lock`` beside it), waiting for it if need be.
 
+    Folders that are made for it are removed if an exception leaves them empty.
+
     Raises:
         InputError: the lock cannot be made.
         KeyboardInterrupt: an interrupt came while waiting.
@@ -204,11 +206,25 @@ def locked(folder: Path) -> Iterator[None]:
         raise DryRun(f"write {folder}")
     path = folder.parent / f".{folder.name}.lock"
     lock = FileLock(path)
-    _acquire(lock, folder)
+    with _none_left_empty(folder.parent):
+        _acquire(lock, folder)
+        try:
+            yield
+        finally:
+            _release(lock, path)
+
+
+@contextlib.contextmanager
+def _none_left_empty(folder: Path) -> Iterator[None]:
+    """If the block ends with an exception, remove the folder, and those above it, that were not there before and are empty."""
+    made = list(itertools.takewhile(lambda above: not above.exists(), [folder, *folder.parents]))
     try:
         yield
-    finally:
-        _release(lock, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for empty in made:
+                empty.rmdir()
+        raise
 
 
 def _acquire(lock: BaseFileLock, folder: Path) -> None:
@@ -252,24 +268,17 @@ def one_writer(folder: Path) -> Iterator[None]:
     The folder is made, with those above it, and removed if an exception leaves it empty.
     Within such a block of the same folder it changes nothing.
     Raises as `locked`."""
-    missing = [Path(folder), *Path(folder).parents]
-    made = list(itertools.takewhile(lambda above: not above.exists(), missing))
-    path = make_folder(Path(folder)).resolve()
-    if path in _held.folders:
-        yield
-        return
-    try:
+    with _none_left_empty(Path(folder)):
+        path = make_folder(Path(folder)).resolve()
+        if path in _held.folders:
+            yield
+            return
         with locked(path / LOCKED):
             _held.folders.add(path)
             try:
                 yield
             finally:
                 _held.folders.remove(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            for empty in made:
-                empty.rmdir()
-        raise
 
 
 def _replace(partial: Path, folder: Path) -> None:

@@ -19,7 +19,7 @@ def given(place):
 
 
 def files_of(place):
-    return sorted(path for path in place.folder.rglob("*") if path.is_file())
+    return sorted(place.folder.rglob("*"))
 
 
 NETWORK = "expected a run's folder, a checkpoint of training (checkpoints/*.pt in it), or a network saved as .safetensors"

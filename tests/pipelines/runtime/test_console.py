@@ -57,6 +57,15 @@ def test_a_signal_gives_130_however_the_block_ends(capsys, number, then):
     assert capsys.readouterr().err == "interrupted\n" and not interrupts.arrived()
 
 
+@pytest.mark.parametrize("stops", [True, False])
+def test_in_a_log_file_a_remark_is_no_line_of_its_own(capsys, stops):
+    with logging_to_stderr("INFO"), bar("training", "sample", 5, stops=stops) as shown:
+        for number in range(5):
+            shown.update()
+            shown.set_postfix_str(f"C_l 0.{number}")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.usefixtures("capsys")
 def test_a_signal_ends_the_work_between_two_items():
     done = []
