@@ -19,8 +19,8 @@ KIB = 1024
 SHARED_LIMITS = {80: 163 * KIB, 86: 99 * KIB, 89: 99 * KIB, 90: 227 * KIB, 100: 227 * KIB}
 """Bytes of shared memory that one program may have, by compute capability (CUDA C++ Programming Guide, table of technical
 specifications per compute capability)."""
-MOST_SPILLED = 0
-"""Bytes of local memory per thread."""
+MOST_SPILLED = 8
+"""Bytes of local memory per thread: two registers, which ptxas gives up in a few variants to fit more warps."""
 APPROXIMATE = re.compile(
     r"\b(?:\w+\.approx[.\w]*|div\.full[.\w]*|(?:ex2|lg2|sin|cos|tanh)\.\w+[.\w]*|\w+(?:\.\w+)*\.ftz[.\w]*)", re.MULTILINE
 )

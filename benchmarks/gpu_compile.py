@@ -118,7 +118,8 @@ def main() -> None:
     write_json(chosen.json, "gpu_compile", {"most_spilled": MOST_SPILLED, "compiled": found})
     if wrong:
         sys.exit("\n".join([*wrong, f"{len(wrong)} faults"]))
-    print(f"{sum(len(one['results']) for one in found)} compilations: no contraction, nothing approximate, no spill, all fits")
+    number = sum(len(one["results"]) for one in found)
+    print(f"{number} compilations: no contraction, nothing approximate, no spill above {MOST_SPILLED} bytes, all fits")
 
 
 if __name__ == "__main__":

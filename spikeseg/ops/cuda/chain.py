@@ -238,7 +238,7 @@ class _PooledLayer:
         if samples and self.steps:
             programs = samples * tiles * -(-self.maps // self.narrow)
             lists, busy = (torch.empty(n, dtype=torch.int32, device=device) for n in (programs * 3 * self.few, samples * tiles))
-            for by_event, cols, warps in ((True, self.narrow, 1), (False, columns(self.maps), 4)):
+            for by_event, cols, warps in ((True, self.narrow, 1), (False, columns(self.maps), 8)):
                 inference_kernels.infer[(samples * tiles, -(-self.maps // cols))](
                     words, self.geometry.taps, self.weights, self.table, theta, fired, kept, lists, busy,
                     self.geometry.sites, self.geometry.channels, self.maps, *self.size,
@@ -247,18 +247,9 @@ class _PooledLayer:
                     BY_EVENT=by_event, COLS=cols, num_warps=warps, **self.options,
                 )  # fmt: skip
             inference_kernels.tally[(samples * self.parts,)](
-                fired,
-                counts,
-                self.cells,
-                height,
-                width,
-                out_half,
-                self.parts,
-                STEPS=self.steps,
-                BLOCK=BLOCK,
-                num_warps=1,
+                fired, counts, self.cells, height, width, out_half, self.parts, STEPS=self.steps, BLOCK=BLOCK, num_warps=1,
                 **EXACT,
-            )
+            )  # fmt: skip
         ends = counts.reshape(-1).cumsum(0, dtype=torch.int64).reshape(counts.shape)
         return _Fired(fired, out_half, kept, counts, ends)
 
