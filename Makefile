@@ -36,7 +36,7 @@ test-gpu: $(VENV)/.tested
 	$(BIN)/python -m pytest -q -m gpu -rs
 
 gpu-compile: $(VENV)/.tested $(OLD_TRITON)/triton
-	@echo "== gpu-compile: every variant of the CUDA kernels for five GPUs by two Tritons (some twenty minutes on two cores)"
+	@echo "== gpu-compile: every variant of the CUDA kernels for five GPUs by two Tritons (the best part of an hour on two cores)"
 	@mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/gpu_compile.py --triton $(OLD_TRITON) --json benchmarks/results/gpu_compile.json
 

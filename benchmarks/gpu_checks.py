@@ -19,8 +19,9 @@ KIB = 1024
 SHARED_LIMITS = {80: 163 * KIB, 86: 99 * KIB, 89: 99 * KIB, 90: 227 * KIB, 100: 227 * KIB}
 """Bytes of shared memory that one program may have, by compute capability (CUDA C++ Programming Guide, table of technical
 specifications per compute capability)."""
-MOST_SPILLED = 8
-"""Bytes of local memory per thread: two registers, which ptxas gives up in a few variants to fit more warps."""
+MOST_SPILLED, MOST_SPILLED_WIDE = 128, 1024
+"""Bytes of local memory per thread; of variants whose counts or weights take four parts (counts from 2**14 on, weights of 4 and
+more), which no configuration of ours asks for."""
 APPROXIMATE = re.compile(
     r"\b(?:\w+\.approx[.\w]*|div\.full[.\w]*|(?:ex2|lg2|sin|cos|tanh)\.\w+[.\w]*|\w+(?:\.\w+)*\.ftz[.\w]*)", re.MULTILINE
 )
@@ -36,6 +37,7 @@ class Compiled:
 
     Attributes:
         kernel, variant, capability: which.
+        most_spilled: bytes of local memory that a thread may have.
         registers: of a thread.
         spilled: bytes of local memory of a thread.
         shared: bytes of shared memory of a program.
@@ -49,6 +51,7 @@ class Compiled:
     kernel: str
     variant: str
     capability: int
+    most_spilled: int = MOST_SPILLED
     registers: int = 0
     spilled: int = 0
     shared: int = 0
@@ -59,7 +62,7 @@ class Compiled:
     fused: int = 0
     error: str = ""
 
-    def faults(self, most_spilled: int = MOST_SPILLED) -> list[str]:
+    def faults(self) -> list[str]:
         """What is wrong, in words; nothing where all is well."""
         if self.error:
             return [f"does not compile: {self.error}"]
@@ -68,8 +71,8 @@ class Compiled:
         found += [f"is approximate: {operation}" for operation in self.approximate]
         if self.fused:
             found.append(f"holds {self.fused} fused multiply-adds in machine code")
-        if self.spilled > most_spilled:
-            found.append(f"spills {self.spilled} bytes per thread, more than {most_spilled}")
+        if self.spilled > self.most_spilled:
+            found.append(f"spills {self.spilled} bytes per thread, more than {self.most_spilled}")
         if self.shared > limit:
             found.append(f"needs {self.shared:,} bytes of shared memory; sm_{self.capability} has {limit:,}")
         return found
@@ -91,7 +94,8 @@ def assembled(launch: Launch, capability: int) -> Any:
 
 def compiled(launch: Launch, capability: int) -> Compiled:
     """The variant on this target, and what its code holds."""
-    blank = Compiled(launch.name, launch.variant, capability)
+    wide = any(launch.constants.get((at,)) == 4 for at, name in enumerate(launch.signature) if name.endswith("_PARTS"))
+    blank = Compiled(launch.name, launch.variant, capability, MOST_SPILLED_WIDE if wide else MOST_SPILLED)
     try:
         kernel = assembled(launch, capability)
     except Exception as error:  # whatever a compiler may raise is what is to be told

@@ -95,7 +95,7 @@ def rows(results: Sequence[dict[str, Any]]) -> list[list[object]]:
 
 
 def main() -> None:
-    from gpu_checks import MOST_SPILLED, SHARED_LIMITS
+    from gpu_checks import SHARED_LIMITS
 
     chosen = parser().parse_args()
     targets = chosen.targets or (QUICK_TARGETS if chosen.quick else sorted(SHARED_LIMITS))
@@ -115,11 +115,10 @@ def main() -> None:
             for result in one["results"]
             for fault in result["faults"]
         ]
-    write_json(chosen.json, "gpu_compile", {"most_spilled": MOST_SPILLED, "compiled": found})
+    write_json(chosen.json, "gpu_compile", {"compiled": found})
     if wrong:
         sys.exit("\n".join([*wrong, f"{len(wrong)} faults"]))
-    number = sum(len(one["results"]) for one in found)
-    print(f"{number} compilations: no contraction, nothing approximate, no spill above {MOST_SPILLED} bytes, all fits")
+    print(f"{sum(len(one['results']) for one in found)} compilations: nothing contracted, approximate, spilled or too large")
 
 
 if __name__ == "__main__":

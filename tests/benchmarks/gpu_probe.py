@@ -69,9 +69,9 @@ def main():
     *three, beyond = faulty
     results_of = [compiled(launch, 90) for launch in three]
     found["faults"] = {one.kernel: one.faults() for one in results_of}
-    doctored = dataclasses.replace(results_of[0], contracted=[], fused=0, shared=228 * 1024, spilled=4096)
-    found["doctored"] = doctored.faults(most_spilled=4095)
-    found["fits"] = dataclasses.replace(doctored, shared=227 * 1024).faults(most_spilled=4096)
+    doctored = dataclasses.replace(results_of[0], contracted=[], fused=0, shared=228 * 1024, spilled=4096, most_spilled=4095)
+    found["doctored"] = doctored.faults()
+    found["fits"] = dataclasses.replace(doctored, shared=227 * 1024, most_spilled=4096).faults()
     try:
         emulated(beyond)
     except IndexError as error:
