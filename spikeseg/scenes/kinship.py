@@ -57,17 +57,7 @@ def parted(one: Course, other: Course) -> bool:
 
 def outlines_odds(one: np.ndarray, other: np.ndarray) -> float:
     """The same of outlines, float64 (n, 4), at equal intervals at which both are there."""
-    return sum(_terms(*_of_outlines(one, other)))
-
-
-def outlines_motion(one: np.ndarray, other: np.ndarray) -> float:
-    """What motion gives of it."""
-    return _terms(*_of_outlines(one, other))[1]
-
-
-def _of_outlines(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Places and sizes of one, and of the other: float64 (n, 2) each, px."""
-    return tuple(part for own in (one, other) for part in (0.5 * (own[:, :2] + own[:, 2:]), own[:, 2:] - own[:, :2]))
+    return sum(_terms(*(part for own in (one, other) for part in (0.5 * (own[:, :2] + own[:, 2:]), own[:, 2:] - own[:, :2]))))
 
 
 def _both(one: Course, other: Course) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .course import Course
-from .kinship import outlines_motion, outlines_odds
+from .kinship import outlines_odds
 from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
 from .track import Seen
 
@@ -35,9 +35,6 @@ APART, FAR, NEARLY_ALL = 0.3, 0.65, 0.9
 """Two fine objects in a coarse one may be two things if this quantile of the gap between them is more than the share APART of
 the coarse one's size; FAR where that keeps its size, as it does while parts swing in it: fine neurons then take now one, now
 another part for the same."""
-
-PARTED = -6.0
-"""Two that are nearer may be so, too, if their motion alone gives log odds of less than this."""
 
 LEAST_PX = 18.0
 """A coarse object below this size, a coarse neuron and its reach, does not tell whether the fine ones in it are one thing."""
@@ -116,11 +113,7 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
             both = there[a] & there[b]
             if np.count_nonzero(both) >= max(COMMON * min(np.count_nonzero(there[a]), np.count_nonzero(there[b])), 1):
                 gap = float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL))
-                motion = outlines_motion(outlines[a][both], outlines[b][both])
-                if gap > apart:
-                    odds[a, b] = WITHIN + outlines_odds(outlines[a][both], outlines[b][both])
-                elif motion < PARTED:
-                    odds[a, b] = motion
+                odds[a, b] = WITHIN + outlines_odds(outlines[a][both], outlines[b][both]) if gap > apart else 0.0
             elif min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
                 odds[a, b] = -np.inf
             odds[b, a] = odds[a, b]

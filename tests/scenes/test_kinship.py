@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.scenes.kinship import GAP, NEAR, TOGETHER_US, log_odds, outlines_motion, outlines_odds, parted
+from spikeseg.scenes.kinship import GAP, NEAR, TOGETHER_US, log_odds, outlines_odds, parted
 
 LIFE = (0.0, 1.0)
 
@@ -48,6 +48,4 @@ def test_outlines_give_the_same_as_courses(course):
     one, other = course(LIFE, ((50, 50), (90, 60)), (20, 30)), course(LIFE, ((75, 50), (120, 50)), (10, 10))
     boxes = [np.hstack([own.place - own.size / 2, own.place + own.size / 2]) for own in (one, other)]
     assert outlines_odds(*boxes) == pytest.approx(log_odds(one, other), abs=0.05)
-    nearness = NEAR - GAP * np.log1p(12.5)  # 10 px apart at first, 15 at last
-    assert outlines_motion(*boxes) == pytest.approx(outlines_odds(*boxes) - nearness, abs=0.01)
     assert np.isfinite(outlines_odds(*(own[:1] for own in boxes)))  # seen together once

@@ -105,13 +105,6 @@ def test_two_that_grow_and_drift_apart_stay_two(course):
     assert joint(fine, whole, {(1, 1): 400, (2, 1): 400, (0, 1): 60})[0] == 2
 
 
-@pytest.mark.parametrize(("way_px", "count"), [(60, 2), (30, 1)])
-def test_two_that_pass_each_other_stay_two_however_near(course, way_px, count):
-    low, high = 50 - way_px / 2, 50 + way_px / 2
-    fine = [course(LIFE, ((x, a), (x, b)), (30, 30)) for x, a, b in ((30, low, high), (65, high, low))]
-    assert joint(fine, [course(LIFE, (47, 50), (70, 90))], {(1, 1): 400, (2, 1): 350})[0] == count
-
-
 def test_pieces_of_one_of_two_things_in_a_coarse_one_are_one(course):
     """The third leaves; the first two, side by side, stay one, and a speck goes with what it is next to."""
     one, other = (course(LIFE, (x, 50), (10, 40)) for x in (20, 66))
