@@ -13,9 +13,10 @@ from spikeseg.ops.reference.images import latency, oriented_latency
 
 from .chain import encode
 from .images import final_potentials, fire_once
-from .layers import layer_forward, pool, select_winners, stdp_update
+from .layers import layer_forward, pool, stdp_update
 from .tracing import trace
 from .training import Training
+from .winners import select_winners
 
 __all__ = [
     "Training",

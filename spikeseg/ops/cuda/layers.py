@@ -9,14 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spikeseg.core.grid import SCALE
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sizes import pooled_size
 from spikeseg.ops import reference
 from spikeseg.ops.reference.training import SILENT
-from spikeseg.ops.types import WTA_MODES, LayerRun, Plasticity, PlasticityForm, PoolRun
+from spikeseg.ops.types import LayerRun, Plasticity, PlasticityForm, PoolRun
 
-from . import inference_kernels, neuron_kernels, training_kernels
+from . import inference_kernels, training_kernels
 from .memory import (
     EXACT,
     NEVER,
@@ -32,10 +31,8 @@ from .memory import (
     tabulated,
     weight_parts,
 )
-from .training import SIDE, select_options, selection, winner_rows
 
 ROWS = 64
-MOST_STEPS, MOST_NEURONS = 2**9, 2**28
 
 
 def layer_forward(
@@ -84,36 +81,6 @@ def pool(spikes: Tensor, potentials: Tensor, kernel: int, stride: int) -> PoolRu
                 height, width, *shape[-2:], stride, POOL=kernel, CELLS=block, **EXACT,
             )  # fmt: skip
     return PoolRun(fired.to(spikes.dtype), indices)
-
-
-def select_winners(
-    first: Tensor, potential: Tensor, n_steps: int, *, mode: str, radius: int, max_winners: int | None = None
-) -> Tensor:
-    """See `reference.select_winners`. Raises ValueError for more steps or neurons than a key has room for."""
-    if mode not in WTA_MODES:
-        raise ValueError(f"unknown winner-take-all mode {mode!r}; one of {', '.join(WTA_MODES)}")
-    if n_steps > MOST_STEPS or first.numel() >= MOST_NEURONS:
-        raise ValueError(
-            f"{n_steps} steps of {first.numel()} neurons; this backend ranks up to {MOST_STEPS} of fewer than {MOST_NEURONS}"
-        )
-    maps, height, width = first.shape
-    heights = neuron_kernels.TOP.value - torch.round(potential.double() * SCALE).to(torch.int64)
-    rank = first.to(torch.int64) << neuron_kernels.HEIGHT_BITS.value | heights
-    address = torch.arange(first.numel(), device=first.device).reshape(first.shape)
-    keys = torch.where(first < n_steps, rank << neuron_kernels.ADDRESS_BITS.value | address, neuron_kernels.NONE.value)
-    rows, cols = -(-height // SIDE), -(-width // SIDE)
-    tiles = keys.new_full((padded_maps(maps), rows * SIDE, cols * SIDE), neuron_kernels.NONE.value)
-    tiles[:maps, :height, :width] = keys
-    tiles = tiles.reshape(-1, rows, SIDE, cols, SIDE).permute(1, 3, 2, 4, 0).reshape(rows * cols, SIDE * SIDE, -1).contiguous()
-    best = tiles.amin(1)
-    cursor = keys.new_tensor([0, 1, 1, 0])
-    limit, options = select_options(mode, (maps, height, width), max_winners)
-    winners, n_winners = selection(keys.device, limit, maps)
-    with launching_on(keys.device):
-        training_kernels.select[(1,)](
-            tiles, best, winners, n_winners, cursor, 0, len(tiles), cols, height, width, radius, limit, **options
-        )  # fmt: skip
-    return winner_rows(winners[: maps if options["BY_MAP"] else int(n_winners)], (height, width))
 
 
 def stdp_update(weight: Tensor, pre_first: Tensor, winners: Tensor, plasticity: Plasticity) -> None:

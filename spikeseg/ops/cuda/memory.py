@@ -130,9 +130,16 @@ def tabulated(weight: Tensor, parts: int) -> Tensor:
     return torch.stack([*low, units >> PART_BITS * (parts - 1)], 1).to(torch.int8).contiguous()
 
 
-def weight_parts(weight: Tensor, *bounds: float) -> int:
-    """Parts that hold these weights, and any between the bounds."""
-    largest = max([float(weight.abs().max()), *map(abs, bounds)])
+def by_tap(weight: Tensor) -> Tensor:
+    """Weights (C_out, C_in, K, K) as training keeps them: float32 (taps, padded maps), 0 where there is none."""
+    maps, synapses = len(weight), weight[0].numel()
+    flat = weight.detach().float().reshape(maps, synapses).t()
+    return F.pad(flat, (0, padded_maps(maps) - maps, 0, -synapses % chunk(synapses))).contiguous()
+
+
+def weight_parts(weight: Tensor) -> int:
+    """Parts that hold these weights."""
+    largest = float(weight.abs().max())
     return max(2, parts_of(round(largest * SCALE) + 1))
 
 

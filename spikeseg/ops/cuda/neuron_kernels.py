@@ -35,16 +35,8 @@ HEIGHT_BITS = tl.constexpr(26)
 HEIGHT_MASK = tl.constexpr(2**26 - 1)
 TOP = tl.constexpr(2**25)
 """Ranks sort first spikes: step, then ``TOP - potential`` in HEIGHT_BITS bits."""
-ADDRESS_BITS = tl.constexpr(28)
-ADDRESS_MASK = tl.constexpr(2**28 - 1)
 NONE = tl.constexpr(2**63 - 1)
-"""Keys sort candidates: rank, then flat address (m*H + y)*W + x; NONE is no candidate."""
-SIDE = tl.constexpr(8)
-"""Neurons along the side of a square tile, in training."""
-
-BASE, END, HALT, PHASE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)
-"""Fields of the cursor: position in the order of the first slot; positions from END on are not learned; nor are those behind
-HALT, where a map died; samples of the batch in hand that came before position 0."""
+"""Keys sort candidates: rank, then address (`winner_kernels`); NONE is no candidate."""
 
 
 @triton.jit
@@ -124,60 +116,3 @@ def arrivals(source, taps, origin, TAPS: tl.constexpr, CHUNK: tl.constexpr, ROWS
 def driven(arriving, t):
     """Whether anything arrives at step t. arriving: from `arrivals`."""
     return tl.max((arriving >> t) & 1) > 0
-
-
-@triton.jit(do_not_specialize=["slot"])
-def first_spikes(
-    words, taps, weights, theta, competing, keys, tile_best, cursor, slot, sample_size, width_padded,
-    maps, height, width, tiles_x, leak,
-    STEPS: tl.constexpr, MODE: tl.constexpr, COMPETITION: tl.constexpr, KEEP: tl.constexpr,
-    WEIGHT_PARTS: tl.constexpr, TAPS: tl.constexpr, CHUNK: tl.constexpr, MAPS: tl.constexpr, COLS: tl.constexpr,
-):  # fmt: skip
-    """Training, first of three: a layer's first spikes in one sample, as keys, and the best of every tile and map.
-
-    Grid: (tiles of SIDE x SIDE neurons, groups of COLS maps).
-
-    Args:
-        words: int32 (slots, sample_size); `slot` is this sample's.
-        theta: int32 (MAPS,), out of reach from `maps` on.
-        competing: float32 (maps, H, W).
-        keys: int64 (tiles, SIDE * SIDE, MAPS), written when KEEP; tile_best: int64 (tiles, MAPS).
-    """
-    position = tl.load(cursor + BASE) + slot
-    if (position >= tl.load(cursor + END)) | (position > tl.load(cursor + HALT)):
-        return
-    ROWS: tl.constexpr = SIDE * SIDE
-    tile = tl.program_id(0)
-    first_map = tl.program_id(1) * COLS
-    m = first_map + tl.arange(0, COLS)
-    row = tl.arange(0, ROWS)
-    y = tile // tiles_x * SIDE + row // SIDE
-    x = tile % tiles_x * SIDE + row % SIDE
-    inside = (y < height) & (x < width)
-    origin = tl.minimum(y, height - 1) * width_padded + tl.minimum(x, width - 1)
-    source = words + slot.to(tl.int64) * sample_size
-    level = tl.load(theta + m)
-    arrived = arrivals(source, taps, origin, TAPS, CHUNK, ROWS)
-    v = tl.zeros((ROWS, COLS), tl.int32)
-    rank = tl.full((ROWS, COLS), NEVER, tl.int32)
-    for t in range(STEPS):
-        current = tl.zeros((ROWS, COLS), tl.int32)
-        if driven(arrived, t):
-            current = synapses(
-                source, taps, weights, origin, t, first_map, True, 1, WEIGHT_PARTS, TAPS, CHUNK, MAPS, ROWS, COLS
-            )  # fmt: skip
-        u = membrane(v, current, leak, MODE)
-        fired = u >= level[None, :]
-        v = tl.where(fired, 0, u)
-        rank = tl.where(fired & (rank == NEVER), t * (HEIGHT_MASK + 1) + (TOP - u), rank)
-    candidate = (rank != NEVER) & inside[:, None] & (m < maps)[None, :]
-    if COMPETITION:
-        u = TOP - (rank & HEIGHT_MASK)
-        at = (m[None, :] * height + y[:, None]) * width + x[:, None]
-        needed = tl.load(competing + at, mask=candidate, other=0.0)
-        candidate = candidate & (u.to(tl.float32) * (1.0 / UNITS) >= needed)
-    address = (m[None, :] * height + y[:, None]) * width + x[:, None]
-    key = tl.where(candidate, (rank.to(tl.int64) << ADDRESS_BITS) | address.to(tl.int64), NONE)
-    if KEEP:
-        tl.store(keys + (tile * ROWS + row)[:, None] * MAPS + m[None, :], key)
-    tl.store(tile_best + tile * MAPS + m, tl.min(key, 0))

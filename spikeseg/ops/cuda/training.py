@@ -1,11 +1,10 @@
-"""The fused training step on a GPU: three launches a sample, many samples a CUDA graph, no synchronisation in between."""
+"""The training step on a GPU: two launches a sample, or three a batch, many of them a CUDA graph, without synchronisation."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,61 +14,55 @@ from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops.reference.training import updated
 from spikeseg.ops.types import LearningState, PlasticityForm, TrainingRule
 
-from . import neuron_kernels, training_kernels
+from . import tile_kernels, training_kernels
 from .memory import (
     EXACT,
     STEP_BITS,
     Geometry,
+    by_tap,
     chunk,
-    columns,
+    in_units,
     launching_on,
     leak_units,
     levels,
     padded_maps,
-    power_of_two,
-    tabulated,
-    weight_parts,
 )
+from .winners import MOST_NEURONS, STEP_SHIFT, Contest
 
-SIDE: int = neuron_kernels.SIDE.value
-NONE: int = neuron_kernels.NONE.value
+SIDE: int = tile_kernels.SIDE.value
 SLOTS = 32
-"""Samples of a graph. The host checks for dead maps after each graph, so a map's death costs at most this many idle launches."""
-MOST_NEURONS = 2**28
+"""Samples of a graph, or fewer where their spikes or candidates take more than `SLOT_BYTES`. The host checks for dead maps one
+graph behind, so a map's death costs at most twice as many idle launches."""
+SLOT_BYTES = 2**28
+DENSE = 0.125
+"""Share of the sites seen by a tile that spike in a step, above which the tile uses the tensor cores. By counts of instructions
+of conv2 and conv3 both ways cost the same at about 0.15; not measured."""
+KEPT_BYTES, KEPT_LISTS = 2**30, 16
+"""Blocks of lists that are kept on the device, for recordings of several sizes that take turns."""
+REGISTERS = 128
+"""Of a thread, in `first_spikes`: 16 programs fit a multiprocessor then."""
+COLUMNS, WARPS = 16, 1
+"""Maps of a program at a tile, and its warps."""
 
 
-def select_options(mode: str, shape: tuple[int, int, int], max_winners: int | None) -> tuple[int, dict[str, Any]]:
-    """How many winners there can be among neurons (C, H, W), and how `training_kernels.select` is to find them."""
-    by_map, maps = mode != "local", shape[0]
-    most = maps if by_map else shape[1] * shape[2]
-    limit = most if max_winners is None else min(most, max_winners)
-    room = padded_maps(maps)
-    return limit, {
-        "BY_MAP": by_map, "BY_POSITION": mode != "global", "LIMITED": limit < most,
-        "MAPS": room, "CHUNK": max(1, 4096 // room), "COLS": min(64, room), "num_warps": 8, **EXACT,
-    }  # fmt: skip
+def list_room(channels: int, kernel: int) -> int:
+    """Spikes of a step for which a tile's list has room. 0 where an entry would not fit 32 bits."""
+    side = SIDE + kernel - 1
+    if (channels * kernel + side) * kernel + side >= 1 << 31 - 2 * place_bits(kernel):
+        return 0
+    return max(8, round(DENSE * channels * side**2))
 
 
-def selection(device: torch.device, limit: int, maps: int) -> tuple[Tensor, Tensor]:
-    """Room for winners, and for how many there are."""
-    winners = torch.full((max(limit, padded_maps(maps)),), NONE, dtype=torch.int64, device=device)
-    return winners, torch.zeros(1, dtype=torch.int32, device=device)
-
-
-def winner_rows(keys: Tensor, size: tuple[int, int]) -> Tensor:
-    """Keys of winners among neurons of size (H, W), or NONE, as rows (step, map, row, column) in the order in which they won."""
-    height, width = size
-    keys = keys[keys != NONE].sort().values
-    address = keys & neuron_kernels.ADDRESS_MASK.value
-    step = keys >> neuron_kernels.ADDRESS_BITS.value + neuron_kernels.HEIGHT_BITS.value
-    return torch.stack((step, address // (height * width), address // width % height, address % width), 1)
+def place_bits(kernel: int) -> int:
+    """Bits of a row or column of what a tile sees; all ones lie beyond every neuron's reach."""
+    return (SIDE + kernel - 1).bit_length()
 
 
 class Training:
     """The training step, sample after sample; see `reference.Training`. float32 weights, up to 32 steps.
 
-    Lists stay on the device as long as `run` is called with the same ones. From there they are unpacked, SLOTS samples at a time,
-    into words of step bits: a sample in whole words would take 4 bytes a site, a list takes 4 bytes a spike.
+    Lists stay on the device, those of several blocks where calls take turns. From there they are unpacked, SLOTS samples at a
+    time, into words of step bits, and into the spikes that each tile of neurons sees in each step.
     """
 
     def __init__(self, state: LearningState, rule: TrainingRule) -> None:
@@ -85,12 +78,13 @@ class Training:
             [*numbers, *(rule.maps or none), *(rule.competition or none)], dtype=torch.float32, device=device
         )
         self._cursor = torch.zeros(4, dtype=torch.int64, device=device)
-        self._theta = torch.zeros(maps, dtype=torch.float32, device=device)
+        self._threshold, self._theta = (torch.zeros(maps, dtype=torch.float32, device=device) for _ in range(2))
         self._wins, self._recent, self._seen = (torch.zeros(maps, dtype=torch.int64, device=device) for _ in range(3))
         self._levels = levels(state.threshold, maps)
-        self._weights = tabulated(weight, self._parts())
+        self._master = by_tap(weight)
+        self._weights = in_units(self._master)
         self._left = 0  # samples still to come of a batch that was cut short: they see the weights that it began with
-        self._lists: _Lists | None = None
+        self._lists: list[_Lists] = []
         self._scratch: dict[tuple[int, ...], _Scratch] = {}
 
     def run(self, lists: SpikeLists, order: np.ndarray) -> int:
@@ -119,65 +113,89 @@ class Training:
         return done
 
     def _run(self, lists: SpikeLists, order: np.ndarray, competing: Tensor | None) -> int:
-        self._refresh()
-        if self._lists is None or not self._lists.hold(lists):
-            self._lists = _Lists(lists, self.state.weight.device)
+        held = self._held(lists)
         if lists.shape not in self._scratch:
             self._scratch[lists.shape] = _Scratch(self, lists.shape)
         scratch = self._scratch[lists.shape]
         self._upload(scratch, competing)
-        halt = self._learn(scratch, self._lists, torch.from_numpy(order).to(self._cursor.device))
+        halt = self._learn(scratch, held, torch.from_numpy(order).to(self._cursor.device))
         self._download(scratch, competing)
         return min(len(order), halt + 1)
 
+    def _held(self, lists: SpikeLists) -> _Lists:
+        """These lists on the device; the ones used least recently make room."""
+        found = next((held for held in self._lists if held.of(lists)), None) or _Lists(lists, self.state.weight.device)
+        others = [held for held in self._lists if held is not found][: KEPT_LISTS - 1]
+        while others and found.bytes + sum(held.bytes for held in others) > KEPT_BYTES:
+            others.pop()
+        self._lists = [found, *others]
+        return found
+
     def _learn(self, scratch: _Scratch, lists: _Lists, order: Tensor) -> int:
-        """Learn in groups of SLOTS; -> position after which a map was dead, len(order) when none was."""
+        """Learn in groups of slots; -> position after which a map was dead, len(order) when none was."""
         count, batch = len(order), self.rule.batch_size
-        self._cursor.copy_(torch.tensor([0, count, count, batch - self._left]))
-        for base in range(0, count, SLOTS):
+        begun = (batch - self._left) % batch  # samples of the batch in hand that came before these
+        self._cursor.copy_(torch.tensor([0, count, count, begun]))
+        halts: list[_Noted] = []
+        for base in range(-(begun % scratch.together), count, scratch.slots):
             self._cursor[0] = base
-            now = min(SLOTS, count - base)
+            now = min(scratch.slots, count - base)
             scratch.unpack(lists, order, now)
             scratch.learn(base, now)
-            if self.rule.dead_recovery and int(self._cursor[2]) < count:
-                break
+            if self.rule.dead_recovery:
+                halts.append(_Noted(self._cursor[2]))
+                if len(halts) > 1 and halts.pop(0).value() < count:  # of the graph before: this one is under way meanwhile
+                    break
         return int(self._cursor[2])
 
-    def _parts(self) -> int:
-        """Parts that hold all weights that learning can reach."""
-        plasticity = self.rule.plasticity
-        return weight_parts(self.state.weight, plasticity.weight_min, plasticity.weight_max)
-
-    def _refresh(self) -> None:
-        """Weights and thresholds as the caller left them, unless a batch is to go on under its own."""
-        state = self.state
-        parts = self._parts()
-        if parts > self._weights.shape[1]:
-            if self._left:
-                raise ValueError("weights of 4 and more cannot come in within a batch that began with smaller ones")
-            self._weights = tabulated(state.weight, parts)
-            self._scratch.clear()
-        if self._left == 0:
-            self._weights.copy_(tabulated(state.weight, self._weights.shape[1]))
-            self._levels.copy_(levels(state.threshold, len(state.weight)))
+    def tabulate(self, weight: Tensor) -> None:
+        """What the next batch convolves with."""
+        self._weights.copy_(in_units(by_tap(weight)))
 
     def _upload(self, scratch: _Scratch, competing: Tensor | None) -> None:
+        """Weights, thresholds and counters as the caller left them; a batch that is to go on does so under its own."""
         state = self.state
+        self._master.copy_(by_tap(state.weight))
+        if self._left == 0:
+            self.tabulate(state.weight)
+            self._levels.copy_(levels(state.threshold, len(state.weight)))
+        self._threshold.copy_(state.threshold)
         self._theta.copy_(state.theta)
         self._wins.copy_(state.wins)
         self._recent.copy_(state.recent_wins)
         self._seen.copy_(state.seen)
         if competing is not None:
-            scratch.competing.copy_(competing)
+            scratch.competing[..., : len(competing)] = competing.permute(1, 2, 0)
 
     def _download(self, scratch: _Scratch, competing: Tensor | None) -> None:
         state = self.state
+        if self.rule.plasticity.form is not PlasticityForm.CUSTOM:
+            maps, synapses = len(state.weight), state.weight[0].numel()
+            state.weight.copy_(self._master[:synapses, :maps].t().reshape(state.weight.shape))
+        state.threshold.copy_(self._threshold)
         state.theta.copy_(self._theta)
         state.wins.copy_(self._wins)
         state.recent_wins.copy_(self._recent)
         state.seen.copy_(self._seen)
         if competing is not None:
-            competing.copy_(scratch.competing)
+            competing.copy_(scratch.competing[..., : len(competing)].permute(2, 0, 1))
+
+
+class _Noted:
+    """A number on the device as it is now, on its way to the host."""
+
+    def __init__(self, number: Tensor) -> None:
+        self._event = torch.cuda.Event() if number.is_cuda else None
+        self._number = torch.empty((), dtype=number.dtype, pin_memory=number.is_cuda)
+        self._number.copy_(number, non_blocking=True)
+        if self._event is not None:
+            self._event.record()
+
+    def value(self) -> int:
+        """The number, once it is there; what was launched later is not waited for."""
+        if self._event is not None:
+            self._event.synchronize()
+        return int(self._number)
 
 
 class _Lists:
@@ -189,67 +207,82 @@ class _Lists:
         self.sites = torch.from_numpy(np.ascontiguousarray(lists.sites, np.int32)).to(device)
         if not len(self.sites):
             self.sites = self.sites.new_zeros(1)
+        self.bytes = self.offsets.nbytes + self.sites.nbytes
 
-    def hold(self, lists: SpikeLists) -> bool:
+    def of(self, lists: SpikeLists) -> bool:
         """Whether these are the lists: the same arrays, not equal ones."""
         return lists.sites is self._host.sites and lists.offsets is self._host.offsets and lists.shape == self._host.shape
 
 
 class _Scratch:
-    """Device memory and launches for samples of one shape (T, C, H, W); `graphs`: launch through a CUDA graph."""
+    """Device memory and launches for samples of one shape (T, C, H, W).
+
+    Attributes:
+        competing: float32 (H, W, padded maps), what a potential must reach to take part; of one element where there is none.
+        together: samples of a launch: a batch, or the largest equal part of it that fits. One with thresholds of the competition,
+            which change from sample to sample, and with a custom rule.
+        slots: samples of a graph.
+        graphs: whether to launch through a CUDA graph.
+    """
 
     def __init__(self, training: Training, shape: tuple[int, int, int, int]) -> None:
         self._training, self._shape = training, shape
         state, rule = training.state, training.rule
         weight, device = state.weight, state.weight.device
-        maps = len(weight)
-        self._steps, _, height, width = shape
-        self._geometry = Geometry.of(weight, (height, width))
+        maps, kernel = len(weight), weight.shape[-1]
+        steps, channels, height, width = shape
+        self._geometry = geometry = Geometry.of(weight, (height, width))
+        self._tiles = (-(-height // SIDE), -(-width // SIDE))
+        tiles = self._tiles[0] * self._tiles[1]
+        self._list_room = list_room(channels, kernel)
         room = padded_maps(maps)
-        self._tiles_x = -(-width // SIDE)
-        self._tiles = -(-height // SIDE) * self._tiles_x
-        self._limit, self._options = select_options(rule.wta, (maps, height, width), rule.max_winners)
-        self._keep = bool(self._options["BY_POSITION"])
-        self._words = torch.zeros(SLOTS, self._geometry.sites, dtype=torch.int32, device=device)
-        self._keys = torch.full((self._tiles * SIDE**2 * room if self._keep else 1,), NONE, dtype=torch.int64, device=device)
-        self._tile_best = torch.full((self._tiles, room), NONE, dtype=torch.int64, device=device)
-        self._winners, self._n_winners = selection(device, self._limit, maps)
-        self.competing = torch.zeros((maps, height, width) if rule.competition else (1,), dtype=torch.float32, device=device)
+        self._custom = rule.plasticity.form is PlasticityForm.CUSTOM
+        fitting = min(SLOTS, SLOT_BYTES // (4 * room * (height + SIDE) * (width + 8 * SIDE)))  # of which the ranks are kept
+        self.together = 1
+        if rule.competition is None and not self._custom:
+            self.together = max([1, *(n for n in range(1, fitting + 1) if rule.batch_size % n == 0)])
+        self._contest = Contest(
+            (maps, height, width), rule.wta, rule.radius, rule.max_winners, samples=self.together, device=device
+        )
+        slot_bytes = 4 * (geometry.sites + tiles * steps * (1 + self._list_room))
+        self.slots = max(1, min(SLOTS, SLOT_BYTES // slot_bytes) // self.together) * self.together
+        self._words = torch.zeros(self.slots, geometry.sites, dtype=torch.int32, device=device)
+        self._counts = torch.zeros(self.slots, tiles, steps, dtype=torch.int32, device=device)
+        entries = max(1, self.slots * tiles * steps * self._list_room)
+        self._events = torch.zeros(entries, dtype=torch.int32, device=device)
+        self.competing = torch.zeros((height, width, room) if rule.competition else (1,), dtype=torch.float32, device=device)
         self._leak = leak_units(rule.mode, rule.leak)
         self.graphs = weight.is_cuda
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._captured_for: tuple[int, int] | None = None
 
     def unpack(self, lists: _Lists, order: Tensor, count: int) -> None:
-        """The next `count` samples as words of step bits."""
-        geometry = self._geometry
+        """The samples of the first `count` slots as words of step bits and as lists of tiles."""
+        geometry, steps, kernel = self._geometry, self._shape[0], self._training.state.weight.shape[-1]
         self._words.zero_()
-        training_kernels.unpack[(count, self._steps)](
-            lists.offsets, lists.sites, order, self._training._cursor, self._words,
+        self._counts.zero_()
+        training_kernels.unpack[(count, steps)](
+            lists.offsets, lists.sites, order, self._training._cursor, self._words, self._counts, self._events,
             geometry.sites, geometry.plane, geometry.row, geometry.height, geometry.width, geometry.half,
-            STEPS=self._steps, BLOCK=512, **EXACT,
+            *self._tiles, self._list_room, STEPS=steps, KERNEL=kernel, BITS=place_bits(kernel), BLOCK=512, **EXACT,
         )  # fmt: skip
 
     def learn(self, base: int, count: int) -> None:
         """Learn from the first `count` slots, of which the first is position `base` of the order; on a GPU all are launched, and
         those behind the end do nothing. With a custom rule there is no graph: its update runs in torch after each sample.
         """
-        if self._training.rule.plasticity.form is PlasticityForm.CUSTOM:
+        if self._custom:
             for slot in range(count):
                 self._launch(slot)
                 self._update(slot, base + slot)
                 if int(self._training._cursor[2]) <= base + slot:
                     break
-            return
-        if not self.graphs:
-            for slot in range(count):
+        elif self.graphs:
+            if self._graph is None:
+                self._graph = self._captured()
+            self._graph.replay()
+        else:
+            for slot in range(0, count, self.together):
                 self._launch(slot)
-            return
-        state = self._training.state
-        addresses = (state.weight.data_ptr(), state.threshold.data_ptr())
-        if self._graph is None or self._captured_for != addresses:
-            self._graph, self._captured_for = self._captured(), addresses
-        self._graph.replay()
 
     def _captured(self) -> torch.cuda.CUDAGraph:
         cursor = self._training._cursor
@@ -259,54 +292,55 @@ class _Scratch:
         cursor[1] = end
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
-        with _no_collection(), torch.cuda.graph(graph):
-            for slot in range(SLOTS):
+        with _no_collection(), torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may use the GPU
+            for slot in range(0, self.slots, self.together):
                 self._launch(slot)
         return graph
 
     def _update(self, slot: int, position: int) -> None:
-        """A custom rule's part of a sample, after its launches: new weights of the winners and, behind a batch, of the table."""
+        """A custom rule's part of a sample, after its launch: new weights of the winners and, behind a batch, of the table."""
         training, geometry = self._training, self._geometry
         weight, rule = training.state.weight, training.rule
-        keys = self._winners[: len(weight) if self._options["BY_MAP"] else int(self._n_winners)]
         taps = geometry.taps[: weight[0].numel()].long()
-        for t, m, row, column in winner_rows(keys, (geometry.height, geometry.width)).tolist():
+        for rank, m, row, column in self._contest.rows().tolist():
             words = self._words[slot, row * geometry.row + column + taps].long()
-            early = (words & (2 << t) - 1) != 0  # any step up to t
+            early = (words & (2 << (rank >> STEP_SHIFT - 32)) - 1) != 0  # any step up to the winner's
             weight[m] = updated(weight[m], early.reshape(weight[m].shape), rule.plasticity)
         if (position + 1 + int(training._cursor[3])) % rule.batch_size == 0:
-            training._weights.copy_(tabulated(weight, training._weights.shape[1]))
+            training.tabulate(weight)
 
     def _launch(self, slot: int) -> None:
-        training, geometry = self._training, self._geometry
+        training, geometry, contest = self._training, self._geometry, self._contest
         state, rule = training.state, training.rule
-        maps, cols = len(state.weight), columns(len(state.weight))
-        synapses = state.weight[0].numel()
-        parts, room = training._weights.shape[1], padded_maps(maps)
-        block = min(1024, power_of_two(synapses))
-        by_map = self._options["BY_MAP"]
-        neuron_kernels.first_spikes[(self._tiles, -(-maps // cols))](
-            self._words, geometry.taps, training._weights, training._levels, self.competing, self._keys, self._tile_best,
-            training._cursor, slot, geometry.sites, geometry.row,
-            maps, geometry.height, geometry.width, self._tiles_x, self._leak,
-            STEPS=self._steps, MODE=int(rule.mode.code), COMPETITION=rule.competition is not None, KEEP=self._keep,
-            WEIGHT_PARTS=parts, TAPS=len(geometry.taps), CHUNK=chunk(synapses), MAPS=room, COLS=cols,
-            **EXACT,
+        maps, kernel, synapses = len(state.weight), state.weight.shape[-1], state.weight[0].numel()
+        room = padded_maps(maps)
+        cols, grid = COLUMNS, self._tiles[0] * self._tiles[1]
+        training_kernels.first_spikes[(grid, -(-maps // cols), self.together)](
+            self._words, self._counts, self._events, geometry.taps, training._weights, training._levels, self.competing,
+            contest.ranks, contest.tile_best, contest.row_best, training._cursor, slot,
+            geometry.sites, geometry.row, self._list_room, maps, geometry.height, geometry.width, self._tiles[1],
+            *contest.sizes[2:], self._leak, STEPS=self._shape[0], MODE=int(rule.mode.code),
+            COMPETITION=rule.competition is not None, BY_POSITION=contest.options["BY_POSITION"], KERNEL=kernel,
+            BITS=place_bits(kernel), TAPS=len(geometry.taps), CHUNK=chunk(synapses), MAPS=room, COLS=cols,
+            num_warps=WARPS, maxnreg=REGISTERS, **EXACT,
         )  # fmt: skip
-        training_kernels.select[(1,)](
-            self._keys, self._tile_best, self._winners, self._n_winners, training._cursor, slot,
-            self._tiles, self._tiles_x, geometry.height, geometry.width, rule.radius, self._limit, **self._options,
-        )  # fmt: skip
-        groups = -(-geometry.height * geometry.width // block) if rule.competition is not None else 0
-        training_kernels.learn[(maps, 1 + groups)](
-            self._words, geometry.taps, state.weight, training._weights, self._winners, self._n_winners, training._cursor, slot,
-            training._numbers, state.threshold, training._theta, training._levels,
-            training._wins, training._recent, training._seen, self.competing,
-            geometry.sites, geometry.row, geometry.height, geometry.width, synapses, rule.dead_warmup, rule.batch_size,
-            BY_MAP=by_map, FORM=int(rule.plasticity.form), MAP_RULE=rule.maps is not None,
-            COMPETITION=rule.competition is not None, RECOVERY=rule.dead_recovery, WEIGHT_PARTS=parts, MAPS=room, BLOCK=block,
-            **EXACT,
-        )  # fmt: skip
+        parts = [(True, True)] if self.together == 1 else [(True, False), (False, True)]
+        for select, learn in parts:
+            training_kernels.settle[(self.together if select else 1,)](
+                self._words, geometry.taps, training._master, training._weights, training._levels,
+                contest.ranks, contest.tile_best, contest.row_best, contest.winners, contest.won, training._cursor, slot,
+                training._numbers, training._threshold, training._theta, training._wins, training._recent, training._seen,
+                geometry.sites, geometry.row, maps, *contest.sizes, rule.radius, contest.limit, contest.most, self.together,
+                synapses, rule.dead_warmup, rule.batch_size, FORM=int(rule.plasticity.form), MAP_RULE=rule.maps is not None,
+                RECOVERY=rule.dead_recovery, BLOCK=max(16, min(128, 2048 // room)), SELECT=select, LEARN=learn,
+                **contest.options, **EXACT,
+            )  # fmt: skip
+        if rule.competition is not None:
+            pixels, block = geometry.height * geometry.width, max(1, 2048 // room)
+            training_kernels.adapt_competition[(-(-pixels // block),)](
+                self.competing, contest.winners, contest.won, training._cursor, slot, training._numbers,
+                pixels, geometry.width, *contest.sizes[4:], MAPS=room, BLOCK=block, **EXACT,
+            )  # fmt: skip
 
 
 @contextmanager

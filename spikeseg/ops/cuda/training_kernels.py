@@ -1,11 +1,15 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""Triton kernels of the training step, after the neurons (`neuron_kernels.first_spikes`): winners, STDP, homeostasis.
+"""Triton kernels of the training step.
 
-Everything stays on the device. A launch belongs to a slot; the cursor says which position in the order that is, and whether there
-is anything to do: behind the end, or behind a sample after which a map was dead, a launch does nothing.
+Everything stays on the device. A launch belongs to slots; the cursor says which positions in the order those are, and whether
+there is anything to do: before the start, behind the end, or behind a sample after which a map was dead, it does nothing.
 
-Floating point is float32 in the order of operations of `reference`; every launch of `learn` and `apply_stdp` needs
-``enable_fp_fusion=False``, or a multiplication and an addition would be contracted into one rounding.
+No program reads what another one of the same launch writes: programs meet in atomic additions and minima, whose order does not
+matter. Threads of a program do, behind barriers.
+
+Floating point is float32 in the order of operations of `reference`; every launch needs ``enable_fp_fusion=False``, or a
+multiplication and an addition would be contracted into one rounding. The assembler of Triton 3.6 does so for sm_100 even then,
+where two numbers share an instruction; so a selection stands between each product and its sum.
 """
 
 from __future__ import annotations
@@ -15,21 +19,13 @@ import triton.language as tl
 
 from spikeseg.ops.types import PlasticityForm
 
-from .neuron_kernels import (
-    ADDRESS_BITS,
-    ADDRESS_MASK,
-    BASE,
-    END,
-    HALT,
-    HEIGHT_BITS,
-    NONE,
-    PART_BITS,
-    PART_MASK,
-    PHASE,
-    SIDE,
-    to_units,
-)
+from .neuron_kernels import HEIGHT_BITS, HEIGHT_MASK, NEVER, NONE, TOP, UNITS, to_units
+from .tile_kernels import NEURONS, SIDE, first_ranks
+from .winner_kernels import key_of, select
 
+BASE, END, HALT, PHASE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)
+"""Fields of the cursor: position in the order of the first slot; positions from END on are not learned; nor are those behind
+HALT, where a map died; samples of the batch in hand that came before position 0."""
 LR_PLUS, LR_MINUS, WEIGHT_MIN, WEIGHT_MAX = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)
 FIRST_BASE, DEAD = tl.constexpr(4), tl.constexpr(5)
 REST, PLUS, TAU, THETA_MAX = tl.constexpr(6), tl.constexpr(7), tl.constexpr(8), tl.constexpr(9)
@@ -41,15 +37,24 @@ CUSTOM_RULE = tl.constexpr(int(PlasticityForm.CUSTOM))
 
 @triton.jit
 def unpack(
-    offsets, sites, order, cursor, words, sample_size, plane_size, width_padded, height, width, half,
-    STEPS: tl.constexpr, BLOCK: tl.constexpr,
+    offsets, sites, order, cursor, words, counts, events, sample_size, plane_size, width_padded, height, width, half,
+    tiles_y, tiles_x, room,
+    STEPS: tl.constexpr, KERNEL: tl.constexpr, BITS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Lists of the next samples into step bits. Grid: (slots, STEPS). words: int32 (slots, sample_size), 0 before."""
+    """Lists of the next samples, to step bits and to lists of what each tile sees. Grid: (slots, STEPS).
+
+    Args:
+        words: int32 (slots, sample_size), 0 before.
+        counts: int32 (slots, tiles, STEPS), 0 before.
+        events: int32 (slots, tiles, STEPS, room), as `tile_kernels.listed_input` takes them; in no order, for their sum has none.
+    """
     slot = tl.program_id(0)
     t = tl.program_id(1)
     position = tl.load(cursor + BASE) + slot
-    if position >= tl.load(cursor + END):
+    if (position < 0) | (position >= tl.load(cursor + END)):
         return
+    SEEN: tl.constexpr = SIDE + KERNEL - 1
+    SPAN: tl.constexpr = (SEEN - 1) // SIDE + 1
     n = tl.load(order + position)
     first = tl.load(offsets + n * STEPS + t)
     count = (tl.load(offsets + n * STEPS + t + 1) - first).to(tl.int32)
@@ -57,190 +62,229 @@ def unpack(
     for i in range(0, count, BLOCK):
         k = i + tl.arange(0, BLOCK)
         site = tl.load(sites + first + k, mask=k < count, other=0)
-        y = site // width % height
-        at = site // (height * width) * plane_size + (y + half) * width_padded + site % width + half
-        tl.atomic_or(words + slot.to(tl.int64) * sample_size + at, bit, mask=k < count, sem="relaxed")
+        c = site // (height * width)
+        y = site // width % height + half
+        x = site % width + half
+        at = words + slot.to(tl.int64) * sample_size + c * plane_size + y * width_padded + x
+        tl.atomic_or(at, bit, mask=k < count, sem="relaxed")
+        for above in tl.static_range(SPAN):
+            for before in tl.static_range(SPAN):
+                tile_y = y // SIDE - above
+                tile_x = x // SIDE - before
+                row = y - tile_y * SIDE
+                column = x - tile_x * SIDE
+                seen = (k < count) & (tile_y >= 0) & (tile_y < tiles_y) & (row < SEEN)
+                seen = seen & (tile_x >= 0) & (tile_x < tiles_x) & (column < SEEN)
+                list_ = (slot.to(tl.int64) * (tiles_y * tiles_x) + tile_y * tiles_x + tile_x) * STEPS + t
+                place_ = tl.atomic_add(counts + list_, 1, mask=seen, sem="relaxed")  # a place of its own for every spike
+                event = (((c * KERNEL + row) * KERNEL + column) << (2 * BITS)) | (row << BITS) | column
+                tl.store(events + list_ * room + place_, event, mask=seen & (place_ < room))
 
 
 @triton.jit
-def best_of_maps(tile_best, tiles, MAPS: tl.constexpr, CHUNK: tl.constexpr):
-    """Smallest key of every map: int64 (MAPS,)."""
-    m = tl.arange(0, MAPS)
-    best = tl.full((CHUNK, MAPS), NONE, tl.int64)
-    for i in range(0, tiles, CHUNK):
-        tile = i + tl.arange(0, CHUNK)
-        keys = tl.load(tile_best + tile[:, None] * MAPS + m[None, :], mask=(tile < tiles)[:, None], other=NONE)
-        best = tl.minimum(best, keys)
-    return tl.min(best, 0)
-
-
-@triton.jit(do_not_specialize=["slot"])
-def select(
-    keys, tile_best, winners, n_winners, cursor, slot, tiles, tiles_x, height, width, radius, limit,
-    BY_MAP: tl.constexpr, BY_POSITION: tl.constexpr, LIMITED: tl.constexpr,
-    MAPS: tl.constexpr, CHUNK: tl.constexpr, COLS: tl.constexpr,
-):  # fmt: skip
-    """Training, second of three: winner-take-all, by one program. Winners come out in the order of their keys.
-
-    Args:
-        keys: int64 (tiles, SIDE * SIDE, MAPS); those near a winner are struck out (BY_POSITION).
-        tile_best: int64 (tiles, MAPS), kept in step with them.
-        winners: int64; BY_MAP the winning key of each map, or NONE: (MAPS,); else `n_winners` keys one after the other.
-        n_winners: int32 (1,).
-        LIMITED: whether `limit` is less than one per map.
-    """
-    position = tl.load(cursor + BASE) + slot
-    if (position >= tl.load(cursor + END)) | (position > tl.load(cursor + HALT)):
-        return
-    m = tl.arange(0, MAPS)
-    best = best_of_maps(tile_best, tiles, MAPS, CHUNK)
-    if not BY_POSITION:
-        if LIMITED:
-            last = tl.min(tl.full((MAPS,), -1, tl.int64), 0)
-            for _ in range(limit):
-                last = tl.min(tl.where(best > last, best, NONE), 0)
-            best = tl.where(best <= last, best, NONE)
-        tl.store(winners + m, best)
-    else:
-        taken = tl.full((MAPS,), NONE, tl.int64)
-        top = tl.min(best, 0)
-        n = 0
-        row = tl.arange(0, SIDE * SIDE)
-        while (n < limit) & (top != NONE):
-            address = (top & ADDRESS_MASK).to(tl.int32)
-            y = address // width % height
-            x = address % width
-            if BY_MAP:
-                taken = tl.where(m == address // (height * width), top, taken)
-            else:
-                tl.store(winners + n, top)
-            n += 1
-            first_column = tl.maximum(x - radius, 0) // SIDE
-            last_column = tl.minimum(x + radius, width - 1) // SIDE
-            for tile_y in range(tl.maximum(y - radius, 0) // SIDE, tl.minimum(y + radius, height - 1) // SIDE + 1):
-                for tile_x in range(first_column, last_column + 1):
-                    below = row // SIDE + tile_y * SIDE - y
-                    beside = row % SIDE + tile_x * SIDE - x
-                    near = (below <= radius) & (-below <= radius) & (beside <= radius) & (-beside <= radius)
-                    tile = tile_y * tiles_x + tile_x
-                    for first in range(0, MAPS, COLS):
-                        some = first + tl.arange(0, COLS)
-                        at = keys + (tile * (SIDE * SIDE) + row)[:, None] * MAPS + some[None, :]
-                        left = tl.where(near[:, None], NONE, tl.load(at))
-                        tl.store(at, left)
-                        tl.store(tile_best + tile * MAPS + some, tl.min(left, 0))
-            tl.debug_barrier()  # what one thread wrote, others read
-            best = best_of_maps(tile_best, tiles, MAPS, CHUNK)
-            if BY_MAP:
-                best = tl.where(taken == NONE, best, NONE)
-            top = tl.min(best, 0)
-            tl.debug_barrier()
-        if BY_MAP:
-            tl.store(winners + m, taken)
-        tl.store(n_winners, n)
-
-
-@triton.jit
-def changed(w, early, numbers, FORM: tl.constexpr):
-    """A weight after STDP; FORM: `PlasticityForm` but CUSTOM."""
+def changed(w, early, used, numbers, FORM: tl.constexpr):
+    """Weights after STDP, where they are used; FORM: `PlasticityForm` but CUSTOM."""
     rate = tl.where(early, tl.load(numbers + LR_PLUS), -tl.load(numbers + LR_MINUS))
     if FORM == MULTIPLICATIVE_RULE:
-        w = w + rate * (w * (1.0 - w))
+        w = w + tl.where(used, rate * (w * (1.0 - w)), 0.0)
     else:
         w = w + rate
     return tl.minimum(tl.maximum(w, tl.load(numbers + WEIGHT_MIN)), tl.load(numbers + WEIGHT_MAX))
 
 
-@triton.jit(do_not_specialize=["slot"])
+@triton.jit
 def learn(
-    words, taps, weight, weights, winners, n_winners, cursor, slot, numbers, threshold, theta, theta_units,
-    wins, recent_wins, seen, competing, sample_size, width_padded, height, width, synapses, dead_warmup, batch_size,
-    BY_MAP: tl.constexpr, FORM: tl.constexpr, MAP_RULE: tl.constexpr, COMPETITION: tl.constexpr, RECOVERY: tl.constexpr,
-    WEIGHT_PARTS: tl.constexpr, MAPS: tl.constexpr, BLOCK: tl.constexpr,
+    words, taps, master, table, levels, winners, won, cursor, position, numbers, threshold, theta, wins, recent_wins, seen,
+    width_padded, maps, synapses, row_bits, column_bits, dead_warmup, batch_size,
+    FORM: tl.constexpr, MAP_RULE: tl.constexpr, RECOVERY: tl.constexpr, MAPS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Training, third of three: STDP and homeostasis of map m, and what the next batch convolves with.
-
-    Grid: (maps, 1), or with COMPETITION (maps, 1 + groups of BLOCK neurons): the first program of a map learns, the others move
-    its thresholds of the competition.
+    """STDP and homeostasis after a sample, of all maps at once, and what the next batch runs under.
 
     Args:
-        weight: float32 (maps, synapses), the master; weights: int8 (TAPS, WEIGHT_PARTS, MAPS), what convolves. Both are left to
-            the caller where FORM is CUSTOM.
-        threshold, theta: float32 (maps,); theta_units: int32 (MAPS,), what is compared with.
-        wins, recent_wins, seen: int64 (maps,).
+        words: int32, the sample's.
+        master: float32 (TAPS, MAPS), table: int32 (TAPS, MAPS), the same rounded, in units. Both are left to the caller where
+            FORM is CUSTOM.
+        levels: int32 (MAPS,), thresholds in units.
+        position: of the sample in the order.
+        threshold, theta: float32 (maps,); wins, recent_wins, seen: int64 (maps,).
     """
-    position = tl.load(cursor + BASE) + slot
-    if (position >= tl.load(cursor + END)) | (position > tl.load(cursor + HALT)):
-        return
-    m = tl.program_id(0)
-    part = tl.program_id(1)
-    size = height * width
-    first = 0
-    last = 0
-    if BY_MAP:
-        first = m
-        last = m + 1
-    else:
-        last = tl.load(n_winners)
-    if part > 0:
-        if COMPETITION:
-            pixel = (part - 1) * BLOCK + tl.arange(0, BLOCK)
-            rate = tl.zeros((BLOCK,), tl.float32)
-            for k in range(first, last):
-                key = tl.load(winners + k)
-                address = (key & ADDRESS_MASK).to(tl.int32)
-                rate = tl.where((key != NONE) & (address == m * size + pixel), 1.0, rate)
-            at = competing + m * size + pixel
-            level = tl.load(at, mask=pixel < size, other=0.0) + tl.load(numbers + LR) * (rate - tl.load(numbers + TARGET))
-            level = tl.minimum(tl.maximum(level, tl.load(numbers + LOW)), tl.load(numbers + HIGH))
-            tl.store(at, level, mask=pixel < size)
-        return
-    won = 0
-    source = words + slot.to(tl.int64) * sample_size
-    for k in range(first, last):
-        key = tl.load(winners + k)
-        address = (key & ADDRESS_MASK).to(tl.int32)
-        if (key != NONE) & (address // size == m):
-            won += 1
-            t = (key >> (ADDRESS_BITS + HEIGHT_BITS)).to(tl.int32)
-            if FORM != CUSTOM_RULE:
-                origin = address // width % height * width_padded + address % width
-                for i in range(0, synapses, BLOCK):
-                    j = i + tl.arange(0, BLOCK)
-                    bits = tl.load(source + origin + tl.load(taps + j, mask=j < synapses, other=0))
-                    early = (bits << (31 - t)) != 0  # any step up to t
-                    w = tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0)
-                    tl.store(weight + m * synapses + j, changed(w, early, numbers, FORM), mask=j < synapses)
-                tl.debug_barrier()  # the next winner may read what another thread wrote
-    total = tl.load(wins + m) + won
-    recent = tl.load(recent_wins + m) + won
-    samples = tl.load(seen + m) + 1
-    tl.store(wins + m, total)
-    tl.store(recent_wins + m, recent)
-    tl.store(seen + m, samples)
-    adapted = tl.load(theta + m)
+    c = tl.arange(0, MAPS)
+    real = c < maps
+    ends = (position + 1 + tl.load(cursor + PHASE)) % batch_size == 0
+    count = tl.load(won + c)
+    if FORM != CUSTOM_RULE:
+        for k in range(tl.max(count, 0)):
+            key = tl.load(winners + k * MAPS + c, mask=k < count, other=0)
+            t = (key >> (32 + HEIGHT_BITS)).to(tl.int32)
+            y = ((key >> column_bits) & ((1 << row_bits) - 1)).to(tl.int32)
+            x = (key & ((1 << column_bits) - 1)).to(tl.int32)
+            for i in range(0, synapses, BLOCK):
+                j = i + tl.arange(0, BLOCK)
+                here = (j < synapses)[:, None] & (k < count)[None, :]
+                tap = tl.load(taps + j, mask=j < synapses, other=0)
+                bits = tl.load(words + (tap[:, None] + (y * width_padded + x)[None, :]), mask=here, other=0)
+                early = (bits << (31 - t)[None, :]) != 0  # any step up to t
+                at = master + j[:, None] * MAPS + c[None, :]
+                w = tl.load(at, mask=here, other=0.0)
+                w = changed(w, early, here, numbers, FORM)
+                tl.store(at, w, mask=here)
+                if batch_size == 1:
+                    tl.store(table + j[:, None] * MAPS + c[None, :], to_units(w), mask=here)
+            tl.debug_barrier()  # a map's next winner, or the table, reads what other threads may have written
+        if ends & (batch_size > 1):
+            for i in range(0, synapses, BLOCK):
+                j = i + tl.arange(0, BLOCK)
+                here = (j < synapses)[:, None] & real[None, :]
+                at = j[:, None] * MAPS + c[None, :]
+                tl.store(table + at, to_units(tl.load(master + at, mask=here, other=0.0)), mask=here)
+    total = tl.load(wins + c, mask=real, other=0) + count
+    recent = tl.load(recent_wins + c, mask=real, other=0) + count
+    samples = tl.load(seen + c, mask=real, other=0) + 1
+    adapted = tl.load(theta + c, mask=real, other=0.0)
     if MAP_RULE:
-        raised = adapted + tl.load(numbers + PLUS) * won
+        raised = adapted + tl.where(real, tl.load(numbers + PLUS) * count.to(tl.float32), 0.0)
         rest = tl.load(numbers + REST)
         decayed = raised - tl.div_rn(raised - rest, tl.load(numbers + TAU))
         adapted = tl.minimum(tl.maximum(decayed, rest), tl.load(numbers + THETA_MAX))
-        tl.store(theta + m, adapted)
     level = tl.load(numbers + FIRST_BASE) + adapted
-    tl.store(threshold + m, level)
+    tl.debug_barrier()  # every thread has read the counters that are now written
+    tl.store(wins + c, total, mask=real)
+    tl.store(recent_wins + c, recent, mask=real)
+    tl.store(seen + c, samples, mask=real)
+    tl.store(theta + c, adapted, mask=real)
+    tl.store(threshold + c, level, mask=real)
+    if ends:
+        tl.store(levels + c, to_units(level), mask=real)
     if RECOVERY:
-        if (samples >= dead_warmup) & (recent.to(tl.float32) < tl.load(numbers + DEAD) * samples.to(tl.float32)):
-            tl.store(cursor + HALT, position)  # the same from every map; this sample is learned to its end
-    if (position + 1 + tl.load(cursor + PHASE)) % batch_size == 0:
-        tl.store(theta_units + m, to_units(level))
-        if FORM != CUSTOM_RULE:
-            for i in range(0, synapses, BLOCK):
-                j = i + tl.arange(0, BLOCK)
-                units = to_units(tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0))
-                for piece in tl.static_range(WEIGHT_PARTS):
-                    cut = units >> (piece * PART_BITS)
-                    if piece + 1 < WEIGHT_PARTS:
-                        cut = cut & PART_MASK
-                    tl.store(weights + (j * WEIGHT_PARTS + piece) * MAPS + m, cut.to(tl.int8), mask=j < synapses)
+        dead = (samples >= dead_warmup) & (recent.to(tl.float32) < tl.load(numbers + DEAD) * samples.to(tl.float32)) & real
+        if tl.max(dead.to(tl.int32), 0) > 0:
+            tl.store(cursor + HALT, position)
+    tl.debug_barrier()  # the next sample of the batch goes on from all this
+
+
+@triton.jit(do_not_specialize=["slot"])
+def first_spikes(
+    words, counts, events, taps, table, levels, competing, ranks, tile_best, row_best, cursor, slot,
+    sample_size, width_padded, room, maps, height, width, tiles_x, rows, across, row_bits, column_bits, leak,
+    STEPS: tl.constexpr, MODE: tl.constexpr, COMPETITION: tl.constexpr, BY_POSITION: tl.constexpr,
+    KERNEL: tl.constexpr, BITS: tl.constexpr, TAPS: tl.constexpr, CHUNK: tl.constexpr, MAPS: tl.constexpr, COLS: tl.constexpr,
+):  # fmt: skip
+    """Training, first of two: candidates in samples that see the same weights. Grid: (tiles, groups of COLS maps, samples).
+
+    Args:
+        words, counts, events: of all slots, from `unpack`; `slot` is the first sample's.
+        competing: float32 (H, W, MAPS), what a potential must reach to take part (COMPETITION).
+        ranks: int32 (samples, rows, across, NEURONS, MAPS); tile_best: int64 (samples, rows, across, MAPS); row_best: int64
+            (samples, rows, MAPS), NONE before; see `winner_kernels.select`.
+        The rest: see `tile_kernels.first_ranks`.
+    """
+    s = tl.program_id(2).to(tl.int64)
+    position = tl.load(cursor + BASE) + slot + s
+    if (position < 0) | (position >= tl.load(cursor + END)) | (position > tl.load(cursor + HALT)):
+        return
+    tile = tl.program_id(0)
+    tiles = tl.num_programs(0)
+    m = tl.program_id(1) * COLS + tl.arange(0, COLS)
+    neuron = tl.arange(0, NEURONS)
+    y = tile // tiles_x * SIDE + neuron // SIDE
+    x = tile % tiles_x * SIDE + neuron % SIDE
+    origin = tl.minimum(y, height - 1) * width_padded + tl.minimum(x, width - 1)
+    lists = ((slot + s) * tiles + tile) * STEPS
+    rank = first_ranks(
+        words + (slot + s) * sample_size, counts + lists, events + lists * room, room, taps, table, levels, origin, m, leak,
+        STEPS, MODE, KERNEL, BITS, TAPS, CHUNK, MAPS, COLS,
+    )  # fmt: skip
+    inside = ((y < height) & (x < width))[:, None] & (m < maps)[None, :]
+    if COMPETITION:
+        u = TOP - (rank & HEIGHT_MASK)
+        needed = tl.load(competing + (y * width + x)[:, None] * MAPS + m[None, :], mask=inside, other=0.0)
+        inside = inside & (u.to(tl.float32) * (1.0 / UNITS) >= needed)
+    rank = tl.where(inside, rank, NEVER)
+    best = tl.min(key_of(rank, y[:, None], x[:, None], m[None, :], row_bits, column_bits), 0)
+    row = 0
+    if BY_POSITION:
+        row = tile // tiles_x
+        at = (s * rows + row) * across + tile % tiles_x
+        tl.store(ranks + (at * NEURONS + neuron)[:, None] * MAPS + m[None, :], rank)
+        tl.store(tile_best + at * MAPS + m, best)
+    # programs of a row come in any order, and leave the same least key
+    tl.atomic_min(row_best + (s * rows + row) * MAPS + m, best, mask=best != NONE, sem="relaxed")
+
+
+@triton.jit(do_not_specialize=["slot"])
+def settle(
+    words, taps, master, table, levels, ranks, tile_best, row_best, winners, won, cursor, slot,
+    numbers, threshold, theta, wins, recent_wins, seen,
+    sample_size, width_padded, maps, height, width, rows, across, row_bits, column_bits, radius, limit, most, samples,
+    synapses, dead_warmup, batch_size,
+    BY_MAP: tl.constexpr, BY_POSITION: tl.constexpr, LIMITED: tl.constexpr, MAPS: tl.constexpr,
+    FORM: tl.constexpr, MAP_RULE: tl.constexpr, RECOVERY: tl.constexpr, BLOCK: tl.constexpr,
+    SELECT: tl.constexpr, LEARN: tl.constexpr,
+):  # fmt: skip
+    """Training, second of two: winners (SELECT; a program each sample), and what is learned from them (LEARN; one program, the
+    samples one after the other). One launch does both where there is one sample.
+
+    Args:
+        winners: int64 (samples, most, MAPS); won: int32 (samples, MAPS).
+        The rest: see `winner_kernels.select` and `learn`.
+    """
+    begin = tl.load(cursor + BASE) + slot
+    end = tl.load(cursor + END)
+    if SELECT:
+        s = tl.program_id(0).to(tl.int64)
+        if (begin + s < 0) | (begin + s >= end) | (begin + s > tl.load(cursor + HALT)):
+            return
+        tiles = s * rows * across * MAPS
+        select(
+            ranks + tiles * NEURONS, tile_best + tiles, row_best + s * (rows * MAPS),
+            winners + s * most * MAPS, won + s * MAPS, height, width, rows, across, row_bits, column_bits, radius, limit,
+            BY_MAP, BY_POSITION, LIMITED, MAPS,
+        )  # fmt: skip
+        tl.debug_barrier()  # winners, written by some threads, are read by others
+    if LEARN:
+        for i in range(samples):
+            position = begin + i
+            if (position >= 0) & (position < end) & (position <= tl.load(cursor + HALT)):
+                learn(
+                    words + (slot + i).to(tl.int64) * sample_size, taps, master, table, levels,
+                    winners + i * most * MAPS, won + i * MAPS, cursor, position, numbers,
+                    threshold, theta, wins, recent_wins, seen, width_padded, maps, synapses, row_bits, column_bits,
+                    dead_warmup, batch_size, FORM, MAP_RULE, RECOVERY, MAPS, BLOCK,
+                )  # fmt: skip
+
+
+@triton.jit(do_not_specialize=["slot"])
+def adapt_competition(
+    competing, winners, won, cursor, slot, numbers, pixels, width, row_bits, column_bits,
+    MAPS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Homeostasis of the competition after the sample of a slot. Grid: (groups of BLOCK pixels,).
+
+    Args:
+        competing: float32 (H, W, MAPS).
+        winners, won: the sample's, from `train`.
+        pixels: H * W.
+    """
+    position = tl.load(cursor + BASE) + slot
+    if (position < 0) | (position >= tl.load(cursor + END)) | (position > tl.load(cursor + HALT)):
+        return
+    c = tl.arange(0, MAPS)
+    pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    count = tl.load(won + c)
+    hit = tl.zeros((BLOCK, MAPS), tl.int32)
+    for k in range(tl.max(count, 0)):
+        key = tl.load(winners + k * MAPS + c, mask=k < count, other=0)
+        y = ((key >> column_bits) & ((1 << row_bits) - 1)).to(tl.int32)
+        x = (key & ((1 << column_bits) - 1)).to(tl.int32)
+        hit |= ((pixel[:, None] == (y * width + x)[None, :]) & (k < count)[None, :]).to(tl.int32)
+    at = competing + pixel[:, None] * MAPS + c[None, :]
+    inside = (pixel < pixels)[:, None]
+    rate = tl.load(numbers + LR)
+    gained = rate * (1.0 - tl.load(numbers + TARGET))
+    lost = rate * (0.0 - tl.load(numbers + TARGET))
+    level = tl.load(at, mask=inside, other=0.0) + tl.where(hit > 0, gained, lost)
+    level = tl.minimum(tl.maximum(level, tl.load(numbers + LOW)), tl.load(numbers + HIGH))
+    tl.store(at, level, mask=inside)
 
 
 @triton.jit
@@ -262,5 +306,5 @@ def apply_stdp(
                 j = i + tl.arange(0, BLOCK)
                 early = tl.load(first_input + origin + tl.load(taps + j, mask=j < synapses, other=0)) <= t
                 w = tl.load(weight + m * synapses + j, mask=j < synapses, other=0.0)
-                tl.store(weight + m * synapses + j, changed(w, early, numbers, FORM), mask=j < synapses)
+                tl.store(weight + m * synapses + j, changed(w, early, j < synapses, numbers, FORM), mask=j < synapses)
             tl.debug_barrier()  # the next winner may read what another thread wrote

@@ -120,9 +120,9 @@ def contractions(cubin):
 
 def main():
     """One line of JSON per compiled launch: what it is, and how often what it may not hold, and must hold, occurs."""
-    for (name, _), (kernel, named, options) in recorded().items():
+    for (name, variant), (kernel, named, options) in recorded().items():
         targets = [(90, False)]
-        if name in ("learn", "apply_stdp"):
+        if name == "apply_stdp" or (name == "settle" and json.loads(variant)["BY_MAP"] and json.loads(variant)["BY_POSITION"]):
             targets += [(80, False), (90, True)]
         for capability, fused in targets:
             ptx, cubin = compiled(kernel, named, options | {"enable_fp_fusion": fused or options["enable_fp_fusion"]}, capability)
@@ -145,7 +145,7 @@ def launches(tmp_path_factory):
 
 
 def test_every_kernel_compiles_for_full_frames(launches):
-    kernels = {"first_spikes", "select", "learn", "unpack", "apply_stdp", "forward", "pool_dense"}
+    kernels = {"unpack", "first_spikes", "settle", "adapt_competition", "apply_stdp", "forward", "pool_dense"}
     kernels |= {"fill_planes", "infer", "tally", "list_spikes"}
     assert {launch["kernel"] for launch in launches if launch["capability"] == 90} == kernels
 
@@ -159,7 +159,7 @@ def test_products_are_of_integers_on_tensor_cores(launches):
 
 
 def test_nothing_is_contracted_and_division_is_exact(launches):
-    learning = [launch for launch in launches if launch["kernel"] in ("learn", "apply_stdp")]
+    learning = [launch for launch in launches if launch["kernel"] in ("settle", "apply_stdp")]
     assert {launch["capability"] for launch in learning} == {80, 90}
     assert not any(launch["fma"] for launch in launches if not launch["fused"])
     assert any(launch["fma"] for launch in learning if launch["fused"]), "the count finds contractions where they are allowed"
@@ -169,7 +169,7 @@ def test_nothing_is_contracted_and_division_is_exact(launches):
 
 
 def test_winners_are_taken_behind_barriers(launches):
-    assert all(launch["barriers"] for launch in launches if launch["kernel"] == "select")
+    assert all(launch["barriers"] for launch in launches if launch["kernel"] == "settle")
 
 
 if __name__ == "__main__":

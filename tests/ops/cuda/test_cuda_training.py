@@ -219,7 +219,8 @@ def pretended(triton_ops, monkeypatch):
     from spikeseg.ops.cuda import training as cuda_trainer
 
     @contextlib.contextmanager
-    def capture(graph):
+    def capture(graph, capture_error_mode):
+        assert capture_error_mode == "thread_local"  # other threads may use the GPU meanwhile
         PretendGraph.capturing = graph
         yield
         PretendGraph.capturing = None
@@ -257,7 +258,7 @@ def test_weights_that_the_caller_changes_count(triton_ops, meaning, device):
     for state, ops in zip(states, (triton_ops, meaning), strict=True):
         training = ops.Training(state, rule)
         training.run(lists, np.arange(4))
-        state.weight.mul_(9.0)  # past what two parts of 7 bits hold
+        state.weight.mul_(9.0)  # past 4, which takes more than two parts of 7 bits
         state.threshold.mul_(2.0)
         training.run(lists, np.arange(4))
         assert training.run(lists, np.arange(0)) == 0
@@ -265,7 +266,7 @@ def test_weights_that_the_caller_changes_count(triton_ops, meaning, device):
 
 
 def test_what_convolves_next_is_the_master_rounded_half_to_even(triton_ops, device):
-    from spikeseg.ops.cuda.memory import levels, tabulated
+    from spikeseg.ops.cuda.memory import by_tap, in_units, levels
 
     rule = a_rule(
         form=PlasticityForm.ADDITIVE, lr_plus=1.5 / 4096, lr_minus=0.5 / 4096, weight_min=-1.0, wta="global", maps=None, base=0.0
@@ -277,7 +278,7 @@ def test_what_convolves_next_is_the_master_rounded_half_to_even(triton_ops, devi
     training = triton_ops.Training(state, rule)
     training.run(some_lists(12, 2, 3, 1, 3, 3, density=0.5), np.array([0]))
     assert (state.weight * 4096 % 1 == 0.5).all()
-    assert torch.equal(training._weights, tabulated(state.weight, 2))
+    assert torch.equal(training._weights, in_units(by_tap(state.weight)))
     assert torch.equal(training._levels, levels(state.threshold, 2)) and training._levels[0] == 2
 
 
