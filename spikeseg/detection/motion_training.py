@@ -91,7 +91,7 @@ def footprint_of(nights: Sequence[Night], cfg: Config, progress: Progress = sile
     learned: Footprint | None = None
     while rounds < ROUNDS:
         rng = np.random.default_rng([cfg.seed, 29, rounds])
-        motion = Motion(footprint, cfg.tracking.false_alarms_per_minute, backend=cfg.backend, resting=False)
+        motion = Motion(footprint, cfg.tracking.false_alarms_per_minute, backend=cfg.backend, careful=False)
         rounds += 1
         parts = [_spikes(night, motion, rng) for night in progress(nights, f"motion round {rounds}/{ROUNDS}", len(nights))]
         spikes, found = WinnerSpikes.joined([part for own in parts for part in own]), sum(map(len, parts))

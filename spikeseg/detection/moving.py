@@ -20,7 +20,7 @@ from spikeseg.motion.background import Marks, background_rates
 from spikeseg.motion.events import Events, Index, events_of, index_of
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.frame import Frame, Moving, rigid
-from spikeseg.motion.paths import against_stars, joined
+from spikeseg.motion.paths import SURE_NATS, against_stars, joined, no_star
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
 from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
@@ -59,8 +59,8 @@ LITTLE = 0.01
 LEAST_LIKELY = 0.05
 """Probability that a path without enough evidence is an object's, at least: more than that of noise."""
 
-CERTAIN_STAR, SURE_NATS = 0.5, 4.0
-"""A track of a lower score by its motion alone stays below it, unless its evidence is so many times the threshold and the field
+CERTAIN_STAR = 0.5
+"""A track of a lower score by its motion alone stays below it, unless its evidence is SURE_NATS times the threshold and the field
 is steady."""
 
 
@@ -73,14 +73,17 @@ class Motion:
         false_alarms_per_minute: that it may raise.
         deep: whether to look longer.
         backend: of the maps, see `spikeseg.ops`.
-        resting: whether what rests on the sensor while stars stream past is looked for with more care. Footprints are learned
-            without, as those of the networks that come with the package were.
+        careful: whether bright points that pass, what moves slowly among few stars, and what rests on the sensor while stars
+            stream past are looked for with more care. Footprints are learned without, as those of the networks that come with
+            the package were.
+        resting: whether stars may stream past what rests.
     """
 
     footprint: Footprint
     false_alarms_per_minute: float = TrackingConfig.false_alarms_per_minute
     deep: bool = TrackingConfig.deep
     backend: str = "auto"
+    careful: bool = True
     resting: bool = True
 
 
@@ -153,18 +156,18 @@ class Prepared(NamedTuple):
     sensor_size: tuple[int, int]
 
 
-def prepared(view: WindowedRecording, frame: Frame, resting: bool = True) -> Prepared:
-    """The events that were kept, with the background's rates, the stars' told from the others. resting: see `Motion`."""
+def prepared(view: WindowedRecording, frame: Frame, careful: bool = True, resting: bool = True) -> Prepared:
+    """The events that were kept, with the background's rates, the stars' told from the others. careful, resting: see `Motion`."""
     index, size = np.flatnonzero(view.kept), view.sensor_size
     events = view.events
     columns = events["t"] * 1e-6, events["x"].astype(np.int64), events["y"].astype(np.int64), events["p"].astype(np.int64)
     t_s, x, y, on = columns if len(index) == len(events) else (column[index] for column in columns)
-    marks = Marks.of(t_s, x, y, size)
-    resting = resting and frame.streams
+    marks = Marks.of(t_s, x, y, size, points=careful)
+    resting = careful and resting and frame.streams
     rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool), marks=marks, resting=resting)
     kept = events_of(t_s, x, y, on, rate)
     by_place = index_of(kept, size)
-    stars = find_stars(kept, size, frame, Footprint.point().table(size))
+    stars = find_stars(kept, size, frame, Footprint.point().table(size), alone=careful)
     if stars.share > LITTLE:
         rate = background_rates(t_s, x, y, size, stars.explained, stars.share, marks, resting)
         kept = events_of(t_s, x, y, on, rate, kept.owner)
@@ -180,23 +183,23 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
         motion: the layer.
     """
     found = _in_its_frame(view, field, motion)
-    if motion.resting and frame_of(view, field).streams and not found.frame.streams:  # the tracker was wrong about it
+    if motion.careful and frame_of(view, field).streams and not found.frame.streams:  # the tracker was wrong about it
         found = _in_its_frame(view, field, dataclasses.replace(motion, resting=False))
     return found
 
 
 def _in_its_frame(view: WindowedRecording, field: StarField, motion: Motion) -> Found:
     """`find_paths`, the field's motion corrected by what is found."""
-    found = found_in(prepared(view, frame_of(view, field), motion.resting), motion)
+    found = found_in(prepared(view, frame_of(view, field), motion.careful, motion.resting), motion)
     if _rather_still(found):
-        found = found_in(prepared(view, frame_of(view, StarField.still()), motion.resting), motion)
+        found = found_in(prepared(view, frame_of(view, StarField.still()), motion.careful, motion.resting), motion)
     for _ in range(FIELD_ROUNDS):
         if found.star.sum() <= _stars(found):  # else the frame is good: these are the faintest of its stars
             break
         _, frame = rigid([Moving(path.t_s, path.states) for path in found.paths], found.frame, view.sensor_size)
         if not found.frame.differs(frame):
             break
-        found = found_in(prepared(view, frame, motion.resting), motion)
+        found = found_in(prepared(view, frame, motion.careful, motion.resting), motion)
     return found
 
 
@@ -228,12 +231,15 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     settings = search_settings(motion, start.sensor_size)
     search = MotionSearch(start.events, start.by_place, start.stars.sight, start.sensor_size, motion.footprint, settings)
     search.run()
-    search.paths = joined(search.paths, search.events, motion.resting and start.frame.streams)
+    search.paths = joined(search.paths, search.events, motion.careful and motion.resting and start.frame.streams)
     paths = search.smoothed()
     frame, spans = start.frame, start.stars.spans
     star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, start.sensor_size)
     size = start.sensor_size
-    nats = [0.0 if member else against_stars(path, frame, spans, size) for path, member in zip(paths, star, strict=True)]
+    nats = [against_stars(path, frame, spans, size) for path in paths]
+    for k in np.flatnonzero(star).tolist():
+        if not (motion.careful and no_star(paths[k], nats[k], settings.path_nats, frame)):
+            nats[k] = 0.0
     tells = np.array(nats) >= threshold - EARLY_NATS
     tells &= np.array([lasts(path, own, threshold, frame) for path, own in zip(paths, nats, strict=True)], bool)
     responsibility = np.zeros(start.total, np.float32)
@@ -255,7 +261,8 @@ def lasts(path: SmoothPath, nats: float, threshold: float, frame: Frame) -> bool
         frame: of the star field.
     """
     seconds = path.t_s[-1] - path.t_s[0]
-    way = float(np.hypot(*(path.states[-1, :2] - path.states[0, :2])))
+    among_stars = frame.to_sky(path.t_s[[0, -1]], path.states[[0, -1], :2])
+    way = min(float(np.hypot(*np.diff(places, axis=0)[0])) for places in (path.states[[0, -1], :2], among_stars))
     brief = seconds >= BRIEF_S and way >= BRIEF_PX and nats >= BRIEF_NATS * threshold and frame.steady
     return bool(seconds >= LEAST_S or brief)
 

@@ -41,6 +41,9 @@ a point 1.2 times, and these are few."""
 FAR_PX, REGION = 5, 3
 """If so many of the eight places so far off, px, have more, too, it is no source but a region: its corner, at least."""
 
+SILENT = 5.0
+"""A pixel without events where its neighbours have so many each is broken, or was left out: hot."""
+
 
 class Marks(NamedTuple):
     """repeated, of_row: bool (n,), whether an event repeats its pixel's last, is one of many of its row; moment: int64 (n,),
@@ -51,10 +54,10 @@ class Marks(NamedTuple):
     moment: np.ndarray
 
     @classmethod
-    def of(cls, t_s: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> Marks:
-        """See `background_rates`."""
+    def of(cls, t_s: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], points: bool = False) -> Marks:
+        """See `background_rates`. points: a bright point that passes is no burst."""
         marks = cls(np.zeros(len(t_s), np.bool_), np.zeros(len(t_s), np.bool_), np.zeros(len(t_s), np.int64))
-        kernels.bursts(t_s, x, y, *sensor_size, kernels.Bursts(REPEAT_S, ROW_S, ROW_EVENTS, ROW_PX, BLOCK_S), *marks)
+        kernels.bursts(t_s, x, y, *sensor_size, kernels.Bursts(REPEAT_S, ROW_S, ROW_EVENTS, ROW_PX, BLOCK_S, points), *marks)
         return marks
 
 
@@ -127,8 +130,11 @@ def _overdispersion(counts: np.ndarray, mean: np.ndarray, hot: np.ndarray) -> fl
 
 
 def _without_sources(counts: np.ndarray, mean: np.ndarray, spread: float) -> np.ndarray:
-    """Counts less what a source has sent, which lights neighbours on all sides and nothing far off; not below the mean."""
-    beyond = np.pad(counts - mean, 1, mode="reflect")
+    """Counts less what a source has sent, which lights neighbours on all sides and nothing far off; not below the mean. What
+    silent pixels would have sent is taken from their neighbours."""
+    sent, lit = (ndimage.uniform_filter(part, 3, mode="reflect") for part in (counts, np.where(counts > 0, 1.0, 0.0)))
+    whole = np.where((counts == 0) & (sent > SILENT * 8 / 9), sent / np.maximum(lit, 1e-9), counts)
+    beyond = np.pad(whole - mean, 1, mode="reflect")
     height, width = counts.shape
     sides = [
         beyond[1 + y : 1 + y + height, 1 + x : 1 + x + width] + beyond[1 - y : 1 - y + height, 1 - x : 1 - x + width]

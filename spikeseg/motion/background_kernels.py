@@ -12,6 +12,10 @@ from spikeseg.core.compiled import compiled
 BLOCK_PX = 24
 """Side of the blocks of the sensor in which bursts and drifts are looked for, px."""
 
+CELLS, POINT = 3, 2 / 3
+"""Where 2 x 2 of the CELLS x CELLS cells of a block have more than this share of its events, these are a point's that passes, no
+burst's."""
+
 
 class Bursts(NamedTuple):
     """See the constants of `background`: seconds, events and pixels."""
@@ -21,12 +25,13 @@ class Bursts(NamedTuple):
     row_events: int
     row_px: int
     block_s: float
+    points: bool
 
 
 @compiled(allocates=True)
 def bursts(t, x, y, width, height, settings, repeated, of_row, moment):
     """Fill in: bool (n,), whether the event repeats its pixel's last; whether it is one of a row's; int64 (n,), how many events
-    its block has in its BLOCK_S."""
+    its block has in its BLOCK_S; where `settings.points`, without repeats, and as many as beside a point that passes."""
     n = len(t)
     last = np.full(width * height, -np.inf)
     for i in range(n):
@@ -57,19 +62,38 @@ def bursts(t, x, y, width, height, settings, repeated, of_row, moment):
     columns = (width + BLOCK_PX - 1) // BLOCK_PX
     rows = (height + BLOCK_PX - 1) // BLOCK_PX
     column_of, row_of = np.arange(width) // BLOCK_PX, np.arange(height) // BLOCK_PX * columns
-    blocks = np.zeros(columns * rows, np.int64)
+    cell_px = BLOCK_PX // CELLS
+    blocks, cells = np.zeros(columns * rows, np.int64), np.zeros((columns * rows, CELLS, CELLS), np.int64)
     first = 0
     while first < n:
         end = first
         moment_end = (np.floor(t[first] / settings.block_s) + 1) * settings.block_s
         while end < n and (t[end] < moment_end or end == first):
             moment[end] = row_of[y[end]] + column_of[x[end]]
+            if settings.points and not repeated[end]:
+                cells[moment[end], y[end] % BLOCK_PX // cell_px, x[end] % BLOCK_PX // cell_px] += 1
             blocks[moment[end]] += 1
             end += 1
         for i in range(first, end):
-            moment[i] = blocks[moment[i]]
+            block = moment[i]
+            if settings.points and blocks[block] > 0:
+                blocks[block] = -1 - beside_point(cells[block])
+                cells[block] = 0
+            moment[i] = abs(blocks[block] + 1) if settings.points else blocks[block]
         blocks[:] = 0
         first = end
+
+
+@compiled()
+def beside_point(cells):
+    """Events of a block, from the counts of its cells, int64 (CELLS, CELLS); without a point's, see `POINT`."""
+    total, most = cells.sum(), 0
+    for row in range(CELLS - 1):
+        for column in range(CELLS - 1):
+            most = max(most, cells[row : row + 2, column : column + 2].sum())
+    if most <= POINT * total:
+        return total
+    return int((total - most) * (CELLS * CELLS / (CELLS * CELLS - 4)))
 
 
 @compiled()

@@ -294,9 +294,9 @@ MOST_REACH_PX = 12
 
 
 @compiled(allocates=True)
-def reach_of(events, index, owner, origin, table, line, scratch):
+def reach_of(events, index, owner, origin, table, line, falls, scratch):
     """How far from its path a line's events reach, px: to where a round source of its brightness sinks into the background, or
-    further, while there are more events than the background's."""
+    further, while there are more events than the background's; and, if it `falls`, no more of them than further in."""
     counts, rates = np.zeros(MOST_REACH_PX), np.zeros(MOST_REACH_PX)
     n = gather(events, index, owner, origin + line[5], origin + line[6], origin, line, MOST_REACH_PX, 0.0, True, scratch)
     for j in range(n):
@@ -319,6 +319,9 @@ def reach_of(events, index, owner, origin, table, line, scratch):
         if ring < reach - 1:
             continue
         if ring > reach + 1 or counts[ring] <= expected + 3 * math.sqrt(expected) + 3:
+            break
+        inner = counts[ring - 1] * (2 * ring + 1) / (2 * ring - 1)
+        if falls and counts[ring] > inner + 3 * math.sqrt(inner) + 3:  # another source's
             break
         reach = max(reach, ring + 1.0)
     return min(reach, float(MOST_REACH_PX))

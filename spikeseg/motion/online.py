@@ -16,7 +16,7 @@ from .background import Marks, background_rates
 from .events import Events, Index, Sight, events_of, index_of
 from .footprint import Footprint
 from .frame import Frame, Moving, rigid
-from .paths import against_stars, joined
+from .paths import against_stars, joined, no_star
 from .search import MotionSearch, Path, SearchSettings, SmoothPath
 from .stars import STAR, TICK_S, Stars, find_stars
 
@@ -134,12 +134,14 @@ class OnlineSearch:
         explains = bool(self.stars.spans) and self.stars.spans[-1].known
         kept = [n for n, one in self.known.items() if (not explains if one.star else one.nats >= self.settings.path_nats)]
         offered = np.where(np.isin(owner, kept), owner, 0)
-        marks = Marks.of(t, column, row, self.sensor_size)
+        marks = Marks.of(t, column, row, self.sensor_size, points=True)
         none, resting = np.zeros(len(t), bool), all(frame.streams for frame in frames)
         rate = background_rates(t, column, row, self.sensor_size, none, marks=marks, resting=resting)
         events = events_of(t, x, y, on, rate)
         self._index = index_of(events, self.sensor_size)
-        found = [find_stars(events._replace(owner=offered.copy()), self.sensor_size, frame, self._point) for frame in frames]
+        found = [
+            find_stars(events._replace(owner=offered.copy()), self.sensor_size, one, self._point, alone=True) for one in frames
+        ]
         best = max(range(len(found)), key=lambda k: np.count_nonzero(found[k].explained))
         self.stars, self.frame = found[best], frames[best]
         if len(found) > 1 and best == 0:
@@ -190,7 +192,7 @@ class OnlineSearch:
         new = times >= first
         star, frame = rigid(movers, Frame.moving(times[new], self.frame.rates[new], self.sensor_size), self.sensor_size)
         for one, moves_alike in zip(recent, star.tolist(), strict=True):
-            one.star = moves_alike
+            one.star = moves_alike and not no_star(one.smooth, one.nats, self.settings.path_nats, self.frame)
         self._moving_alike = bool(star.any())
         if self._moving_alike:
             rates = np.concatenate([self.frame.rates[~new], frame.rates])

@@ -38,6 +38,10 @@ STRAY = 0.1
 FIELD_PX_S, FIELD_S = 0.3, 10.0
 """... or further by the error of the field's velocity, px/s, if the stars' own lines do not tell it, over FIELD_S at most."""
 
+SURE_NATS, SURE_S = 4.0, 2.0
+"""What moves about like others, but has so many times the evidence asked for that it is none of the stars, over so long, s, in a
+steady field, is an object."""
+
 
 def joined(paths: list[Path], events: Events, resting: bool = False) -> list[Path]:
     """Paths, with pieces of one object made one; their events get the owner that is kept.
@@ -148,3 +152,15 @@ def against_stars(path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_
     knots = max(1, len(places) // 400)
     most = max(float(gained[np.hypot(*(places - place).T) <= reach].sum()) for place in places[::knots])
     return path.evidence * max(0.0, total - most * (1 + STRAY)) / total
+
+
+def no_star(path: SmoothPath, nats: float, asked: float, frame: Frame) -> bool:
+    """Whether a path that moves about like others is an object nevertheless: a slow one.
+
+    Args:
+        path: smoothed.
+        nats: its evidence against the background and the stars.
+        asked: evidence that makes a path, nat.
+        frame: of the star field.
+    """
+    return bool(frame.steady and path.t_s[-1] - path.t_s[0] >= SURE_S and nats >= SURE_NATS * asked)

@@ -355,7 +355,7 @@ class MotionSearch:
 
     def _radius(self, line: np.ndarray, now: float, owner: int = 0) -> float:
         """Within which events are the object's, px; those that are the owner's already among them."""
-        return float(lines.reach_of(self.events, self._index, owner, now, self.table, line, self._scratch))
+        return float(lines.reach_of(self.events, self._index, owner, now, self.table, line, False, self._scratch))
 
     def _widened(self, path: Path, now: float) -> None:
         """Take in all events around the path's last second: an object may have become brighter."""

@@ -167,7 +167,7 @@ class Stars(NamedTuple):
     spans: list[Span]
 
 
-def find_stars(events: Events, sensor_size: tuple[int, int], frame: Frame, table: FootprintTable) -> Stars:
+def find_stars(events: Events, sensor_size: tuple[int, int], frame: Frame, table: FootprintTable, alone: bool = False) -> Stars:
     """Which events are those of stars.
 
     Args:
@@ -175,6 +175,7 @@ def find_stars(events: Events, sensor_size: tuple[int, int], frame: Frame, table
         sensor_size: (width, height), px.
         frame: in which the stars about stand still.
         table: of a round source, of either polarity.
+        alone: whether a star does not reach as far as to the events of another source beside it.
     """
     width, height = sensor_size
     explained = np.zeros(len(events.t), bool)
@@ -186,7 +187,7 @@ def find_stars(events: Events, sensor_size: tuple[int, int], frame: Frame, table
     spans, scratch = [], np.empty(ROOM, np.int64)
     for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         view = _FieldView.of(events, (low, high), sensor_size, frame)
-        lines = _fitted(view, _candidates(view), table)
+        lines = _fitted(view, _candidates(view), table, alone)
         span, own = _common(view, lines)
         spans.append(span)
         for line in own:
@@ -226,7 +227,7 @@ def _candidates(view: _FieldView) -> np.ndarray:
     return np.stack([x[order], y[order]], 1).astype(np.float64)
 
 
-def _fitted(view: _FieldView, places: np.ndarray, table: FootprintTable) -> np.ndarray:
+def _fitted(view: _FieldView, places: np.ndarray, table: FootprintTable, alone: bool) -> np.ndarray:
     """Lines through the candidates, times from the span's start, the reach of their events (px) in the place of their evidence:
     float64 (n, LINE). Bright ones keep their events."""
     events, low = view.events, float(view.times[0])
@@ -244,7 +245,7 @@ def _fitted(view: _FieldView, places: np.ndarray, table: FootprintTable) -> np.n
         if not kernels.fit(events, scratch, n, low, table, line, 8, 1.0):
             continue
         line[8] = line[4] * (line[6] - line[5])
-        line[7] = kernels.reach_of(events, view.by_place, 0, low, table, line, scratch)
+        line[7] = kernels.reach_of(events, view.by_place, 0, low, table, line, alone, scratch)
         kernels.claim_along(events, view.by_place, CANDIDATE, low, line, line[7], scratch)
         lines.append(line)
     events.owner[events.owner == CANDIDATE] = 0

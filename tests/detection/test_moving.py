@@ -354,6 +354,8 @@ def test_what_crosses_briefly_is_told_of_if_it_leaves_no_doubt():
     assert not lasts(path(0.4, 50.0), 45.0, 20.0, steady) and not lasts(path(0.4, 10.0), 60.0, 20.0, steady)
     assert not lasts(path(0.1, 200.0), 60.0, 20.0, steady) and not lasts(path(0.4, 50.0), 60.0, 20.0, turned)
     assert lasts(path(0.7, 10.0), 21.0, 20.0, turned)
+    along = Frame.of(StarField(np.array([0.0, 60e6]), np.array([[40.0, 0.0]])), (0.0, 8.0), (120, 90))
+    assert not lasts(path(0.4, 50.0), 60.0, 20.0, along)  # 4 px among the stars
 
 
 def test_overwhelming_evidence_goes_before_a_tracks_own_score(found):

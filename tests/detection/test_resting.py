@@ -1,14 +1,16 @@
 """An object that rests on the sensor while stars stream past: the telescope follows it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from spikeseg.config import load_config
 from spikeseg.data.recording import EVENT_DTYPE, LABEL_DTYPE, Recording
 from spikeseg.data.windows import windowed
-from spikeseg.detection import motion_training
+from spikeseg.detection import motion_training, moving
 from spikeseg.detection.motion_training import Night, footprint_of
-from spikeseg.detection.moving import Motion, find_paths, search_settings
+from spikeseg.detection.moving import Motion, find_paths, found_in, frame_of, prepared, search_settings
 from spikeseg.detection.path_slices import OWN
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.online import NewEvents, OnlineSearch
@@ -81,12 +83,24 @@ def test_it_is_one_object_while_it_is_followed():
     assert one.smooth.t_s[0] < 0.5 and one.smooth.t_s[-1] > 7.5 and not one.star
 
 
+def test_overwhelming_evidence_against_stars_goes_before_moving_like_others(monkeypatch):
+    """By the tolerance of what moves alike a slow object among stars is one of them; footprints are learned without it."""
+    recording, _ = night(140.0)
+    view, told = windowed(recording, CONFIG.data), []
+    start = prepared(view, frame_of(view, FIELD))
+    monkeypatch.setattr(moving, "rigid", lambda movers, known, _: (np.ones(len(movers), bool), known))
+    for careful in (True, False):
+        own = start._replace(events=start.events._replace(owner=start.events.owner.copy()))
+        told.append(len(objects(found_in(own, dataclasses.replace(POINT, careful=careful)))))
+    assert told == [1, 0]
+
+
 def test_footprints_are_learned_without(monkeypatch):
     """So that the networks that come with the package can be trained again, byte for byte."""
     asked = []
 
     def find(view, field, motion):
-        asked.append(motion.resting)
+        asked.append(motion.careful)
         return find_paths(view, field, motion)
 
     monkeypatch.setattr(motion_training, "find_paths", find)

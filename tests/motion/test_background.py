@@ -90,6 +90,18 @@ def test_a_source_at_rest_does_not_raise_the_rate_of_the_pixels_that_it_lights(e
     assert np.median(rate[np.isfinite(rate)]) < 0.25 * (1.5 if events < 200 else 4.0) < np.median(raised[np.isfinite(raised)])
 
 
+def test_a_source_whose_brightest_pixels_were_left_out_is_a_source():
+    """As hot ones: without them no pixel beside would have neighbours that are lit on both sides."""
+    base, rng = uneven(12), np.random.default_rng(12)
+    place = np.rint(rng.standard_normal((1200, 2)) * 1.3 + np.array([40.4, 30.4])).astype(int)
+    t, x, y, own = mixed(base, (rng.random(1200) * 8, *place.T))
+    left = ~np.isin(x, (40, 41)) | ~np.isin(y, (30, 31)) | ((x == 41) & (y == 31))
+    t, x, y, own = t[left], x[left], y[left], own[left]
+    beside = own & (np.hypot(x - 40.5, y - 30.5) < 2)
+    raised, rate = rates(t, x, y)[beside], rates(t, x, y, resting=True)[beside]
+    assert np.median(rate[np.isfinite(rate)]) < 0.4 < 1.5 < np.median(raised[np.isfinite(raised)])
+
+
 @pytest.mark.parametrize("beside", [0, 1])
 def test_a_warm_pixel_has_a_higher_rate_alone_or_beside_another(beside):
     base, rng = uneven(13), np.random.default_rng(13)
@@ -118,6 +130,21 @@ def test_a_burst_weighs_less_than_the_same_events_apart():
         rate = rates(t, x, y)[own]
         found[seconds] = np.median(rate[np.isfinite(rate)])
     assert found[0.02] > 20 * found[8.0]
+
+
+def test_a_bright_point_that_passes_is_no_burst():
+    """1000 events/s that cross a block in a fifth of a second, many of them repeats: the background stays what it was. As many
+    events all over a block are a burst all the same."""
+    base, rng = noise(15, 0.2), np.random.default_rng(15)
+    n = 200
+    when = np.sort(rng.uniform(4.0, 4.2, n))
+    place = np.stack([30 + 90 * (when - 4.0), np.full(n, 36.0)], 1) + rng.standard_normal((n, 2))
+    for passes, where in ((True, np.rint(place).astype(int)), (False, rng.integers(24, 48, (n, 2)))):
+        t, x, y, own = mixed(base, (when, *where.T))
+        raised, rate = (rates(t, x, y, marks=Marks.of(t, x, y, SIZE, points))[own] for points in (False, True))
+        raised, rate = (np.median(found[np.isfinite(found)]) for found in (raised, rate))
+        assert raised > 1.0
+        assert rate < 0.3 if passes else rate > 0.8 * raised
 
 
 def test_many_of_a_row_at_once_do_not_count():

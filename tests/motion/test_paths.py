@@ -122,6 +122,21 @@ def test_what_rests_on_has_not_started():
     assert len(joined([rests, moving], no_events(), resting=True)) == 2
 
 
+@pytest.mark.parametrize(
+    ("nats", "seconds", "field", "is_object"),
+    [
+        (4 * 17.5, 2.0, (0.0, 0.0), True),
+        (4 * 17.5 - 0.1, 2.0, (0.0, 0.0), False),
+        (4 * 17.5, 1.9, (0.0, 0.0), False),
+        (4 * 17.5, 2.0, (20.0, 0.0), False),  # a telescope that turns
+    ],
+)
+def test_what_moves_about_like_others_is_an_object_by_much_evidence_against_stars(nats, seconds, field, is_object):
+    frame = Frame.of(StarField(np.array([0.0, 4e6, 60e6]), np.array([(0.0, 0.0), field])), (0.0, 8.0), (120, 90))
+    path = smooth((30, 40), (0.5, 0), last=seconds)
+    assert motion_paths.no_star(path, nats, 17.5, frame) is is_object
+
+
 def against_stars(path, frame, spans, size=(120, 90)):
     return motion_paths.against_stars(path, frame, spans, size)
 

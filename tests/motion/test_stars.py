@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from spikeseg.motion.events import events_of
+from spikeseg.motion.events import events_of, index_of
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.frame import Frame
+from spikeseg.motion.line_kernels import LINE, reach_of
 from spikeseg.motion.stars import Span, find_stars
 from spikeseg.tracking.star_field import StarField
 
@@ -81,6 +82,18 @@ def test_a_warm_pixel_is_no_star(skies, spread, is_star):
     events = events_of(t, x, y, on, np.full(len(t), 0.1))
     found = find_stars(events, SIZE, skies.frame(), Footprint.point().table(SIZE))
     assert found.explained[source == 0].mean() > 0.9 if is_star else not found.explained.any()
+
+
+@pytest.mark.parametrize(
+    ("beside", "alone", "low", "high"), [(0, False, 3, 6), (0, True, 3, 6), (1, False, 8, 12), (1, True, 3, 6)]
+)
+def test_a_star_reaches_no_further_than_to_what_is_brighter_beside_it(skies, beside, alone, low, high):
+    sky = skies.sky(9, [(60.0, 45.0, 0.0, 0.0, 100.0), (60.0, 52.0, 0.0, 0.0, 900.0 * beside)])
+    events = events_of(*sky[:4], np.full(len(sky.t), 0.1))
+    line, scratch = np.zeros(LINE), np.empty(40000, np.int64)
+    line[:2], line[4], line[6] = (60.0, 45.0), 100.0, SECONDS
+    reach = reach_of(events, index_of(events, SIZE), 0, 0.0, Footprint.point().table(SIZE), line, alone, scratch)
+    assert low <= reach <= high
 
 
 @pytest.mark.parametrize("velocity", [(0.0, 0.0), (12.0, -5.0)])
