@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from spikeseg.core.neurons import LeakMode
+from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops.types import (
     LearningState,
     MapHomeostasis,
@@ -65,3 +66,18 @@ def assert_equal(a, b):
     for name, value in a.items():
         same = torch.equal(value, b[name]) if isinstance(value, torch.Tensor) else value == b[name]
         assert same, name
+
+
+def lists_of(seed, samples, *shape, density=0.3):
+    return SpikeLists.of(spikes(samples, shape, density, seed))
+
+
+def learn_both(triton_ops, meaning, device, how, lists, order, maps=3, kernel=3, ties=False):
+    """Learn twice the same; -> what the reference learned."""
+    both = []
+    for ops, where in ((triton_ops, device), (meaning, torch.device("cpu"))):
+        start = state(lists.shape[1], maps, kernel, how, how.plasticity.weight_min < 0, ties)
+        found = learned(ops, start.to(where), how, lists, order)
+        both.append({name: value.cpu() if isinstance(value, torch.Tensor) else value for name, value in found.items()})
+    assert_equal(*both)
+    return both[1]
