@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spikeseg.errors import InputError, together
+from spikeseg.errors import InputError, nearest, together
 from spikeseg.networks import NAMES
 from spikeseg.plots import FORMATS
 from spikeseg.registries import DATASETS
@@ -233,26 +233,31 @@ def run_of_report(request: Request, run: Path | None) -> tuple[Config, Path]:
     return request.load(stored=stage.config_of(folder)), folder
 
 
-def config_of_run(resume: str | None) -> Config | None:
-    """The configuration of the run that is resumed; None where none is, or it has none.
+def resumed(request: Request, resume: str | None) -> tuple[Config, str | None]:
+    """The configuration to train with, and where what is resumed lies: a run, by its path or its name, or a checkpoint.
 
     Raises InputError where there is nothing to resume."""
     if resume is None:
-        return None
+        return request.load(), None
     from spikeseg.learning.checkpoint_files import require_torch
     from spikeseg.learning.run_files import LATEST
 
-    from ..stages.runs import config_beside
+    from ..stages.runs import config_beside, named_run, names_of_runs
 
-    path, cfg = Path(resume), config_beside(Path(resume))
+    output_dir = request.load().output_dir
+    path = named_run(Path(resume), output_dir)
     if not path.exists():
-        raise InputError(f"--resume {resume}: no such run or checkpoint; `spikeseg status` lists the runs")
+        raise InputError(
+            f"--resume {resume}: no such run or checkpoint; `spikeseg status` lists the runs"
+            f"{nearest(resume, names_of_runs(output_dir))}"
+        )
     if path.is_file():
         require_torch(path)
+    cfg = config_beside(path)
     save_dir = "checkpoints" if cfg is None else cfg.checkpoint.save_dir
     if path.is_dir() and not (path / save_dir / LATEST).is_file():
         raise InputError(f"--resume {resume}: holds no {save_dir}/{LATEST} to go on from; leave --resume out to start anew")
-    return cfg
+    return request.load(stored=cfg), str(path)
 
 
 def trained_layers(cfg: Config) -> list[str]:

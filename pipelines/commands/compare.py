@@ -62,9 +62,14 @@ def compare(request: Request, runs: tuple[Path, ...], everything: bool, detector
 
 def _found(run: Path, output_dir: str) -> Path:
     """The run that is named. Raises InputError where there is none, with the nearest name."""
+    from spikeseg.networks import NAMES
+
     from ..stages.runs import named_run, names_of_runs
 
     path = named_run(run, output_dir)
+    if not path.exists() and str(run) in NAMES:
+        made = f"`spikeseg evaluate --network {run}` makes an evaluation of it to compare"
+        raise InputError(f"{run}: comes with the package, so no run of it lies here; {made}")
     if not path.exists():
         listed = "`spikeseg compare --all` lists those in the folder of the runs"
         raise InputError(f"{run}: no such run; {listed}{nearest(run, names_of_runs(output_dir))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import NAME, after_training, config_of_run, print_end, print_layers, trained_layers, training
+from .common import NAME, after_training, print_end, print_layers, resumed, trained_layers, training
 from .options import Request, command, shared
 from .settings import Words, setting
 
@@ -40,7 +40,7 @@ def train(request: Request, resume: str | None, name: str, no_tensorboard: bool)
     """
     from ..stages import train as stage
 
-    cfg = request.load(stored=config_of_run(resume))
+    cfg, resume = resumed(request, resume)
     tensorboard = False if no_tensorboard else None
     result = stage.train(cfg, name=name, force=request.force, resume=resume, tensorboard=tensorboard)
     print_layers(result.path, trained_layers(cfg))

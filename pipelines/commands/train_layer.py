@@ -6,7 +6,7 @@ import click
 
 from spikeseg.errors import InputError, nearest
 
-from .common import NAME, after_training, config_of_run, print_end, print_layers, training
+from .common import NAME, after_training, print_end, print_layers, resumed, training
 from .options import Request, command, shared
 from .settings import Words
 
@@ -33,7 +33,7 @@ def train_layer(request: Request, layer: str, resume: str | None, name: str, no_
     from ..stages import train_layer as stage
     from ..stages import train_motion
 
-    cfg = request.load(stored=config_of_run(resume))
+    cfg, resume = resumed(request, resume)
     layers = [*(spec.name for spec in cfg.layers()), MOTION_LAYER]
     if layer not in layers:
         raise InputError(f"LAYER: found {layer!r}, must be one of {', '.join(layers)}{nearest(layer, layers)}")

@@ -105,6 +105,8 @@ def test_a_run_is_meant_by_its_name_where_a_folder_of_that_name_is_none(made):
         assert chain.refused(*words, config=False).endswith(f"; nearest: {run.name}")
     assert "FIGURE: name one: windows, tracks" in chain.refused("plot", run.name, config=False)
     assert chain.refused("plot", run.name, "flters", config=False).endswith("; nearest: filters")
+    assert chain.ok("plot", "filters", "-o", "newest.svg", config=False).startswith("wrote newest.svg; next: spikeseg report")
+    assert chain.refused("train", "--resume", mistyped).endswith(f"; nearest: {run.name}")
 
 
 def test_what_was_found_is_what_was_scored(evidence):

@@ -213,7 +213,8 @@ def test_an_interrupted_command_exits_with_130_and_says_how_to_go_on(world, inte
     with interrupt(3):
         result = place("train")
     assert result.exit_code == 130 and "go on with --resume" in result.stderr and "Traceback" not in result.output
-    assert "conv2: C_l" in place.ok("train", "--resume", str(next(Path(cfg.output_dir).iterdir())), config=False)
+    name = next(Path(cfg.output_dir).iterdir()).name  # of the run, in the folder of the runs
+    assert "conv2: C_l" in place.ok("train", "--resume", name, "-o", cfg.output_dir, config=False)
 
 
 def test_every_check_leaves_a_line_and_training_again_starts_anew(world):
