@@ -99,7 +99,7 @@ def test_another_format_is_named(place):
 def test_a_cache_that_cannot_be_written_is_one_line(place):
     (place.folder / "in_the_way").write_text("")
     assert "in_the_way: is a file; name a folder" in place.refused("prepare", "-o", "in_the_way")
-    assert "cannot write" in place.refused("prepare", "--set", "cache_dir=in_the_way")
+    assert "cache_dir: in_the_way is a file; name a folder" in place.refused("prepare", "--set", "cache_dir=in_the_way")
     assert (place.folder / "in_the_way").read_text() == ""
 
 
