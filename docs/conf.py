@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 project = "spikeseg"
 author = "The spikeseg developers"
+project_copyright = "The spikeseg developers; GPL-3.0-or-later"
 release = version = spikeseg.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown", ".ipynb": "notebook"}
