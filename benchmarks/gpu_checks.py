@@ -19,7 +19,7 @@ KIB = 1024
 SHARED_LIMITS = {80: 163 * KIB, 86: 99 * KIB, 89: 99 * KIB, 90: 227 * KIB, 100: 227 * KIB}
 """Bytes of shared memory that one program may have, by compute capability (CUDA C++ Programming Guide, table of technical
 specifications per compute capability)."""
-MOST_SPILLED, MOST_SPILLED_WIDE = 128, 1024
+MOST_SPILLED, MOST_SPILLED_WIDE = 256, 1024
 """Bytes of local memory per thread; of variants whose counts or weights take four parts (counts from 2**14 on, weights of 4 and
 more), which no configuration of ours asks for."""
 APPROXIMATE = re.compile(
