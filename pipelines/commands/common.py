@@ -107,7 +107,8 @@ def network_for(
         if named in NAMES:
             network = packaged_network(named, "")
         else:
-            network = network_at(named_run(Path(named), request.output_dir), names_of_runs(request.output_dir))
+            known = [*NAMES, *names_of_runs(request.output_dir)]
+            network = network_at(named_run(Path(named), request.output_dir), known)
         cfg = request.load(stored=own_config(network))
         return cfg, as_read(cfg, packaged_network(named, cfg.output_dir) if named in NAMES else network)
     try:
@@ -244,12 +245,11 @@ def resumed(request: Request, resume: str | None) -> tuple[Config, str | None]:
 
     from ..stages.runs import config_beside, named_run, names_of_runs
 
-    output_dir = request.load().output_dir
-    path = named_run(Path(resume), output_dir)
+    path = named_run(Path(resume), request.output_dir)
     if not path.exists():
         raise InputError(
             f"--resume {resume}: no such run or checkpoint; `spikeseg status` lists the runs"
-            f"{nearest(resume, names_of_runs(output_dir))}"
+            f"{nearest(resume, names_of_runs(request.output_dir))}"
         )
     if path.is_file():
         require_torch(path)

@@ -153,9 +153,9 @@ def named_run(named: Path, output_dir: str | Path) -> Path:
 
 
 def names_of_runs(output_dir: str | Path) -> list[str]:
-    """All that a run, or a network that comes with the package, can be called by."""
+    """All that a run can be called by."""
     runs = [path.parent for path in sorted(Path(output_dir).glob(f"*/{CONFIG}"))]
-    return [*NAMES, *(name for run in runs for name in (run.name, str(run)))]
+    return [name for run in runs for name in (run.name, str(run))]
 
 
 def network_at(path: Path, known: Iterable[str] = NAMES) -> SavedNetwork:

@@ -107,6 +107,7 @@ def test_a_run_is_meant_by_its_name_where_a_folder_of_that_name_is_none(made):
     assert chain.refused("plot", run.name, "flters", config=False).endswith("; nearest: filters")
     assert chain.ok("plot", "filters", "-o", "newest.svg", config=False).startswith("wrote newest.svg; next: spikeseg report")
     assert chain.refused("train", "--resume", mistyped).endswith(f"; nearest: {run.name}")
+    assert chain.refused("train", "--resume", "nights").endswith("lists the runs")  # it is no run
 
 
 def test_what_was_found_is_what_was_scored(evidence):
