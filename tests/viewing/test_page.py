@@ -63,6 +63,15 @@ class Browser:
         self.driver.get(path.as_uri())
         return self.driver.execute_async_script(SAVED)
 
+    def reload(self, script, expected):
+        """Load the page again until a script gives what is expected: the page that loads may be in another process of Chromium,
+        to which what this one keeps comes when it comes."""
+        for _ in range(1000):
+            self.driver.refresh()
+            if (found := self.run(script)) == expected:
+                return
+        raise AssertionError(f"{script}: {found}, not {expected}")
+
     def press(self, *keys):
         """Type, wherever the focus is."""
         self.driver.switch_to.active_element.send_keys(*keys)
@@ -146,8 +155,7 @@ def test_marks_outlive_a_reload_and_those_of_a_review_are_shown(browser, makers,
     browser.open(path)
     browser.press("u")
     assert browser.run("Object.values(view.state.marks)") == ["unsure", "", ""]
-    browser.driver.refresh()  # not opened anew: another process of Chromium may begin before what this one keeps has arrived
-    assert browser.run("Object.values(view.state.marks)") == ["unsure", "", ""]
+    browser.reload("Object.values(view.state.marks)", ["unsure", "", ""])
     rows = night.tracks[night.tracks["track_id"] == 4]
     known = Mark(9, "wrong", rows["t_us"], rows["x"], rows["y"])
     gone = Mark(1, "right", rows["t_us"], rows["x"] - 20, rows["y"])
