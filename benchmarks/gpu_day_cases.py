@@ -356,7 +356,8 @@ def _tiny(case: Case) -> Case:
         return replace(case, shapes=shapes, rule=rule, maps=3, kernel=3, samples=3, chunk=2)
     if isinstance(case, Encoding):
         size = (case.size[0] % 7 + 8, case.size[1] % 5 + 9)
-        return replace(case, samples=2, size=size, steps=3, maps=(2, 3, 2), density=0.3, threshold=0.6)
+        density = 0.1 if isinstance(case, Tracing) else 0.3
+        return replace(case, samples=2, size=size, steps=3, maps=(2, 3, 2), density=density, threshold=0.6)
     if isinstance(case, Modules):
         return replace(case, samples=2, shape=(3, 6, 7), channels=2)
     return replace(case, images=2, size=(7, 8), maps=3, learned=2, steps=3, rule=case.rule._replace(base=2.0, max_winners=2))
