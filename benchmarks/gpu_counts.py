@@ -12,8 +12,9 @@ longest chain of C cycles, W waves, and B bytes that a program had not touched b
 
 (`gpu_model`). It takes at best the longest of these, and their sum where nothing overlaps; LAUNCH comes on top: two rates.
 
-Training takes one sample after the other, so its seconds add up. Encoding and tracing take GROUP windows a launch: programs are counted of
-the windows emulated, and taken as often as that. What the host does is not in it, nor torch's own operations in between.
+Training takes one sample after the other, so its seconds add up. Encoding and tracing take GROUP windows a launch: programs are
+counted of the windows emulated, and taken as often as that. What the host does is not in it, nor torch's own operations in
+between.
 
 Workloads: conv2 of the demo (4x90x120 in, 36 maps, 5x5, T = 10) behind 400 samples of warm-up, on noise and on streaks of 1 %
 (`training.py`); conv3 of the demo, untrained, on streaks of 0.2 %; the demo's encoder at 180x240 on noise of 1 %, with thresholds

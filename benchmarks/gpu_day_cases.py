@@ -31,7 +31,8 @@ from spikeseg.ops.types import (
 )
 
 Tensors = dict[str, np.ndarray]
-SAME_WHEN_TINY = ("conv3, 45x60", "64x64", "181x239", "HD, 360x640", "encode 128x128", "encode HD", "modules, global")
+SAME_WHEN_TINY = ("conv3, 45x60", "64x64", "181x239", "HD, 360x640", "encode 128x128", "encode HD", "trace 181x239, decay 1",
+                  "modules, global")  # fmt: skip
 """Cases that differ from others in nothing but their size."""
 DISTINCT = 60
 """Samples that are drawn; the order takes them again and again."""
@@ -341,6 +342,7 @@ def cases(dry: bool = False) -> dict[str, Case]:
         Encoding("encode 128x128", 32, (128, 128)),
         Encoding("encode HD", 3, (720, 1280), lists=True),
         Tracing("trace 180x240, decay 0.9", 8),
+        Tracing("trace 181x239, decay 1", 8, (181, 239), decay=1.0),
         *(Modules(f"modules, {mode}", 20, mode=mode) for mode in ("both", "global", "local")),
         Images("images"),
     ]
