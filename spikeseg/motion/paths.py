@@ -26,8 +26,8 @@ RESTS_PX_S, STOPS_S, FOLLOWED_S = 1.0, 1.0, 0.5
 FOLLOWED_S too late."""
 
 STAR_PX, WIDE_STAR_PX = 1.25, 2.5
-"""What has not gone further from a place of the star field than this, px, may be a star (the latter where the field is not steady, and
-at the sensor's edge, where a star's image is cut off, if the stars move as far over it meanwhile) ..."""
+"""What has not gone further from a place of the star field than this, px, may be a star (the latter where the field is not
+steady, and at the sensor's edge, where a star's image is cut off, if the stars move so far over it meanwhile) ..."""
 
 EDGE_PX = 4.0
 """The edge is so wide, px."""

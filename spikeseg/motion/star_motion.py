@@ -15,7 +15,7 @@ FEW, MANY = 3, 5
 """Stars from which on their own velocities, and their rotation, are taken rather than what the tracker says."""
 
 TELLS_NATS = 12.0
-"""What has this much evidence against the background, nat, is surely there: among the places of a sensor noise seldom gathers more."""
+"""What has this much evidence against the background, nat, is surely there: noise gathers no more at any place of a sensor."""
 
 ERROR_PX_S = 0.05, 0.5
 """Without care, the stars' motion is never taken to be known better, nor worse, than this, px/s."""

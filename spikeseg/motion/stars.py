@@ -46,13 +46,13 @@ LONE = 0.6
 MOST_STARS = 400
 """Lines fitted in a span, the brightest first."""
 
-ALIKE_PX = 1.5
-"""A star's velocity agrees with the others' within ALIKE_PX_S, and what its fit leaves open; or it strays by less than this in the
-span, px."""
+ALIKE_PX, UNKNOWN_PX_S = 1.5, 0.5
+"""A star's velocity agrees with the others' within ALIKE_PX_S, and what its fit leaves open; or it strays by less than ALIKE_PX
+in the span. One that surely is there, and no noise, may be off by UNKNOWN_PX_S where the stars do not tell how they move."""
 
 EDGE_PX, TELLS_S = 4.0, 0.5
-"""Nearer to the sensor's edge than this, px, a star's image is cut off. A star that is seen for less than TELLS_S away from there does
-not tell how the stars move."""
+"""Nearer to the sensor's edge than this, px, a star's image is cut off. A star that is seen for less than TELLS_S away from there
+does not tell how the stars move."""
 
 HALO_PX = 5.0
 """A star that is so near to the sensor, px, still sends events."""
@@ -102,7 +102,7 @@ class _FieldView(NamedTuple):
         return cls(own, index_of(own, size), frame, times, least, size, sensor_size)
 
     def seen(self, place: np.ndarray, beyond_px: float) -> tuple[float, float] | None:
-        """First and last time at which a place of the picture is on the sensor, or no further off it, from the span's start, s."""
+        """First and last time at which a place of the picture is on the sensor, or no further off, from the span's start, s."""
         on_sensor = self.frame.to_sensor(self.times, np.broadcast_to(place + self.corner, (len(self.times), 2)))
         inside = np.flatnonzero(((on_sensor >= -beyond_px) & (on_sensor <= np.array(self.sensor_size) - 1 + beyond_px)).all(1))
         if len(inside) < 2:
@@ -153,8 +153,8 @@ def find_stars(events: Events, sensor_size: tuple[int, int], frame: Frame, table
         sensor_size: (width, height), px.
         frame: in which the stars about stand still.
         table: of a round source, of either polarity.
-        careful: whether a star reaches no further than to the events of another source beside it, and only what surely is one, and
-            away from the sensor's edge, tells how the stars move.
+        careful: whether a star reaches no further than to the events of another source beside it, and only what surely is
+            there, away from the sensor's edge, tells how the stars move.
     """
     width, height = sensor_size
     explained = np.zeros(len(events.t), bool)
@@ -261,9 +261,10 @@ def _moving_alike(view: _FieldView, lines: np.ndarray, told: Told, careful: bool
     if not len(lines):
         return motion, []
     away = all_told.away(motion)
-    known = ALIKE_PX_S if motion.known else 0.5
-    stars = (away <= known + 3 * all_told.error) | (away * all_told.seconds <= ALIKE_PX)
-    return motion._replace(stars=int((stars & (told.nats >= TELLS_NATS)).sum())), list(lines[stars])
+    surely = told.nats >= TELLS_NATS
+    within = np.where(surely & (not motion.known), UNKNOWN_PX_S, ALIKE_PX_S)
+    stars = (away <= within + 3 * all_told.error) | (away * all_told.seconds <= ALIKE_PX)
+    return motion._replace(stars=int((stars & surely).sum())), list(lines[stars])
 
 
 class _Painter:

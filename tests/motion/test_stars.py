@@ -1,5 +1,7 @@
 """Which events stars explain, and what they hide."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,8 @@ from spikeseg.motion.events import events_of, index_of
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.frame import Frame
 from spikeseg.motion.line_kernels import LINE, reach_of
-from spikeseg.motion.stars import find_stars
+from spikeseg.motion.star_motion import Told
+from spikeseg.motion.stars import _moving_alike, find_stars
 from spikeseg.tracking.star_field import StarField
 
 SIZE, SECONDS = (120, 90), 8.0
@@ -45,8 +48,8 @@ def test_how_well_the_stars_motion_is_known_follows_from_their_lines(skies):
 
 
 def test_noise_does_not_tell_how_stars_move(skies):
-    """Where noise is four times as dense as in the middle of the sensor, many places seem to be stars: two stars and an object that
-    creeps are all there is to go by."""
+    """Where noise is five times as dense as elsewhere, many places seem to be stars: two stars and an object that creeps are all
+    there is to go by."""
     rows = [(30.0, 30.0, 0.0, 0.0, 40.0), (80.0, 60.0, 0.0, 0.0, 40.0), (60.0, 20.0, 0.9, 0.4, 60.0)]
     rng, sky = np.random.default_rng(11), skies.sky(11, rows)
     n = rng.poisson(0.4 * 20 * 90 * SECONDS)
@@ -54,6 +57,14 @@ def test_noise_does_not_tell_how_stars_move(skies):
     joint = [np.concatenate(pair) for pair in zip(sky[:5], more, strict=True)]
     found, _ = skies.stars(type(sky)(*(column[np.argsort(joint[0])] for column in joint), sky.size))
     assert not found.spans[0].known and found.spans[0].stars == 2
+
+
+def test_what_may_be_noise_is_a_star_only_if_it_moves_as_the_field_does(skies):
+    view = SimpleNamespace(frame=skies.frame(), times=np.array([0.0, SECONDS]), sensor_size=SIZE, corner=np.zeros(2))
+    lines = np.array([(x, 30.0, vx, 0.0, 5.0, 0.0, SECONDS, 3.0, 40.0) for x, vx in ((20, 0.45), (50, 0.45), (80, 0.1))])
+    told = Told.by_lines(lines, view.corner)._replace(nats=np.array([50.0, 5.0, 5.0]))
+    span, stars = _moving_alike(view, lines, told, True)
+    assert [line[0] for line in stars] == [20, 80] and not span.known and span.stars == 1
 
 
 def test_a_star_that_the_edge_cuts_off_does_not_tell_how_stars_move(skies):
