@@ -213,7 +213,7 @@ def first_spikes(
 
 @triton.jit(do_not_specialize=["slot"])
 def settle(
-    words, taps, master, table, levels, ranks, tile_best, row_best, winners, won, cursor, slot,
+    words, taps, master, table, levels, ranks, tile_best, row_best, struck, winners, won, cursor, slot,
     numbers, threshold, theta, wins, recent_wins, seen,
     sample_size, width_padded, maps, height, width, rows, across, row_bits, column_bits, radius, limit, most, samples,
     synapses, dead_warmup, batch_size,
@@ -234,9 +234,9 @@ def settle(
         s = tl.program_id(0).to(tl.int64)
         if (begin + s < 0) | (begin + s >= end) | (begin + s > tl.load(cursor + HALT)):
             return
-        tiles = s * rows * across * MAPS
+        tiles = s * rows * across
         select(
-            ranks + tiles * NEURONS, tile_best + tiles, row_best + s * (rows * MAPS),
+            ranks + tiles * (NEURONS * MAPS), tile_best + tiles * MAPS, row_best + s * (rows * MAPS), struck + tiles,
             winners + s * most * MAPS, won + s * MAPS, height, width, rows, across, row_bits, column_bits, radius, limit,
             BY_MAP, BY_POSITION, LIMITED, MAPS,
         )  # fmt: skip
