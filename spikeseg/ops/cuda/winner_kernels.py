@@ -25,6 +25,8 @@ from .tile_kernels import NEURONS, SIDE
 
 AT_ONCE = tl.constexpr(8)
 """Lists of keys are padded to a multiple of this."""
+SLOTS, SLOT_PARTS = tl.constexpr(16), tl.constexpr(4)
+"""Maps that are looked at again in a round, and threads of each at a row of tiles."""
 
 
 @triton.jit
@@ -42,39 +44,45 @@ def place_of(key, row_bits, column_bits):
 
 
 @triton.jit
-def rivals(keys, best, radius, row_bits, column_bits, NEAR: tl.constexpr, MAPS: tl.constexpr):
-    """Of each map: how many others' keys lie below its best, and (NEAR) whether one of them is within the radius. (MAPS, 2)
+def rivals(
+    keys, best, radius, row_bits, column_bits, ORDERED: tl.constexpr, NEAR: tl.constexpr, HELD: tl.constexpr, MAPS: tl.constexpr
+):
+    """Of each map: (ORDERED) how many keys lie below its best, and (NEAR) the least of them within the radius, else NONE. (MAPS, 1)
 
     Args:
-        keys: int64 (MAPS,), the bests, of maps that have won what won.
-        best: int64 (MAPS, 2), the same of both threads of a map.
+        keys: int64 (MAPS,), the bests; of maps that have won, what won.
+        best: int64 (MAPS, 2), the same for both threads of a map.
     """
     y, x = place_of(best, row_bits, column_bits)
+    reach = (y * 0 + 2 * radius).to(tl.uint32)
     half = tl.arange(0, 2)[None, :] + tl.zeros((MAPS, 2), tl.int32)
     below = tl.zeros((MAPS, 2), tl.int32)
-    clash = tl.zeros((MAPS, 2), tl.int32)
-    for i in tl.static_range(0, MAPS, 2):
-        other = tl.load(keys + i + half)
-        below += (other < best).to(tl.int32)
+    rival = tl.full((MAPS, 2), NONE, tl.int64)
+    for i in tl.static_range(0, HELD, 2):
+        key = tl.load(keys + i + half)
+        if ORDERED:
+            below += (key < best).to(tl.int32)
         if NEAR:
-            other_y, other_x = place_of(other, row_bits, column_bits)
-            apart = tl.maximum(tl.abs(other_y - y), tl.abs(other_x - x))
-            clash |= ((other < best) & (apart <= radius)).to(tl.int32)
-    return tl.sum(below, 1)[:, None], tl.max(clash, 1)[:, None] > 0
+            row, column = place_of(key, row_bits, column_bits)
+            near = (row - (y - radius)).to(tl.uint32, bitcast=True) <= reach  # from -radius to radius
+            near = near & ((column - (x - radius)).to(tl.uint32, bitcast=True) <= reach)
+            rival = tl.where(near & (key < rival), key, rival)
+    rival = tl.min(rival, 1)[:, None]
+    return tl.sum(below, 1)[:, None], tl.where(rival < best, rival, NONE)
 
 
 @triton.jit
-def strike(struck, y, x, wins, height, width, across, radius, span, MAPS: tl.constexpr):
+def strike(struck, y, x, wins, height, width, across, radius, tall, wide, MAPS: tl.constexpr):
     """Strike out what lies near the winners, at (y, x) of the maps that win, for all maps."""
     half = tl.arange(0, 2)[None, :] + tl.zeros((MAPS, 2), tl.int32)
     last = tl.minimum(x + radius, width - 1) // SIDE
     lowest = tl.minimum(y + radius, height - 1) // SIDE
-    for above in range(0, span, 2):
+    for above in range(0, tall, 2):
         row = tl.maximum(y - radius, 0) // SIDE + above + half
         up = tl.maximum(y - radius - row * SIDE, 0)
         down = tl.minimum(y + radius - row * SIDE, SIDE - 1)
         rows = (1 << ((down + 1) * SIDE)) - (1 << (up * SIDE))
-        for before in range(span):
+        for before in range(wide):
             tile_x = tl.maximum(x - radius, 0) // SIDE + before
             left = tl.maximum(x - radius - tile_x * SIDE, 0)
             right = tl.minimum(x + radius - tile_x * SIDE, SIDE - 1)
@@ -84,63 +92,74 @@ def strike(struck, y, x, wins, height, width, across, radius, span, MAPS: tl.con
 
 
 @triton.jit
-def best_of_tile(ranks, word, inside, tile_y, tile_x, c, row_bits, column_bits, MAPS: tl.constexpr):
-    """The best that is left of a tile and map of each thread: keys. word: neurons that are struck, a bit each."""
-    best = tl.full((MAPS, 2), NEVER, tl.int32)
-    place = tl.zeros((MAPS, 2), tl.int32)
-    for k in tl.static_range(NEURONS):
-        rank = tl.load(ranks + k * MAPS, mask=inside, other=NEVER)
-        rank = tl.where(((word >> k) & 1) == 0, rank, NEVER)
-        place = tl.where(rank < best, k, place)
+def best_of_tile(ranks, word, here, part, tile_y, tile_x, c, row_bits, column_bits, PARTS: tl.constexpr, MAPS: tl.constexpr):
+    """The best that is left of a tile of map c, in the part of it that each of PARTS threads looks at: keys.
+
+    Args:
+        ranks: of the tile and map.
+        word: neurons that are struck, a bit each.
+    """
+    best = part * 0 + NEVER
+    place = part * 0
+    for k in tl.static_range(0, NEURONS, PARTS):
+        neuron = k + part
+        rank = tl.load(ranks + neuron * MAPS, mask=here & (((word >> neuron) & 1) == 0), other=NEVER)
+        place = tl.where(rank < best, neuron, place)
         best = tl.minimum(best, rank)
     return key_of(best, tile_y * SIDE + place // SIDE, tile_x * SIDE + place % SIDE, c, row_bits, column_bits)
 
 
 @triton.jit
 def best_of_maps(
-    ranks, tile_best, row_best, struck, y, x, again, height, width, rows, across, row_bits, column_bits, radius, span,
-    MAPS: tl.constexpr,
+    ranks, tile_best, row_best, struck, c, y, x, again, height, width, rows, across, row_bits, column_bits, radius, tall, wide,
+    PARTS: tl.constexpr, MAPS: tl.constexpr,
 ):  # fmt: skip
-    """The least key of each map, after a new look at the tiles within the radius of (y, x): int64 (MAPS, 2), of both threads.
+    """The least key of some maps, after a new look at the tiles within the radius of (y, x): int64 (n,).
 
     Args:
+        c, y, x: int32 (n, 2, PARTS), maps and places: of the threads of a map.
         again: which maps; what comes out of others is of no use.
     """
-    half = tl.arange(0, 2)[None, :] + tl.zeros((MAPS, 2), tl.int32)
-    c = tl.arange(0, MAPS)[:, None] + tl.zeros((MAPS, 2), tl.int32)
+    half = tl.arange(0, 2)[None, :, None] + c * 0
+    part = tl.arange(0, PARTS)[None, None, :] + c * 0
     first, last = tl.maximum(x - radius, 0) // SIDE, tl.minimum(x + radius, width - 1) // SIDE
     upper, lowest = tl.maximum(y - radius, 0) // SIDE, tl.minimum(y + radius, height - 1) // SIDE
-    best = tl.full((MAPS, 2), NONE, tl.int64)
-    for i in range(0, rows, AT_ONCE):
-        for j in tl.static_range(0, AT_ONCE, 2):
-            row = i + j + half
-            key = tl.load(row_best + row * MAPS + c, mask=again, other=NONE)
-            best = tl.minimum(best, tl.where((row < upper) | (row > lowest), key, NONE))
-    for above in range(0, span, 2):
+    none = tl.where(again, NONE, NONE)
+    best = none
+    for i in range(0, rows, 2 * PARTS):
+        row = i + 2 * part + half
+        outside = again & (row < rows) & ((row < upper) | (row > lowest))
+        best = tl.minimum(best, tl.load(row_best + row * MAPS + c, mask=outside, other=NONE))
+    for above in range(0, tall, 2):
         row = upper + above + half
         inside = again & (row <= lowest)
-        left = tl.full((MAPS, 2), NONE, tl.int64)
+        left = none
         for i in range(0, across, AT_ONCE):
-            for j in tl.static_range(AT_ONCE):
-                key = tl.load(tile_best + (row * across + i + j) * MAPS + c, mask=inside, other=NONE)
-                left = tl.minimum(left, tl.where((i + j < first) | (i + j > last), key, NONE))
-        for before in range(span):
+            for j in tl.static_range(0, AT_ONCE, PARTS):
+                tile_x = i + j + part
+                outside = inside & ((tile_x < first) | (tile_x > last))
+                left = tl.minimum(left, tl.load(tile_best + (row * across + tile_x) * MAPS + c, mask=outside, other=NONE))
+        for before in range(wide):
             tile_x = first + before
             here = inside & (tile_x <= last)
             tile = row * across + tile_x
             word = tl.load(struck + tile, mask=here, other=0)
-            key = best_of_tile(ranks + tile * (NEURONS * MAPS) + c, word, here, row, tile_x, c, row_bits, column_bits, MAPS)
-            tl.store(tile_best + tile * MAPS + c, key, mask=here)
+            key = best_of_tile(
+                ranks + tile * (NEURONS * MAPS) + c, word, here, part, row, tile_x, c, row_bits, column_bits, PARTS, MAPS
+            )
+            key = tl.min(key, 2)[:, :, None] + none * 0
+            tl.store(tile_best + tile * MAPS + c, key, mask=here & (part == 0))
             left = tl.minimum(left, key)
-        tl.store(row_best + row * MAPS + c, left, mask=inside)
+        left = tl.min(left, 2)[:, :, None] + none * 0
+        tl.store(row_best + row * MAPS + c, left, mask=inside & (part == 0))
         best = tl.minimum(best, left)
-    return tl.min(best, 1)[:, None] + tl.zeros((MAPS, 2), tl.int64)
+    return tl.min(tl.min(best, 2), 1)
 
 
 @triton.jit
 def select(
-    ranks, tile_best, row_best, struck, winners, won, height, width, rows, across, row_bits, column_bits, radius, limit,
-    BY_MAP: tl.constexpr, BY_POSITION: tl.constexpr, LIMITED: tl.constexpr, MAPS: tl.constexpr,
+    ranks, tile_best, row_best, struck, slots, winners, won, height, width, rows, across, row_bits, column_bits, radius, limit,
+    BY_MAP: tl.constexpr, BY_POSITION: tl.constexpr, LIMITED: tl.constexpr, HELD: tl.constexpr, MAPS: tl.constexpr,
 ):  # fmt: skip
     """The winners of a sample.
 
@@ -150,60 +169,79 @@ def select(
         tile_best: int64 (rows, across, MAPS).
         row_best: int64 (rows, MAPS). NONE afterwards.
         struck: int32 (rows, across), 0 before and afterwards.
+        slots: int64 (SLOTS,), for the kernel's own use.
         winners: int64; the k-th winner of map m is written to ``winners[k * MAPS + m]``.
         won: int32 (MAPS,), how many each map has; written.
         rows, across: tiles below and beside each other, up to multiples of AT_ONCE.
         LIMITED: whether `limit` is less than there would be otherwise.
+        HELD, MAPS: maps, up to an even number, and up to what there is room for.
     """
     half = tl.arange(0, 2)[None, :] + tl.zeros((MAPS, 2), tl.int32)
     c = tl.arange(0, MAPS)[:, None] + tl.zeros((MAPS, 2), tl.int32)
-    span = tl.minimum((2 * radius + SIDE - 1) // SIDE + 1, tl.maximum(rows, across))
+    reach = (2 * radius + SIDE - 1) // SIDE + 1  # tiles that 2 * radius + 1 neurons beside each other can lie in
+    tall, wide = tl.minimum(reach, (height + SIDE - 1) // SIDE), tl.minimum(reach, (width + SIDE - 1) // SIDE)
     count = tl.zeros((MAPS, 2), tl.int32)
     best = tl.full((MAPS, 2), NONE, tl.int64)
     for i in range(0, rows, AT_ONCE):
         for j in tl.static_range(0, AT_ONCE, 2):
             best = tl.minimum(best, tl.load(row_best + (i + j + half) * MAPS + c))
     best = tl.min(best, 1)[:, None] + tl.zeros((MAPS, 2), tl.int64)
-    n = 0
-    more = tl.min(best) != NONE
-    while more:
-        if BY_MAP:
-            tl.store(winners + c, best, mask=(count == 0) & (half == 0))
-            tl.debug_barrier()
-            below, again = rivals(winners, best, radius, row_bits, column_bits, BY_POSITION, MAPS)
-            again = again & (best != NONE)
+    if BY_MAP:
+        tl.store(winners + c, best, mask=half == 0)
+        more = True
+        while more:
+            tl.debug_barrier()  # the bests, written by some threads, are read by others
+            best = tl.where(count == 0, tl.load(winners + c), NONE)
+            below, rival = rivals(winners, best, radius, row_bits, column_bits, LIMITED, BY_POSITION, HELD, MAPS)
+            waits = rival < best
             if LIMITED:
-                top = tl.min(tl.where(again & (below < limit), best, NONE))
-                wins = (best < top) & (below < limit)
-            else:
-                top = tl.min(tl.where(again, best, NONE))
-                wins = best < top
-            y, x = place_of(best, row_bits, column_bits)
+                waits = waits & (below < limit)
+            top = tl.min(tl.where(waits, best, NONE))
+            wins = best < top
+            if LIMITED:
+                wins = wins & (below < limit)
+            count += wins.to(tl.int32)
             more = top != NONE
-        else:
-            top = tl.min(best)
+            if BY_POSITION:
+                if more:
+                    y, x = place_of(best, row_bits, column_bits)
+                    strike(struck, y, x, wins, height, width, across, radius, tall, wide, MAPS)
+                    slot = tl.arange(0, SLOTS)
+                    tl.store(slots + slot, tl.full((SLOTS,), NONE, tl.int64))
+                    tl.debug_barrier()  # before some are filled
+                    again = rival < top
+                    place = tl.cumsum(again.to(tl.int32), 0) - 1
+                    tl.store(slots + place, best, mask=again & (place < SLOTS) & (half == 0))
+                    tl.debug_barrier()  # what is struck, and by whose turn it is, is known to all threads
+                    key = tl.load(slots + slot)[:, None, None] + tl.zeros((SLOTS, 2, SLOT_PARTS), tl.int64)
+                    y, x = place_of(key, row_bits, column_bits)
+                    m = ((key & 0xFFFFFFFF) >> (row_bits + column_bits)).to(tl.int32)
+                    left = best_of_maps(
+                        ranks, tile_best, row_best, struck, m, y, x, key != NONE, height, width, rows, across,
+                        row_bits, column_bits, radius, tall, wide, SLOT_PARTS, MAPS,
+                    )  # fmt: skip
+                    key = tl.load(slots + slot)
+                    m = ((key & 0xFFFFFFFF) >> (row_bits + column_bits)).to(tl.int32)
+                    tl.store(winners + m, left, mask=key != NONE)
+    else:
+        n = 0
+        top = tl.min(best)
+        while (n < limit) & (top != NONE):
             wins = best == top
-            again = best != NONE
             tl.store(winners + count * MAPS + c, best, mask=wins & (half == 0))
-            y, x = place_of(top, row_bits, column_bits)
-            y, x = y + 0 * c, x + 0 * c
+            count += wins.to(tl.int32)
             n += 1
-            more = n < limit
-        count += wins.to(tl.int32)
-        if BY_MAP:
-            best = tl.where(wins, NONE, best)
-        if BY_POSITION:
-            if more:
-                strike(struck, y, x, wins, height, width, across, radius, span, MAPS)
-                tl.debug_barrier()
-                left = best_of_maps(
-                    ranks, tile_best, row_best, struck, y, x, again, height, width, rows, across, row_bits, column_bits,
-                    radius, span, MAPS,
-                )  # fmt: skip
-                best = tl.where(again, left, best)
-                if not BY_MAP:
-                    more = tl.min(best) != NONE
-    tl.debug_barrier()
+            y, x = place_of(top, row_bits, column_bits)
+            strike(struck, y + 0 * c, x + 0 * c, wins, height, width, across, radius, tall, wide, MAPS)
+            tl.debug_barrier()  # what is struck, and the bests of tiles and rows, are known to all threads
+            m = tl.arange(0, MAPS)[:, None, None] + tl.zeros((MAPS, 2, 1), tl.int32)
+            left = best_of_maps(
+                ranks, tile_best, row_best, struck, m, y + 0 * m, x + 0 * m, m >= 0, height, width, rows, across,
+                row_bits, column_bits, radius, tall, wide, 1, MAPS,
+            )  # fmt: skip
+            best = left[:, None] + tl.zeros((MAPS, 2), tl.int64)
+            top = tl.min(best)
+    tl.debug_barrier()  # all threads have read what is now reset
     for i in range(0, rows, 2):
         tl.store(row_best + (i + half) * MAPS + c, tl.full((MAPS, 2), NONE, tl.int64))
     if BY_POSITION:
@@ -215,11 +253,11 @@ def select(
 
 @triton.jit
 def select_alone(
-    ranks, tile_best, row_best, struck, winners, won, height, width, rows, across, row_bits, column_bits, radius, limit,
-    BY_MAP: tl.constexpr, BY_POSITION: tl.constexpr, LIMITED: tl.constexpr, MAPS: tl.constexpr,
+    ranks, tile_best, row_best, struck, slots, winners, won, height, width, rows, across, row_bits, column_bits, radius, limit,
+    BY_MAP: tl.constexpr, BY_POSITION: tl.constexpr, LIMITED: tl.constexpr, HELD: tl.constexpr, MAPS: tl.constexpr,
 ):  # fmt: skip
     """`select` as a launch of one program."""
     select(
-        ranks, tile_best, row_best, struck, winners, won, height, width, rows, across, row_bits, column_bits, radius, limit,
-        BY_MAP, BY_POSITION, LIMITED, MAPS,
+        ranks, tile_best, row_best, struck, slots, winners, won, height, width, rows, across, row_bits, column_bits, radius,
+        limit, BY_MAP, BY_POSITION, LIMITED, HELD, MAPS,
     )  # fmt: skip
