@@ -210,9 +210,13 @@ def select(
                     tl.store(slots + slot, tl.full((SLOTS,), NONE, tl.int64))
                     tl.debug_barrier()  # before some are filled
                     again = rival < top
+                    others = waits & (rival >= top)
+                    place = tl.cumsum(others.to(tl.int32), 0)
+                    tl.store(slots + SLOTS - place, best, mask=others & (place <= SLOTS) & (half == 0))
+                    tl.debug_barrier()  # before those that are struck take their places
                     place = tl.cumsum(again.to(tl.int32), 0) - 1
                     tl.store(slots + place, best, mask=again & (place < SLOTS) & (half == 0))
-                    tl.debug_barrier()  # what is struck, and by whose turn it is, is known to all threads
+                    tl.debug_barrier()  # what is struck, and whose turn it is, is known to all threads
                     key = tl.load(slots + slot)[:, None, None] + tl.zeros((SLOTS, 2, SLOT_PARTS), tl.int64)
                     y, x = place_of(key, row_bits, column_bits)
                     m = ((key & 0xFFFFFFFF) >> (row_bits + column_bits)).to(tl.int32)
