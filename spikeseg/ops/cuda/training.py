@@ -328,8 +328,8 @@ class _Scratch:
         for select, learn in parts:
             training_kernels.settle[(self.together if select else 1,)](
                 self._words, geometry.taps, training._master, training._weights, training._levels,
-                contest.ranks, contest.tile_best, contest.row_best, contest.struck, contest.slots, contest.winners,
-                contest.won, training._cursor, slot, training._numbers, training._threshold, training._theta, training._wins, training._recent, training._seen,
+                contest.ranks, contest.tile_best, contest.row_best, contest.winners, contest.won, training._cursor, slot,
+                training._numbers, training._threshold, training._theta, training._wins, training._recent, training._seen,
                 geometry.sites, geometry.row, maps, *contest.sizes, rule.radius, contest.limit, contest.most, self.together,
                 synapses, rule.dead_warmup, rule.batch_size, FORM=int(rule.plasticity.form), MAP_RULE=rule.maps is not None,
                 RECOVERY=rule.dead_recovery, BLOCK=max(16, min(128, 2048 // room)), SELECT=select, LEARN=learn,

@@ -21,7 +21,7 @@ from spikeseg.ops.types import PlasticityForm
 
 from .neuron_kernels import HEIGHT_BITS, HEIGHT_MASK, NEVER, NONE, TOP, UNITS, to_units
 from .tile_kernels import NEURONS, SIDE, first_ranks
-from .winner_kernels import SLOTS, key_of, select
+from .winner_kernels import key_of, select
 
 BASE, END, HALT, PHASE = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)
 """Fields of the cursor: position in the order of the first slot; positions from END on are not learned; nor are those behind
@@ -213,11 +213,11 @@ def first_spikes(
 
 @triton.jit(do_not_specialize=["slot"])
 def settle(
-    words, taps, master, table, levels, ranks, tile_best, row_best, struck, slots, winners, won, cursor, slot,
+    words, taps, master, table, levels, ranks, tile_best, row_best, winners, won, cursor, slot,
     numbers, threshold, theta, wins, recent_wins, seen,
     sample_size, width_padded, maps, height, width, rows, across, row_bits, column_bits, radius, limit, most, samples,
     synapses, dead_warmup, batch_size,
-    BY_MAP: tl.constexpr, BY_POSITION: tl.constexpr, LIMITED: tl.constexpr, HELD: tl.constexpr, MAPS: tl.constexpr,
+    BY_MAP: tl.constexpr, BY_POSITION: tl.constexpr, LIMITED: tl.constexpr, MAPS: tl.constexpr,
     FORM: tl.constexpr, MAP_RULE: tl.constexpr, RECOVERY: tl.constexpr, BLOCK: tl.constexpr,
     SELECT: tl.constexpr, LEARN: tl.constexpr,
 ):  # fmt: skip
@@ -234,11 +234,11 @@ def settle(
         s = tl.program_id(0).to(tl.int64)
         if (begin + s < 0) | (begin + s >= end) | (begin + s > tl.load(cursor + HALT)):
             return
-        tiles = s * rows * across
+        tiles = s * rows * across * MAPS
         select(
-            ranks + tiles * (NEURONS * MAPS), tile_best + tiles * MAPS, row_best + s * (rows * MAPS), struck + tiles, slots + s * SLOTS,
+            ranks + tiles * NEURONS, tile_best + tiles, row_best + s * (rows * MAPS),
             winners + s * most * MAPS, won + s * MAPS, height, width, rows, across, row_bits, column_bits, radius, limit,
-            BY_MAP, BY_POSITION, LIMITED, HELD, MAPS,
+            BY_MAP, BY_POSITION, LIMITED, MAPS,
         )  # fmt: skip
         tl.debug_barrier()  # winners, written by some threads, are read by others
     if LEARN:

@@ -32,8 +32,8 @@ class Contest:
     """The competition among neurons (C, H, W), in some samples at a time.
 
     Attributes:
-        ranks, tile_best, row_best, struck, slots: candidates in tiles, the best of each map, what is struck out, of each sample;
-            see `winner_kernels.select`. Memory of one element where the mode needs none.
+        ranks: int32 (samples, H, W, maps), int32; tile_best, row_best: int64, best of each map; see `winner_kernels.select`.
+            Memory of one element where the mode needs none.
         winners: int64 (samples, most of a map, maps), keys; won: int32 (samples, maps), how many of them there are.
         sizes: arguments of `winner_kernels.select` from `height` to `limit`, without the radius and the limit themselves.
         options: its constants.
@@ -54,7 +54,7 @@ class Contest:
         maps, height, width = shape
         by_map, by_position = mode != "local", mode != "global"
         room = padded_maps(maps)
-        rows = padded(-(-height // SIDE) if by_position else 1)
+        rows = padded(-(-height // SIDE) + 1 if by_position else 1)
         across = padded(-(-width // SIDE) if by_position else 1)
         apart = -(-height // (radius + 1)) * -(-width // (radius + 1)) if by_position else maps
         most = min(maps, apart) if by_map else apart
@@ -62,15 +62,13 @@ class Contest:
         self.most = 1 if by_map else max(1, self.limit)
         self.sizes = (height, width, rows, across, (height - 1).bit_length(), (width - 1).bit_length())
         self.options: dict[str, Any] = {
-            "BY_MAP": by_map, "BY_POSITION": by_position, "LIMITED": self.limit < most,
-            "HELD": maps + maps % 2, "MAPS": room, "num_warps": min(16, max(4, 2 * room // 32)),
+            "BY_MAP": by_map, "BY_POSITION": by_position, "LIMITED": self.limit < maps,
+            "MAPS": room, "num_warps": min(16, max(4, 2 * room // 32)),
         }  # fmt: skip
         tiles = (rows, across) if by_position else (1, 1)
         self.ranks = torch.full((samples, *tiles, NEURONS, room), NEVER, dtype=torch.int32, device=device)
         self.tile_best = torch.full((samples, *tiles, room), NONE, dtype=torch.int64, device=device)
         self.row_best = torch.full((samples, rows, room), NONE, dtype=torch.int64, device=device)
-        self.struck = torch.zeros(samples, *tiles, dtype=torch.int32, device=device)
-        self.slots = torch.zeros(samples, winner_kernels.SLOTS.value, dtype=torch.int64, device=device)
         self.winners = torch.zeros(samples, self.most, room, dtype=torch.int64, device=device)
         self.won = torch.zeros(samples, room, dtype=torch.int32, device=device)
 
@@ -118,8 +116,8 @@ def select_winners(
         contest.row_best[0, 0, :maps] = keys.amin((0, 1))
     with launching_on(first.device):
         winner_kernels.select_alone[(1,)](
-            contest.ranks, contest.tile_best, contest.row_best, contest.struck, contest.slots, contest.winners, contest.won,
-            *contest.sizes, radius, contest.limit, **contest.options, **EXACT,
+            contest.ranks, contest.tile_best, contest.row_best, contest.winners, contest.won, *contest.sizes, radius,
+            contest.limit, **contest.options, **EXACT,
         )  # fmt: skip
     winners = contest.rows()
     winners[:, 0] = first[winners[:, 1], winners[:, 2], winners[:, 3]]
