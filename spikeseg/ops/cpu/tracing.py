@@ -29,8 +29,8 @@ def trace(
     delay_connections: bool,
     decay: float,
 ) -> list[SparseMap]:
-    """See `reference.trace`. Activity is weakened on its way; a sample for which that leaves two float32 to choose from is traced
-    again as the reference does it (`reference.tracing.rounding_error`)."""
+    """See `reference.trace`. Activity is weakened on its way; pixels for which that leaves two float32 to choose from are traced
+    again as the reference does it (`reference.tracing.rounding_error`), through what leads to them alone."""
     gates = [PooledSpikes(inference_kernels.listed(frames).lists, None), *spikes[:-1]]
     descents = [_Descent(layer, gate.lists) for layer, gate in zip(layers, gates, strict=True)]
     samples, steps, _, height, width = frames.shape
@@ -39,23 +39,62 @@ def trace(
     sums, touched = np.zeros(height * width), np.zeros(height * width // 64 + 1, np.uint64)
     saliency = []
     for n in range(samples):
-        last = spikes[-1].lists.part(n, n + 1)
-        if not len(last.sites):
+        last = spikes[-1].part(n, n + 1)
+        if not len(last.lists.sites):
             saliency.append(SparseMap((steps, height, width), np.zeros(0, np.int64), np.zeros(0, np.float32)))
             continue
         sample = [gate.part(n, n + 1) for gate in gates]
         if not delay_connections:
             sample = [PooledSpikes(*so_far(*gate)) for gate in sample]
-        offsets, pixels, _ = sample[0].lists
-        index, value = np.empty(len(pixels), np.int64), np.empty(len(pixels), np.float32)
-        whole = Activity(last.offsets, last.sites, np.ones(len(last.sites)))
+        whole = Activity(last.lists.offsets, last.lists.sites, np.ones(len(last.lists.sites)))
         arrived = _arrived(whole, descents, sample, decay if delay_connections else 0.0)
-        count = tracing_kernels.sum_pixels(offsets, pixels, arrived, sums, touched, error, index, value)
-        if count < 0:
-            arrived = _step_by_step(last, descents, sample, reach)
-            count = tracing_kernels.sum_pixels(offsets, pixels, arrived, sums, touched, 0.0, index, value)
-        saliency.append(SparseMap((steps, height, width), index[:count].copy(), value[:count].copy()))
+        index, value, doubtful = _summed(sample[0].lists, arrived, sums, touched, error)
+        if len(doubtful):
+            value[doubtful] = 0.0
+            pixels = np.unique(index[doubtful] % (height * width))
+            *sample, last = _leading_to(pixels, [*sample, last], layers, (height, width))
+            arrived = _step_by_step(last.lists, descents, sample, reach)
+            again, surely, _ = _summed(sample[0].lists, arrived, sums, touched, 0.0)
+            value[np.searchsorted(index, again)] = surely
+            index, value = index[value > 0], value[value > 0]
+        saliency.append(SparseMap((steps, height, width), index, value))
     return saliency
+
+
+def _summed(
+    events: SpikeLists, arrived: np.ndarray, sums: np.ndarray, touched: np.ndarray, error: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flat indices of the pixels of one sample at which something arrived, what did, and which of them are in doubt; see
+    `sum_pixels`."""
+    n = len(events.sites)
+    out = np.empty(n, np.int64), np.empty(n, np.float32), np.empty(n, np.int64)
+    count, in_doubt = tracing_kernels.sum_pixels(events.offsets, events.sites, arrived, sums, touched, error, out)
+    return out[0][:count].copy(), out[1][:count].copy(), out[2][:in_doubt].copy()
+
+
+def _leading_to(
+    pixels: np.ndarray, spikes: Sequence[PooledSpikes], layers: Sequence[Layer], size: tuple[int, int]
+) -> list[PooledSpikes]:
+    """The events of one sample at some pixels, and the spikes of each layer that can pass anything on to them: nothing else adds
+    to what arrives there.
+
+    Args:
+        pixels: flat indices into a frame.
+        spikes: the events, then the spikes of each layer.
+        layers: which gave them.
+        size: (height, width) of a frame.
+    """
+    marks = np.zeros(size, np.bool_)
+    tracing_kernels.mark_around(pixels, 0, marks)
+    led = []
+    for number, (lists, kept) in enumerate(spikes):
+        place = lists.sites % (lists.shape[2] * lists.shape[3])
+        chosen = marks.reshape(-1)[place if kept is None else kept]
+        led.append(PooledSpikes(lists.only(chosen), None if kept is None else kept[chosen]))
+        if number < len(layers):
+            marks = np.zeros(lists.shape[2:], np.bool_)
+            tracing_kernels.mark_around(np.unique(place[chosen]), layers[number].weight.shape[-1] // 2, marks)
+    return led
 
 
 def _arrived(activity: Activity, descents: Sequence[_Descent], gates: Sequence[PooledSpikes], decay: float) -> np.ndarray:
