@@ -63,12 +63,13 @@ def completed(columns: Mapping[str, Column], table: np.ndarray) -> np.ndarray:
 
 
 def _quoted(texts: np.ndarray, delimiter: str = ",") -> list[str]:
-    """Texts as csv writes them: quoted where that is needed, as empty ones are between spaces."""
+    """Texts as csv writes them: quoted where that is needed; between spaces that is where they are empty, too, and blanks around
+    them are left out."""
     cells = {}
     for text in set(texts.tolist()):
-        line = io.StringIO()
-        csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow([text])
-        cells[text] = line.getvalue()[:-1] if text or delimiter == " " else ""
+        line, spaced = io.StringIO(), delimiter == " "
+        csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow([text.strip(" \t") if spaced else text])
+        cells[text] = line.getvalue()[:-1] if text or spaced else ""
     return [cells[text] for text in texts.tolist()]
 
 
