@@ -71,12 +71,13 @@ def find_objects(
         sensor_size: (width, height), px.
         window_us: of the coincidence neurons, 2 or more, µs; None: as the recording tells, see `pace`.
     """
-    usual = ~hot_pixels(x, y, sensor_size)[y, x]
-    if usual.any():
-        t_s, kept = t * 1e-6, np.flatnonzero(usual)
-        motion = camera_motion(t_s[usual], x[usual], y[usual], sensor_size, on[usual])
-        usual[kept[background_events(t_s[usual], x[usual], y[usual], on[usual], motion)]] = False
-    t_in, x_in, y_in = t[usual], x[usual], y[usual]
+    hot = hot_pixels(x, y, sensor_size)
+    kept = np.flatnonzero(~hot[y, x]) if hot.any() else np.arange(len(t))
+    if len(kept):
+        events = t[kept] * 1e-6, x[kept], y[kept]
+        explained = background_events(*events, on[kept], camera_motion(*events, sensor_size, on[kept]))
+        kept = kept[~explained] if explained.any() else kept
+    t_in, x_in, y_in = t[kept], x[kept], y[kept]
     window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
     fine, coarse = (_seen(t_in, x_in, y_in, sensor_size, window, scale) for scale in (1, COARSE))
     seen = combined(fine, coarse)
@@ -92,7 +93,7 @@ def find_objects(
             probability.append(likely)
             object_of[number + 1] = len(courses)
     ids = np.zeros(len(t), np.int32)
-    ids[usual] = object_of[seen.of_event]
+    ids[kept] = object_of[seen.of_event]
     return SceneObjects(ids, courses, probability, window)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -36,7 +39,7 @@ def trace(
     samples, steps, _, height, width = frames.shape
     reach = reach_of(steps, decay, delay_connections=delay_connections)
     error = 0.0 if exact(reach) else rounding_error(layers, steps, frames.shape[2])
-    sums, touched = np.zeros(height * width), np.zeros(height * width // 64 + 1, np.uint64)
+    sums, touched = _zeros(height * width), _zeros(height * width // 64 + 1, dtype=np.uint64)
     saliency = []
     for n in range(samples):
         last = spikes[-1].part(n, n + 1)
@@ -84,16 +87,14 @@ def _leading_to(
         layers: which gave them.
         size: (height, width) of a frame.
     """
-    marks = np.zeros(size, np.bool_)
-    tracing_kernels.mark_around(pixels, 0, marks)
-    led = []
-    for number, (lists, kept) in enumerate(spikes):
-        place = lists.sites % (lists.shape[2] * lists.shape[3])
-        chosen = marks.reshape(-1)[place if kept is None else kept]
+    marks, led = np.zeros(math.prod(size), np.bool_), []
+    marks[pixels] = True
+    reaches = [*(layer.weight.shape[-1] // 2 for layer in layers), 0]
+    for (lists, kept), half in zip(spikes, reaches, strict=True):
+        chosen, around = np.empty(len(lists.sites), np.bool_), np.zeros(lists.shape[2:], np.bool_)
+        tracing_kernels.lead_on(lists.sites, _NONE if kept is None else kept, marks, half, chosen, around)
         led.append(PooledSpikes(lists.only(chosen), None if kept is None else kept[chosen]))
-        if number < len(layers):
-            marks = np.zeros(lists.shape[2:], np.bool_)
-            tracing_kernels.mark_around(np.unique(place[chosen]), layers[number].weight.shape[-1] // 2, marks)
+        marks = around.reshape(-1)
     return led
 
 
@@ -152,14 +153,14 @@ class _Descent:
         if maps * FEW <= channels:
             self._kernel = tracing_kernels.descend_few
             weights = _padded(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
-            room = np.zeros((maps, height + kernel - 1, width + kernel - 1 + weights.shape[-1]))
+            room = _zeros(maps, height + kernel - 1, width + kernel - 1 + weights.shape[-1])
             stamps = np.zeros((1, *room.shape[:2]), np.int32)
         else:
             self._kernel = tracing_kernels.descend
             lines = _excitatory(layer.weight).transpose(0, 2, 3, 1).reshape(maps, kernel, kernel * channels)
             weights = _padded(lines, DOUBLES)
             pieces = -(-(width + kernel - 1) // PIECE)
-            room = np.zeros((height, pieces * PIECE * channels + weights.shape[-1]))
+            room = _zeros(height, pieces * PIECE * channels + weights.shape[-1])
             stamps = np.zeros((2, height, pieces), np.int32)
         self._table = Table(weights, room, stamps, kernel, channels, height, width)
 
@@ -180,6 +181,16 @@ def _excitatory(weight: Tensor) -> np.ndarray:
 
 
 _NONE = np.empty(0, np.int32)
+_scratch = threading.local()
+
+
+def _zeros(*shape: int, dtype: Any = np.float64) -> np.ndarray:
+    """An array that the kernels leave as they take it, zeros or whatever it holds: made once per thread and shape, since first
+    touching new memory is slow."""
+    made: dict[Any, np.ndarray] = _scratch.__dict__.setdefault("made", {})
+    if (shape, dtype) not in made:
+        made[shape, dtype] = np.zeros(shape, dtype)
+    return made[shape, dtype]
 
 
 def so_far(lists: SpikeLists, kept: np.ndarray | None) -> tuple[SpikeLists, np.ndarray | None]:

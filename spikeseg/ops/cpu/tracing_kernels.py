@@ -271,10 +271,23 @@ def sum_pixels(offsets, pixels, values, sums, touched, error, out):
 
 
 @compiled()
-def mark_around(places, half, marks):
-    """Set bool (H, W) at most `half` px from each of the places, int (n,), flat indices."""
-    height, width = marks.shape
-    for k in range(len(places)):
-        y, x = places[k] // width, places[k] % width
-        for row in range(max(0, y - half), min(height, y + half + 1)):
-            marks[row, max(0, x - half) : min(width, x + half + 1)] = True
+def lead_on(sites, kept, marks, half, chosen, around):
+    """Choose spikes by where they were before their pool, and mark what lies around where they are now.
+
+    Args:
+        sites: int32, flat addresses.
+        kept: int32, pooling index of each; empty: without a pool they are where they were.
+        marks: bool, flat, of the frame before the pool: which are chosen.
+        half: neurons so far from a chosen spike are marked, px.
+        chosen: bool, one per spike, filled.
+        around: bool (H, W) of False, of the frame of the sites; filled.
+    """
+    height, width = around.shape
+    for k in range(sites.size):
+        place = sites[k] % around.size
+        chosen[k] = marks[kept[k] if kept.size else place]
+        if chosen[k]:
+            y, x = place // width, place % width
+            for row in range(max(0, y - half), min(height, y + half + 1)):
+                for column in range(max(0, x - half), min(width, x + half + 1)):
+                    around[row, column] = True
