@@ -15,6 +15,7 @@ from .camera_background import background_events
 from .course import Course
 from .grouping import COARSE_PRIOR, groups
 from .moments import Moment
+from .order import in_order
 from .pace import LEAST_US, pace
 from .scales import Objects, combined
 from .track import SceneTrack, Seen
@@ -74,10 +75,10 @@ def find_objects(
     hot = hot_pixels(x, y, sensor_size)
     kept = np.flatnonzero(~hot[y, x]) if hot.any() else np.arange(len(t))
     if len(kept):
-        events = t[kept] * 1e-6, x[kept], y[kept]
-        explained = background_events(*events, on[kept], camera_motion(*events, sensor_size, on[kept]))
-        kept = kept[~explained] if explained.any() else kept
-    t_in, x_in, y_in = t[kept], x[kept], y[kept]
+        usual = t[kept] * 1e-6, x[kept], y[kept]
+        explained = background_events(*usual, on[kept], camera_motion(*usual, sensor_size, on[kept]))
+        kept = kept[~explained]
+    t_in, x_in, y_in, _ = events = t[kept], x[kept], y[kept], on[kept]
     window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
     fine, coarse = (_seen(t_in, x_in, y_in, sensor_size, window, scale) for scale in (1, COARSE))
     seen = combined(fine, coarse)
@@ -88,7 +89,7 @@ def find_objects(
     for number, own in enumerate(seen.courses):
         moments = len(np.unique(np.concatenate([course.t for course in own])))
         likely = object_probability(own) if counts[number] >= max(LEAST_EVENTS, A_ROW * moments) else 0.0
-        if likely >= DOUBTFUL:
+        if likely >= DOUBTFUL and in_order(events, np.flatnonzero(seen.of_event == number + 1), sensor_size, window):
             courses.append(own)
             probability.append(likely)
             object_of[number + 1] = len(courses)
