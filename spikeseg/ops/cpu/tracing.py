@@ -182,13 +182,16 @@ def _excitatory(weight: Tensor) -> np.ndarray:
 
 _NONE = np.empty(0, np.int32)
 _scratch = threading.local()
+_MOST = 16
 
 
 def _zeros(*shape: int, dtype: Any = np.float64) -> np.ndarray:
-    """An array that the kernels leave as they take it, zeros or whatever it holds: made once per thread and shape, since first
-    touching new memory is slow."""
+    """An array that the kernels leave as they take it, zeros or whatever it holds. Those of the last few shapes are kept, by each
+    thread, for the next call: first touching new memory is slow."""
     made: dict[Any, np.ndarray] = _scratch.__dict__.setdefault("made", {})
     if (shape, dtype) not in made:
+        if len(made) >= _MOST:
+            made.clear()
         made[shape, dtype] = np.zeros(shape, dtype)
     return made[shape, dtype]
 
