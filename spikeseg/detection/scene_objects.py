@@ -44,7 +44,7 @@ def scene_objects(view: WindowedRecording, times: Sequence[WindowTime], window_m
     parts = [[(steps, *time.of(steps)) for steps in time.slices(view.shape[0], slice_us)] for time in times]
     flat = [part for window in parts for part in window]
     middles = np.array([(start + end) // 2 for _, start, end in flat], np.int64)
-    own = [np.flatnonzero(found.ids == number) for number in range(1, len(found.courses) + 1)]
+    own = _by_number(found.ids, len(found.courses))
     placed = [boxes(t[k], x[k], y[k], courses, middles) for k, courses in zip(own, found.courses, strict=True)]
     order = [
         n for n in np.argsort([int(t[k[0]]) if len(k) else 0 for k in own], kind="stable") if len(placed[n].t) and len(own[n])
@@ -81,6 +81,13 @@ def scene_answer(view: WindowedRecording, maps: Sequence[SparseMap], objects: Tr
     return Response(scores, maps, objects, saliency)
 
 
+def _by_number(ids: np.ndarray, n: int) -> list[np.ndarray]:
+    """Which events are of each of n objects: int64 each, rising. ids: int32 (m,), from 1; 0 for none."""
+    owned = np.flatnonzero(ids)
+    order = np.argsort(ids[owned].astype(np.min_scalar_type(n)), kind="stable")  # by radix where n is small
+    return np.split(owned[order], np.cumsum(np.bincount(ids[owned], minlength=n + 1)[1:]))[:n]
+
+
 def _slices(
     view: WindowedRecording, flat: Sequence[tuple[slice, int, int]], placed: Sequence[Boxes], ids: np.ndarray, middles: np.ndarray
 ) -> tuple[list[Slice], list[np.ndarray]]:
@@ -88,23 +95,28 @@ def _slices(
     _, height, width = view.shape
     scale = Scale.of(view.sensor_size, (height, width))
     row_of = [dict(zip(np.searchsorted(middles, own.t).tolist(), range(len(own.t)), strict=True)) for own in placed]
-    slices, owners, frame = [], [], np.zeros(height * width, bool)
-    for k, (steps, start, end) in enumerate(flat):
-        first, last = np.searchsorted(view.events["t"], [start, end])
-        events, of = view.events[first:last], ids[first:last]
+    owned = np.flatnonzero(ids)
+    events, of = view.events[owned], ids[owned].astype(np.int64)
+    column, line = (
+        np.clip((np.arange(length) / by).astype(np.int64), 0, most - 1)
+        for length, by, most in zip(view.sensor_size, scale, (width, height), strict=True)
+    )
+    cells = (of * height + line[events["y"]]) * width + column[events["x"]]
+    ranges = np.searchsorted(events["t"], np.array([(start, end) for _, start, end in flat], np.int64).reshape(-1, 2))
+    slices, owners = [], []
+    for k, ((steps, start, end), (first, last)) in enumerate(zip(flat, ranges.tolist(), strict=True)):
         here = [(number, row_of[number - 1][k]) for number in range(1, len(placed) + 1) if k in row_of[number - 1]]
+        own = np.bincount(of[first:last], minlength=len(placed) + 1)
+        lit = np.sort(cells[first:last])
+        lit = lit[np.diff(lit, prepend=-1) > 0]
+        edges = np.searchsorted(lit, np.arange(len(placed) + 2) * (height * width))
         objects, pixels = np.zeros(len(here), OBJECT_DTYPE), []
         for entry, (number, row) in zip(objects, here, strict=True):
-            own, box = events[of == number], placed[number - 1]
-            column = np.clip((own["x"] / scale.x).astype(np.int64), 0, width - 1)
-            line = np.clip((own["y"] / scale.y).astype(np.int64), 0, height - 1)
-            frame[line * width + column] = True
-            lit = np.flatnonzero(frame).astype(np.int32)
-            frame[lit] = False
-            pixels.append(lit)
+            box = placed[number - 1]
+            pixels.append((lit[edges[number] : edges[number + 1]] - number * height * width).astype(np.int32))
             entry["x"], entry["y"] = (box.place[row] + 0.5) / (scale.x, scale.y) - 0.5
             entry["width"], entry["height"] = box.size[row] / (scale.x, scale.y)
-            entry["score"], entry["pixels"] = max(len(own), 1), len(lit)
+            entry["score"], entry["pixels"] = max(own[number], 1), len(pixels[-1])
         order = np.argsort(-objects["score"], kind="stable")
         pixel = np.concatenate([np.zeros(0, np.int32), *(pixels[n] for n in order)])
         numbers = np.repeat(np.arange(1, len(order) + 1), [len(pixels[n]) for n in order])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -61,13 +62,14 @@ def completed(columns: Mapping[str, Column], table: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _quoted(texts: np.ndarray) -> list[str]:
-    """Texts as csv writes them: quoted where that is needed."""
+def _quoted(texts: np.ndarray, delimiter: str = ",") -> list[str]:
+    """Texts as csv writes them: quoted where that is needed; between spaces that is where they are empty, too, and blanks around
+    them are left out."""
     cells = {}
     for text in set(texts.tolist()):
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow([text])
-        cells[text] = line.getvalue() if text else ""
+        line, spaced = io.StringIO(), delimiter == " "
+        csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow([text.strip(" \t") if spaced else text])
+        cells[text] = line.getvalue()[:-1] if text or spaced else ""
     return [cells[text] for text in texts.tolist()]
 
 
@@ -92,11 +94,20 @@ def ecsv_text(columns: Mapping[str, Column], tables: Iterable[np.ndarray]) -> st
         columns: see `schema.columns_of`.
         tables: structured arrays of them, one per recording.
     """
-    header = _ecsv(columns, np.empty(0, table_dtype(columns)))
-    return header + "".join(_ecsv(columns, completed(columns, table)).removeprefix(header) for table in tables)
+    lines = [_ecsv_header(tuple(columns.items()))]
+    for table in tables:
+        whole = completed(columns, table)
+        values = [
+            _quoted(whole[name], " ") if "U" in column.dtype else map(str, whole[name].tolist())
+            for name, column in columns.items()
+        ]
+        lines += [" ".join(cells) + "\n" for cells in zip(*values, strict=True)]
+    return "".join(lines)
 
 
-def _ecsv(columns: Mapping[str, Column], table: np.ndarray) -> str:
+@functools.cache
+def _ecsv_header(columns: tuple[tuple[str, Column], ...]) -> str:
+    """As astropy writes it, which takes longer than most tables."""
     text = io.StringIO()
-    astropy_table(columns, table).write(text, format="ascii.ecsv")
+    astropy_table(dict(columns), np.empty(0, table_dtype(dict(columns)))).write(text, format="ascii.ecsv")
     return text.getvalue()

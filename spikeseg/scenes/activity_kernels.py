@@ -185,9 +185,12 @@ def connect(pixels, reach, grid, parent, part):
                 if grid[y, column] >= 0:
                     join(parent, grid[y, column], i)
         for row in range(max(0, y - reach), y):
+            known = beside and first <= width and grid[row, first - 1] >= 0
             for column in range(first, min(width, x + reach + 1)):
-                if grid[row, column] >= 0:
+                here = grid[row, column] >= 0
+                if here and not known:  # one beside another is joined to it
                     join(parent, grid[row, column], i)
+                known = here
     for i in range(len(pixels)):
         grid[pixels[i] // width, pixels[i] % width] = -1
     return number(parent, part)

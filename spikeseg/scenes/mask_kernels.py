@@ -62,13 +62,39 @@ def pixels_on(label, y, x, n):
 
 
 @compiled(allocates=True)
+def beyond(y, x, down, right, by, label):
+    """Whether no component has a pixel in the box about a mask that is moved by so many px and grown on all sides."""
+    height, width = label.shape
+    if len(y) == 0:
+        return True
+    for row in range(max(y.min() + down - by, 0), min(y.max() + down + by + 1, height)):
+        for column in range(max(x.min() + right - by, 0), min(x.max() + right + by + 1, width)):
+            if label[row, column] > 0:
+                return False
+    return True
+
+
+@compiled(allocates=True)
 def look_around(y, x, down, right, by, label, n):
     """A mask, moved by so many px and grown on all sides, and how many of its pixels each of n components has: see `move`,
-    `grow`, `pixels_on`."""
+    `grow`, `pixels_on`. Without pixels where no component has any of them."""
+    if beyond(y, x, down, right, by, label):
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(n, np.int64)
     rows, columns = move(y, x, down, right, label.shape[0], label.shape[1])
     if len(rows):
         rows, columns = grow(rows, columns, by, label.shape[0], label.shape[1])
     return rows, columns, pixels_on(label, rows, columns, n)
+
+
+@compiled(allocates=True)
+def look_for(y, x, down, right, by, label, n):
+    """`look_around` where the mask would be now, or where it was, whichever has more pixels of components."""
+    rows, columns, found = look_around(y, x, down, right, by, label, n)
+    if down != 0 or right != 0:
+        others = look_around(y, x, 0, 0, by, label, n)
+        if others[2].sum() > found.sum():
+            return others
+    return rows, columns, found
 
 
 @compiled(allocates=True)

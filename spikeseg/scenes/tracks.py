@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .mask_kernels import look_around, move_all
+from .mask_kernels import look_for, move_all
 from .masks import Mask, box_of, gap, grown, moved, nearest
 from .moments import Moment
 from .pieces import neighbours, pieces
@@ -41,7 +41,8 @@ LEAST_PIXELS = 10
 
 
 class Expected(NamedTuple):
-    """Where a track is expected: its mask, how many of its pixels are on each component (n,), and whether it has been waiting."""
+    """Where a track is expected: its mask, how many of its pixels are on each component (n,), and whether it has been waiting;
+    then the mask is left out where no pixel is on any."""
 
     mask: Mask
     shared: np.ndarray
@@ -112,7 +113,7 @@ class SceneTracker:
             else:
                 parts.sort(key=lambda part: -int(expected[number].shared[part[0]]))
                 assigned.fresh += self._goes_on(track, parts, moment, enlarged=number in assigned.enlarged)
-        drifts = moment.drifts()
+        drifts = moment.drifts() if assigned.rest or assigned.fresh else np.zeros((0, 2))
         for k, pixels in assigned.rest:
             self._is_left(k, pixels, moment, (expected, assigned.parts), drifts[k])
         for k in sorted(assigned.fresh):
@@ -214,11 +215,11 @@ class SceneTracker:
         for k, pixels in parts[1:]:
             own = moment.components.boxes[k]
             both = np.concatenate([np.minimum(joint[:2], own[:2]), np.maximum(joint[2:], own[2:])])
-            too_large = not enlarged and bool(((both[2:] - both[:2]) > 2 * track.half * GROWTH + GROWTH_PX).any())
-            apart = gap(joint, own) > max(APART_PX, APART_SIZES * float((own[2:] - own[:2]).max()))
-            if track.known and (too_large or apart):
-                left_out.append(k)
-                continue
+            if track.known:
+                too_large = not enlarged and bool(((both[2:] - both[:2]) > 2 * track.half * GROWTH + GROWTH_PX).any())
+                if too_large or gap(joint, own) > max(APART_PX, APART_SIZES * float((own[2:] - own[:2]).max())):
+                    left_out.append(k)
+                    continue
             joint = both
             taken.append(pixels)
         y, x = np.divmod(np.concatenate(taken), self.width)
@@ -228,7 +229,10 @@ class SceneTracker:
     def _outgrows(self, number: int, box: np.ndarray) -> bool:
         """Whether a component is suddenly much larger than its track."""
         track = self.tracks[number]
-        return bool(track.known and ((box[2:] - box[:2]) > 2 * track.half * GROWTH + GROWTH_PX).any())
+        if not track.known:
+            return False
+        (left, top, right, bottom), (wide, high) = box.tolist(), (2 * track.half * GROWTH + GROWTH_PX).tolist()
+        return bool(right - left > wide or bottom - top > high)
 
     def _near(self, pixels: np.ndarray, mask: Mask) -> np.ndarray:
         """Which pixels of a component lie within NEAR_PX of a mask: bool (m,)."""
@@ -266,12 +270,10 @@ class SceneTracker:
 
     def _found(self, track: SceneTrack, moment: Moment) -> Expected:
         """Where a track that waits is expected: where it would be now, or where it was, whichever has more in it."""
-        way = track.velocity * ((moment.t_us - track.last_us) * 1e-6)
-        reach = round(min(NEAR_PX + FAR_SHARE * float(np.hypot(*way)), FAR_PX))
-        ways = ((round(way[1]), round(way[0])), (0, 0))
-        looks = [look_around(*track.mask, *by, reach, moment.label, len(moment.components)) for by in ways]
-        found = [Expected((y, x), shared, True) for y, x, shared in looks]
-        return max(found, key=lambda one: int(one.shared.sum()))
+        right, down = (track.velocity * ((moment.t_us - track.last_us) * 1e-6)).tolist()
+        reach = round(min(NEAR_PX + FAR_SHARE * float(np.hypot(right, down)), FAR_PX))
+        y, x, shared = look_for(*track.mask, round(down), round(right), reach, moment.label, len(moment.components))
+        return Expected((y, x), shared, True)
 
     def _owners(self, k: int, size: int, expected: list[Expected], touching: list[int], *, known_first: bool) -> list[int]:
         """The tracks, of those that have pixels of it, that a component belongs to: those that have been seen just now before

@@ -1,6 +1,7 @@
 """Detections as a user holds them: tables, units, files."""
 
 import dataclasses
+import io
 import json
 import sys
 import types
@@ -17,10 +18,11 @@ from spikeseg.detection.schema import (
     TABLES,
     TRACK_COLUMNS,
     WINDOW_DTYPE,
+    columns_of,
     table_dtype,
     units_of,
 )
-from spikeseg.detection.table_text import csv_text
+from spikeseg.detection.table_text import astropy_table, csv_text, ecsv_text
 from spikeseg.detection.tables import object_table
 from spikeseg.errors import InputError
 
@@ -77,6 +79,18 @@ def test_names_of_classes_are_quoted_in_tracks_csv_where_they_must_be():
     table["class_id"][:3], table["class_name"][:3] = [2, -1, 3], ["a, or b", "", 'a "b"']
     ends = [line.rsplit(",0.0000,", 1)[1] for line in csv_text(TRACK_COLUMNS, [table]).splitlines()[1:]]
     assert ends == ['2,"a, or b",1', "-1,,1", '3,"a ""b""",0', "0,,0"]
+
+
+def test_ecsv_is_what_astropy_writes():
+    columns = columns_of("objects", ["ra_start", "utc_start"])
+    table = np.zeros(4, table_dtype(columns, 9 * "x", 9 * "x"))
+    table["recording"], table["class_name"] = ["a b", 'a"b', "a,b\n", ""], ["plain", "", " x", "#"]
+    table["x_start"], table["ra_start"] = [0.1, -1e-5, 1e16, 3], [np.nan, 1.5, 1 / 3, 0]
+    table["t_start_us"], table["object_id"], table["utc_start"] = 2**40, [1, 2, -3, 4], ["2026-01-01T00:00:00", "", "", "a b"]
+    want = io.StringIO()
+    astropy_table(columns, table).write(want, format="ascii.ecsv")
+    assert ecsv_text(columns, [table]) == want.getvalue() == ecsv_text(columns, [table[:1], table[1:1], table[1:]])
+    assert ecsv_text(columns, []) == "".join(want.getvalue().partition("utc_start\n")[:2])
 
 
 def test_tables_of_several_recordings_hold_the_longest_class_name():

@@ -10,7 +10,8 @@ from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops import cpu, reference
-from spikeseg.ops.cpu import tracing, tracing_kernels
+from spikeseg.ops.cpu import tracing
+from spikeseg.ops.reference.tracing import rounding_error
 from spikeseg.ops.types import Groups, Layer, PooledSpikes
 
 SIZES = [(5, 7, 9), (3, 1, 1), (4, 12, 5), (2, 17, 16)]
@@ -136,23 +137,33 @@ def test_the_order_of_sums_does_not_matter(ops, decay):
     assert all(np.array_equal(one, other) for one, other in zip(*found, strict=True)) and len(found[0][2]) == 14
 
 
-@pytest.mark.parametrize("doubt", [0.0, 1.0])
-def test_samples_in_doubt_are_traced_step_by_step(doubt, monkeypatch):
-    frames = (np.random.default_rng(2).random((2, 5, 2, 12, 11)) < 0.3).astype(np.uint8)
-    layers = chain(POOLS[0])
-    spikes, done, again = cpu.encode(frames, layers), [], tracing._step_by_step
-    monkeypatch.setattr(tracing, "_step_by_step", lambda *given: done.append(1) or again(*given))
-    if doubt:
-        monkeypatch.setattr(tracing, "rounding_error", lambda *_: 1e-6)
+@pytest.mark.parametrize("pools", POOLS)
+@pytest.mark.parametrize(("error", "share"), [(None, (0.0, 0.0)), (1e-9, (0.01, 0.1)), (1.0, (0.9, 1.0))])
+def test_pixels_in_doubt_are_traced_step_by_step_through_what_leads_to_them_alone(pools, error, share, monkeypatch):
+    frames = (np.random.default_rng(2).random((2, 5, 2, 12, 31)) < 0.3).astype(np.uint8)
+    layers = chain(pools)
+    spikes, again, events = cpu.encode(frames, layers), tracing._step_by_step, [0]
+    monkeypatch.setattr(tracing, "_step_by_step", lambda *given: events.append(len(given[2][0].lists.sites)) or again(*given))
+    if error:
+        monkeypatch.setattr(tracing, "rounding_error", lambda *_: error)
     dense, sparse = both(frames, layers, spikes, delay_connections=True, decay=0.9)
-    assert np.array_equal(dense, sparse) and dense.any() and len(done) == 2 * doubt
+    assert np.array_equal(dense, sparse) and dense.any()
+    assert share[0] <= sum(events) / np.count_nonzero(frames) <= share[1]
+
+
+def test_a_sum_is_rounded_no_oftener_than_the_bound_says():
+    """Of a filter of 3 px and a pool of 2, 2 cells a side pass something on to an event; of one of 3 px without a pool, 3."""
+    layers = [Layer(torch.ones(4, 2, 3, 3), torch.ones(4), LeakMode.NONE, 0.0, pool) for pool in ((2, 2), (3, 1), None)]
+    for layer, cells in zip(layers, (2, 5, 3), strict=True):
+        assert rounding_error([layer], 10, 2) == 2.0**-52 * (2 + 10 * (4 * cells**2 + 2))
 
 
 def test_doubt_is_about_float32():
     tie = 1 + 2.0**-24  # halfway between two float32
-    for values, error, count in (([tie], 1e-12, -1), ([tie], 0.0, 1), ([1.0, tie - 1 + 1e-9], 1e-12, 1), ([1.0], 1e-12, 1)):
+    for values, error, doubts in (([tie], 1e-12, [0]), ([tie], 0.0, []), ([1.0, tie - 1 + 1e-9], 1e-12, []), ([1.0], 1e-12, [])):
         sums, touched = np.zeros(4), np.zeros(1, np.uint64)
-        room = np.empty(2, np.int64), np.empty(2, np.float32)
         offsets, pixels = np.array([0, len(values)]), np.full(len(values), 2, np.int32)
-        assert tracing_kernels.sum_pixels(offsets, pixels, np.array(values), sums, touched, error, *room) == count
-        assert not sums.any() and not touched.any() and room[0][0] == 2
+        events = SpikeLists(offsets, pixels, (1, 1, 2, 2))
+        index, value, doubtful = tracing._summed(events, np.array(values), sums, touched, error)
+        assert index.tolist() == [2] and len(value) == 1 and doubtful.tolist() == doubts
+        assert not sums.any() and not touched.any()

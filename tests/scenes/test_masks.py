@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from spikeseg.scenes.mask_kernels import beside, move_all, pixels_on
+from spikeseg.scenes.mask_kernels import beside, look_for, move_all, pixels_on
 from spikeseg.scenes.masks import box_of, gap, grown, moved, nearest
 
 SIZE = (23, 17)
@@ -75,6 +75,22 @@ def test_masks_are_moved_together_as_each_alone():
         assert np.array_equal(y[own], rows) and np.array_equal(x[own], columns)
         assert shared[k].tolist() == pixels_on(label, rows, columns, 3).tolist()
         assert shared[k].tolist() == [int((label[rows, columns] == number).sum()) for number in (1, 2, 3)]
+
+
+def test_a_mask_that_is_lost_is_looked_for_where_it_would_be_and_where_it_was():
+    rng, chosen = np.random.default_rng(7), []
+    for seed in range(40):
+        mask, way, by = some(seed, 3), rng.integers(-9, 10, 2), int(rng.integers(0, 4))
+        label = np.where(rng.random(SIZE[::-1]) < 0.02, rng.integers(1, 4, SIZE[::-1]), 0).astype(np.int32)
+        looks = [grown(moved(mask, to, SIZE), by, SIZE) for to in (way, np.zeros(2))]
+        found = [[int((label[look] == number).sum()) for number in (1, 2, 3)] for look in looks]
+        best = int(sum(found[1]) > sum(found[0]))
+        y, x, shared = look_for(*mask, int(way[1]), int(way[0]), by, label, 3)
+        assert shared.tolist() == found[best]
+        if shared.any():
+            assert np.array_equal(image_of((y, x)), image_of(looks[best])) and len(y) == len(looks[best][0])
+            chosen.append(best)
+    assert {0, 1} == set(chosen) and len(chosen) < 40
 
 
 def test_what_begins_beside_what():

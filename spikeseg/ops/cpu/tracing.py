@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -29,33 +32,70 @@ def trace(
     delay_connections: bool,
     decay: float,
 ) -> list[SparseMap]:
-    """See `reference.trace`. Activity is weakened on its way; a sample for which that leaves two float32 to choose from is traced
-    again as the reference does it (`reference.tracing.rounding_error`)."""
+    """See `reference.trace`. Activity is weakened on its way; pixels for which that leaves two float32 to choose from are traced
+    again as the reference does it (`reference.tracing.rounding_error`), through what leads to them alone."""
     gates = [PooledSpikes(inference_kernels.listed(frames).lists, None), *spikes[:-1]]
     descents = [_Descent(layer, gate.lists) for layer, gate in zip(layers, gates, strict=True)]
     samples, steps, _, height, width = frames.shape
     reach = reach_of(steps, decay, delay_connections=delay_connections)
     error = 0.0 if exact(reach) else rounding_error(layers, steps, frames.shape[2])
-    sums, touched = np.zeros(height * width), np.zeros(height * width // 64 + 1, np.uint64)
+    sums, touched = _zeros(height * width), _zeros(height * width // 64 + 1, dtype=np.uint64)
     saliency = []
     for n in range(samples):
-        last = spikes[-1].lists.part(n, n + 1)
-        if not len(last.sites):
+        last = spikes[-1].part(n, n + 1)
+        if not len(last.lists.sites):
             saliency.append(SparseMap((steps, height, width), np.zeros(0, np.int64), np.zeros(0, np.float32)))
             continue
         sample = [gate.part(n, n + 1) for gate in gates]
         if not delay_connections:
             sample = [PooledSpikes(*so_far(*gate)) for gate in sample]
-        offsets, pixels, _ = sample[0].lists
-        index, value = np.empty(len(pixels), np.int64), np.empty(len(pixels), np.float32)
-        whole = Activity(last.offsets, last.sites, np.ones(len(last.sites)))
+        whole = Activity(last.lists.offsets, last.lists.sites, np.ones(len(last.lists.sites)))
         arrived = _arrived(whole, descents, sample, decay if delay_connections else 0.0)
-        count = tracing_kernels.sum_pixels(offsets, pixels, arrived, sums, touched, error, index, value)
-        if count < 0:
-            arrived = _step_by_step(last, descents, sample, reach)
-            count = tracing_kernels.sum_pixels(offsets, pixels, arrived, sums, touched, 0.0, index, value)
-        saliency.append(SparseMap((steps, height, width), index[:count].copy(), value[:count].copy()))
+        index, value, doubtful = _summed(sample[0].lists, arrived, sums, touched, error)
+        if len(doubtful):
+            value[doubtful] = 0.0
+            pixels = np.unique(index[doubtful] % (height * width))
+            *sample, last = _leading_to(pixels, [*sample, last], layers, (height, width))
+            arrived = _step_by_step(last.lists, descents, sample, reach)
+            again, surely, _ = _summed(sample[0].lists, arrived, sums, touched, 0.0)
+            value[np.searchsorted(index, again)] = surely
+            index, value = index[value > 0], value[value > 0]
+        saliency.append(SparseMap((steps, height, width), index, value))
     return saliency
+
+
+def _summed(
+    events: SpikeLists, arrived: np.ndarray, sums: np.ndarray, touched: np.ndarray, error: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flat indices of the pixels of one sample at which something arrived, what did, and which of them are in doubt; see
+    `sum_pixels`."""
+    n = len(events.sites)
+    out = np.empty(n, np.int64), np.empty(n, np.float32), np.empty(n, np.int64)
+    count, in_doubt = tracing_kernels.sum_pixels(events.offsets, events.sites, arrived, sums, touched, error, out)
+    return out[0][:count].copy(), out[1][:count].copy(), out[2][:in_doubt].copy()
+
+
+def _leading_to(
+    pixels: np.ndarray, spikes: Sequence[PooledSpikes], layers: Sequence[Layer], size: tuple[int, int]
+) -> list[PooledSpikes]:
+    """The events of one sample at some pixels, and the spikes of each layer that can pass anything on to them: nothing else adds
+    to what arrives there.
+
+    Args:
+        pixels: flat indices into a frame.
+        spikes: the events, then the spikes of each layer.
+        layers: which gave them.
+        size: (height, width) of a frame.
+    """
+    marks, led = np.zeros(math.prod(size), np.bool_), []
+    marks[pixels] = True
+    reaches = [*(layer.weight.shape[-1] // 2 for layer in layers), 0]
+    for (lists, kept), half in zip(spikes, reaches, strict=True):
+        chosen, around = np.empty(len(lists.sites), np.bool_), np.zeros(lists.shape[2:], np.bool_)
+        tracing_kernels.lead_on(lists.sites, _NONE if kept is None else kept, marks, half, chosen, around)
+        led.append(PooledSpikes(lists.only(chosen), None if kept is None else kept[chosen]))
+        marks = around.reshape(-1)
+    return led
 
 
 def _arrived(activity: Activity, descents: Sequence[_Descent], gates: Sequence[PooledSpikes], decay: float) -> np.ndarray:
@@ -113,14 +153,14 @@ class _Descent:
         if maps * FEW <= channels:
             self._kernel = tracing_kernels.descend_few
             weights = _padded(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
-            room = np.zeros((maps, height + kernel - 1, width + kernel - 1 + weights.shape[-1]))
+            room = _zeros(maps, height + kernel - 1, width + kernel - 1 + weights.shape[-1])
             stamps = np.zeros((1, *room.shape[:2]), np.int32)
         else:
             self._kernel = tracing_kernels.descend
             lines = _excitatory(layer.weight).transpose(0, 2, 3, 1).reshape(maps, kernel, kernel * channels)
             weights = _padded(lines, DOUBLES)
             pieces = -(-(width + kernel - 1) // PIECE)
-            room = np.zeros((height, pieces * PIECE * channels + weights.shape[-1]))
+            room = _zeros(height, pieces * PIECE * channels + weights.shape[-1])
             stamps = np.zeros((2, height, pieces), np.int32)
         self._table = Table(weights, room, stamps, kernel, channels, height, width)
 
@@ -141,6 +181,19 @@ def _excitatory(weight: Tensor) -> np.ndarray:
 
 
 _NONE = np.empty(0, np.int32)
+_scratch = threading.local()
+_MOST = 16
+
+
+def _zeros(*shape: int, dtype: Any = np.float64) -> np.ndarray:
+    """An array that the kernels leave as they take it, zeros or whatever it holds. Those of the last few shapes are kept, by each
+    thread, for the next call: first touching new memory is slow."""
+    made: dict[Any, np.ndarray] = _scratch.__dict__.setdefault("made", {})
+    if (shape, dtype) not in made:
+        if len(made) >= _MOST:
+            made.clear()
+        made[shape, dtype] = np.zeros(shape, dtype)
+    return made[shape, dtype]
 
 
 def so_far(lists: SpikeLists, kept: np.ndarray | None) -> tuple[SpikeLists, np.ndarray | None]:

@@ -229,9 +229,9 @@ def reached(offsets, sites, kept, latest, fired, out_offsets, out_sites, out_kep
 
 
 @compiled()
-def sum_pixels(offsets, pixels, values, sums, touched, error, out_index, out_value):
-    """Sum what arrived at each pixel in each step, and list the pixels whose sum is above 0; -> how many; -1 where rounding to
-    float32 is in doubt.
+def sum_pixels(offsets, pixels, values, sums, touched, error, out):
+    """Sum what arrived at each pixel in each step, and list the pixels whose sum is above 0; -> how many, and of how many of them
+    rounding to float32 is in doubt.
 
     Args:
         offsets: int64 (T + 1,) into pixels and values.
@@ -240,10 +240,11 @@ def sum_pixels(offsets, pixels, values, sums, touched, error, out_index, out_val
         sums: float64 (H * W,) of 0, left so.
         touched: uint64, a bit per pixel, of 0, left so.
         error: bound on the relative error of the values.
-        out_index: int64, flat indices (t*H + y)*W + x, rising. Room for every entry.
-        out_value: float32.
+        out: room for every entry: int64, flat indices (t*H + y)*W + x, rising; float32, the sums, 0 only where that is in doubt;
+            int64, places in these two of what is in doubt.
     """
-    entries, size, doubtful = 0, sums.size, False
+    index, summed, doubtful = out
+    entries, in_doubt, size = 0, 0, sums.size
     for t in range(offsets.size - 1):
         for k in range(offsets[t], offsets[t + 1]):
             if values[k] > 0.0:
@@ -251,15 +252,42 @@ def sum_pixels(offsets, pixels, values, sums, touched, error, out_index, out_val
                 sums[pixel] += values[k]
                 touched[pixel >> 6] |= np.uint64(1) << np.uint64(pixel & 63)
         for word in range(touched.size):
-            if touched[word] == 0:
-                continue
-            touched[word] = 0
-            for pixel in range(word << 6, min(size, (word + 1) << 6)):
+            left = touched[word]
+            while left:
+                pixel = (word << 6) + lowest(left)
+                left &= left - np.uint64(1)
                 value = np.float32(sums[pixel])
-                doubtful |= np.float32(sums[pixel] * (1.0 - error)) != np.float32(sums[pixel] * (1.0 + error))
+                doubt = np.float32(sums[pixel] * (1.0 - error)) != np.float32(sums[pixel] * (1.0 + error))
                 sums[pixel] = 0.0
-                if value > 0:
-                    out_index[entries] = t * size + pixel
-                    out_value[entries] = value
+                if value > 0 or doubt:
+                    index[entries] = t * size + pixel
+                    summed[entries] = value
+                    if doubt:
+                        doubtful[in_doubt] = entries
+                        in_doubt += 1
                     entries += 1
-    return -1 if doubtful else entries
+            touched[word] = 0
+    return entries, in_doubt
+
+
+@compiled()
+def lead_on(sites, kept, marks, half, chosen, around):
+    """Choose spikes by where they were before their pool, and mark what lies around where they are now.
+
+    Args:
+        sites: int32, flat addresses.
+        kept: int32, pooling index of each; empty: without a pool they are where they were.
+        marks: bool, flat, of the frame before the pool: which are chosen.
+        half: neurons so far from a chosen spike are marked, px.
+        chosen: bool, one per spike, filled.
+        around: bool (H, W) of False, of the frame of the sites; filled.
+    """
+    height, width = around.shape
+    for k in range(sites.size):
+        place = sites[k] % around.size
+        chosen[k] = marks[kept[k] if kept.size else place]
+        if chosen[k]:
+            y, x = place // width, place % width
+            for row in range(max(0, y - half), min(height, y + half + 1)):
+                for column in range(max(0, x - half), min(width, x + half + 1)):
+                    around[row, column] = True

@@ -95,7 +95,8 @@ def rounding_error(layers: Sequence[Layer], steps: int, polarities: int) -> floa
     roundings = polarities
     for layer in layers:
         kernel, stride = layer.pool or (1, 1)
-        roundings += steps * (layer.weight[:, 0].numel() * (-(-kernel // stride)) ** 2 + 2)  # pools may overlap
+        across = -(-(layer.weight.shape[-1] + kernel - 1) // stride)  # cells of the pool that reach into a filter's width
+        roundings += steps * (len(layer.weight) * across**2 + 2)  # in a step each cell passes on one neuron of a map
     return 2.0**-52 * roundings
 
 
