@@ -19,22 +19,23 @@ LEAST_ROWS = 4
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """Where a track was: float64 (n,) t (µs) and (n, 2) place, size (px), int64 (n,) how (`Seen`)."""
+    """Where a track was: float64 (n,) t (µs) and (n, 2) place, size (px), int64 (n,) how (`Seen`); surplus: see `SceneTrack`."""
 
     t: np.ndarray
     place: np.ndarray
     size: np.ndarray
     how: np.ndarray
+    surplus: float = 0.0
 
     @classmethod
     def of(cls, track: SceneTrack) -> Course:
         """Of a track."""
         rows = np.array(track.rows)
-        return cls(rows[:, 0], rows[:, 1:3], rows[:, 3:5], rows[:, 5].astype(np.int64))
+        return cls(rows[:, 0], rows[:, 1:3], rows[:, 3:5], rows[:, 5].astype(np.int64), track.surplus)
 
     def scaled(self, by: int) -> Course:
         """As it is in pixels that are so many times smaller."""
-        return Course(self.t, self.place * by + 0.5 * (by - 1), self.size * by, self.how)
+        return Course(self.t, self.place * by + 0.5 * (by - 1), self.size * by, self.how, self.surplus)
 
     @property
     def lasts(self) -> bool:

@@ -29,14 +29,18 @@ COARSE_PRIOR, AT_ONCE = -5.0, 0.4
 seldom one. This share of it at once, all of it where they see it for 1 s."""
 
 
+PART_PRIOR = 0.0
+
+
 def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
     """The object of each track: int64 (n,), from 0, in the order of their first tracks; prior: see `kinship.log_odds`."""
     courses = {k: course for k, track in enumerate(tracks) if (course := Course.of(track)).lasts}
-    whole = {k: course for k, course in courses.items() if not tracks[k].part_of}
+    place = {track.id: k for k, track in enumerate(tracks)}
+    whole = {k: course for k, course in courses.items() if not tracks[k].part_of or (place[tracks[k].part_of] in courses and -1e9 < log_odds(courses[k], courses[place[tracks[k].part_of]], PART_PRIOR) < 0)}
     place = {track.id: k for k, track in enumerate(tracks)}
     number = np.arange(len(tracks))
     for k, track in enumerate(tracks):
-        if track.part_of:
+        if track.part_of and not (k in courses and place[track.part_of] in courses and -1e9 < log_odds(courses[k], courses[place[track.part_of]], PART_PRIOR) < 0):
             number[number == k] = number[place[track.part_of]]
     for one, other in _following(whole):
         number[number == number[other]] = number[one]

@@ -28,6 +28,10 @@ WAY, LEAST_PX, LEAST_SIZES = 0.4, 3.0, 0.1
 VETO = -3.0
 """Pieces whose motion alone gives less than this are never of one thing, whatever lies between them."""
 
+WHOLE, EDGE = 1.5, 10.0
+"""Log odds that are taken off pieces that are each whole, as what passes sends as many ON as OFF; less EDGE for each unit of the
+smaller one's surplus of either."""
+
 STEP_US = 10_000
 """Ways are compared at this interval, µs."""
 
@@ -42,7 +46,12 @@ def log_odds(one: Course, other: Course, prior: float = 0.0) -> float:
     life = min(one.t[-1] - one.t[0], other.t[-1] - other.t[0])
     if common_us(one, other) < max(TOGETHER_SHARE * life, TOGETHER_US):
         return -float("inf")
-    return prior + sum(terms(one, other))
+    return prior + sum(terms(one, other)) + whole_odds(one.surplus, other.surplus)
+
+
+def whole_odds(one: float, other: float) -> float:
+    """What the surpluses of ON of two pieces give."""
+    return min(EDGE * min(abs(one), abs(other)) - WHOLE, 0.0)
 
 
 def terms(one: Course, other: Course) -> tuple[float, float]:

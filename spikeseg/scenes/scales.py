@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .course import Course
-from .kinship import outlines_odds
+from .kinship import outlines_odds, whole_odds
 from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
 from .track import Seen
 
@@ -36,6 +36,8 @@ APART, FAR, NEARLY_ALL = 0.3, 0.65, 0.9
 the coarse one's size; FAR where that keeps its size, as it does while parts swing in it: fine neurons then take now one, now
 another part for the same."""
 
+FREE = 0.3
+WP = 1.0
 LEAST_PX = 18.0
 """A coarse object below this size, a coarse neuron and its reach, does not tell whether the fine ones in it are one thing."""
 
@@ -57,6 +59,7 @@ class Objects(NamedTuple):
 
     courses: list[list[Course]]
     of_event: np.ndarray
+    surplus: np.ndarray = np.zeros(0)
 
 
 def combined(fine: Objects, coarse: Objects) -> Objects:
@@ -73,7 +76,7 @@ def combined(fine: Objects, coarse: Objects) -> Objects:
         more = len(held) > 1 or (len(held) == 1 and shared[k, 0] >= UNSEEN * events)
         if events >= FEWEST and more:
             inside = [fine.courses[q - 1] for q in held.tolist()]
-            part = _parts(coarse.courses[k - 1], inside, shared[k, held] / events)
+            part = _parts(coarse.courses[k - 1], inside, shared[k, held] / events, fine.surplus[held - 1])
             whole[k] = not part.any()
             for one in np.unique(part):
                 number[held[part == one]] = held[part == one][0]
@@ -88,7 +91,7 @@ def combined(fine: Objects, coarse: Objects) -> Objects:
     return _belonging(Objects(list(joined.values()), np.searchsorted(kept, of_event).astype(np.int32)))
 
 
-def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: np.ndarray) -> np.ndarray:
+def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: np.ndarray, surplus: np.ndarray) -> np.ndarray:
     """Which of the fine objects in a coarse one are one thing: int64 (n,), the number of that thing, all 0 where all are.
 
     Args:
@@ -113,7 +116,7 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
             both = there[a] & there[b]
             if np.count_nonzero(both) >= max(COMMON * min(np.count_nonzero(there[a]), np.count_nonzero(there[b])), 1):
                 gap = float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL))
-                odds[a, b] = WITHIN + outlines_odds(outlines[a][both], outlines[b][both]) if gap > apart else 0.0
+                odds[a, b] = WITHIN + outlines_odds(outlines[a][both], outlines[b][both]) + WP * whole_odds(surplus[a], surplus[b]) if gap > (apart if max(_met(held[a]), _met(held[b])) > FREE else 0.0) else 0.0
             elif min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
                 odds[a, b] = -np.inf
             odds[b, a] = odds[a, b]

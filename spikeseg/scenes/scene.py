@@ -78,7 +78,7 @@ def find_objects(
         usual[kept[background_events(t_s[usual], x[usual], y[usual], on[usual], motion)]] = False
     t_in, x_in, y_in = t[usual], x[usual], y[usual]
     window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
-    fine, coarse = (_seen(t_in, x_in, y_in, sensor_size, window, scale) for scale in (1, COARSE))
+    fine, coarse = (_seen(t_in, x_in, y_in, on[usual], sensor_size, window, scale) for scale in (1, COARSE))
     seen = combined(fine, coarse)
     counts = np.bincount(seen.of_event, minlength=len(seen.courses) + 1)[1:]
     courses: list[list[Course]] = []
@@ -115,15 +115,20 @@ def object_probability(courses: list[Course]) -> float:
     return share**2 / (1 + share**2)
 
 
-def _seen(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], window: int, scale: int) -> Objects:
+def _seen(t: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], window: int, scale: int) -> Objects:
     """What neurons of so many times the size see."""
     width, height = sensor_size
     tracks, of_event = _tracked(t, x // scale, y // scale, (-(-width // scale), -(-height // scale)), window)
+    events, bright = (np.bincount(of_event, weights, len(tracks) + 1) for weights in (None, on))
+    for k, track in enumerate(tracks, 1):
+        track.surplus = float(bright[k] / max(events[k], 1) - on.mean())
     number = groups(tracks, COARSE_PRIOR if scale > 1 else 0.0)
     courses: list[list[Course]] = [[] for _ in range(int(number.max(initial=-1)) + 1)]
     for track, own in zip(tracks, number.tolist(), strict=True):
         courses[own].append(Course.of(track).scaled(scale))
-    return Objects(courses, np.r_[0, number + 1].astype(np.int32)[of_event])
+    of_event = np.r_[0, number + 1].astype(np.int32)[of_event]
+    events, bright = (np.bincount(of_event, weights, len(courses) + 1)[1:] for weights in (None, on))
+    return Objects(courses, of_event, bright / np.maximum(events, 1) - (on.mean() if len(on) else 0))
 
 
 def _tracked(

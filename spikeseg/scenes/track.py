@@ -19,6 +19,9 @@ SIZE_GAIN = 0.4
 STOPPED_SHARE, STOPPED_PX = 0.35, 4.0
 """A track that is seen again where it was lost, within this share of the way it would have come, had stopped."""
 
+USUAL, LAST, CUT_OFF = 40, 2, 0.7
+"""It had not if so many rows before its last one, when its window was still full, it was below this share of its usual area, that of its last USUAL rows."""
+
 EDGE_GAIN = 0.5
 """How far a track that has met others follows the outer edge that is its own."""
 
@@ -50,6 +53,7 @@ class SceneTrack:
         beside: the ids of the tracks beside which it began, and how far it was from them, px.
         met: by the id of a track with which it shares a component: since when and until when, µs, and how far it was from it at
             first, px.
+        surplus: the share of ON among its events less that among all; known when it has ended.
         own: y and x, int64 (n,), where the events are its own now: its mask, or its share of a component.
     """
 
@@ -65,6 +69,7 @@ class SceneTrack:
     part_of: int = 0
     beside: dict[int, np.ndarray] = field(default_factory=dict)
     met: dict[int, tuple[int, int, np.ndarray]] = field(default_factory=dict)
+    surplus: float = 0.0
     own: tuple[np.ndarray, np.ndarray] = (NOTHING, NOTHING)
 
     @property
@@ -76,6 +81,13 @@ class SceneTrack:
     def mask(self) -> tuple[np.ndarray, np.ndarray]:
         """y and x of its pixels."""
         return self.y, self.x
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether less and less of it was seen before it was lost, as of a thing that goes behind another or leaves the picture:
+        one that stops is whole until its last events have left the window."""
+        area = np.array([row[3] * row[4] for row in self.rows[-USUAL:]])
+        return len(area) > LAST and float(area[-1 - LAST]) < CUT_OFF * float(np.quantile(area, 0.75))
 
     def add(self, t_us: int, how: Seen) -> None:
         """A row."""
@@ -99,7 +111,8 @@ class SceneTrack:
         how, ahead = Seen.ALONE, self.place + self.velocity * seconds
         if waited:
             moved, way = float(np.hypot(*(place - self.place))), float(np.hypot(*(self.velocity * seconds)))
-            how = Seen.STOPPED if moved <= max(STOPPED_SHARE * way, STOPPED_PX) else Seen.HIDDEN
+            stood = not self.cut_off and moved <= max(STOPPED_SHARE * way, STOPPED_PX)
+            how = Seen.STOPPED if stood else Seen.HIDDEN
             self.place = place
             if how == Seen.STOPPED:
                 self.velocity = 0.5 * self.velocity
