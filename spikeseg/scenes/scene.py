@@ -115,20 +115,20 @@ def object_probability(courses: list[Course]) -> float:
     return share**2 / (1 + share**2)
 
 
-def _seen(t: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], window: int, scale: int) -> Objects:
+def _seen(
+    t: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], window: int, scale: int
+) -> Objects:
     """What neurons of so many times the size see."""
     width, height = sensor_size
     tracks, of_event = _tracked(t, x // scale, y // scale, (-(-width // scale), -(-height // scale)), window)
     events, bright = (np.bincount(of_event, weights, len(tracks) + 1) for weights in (None, on))
     for k, track in enumerate(tracks, 1):
-        track.surplus = float(bright[k] / max(events[k], 1) - on.mean())
+        track.events, track.surplus = int(events[k]), float(bright[k] / max(events[k], 1) - on.mean())
     number = groups(tracks, COARSE_PRIOR if scale > 1 else 0.0)
     courses: list[list[Course]] = [[] for _ in range(int(number.max(initial=-1)) + 1)]
     for track, own in zip(tracks, number.tolist(), strict=True):
         courses[own].append(Course.of(track).scaled(scale))
-    of_event = np.r_[0, number + 1].astype(np.int32)[of_event]
-    events, bright = (np.bincount(of_event, weights, len(courses) + 1)[1:] for weights in (None, on))
-    return Objects(courses, of_event, bright / np.maximum(events, 1) - (on.mean() if len(on) else 0))
+    return Objects(courses, np.r_[0, number + 1].astype(np.int32)[of_event])
 
 
 def _tracked(

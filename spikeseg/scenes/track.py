@@ -19,8 +19,9 @@ SIZE_GAIN = 0.4
 STOPPED_SHARE, STOPPED_PX = 0.35, 4.0
 """A track that is seen again where it was lost, within this share of the way it would have come, had stopped."""
 
-USUAL, LAST, CUT_OFF = 40, 2, 0.7
-"""It had not if so many rows before its last one, when its window was still full, it was below this share of its usual area, that of its last USUAL rows."""
+CUT_OFF, LAST, USUAL = 0.7, 2, 40
+"""It had not if LAST rows before its last one, when its events still filled the window, it was below this share of its usual
+area, the upper quartile of its last USUAL rows: it was going behind something, or out of the picture."""
 
 EDGE_GAIN = 0.5
 """How far a track that has met others follows the outer edge that is its own."""
@@ -53,7 +54,8 @@ class SceneTrack:
         beside: the ids of the tracks beside which it began, and how far it was from them, px.
         met: by the id of a track with which it shares a component: since when and until when, µs, and how far it was from it at
             first, px.
-        surplus: the share of ON among its events less that among all; known when it has ended.
+        events: how many it has, and
+        surplus: the share of ON among them less that among all; known in the end.
         own: y and x, int64 (n,), where the events are its own now: its mask, or its share of a component.
     """
 
@@ -69,6 +71,7 @@ class SceneTrack:
     part_of: int = 0
     beside: dict[int, np.ndarray] = field(default_factory=dict)
     met: dict[int, tuple[int, int, np.ndarray]] = field(default_factory=dict)
+    events: int = 0
     surplus: float = 0.0
     own: tuple[np.ndarray, np.ndarray] = (NOTHING, NOTHING)
 
@@ -84,10 +87,9 @@ class SceneTrack:
 
     @property
     def cut_off(self) -> bool:
-        """Whether less and less of it was seen before it was lost, as of a thing that goes behind another or leaves the picture:
-        one that stops is whole until its last events have left the window."""
-        area = np.array([row[3] * row[4] for row in self.rows[-USUAL:]])
-        return len(area) > LAST and float(area[-1 - LAST]) < CUT_OFF * float(np.quantile(area, 0.75))
+        """Whether it was cut off when it was last seen."""
+        areas = [row[3] * row[4] for row in self.rows[-USUAL:]]
+        return len(areas) > LAST and areas[-1 - LAST] < CUT_OFF * sorted(areas)[3 * len(areas) // 4]
 
     def add(self, t_us: int, how: Seen) -> None:
         """A row."""

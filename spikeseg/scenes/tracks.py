@@ -265,10 +265,11 @@ class SceneTracker:
         ]
 
     def _found(self, track: SceneTrack, moment: Moment) -> Expected:
-        """Where a track that waits is expected: where it would be now, or where it was, whichever has more in it."""
+        """Where a track that waits is expected: where it would be now, or, if it was whole, where it was, whichever has more in
+        it."""
         way = track.velocity * ((moment.t_us - track.last_us) * 1e-6)
         reach = round(min(NEAR_PX + FAR_SHARE * float(np.hypot(*way)), FAR_PX))
-        ways = [(round(way[1]), round(way[0])), (0, 0)][: 1 if track.cut_off else 2]
+        ways = [(round(way[1]), round(way[0])), *([] if track.cut_off else [(0, 0)])]
         looks = [look_around(*track.mask, *by, reach, moment.label, len(moment.components)) for by in ways]
         found = [Expected((y, x), shared, True) for y, x, shared in looks]
         return max(found, key=lambda one: int(one.shared.sum()))
