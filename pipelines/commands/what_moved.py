@@ -11,7 +11,8 @@ import click
 
 from spikeseg.core.clock import Clock
 from spikeseg.core.text import many
-from spikeseg.detection.schema import OBJECTS, STAR
+from spikeseg.detection.schema import OBJECTS, STAR, TRACKS
+from spikeseg.networks import NIGHTS, SCENES
 
 MOST_ROWS = 40
 """That are printed; whoever has more looks into the file."""
@@ -24,7 +25,7 @@ def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, othe
     """Print a table of the objects of all recordings, those of the highest confidence where they are many, and what was counted.
 
     Args:
-        folder: where objects.csv lies.
+        folder: where objects.csv and tracks.csv lie.
         counts: of each recording, by name: tracks, and when its first and last event came, start_us and end_us.
         others: what a track that is no object is called.
         seconds: that the work took; None: it was done before.
@@ -51,6 +52,18 @@ def print_objects(folder: Path, counts: Mapping[str, Mapping[str, int]], *, othe
     if len(counts) > 1:
         told.append(many(len(counts), "recording"))
     click.echo(", ".join([*told, "done before" if seconds is None else f"{seconds:.1f} s of work"]))
+    if not rows:
+        click.echo(_where_to_look(folder, others))
+
+
+def _where_to_look(folder: Path, others: str) -> str:
+    """What to try where no object was found."""
+    with open(folder / TRACKS, newline="") as file:
+        scores = [float(row["object_score"]) for row in csv.DictReader(file)]
+    best = f"the track that comes nearest to an object has an object_score of {max(scores):.2f}, see {TRACKS}; " if scores else ""
+    if others == STAR:
+        return f"{best}this looked for points that move among stars; --network {SCENES} finds whole objects of any size"
+    return f"{best}this looked for whole objects that move; --network {NIGHTS} finds points on a night sky"
 
 
 def _cells(row: Mapping[str, str], clock: Clock) -> dict[str, str]:

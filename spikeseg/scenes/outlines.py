@@ -13,7 +13,7 @@ STEP_US = 20_000
 
 OVER_PX, OVER_AREA, OVER_SHARE = 4.0, 0.6, 0.8
 """Two things, of which one covers this share of the other's area, or of that within so many px, for this share of its life, are
-one."""
+one; a moment of it counts as its mean side then: what little is left of a piece in the end may be anything."""
 
 SMALL, BY, BY_SHARE = 0.2, 0.2, 0.7
 """A thing with no more than this share of another one's events, and no further from it than this share of its size for this share
@@ -104,8 +104,10 @@ def _over(one: np.ndarray, other: np.ndarray) -> bool:
     both = there & np.isfinite(other[:, 0])
     a, b = one[both], other[both]
     shared = np.maximum(np.minimum(a[:, 2:], b[:, 2:] + OVER_PX) - np.maximum(a[:, :2], b[:, :2] - OVER_PX), 0).prod(1)
-    least = np.minimum((a[:, 2:] - a[:, :2]).prod(1), (b[:, 2:] - b[:, :2] + 2 * OVER_PX).prod(1))
-    return bool(np.count_nonzero(shared >= OVER_AREA * least) >= OVER_SHARE * max(int(np.count_nonzero(there)), 1))
+    area = (a[:, 2:] - a[:, :2]).prod(1)
+    over = shared >= OVER_AREA * np.minimum(area, (b[:, 2:] - b[:, :2] + 2 * OVER_PX).prod(1))
+    whole = np.sqrt((one[there, 2:] - one[there, :2]).prod(1)).sum()
+    return bool(np.any(over) and np.sqrt(area[over]).sum() >= OVER_SHARE * whole)
 
 
 def _stays_by(small: np.ndarray, large: np.ndarray) -> bool:

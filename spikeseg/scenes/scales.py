@@ -153,20 +153,24 @@ def _steady(whole: np.ndarray, one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _belonging(objects: Objects) -> Objects:
-    """Objects made one that lie over each other, and small ones that stay by a far larger one part of that."""
+    """Objects made one that lie over each other, and small ones that stay by a far larger one part of that, until none is left."""
     flat = [(k, course) for k, own in enumerate(objects.courses) for course in own if course.lasts]
     if not flat:
         return objects
     times = moments_of([course for _, course in flat])
     number = np.array([k for k, _ in flat], np.int64)
-    over_each_other({i: outline([course], times) for i, (_, course) in enumerate(flat)}, number)
-    whole = np.arange(len(objects.courses))
-    whole[[k for k, _ in flat]] = number
-    left = np.unique(number)
+    outlines = {i: outline([course], times) for i, (_, course) in enumerate(flat)}
     events = np.bincount(objects.of_event, minlength=len(objects.courses) + 1)[1:]
-    joined = [outline([course for (_, course), own in zip(flat, number.tolist(), strict=True) if own == k], times) for k in left]
-    large = left[parts_of(joined, np.array([events[whole == k].sum() for k in left]))]
-    whole = np.where(np.isin(whole, left), large[np.minimum(np.searchsorted(left, whole), len(left) - 1)], whole)
+    whole = np.arange(len(objects.courses))
+    while True:
+        over_each_other(outlines, number)
+        whole[[k for k, _ in flat]] = number
+        left = np.unique(number)
+        things = [[course for (_, course), own in zip(flat, number.tolist(), strict=True) if own == k] for k in left]
+        parts = parts_of([outline(own, times) for own in things], np.array([events[whole == k].sum() for k in left]))
+        if np.array_equal(parts, np.arange(len(left))):
+            break
+        number = left[parts][np.searchsorted(left, number)]
     kept, rank = np.unique(whole, return_inverse=True)
     courses: list[list[Course]] = [[] for _ in kept]
     for k, own in enumerate(objects.courses):

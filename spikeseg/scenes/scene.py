@@ -15,6 +15,7 @@ from .camera_background import background_events
 from .course import Course
 from .grouping import COARSE_PRIOR, groups
 from .moments import Moment
+from .order import in_order
 from .pace import LEAST_US, pace
 from .scales import Objects, combined
 from .track import SceneTrack, Seen
@@ -76,7 +77,7 @@ def find_objects(
         t_s, kept = t * 1e-6, np.flatnonzero(usual)
         motion = camera_motion(t_s[usual], x[usual], y[usual], sensor_size, on[usual])
         usual[kept[background_events(t_s[usual], x[usual], y[usual], on[usual], motion)]] = False
-    t_in, x_in, y_in = t[usual], x[usual], y[usual]
+    t_in, x_in, y_in, _ = events = t[usual], x[usual], y[usual], on[usual]
     window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
     fine, coarse = (_seen(t_in, x_in, y_in, on[usual], sensor_size, window, scale) for scale in (1, COARSE))
     seen = combined(fine, coarse)
@@ -87,7 +88,7 @@ def find_objects(
     for number, own in enumerate(seen.courses):
         moments = len(np.unique(np.concatenate([course.t for course in own])))
         likely = object_probability(own) if counts[number] >= max(LEAST_EVENTS, A_ROW * moments) else 0.0
-        if likely >= DOUBTFUL:
+        if likely >= DOUBTFUL and in_order(events, np.flatnonzero(seen.of_event == number + 1), sensor_size, window):
             courses.append(own)
             probability.append(likely)
             object_of[number + 1] = len(courses)

@@ -198,3 +198,9 @@ def test_of_two_large_ones_the_one_with_more_events():
 def test_none_at_all():
     assert parts_of([], np.zeros(0, np.int64)).tolist() == []
     assert parts_of([LARGE], np.array([0])).tolist() == objects_of(LARGE) == [0]
+
+
+@pytest.mark.parametrize(("speck", "objects"), [(2, [0, 0]), (20, [0, 1])])
+def test_moments_at_which_little_is_seen_of_a_piece_count_little(speck, objects):
+    small = then(still(40, 40, 60, 60), still(200, 40, 200 + speck, 40 + speck), 70)
+    assert objects_of(still(30, 30, 80, 80), small) == objects

@@ -266,6 +266,14 @@ def test_how_many_events_a_large_one_has_with_what_lies_over_it(course):
         assert joint([large, over, small], [], {(1, 0): 500, (2, 0): 500, (3, 0): events})[1] == ids
 
 
+def test_what_lies_over_a_thing_and_its_part_is_one_with_them(course):
+    thing, part, between = (course(LIFE, (50, y), (40, height)) for y, height in ((40, 20), (64, 20), (52, 24)))
+    number, _ = joint([thing, part, between], [], {(1, 0): 1000, (2, 0): 100, (3, 0): 480})
+    assert number == 1
+    assert joint([thing, between], [], {(1, 0): 1000, (2, 0): 480})[0] == 2  # over neither of them by itself
+    assert joint([part, between], [], {(1, 0): 300, (2, 0): 480})[0] == 2
+
+
 def test_a_coarse_one_over_another_object_is_one_with_it(strips, course):
     """The third is hardly in the coarse object's events, but lies where it is."""
     fine, coarse = strips

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines.commands.what_moved import MOST_ROWS, print_objects
-from spikeseg.detection.schema import OBJECT_COLUMNS, OBJECTS, OTHER, STAR, table_dtype
+from spikeseg.detection.schema import OBJECT_COLUMNS, OBJECTS, OTHER, STAR, TRACK_COLUMNS, TRACKS, table_dtype
 from spikeseg.detection.table_text import csv_text
 
 
@@ -12,13 +12,16 @@ from spikeseg.detection.table_text import csv_text
 def found(tmp_path, capsys):
     """Print the objects of a folder that holds n of them, of falling confidence."""
 
-    def printed(n, counts=None, class_name="", *, others=STAR, seconds=1.24, start_us=0):
+    def printed(n, counts=None, class_name="", *, scores=(), others=STAR, seconds=1.24, start_us=0):
         table = np.zeros(n, table_dtype(OBJECT_COLUMNS, "a", class_name))
         table["recording"], table["object_id"], table["class_name"] = "a", np.arange(n) + 3, class_name
         table["t_start_us"], table["t_end_us"] = start_us + 50_000, start_us + 1_250_000
         table["x_start"], table["x_end"], table["y_end"] = -0.4, 120.6, 7.4
         table["speed"], table["speed_rel"], table["confidence"], table["events"] = 80.06, 78.1, 1 - np.arange(n) / 1000, 412
         (tmp_path / OBJECTS).write_text(csv_text(OBJECT_COLUMNS, [table]))
+        tracks = np.zeros(len(scores), table_dtype(TRACK_COLUMNS, "a", ""))
+        tracks["object_score"] = scores
+        (tmp_path / TRACKS).write_text(csv_text(TRACK_COLUMNS, [tracks]))
         counts = {
             name: {"start_us": start_us, "end_us": start_us + 2_000_000, **own}
             for name, own in (counts or {"a": {"tracks": n + 21}}).items()
@@ -49,8 +52,15 @@ def test_in_scenes_there_are_no_stars(found):
     assert found(1, {"a": {"tracks": 1}}, others=OTHER)[-1] == "1 object, 0 other tracks, 1.2 s of work"
 
 
-def test_nothing_found_is_one_line(found):
-    assert found(0, {"a": {"tracks": 1}}, seconds=None) == ["0 objects, 1 star, done before"]
+def test_where_nothing_is_found_what_else_to_try(found):
+    assert found(0, {"a": {"tracks": 3}}, scores=[0.1, 0.314, 0.2], seconds=None) == [
+        "0 objects, 3 stars, done before",
+        "the track that comes nearest to an object has an object_score of 0.31, see tracks.csv; this looked for points that move "
+        "among stars; --network scenes finds whole objects of any size",
+    ]
+    assert found(0, {"a": {"tracks": 0}}, others=OTHER)[1:] == [
+        "this looked for whole objects that move; --network nights finds points on a night sky"
+    ]
 
 
 def test_recordings_and_classes_are_named_where_there_are_any(found):
