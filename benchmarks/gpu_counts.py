@@ -12,12 +12,13 @@ longest chain of C cycles, W waves, and B bytes that a program had not touched b
 
 (`gpu_model`). It takes at best the longest of these, and their sum where nothing overlaps; LAUNCH comes on top: two rates.
 
-Training takes one sample after the other, so its seconds add up. Encoding takes GROUP windows a launch: programs are counted of
-the windows emulated, and taken as often as that. What the host does is not in it, nor torch's own operations in between.
+Training takes one sample after the other, so its seconds add up. Encoding and tracing take GROUP windows a launch: programs are
+counted of the windows emulated, and taken as often as that. What the host does is not in it, nor torch's own operations in
+between.
 
 Workloads: conv2 of the demo (4x90x120 in, 36 maps, 5x5, T = 10) behind 400 samples of warm-up, on noise and on streaks of 1 %
 (`training.py`); conv3 of the demo, untrained, on streaks of 0.2 %; the demo's encoder at 180x240 on noise of 1 %, with thresholds
-under which as much passes as in `inference.py`.
+under which as much passes as in `inference.py`; the spikes that it then gives, traced back.
 """
 
 from __future__ import annotations
@@ -160,6 +161,27 @@ def encoded(samples: int, capability: int) -> Emulated:
     return emulated
 
 
+def traced(samples: int, capability: int, decay: float) -> Emulated:
+    """The spikes of these windows traced back."""
+    from workloads import as_lively, random_frames
+
+    from spikeseg.ops import cpu, cuda
+
+    frames = random_frames(PASSED[0], samples)
+    layers = as_lively(demo_layers(), frames, PASSED)
+    spikes = cpu.encode(frames, layers)
+    emulated = Emulated(capability, GROUP / samples)
+    with recording(emulated):
+        found = cuda.trace(frames, layers, spikes, delay_connections=True, decay=decay)
+    for got, wanted in zip(found, cpu.trace(frames, layers, spikes, delay_connections=True, decay=decay), strict=True):
+        if not (np.array_equal(got.index, wanted.index) and np.array_equal(got.value, wanted.value) and len(wanted.index)):
+            sys.exit("tracing: saliency differs from the cpu backend's")
+    counts = [len(output.lists.sites) // samples for output in spikes]
+    salient = sum(len(saliency.index) for saliency in found) // samples
+    print(f"tracing: {counts} spikes, {salient} salient pixels a window; equal to the cpu backend's", file=sys.stderr)
+    return emulated
+
+
 def workloads(samples: int, capability: int) -> dict[str, tuple[int, Callable[[], Emulated]]]:
     """By name: samples that a run's costs are of, and the run."""
     from workloads import CONV2_INPUT, random_lists, streaks
@@ -172,6 +194,8 @@ def workloads(samples: int, capability: int) -> dict[str, tuple[int, Callable[[]
         "conv2, streaks of 1 %": learning("conv2", streaks, 0.01, CONV2_INPUT),
         "conv3, streaks of 0.2 %": learning("conv3", streaks, 0.002, (10, 36, 45, 60)),
         "encoding 180x240, noise of 1 %": (GROUP, lambda: encoded(1, capability)),
+        "tracing 180x240, noise of 1 %, decay 1": (GROUP, lambda: traced(1, capability, 1.0)),
+        "tracing 180x240, noise of 1 %, decay 0.9": (GROUP, lambda: traced(1, capability, 0.9)),
     }
 
 

@@ -31,7 +31,8 @@ from spikeseg.ops.types import (
 )
 
 Tensors = dict[str, np.ndarray]
-SAME_WHEN_TINY = ("conv3, 45x60", "64x64", "181x239", "HD, 360x640", "encode 128x128", "encode HD", "modules, global")
+SAME_WHEN_TINY = ("conv3, 45x60", "64x64", "181x239", "HD, 360x640", "encode 128x128", "encode HD", "trace 181x239, decay 1",
+                  "modules, global")  # fmt: skip
 """Cases that differ from others in nothing but their size."""
 DISTINCT = 60
 """Samples that are drawn; the order takes them again and again."""
@@ -341,6 +342,7 @@ def cases(dry: bool = False) -> dict[str, Case]:
         Encoding("encode 128x128", 32, (128, 128)),
         Encoding("encode HD", 3, (720, 1280), lists=True),
         Tracing("trace 180x240, decay 0.9", 8),
+        Tracing("trace 181x239, decay 1", 8, (181, 239), decay=1.0),
         *(Modules(f"modules, {mode}", 20, mode=mode) for mode in ("both", "global", "local")),
         Images("images"),
     ]
@@ -356,7 +358,8 @@ def _tiny(case: Case) -> Case:
         return replace(case, shapes=shapes, rule=rule, maps=3, kernel=3, samples=3, chunk=2)
     if isinstance(case, Encoding):
         size = (case.size[0] % 7 + 8, case.size[1] % 5 + 9)
-        return replace(case, samples=2, size=size, steps=3, maps=(2, 3, 2), density=0.3, threshold=0.6)
+        density = 0.1 if isinstance(case, Tracing) else 0.3
+        return replace(case, samples=2, size=size, steps=3, maps=(2, 3, 2), density=density, threshold=0.6)
     if isinstance(case, Modules):
         return replace(case, samples=2, shape=(3, 6, 7), channels=2)
     return replace(case, images=2, size=(7, 8), maps=3, learned=2, steps=3, rule=case.rule._replace(base=2.0, max_winners=2))

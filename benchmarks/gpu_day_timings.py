@@ -24,6 +24,7 @@ from measure import rates, summary
 from workloads import CONV2_INPUT, DENSITIES, FRAMES, as_lively, percent, random_lists, streaks
 
 from spikeseg.core.sparse import SparseFrames, SpikeLists
+from spikeseg.ops.types import Layer
 
 REPEATS = {"cuda": 5, "cpu": 1}
 """Times that a call is measured, by device: under Triton's interpreter a time means nothing."""
@@ -33,6 +34,7 @@ LIVELY = (0.01, 0.004, 0.002, 0.002)
 CLOCKS = ("clocks.sm", "clocks.mem", "clocks.max.sm", "temperature.gpu", "power.draw", "utilization.gpu")
 
 Timing = Callable[[], dict[str, Any]]
+Shape = tuple[int, int, int, int]
 
 
 def clocks() -> dict[str, str] | None:
@@ -137,13 +139,9 @@ def training(ops: ModuleType, device: torch.device, lists: SpikeLists, samples: 
 # -- inference --------------------------------------------------------------------------------------
 
 
-def inference(ops: ModuleType, device: torch.device, density: float, windows: int, shape: tuple[int, ...]) -> dict[str, Any]:
+def inference(ops: ModuleType, device: torch.device, density: float, windows: int, shape: Shape) -> dict[str, Any]:
     """conv1 to conv3 over windows as lists, with thresholds under which spikes thin out as they do on the demo's nights."""
-    t, p, height, width = shape
-    frames = SparseFrames(lists := random_lists(density, windows, (t, p, height, width)), np.ones(len(lists.sites), np.int32))
-    layers = chain(device, (4, MAPS, 10) if windows > 4 else (2, 3, 2))
-    if device.type == "cuda":  # many runs, each of which takes long in an interpreter
-        layers = as_lively(layers, frames.part(0, 2).dense(), LIVELY, ops)
+    frames, layers = _lively(ops, device, density, windows, shape)
 
     def encode(backend: ModuleType = ops, part: SparseFrames = frames) -> Any:
         return backend.encode(part, layers)
@@ -155,6 +153,35 @@ def inference(ops: ModuleType, device: torch.device, density: float, windows: in
     beside = functools.partial(encode, reference(), frames.part(0, few))
     found["torch_per_s"] = rates(few, timed(beside, device, 1)[0])
     return found
+
+
+def tracing(ops: ModuleType, device: torch.device, density: float, windows: int, shape: Shape, decay: float) -> dict[str, Any]:
+    """The spikes of such windows traced back."""
+    frames, layers = _lively(ops, device, density, windows, shape)
+    spikes = ops.encode(frames, layers)
+
+    def trace(backend: ModuleType = ops, windows: int = windows) -> Any:
+        parts = [output.part(0, windows) for output in spikes]
+        return backend.trace(frames.part(0, windows), layers, parts, delay_connections=True, decay=decay)
+
+    found = _rates(windows, trace, device)
+    found["spikes"] = [len(output.lists.sites) / windows for output in spikes]
+    found["pixels"] = sum(len(saliency.index) for saliency in trace()) / windows
+    found["split"] = split(trace, device)
+    few = min(8, windows)
+    found["torch_per_s"] = rates(few, timed(functools.partial(trace, reference(), few), device, 1)[0])
+    return found
+
+
+def _lively(
+    ops: ModuleType, device: torch.device, density: float, windows: int, shape: Shape
+) -> tuple[SparseFrames, list[Layer]]:
+    """Windows, and layers under whose thresholds spikes thin out."""
+    frames = SparseFrames(lists := random_lists(density, windows, shape), np.ones(len(lists.sites), np.int32))
+    layers = chain(device, (4, MAPS, 10) if windows > 4 else (2, 3, 2))
+    if device.type == "cuda":  # many runs, each of which takes long in an interpreter
+        layers = as_lively(layers, frames.part(0, 2).dense(), LIVELY, ops)
+    return frames, layers
 
 
 # -- single operations ------------------------------------------------------------------------------
@@ -203,6 +230,8 @@ def timings(ops: ModuleType, device: torch.device, dry: bool, expected: Path | N
         found["train the demo's"] = lambda: training(ops, device, read_demo(demo_path(expected)), count)
     for density in DENSITIES[:1] if dry else DENSITIES:
         found[f"encode {percent(density)}"] = functools.partial(inference, ops, device, density, windows, frames)
+    for decay in (0.9,) if dry else (1.0, 0.9):
+        found[f"trace 1 %, decay {decay:g}"] = functools.partial(tracing, ops, device, 0.01, windows, frames, decay)
     return found | {"operations": lambda: operations(ops, device, conv2, 1 if dry else 20)}
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from spikeseg.core.neurons import LeakMode
+from spikeseg.core.sizes import pooled_size
 from spikeseg.core.sparse import SparseFrames, SpikeLists
 from spikeseg.ops.types import (
     WTA_MODES,
@@ -29,6 +30,7 @@ from spikeseg.ops.types import (
     NeuronHomeostasis,
     Plasticity,
     PlasticityForm,
+    PooledSpikes,
     TrainingRule,
 )
 
@@ -192,6 +194,23 @@ def encode(layers: list[Layer], size: tuple[int, int] = (180, 240), **how: Any) 
     cuda.encode(SparseFrames.of(frames) if how.get("lists") else frames, layers, blocks)
 
 
+def trace(layers: list[Layer], size: tuple[int, int] = (180, 240), **how: Any) -> None:
+    """Random spikes of every layer traced back. how: steps, samples, density, decay, delay (whether there are connections)."""
+    from spikeseg.ops import cuda
+
+    steps, samples, decay = how.get("steps", 10), how.get("samples", 1), how.get("decay", 0.9)
+    rng, below, spikes = np.random.default_rng(0), size, []
+    for one in layers:
+        kernel, stride = one.pool or (1, 1)
+        above = pooled_size(below[0], kernel, stride), pooled_size(below[1], kernel, stride)
+        lists = SpikeLists.of(rng.random((samples, steps, len(one.weight), *above), np.float32) < how.get("density", 0.002))
+        first = lists.sites // above[1] % above[0] * stride * below[1] + lists.sites % above[1] * stride  # of its window
+        spikes.append(PooledSpikes(lists, first.astype(np.int32) if one.pool else None))
+        below = above
+    events = rng.random((samples, steps, len(layers[0].weight[0]), *size), np.float32) < 0.01
+    cuda.trace(events.astype(np.uint8), layers, spikes, delay_connections=how.get("delay", True), decay=decay)
+
+
 def layer_forward(mode: LeakMode, peak: int, scale: float, state: bool, blocks: bool) -> None:
     """One step after the other, with potentials."""
     from spikeseg.ops import cuda
@@ -270,6 +289,10 @@ def cases() -> list[Callable[[], None]]:
         add(encode, chain(), density=density)
     add(encode, chain(scale=10.0), peak=9)
     add(encode, chain(), peak=9, samples=16, lists=True)
+    for steps, decay, delay in ((10, 0.9, True), (10, 1.0, True), (10, 1.0, False), (32, 0.9, True)):
+        add(trace, chain(), steps=steps, decay=decay, delay=delay)
+    for pooling, decay in (((3, 2), 0.9), ((8, 8), 1.0), ((1, 1), 0.9)):
+        add(trace, chain(pooling), (91, 121), decay=decay)
     numbers = itertools.product((1, 300, 100_000), (1.0, 10.0))
     for mode, (peak, scale), plain in zip(itertools.cycle(LeakMode), numbers, itertools.cycle((False, True)), strict=False):
         add(layer_forward, mode, peak, scale, plain, plain)

@@ -24,7 +24,8 @@ from spikeseg.motion.paths import SURE_NATS, against_stars, joined, no_star
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
 from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
-from spikeseg.motion.stars import FEW, Stars, find_stars
+from spikeseg.motion.star_motion import FEW
+from spikeseg.motion.stars import Stars, find_stars
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
@@ -167,7 +168,7 @@ def prepared(view: WindowedRecording, frame: Frame, careful: bool = True, restin
     rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool), marks=marks, resting=resting)
     kept = events_of(t_s, x, y, on, rate)
     by_place = index_of(kept, size)
-    stars = find_stars(kept, size, frame, Footprint.point().table(size), alone=careful)
+    stars = find_stars(kept, size, frame, Footprint.point().table(size), careful=careful)
     if stars.share > LITTLE:
         rate = background_rates(t_s, x, y, size, stars.explained, stars.share, marks, resting)
         kept = events_of(t_s, x, y, on, rate, kept.owner)
@@ -236,7 +237,7 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     frame, spans = start.frame, start.stars.spans
     star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, start.sensor_size)
     size = start.sensor_size
-    nats = [against_stars(path, frame, spans, size) for path in paths]
+    nats = [against_stars(path, frame, spans, size, motion.careful) for path in paths]
     for k in np.flatnonzero(star).tolist():
         if not (motion.careful and no_star(paths[k], nats[k], settings.path_nats, frame)):
             nats[k] = 0.0

@@ -164,6 +164,26 @@ def fit_near(near, table, line, rounds, least):
     return True
 
 
+@compiled()
+def tells(events, index, n, origin, table, line):
+    """Of n events of these numbers near a line of something round: its log-likelihood ratio against the background, nat, and how
+    well they tell its velocity, one over the variance, s²/px²."""
+    middle, variance = 0.5 * (line[5] + line[6]), table.sigma * table.sigma
+    nats, s0, s1, s2 = -line[4] * (line[6] - line[5]), 0.0, 0.0, 0.0
+    for j in range(n):
+        i = index[j]
+        since = events.t[i] - origin
+        rx, ry = events.x[i] - line[0] - line[2] * since, events.y[i] - line[1] - line[3] * since
+        ratio = line[4] * 0.5 * math.exp(-0.5 * (rx * rx + ry * ry) / variance) / (2 * math.pi * variance) / events.rate[i]
+        nats += math.log1p(ratio)
+        w = (ratio / (1.0 + ratio)) ** 2
+        b = since - middle
+        s0 += w
+        s1 += w * b
+        s2 += w * b * b
+    return nats, (s2 - s1 * s1 / s0) / variance if s0 > 0.0 else 0.0
+
+
 @compiled(inlined=True)
 def sees(sight, table, t, x, y):
     """Whether something at a place and time could be seen: on the sensor, and not in front of a star."""

@@ -140,7 +140,7 @@ class OnlineSearch:
         events = events_of(t, x, y, on, rate)
         self._index = index_of(events, self.sensor_size)
         found = [
-            find_stars(events._replace(owner=offered.copy()), self.sensor_size, one, self._point, alone=True) for one in frames
+            find_stars(events._replace(owner=offered.copy()), self.sensor_size, one, self._point, careful=True) for one in frames
         ]
         best = max(range(len(found)), key=lambda k: np.count_nonzero(found[k].explained))
         self.stars, self.frame = found[best], frames[best]

@@ -9,7 +9,7 @@ import numpy as np
 from .events import Events
 from .frame import Frame
 from .search import Path, SmoothPath
-from .stars import Span
+from .star_motion import Span
 
 GAP_S = 2.0
 """Pieces of one object lie no further apart in time than this, s."""
@@ -26,8 +26,8 @@ RESTS_PX_S, STOPS_S, FOLLOWED_S = 1.0, 1.0, 0.5
 FOLLOWED_S too late."""
 
 STAR_PX, WIDE_STAR_PX = 1.25, 2.5
-"""What has not gone further from a place of the star field than this, px, may be a star (the latter at the sensor's edge, where
-a star's image is cut off, and where the field is not steady) ..."""
+"""What has not gone further from a place of the star field than this, px, may be a star (the latter where the field is not
+steady, and at the sensor's edge, where a star's image is cut off, if the stars move so far over it meanwhile) ..."""
 
 EDGE_PX = 4.0
 """The edge is so wide, px."""
@@ -120,7 +120,9 @@ def _stops_or_starts(path: Path, piece: Path) -> bool:
     return False
 
 
-def against_stars(path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_size: tuple[int, int]) -> float:
+def against_stars(
+    path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_size: tuple[int, int], careful: bool = True
+) -> float:
     """Evidence that a path is an object's and no star's, nat: what it has gained, less what it has gained near the place of the
     star field at which it gained most.
 
@@ -131,6 +133,7 @@ def against_stars(path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_
         frame: of the star field.
         spans: how the stars move in it.
         sensor_size: (width, height), px.
+        careful: whether at the sensor's edge it matters how far the stars move.
     """
     on_sensor = path.states[:, :2]
     places, unsure = frame.to_sky(path.t_s, on_sensor), 0.0 if spans else FIELD_PX_S
@@ -139,7 +142,7 @@ def against_stars(path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_
         inside = (path.t_s >= span.start_s) & (path.t_s <= span.end_s)
         drift[inside] = span.at(places[inside])
         if inside.any():
-            unsure = max(unsure, span.error if span.known else FIELD_PX_S)
+            unsure = max(unsure, float(span.error(places[inside]).max()) if span.known else FIELD_PX_S)
     steps = np.diff(path.t_s)[:, None] * (drift[1:] + drift[:-1]) / 2
     places = places - np.vstack([np.zeros((1, 2)), np.cumsum(steps, 0)])
     total = float(path.nats.sum())
@@ -147,8 +150,10 @@ def against_stars(path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_
         return 0.0
     gained = np.maximum(path.nats, 0.0)
     seconds = float(path.t_s[-1] - path.t_s[0])
-    wide = np.minimum(on_sensor, np.array(sensor_size) - 1 - on_sensor).min(1) <= EDGE_PX
-    reach = np.where(wide | (not frame.steady), WIDE_STAR_PX, STAR_PX) + unsure * min(seconds, FIELD_S) / 2
+    at_edge = np.minimum(on_sensor, np.array(sensor_size) - 1 - on_sensor).min(1) <= EDGE_PX
+    passed = (float(np.hypot(*(frame.velocity(path.t_s, on_sensor) + drift).T).mean()) + unsure) * seconds
+    wide = min(WIDE_STAR_PX, STAR_PX + passed) if careful and frame.steady else WIDE_STAR_PX
+    reach = np.where(at_edge | (not frame.steady), wide, STAR_PX) + unsure * min(seconds, FIELD_S) / 2
     knots = max(1, len(places) // 400)
     most = max(float(gained[np.hypot(*(places - place).T) <= reach].sum()) for place in places[::knots])
     return path.evidence * max(0.0, total - most * (1 + STRAY)) / total

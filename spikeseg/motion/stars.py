@@ -13,8 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from spikeseg.core.median import weighted_median
-
 from . import line_kernels as kernels
 from .events import Events, Index, Sight, index_of
 from .footprint import FootprintTable
@@ -22,6 +20,7 @@ from .frame import Frame
 from .line_kernels import LINE
 from .maps import median
 from .star_kernels import placed
+from .star_motion import ALIKE_PX_S, TELLS_NATS, Span, Told, common
 
 SPAN_S = 8.0
 """A star is looked for in spans of this length, s: longer ones would ask for a better known velocity of the field."""
@@ -47,15 +46,13 @@ LONE = 0.6
 MOST_STARS = 400
 """Lines fitted in a span, the brightest first."""
 
-ALIKE_PX_S, ALIKE_PX = 0.12, 1.5
-"""A star's velocity agrees with the others' within this, px/s, and what its fit leaves open; or it strays by less than ALIKE_PX
-in the span."""
+ALIKE_PX, UNKNOWN_PX_S = 1.5, 0.5
+"""A star's velocity agrees with the others' within ALIKE_PX_S, and what its fit leaves open; or it strays by less than ALIKE_PX
+in the span. One that surely is there, and no noise, may be off by UNKNOWN_PX_S where the stars do not tell how they move."""
 
-ERROR_PX_S = 0.05, 0.5
-"""The stars' motion is never taken to be known better, nor worse, than this, px/s."""
-
-FEW, MANY = 3, 5
-"""Stars from which on their own velocities, and their rotation, are taken rather than what the tracker says."""
+EDGE_PX, TELLS_S = 4.0, 0.5
+"""Nearer to the sensor's edge than this, px, a star's image is cut off. A star that is seen for less than TELLS_S away from there
+does not tell how the stars move."""
 
 HALO_PX = 5.0
 """A star that is so near to the sensor, px, still sends events."""
@@ -64,25 +61,6 @@ TICK_S = 0.25
 """What is hidden behind stars is known at this interval, s."""
 
 ROOM = 40000
-
-
-class Span(NamedTuple):
-    """How the stars move from start_s to end_s, besides the field's motion: at (x, y) by velocity + turn * (-(y - y0), x - x0),
-    px/s; known: from the stars' own lines; stars: how many lines; error: how far a line is off that motion, px/s."""
-
-    start_s: float
-    end_s: float
-    velocity: np.ndarray
-    turn: float
-    centre: np.ndarray
-    known: bool
-    stars: int = 0
-    error: float = 0.1
-
-    def at(self, places: np.ndarray) -> np.ndarray:
-        """float64 (n, 2), px/s, at places (n, 2) of the frame, px."""
-        away = places - self.centre
-        return self.velocity + self.turn * np.stack([-away[:, 1], away[:, 0]], 1)
 
 
 class _FieldView(NamedTuple):
@@ -123,10 +101,10 @@ class _FieldView(NamedTuple):
         )  # fmt: skip
         return cls(own, index_of(own, size), frame, times, least, size, sensor_size)
 
-    def seen(self, place: np.ndarray) -> tuple[float, float] | None:
-        """First and last time at which a place of the picture is on the sensor, from the span's start, s."""
+    def seen(self, place: np.ndarray, beyond_px: float) -> tuple[float, float] | None:
+        """First and last time at which a place of the picture is on the sensor, or no further off, from the span's start, s."""
         on_sensor = self.frame.to_sensor(self.times, np.broadcast_to(place + self.corner, (len(self.times), 2)))
-        inside = np.flatnonzero(((on_sensor >= -HALO_PX) & (on_sensor <= np.array(self.sensor_size) - 1 + HALO_PX)).all(1))
+        inside = np.flatnonzero(((on_sensor >= -beyond_px) & (on_sensor <= np.array(self.sensor_size) - 1 + beyond_px)).all(1))
         if len(inside) < 2:
             return None
         return float(self.times[inside[0]] - self.times[0]), float(self.times[inside[-1]] - self.times[0])
@@ -167,7 +145,7 @@ class Stars(NamedTuple):
     spans: list[Span]
 
 
-def find_stars(events: Events, sensor_size: tuple[int, int], frame: Frame, table: FootprintTable, alone: bool = False) -> Stars:
+def find_stars(events: Events, sensor_size: tuple[int, int], frame: Frame, table: FootprintTable, careful: bool = False) -> Stars:
     """Which events are those of stars.
 
     Args:
@@ -175,7 +153,8 @@ def find_stars(events: Events, sensor_size: tuple[int, int], frame: Frame, table
         sensor_size: (width, height), px.
         frame: in which the stars about stand still.
         table: of a round source, of either polarity.
-        alone: whether a star does not reach as far as to the events of another source beside it.
+        careful: whether a star reaches no further than to the events of another source beside it, and only what surely is
+            there, away from the sensor's edge, tells how the stars move.
     """
     width, height = sensor_size
     explained = np.zeros(len(events.t), bool)
@@ -187,8 +166,8 @@ def find_stars(events: Events, sensor_size: tuple[int, int], frame: Frame, table
     spans, scratch = [], np.empty(ROOM, np.int64)
     for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         view = _FieldView.of(events, (low, high), sensor_size, frame)
-        lines = _fitted(view, _candidates(view), table, alone)
-        span, own = _common(view, lines)
+        lines, told = _fitted(view, _candidates(view), table, careful)
+        span, own = _moving_alike(view, lines, told, careful)
         spans.append(span)
         for line in own:
             kernels.claim_along(view.events, view.by_place, STAR, low, line, line[7], scratch)
@@ -227,13 +206,13 @@ def _candidates(view: _FieldView) -> np.ndarray:
     return np.stack([x[order], y[order]], 1).astype(np.float64)
 
 
-def _fitted(view: _FieldView, places: np.ndarray, table: FootprintTable, alone: bool) -> np.ndarray:
+def _fitted(view: _FieldView, places: np.ndarray, table: FootprintTable, careful: bool) -> tuple[np.ndarray, Told]:
     """Lines through the candidates, times from the span's start, the reach of their events (px) in the place of their evidence:
-    float64 (n, LINE). Bright ones keep their events."""
+    float64 (n, LINE); and what they tell of the stars' motion. Bright ones keep their events."""
     events, low = view.events, float(view.times[0])
-    lines, scratch = [], np.empty(ROOM, np.int64)
+    lines, told, scratch = [], [], np.empty(ROOM, np.int64)
     for place in places:
-        seen = view.seen(place)
+        seen = view.seen(place, HALO_PX)
         if seen is None:
             continue
         line = np.zeros(LINE)
@@ -245,56 +224,47 @@ def _fitted(view: _FieldView, places: np.ndarray, table: FootprintTable, alone: 
         if not kernels.fit(events, scratch, n, low, table, line, 8, 1.0):
             continue
         line[8] = line[4] * (line[6] - line[5])
-        line[7] = kernels.reach_of(events, view.by_place, 0, low, table, line, alone, scratch)
+        if careful:
+            told.append(_told(view, line, table, scratch))
+        line[7] = kernels.reach_of(events, view.by_place, 0, low, table, line, careful, scratch)
         kernels.claim_along(events, view.by_place, CANDIDATE, low, line, line[7], scratch)
         lines.append(line)
     events.owner[events.owner == CANDIDATE] = 0
-    return np.array(lines).reshape(-1, LINE)
+    fitted = np.array(lines).reshape(-1, LINE)
+    return fitted, Told.of(np.array(told).reshape(-1, LINE), view.corner) if careful else Told.by_lines(fitted, view.corner)
+
+
+def _told(view: _FieldView, line: np.ndarray, table: FootprintTable, scratch: np.ndarray) -> np.ndarray:
+    """A line again, by events that the sensor's edge does not cut off; in the place of its reach its evidence against the
+    background, and of its events how well they tell its velocity, s²/px²."""
+    own, low = line.copy(), float(view.times[0])
+    own[7:9] = 0.0
+    seen = view.seen(line[:2] + line[2:4] * ((line[5] + line[6]) / 2), -EDGE_PX)
+    if seen is None or seen[1] - seen[0] < TELLS_S:
+        return own
+    own[5:7] = seen
+    n = kernels.gather(view.events, view.by_place, 0, low + seen[0], low + seen[1], low, own, 5.0, 0.0, True, scratch)
+    if n >= 5 and kernels.fit(view.events, scratch, n, low, table, own, 4, 1.0):
+        own[7:9] = kernels.tells(view.events, scratch, n, low, table, own)
+    return own
 
 
 CANDIDATE = -2
 """Owner of events while lines are fitted: no second line takes them."""
 
 
-def _common(view: _FieldView, lines: np.ndarray) -> tuple[Span, list[np.ndarray]]:
+def _moving_alike(view: _FieldView, lines: np.ndarray, told: Told, careful: bool) -> tuple[Span, list[np.ndarray]]:
     """How the stars of a span move, and the lines that move so."""
     centre = view.frame.to_sky(view.times[:1], np.array(view.sensor_size)[None] / 2.0)[0]
-    motion = Span(float(view.times[0]), float(view.times[-1]), np.zeros(2), 0.0, centre, False)
+    all_told = Told.by_lines(lines, view.corner)
+    motion = common(Span(float(view.times[0]), float(view.times[-1]), np.zeros(2), 0.0, centre, False), told, careful)
     if not len(lines):
         return motion, []
-    seconds = lines[:, 6] - lines[:, 5]
-    error = 1.05 * np.sqrt(12 / np.maximum(lines[:, 8], 2)) / seconds
-    middle = lines[:, :2] + lines[:, 2:4] * ((lines[:, 5] + lines[:, 6]) / 2)[:, None] + view.corner
-    usable = (error < 0.5) & (np.hypot(*lines[:, 2:4].T) < 4 + 3 * error)
-    weight = np.minimum(seconds, 4.0) / (ALIKE_PX_S**2 + error**2)
-    if usable.sum() >= FEW:
-        middling = [weighted_median(lines[usable, axis], weight[usable]) for axis in (2, 3)]
-        motion = motion._replace(velocity=np.array(middling), known=True)
-        if usable.sum() >= MANY:
-            motion = _turning(motion, middle[usable], lines[usable, 2:4], weight[usable], error[usable])
-    away = np.hypot(*(lines[:, 2:4] - motion.at(middle)).T)
-    known = ALIKE_PX_S if motion.known else 0.5
-    stars = (away <= known + 3 * error) | (away * seconds <= ALIKE_PX)
-    if motion.known:
-        sure = 1 / (ERROR_PX_S[0] ** 2 + error[usable] ** 2)
-        motion = motion._replace(error=float(np.clip(2 * weighted_median(away[usable], sure), *ERROR_PX_S)))
-    return motion._replace(stars=int(stars.sum())), list(lines[stars])
-
-
-def _turning(span: Span, places: np.ndarray, velocities: np.ndarray, weight: np.ndarray, error: np.ndarray) -> Span:
-    """With a rotation, where the stars show one: least squares, reweighted so that what moves on its own does not count."""
-    away = places - span.centre
-    design = np.zeros((2 * len(places), 3))
-    design[0::2, 0], design[1::2, 1] = 1, 1
-    design[0::2, 2], design[1::2, 2] = -away[:, 1], away[:, 0]
-    target = velocities.reshape(-1)
-    known = np.array([*span.velocity, 0.0])
-    for _ in range(10):
-        rest = np.hypot(*(target - design @ known).reshape(-1, 2).T)
-        robust = weight / (1 + (rest / (ALIKE_PX_S + error)) ** 2)
-        root = np.sqrt(np.repeat(robust, 2))
-        known = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0]
-    return span._replace(velocity=known[:2], turn=float(known[2]))
+    away = all_told.away(motion)
+    surely = told.nats >= TELLS_NATS
+    within = np.where(surely & (not motion.known), UNKNOWN_PX_S, ALIKE_PX_S)
+    stars = (away <= within + 3 * all_told.error) | (away * all_told.seconds <= ALIKE_PX)
+    return motion._replace(stars=int((stars & surely).sum())), list(lines[stars])
 
 
 class _Painter:

@@ -79,6 +79,22 @@ class CameraMotion:
             whole[k] = now
         return np.asarray((whole @ np.linalg.inv(whole[origin]))[:, :2])
 
+    def settled(self, times_s: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Where places (k, 2), px, at times (k,), rising, s, would be if the camera had stood still since the first: float64
+        (k, 2), px."""
+        found, back, middle = np.array(places, np.float64), np.eye(3), 0.5 * (np.array(self.sensor_size) - 1)
+        if self.still:
+            return found
+        between = 0.5 * (times_s[1:] + times_s[:-1])
+        moves = np.any([(between >= begin) & (between <= end) for begin, end in self.spans()], axis=0)
+        steps = np.where(moves[:, None, None], self.at(between), 0.0) * np.diff(times_s)[:, None, None]
+        for k, rate in enumerate(steps, 1):
+            step = np.eye(3)
+            step[:2] += rate
+            back = back @ np.linalg.inv(step)
+            found[k] = middle + back[:2] @ [*(found[k] - middle), 1.0]
+        return found
+
     @property
     def velocity(self) -> np.ndarray:
         """Float64 (k, 2), px/s, of the scene at the sensor's centre."""

@@ -153,7 +153,7 @@ def _steady(whole: np.ndarray, one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _belonging(objects: Objects) -> Objects:
-    """Objects made one that lie over each other, and small ones that stay by a far larger one part of it, until none is left."""
+    """Objects made one that lie over each other, and small ones part of far larger ones that they stay by, until none is left."""
     flat = [(k, course) for k, own in enumerate(objects.courses) for course in own if course.lasts]
     if not flat:
         return objects

@@ -10,7 +10,7 @@ from spikeseg.core import interrupts
 
 from .activity import Activity, background_of_blocks, hot_pixels
 from .activity_kernels import look_up
-from .camera import camera_motion
+from .camera import CameraMotion, camera_motion
 from .camera_background import background_events
 from .course import Course
 from .grouping import COARSE_PRIOR, groups
@@ -32,6 +32,9 @@ LEAST_ROWS, LEAST_EVENTS, A_ROW = 6, 50, 2
 
 MOVES_PX, MOVES_SIZES, MOVES_JITTER = 4.0, 0.15, 5.0
 """... and it, or one of its sides, comes so far, px, so far in its own size, and so many times what it jitters by ..."""
+
+AGAINST = 0.5
+"""... before a moving camera its middle, against the scene, and farther by this share of the way that the scene comes ..."""
 
 JITTER = 1.4826 / 6**0.5
 """... a standard deviation, from the median of second differences."""
@@ -72,7 +75,7 @@ def find_objects(
         sensor_size: (width, height), px.
         window_us: of the coincidence neurons, 2 or more, µs; None: as the recording tells, see `pace`.
     """
-    usual = ~hot_pixels(x, y, sensor_size)[y, x]
+    usual, motion = ~hot_pixels(x, y, sensor_size)[y, x], None
     if usual.any():
         t_s, kept = t * 1e-6, np.flatnonzero(usual)
         motion = camera_motion(t_s[usual], x[usual], y[usual], sensor_size, on[usual])
@@ -87,7 +90,7 @@ def find_objects(
     object_of = np.zeros(len(seen.courses) + 1, np.int32)
     for number, own in enumerate(seen.courses):
         moments = len(np.unique(np.concatenate([course.t for course in own])))
-        likely = object_probability(own) if counts[number] >= max(LEAST_EVENTS, A_ROW * moments) else 0.0
+        likely = object_probability(own, motion) if counts[number] >= max(LEAST_EVENTS, A_ROW * moments) else 0.0
         if likely >= DOUBTFUL and in_order(events, np.flatnonzero(seen.of_event == number + 1), sensor_size, window):
             courses.append(own)
             probability.append(likely)
@@ -97,22 +100,24 @@ def find_objects(
     return SceneObjects(ids, courses, probability, window)
 
 
-def object_probability(courses: list[Course]) -> float:
+def object_probability(courses: list[Course], motion: CameraMotion | None = None) -> float:
     """How surely pieces of one thing are an object: they last, and it moves, or one of its sides does; 1/2 where it comes as far
-    as it has to."""
+    as it has to. Where the camera moves, it moves against the scene."""
     longest = max(courses, key=lambda course: len(course.t))
     seen = sum(int(np.count_nonzero((course.how == Seen.ALONE) | (course.how == Seen.MET))) for course in courses)
     if seen < LEAST_ROWS:
         return 0.0
+    middle = longest.place if motion is None else motion.settled(longest.t * 1e-6, longest.place)
+    scene = float(np.hypot(*np.ptp(longest.place - middle, axis=0)))
     kernel = np.ones(min(SMOOTHING, len(longest.t)))
     share = 0.0
-    for side in (-0.5, 0.0, 0.5):
-        place = longest.place + side * longest.size
+    for side in (0.0,) if scene else (-0.5, 0.0, 0.5):
+        place = middle + side * longest.size
         smooth = np.stack([np.convolve(place[:, k], kernel / len(kernel), "valid") for k in (0, 1)], 1)
         bends = np.abs(np.diff(place, 2, axis=0))
         jitter = np.median(bends, axis=0) * JITTER if len(bends) else np.zeros(2)
         least = np.maximum(max(MOVES_PX, MOVES_SIZES * float(np.median(longest.size))), MOVES_JITTER * jitter)
-        share = max(share, float((np.ptp(smooth, axis=0) / least).max()))
+        share = max(share, float((np.ptp(smooth, axis=0) / (least + AGAINST * scene)).max()))
     return share**2 / (1 + share**2)
 
 

@@ -58,7 +58,7 @@ def test_all_steps_run_where_there_is_only_torch_triton_and_numpy(script, tmp_pa
     day = json.loads(found.read_text())
     assert set(day["exact"]) == set(script("gpu_day_cases").cases(True))
     assert {(one["exact"], one["expected"]) for one in day["exact"].values()} == {(True, "beforehand by cpu")}
-    assert list(day["time"]) == ["train noise 0.1 %", "encode 0.1 %", "operations"]
+    assert list(day["time"]) == ["train noise 0.1 %", "encode 0.1 %", "trace 1 %, decay 0.9", "operations"]
     assert not any("error" in one for one in day["time"].values())
     assert day["tests"]["pytest"]["passed"] and "tests collected" in day["tests"]["pytest"]["said"]
     printed = done.stdout.splitlines()

@@ -81,7 +81,7 @@ def make_stars(sky, frame=None):
     from spikeseg.motion.stars import find_stars
 
     events, _ = make_events(sky)
-    return find_stars(events, sky.size, frame or make_frame(size=sky.size), Footprint.point().table(sky.size)), events
+    return find_stars(events, sky.size, frame or make_frame(size=sky.size), Footprint.point().table(sky.size), True), events
 
 
 class Result(NamedTuple):

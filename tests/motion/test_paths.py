@@ -10,10 +10,15 @@ from spikeseg.motion.path_kernels import KNOT, STATE
 from spikeseg.motion.paths import joined
 from spikeseg.motion.scales import MEDIUM
 from spikeseg.motion.search import Path, SmoothPath
-from spikeseg.motion.stars import Span
+from spikeseg.motion.star_motion import Span
 from spikeseg.tracking.star_field import StarField
 
 NO_SPANS: list[Span] = []
+
+
+def known_within(error):
+    """Still stars whose velocity is known so well, px/s."""
+    return Span(0.0, 8.0, np.zeros(2), 0.0, np.array([60.0, 45.0]), True, 5, np.diag([error**2 / 4, error**2 / 4, 0.0]))
 
 
 def drift(*velocity):
@@ -137,8 +142,8 @@ def test_what_moves_about_like_others_is_an_object_by_much_evidence_against_star
     assert motion_paths.no_star(path, nats, 17.5, frame) is is_object
 
 
-def against_stars(path, frame, spans, size=(120, 90)):
-    return motion_paths.against_stars(path, frame, spans, size)
+def against_stars(path, frame, spans, size=(120, 90), careful=True):
+    return motion_paths.against_stars(path, frame, spans, size, careful)
 
 
 def test_a_star_has_no_evidence_to_be_anything_else():
@@ -176,10 +181,9 @@ def test_stars_move_as_their_spans_say():
 
 
 def test_a_field_that_is_known_leaves_less_open():
-    span = Span(0.0, 8.0, np.zeros(2), 0.0, np.array([60.0, 45.0]), False)
     path = smooth((30, 40), (1.2, 0.0))
     unknown, roughly, known = (
-        against_stars(path, STILL, [span._replace(known=known, error=error)])
+        against_stars(path, STILL, [known_within(error)._replace(known=known)])
         for known, error in ((False, 0.05), (True, 0.2), (True, 0.05))
     )
     assert known > roughly > unknown
@@ -187,13 +191,24 @@ def test_a_field_that_is_known_leaves_less_open():
 
 def test_what_creeps_among_steady_stars_is_an_object():
     """5 px in 8 s, a tenth of a star's image a second, among stars known to a twentieth of a pixel a second: an object; not where
-    the stars stand no more firmly, nor at the sensor's edge, where a star's image is cut off, nor where the telescope turns."""
-    span = Span(0.0, 8.0, np.zeros(2), 0.0, np.array([60.0, 45.0]), True, 5, 0.05)
+    they are known less well, nor where the telescope turns."""
     creeps = smooth((30, 40), (0.65, 0.0))
-    assert against_stars(creeps, STILL, [span]) > 20
-    assert against_stars(creeps, STILL, [span._replace(error=0.5)]) <= 0
-    assert against_stars(smooth((30, 2), (0.65, 0.0)), STILL, [span]) <= 0
+    assert against_stars(creeps, STILL, [known_within(0.05)]) > 20
+    assert against_stars(creeps, STILL, [known_within(0.5)]) <= 0
     turned = StarField(np.array([0.0, 8e6, 60e6]), np.array([[0.0, 0.0], [20.0, 0.0]]))
     turning = Frame.of(turned, (0.0, 16.0), (120, 90))
     assert STILL.steady and drift(60, 0).steady and not turning.steady
-    assert against_stars(creeps, turning, [span]) <= 0
+    assert against_stars(creeps, turning, [known_within(0.05)]) <= 0
+
+
+def test_where_a_turn_is_not_known_well_a_star_explains_more_far_from_the_centre():
+    span = known_within(0.02)._replace(covariance=np.diag([1e-4, 1e-4, 4e-6]))
+    near, far = (against_stars(smooth((x, 45), (0.65, 0.0)), STILL, [span]) for x in (58, 100))
+    assert near > 20 and far < near - 5
+
+
+def test_at_the_edge_a_star_seems_to_move_only_as_far_as_it_does():
+    """4 px along the edge in 8 s: an object where the stars stand still, not where they move along and are cut off anew."""
+    for velocity, careful, is_object in (((0, 0), True, True), ((0, 0), False, False), ((0, 2), True, False)):
+        path = smooth((2, 30), (0.0, velocity[1] + 0.6))
+        assert (against_stars(path, drift(*velocity), [known_within(0.02)], careful=careful) > 20) is is_object

@@ -33,7 +33,8 @@ def triton_ops() -> ModuleType:
     if not torch.cuda.is_available() and not interpreted():
         pytest.skip("triton was imported before TRITON_INTERPRET=1 could be set: run tests/ops by itself")
     if interpreted():
-        cuda.chain.SCAN = 1024  # the interpreter takes as long over a few numbers as over many
+        cuda.chain.SCAN = cuda.tracing.WARP = 1024  # the interpreter takes as long over a few numbers as over many
+        cuda.tracing.ACTIVITY = 2**20
     return cuda
 
 

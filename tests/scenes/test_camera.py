@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.scenes.camera import camera_motion
+from spikeseg.scenes.camera import CameraMotion, camera_motion
 from spikeseg.scenes.camera_background import background_events
 
 SIZE = (160, 120)
@@ -230,3 +230,19 @@ def test_a_large_slow_object_before_a_still_camera_is_left_alone():
     events, _ = joined(disc(2, (80, 60), (10, 0), radius=30), noise(3))
     motion = motion_of(events)
     assert motion.still and not background_events(*events, motion).any()
+
+
+@pytest.mark.parametrize("moving", [(True, True), (False, True), (False, False)])
+def test_a_place_of_the_scene_settles_where_it_was(moving):
+    """The scene turns, grows and goes to the right, from the start or in the second half."""
+    size, t_s = (101, 81), np.linspace(0, 1, 2001)
+    rates = np.tile(np.array([[0.2, -1.0, 30.0], [1.0, 0.2, 0.0]]), (4, 1, 1))
+    motion = CameraMotion(size, np.array([0.2, 0.4, 0.6, 0.8]), rates, np.repeat(moving, 2), np.ones(4))
+    begins = 0.0 if moving[0] else 0.5 if moving[1] else 2.0
+    since = np.clip(t_s - begins, 0, None)[:, None]
+    spin = np.exp((0.2 + 1j) * since[:, 0])  # of dz/dt = (0.2 + 1j) z + 30
+    z = spin * (10 + 5j) + 30 * (spin - 1) / (0.2 + 1j)
+    places = np.stack([50 + z.real, 40 + z.imag], 1)
+    settled = motion.settled(t_s, places)
+    assert settled == pytest.approx(np.tile([60.0, 45.0], (len(t_s), 1)), abs=0.05)
+    assert motion.settled(t_s, np.add(places, (8, 0)))[0] == pytest.approx([68, 45])

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from spikeseg.scenes.camera import CameraMotion
 from spikeseg.scenes.course import Course
 from spikeseg.scenes.scene import (
     A_ROW,
+    DOUBTFUL,
     LEAST_EVENTS,
     LEAST_ROWS,
     MOVES_PX,
@@ -373,3 +375,13 @@ def test_too_few_events_are_no_object(thing, scene):
     kept = np.sort(np.random.default_rng(0).permutation(len(made.t))[: LEAST_EVENTS - 1])
     part = made._replace(**{name: getattr(made, name)[kept] for name in ("t", "x", "y", "on", "truth")})
     assert part.found().courses == []
+
+
+@pytest.mark.parametrize(("speed", "does"), [(0, True), (100, False), (110, False), (-20, True), (300, True)])
+def test_before_a_moving_camera_an_object_moves_against_the_scene(course, speed, does):
+    """The scene goes to the right by 100 px/s; an object that the camera follows stands still in the picture."""
+    rates = np.tile(np.array([[0, 0, 100.0], [0, 0, 0]]), (3, 1, 1))
+    motion = CameraMotion((640, 480), np.array([0.0, 0.5, 1.0]), rates, np.ones(3, bool), np.ones(3))
+    way = course((0, 1), ((300, 200), (300 + speed, 200)))
+    assert (object_probability([way], motion) >= DOUBTFUL) == does
+    assert (object_probability([way]) >= DOUBTFUL) == (speed != 0)

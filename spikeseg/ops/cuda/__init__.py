@@ -1,4 +1,4 @@
-"""The operations on a GPU: Triton kernels in integers; traces, cones and the latency code by the reference's torch."""
+"""The operations on a GPU: Triton kernels in integers; cones and the latency code by the reference's torch."""
 
 try:
     import triton  # noqa: F401

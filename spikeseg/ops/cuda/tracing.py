@@ -1,19 +1,32 @@
-"""Spikes traced back on a GPU: the reference's sums, in float64 on the device, in one pass and for some samples at a time."""
+"""Spikes traced back on a GPU, event-driven: lists go up, each spike gathers from those above, lists of saliency come down."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from spikeseg.core.sparse import SparseFrames, SparseMap
+from spikeseg.core.grid import SCALE
+from spikeseg.core.sparse import SparseFrames, SparseMap, SpikeLists
 from spikeseg.ops import reference
-from spikeseg.ops.reference import tracing
+from spikeseg.ops.reference.tracing import reach_of
 from spikeseg.ops.types import Layer, PooledSpikes
 
-ROOM = 2**30
-"""Bytes of a layer's activity, float64, that a group of samples may take."""
+from . import tracing_kernels
+from .memory import EXACT, in_units, launching_on, power_of_two
+from .transfers import Transfers
+
+ROOM = 2**28
+"""Bytes that a group of samples may take on the device, on average."""
+ACTIVITY = 1024
+"""Numbers of activity that a program of one warp holds, at most: two registers a number."""
+WARP = 32
+LARGEST = 2.0**63
+"""Activity stays below this."""
 
 
 def trace(
@@ -24,46 +37,153 @@ def trace(
     delay_connections: bool,
     decay: float,
 ) -> list[SparseMap]:
-    """See `reference.trace`. Activity is weakened on its way; a sample for which that leaves two float32 to choose from is traced
-    again as the reference does it (`reference.tracing.rounding_error`): sums of a GPU come in an order of its own."""
-    samples, steps, polarities = frames.shape[:3]
-    sites = max(
-        int(np.prod(frames.shape[2:])), *(len(layer.weight) * _pixels(frames, spikes, i) for i, layer in enumerate(layers))
-    )
-    at_once = max(1, ROOM // (8 * steps * sites))
-    one_pass = delay_connections and not tracing.exact(tracing.reach_of(steps, decay, delay_connections=True))
-    error = tracing.rounding_error(layers, steps, polarities)
+    """See `reference.trace`. Groups of samples whose activity may leave 63 bits are left to it."""
+    events = frames.lists if isinstance(frames, SparseFrames) else SpikeLists.of(frames)
+    levels = [PooledSpikes(events, None), *spikes]
+    steps, samples = events.shape[0], len(frames)
+    whole = delay_connections and decay == 1  # nothing is weakened
+    lanes = 1 if whole else power_of_two(steps)
+    reach = None if whole or not delay_connections else reach_of(steps, decay, delay_connections=True)
+    taken = sum(4 * samples * math.prod(lists.shape[1:]) + 8 * lanes * len(lists.sites) for lists, _ in levels)
+    at_once = max(1, min(samples, ROOM * samples // max(1, taken)))
     maps: list[SparseMap] = []
-    for first in range(0, samples, at_once):
-        last = min(first + at_once, samples)
-        part = frames.part(first, last) if isinstance(frames, SparseFrames) else frames[first:last]
-        fired = [pooled.part(first, last) for pooled in spikes]
-        if one_pass:
-            maps += _in_one_pass(part, layers, fired, decay, error)
-        else:
-            maps += reference.trace(part, layers, fired, delay_connections=delay_connections, decay=decay)
+    with launching_on(layers[0].weight.device), torch.no_grad():
+        transfers = Transfers(layers[0].weight.device)
+        descents = [_Descent(layer, steps, lanes, delay_connections) for layer in layers]
+        for first in range(0, samples, at_once):
+            last = min(first + at_once, samples)
+            parts = [level.part(first, last) for level in levels]
+            found = _traced(parts, descents, reach, transfers)
+            if found is None:
+                part = frames.part(first, last) if isinstance(frames, SparseFrames) else frames[first:last]
+                found = reference.trace(part, layers, parts[1:], delay_connections=delay_connections, decay=decay)
+            maps += found
     return maps
 
 
-def _pixels(frames: np.ndarray | SparseFrames, spikes: Sequence[PooledSpikes], i: int) -> int:
-    """Neurons of a map of layer i, before its pool."""
-    height, width = frames.shape[-2:] if i == 0 else spikes[i - 1].lists.shape[-2:]
-    return int(height) * int(width)
+class _Nodes(NamedTuple):
+    """Spikes of a layer, or events, on the device; what of them `tracing_kernels.descend` reads.
+
+    Attributes:
+        sites, rows, until, starts, neurons: see there; until and starts are empty where nobody reads them.
+        shape: (C, H, W), behind the pool.
+    """
+
+    sites: Tensor
+    rows: Tensor
+    until: Tensor
+    starts: Tensor
+    neurons: Tensor
+    shape: tuple[int, int, int]
 
 
-def _in_one_pass(
-    frames: np.ndarray | SparseFrames, layers: Sequence[Layer], spikes: Sequence[PooledSpikes], decay: float, error: float
-) -> list[SparseMap]:
-    """Saliency of each sample, weakened on its way where rounding to float32 is beyond doubt."""
-    whole = frames.dense() if isinstance(frames, SparseFrames) else frames
-    given = torch.from_numpy(spikes[-1].lists.dense()).to(layers[0].weight.device).transpose(0, 1).double()
-    saliency = tracing.over_polarities(tracing.arrived(whole, layers, spikes, given, decay))
-    doubtful = ((saliency * (1 - error)).float() != (saliency * (1 + error)).float()).flatten(1).any(1).cpu().numpy()
-    maps = []
-    for n, sample in enumerate(saliency.float().cpu().numpy()):
-        if doubtful[n]:
-            fired = [pooled.part(n, n + 1) for pooled in spikes]
-            maps += reference.trace(whole[n : n + 1], layers, fired, delay_connections=True, decay=decay)
-        else:
-            maps.append(SparseMap.of(sample))
-    return maps
+def _nodes(level: PooledSpikes, transfers: Transfers, *, above: bool, delayed: bool) -> _Nodes:
+    """above: whether anything is gathered from them; then those of a site lie side by side, by step, and so they do without
+    delay connections. Else they come in the order of their list."""
+    (offsets, listed, (steps, *shape)), cells = level.lists, math.prod(level.lists.shape[1:])
+    sites = transfers.up(listed)
+    rows = torch.repeat_interleave(transfers.up(np.diff(offsets)), output_size=len(listed)).to(torch.int32)
+    neurons = sites % (shape[1] * shape[2]) if level.kept is None else transfers.up(level.kept)
+    starts = until = sites[:0]
+    if above or not delayed:
+        key, order = torch.sort(rows // steps * cells + sites, stable=True)
+        sites, rows, neurons = sites[order], rows[order], neurons[order]
+        if above:
+            counts = torch.zeros(level.lists.samples * cells + 1, dtype=torch.int32, device=key.device)
+            starts = counts.index_add_(0, key + 1, torch.ones_like(rows)).cumsum(0, dtype=torch.int32)
+        if not delayed:
+            until = torch.full_like(rows, steps)
+            until[:-1] = torch.where(key[1:] == key[:-1], rows[1:] % steps, steps)
+    return _Nodes(sites, rows, until, starts, neurons, (shape[0], shape[1], shape[2]))
+
+
+class _Descent:
+    """A convolution and the pool behind it, as traces go down through them."""
+
+    def __init__(self, layer: Layer, steps: int, lanes: int, delayed: bool) -> None:
+        self.steps, self.lanes, self.delayed = steps, lanes, delayed
+        self.pool, self.stride = layer.pool or (1, 1)
+        self.weights = in_units(layer.weight).clamp(min=0).contiguous()
+        ways = steps * (-(-self.pool // self.stride)) ** 2  # from spikes of a neuron to one below; pools may overlap
+        self.most = self.weights.double().sum((0, 2, 3)).max() * ways
+        """Bound on what arrives at one spike, for each unit of the largest activity above: float64 ()."""
+
+    def run(self, below: _Nodes, above: _Nodes, values: Tensor) -> Tensor:
+        """What arrives below: int64 (spikes below, lanes)."""
+        number = len(below.sites)
+        arrived = values.new_empty((number, self.lanes))
+        nodes = min(WARP, max(1, ACTIVITY // self.lanes))
+        tracing_kernels.descend[(-(-number // nodes),)](
+            below.sites, below.rows, below.until, above.starts, above.rows, above.neurons, values, self.weights, arrived,
+            number, self.steps, below.shape[0], above.shape[0], *below.shape[1:], *above.shape[1:],
+            KERNEL=self.weights.shape[-1], POOL=self.pool, STRIDE=self.stride, LANES=self.lanes, DELAYED=self.delayed,
+            NODES=nodes, num_warps=1, **EXACT,
+        )  # fmt: skip
+        return arrived
+
+
+def _traced(
+    levels: Sequence[PooledSpikes], descents: Sequence[_Descent], reach: np.ndarray | None, transfers: Transfers
+) -> list[SparseMap] | None:
+    """Saliency of each sample; None where activity may have left its 63 bits.
+
+    Args:
+        levels: the events, then the spikes of each layer.
+        descents: through each layer.
+        reach: by which what arrives is weakened; None: by nothing.
+        transfers: to and from the device.
+    """
+    lists, steps, lanes = levels[0].lists, descents[0].steps, descents[0].lanes
+    shape = (steps, *lists.shape[2:])
+    if not all(len(level.lists.sites) for level in levels):
+        return [SparseMap(shape, np.zeros(0, np.int64), np.zeros(0, np.float32)) for _ in range(lists.samples)]
+    nodes = [_nodes(level, transfers, above=i > 0, delayed=descents[0].delayed) for i, level in enumerate(levels)]
+    lane = nodes[-1].rows % steps if lanes > 1 else torch.zeros_like(nodes[-1].rows)
+    values = (lane[:, None] == torch.arange(lanes, device=lane.device)).long()
+    fits = torch.ones(1, dtype=torch.bool, device=lane.device)
+    for descent, below, above in zip(descents[::-1], nodes[-2::-1], nodes[:0:-1], strict=True):
+        fits &= values.max() * descent.most < LARGEST
+        values = descent.run(below, above, values)
+    if reach is None or lanes == 1:
+        totals = values.double()
+    else:
+        totals = values.new_empty(len(values), dtype=torch.float64)
+        tracing_kernels.weaken[(-(-len(totals) // WARP),)](
+            values, nodes[0].rows, torch.from_numpy(reach).to(lane.device), totals, len(totals), steps,
+            LANES=lanes, NODES=WARP, num_warps=1, **EXACT,
+        )  # fmt: skip
+    totals *= SCALE ** -len(descents)
+    pixels, saliency = _over_polarities(totals.reshape(len(values), -1), nodes[0], steps)
+    index, value, fitted = transfers.down(pixels, saliency, fits).arrays()
+    size = math.prod(shape)
+    bounds = np.searchsorted(index, size * np.arange(lists.samples + 1)).tolist()
+    maps = [SparseMap(shape, index[bounds[n] : bounds[n + 1]] - n * size, value[bounds[n] : bounds[n + 1]].copy())
+            for n in range(lists.samples)]  # fmt: skip
+    return maps if fitted[0] else None
+
+
+def _over_polarities(totals: Tensor, events: _Nodes, steps: int) -> tuple[Tensor, Tensor]:
+    """Saliency above 0: int64 indices (sample * steps + step) * H*W + y*W + x, rising, and float32.
+
+    Args:
+        totals: float64 (events, 1), what arrives at each event, or (events, lanes), at each step.
+        events: which.
+        steps: T.
+    """
+    (polarities, height, width), lanes = events.shape, totals.shape[1]
+    flat = totals.flatten()
+    where = flat.nonzero()[:, 0]
+    event = where // lanes
+    rows, sites = events.rows[event].long(), events.sites[event].long()
+    if lanes > 1:
+        rows += where % lanes - rows % steps
+    plane = height * width
+    pixels, order = torch.sort(rows * plane + sites % plane, stable=True)  # polarity by polarity, as events come
+    arrived = flat[where[order]]
+    total = arrived.clone()
+    for polarity in range(1, polarities):  # of a pixel's first event: those of other polarities come behind it
+        total[:-polarity] += torch.where(pixels[polarity:] == pixels[:-polarity], arrived[polarity:], 0.0)
+    saliency = total.float()
+    kept = saliency > 0
+    kept[1:] &= pixels[1:] != pixels[:-1]
+    return pixels[kept], saliency[kept]

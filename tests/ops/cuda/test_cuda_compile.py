@@ -40,6 +40,7 @@ def recorded():
         NeuronHomeostasis,
         Plasticity,
         PlasticityForm,
+        PooledSpikes,
         TrainingRule,
     )
 
@@ -74,6 +75,9 @@ def recorded():
     blocks = BlockThreshold(torch.ones(1, 4, 12, 15), 16)
     for peak in (1, 300):
         cuda.encode(np.full((1, STEPS, 2, 180, 240), peak, np.uint16), [first, second, third], blocks if peak > 1 else None)
+    small = np.ones((1, STEPS, 2, 3, 3), np.uint8)
+    given = PooledSpikes(SpikeLists.of(np.ones((1, STEPS, 4, 2, 2), np.uint8)), np.zeros(STEPS * 16, np.int32))
+    cuda.trace(small, [first], [given], delay_connections=True, decay=0.9)
     spikes = torch.ones(STEPS, 1, CHANNELS, *SIZE)
     cuda.layer_forward(spikes, weight, thresholds, LeakMode.MULTIPLICATIVE, 0.5)
     cuda.pool(spikes, spikes, 2, 2)
@@ -89,7 +93,8 @@ def compiled(kernel, named, options, capability):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    kinds = {torch.float32: "*fp32", torch.int64: "*i64", torch.int32: "*i32", torch.int8: "*i8", torch.uint8: "*u8"}
+    kinds = {torch.float64: "*fp64", torch.float32: "*fp32", torch.int64: "*i64", torch.int32: "*i32", torch.int8: "*i8",
+             torch.uint8: "*u8"}  # fmt: skip
     signature, constants, attributes = {}, {}, {}
     for i, parameter in enumerate(kernel.params):
         value = named[parameter.name]
@@ -122,11 +127,12 @@ def main():
     """One line of JSON per compiled launch: what it is, and how often what it may not hold, and must hold, occurs."""
     for (name, variant), (kernel, named, options) in recorded().items():
         targets = [(90, False)]
-        if name == "apply_stdp" or (name == "settle" and json.loads(variant)["BY_MAP"] and json.loads(variant)["BY_POSITION"]):
+        constants = json.loads(variant)
+        if name in ("apply_stdp", "weaken") or (name == "settle" and constants["BY_MAP"] and constants["BY_POSITION"]):
             targets += [(80, False), (90, True)]
         for capability, fused in targets:
             ptx, cubin = compiled(kernel, named, options | {"enable_fp_fusion": fused or options["enable_fp_fusion"]}, capability)
-            counts = {"fma": "fma.rn.f32", "div": "div.rn.f32", "products": "s32.s8.s8", "barriers": "bar.sync"}
+            counts = {"fma": "fma.rn.f", "div": "div.rn.f32", "products": "s32.s8.s8", "barriers": "bar.sync"}
             found = {what: ptx.count(text) for what, text in counts.items()}
             if name == "apply_stdp":  # it does not divide: a division is made of such instructions
                 found["machine"] = contractions(cubin)
@@ -146,7 +152,7 @@ def launches(tmp_path_factory):
 
 def test_every_kernel_compiles_for_full_frames(launches):
     kernels = {"unpack", "first_spikes", "settle", "adapt_competition", "apply_stdp", "forward", "pool_dense"}
-    kernels |= {"fill_planes", "infer", "tally", "list_spikes"}
+    kernels |= {"fill_planes", "infer", "tally", "list_spikes", "descend", "weaken"}
     assert {launch["kernel"] for launch in launches if launch["capability"] == 90} == kernels
 
 
@@ -159,11 +165,12 @@ def test_products_are_of_integers_on_tensor_cores(launches):
 
 
 def test_nothing_is_contracted_and_division_is_exact(launches):
-    learning = [launch for launch in launches if launch["kernel"] in ("settle", "apply_stdp")]
-    assert {launch["capability"] for launch in learning} == {80, 90}
+    rounding = [launch for launch in launches if launch["kernel"] in ("settle", "apply_stdp", "weaken")]
+    assert {launch["capability"] for launch in rounding} == {80, 90}
     assert not any(launch["fma"] for launch in launches if not launch["fused"])
-    assert any(launch["fma"] for launch in learning if launch["fused"]), "the count finds contractions where they are allowed"
-    assert any(launch["div"] for launch in learning)
+    contracted = {launch["kernel"] for launch in rounding if launch["fused"] and launch["fma"]}
+    assert contracted > {"weaken"}, "the count finds contractions where they are allowed"
+    assert any(launch["div"] for launch in rounding)
     machine = {(one["capability"], one["fused"]): one["machine"] for one in launches if "machine" in one}
     assert machine == {(80, False): 0, (90, False): 0, (90, True): 0}, "a selection stands between product and sum: ptxas cannot"
 

@@ -1,11 +1,11 @@
-"""Images, traces and cones of the cuda backend, the same as the reference on the CPU."""
+"""Images and cones of the cuda backend, the same as the reference on the CPU."""
 
 import numpy as np
 import pytest
 import torch
 
 from spikeseg.core.neurons import LeakMode
-from spikeseg.core.sparse import SparseFrames, SpikeLists
+from spikeseg.core.sparse import SpikeLists
 from spikeseg.ops.types import Groups, Layer, SingleSpikeLayer
 
 pytestmark = [pytest.mark.gpu] if torch.cuda.is_available() else []
@@ -80,7 +80,7 @@ def network():
 
 
 @pytest.mark.parametrize(("delay", "decay"), [(True, 1.0), (True, 0.0), (True, 0.75), (True, 0.9), (False, 1.0)])
-def test_traces_and_cones_are_the_same(triton_ops, meaning, device, delay, decay):
+def test_cones_are_the_same(triton_ops, meaning, device, delay, decay):
     layers = network()
     there = [layer._replace(weight=layer.weight.to(device), threshold=layer.threshold.to(device)) for layer in layers]
     frames = (np.random.default_rng(3).random((1, 4, 2, 11, 9)) < 0.2).astype(np.uint8)
@@ -95,27 +95,3 @@ def test_traces_and_cones_are_the_same(triton_ops, meaning, device, delay, decay
     cells = (want.nodes[0].sites % 5).astype(np.int32)
     sums = [ops.spread(cones, groups, cells, 5) for ops, cones in ((triton_ops, got), (meaning, want))]
     assert n > 2 and all(np.array_equal(a, b) for a, b in zip(*sums, strict=True))
-    traces = [ops.trace(frames, chain, spikes, **how)[0].dense() for ops, chain in ((triton_ops, there), (meaning, layers))]
-    assert np.array_equal(*traces) and traces[0].any()
-
-
-@pytest.mark.parametrize("doubt", [False, True])
-@pytest.mark.parametrize("room", [1, 2**30])
-def test_traces_of_several_samples_in_groups_and_in_doubt(triton_ops, meaning, device, monkeypatch, doubt, room):
-    from spikeseg.ops.cuda import tracing as cuda_tracing
-
-    layers = network()
-    there = [layer._replace(weight=layer.weight.to(device), threshold=layer.threshold.to(device)) for layer in layers]
-    frames = (np.random.default_rng(4).random((3, 4, 2, 11, 9)) < 0.2).astype(np.uint8)
-    frames[1] = 0
-    spikes, how = meaning.encode(frames, layers), {"delay_connections": True, "decay": 0.9}
-    want = meaning.trace(frames, layers, spikes, **how)
-    again, trace = [], meaning.trace
-    monkeypatch.setattr(cuda_tracing, "ROOM", room)
-    monkeypatch.setattr(meaning, "trace", lambda *given, **how: again.append(1) or trace(*given, **how))
-    if doubt:
-        monkeypatch.setattr(cuda_tracing.tracing, "rounding_error", lambda *_: 1e-6)
-    got = triton_ops.trace(SparseFrames.of(frames), there, spikes, **how)
-    for one, other in zip(got, want, strict=True):
-        assert np.array_equal(one.index, other.index) and np.array_equal(one.value, other.value)
-    assert len(want[0].index) and not len(want[1].index) and len(again) == 2 * doubt

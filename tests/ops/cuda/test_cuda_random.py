@@ -1,8 +1,9 @@
-"""The training step in Triton against the reference, on what hypothesis comes up with."""
+"""The training step and traces in Triton against the reference, on what hypothesis comes up with."""
 
 import numpy as np
 import pytest
 import torch
+from tracing_cases import check as check_traces
 from training_cases import MEMBRANES, learn_both, lists_of, rule
 
 from spikeseg.ops.types import MapHomeostasis, NeuronHomeostasis, PlasticityForm
@@ -47,3 +48,22 @@ def test_all_that_is_learned_is_that_of_the_reference(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "list_room", lambda *_: room)
         learn_both(triton_ops, meaning, device, how, lists, np.array([2, 0, 1, 1]), maps, kernel, ties)
+
+
+@settings(
+    max_examples=5 if not torch.cuda.is_available() else 200, deadline=None, derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+@given(size=st.tuples(st.integers(1, 6), st.integers(1, 5)), steps=st.integers(1, 4), samples=st.integers(1, 2),
+       maps=st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2)),
+       kernels=st.tuples(st.sampled_from([1, 3]), st.sampled_from([1, 3, 5])),
+       pool=st.sampled_from([None, (2, 2), (3, 2), (3, 1), (1, 2)]), density=st.sampled_from([0.1, 0.3]),
+       decay=st.sampled_from([0.0, 0.3, 0.9, 1.0, 1e-200]), delay=st.sampled_from([True, True, False]),
+       seed=st.integers(0, 9))  # fmt: skip
+@example(size=(5, 3), steps=3, samples=1, maps=(3, 1, 1), kernels=(3, 1), pool=(3, 1), density=0.3, decay=0.0, delay=True, seed=0)
+def test_traces_are_those_of_the_reference(
+    triton_ops, meaning, device, size, steps, samples, maps, kernels, pool, density, decay, delay, seed
+):
+    check_traces(
+        triton_ops, meaning, device, (kernels, maps, (pool, None)), samples, steps, size, density, (delay, decay), seed
+    )  # fmt: skip
