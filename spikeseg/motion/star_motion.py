@@ -21,6 +21,10 @@ ERROR_PX_S = 0.05, 0.5
 """Without care, the stars' motion is never taken to be known better, nor worse, than this, px/s."""
 
 
+MEDIAN_SQUARE = 2 * np.log(2)
+"""Median of the square of a deviation in a plane, of variance 1 along either axis."""
+
+
 class Span(NamedTuple):
     """How the stars move from start_s to end_s, besides the field's motion: at (x, y) by velocity + turn * (-(y - y0), x - x0),
     px/s; known: from the stars' own lines; stars: how many of these are surely there; covariance: float64 (3, 3), of velocity and
@@ -41,7 +45,7 @@ class Span(NamedTuple):
         return self.velocity + self.turn * np.stack([-away[:, 1], away[:, 0]], 1)
 
     def error(self, places: np.ndarray) -> np.ndarray:
-        """Twice the standard error of `at`, along an axis: float64 (n,), px/s, at places (n, 2) of the frame, px."""
+        """Twice the standard error of `at` for a star, along an axis: float64 (n,), px/s, at places (n, 2) of the frame, px."""
         design = _design(places - self.centre)
         variance = np.einsum("nai,ij,naj->n", design, self.covariance, design) / 2
         return np.asarray(2 * np.sqrt(np.maximum(variance, 0.0)))
@@ -96,8 +100,8 @@ def common(span: Span, told: Told, careful: bool) -> Span:
     Args:
         span: its times and centre.
         told: by single stars; what moves on its own among them does not count.
-        careful: whether FEW have to agree, and the error is that of the common motion: of its estimate, by the scatter of the
-            stars about it; else that of a single star.
+        careful: whether FEW have to agree, and the error is that of the common motion's estimate and of how far stars keep to it,
+            beyond what their events leave open; else how far the line of a single star is off.
     """
     told = told.usable()
     if len(told.error) < FEW:
@@ -108,11 +112,12 @@ def common(span: Span, told: Told, careful: bool) -> Span:
     turns = len(told.error) >= MANY
     if careful or turns:
         motion = _fitted(motion, told, weight, turns)
-    away = told.away(motion)
+    away, sure = told.away(motion), 1 / (ERROR_PX_S[0] ** 2 + told.error**2)
     if careful:
-        agree = np.count_nonzero(away <= ALIKE_PX_S + 3 * told.error)
-        return motion if agree >= FEW else span
-    sure = 1 / (ERROR_PX_S[0] ** 2 + told.error**2)
+        if np.count_nonzero(away <= ALIKE_PX_S + 3 * told.error) < FEW:
+            return span
+        scatter = max(weighted_median(away**2 / MEDIAN_SQUARE - told.error**2, sure), 0.0)
+        return motion._replace(covariance=motion.covariance + np.diag([scatter, scatter, 0.0]))
     error = float(np.clip(2 * weighted_median(away, sure), *ERROR_PX_S))
     return motion._replace(covariance=np.diag([error**2 / 4, error**2 / 4, 0.0]))
 

@@ -47,6 +47,12 @@ def test_more_stars_tell_it_better():
     assert errors[0] > 1.5 * errors[1] > 2.25 * errors[2]
 
 
+def test_how_far_stars_keep_to_it_counts():
+    """Many stars that a mount sways tell their mean motion well; any one of them may move otherwise."""
+    sways = told(1, 64, error=0.2)._replace(error=np.full(64, 0.05))
+    assert 0.25 < common(UNKNOWN, sways, True).error(UNKNOWN.centre[None])[0] < 0.5
+
+
 def test_what_moves_on_its_own_does_not_count():
     stars = told(2, 6)
     object_ = Told(*(np.concatenate([a, b[:1]]) for a, b in zip(stars, told(3, 1, (1.5, 1.0), error=0.02), strict=True)))

@@ -44,7 +44,7 @@ def test_how_well_the_stars_motion_is_known_follows_from_their_lines(skies):
     firm, loose = (skies.stars(skies.sky(6, own + OBJECTS))[0].spans[0] for own in (rows, astray))
     assert firm.known and loose.known
     assert np.hypot(*firm.at(middle)[0]) < firm.error(middle) < 0.06 and np.hypot(*loose.at(middle)[0]) < loose.error(middle)
-    assert 0.1 < loose.error(middle) < 0.2
+    assert 0.2 < loose.error(middle) < 0.6
 
 
 def test_noise_does_not_tell_how_stars_move(skies):
