@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .course import Course
-from .kinship import TOGETHER_US, VETO, common_us, log_odds, terms
+from .kinship import TOGETHER_US, VETO, common_us, log_odds, terms, two
 from .outlines import moments_of, outline, over_each_other
 from .track import SceneTrack
 
@@ -32,12 +32,13 @@ seldom one. This share of it at once, all of it where they see it for 1 s."""
 def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
     """The object of each track: int64 (n,), from 0, in the order of their first tracks; prior: see `kinship.log_odds`."""
     courses = {k: course for k, track in enumerate(tracks) if (course := Course.of(track)).lasts}
-    whole = {k: course for k, course in courses.items() if not tracks[k].part_of}
     place = {track.id: k for k, track in enumerate(tracks)}
+    part_of = {k: place[track.part_of] for k, track in enumerate(tracks) if track.part_of}
+    part_of = {k: own for k, own in part_of.items() if not (k in courses and own in courses and two(courses[k], courses[own]))}
+    whole = {k: course for k, course in courses.items() if k not in part_of}
     number = np.arange(len(tracks))
-    for k, track in enumerate(tracks):
-        if track.part_of:
-            number[number == k] = number[place[track.part_of]]
+    for k, own in part_of.items():
+        number[number == k] = number[own]
     for one, other in _following(whole):
         number[number == number[other]] = number[one]
     for one, other in _beside(whole, prior):
@@ -97,20 +98,13 @@ def follows(one: Course, other: Course) -> float:
     between = (other.t[0] - one.t[-1]) * 1e-6
     if not -TWICE_S <= between <= AGAIN_S:
         return float("inf")
-    t_one, place_one, ahead, size_one = one.last_whole
-    t_other, place_other, back, size_other = other.first_whole
-    if not 1 / ALIKE < size_one / size_other < ALIKE:
+    end, begin = one.last_whole, other.first_whole
+    seconds = (begin.t - end.t) * 1e-6
+    if not 1 / ALIKE < end.size / begin.size < ALIKE or seconds <= 0:
         return float("inf")
-    seconds = (t_other - t_one) * 1e-6
-    if seconds <= 0:
-        return float("inf")
-    size = max(size_one, size_other)
-    allowed = ASTRAY_SIZES * size + ASTRAY_PX + ASTRAY_WAY * float(np.hypot(*ahead)) * seconds
-    ahead_of = float(np.hypot(*(place_one + ahead * seconds - place_other)))
-    behind = float(np.hypot(*(place_other - back * seconds - place_one)))
-    astray = min(ahead_of, behind)
-    stood = float(np.hypot(*(place_one - place_other)))
-    return min(astray, stood) / allowed
+    allowed = ASTRAY_SIZES * max(end.size, begin.size) + ASTRAY_PX + ASTRAY_WAY * float(np.hypot(*end.velocity)) * seconds
+    stood = float(np.hypot(*(end.place - begin.place)))
+    return min(end.astray(seconds, begin.place), begin.astray(-seconds, end.place), stood) / allowed
 
 
 def _beside(courses: dict[int, Course], prior: float) -> list[tuple[int, int]]:

@@ -9,9 +9,12 @@ motion were set by hand on the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .course import Course
+from .track import Seen
 
 TOGETHER_SHARE, TOGETHER_US = 0.5, 100_000
 """Pieces side by side are seen together for this share of the shorter one's life, and for so long, µs."""
@@ -28,6 +31,10 @@ WAY, LEAST_PX, LEAST_SIZES = 0.4, 3.0, 0.1
 VETO = -3.0
 """Pieces whose motion alone gives less than this are never of one thing, whatever lies between them."""
 
+WHOLE, EDGE = 1.5, 10.0
+"""Log odds that are taken off where both are whole, if the prior does not take off more: what passes a pixel leaves it as it was,
+so that a thing sends ON and OFF alike; its edges do not. EDGE for each unit of the smaller surplus of the two makes up for it."""
+
 STEP_US = 10_000
 """Ways are compared at this interval, µs."""
 
@@ -38,11 +45,30 @@ def common_us(one: Course, other: Course) -> float:
 
 
 def log_odds(one: Course, other: Course, prior: float = 0.0) -> float:
-    """Log odds that two pieces are of one thing, `prior` added; -inf where they are not seen together for long enough."""
+    """Log odds that two pieces are of one thing; -inf where they are not seen together for long enough. prior: 0 or less."""
     life = min(one.t[-1] - one.t[0], other.t[-1] - other.t[0])
     if common_us(one, other) < max(TOGETHER_SHARE * life, TOGETHER_US):
         return -float("inf")
-    return prior + sum(terms(one, other))
+    return sum(terms(one, other)) + min(prior, whole_odds([one], [other]))
+
+
+def two(one: Course, other: Course) -> bool:
+    """Whether pieces that are seen together for long enough are likelier two things."""
+    return -float("inf") < log_odds(one, other) < 0
+
+
+def whole_odds(one: Sequence[Course], other: Sequence[Course]) -> float:
+    """What the surpluses of ON or OFF of two things, of these pieces, give."""
+    return min(EDGE * min(abs(_surplus(one)), abs(_surplus(other))) - WHOLE, 0.0)
+
+
+def met(courses: Sequence[Course]) -> float:
+    """The share of its rows at which a thing shares a component with others."""
+    return float(np.mean(np.concatenate([course.how for course in courses]) == Seen.MET))
+
+
+def _surplus(courses: Sequence[Course]) -> float:
+    return sum(course.events * course.surplus for course in courses) / max(sum(course.events for course in courses), 1)
 
 
 def terms(one: Course, other: Course) -> tuple[float, float]:

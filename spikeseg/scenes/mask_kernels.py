@@ -87,10 +87,11 @@ def look_around(y, x, down, right, by, label, n):
 
 
 @compiled(allocates=True)
-def look_for(y, x, down, right, by, label, n):
-    """`look_around` where the mask would be now, or where it was, whichever has more pixels of components."""
+def look_for(y, x, down, right, stays, by, label, n):
+    """`look_around` where the mask would be now, or, if it may have stayed, where it was, whichever has more pixels of
+    components."""
     rows, columns, found = look_around(y, x, down, right, by, label, n)
-    if down != 0 or right != 0:
+    if stays and (down != 0 or right != 0):
         others = look_around(y, x, 0, 0, by, label, n)
         if others[2].sum() > found.sum():
             return others

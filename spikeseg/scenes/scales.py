@@ -13,9 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .course import Course
-from .kinship import outlines_odds
+from .kinship import met, outlines_odds, whole_odds
 from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
-from .track import Seen
 
 HELD, FEWEST = 0.6, 50
 """A coarse object holds a fine one if this share of the fine one's events is its own; objects of fewer events are not looked
@@ -35,6 +34,9 @@ APART, FAR, NEARLY_ALL = 0.3, 0.65, 0.9
 """Two fine objects in a coarse one may be two things if this quantile of the gap between them is more than the share APART of
 the coarse one's size; FAR where that keeps its size, as it does while parts swing in it: fine neurons then take now one, now
 another part for the same."""
+
+FREE = 0.1
+"""Those that share components for less than this share of the time need not be that far apart."""
 
 LEAST_PX = 18.0
 """A coarse object below this size, a coarse neuron and its reach, does not tell whether the fine ones in it are one thing."""
@@ -102,7 +104,7 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     part = np.arange(len(held))
     if len(held) > 1 and size < LEAST_PX:
         return part
-    things = [k for k, own in enumerate(held) if shares[k] >= SHARE and _met(own) < MET]
+    things = [k for k, own in enumerate(held) if shares[k] >= SHARE and met(own) < MET]
     outlines = {k: outline(own, times) for k, own in enumerate(held)}
     there = {k: np.isfinite(outlines[k][:, 0]) for k in outlines}
     low, high = np.nanquantile(np.sqrt((whole[:, 2:] - whole[:, :2]).prod(1)), (1 - NEARLY_ALL, NEARLY_ALL))
@@ -113,7 +115,8 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
             both = there[a] & there[b]
             if np.count_nonzero(both) >= max(COMMON * min(np.count_nonzero(there[a]), np.count_nonzero(there[b])), 1):
                 gap = float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL))
-                odds[a, b] = WITHIN + outlines_odds(outlines[a][both], outlines[b][both]) if gap > apart else 0.0
+                if gap > apart or max(met(held[a]), met(held[b])) < FREE:
+                    odds[a, b] = WITHIN + outlines_odds(outlines[a][both], outlines[b][both]) + whole_odds(held[a], held[b])
             elif min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
                 odds[a, b] = -np.inf
             odds[b, a] = odds[a, b]
@@ -137,11 +140,6 @@ def _linked(odds: np.ndarray, things: Sequence[int]) -> np.ndarray:
         if part[a] != part[b] and (odds[np.ix_(one, other)] >= 0).all():
             part[other] = part[a]
     return part
-
-
-def _met(courses: Sequence[Course]) -> float:
-    """The share of its rows at which an object shares a component with others."""
-    return float(np.mean(np.concatenate([course.how for course in courses]) == Seen.MET))
 
 
 def _steady(whole: np.ndarray, one: np.ndarray, other: np.ndarray) -> bool:

@@ -82,7 +82,7 @@ def find_objects(
         usual[kept[background_events(t_s[usual], x[usual], y[usual], on[usual], motion)]] = False
     t_in, x_in, y_in, _ = events = t[usual], x[usual], y[usual], on[usual]
     window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
-    fine, coarse = (_seen(t_in, x_in, y_in, sensor_size, window, scale) for scale in (1, COARSE))
+    fine, coarse = (_seen(t_in, x_in, y_in, on[usual], sensor_size, window, scale) for scale in (1, COARSE))
     seen = combined(fine, coarse)
     counts = np.bincount(seen.of_event, minlength=len(seen.courses) + 1)[1:]
     courses: list[list[Course]] = []
@@ -121,10 +121,15 @@ def object_probability(courses: list[Course], motion: CameraMotion | None = None
     return share**2 / (1 + share**2)
 
 
-def _seen(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], window: int, scale: int) -> Objects:
+def _seen(
+    t: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], window: int, scale: int
+) -> Objects:
     """What neurons of so many times the size see."""
     width, height = sensor_size
     tracks, of_event = _tracked(t, x // scale, y // scale, (-(-width // scale), -(-height // scale)), window)
+    events, bright = (np.bincount(of_event, weights, len(tracks) + 1) for weights in (None, on))
+    for k, track in enumerate(tracks, 1):
+        track.events, track.surplus = int(events[k]), float(bright[k] / max(events[k], 1) - on.mean())
     number = groups(tracks, COARSE_PRIOR if scale > 1 else 0.0)
     courses: list[list[Course]] = [[] for _ in range(int(number.max(initial=-1)) + 1)]
     for track, own in zip(tracks, number.tolist(), strict=True):

@@ -19,6 +19,10 @@ SIZE_GAIN = 0.4
 STOPPED_SHARE, STOPPED_PX = 0.35, 4.0
 """A track that is seen again where it was lost, within this share of the way it would have come, had stopped."""
 
+CUT_OFF, LAST, USUAL = 0.7, 2, 40
+"""It had not if LAST rows before its last one, when its events still filled the window, it was below this share of its usual
+area, the upper quartile of its last USUAL rows: it was going behind something, or out of the picture."""
+
 EDGE_GAIN = 0.5
 """How far a track that has met others follows the outer edge that is its own."""
 
@@ -50,6 +54,8 @@ class SceneTrack:
         beside: the ids of the tracks beside which it began, and how far it was from them, px.
         met: by the id of a track with which it shares a component: since when and until when, µs, and how far it was from it at
             first, px.
+        events: how many it has, and
+        surplus: the share of ON among them less that among all; known in the end.
         own: y and x, int64 (n,), where the events are its own now: its mask, or its share of a component.
     """
 
@@ -65,6 +71,8 @@ class SceneTrack:
     part_of: int = 0
     beside: dict[int, np.ndarray] = field(default_factory=dict)
     met: dict[int, tuple[int, int, np.ndarray]] = field(default_factory=dict)
+    events: int = 0
+    surplus: float = 0.0
     own: tuple[np.ndarray, np.ndarray] = (NOTHING, NOTHING)
 
     @property
@@ -76,6 +84,12 @@ class SceneTrack:
     def mask(self) -> tuple[np.ndarray, np.ndarray]:
         """y and x of its pixels."""
         return self.y, self.x
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it was cut off when it was last seen."""
+        areas = [row[3] * row[4] for row in self.rows[-USUAL:]]
+        return len(areas) > LAST and areas[-1 - LAST] < CUT_OFF * sorted(areas)[3 * len(areas) // 4]
 
     def add(self, t_us: int, how: Seen) -> None:
         """A row."""
@@ -99,7 +113,8 @@ class SceneTrack:
         how, ahead = Seen.ALONE, self.place + self.velocity * seconds
         if waited:
             moved, way = float(np.hypot(*(place - self.place))), float(np.hypot(*(self.velocity * seconds)))
-            how = Seen.STOPPED if moved <= max(STOPPED_SHARE * way, STOPPED_PX) else Seen.HIDDEN
+            stood = not self.cut_off and moved <= max(STOPPED_SHARE * way, STOPPED_PX)
+            how = Seen.STOPPED if stood else Seen.HIDDEN
             self.place = place
             if how == Seen.STOPPED:
                 self.velocity = 0.5 * self.velocity

@@ -269,10 +269,12 @@ class SceneTracker:
         ]
 
     def _found(self, track: SceneTrack, moment: Moment) -> Expected:
-        """Where a track that waits is expected: where it would be now, or where it was, whichever has more in it."""
+        """Where a track that waits is expected: where it would be now, or, if it was whole, where it was, whichever has more in
+        it."""
         right, down = (track.velocity * ((moment.t_us - track.last_us) * 1e-6)).tolist()
         reach = round(min(NEAR_PX + FAR_SHARE * float(np.hypot(right, down)), FAR_PX))
-        y, x, shared = look_for(*track.mask, round(down), round(right), reach, moment.label, len(moment.components))
+        ways = round(down), round(right), not track.cut_off
+        y, x, shared = look_for(*track.mask, *ways, reach, moment.label, len(moment.components))
         return Expected((y, x), shared, True)
 
     def _owners(self, k: int, size: int, expected: list[Expected], touching: list[int], *, known_first: bool) -> list[int]:

@@ -57,6 +57,23 @@ def test_its_ends_are_where_it_was_whole():
     before = [(20_000 * k, 30.0 + (k - 10), 50.0, 12.0 - (10 - k), 12.0, Seen.ALONE) for k in range(4, 10)]
     after = [(20_000 * k, 68.0 + (k - 29), 50.0, 12.0 - (k - 29), 12.0, Seen.ALONE) for k in range(30, 36)]
     course = of_rows([row for row in before + whole + after if row[3] < 8 or row[3] == 12])
-    for (t, place, velocity, size), k in ((course.first_whole, 10), (course.last_whole, 29)):
+    for (t, place, velocity, size, circle), k in ((course.first_whole, 10), (course.last_whole, 29)):
         assert t == 20_000 * k and place == pytest.approx([10 + 2 * k, 50]) and velocity == pytest.approx([100, 0], abs=1e-6)
-        assert size == pytest.approx(12)
+        assert size == pytest.approx(12) and circle is None
+
+
+@pytest.mark.parametrize("turn", [8.0, -3.0])
+def test_what_turns_leads_around_its_circle(turn):
+    """Radius 40 px: straight on it would be far from there."""
+    t_s = 0.01 * np.arange(40)
+    x, y = 100 + 40 * np.cos(turn * t_s), 80 + 40 * np.sin(turn * t_s)
+    course = of_rows([(s * 1e6, *p, 12.0, 12.0, Seen.ALONE) for s, p in zip(t_s.tolist(), zip(x, y, strict=True), strict=True)])
+    for end, last, by in ((course.last_whole, t_s[-1], 0.3), (course.first_whole, 0.0, -0.3)):
+        place = np.array([100 + 40 * np.cos(turn * (last + by)), 80 + 40 * np.sin(turn * (last + by))])
+        assert end.astray(by, place) < 0.01 and end._replace(circle=None).astray(by, place) > 10
+        assert end.astray(by, end.place + end.velocity * by) == 0  # or straight on
+
+
+def test_what_turns_too_little_goes_straight():
+    rows = [(10_000 * k, 10.0 + 2 * k, 50.0 + 0.002 * k**2, 12.0, 12.0, Seen.ALONE) for k in range(40)]
+    assert of_rows(rows).last_whole.circle is None and of_rows(rows[:7]).last_whole.circle is None

@@ -109,7 +109,7 @@ def test_numbers_are_those_of_the_first_tracks():
 
 
 def test_a_piece_belongs_to_its_whole_through_others():
-    rows = [rows_of(0, 0.6, (10, y), (100, 0)) for y in (10, 60, 110, 160)]
+    rows = [rows_of(0, 0.6, (10, y), (100, 0)) for y in (10, 34, 46, 22)]
     tracks = [
         track_of(1, rows[0]),
         track_of(2, rows[1], part_of=4),
@@ -117,8 +117,17 @@ def test_a_piece_belongs_to_its_whole_through_others():
         track_of(4, rows[3], part_of=1),
     ]
     assert groups(tracks).tolist() == [0, 0, 0, 0]
-    tracks = [track_of(1, rows[0]), track_of(2, rows[1], part_of=3), track_of(3, rows[2])]
+    far = rows_of(0, 0.6, (10, 160), (100, 0))
+    tracks = [track_of(1, far), track_of(2, rows[1], part_of=3), track_of(3, rows[2])]
     assert groups(tracks).tolist() == [0, 1, 1]
+
+
+def test_what_a_track_met_is_no_piece_of_it_if_they_were_apart_for_long():
+    """Two whole things, 20 px away from each other until they meet in the end."""
+    apart, beside = rows_of(0, 0.6, (10, 42), (100, 0)), rows_of(0.55, 0.6, (65, 42), (100, 0))
+    assert groups([track_of(1, FIRST), track_of(2, rows_of(0, 0.6, (10, 82), (100, 0)), part_of=1)]).tolist() == [0, 1]
+    for other in (apart, beside):
+        assert groups([track_of(1, FIRST), track_of(2, other, part_of=1)]).tolist() == [0, 0]
 
 
 def test_short_pieces_belong_to_nothing():
@@ -145,7 +154,7 @@ def test_what_touches_two_for_a_moment_makes_them_not_one():
     both = rows_of(1.6, 1.8, (140, 90), (0, 0), (47, 64))
     assert (
         min(log_odds(course_of(both), course_of(own)) for own in (stands, comes))
-        > 6
+        > 4
         > 0
         > log_odds(*map(course_of, (stands, comes)))
     )

@@ -1,9 +1,11 @@
 """Log odds that two pieces are of one thing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from spikeseg.scenes.kinship import GAP, NEAR, TOGETHER_US, log_odds, outlines_odds, parted
+from spikeseg.scenes.kinship import GAP, NEAR, TOGETHER_US, WHOLE, log_odds, outlines_odds, parted, two, whole_odds
 
 LIFE = (0.0, 1.0)
 
@@ -11,12 +13,12 @@ LIFE = (0.0, 1.0)
 def test_less_likely_the_wider_the_gap(course):
     one = course(LIFE, (50, 50), (20, 20))
     odds = [log_odds(one, course(LIFE, (70 + gap, 50), (20, 20))) for gap in (0, 1, 10, 100)]
-    assert odds == pytest.approx([NEAR - GAP * np.log1p(gap) for gap in (0, 1, 10, 100)])
+    assert odds == pytest.approx([NEAR - GAP * np.log1p(gap) - WHOLE for gap in (0, 1, 10, 100)])
 
 
 def test_more_likely_the_further_both_go(course):
     odds = [log_odds(*(course(LIFE, ((x, 50), (x + way, 50)), (20, 20)) for x in (50, 80))) for way in (0, 5, 50, 500)]
-    assert odds == sorted(odds) and odds[0] == pytest.approx(NEAR - GAP * np.log(11)) and odds[-1] > odds[0] + 1
+    assert odds == sorted(odds) and odds[0] == pytest.approx(NEAR - GAP * np.log(11) - WHOLE) and odds[-1] > odds[0] + 1
 
 
 def test_a_trend_tells_and_swinging_does_not(course):
@@ -32,7 +34,8 @@ def test_a_trend_tells_and_swinging_does_not(course):
 def test_either_first_and_the_prior_is_added(course):
     one, other = course(LIFE, ((50, 50), (90, 60)), (20, 30)), course((0.2, 1.5), ((75, 50), (120, 50)), (10, 10))
     assert log_odds(one, other) == pytest.approx(log_odds(other, one))
-    assert log_odds(one, other, -2.0) == pytest.approx(log_odds(one, other) - 2)
+    assert log_odds(one, other, -2.0) == pytest.approx(log_odds(one, other) + WHOLE - 2)
+    assert log_odds(one, other, -1.0) == log_odds(one, other)  # that they are whole says more
 
 
 def test_nothing_is_said_of_those_that_are_seldom_seen_together(course):
@@ -47,5 +50,22 @@ def test_nothing_is_said_of_those_that_are_seldom_seen_together(course):
 def test_outlines_give_the_same_as_courses(course):
     one, other = course(LIFE, ((50, 50), (90, 60)), (20, 30)), course(LIFE, ((75, 50), (120, 50)), (10, 10))
     boxes = [np.hstack([own.place - own.size / 2, own.place + own.size / 2]) for own in (one, other)]
-    assert outlines_odds(*boxes) == pytest.approx(log_odds(one, other), abs=0.05)
+    assert outlines_odds(*boxes) == pytest.approx(log_odds(one, other) + WHOLE, abs=0.05)
     assert np.isfinite(outlines_odds(*(own[:1] for own in boxes)))  # seen together once
+
+
+def test_whole_pieces_are_likelier_two_than_edges(course):
+    """What goes by sends ON and OFF alike, its edges send either."""
+    sent = (("edge", 0.4), ("other", -0.3), ("whole", 0.02))
+    one = {name: replace(course(LIFE, (50, 50), (20, 20)), events=500, surplus=surplus) for name, surplus in sent}
+    assert whole_odds([one["edge"]], [one["other"]]) == 0 == whole_odds([one["other"]], [one["other"]])
+    assert whole_odds([one["edge"]], [one["whole"]]) == pytest.approx(0.2 - WHOLE)
+    more = replace(one["edge"], events=1500)
+    assert (
+        whole_odds([one["other"], more], [more]) == 0
+        and whole_odds([one["edge"], replace(one["edge"], surplus=-0.4)], [more]) == -WHOLE
+    )
+    beside = course(LIFE, (85, 50), (20, 20))  # 15 px away
+    edges = [replace(own, events=500, surplus=surplus) for own, surplus in ((one["edge"], 0.3), (beside, -0.3))]
+    assert two(one["whole"], beside) and not two(*edges) and log_odds(*edges) > 0
+    assert not two(one["whole"], course((1.5, 2), (900, 50)))  # never seen together

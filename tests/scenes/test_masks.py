@@ -85,7 +85,7 @@ def test_a_mask_that_is_lost_is_looked_for_where_it_would_be_and_where_it_was():
         looks = [grown(moved(mask, to, SIZE), by, SIZE) for to in (way, np.zeros(2))]
         found = [[int((label[look] == number).sum()) for number in (1, 2, 3)] for look in looks]
         best = int(sum(found[1]) > sum(found[0]))
-        y, x, shared = look_for(*mask, int(way[1]), int(way[0]), by, label, 3)
+        y, x, shared = look_for(*mask, int(way[1]), int(way[0]), True, by, label, 3)
         assert shared.tolist() == found[best]
         if shared.any():
             assert np.array_equal(image_of((y, x)), image_of(looks[best])) and len(y) == len(looks[best][0])

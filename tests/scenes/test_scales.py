@@ -1,9 +1,11 @@
 """What two scales see together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from spikeseg.scenes.scales import FAR, FEWEST, HELD, LEAST_PX, MAIN, SHARE, STEADY, UNSEEN, Objects, combined
+from spikeseg.scenes.scales import FAR, FEWEST, FREE, HELD, LEAST_PX, MAIN, SHARE, STEADY, UNSEEN, Objects, combined
 from spikeseg.scenes.track import Seen
 
 LIFE = (0.0, 1.0)
@@ -91,11 +93,20 @@ def test_without_the_coarse_one_they_are_two(strips):
 )
 def test_two_things_that_come_apart_stay_two(parting, share, since_s, count):
     fine, coarse = parting(share * FAR * 60, since_s)
+    fine[1].how[: round(1.2 * FREE * 51)] = Seen.MET
     found, ids = joint(fine, coarse, {(1, 1): 400, (2, 1): 350, (0, 1): 60})
     assert found == count and ids == ({(1, 1): 1, (2, 1): 2, (0, 1): 0} if count == 2 else {(1, 1): 1, (2, 1): 1, (0, 1): 1})
     if count == 2:
         one, other = combined(*seen(fine, coarse, {(1, 1): 400, (2, 1): 350})).courses
         assert one == fine[:1] and other == fine[1:]
+
+
+@pytest.mark.parametrize(("met", "count"), [(5, 2), (6, 1)])
+def test_those_that_hardly_share_components_need_not_come_that_far(parting, met, count):
+    """They would come 30 px apart, half the size of the whole."""
+    fine, coarse = parting(30, 0.5)
+    fine[1].how[:met] = Seen.MET  # of 51 rows
+    assert joint(fine, coarse, {(1, 1): 400, (2, 1): 400})[0] == count
 
 
 def test_two_that_grow_and_drift_apart_stay_two(course):
@@ -107,7 +118,8 @@ def test_two_that_grow_and_drift_apart_stay_two(course):
 
 def test_pieces_of_one_of_two_things_in_a_coarse_one_are_one(course):
     """The third leaves; the first two, side by side, stay one, and a speck goes with what it is next to."""
-    one, other = (course(LIFE, (x, 50), (10, 40)) for x in (20, 66))
+    edges = zip((20, 66), (0.3, -0.3), strict=True)  # one sends ON, the other OFF
+    one, other = (replace(course(LIFE, (x, 50), (10, 40)), events=400, surplus=surplus) for x, surplus in edges)
     third = course(LIFE, ((84, 50), (134, 50)), (20, 40))
     speck = course(LIFE, ((84, 74), (134, 74)), (4, 4))
     whole = [course(LIFE, ((54, 50), (79, 50)), ((80, 40), (130, 80)))]

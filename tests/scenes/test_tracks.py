@@ -68,6 +68,18 @@ def test_a_track_waits_for_what_is_hidden_or_stands(way, how, steps):
     assert len(track.rows) == 30
 
 
+@pytest.mark.parametrize("steps", [15, 80])
+def test_what_went_behind_something_does_not_come_back_where_it_was_lost(steps):
+    """Its leading edge stands still at x = 40 while the rest comes after; another thing appears there later."""
+    behind = [[(20 + k, 50, min(12, 20 - k), 8)] for k in range(-10, 20)]
+    another = [[(39 - k, 50, min(12, 1 + k), 8)] for k in range(20)]
+    tracks = tracker_of(behind + [[]] * steps + another).finished()
+    assert [len(track.rows) for track in tracks] == [30, 20] and not any({*hows(track)} - {Seen.ALONE} for track in tracks)
+    stands = [[(30, 50, 12, 8)]] * 20 + [[(33, 52, 5, 4)]] * 2  # its last events leave the window
+    (track,) = tracker_of([[(10 + k, 50, 12, 8)] for k in range(20)] + stands + [[]] * steps + [[(30, 50, 12, 8)]] * 5).finished()
+    assert hows(track).count(Seen.STOPPED) == 1
+
+
 def test_not_for_ever():
     before, after = [[(10 + 2 * k, 50, 12, 8)] for k in range(20)], [[(48, 50, 12, 8)]] * 5
     for steps, number in ((WAIT_US // HOP_US - 2, 1), (WAIT_US // HOP_US + 2, 2)):
