@@ -11,6 +11,7 @@ import re
 import subprocess
 import tempfile
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from gpu_launches import Launch
@@ -146,3 +147,25 @@ def machine_code(cubin: bytes) -> list[str]:
     """The instructions, one a line."""
     listing = _told("cuobjdump", cubin, "-sass")
     return re.findall(r"^\s*/\*[0-9a-f]{4,}\*/\s+(.+?);", listing, re.MULTILINE)
+
+
+def rolled(ptx: str, capability: int) -> list[str]:
+    """The instructions of machine code whose loops are not unrolled, so that each stands there as often as one of PTX.
+
+    Args:
+        ptx: a kernel's, as Triton compiles it.
+        capability: 90 for sm_90.
+    """
+    from triton.backends.nvidia.compiler import get_ptxas, sm_arch_from_capability
+
+    lines = ptx.splitlines()
+    labels = {found[1]: i for i, line in enumerate(lines) if (found := re.match(r"(\$\w+):", line))}
+    jumps = ((i, re.search(r"\bbra(?:\.uni)?\s+(\$\w+);", line)) for i, line in enumerate(lines))
+    heads = {labels[found[1]] for i, found in jumps if found and labels[found[1]] <= i}
+    marked = [line + '\n.pragma "nounroll";' if i in heads else line for i, line in enumerate(lines)]
+    with tempfile.TemporaryDirectory() as folder:
+        source, cubin = Path(folder) / "kernel.ptx", Path(folder) / "kernel.cubin"
+        source.write_text("\n".join(marked) + "\n")
+        command = [get_ptxas(capability).path, "--fmad=false", f"--gpu-name={sm_arch_from_capability(capability)}"]
+        subprocess.run([*command, str(source), "-o", str(cubin)], check=True)
+        return machine_code(cubin.read_bytes())

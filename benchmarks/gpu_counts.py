@@ -39,7 +39,7 @@ if __name__ == "__main__":
     sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 import torch
-from gpu_checks import assembled, machine_code, resources
+from gpu_checks import assembled, resources, rolled
 from gpu_emulator import Machine, Memory
 from gpu_launches import Launch, recording
 from gpu_model import H200, Cost, cost
@@ -83,7 +83,7 @@ class Emulated:
         if key not in self._codes:
             kernel = assembled(launch, self.capability)
             program, cubin = parsed(kernel.asm["ptx"]), kernel.asm["cubin"]
-            machine = [line for line in machine_code(cubin) if "NOP" not in line]
+            machine = [line for line in rolled(kernel.asm["ptx"], self.capability) if "NOP" not in line]
             scale = len(machine) / len(program.instructions)
             self._codes[key] = Code(program, scale, resources(cubin)["REG"], kernel.metadata.shared)
         return self._codes[key]

@@ -3,7 +3,7 @@
 A warp issues an instruction per cycle, in order; what it reads must be ready, but what waits does not hold up what comes after
 it, until a jump that depends on it or a barrier: of a program this is the longest chain of dependent instructions, or the number
 of its instructions, whichever is longer. One PTX instruction counts as `scale` of the machine's: instructions in the kernel's
-machine code over those in its PTX.
+machine code over those in its PTX, with loops not unrolled, or what runs once would be counted several times.
 
 A launch then takes at best the longest of these, and at worst their sum:
 

@@ -54,6 +54,7 @@ def main():
     found["wins"] = int(want.wins.sum())
     found["differ"] = [name for name in vars(want) if not same(getattr(want, name), getattr(got, name))]
     found["costs"] = [[name, cost.instructions, cost.at_best(), cost.at_worst()] for name, cost in emulated.costs]
+    found["scales"] = {name: emulated.code(launch).scale for name, launch in {one.name: one for one in launches}.items()}
     found["launched"] = sorted({launch.name for launch in launches})
     found["compiled"] = [compiled(launch, 90).as_dict() for launch in {one.name: one for one in launches}.values()]
 

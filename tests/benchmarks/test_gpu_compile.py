@@ -42,6 +42,7 @@ def test_compiled_code_learns_what_the_cpu_learns(probe):
 def test_what_it_costs_is_counted(probe):
     assert {name for name, *_ in probe["costs"]} == set(probe["launched"])
     assert all(instructions > 0 and 0 < best <= worst for _, instructions, best, worst in probe["costs"])
+    assert all(0.7 < scale < 1.6 for scale in probe["scales"].values())  # with unrolled loops that of `settle` is 1.69
 
 
 def test_variants_are_those_of_the_launchers(probe):
