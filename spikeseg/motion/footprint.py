@@ -20,6 +20,11 @@ BLUR_LEAST = 0.7
 """A footprint is never taken to be narrower than this, px: a pixel alone has 0.3, and the path is not known better."""
 
 
+GRID = 2.0**-28
+"""Shares are whole multiples of this: exp and log differ in their last digit from processor to processor, what is learned by them
+does not."""
+
+
 class FootprintTable(NamedTuple):
     """What the compiled loops read.
 
@@ -68,8 +73,8 @@ class Footprint:
 
     @classmethod
     def normalised(cls, weights: np.ndarray) -> Footprint:
-        """From weights >= 0 of any sum above 0."""
-        return cls(weights / weights.sum())
+        """From weights >= 0 of any sum above 0; shares on the grid."""
+        return cls(np.rint(weights / weights.sum() / GRID) * GRID)
 
     def merged(self) -> Footprint:
         """Both polarities alike, with the mean of the two."""

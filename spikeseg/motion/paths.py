@@ -32,10 +32,6 @@ steady, and at the sensor's edge, where a star's image is cut off, if the stars 
 EDGE_PX = 4.0
 """The edge is so wide, px."""
 
-IMAGE_PX, SWAY_PX = 1.0, 0.5
-"""Where stars do not stream, a star explains no more of a path's events than is likely of an image of this spread, px, along an
-axis, that sways by no more than SWAY_PX. (Where they stream, a mount that follows something sways by more.)"""
-
 STRAY = 0.1
 """Share of a star's evidence that may lie beyond: its halo, and what sways."""
 
@@ -137,8 +133,7 @@ def against_stars(
         frame: of the star field.
         spans: how the stars move in it.
         sensor_size: (width, height), px.
-        careful: whether at the sensor's edge it matters how far the stars move, and where they do not stream how many events lie
-            how far from the star's place.
+        careful: whether at the sensor's edge it matters how far the stars move.
     """
     on_sensor = path.states[:, :2]
     places, unsure = frame.to_sky(path.t_s, on_sensor), 0.0 if spans else FIELD_PX_S
@@ -160,12 +155,8 @@ def against_stars(
     wide = min(WIDE_STAR_PX, STAR_PX + passed) if careful and frame.steady else WIDE_STAR_PX
     reach = np.where(at_edge | (not frame.steady), wide, STAR_PX) + unsure * min(seconds, FIELD_S) / 2
     knots = max(1, len(places) // 400)
-    away = [np.hypot(*(places - place).T) for place in places[::knots]]
-    own = total - (1 + STRAY) * max(float(gained[px <= reach].sum()) for px in away)
-    if careful and frame.steady and not frame.streams:
-        lost = [path.events * np.maximum(px - (reach - STAR_PX + SWAY_PX), 0.0) ** 2 / (2 * IMAGE_PX**2) for px in away]
-        own = max(own, min(float(np.minimum(gained, nats).sum()) for nats in lost))
-    return path.evidence * max(0.0, own) / total
+    most = max(float(gained[np.hypot(*(places - place).T) <= reach].sum()) for place in places[::knots])
+    return path.evidence * max(0.0, total - most * (1 + STRAY)) / total
 
 
 def no_star(path: SmoothPath, nats: float, asked: float, frame: Frame) -> bool:

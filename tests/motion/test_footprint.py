@@ -77,3 +77,13 @@ def test_the_table_holds_the_shares_and_one_that_stands_still():
 def test_what_is_no_footprint_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         Footprint(change(Footprint.point().share))
+
+
+def test_what_differs_in_the_last_digit_gives_the_same_bits():
+    """As exp does from processor to processor."""
+    weights = np.exp(np.random.default_rng(3).standard_normal((2, SIDE, SIDE)))
+    near = np.nextafter(weights, np.where(np.arange(SIDE) % 2, np.inf, 0.0))
+    assert (near != weights).all()
+    share = Footprint.normalised(weights).share
+    assert np.array_equal(Footprint.normalised(near).share, share) and share.sum() == pytest.approx(1, abs=1e-7)
+    assert share == pytest.approx(weights / weights.sum(), abs=2e-9)

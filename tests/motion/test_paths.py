@@ -194,7 +194,7 @@ def test_what_creeps_among_steady_stars_is_an_object():
     they are known less well, nor where the telescope turns."""
     creeps = smooth((30, 40), (0.65, 0.0))
     assert against_stars(creeps, STILL, [known_within(0.05)]) > 20
-    assert against_stars(creeps, STILL, [known_within(0.5)]) < 1
+    assert against_stars(creeps, STILL, [known_within(0.5)]) <= 0
     turned = StarField(np.array([0.0, 8e6, 60e6]), np.array([[0.0, 0.0], [20.0, 0.0]]))
     turning = Frame.of(turned, (0.0, 16.0), (120, 90))
     assert STILL.steady and drift(60, 0).steady and not turning.steady
@@ -212,16 +212,3 @@ def test_at_the_edge_a_star_seems_to_move_only_as_far_as_it_does():
     for velocity, careful, is_object in (((0, 0), True, True), ((0, 0), False, False), ((0, 2), True, False)):
         path = smooth((2, 30), (0.0, velocity[1] + 0.6))
         assert (against_stars(path, drift(*velocity), [known_within(0.02)], careful=careful) > 20) is is_object
-
-
-@pytest.mark.parametrize(("events", "moves", "velocity", "least", "most"), [
-    (20.0, 0.35, (0, 0), 40, 200),
-    (1.0, 0.35, (0, 0), 0, 20),
-    (20.0, 0.1, (0, 0), 0, 1),
-    (20.0, 0.35, (16, -5), 0, 1),
-])  # fmt: skip
-def test_many_events_tell_what_creeps_from_a_star_that_stays(events, moves, velocity, least, most):
-    """3 px in 8 s, a star's image or two: by many events an object, by few none; nor where stars stream, and may sway."""
-    path = smooth((30, 40), (velocity[0] + moves, velocity[1]), nats=400.0)
-    path.events[:] = events
-    assert least <= against_stars(path, drift(*velocity), [known_within(0.02)], (900, 700)) <= most
