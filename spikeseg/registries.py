@@ -53,7 +53,7 @@ MODES = Registry(
         "pixel": "spikeseg.metrics.pixel:MODE",
         "object": "spikeseg.metrics.objects:MODE",
         "volume": "spikeseg.metrics.volume:MODE",
-        "track": "spikeseg.metrics.track:MODE",
+        "track": "spikeseg.metrics.track_mode:MODE",
     },
 )
 """Metric modes (`spikeseg.metrics.mode.Mode`), in the order of metrics.json."""

@@ -1,4 +1,4 @@
-"""Mode `track`: tracks of a recording against its labelled objects, on a fixed grid of times.
+"""Tracks of a recording against its labelled objects, on a fixed grid of times: what mode `track` counts.
 
 The grid's times are the middles of slices of `slice_us`, the first of which begins at the start of what is scored. An object
 lives at the times at which `truth.positions` knows where it is; a track, from its first to its last point. At a time at which
@@ -6,8 +6,6 @@ both live, the track covers the object if it lies within the tolerance of it, th
 an object at a time, the one that covered it last is its track as long as it still does, else the nearest, the first in the
 list of equals; MOTA's rule for keeping correspondences [Bernardin & Stiefelhagen 2008], but without one-to-one assignment: a
 track between two objects covers both.
-
-Baselines do not track: each of their points is a track that lives for the slice in which it falls.
 """
 
 from __future__ import annotations
@@ -19,16 +17,13 @@ import numpy as np
 
 from spikeseg.config.sections import EvaluationConfig
 
-from .mode import Answer, CountSettings, LabelledRecording, Mode
-from .rates import DEFAULT, Bootstrap, columns, ratio, summary
-from .truth import MAX_GAP_US, disc_pixels, distinct, in_parts, positions
+from .truth import MAX_GAP_US, positions
 
 SLICE_US: int = round(1000 * EvaluationConfig.slice_ms)
 TOLERANCE_PX: float = EvaluationConfig.spatial_tolerance_px
 
 COUNTED = ("objects", "found", "life", "covered", "switches", "tracks", "true_tracks", "false_tracks", "duration_us")
 VALUES = ("position_errors_px", "velocity_errors", "velocity_errors_px_s")
-
 
 ENOUGH = 0.5
 """An object is found, and a track true, if at least this share of its life is."""
@@ -85,9 +80,9 @@ def outcome(
         slice_us: step of the grid.
         max_gap_us: see `truth.positions`.
     """
-    times = _grid(start_us, end_us, slice_us)
+    times = grid(start_us, end_us, slice_us)
     tally = _Tally(tracks, times)
-    for name, _, at in _objects(labels, times, max_gap_us):
+    for name, _, at in objects_of(labels, times, max_gap_us):
         tally.add(name, at, tolerance_px)
     return tally.outcome()
 
@@ -125,12 +120,12 @@ def track_counts(
 
     Raises ValueError: end before start; a track without points, with times that do not rise, or with arrays of other shapes.
     """
-    times = _grid(start_us, end_us, slice_us)
+    times = grid(start_us, end_us, slice_us)
     for number, track in enumerate(tracks):
         _check(number, track)
     tally = _Tally(tracks, times)
     result: dict[str, Any] = dict.fromkeys(COUNTED, 0) | {name: [] for name in VALUES}
-    for name, points, at in _objects(labels, times, max_gap_us):
+    for name, points, at in objects_of(labels, times, max_gap_us):
         distance, near = tally.add(name, at, tolerance_px)
         index = at["index"]
         chosen = _chosen(distance, near)
@@ -179,7 +174,7 @@ class _Tally:
         return Outcome(self.found, self.near.sum(1) >= ENOUGH * lived, lived > 0)
 
 
-def _objects(labels: np.ndarray, times: np.ndarray, max_gap_us: float) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def objects_of(labels: np.ndarray, times: np.ndarray, max_gap_us: float) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Id, labels, and places at the times of the grid (see `truth.positions`) of every object that lives at any of them."""
     for name in np.unique(labels["id"]).tolist():
         points = labels[labels["id"] == name]
@@ -188,88 +183,12 @@ def _objects(labels: np.ndarray, times: np.ndarray, max_gap_us: float) -> Iterat
             yield name, points, at
 
 
-def _grid(start_us: int, end_us: int, slice_us: int) -> np.ndarray:
+def grid(start_us: int, end_us: int, slice_us: int) -> np.ndarray:
     """The middles of slices, µs: float64 (n,). Raises ValueError: end before start."""
     if end_us < start_us:
         raise ValueError(f"scored from {start_us} to {end_us} µs; expected an end not before the start")
     edges = np.arange(start_us, end_us + 1, slice_us)
     return np.asarray((edges + np.minimum(edges + slice_us, end_us + 1)) / 2)  # as in mode `volume`: the last may be cut off
-
-
-def point_counts(
-    points: np.ndarray,
-    labels: np.ndarray,
-    *,
-    start_us: int,
-    end_us: int,
-    tolerance_px: float = TOLERANCE_PX,
-    slice_us: int = SLICE_US,
-    max_gap_us: float = MAX_GAP_US,
-) -> dict[str, Any]:
-    """`track_counts` of points, each a track of the slice in which it falls: of several within the tolerance of an object the
-    nearest is its track. Such tracks have no velocity.
-
-    Args:
-        points: with t (µs), x, y (pixels); any order.
-        labels: see `track_counts`, as all that follows.
-        start_us: first time that is scored.
-        end_us: last time that is scored.
-        tolerance_px: largest distance at which a point covers an object.
-        slice_us: step of the grid.
-        max_gap_us: see `truth.positions`.
-    """
-    times = _grid(start_us, end_us, slice_us)
-    points = points[(points["t"] >= start_us) & (points["t"] <= end_us)]
-    when, near_any = (points["t"] - start_us) // slice_us, np.zeros(len(points), bool)
-    result: dict[str, Any] = dict.fromkeys(COUNTED, 0) | {name: [] for name in VALUES}
-    for _, _, at in _objects(labels, times, max_gap_us):
-        place = np.full((len(times), 2), np.nan)
-        place[at["index"]] = np.stack([at["x"], at["y"]], 1)
-        distance = np.hypot(points["x"] - place[when, 0], points["y"] - place[when, 1])
-        near = distance <= tolerance_px  # nan, where the object does not live, is not
-        near_any |= near
-        nearest = np.full(len(times), np.inf)
-        np.minimum.at(nearest, when[near], distance[near])
-        errors = nearest[nearest <= tolerance_px]
-        result["objects"] += 1
-        result["life"] += len(at)
-        result["covered"] += len(errors)
-        result["found"] += int(len(errors) >= ENOUGH * len(at))
-        result["switches"] += max(len(errors) - 1, 0)
-        result["position_errors_px"] += errors.tolist()
-    true = int(near_any.sum())
-    result |= {"tracks": len(points), "true_tracks": true, "false_tracks": len(points) - true}
-    return result | {"duration_us": int(end_us - start_us + 1)}
-
-
-def everywhere(
-    sensor_size: tuple[int, int],
-    labels: np.ndarray,
-    *,
-    start_us: int,
-    end_us: int,
-    tolerance_px: float,
-    slice_us: int,
-    max_gap_us: float,
-) -> dict[str, Any]:
-    """`point_counts` of a point at every pixel of a sensor of (width, height) in every slice, without making them all: those
-    within the tolerance of an object are looked at, the others counted."""
-    width, height = sensor_size
-    times = _grid(start_us, end_us, slice_us)
-    at = positions(labels, times, max_gap_us)
-    near = [np.zeros(0, np.int64)]
-    for part in in_parts(len(at), tolerance_px):
-        some = at[part]
-        row, column, inside = disc_pixels(some["x"], some["y"], (height, width), tolerance_px)
-        near.append(distinct(((some["index"][:, None] * height + row) * width + column)[inside]))
-    cell = distinct(np.concatenate(near))
-    points = np.zeros(len(cell), [("t", "<i8"), ("x", "<i8"), ("y", "<i8")])
-    points["t"] = start_us + cell // (height * width) * slice_us
-    points["y"], points["x"] = cell // width % height, cell % width
-    scored = {"start_us": start_us, "end_us": end_us, "slice_us": slice_us}
-    counts = point_counts(points, labels, tolerance_px=tolerance_px, max_gap_us=max_gap_us, **scored)
-    everyone = width * height * len(times)
-    return counts | {"tracks": everyone, "false_tracks": everyone - counts["true_tracks"]}
 
 
 def _check(number: int, track: FoundTrack) -> None:
@@ -315,100 +234,3 @@ def _velocity(points: np.ndarray, times: np.ndarray) -> np.ndarray:
     after = np.clip(np.searchsorted(t, times, side="left"), 1, len(t) - 1)
     moved = np.stack([points[axis][after] - points[axis][after - 1] for axis in "xy"], 1)
     return np.asarray(1e6 * moved / (t[after] - t[after - 1])[:, None])
-
-
-def score(rows: Sequence[dict[str, Any]], bootstrap: Bootstrap = DEFAULT) -> dict[str, Any]:
-    """Coverage, recall of objects, precision of tracks, switches, false tracks per minute and median errors.
-
-    Args:
-        rows: per recording a "name" and its `track_counts`.
-        bootstrap: of the intervals.
-
-    Returns:
-        as `rates.summary`: "coverage", covered share of all objects' life; "recall", found of all objects; "precision", true
-        of all tracks; "switches_per_object"; "false_tracks_per_minute"; "position_error_px", median over all covered times;
-        "velocity_error" (share of the speed) and "velocity_error_px_s", medians over objects. A median of a resample counts
-        a recording's values as often as it was drawn. The lists of VALUES are left out of what is returned.
-    """
-    counts = columns(rows, COUNTED)
-    lists = {name: [np.asarray(row[name], np.float64) for row in rows] for name in VALUES}
-
-    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
-        total = dict(zip(COUNTED, (weights @ counts).T, strict=True))
-        return {
-            "coverage": ratio(total["covered"], total["life"]),
-            "recall": ratio(total["found"], total["objects"]),
-            "precision": ratio(total["true_tracks"], total["tracks"]),
-            "switches_per_object": ratio(total["switches"], total["objects"]),
-            "false_tracks_per_minute": ratio(60e6 * total["false_tracks"], total["duration_us"]),
-            "position_error_px": medians(lists["position_errors_px"], weights),
-            "velocity_error": medians(lists["velocity_errors"], weights),
-            "velocity_error_px_s": medians(lists["velocity_errors_px_s"], weights),
-        }
-
-    plain = [{name: value for name, value in row.items() if name not in VALUES} for row in rows]
-    return summary(statistic, plain, COUNTED, bootstrap)
-
-
-def medians(lists: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """Median of all values where each of list i counts weights[., i] times, as `numpy.median` of the values so repeated.
-
-    Args:
-        lists: n arrays of float64 (any,).
-        weights: int64 (b, n), >= 0.
-
-    Returns:
-        float64 (b,), nan where nothing is counted.
-    """
-    values = np.concatenate([np.zeros(0), *lists])
-    owner = np.repeat(np.arange(len(lists)), [len(some) for some in lists]).astype(np.int64)
-    order = np.argsort(values, kind="stable")
-    values, owner = values[order], owner[order]
-    result = np.full(len(weights), np.nan)
-    for i, weight in enumerate(weights):  # one by one: all at once would take 8 bytes per value and resample
-        upto = np.cumsum(weight[owner])
-        n = int(upto[-1]) if len(upto) else 0
-        if n:
-            low, high = np.searchsorted(upto, [(n - 1) // 2, n // 2], side="right")
-            result[i] = (values[low] + values[high]) / 2
-    return result
-
-
-def _count(labelled: LabelledRecording, answer: Answer, settings: CountSettings) -> dict[str, Any] | None:
-    """The tracks that reach the threshold, or a baseline's points, against the labelled objects; None of another detector that
-    does not track."""
-    how: dict[str, Any] = {
-        "start_us": labelled.start_us,
-        "end_us": labelled.end_us,
-        "tolerance_px": settings.evaluation.spatial_tolerance_px,
-        "slice_us": settings.slice_us,
-        "max_gap_us": settings.max_gap_us,
-    }
-    tracks = answer.tracks_above(settings.object_threshold)
-    if tracks is not None:
-        found = [FoundTrack(track.t_us, track.states[:, :2], track.states[:, 2:], track.score) for track in tracks]
-        counts = track_counts(found, labelled.labels, **how)
-    elif answer.everywhere:
-        counts = everywhere(labelled.recording.sensor_size, labelled.labels, **how)
-    elif answer.points is not None:
-        counts = point_counts(answer.points[answer.points["w"] >= settings.threshold], labelled.labels, **how)
-    else:
-        return None
-    return {"name": labelled.name, **counts}
-
-
-MODE = Mode(
-    name="track",
-    title="tracks of objects, within {spatial_tolerance_px:g} px",
-    shown=("coverage", "recall", "false_tracks_per_minute", "position_error_px", "velocity_error"),
-    folds=("coverage", "false_tracks_per_minute"),
-    chance_note="none that is fixed: more tracks cover more. Of raw events, everything and random each event, pixel or "
-    "random point is a track for the {slice_ms:g} ms in which it falls: what coverage costs in false tracks without tracking",
-    count=_count,
-    score=score,
-    figure_titles={
-        "false_tracks_per_minute": "false tracks per minute",
-        "position_error_px": "position error, px",
-        "velocity_error": "velocity error",
-    },
-)

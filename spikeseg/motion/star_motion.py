@@ -20,7 +20,6 @@ TELLS_NATS = 12.0
 ERROR_PX_S = 0.05, 0.5
 """Without care, the stars' motion is never taken to be known better, nor worse, than this, px/s."""
 
-
 MEDIAN_SQUARE = 2 * np.log(2)
 """Median of the square of a deviation in a plane, of variance 1 along either axis."""
 

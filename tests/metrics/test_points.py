@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from spikeseg.data.recording import LABEL_DTYPE
-from spikeseg.metrics.track import FoundTrack, everywhere, point_counts, track_counts
+from spikeseg.metrics.points import everywhere, point_counts
+from spikeseg.metrics.track import FoundTrack, track_counts
 from spikeseg.metrics.volume import OUTPUT_DTYPE
 
 HOW = {"start_us": 0, "end_us": 3999, "tolerance_px": 2.0, "slice_us": 1000, "max_gap_us": 1e9}

@@ -164,7 +164,7 @@ ADDED = {
         "metrics/my_metric.py",
         "registries.py",
         """
-        "track": "spikeseg.metrics.track:MODE",
+        "track": "spikeseg.metrics.track_mode:MODE",
         "mine": "spikeseg.metrics.my_metric:MODE",
 """,
     ),
