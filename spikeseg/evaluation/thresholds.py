@@ -78,7 +78,7 @@ def rows_at(
 
 def _row(settings: EvaluationConfig, recordings: Sequence[TrackedRecording], threshold: float) -> dict[str, Any]:
     from spikeseg.detection.response import Response, TrackedObjects
-    from spikeseg.metrics import event, objects, track
+    from spikeseg.metrics import event, objects, track_mode
     from spikeseg.metrics.mode import CountSettings
     from spikeseg.metrics.rates import COUNTED, Bootstrap, rates
 
@@ -89,9 +89,9 @@ def _row(settings: EvaluationConfig, recordings: Sequence[TrackedRecording], thr
         counts = event.event_counts(tracked.scores.scores, tracked.scores.truth, max(threshold, ANY_RESPONSE))
         event_counts += [counts[name] for name in COUNTED]
         object_rows.append(objects.MODE.count(tracked.labelled, response, how))
-        track_rows.append(track.MODE.count(tracked.labelled, response, how))
+        track_rows.append(track_mode.MODE.count(tracked.labelled, response, how))
     informedness = float(rates(*event_counts)["informedness"])
-    of_objects, of_tracks = objects.score(object_rows, without_intervals), track.score(track_rows, without_intervals)
+    of_objects, of_tracks = objects.score(object_rows, without_intervals), track_mode.score(track_rows, without_intervals)
     values = {
         "object_threshold": threshold,
         "informedness": None if np.isnan(informedness) else informedness,
