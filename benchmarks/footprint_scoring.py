@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from limit_scoring import half_rates
-from scipy.optimize import brentq
 
-from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.probability import FALL, threshold_nats
 from spikeseg.simulation.limit import LimitConfig
 
@@ -32,8 +30,6 @@ class Answer(NamedTuple):
 
 MOST_DB = 10.0
 """Differences of evidence beyond this are not measured but extrapolated."""
-FARTHEST_DB = 30.0
-"""Differences of information beyond this are not looked for."""
 
 
 def threshold(quiet: Sequence[Answer], minutes: float) -> float:
@@ -58,7 +54,13 @@ def half_rate_samples(
         chosen: by rate int64 (SAMPLES + 1, n), the recordings of every sample, the first of them all.
     """
     found = [np.array([bool(own.found[own.nats >= cut].any()) for own in part]) for part in given]
-    objects = [np.array([own.objects for own in part]) for part in given]
+    return counted_samples(rates, found, [np.array([own.objects for own in part]) for part in given], chosen)
+
+
+def counted_samples(
+    rates: Sequence[float], found: Sequence[np.ndarray], objects: Sequence[np.ndarray], chosen: Sequence[np.ndarray]
+) -> np.ndarray:
+    """The same of what is counted already: by rate (n,), how many objects of each recording are found, and of how many."""
     return half_rates(
         np.array(rates),
         np.stack([part[which].sum(1) for part, which in zip(found, chosen, strict=True)], 1).astype(float),
@@ -93,31 +95,6 @@ def evidence(counts: np.ndarray | float, signal: np.ndarray, noise: np.ndarray |
         expected: events of the object over all places and times, those without events included.
     """
     return float((counts * np.log1p(signal / noise)).sum() - expected)
-
-
-def information(rate_hz: float, noise_hz: float, true: Footprint, model: Footprint) -> float:
-    """Log-likelihood ratio that a second of an object is expected to give, nat: of Poisson events whose place and polarity follow
-    `true`, under `model`.
-
-    Args:
-        rate_hz: of the object, events/s; the model knows it.
-        noise_hz: of the background, events/s per pixel and polarity.
-        true: where events lie.
-        model: where they are taken to lie.
-    """
-    signal = rate_hz * model.share
-    return evidence(noise_hz + rate_hz * true.share, signal, noise_hz, float(signal.sum()))
-
-
-def information_db(rate_hz: float, noise_hz: float, true: Footprint, model: Footprint) -> float:
-    """By how much brighter objects must be for as much `information` under the model as under the true footprint at this rate:
-    dB, 0 for the true one; inf beyond FARTHEST_DB. No recordings: what a perfect search could win."""
-    wanted = information(rate_hz, noise_hz, true, true)
-
-    def missing(db: float) -> float:
-        return wanted - information(rate_hz * 10 ** (db / 10), noise_hz, true, model)
-
-    return max(0.0, float(brentq(missing, -1.0, FARTHEST_DB))) if missing(FARTHEST_DB) <= 0 else float("inf")
 
 
 def interval(samples: np.ndarray, zero: bool = False) -> list[float | None]:

@@ -1,9 +1,10 @@
 """How long programs take on a GPU that is not there: a model, with its numbers.
 
 A warp issues an instruction per cycle, in order; what it reads must be ready, but what waits does not hold up what comes after
-it, until a jump that depends on it or a barrier: of a program this is the longest chain of dependent instructions, or the number
-of its instructions, whichever is longer. One PTX instruction counts as `scale` of the machine's: instructions in the kernel's
-machine code over those in its PTX, with loops not unrolled, or what runs once would be counted several times.
+it, until a jump that depends on it, or a barrier, before which all that is stored must be ready: of a program this is the
+longest chain of dependent instructions, or the number of its instructions, whichever is longer. One PTX instruction counts as
+`scale` of the machine's: instructions in the kernel's machine code over those in its PTX, with loops not unrolled, or what
+runs once would be counted several times.
 
 A launch then takes at best the longest of these, and at worst their sum:
 
@@ -50,7 +51,7 @@ class Clock:
     """Times of every warp, in cycles."""
 
     def __init__(self, program: Program, warps: int, per_program: int, scale: float) -> None:
-        self._now = np.zeros(warps)
+        self._now, self._stored = np.zeros(warps), np.zeros(warps)
         self._ready: dict[str, Any] = {}
         self._per_program, self._scale = per_program, scale
         self._some: Any = None
@@ -84,6 +85,9 @@ class Clock:
             if name in self._ready:
                 start = np.maximum(start, self._ready[name])
         done = start + (latency or ALU)
+        if one.parts[0] in ("st", "red", "atom"):
+            later = np.maximum(self._stored, start)
+            self._stored = later if self._some is None else np.where(self._some, later, self._stored)
         self._advance()
         for name in writes:
             old = self._ready.get(name)
@@ -113,9 +117,10 @@ class Clock:
             self._now = self._now + (JUMP if self._some is None else JUMP * self._some)
 
     def wait(self, one: Instruction) -> None:
-        """Arrival at a barrier."""
+        """Arrival at a barrier, with all that was to be stored before it."""
         del one
         self._advance()
+        self._hold(self._stored)
 
     def meet(self, programs: Any) -> None:
         """All threads of these programs are at their barrier."""
@@ -124,8 +129,8 @@ class Clock:
         self._now = together.reshape(-1)
 
     def slowest(self) -> float:
-        """Cycles of the slowest warp."""
-        return float(self._now.max())
+        """Cycles of the slowest warp, until its last store."""
+        return float(np.maximum(self._now, self._stored).max())
 
 
 @dataclass(frozen=True)

@@ -258,12 +258,12 @@ class MotionSearch:
             return
         for place, velocity in zip(*strongest(maps, spikes), strict=True):
             self.candidates += 1
-            line = self._refined(maps.scale, now, np.concatenate([place, velocity]))
+            line = self.refined(maps.scale, now, np.concatenate([place, velocity]))
             if line is not None:
                 self._found(maps.scale, line, now)
 
-    def _refined(self, scale: Scale, now: float, start: np.ndarray, owner: int = 0) -> np.ndarray | None:
-        """The line of most evidence near a start, if it reaches the threshold: float64 (LINE,)."""
+    def refined(self, scale: Scale, now: float, start: np.ndarray, owner: int = 0) -> np.ndarray | None:
+        """The line of most evidence near a start (x, y, vx, vy; px, px/s) now, if it reaches the threshold: float64 (LINE,)."""
         spans = np.array([s for s in scale.interval_s * np.array([2.0, 4.0, 8.0, 16.0]) if s <= LONGEST_SPAN_S])
         line = np.zeros(LINE)
         aside, hopeless = 0.7 * scale.velocity_step, np.array(HOPELESS_NATS)
@@ -306,7 +306,7 @@ class MotionSearch:
         """Look again for the best line of a path that is young: its first one came from little evidence."""
         start = path.knots[-1, 1:5].copy()
         start[:2] += start[2:] * (now - path.knots[-1, 0])
-        line = self._refined(path.scale, now, start, path.id)
+        line = self.refined(path.scale, now, start, path.id)
         if line is not None and line[7] > path.line_nats:
             path.radius = max(path.radius, self._radius(line, now))
             self._follow_line(path, line, now)

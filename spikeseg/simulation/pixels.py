@@ -21,6 +21,7 @@ CROSSING_DTYPE = np.dtype(
     [("step", "<i8"), ("pixel", "<i8"), ("count", "<i8")] + [(n, "<f8") for n in ("size", "memory", "before", "after")]
 )
 """A pixel that crosses its threshold ``count`` times within a time step; sizes and levels in log intensity."""
+NO_CROSSINGS = np.zeros(0, CROSSING_DTYPE)
 
 US_PER_S = 1_000_000
 STEPS_PER_BLOCK = 256
@@ -109,10 +110,10 @@ class Pixels:
         self.level[flat] = after
         change = after - self.memory[flat]
         crossed = np.flatnonzero((change >= self.on[flat]) | (change <= -self.off[flat]))
+        if not len(crossed):
+            return NO_CROSSINGS
         pixel, first = np.unique(flat[crossed], return_index=True)
         crossings = np.zeros(len(pixel), CROSSING_DTYPE)
-        if not len(pixel):
-            return crossings
         crossed = crossed[first]
         crossings["step"], crossings["pixel"] = number, pixel
         crossings["before"], crossings["after"], crossings["memory"] = before[crossed], after[crossed], self.memory[pixel]
@@ -165,9 +166,9 @@ def source_events(scene: Scene, sensor: Sensor, rng: np.random.Generator) -> np.
             active = np.flatnonzero(near[k])
             if number == 0:
                 pixels.start(position[k, active], light[k, active], rng)
-            else:
+            elif len(active):
                 steps_crossings.append(pixels.step(number, position[k, active], light[k, active]))
-        crossings = np.concatenate([np.zeros(0, CROSSING_DTYPE), *steps_crossings])
+        crossings = np.concatenate([NO_CROSSINGS, *(some for some in steps_crossings if len(some))])
         events = pixels.events(crossings, dt)
         row = np.repeat(crossings["step"], crossings["count"]) - block[0]
         if len(events):

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from spikeseg.data.recording import SOURCE_OBJECT
 from spikeseg.learning.footprint import untrained_footprint
+from spikeseg.motion import line_kernels as lines
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.probability import FALL
+from spikeseg.simulation import limit as simulation
+from spikeseg.simulation.limit import LimitConfig
 
 
 @pytest.fixture(scope="module")
@@ -53,30 +57,89 @@ def test_evidence_is_compared_at_the_brightness_that_gives_as_much(bench):
     assert np.isinf(bench.evidence_samples(rates, np.zeros((3, 3)), learned)).all()
 
 
-def test_information_is_the_log_likelihood_ratio_that_events_give(bench):
-    """Events drawn with the true footprint over noise; how much brighter the box must be, and what merging loses."""
-    true, rng = Footprint.point(1.5), np.random.default_rng(5)
-    rate, noise = 4.0, 0.05
-    counts = rng.poisson(noise + rate * true.share, (20_000, *true.share.shape))
-    for model in (true, Footprint.box()):
-        gathered = (counts * np.log1p(rate * model.share / noise)).sum((1, 2, 3)) - rate
-        assert bench.information(rate, noise, true, model) == pytest.approx(gathered.mean(), abs=5 * gathered.std() / 20_000**0.5)
-    db = bench.information_db(rate, noise, true, Footprint.box())
-    wanted = bench.information(rate, noise, true, true)
-    assert bench.information(rate * 10 ** (db / 10), noise, true, Footprint.box()) == pytest.approx(wanted)
-    assert 1.4 < db < 1.7 and bench.information_db(rate, noise, true, true) == pytest.approx(0, abs=1e-9)
-    assert 0.8 < bench.information_db(rate, noise, true, true.merged()) < db
-    assert bench.information_db(rate, noise, Footprint.point(0.7), Footprint.box()) == pytest.approx(0.5, abs=0.1)
-    far = np.zeros_like(true.share)
-    far[:, 0, 0] = 0.5
-    assert np.isinf(bench.information_db(rate, noise, Footprint.point(0.0, 0.3), Footprint(far)))
+def test_what_is_sent_is_what_the_simulator_draws(script):
+    """Events of an object that crosses the sensor along an axis, relative to its path."""
+    bench, config = script("footprint_evidence"), LimitConfig(displacement_px=1.5)
+    still = simulation._moving([(0.0, 0.0)])
+    sources = simulation.Sources(still, np.array([[20.3, 90.4]]), np.array([[10.0, 0.0]]), np.array([2000.0]), SOURCE_OBJECT)
+    events = simulation._source_events(sources, config, np.random.default_rng(3))
+    along, across = events["x"] - 20.3 - 10.0 * events["t"] * 1e-6, events["y"] - 90.4
+    density = bench.sent(1.5) * bench.STEP_PX**2
+    assert density.sum() == pytest.approx(1, abs=1e-4)
+    for on in (0, 1):
+        own = events["p"] == on
+        assert along[own].mean() == pytest.approx(density[on].sum(0) @ bench.PLACES / density[on].sum(), abs=0.03)
+        assert along[own].std() == pytest.approx(((density[on].sum(0) @ bench.PLACES**2) * 2 - 1.5**2) ** 0.5, rel=0.02)
+    assert across.std() == pytest.approx((density.sum((0, 2)) @ bench.PLACES**2) ** 0.5, rel=0.02)
+
+
+def test_densities_of_footprints_are_those_of_the_search(script):
+    bench, own = script("footprint_evidence"), Footprint.point(1.2)
+    table, density = own.table((240, 180)), bench.searched(own)
+    for k, j in ((60, 60), (41, 77), (70, 33)):
+        across, along = bench.PLACES[[k, j]]
+        for on in (0, 1):
+            assert density[on, k, j] == pytest.approx(lines.density(table, along, across, 1.0, 0.0, on, True), abs=1e-12)
+    box = bench.flat(4.0)
+    assert box.sum() * bench.STEP_PX**2 == pytest.approx(1) and np.array_equal(np.unique(box), [0, 1 / 32])
+    assert (box[0, 60] > 0).sum() * bench.STEP_PX == pytest.approx(4.0)
+
+
+def test_information_is_the_log_likelihood_ratio_that_events_give(script):
+    """Events drawn from the true density over noise; how much brighter boxes must be, and what merging loses."""
+    bench, rng = script("footprint_evidence"), np.random.default_rng(5)
+    rate, noise, area = 4.0, 0.05, bench.STEP_PX**2
+    true, box = bench.sent(1.5), bench.searched(Footprint.box())
+    counts = rng.poisson(area * (noise + rate * true), (150, *true.shape))
+    for model in (true, box):
+        gathered = (counts * np.log1p(rate * model / noise)).sum((1, 2, 3)) - rate * model.sum() * area
+        assert bench.information(rate, noise, true, model) == pytest.approx(gathered.mean(), abs=4 * gathered.std() / 150**0.5)
+    db = bench.information_db(rate, noise, true, box)
+    assert bench.information(rate * 10 ** (db / 10), noise, true, box) == pytest.approx(
+        bench.information(rate, noise, true, true)
+    )
+    assert bench.information_db(rate, noise, true, true) == pytest.approx(0, abs=1e-9)
+    merged = np.stack([true.mean(0)] * 2)
+    assert (
+        0.8 < bench.information_db(rate, noise, true, merged) < db < bench.information_db(rate, noise, true, bench.flat()) < 2.4
+    )
+    far = np.zeros_like(true)
+    far[:, 0, 0] = 0.5 / area
+    assert np.isinf(bench.information_db(rate, noise, bench.sent(0.0), far))
+
+
+def test_a_box_with_soft_edges_is_nearer_to_the_truth_than_a_flat_one(script):
+    """Displaced by 0.7 px: what a footprint can win over either."""
+    bench = script("footprint_evidence")
+    shown = [{"box": Footprint.box(), "true": Footprint.point(0.7)}]
+    found = {name: own[0] for name, own in bench.expected(0.7, 0.1, shown, (3.3,)).items()}
+    assert found["flat"] == pytest.approx(0.89, abs=0.02) and found["box"] == pytest.approx(0.53, abs=0.02)
+    assert found["true"] == pytest.approx(0.03, abs=0.01)
+
+
+def test_half_of_the_objects_are_found_where_half_of_the_lines_have_enough_evidence(script):
+    bench, rates = script("footprint_evidence"), (2.0, 4.0, 8.0)
+
+    def of(share, more):
+        return [
+            {"learned": bench.Gathered(20.0, 21.0 if k < share else 19.0),
+             "box": bench.Gathered(20.0, 21.0 if k < share - more else 19.0)}
+            for k in range(10)
+        ]  # fmt: skip
+
+    chosen = [np.tile(np.arange(10), (4, 1))] * 3
+    found = bench.compared(rates, [of(1, 1), of(5, 4), of(9, 4)], chosen, (240, 180))
+    assert found["learned"]["told_half_rate_hz"] == pytest.approx([4.0] * 3, rel=0.03)
+    assert found["box"]["told_shares"] == [0.0, 0.1, 0.5] and found["box"]["told_above_learned_db"][0] == pytest.approx(
+        3, abs=0.2
+    )
 
 
 def test_controls_are_the_learned_weights_without_what_was_learned(script):
     bench, own = script("footprint"), Footprint.point(1.2)
     shown = bench.footprints(1.5, own, 3)
     assert [*shown, "none"] == ["box", "untrained", "shuffled", "merged", "learned", "true", "none"]
-    assert {*shown, "none"} == {*bench.TITLES} and shown["learned"] is own
+    assert {*shown, "none", "flat"} == {*bench.TITLES} and shown["learned"] is own
     assert np.array_equal(np.sort(shown["shuffled"].share.ravel()), np.sort(own.share.ravel()))
     assert np.abs(shown["shuffled"].share - own.share).sum() > 1
     assert shown["merged"].displacement() == pytest.approx((0, 0)) and shown["true"].displacement()[0] == pytest.approx(
@@ -88,11 +151,12 @@ def test_controls_are_the_learned_weights_without_what_was_learned(script):
 def test_it_runs(quick):
     printed, written = quick("footprint")
     (found,) = written["displacements"].values()
-    assert found["footprints"].keys() == {"box", "untrained", "shuffled", "merged", "learned", "true"}
+    assert found["footprints"].keys() == {"flat", "box", "untrained", "shuffled", "merged", "learned", "true"}
     assert found["training"][0]["on_ahead_px"] > 0.7 and "ON and OFF displaced by 1.5 px" in printed
     assert found["footprints"]["learned"]["above_learned_db"][1:] in ([0.0, 0.0], [None, None])
-    by_evidence = {name: own["evidence_db"][0] for name, own in found["footprints"].items()}
+    by_evidence = {name: own["evidence_db"][0] for name, own in found["footprints"].items() if name != "flat"}
     assert by_evidence["learned"] == 0 and len(found["footprints"]["true"]["evidence_nats"]) == 2
     theory = {name: own["information_db"][0] for name, own in found["footprints"].items()}
-    assert theory["true"] == 0 < theory["learned"] < theory["merged"] < theory["box"] and "dB by information" in printed
-    assert all(own["shares"][0]["objects"] == 1 for own in found["footprints"].values())
+    assert 0 < theory["true"] < theory["learned"] < theory["merged"] < theory["box"] < theory["flat"]
+    assert "dB by information" in printed and "told" in printed
+    assert all(own["shares"][0]["objects"] == 1 for name, own in found["footprints"].items() if name != "flat")

@@ -113,3 +113,25 @@ def test_ptx_is_understood(script):
     )
     assert program.instructions[2].operands == ("[%r3+8]", ("%r1", "%r2"))
     assert program.leaders == [0, 1, 2]
+
+
+def test_a_barrier_and_the_end_wait_for_what_is_stored(script):
+    model, parsed = script("gpu_model"), script("gpu_ptx").parsed
+    load, store, barrier = parsed(
+        """.visible .entry k() .reqntid 32
+        { .reg .b32 %r<3>; .reg .b64 %rd<2>;
+          ld.global.b32 %r1, [%rd1];
+          st.shared.b32 [%r2], %r1;
+          bar.sync 0;
+        }"""
+    ).instructions
+    clock = model.Clock(parsed(".visible .entry k() { }"), 2, 2, 1.0)
+    clock.begin(np.array([True, False]))  # of two warps the first
+    clock.did(load, model.FAR)
+    clock.did(store, 0.0)
+    assert clock.slowest() == model.FAR
+    clock.begin(None)
+    clock.wait(barrier)
+    assert clock._now.tolist() == [model.FAR, 1.0]
+    clock.meet(np.array([True]))
+    assert clock.slowest() == model.FAR + model.BARRIER
