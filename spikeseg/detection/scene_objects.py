@@ -14,13 +14,14 @@ import numpy as np
 from spikeseg.core.sparse import SparseMap
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.scenes.boxes import Boxes, boxes
-from spikeseg.scenes.scene import find_objects
+from spikeseg.scenes.scene import events_of, find_objects
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
 from .event_scores import UNTRACKED
 from .objects import OBJECT_DTYPE, SLICE_US, Blobs, Labels, Slice, WindowTime
 from .response import Response, TrackedObjects, from_maps
+from .slice_kernels import first_come, lit_pixels
 from .tables import Scale
 
 log = logging.getLogger(__name__)
@@ -35,16 +36,15 @@ def scene_objects(view: WindowedRecording, times: Sequence[WindowTime], window_m
         window_ms: by which the scene is looked at; None: as the recording tells.
     """
     kept = np.flatnonzero(view.kept)
-    events = view.events[kept]
-    t, x, y = (events[name].astype(np.int64) for name in "txy")
+    t, x, y = (view.events[name][kept].astype(np.int64) for name in "txy")
     window_us = None if window_ms is None else max(round(window_ms * 1000), 2)
-    found = find_objects(t, x, y, events["p"] > 0, view.sensor_size, window_us)
+    found = find_objects(t, x, y, view.events["p"][kept] > 0, view.sensor_size, window_us)
     log.info("scene looked at by windows of %g ms", found.window_us / 1000)
     slice_us = min(SLICE_US, found.window_us)
     parts = [[(steps, *time.of(steps)) for steps in time.slices(view.shape[0], slice_us)] for time in times]
     flat = [part for window in parts for part in window]
     middles = np.array([(start + end) // 2 for _, start, end in flat], np.int64)
-    own = _by_number(found.ids, len(found.courses))
+    own = events_of(found.ids, len(found.courses))
     placed = [boxes(t[k], x[k], y[k], courses, middles) for k, courses in zip(own, found.courses, strict=True)]
     order = [
         n for n in np.argsort([int(t[k[0]]) if len(k) else 0 for k in own], kind="stable") if len(placed[n].t) and len(own[n])
@@ -53,7 +53,7 @@ def scene_objects(view: WindowedRecording, times: Sequence[WindowTime], window_m
     number_of[np.array(order, np.int64) + 1] = np.arange(1, len(order) + 1)
     ids = np.zeros(len(view.events), np.int32)
     ids[kept] = number_of[found.ids]
-    slices, owners = _slices(view, flat, [placed[n] for n in order], ids, middles)
+    slices, owners = _slices(view, flat, [placed[n] for n in order], [own[n] for n in order], (t, x, y), middles)
     tracks = []
     for number, n in enumerate(order, 1):
         inside = np.searchsorted(middles, placed[n].t)
@@ -81,47 +81,49 @@ def scene_answer(view: WindowedRecording, maps: Sequence[SparseMap], objects: Tr
     return Response(scores, maps, objects, saliency)
 
 
-def _by_number(ids: np.ndarray, n: int) -> list[np.ndarray]:
-    """Which events are of each of n objects: int64 each, rising. ids: int32 (m,), from 1; 0 for none."""
-    owned = np.flatnonzero(ids)
-    order = np.argsort(ids[owned].astype(np.min_scalar_type(n)), kind="stable")  # by radix where n is small
-    return np.split(owned[order], np.cumsum(np.bincount(ids[owned], minlength=n + 1)[1:]))[:n]
-
-
 def _slices(
-    view: WindowedRecording, flat: Sequence[tuple[slice, int, int]], placed: Sequence[Boxes], ids: np.ndarray, middles: np.ndarray
+    view: WindowedRecording,
+    flat: Sequence[tuple[slice, int, int]],
+    placed: Sequence[Boxes],
+    own: Sequence[np.ndarray],
+    events: tuple[np.ndarray, np.ndarray, np.ndarray],
+    middles: np.ndarray,
 ) -> tuple[list[Slice], list[np.ndarray]]:
-    """The objects of every slice, by falling score, which is the number of their events in it, and the track of each."""
+    """The objects of every slice, by falling score, which is the number of their events in it, and the track of each.
+
+    Args:
+        view: the recording.
+        flat: of every slice its steps, start and end, µs.
+        placed: of each object its boxes.
+        own: of each object which events are its own, int64 (m,), rising.
+        events: int64 t (µs), x and y (px), (n,).
+        middles: int64, of every slice, µs.
+    """
     _, height, width = view.shape
     scale = Scale.of(view.sensor_size, (height, width))
-    row_of = [dict(zip(np.searchsorted(middles, own.t).tolist(), range(len(own.t)), strict=True)) for own in placed]
-    owned = np.flatnonzero(ids)
-    events, of = view.events[owned], ids[owned].astype(np.int64)
+    row_of = [dict(zip(np.searchsorted(middles, at.t).tolist(), range(len(at.t)), strict=True)) for at in placed]
     column, line = (
         np.clip((np.arange(length) / by).astype(np.int64), 0, most - 1)
         for length, by, most in zip(view.sensor_size, scale, (width, height), strict=True)
     )
-    cells = (of * height + line[events["y"]]) * width + column[events["x"]]
-    ranges = np.searchsorted(events["t"], np.array([(start, end) for _, start, end in flat], np.int64).reshape(-1, 2))
+    limits = np.array([(start, end) for _, start, end in flat], np.int64).reshape(-1, 2)
+    ranges = [np.searchsorted(events[0][k], limits) for k in own]
+    owner, marks = np.zeros(height * width, np.int32), np.zeros(height * width // 64 + 1, np.uint64)
+    lit = [lit_pixels(k, events[1:], (column, line * width), ends, marks) for k, ends in zip(own, ranges, strict=True)]
     slices, owners = [], []
-    for k, ((steps, start, end), (first, last)) in enumerate(zip(flat, ranges.tolist(), strict=True)):
-        here = [(number, row_of[number - 1][k]) for number in range(1, len(placed) + 1) if k in row_of[number - 1]]
-        own = np.bincount(of[first:last], minlength=len(placed) + 1)
-        lit = np.sort(cells[first:last])
-        lit = lit[np.diff(lit, prepend=-1) > 0]
-        edges = np.searchsorted(lit, np.arange(len(placed) + 2) * (height * width))
+    for k, (steps, start, end) in enumerate(flat):
+        here = [(n, row_of[n][k]) for n in range(len(placed)) if k in row_of[n]]
         objects, pixels = np.zeros(len(here), OBJECT_DTYPE), []
-        for entry, (number, row) in zip(objects, here, strict=True):
-            box = placed[number - 1]
-            pixels.append((lit[edges[number] : edges[number + 1]] - number * height * width).astype(np.int32))
-            entry["x"], entry["y"] = (box.place[row] + 0.5) / (scale.x, scale.y) - 0.5
-            entry["width"], entry["height"] = box.size[row] / (scale.x, scale.y)
-            entry["score"], entry["pixels"] = max(own[number], 1), len(pixels[-1])
+        for entry, (n, row) in zip(objects, here, strict=True):
+            begins, all_lit = lit[n]
+            pixels.append(all_lit[begins[k] : begins[k + 1]])
+            entry["x"], entry["y"] = (placed[n].place[row] + 0.5) / (scale.x, scale.y) - 0.5
+            entry["width"], entry["height"] = placed[n].size[row] / (scale.x, scale.y)
+            entry["score"], entry["pixels"] = max(ranges[n][k, 1] - ranges[n][k, 0], 1), len(pixels[-1])
         order = np.argsort(-objects["score"], kind="stable")
         pixel = np.concatenate([np.zeros(0, np.int32), *(pixels[n] for n in order)])
-        numbers = np.repeat(np.arange(1, len(order) + 1), [len(pixels[n]) for n in order])
-        pixel, once = np.unique(pixel, return_index=True)  # a pixel of two objects goes to the one with more events
-        labels = Labels((height, width), pixel, numbers[once].astype(np.int32))
+        number = np.repeat(np.arange(1, len(order) + 1, dtype=np.int32), [len(pixels[n]) for n in order])
+        labels = Labels((height, width), *first_come(pixel, number, owner, marks))  # a pixel of two goes to that of more events
         slices.append(Slice(steps, start, end, Blobs(objects[order], labels)))
-        owners.append(np.array([here[n][0] for n in order], np.int32))
+        owners.append(np.array([here[n][0] + 1 for n in order], np.int32))
     return slices, owners

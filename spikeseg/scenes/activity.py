@@ -93,11 +93,17 @@ class Activity:
         """Events that leave it."""
         count(x, y, -1, self._counts, self._rows)
 
-    def components(self) -> Components:
-        """What is active now; `favoured` says where less is enough."""
+    def pixels(self) -> np.ndarray:
+        """Flat indices of the neurons that are active now, int64 (m,), rising, until the next call; `favoured` says where less is
+        enough."""
         thresholds = self._block, self._thresholds, self._lower
         n = active(self._counts, self._rows, self._columns, *thresholds, self.favoured, self._pixels)
-        pixels, (parent, part) = self._pixels[:n], self._scratch[:, :n]
+        return self._pixels[:n]
+
+    def components(self) -> Components:
+        """What is connected of them."""
+        pixels = self.pixels()
+        parent, part = self._scratch[:, : len(pixels)]
         n = connect(pixels, REACH_PX, self._grid, parent, part)
         order, begins, boxes = gathered(pixels, part, n, self._counts.shape[1])
         return Components(pixels[order], begins, boxes)

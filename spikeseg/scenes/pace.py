@@ -77,15 +77,18 @@ def _tried(
     for moment in moments.tolist():
         part = slice(*np.searchsorted(t, [moment - window // 2, moment + window // 2]))
         activity.add(x[part], y[part])
-        now = Moment.of(moment, activity, label, (t[part], x[part], y[part]))
-        activity.remove(x[part], y[part])
-        rows, columns = np.divmod(now.components.pixels, width)
-        excess += count_on(x[part], y[part], label) - float(mean[rows // BLOCK_PX, columns // BLOCK_PX].sum())
         if window == LEAST_US:
-            boxes = now.components.boxes
+            now = Moment.of(moment, activity, label, (t[part], x[part], y[part]))
+            boxes, pixels = now.components.boxes, now.components.pixels
             shares.append((np.abs(now.drifts()) * window * 1e-6 / (boxes[:, 2:] - boxes[:, :2])).max(1))
             weights.append(np.diff(now.components.begins))
-        now.clear()
+        else:
+            pixels = activity.pixels()
+            label.reshape(-1)[pixels] = 1
+        activity.remove(x[part], y[part])
+        rows, columns = np.divmod(pixels, width)
+        excess += count_on(x[part], y[part], label) - float(mean[rows // BLOCK_PX, columns // BLOCK_PX].sum())
+        label.reshape(-1)[pixels] = 0
     share, weight = np.concatenate(shares), np.concatenate(weights)
     middle = weighted_median(share, weight) if len(share) else 0.0
     return max(excess, 0.0), middle

@@ -13,6 +13,7 @@ from .activity_kernels import look_up
 from .camera import CameraMotion, camera_motion
 from .camera_background import background_events
 from .course import Course
+from .event_kernels import sort_by_number
 from .grouping import COARSE_PRIOR, groups
 from .moments import Moment
 from .order import in_order
@@ -84,20 +85,26 @@ def find_objects(
     window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
     fine, coarse = (_seen(t_in, x_in, y_in, on[usual], sensor_size, window, scale) for scale in (1, COARSE))
     seen = combined(fine, coarse)
-    counts = np.bincount(seen.of_event, minlength=len(seen.courses) + 1)[1:]
+    own_events = events_of(seen.of_event, len(seen.courses))
     courses: list[list[Course]] = []
     probability = []
     object_of = np.zeros(len(seen.courses) + 1, np.int32)
-    for number, own in enumerate(seen.courses):
+    for number, (own, theirs) in enumerate(zip(seen.courses, own_events, strict=True)):
         moments = len(np.unique(np.concatenate([course.t for course in own])))
-        likely = object_probability(own, motion) if counts[number] >= max(LEAST_EVENTS, A_ROW * moments) else 0.0
-        if likely >= DOUBTFUL and in_order(events, np.flatnonzero(seen.of_event == number + 1), sensor_size, window):
+        likely = object_probability(own, motion) if len(theirs) >= max(LEAST_EVENTS, A_ROW * moments) else 0.0
+        if likely >= DOUBTFUL and in_order(events, theirs, sensor_size, window):
             courses.append(own)
             probability.append(likely)
             object_of[number + 1] = len(courses)
     ids = np.zeros(len(t), np.int32)
     ids[usual] = object_of[seen.of_event]
     return SceneObjects(ids, courses, probability, window)
+
+
+def events_of(ids: np.ndarray, n: int) -> list[np.ndarray]:
+    """Which events are of each of n objects: int64 each, rising. ids: int32 (m,), from 1; 0 for none."""
+    order, begins = sort_by_number(ids, n)
+    return np.split(order, begins[1:-1]) if n else []
 
 
 def object_probability(courses: list[Course], motion: CameraMotion | None = None) -> float:
@@ -128,8 +135,9 @@ def _seen(
     width, height = sensor_size
     tracks, of_event = _tracked(t, x // scale, y // scale, (-(-width // scale), -(-height // scale)), window)
     events, bright = (np.bincount(of_event, weights, len(tracks) + 1) for weights in (None, on))
+    share = np.count_nonzero(on) / max(len(on), 1)
     for k, track in enumerate(tracks, 1):
-        track.events, track.surplus = int(events[k]), float(bright[k] / max(events[k], 1) - on.mean())
+        track.events, track.surplus = int(events[k]), float(bright[k] / max(events[k], 1) - share)
     number = groups(tracks, COARSE_PRIOR if scale > 1 else 0.0)
     courses: list[list[Course]] = [[] for _ in range(int(number.max(initial=-1)) + 1)]
     for track, own in zip(tracks, number.tolist(), strict=True):

@@ -12,6 +12,7 @@ from spikeseg.scenes.scene import (
     LEAST_ROWS,
     MOVES_PX,
     MOVES_SIZES,
+    events_of,
     find_objects,
     object_probability,
 )
@@ -385,3 +386,11 @@ def test_before_a_moving_camera_an_object_moves_against_the_scene(course, speed,
     way = course((0, 1), ((300, 200), (300 + speed, 200)))
     assert (object_probability([way], motion) >= DOUBTFUL) == does
     assert (object_probability([way]) >= DOUBTFUL) == (speed != 0)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_events_of_each_object_in_their_order(n):
+    ids = np.random.default_rng(7).integers(0, n + 1, 300).astype(np.int32)
+    own = events_of(ids, n)
+    assert len(own) == n and all(np.array_equal(events, np.flatnonzero(ids == k)) for k, events in enumerate(own, 1))
+    assert [len(events) for events in events_of(ids * 0, n)] == [0] * n

@@ -273,7 +273,10 @@ def integrate(neurons, row, t, inputs, counted, theta, tiles, restless):
                     open_tile(v[starts[tile] : starts[tile + 1]], stamps, tile, t, mode, leak, factor)
                     opened[n_open] = tile
                     n_open += 1
-        add_line(v, columns[k] * maps, table, here + lines[k], wide, times[k] if counted else ONCE)
+        if counted:
+            add_line(v, columns[k] * maps, table, here + lines[k], wide, times[k])
+        else:  # without a multiplication
+            add_line(v, columns[k] * maps, table, here + lines[k], wide, ONCE)
     reaching = 0
     for k in range(n_open):
         a, b = starts[opened[k]], starts[opened[k] + 1]

@@ -16,10 +16,8 @@ from numba.extending import intrinsic
 
 from spikeseg.core.compiled import compiled
 
-LANES = 32
-"""int32 added together: two cache lines. Lines of weights are padded with 0 to a multiple of it ..."""
-NARROW = 8
-"""... or to this, if they are no longer: the next spike then waits less often for what this one has written."""
+LANES, NARROW = 32, 8
+"""int32 added together, two cache lines, and at the end of a line of weights, which is padded with 0 to a multiple of NARROW."""
 DOUBLES = 4
 """float64 added together: lines of weights are short, and padded with 0 to a multiple of it."""
 TAPS = 8
@@ -128,7 +126,7 @@ def reach_mask(v, theta, start, level):
 
 def padded(numbers: int) -> int:
     """The padded length of a line of so many weights."""
-    return NARROW if numbers <= NARROW else -(-numbers // LANES) * LANES
+    return -(-numbers // NARROW) * NARROW
 
 
 @compiled()
@@ -144,12 +142,12 @@ def add_line(v, start, table, line, wide, times):
         times: int32.
     """
     i, at = 0, line * wide
-    if wide == NARROW:
-        _add_narrow(v, start, table, at, times)
-        return
-    while i < wide:
+    while i + LANES <= wide:
         _add_lanes(v, start + i, table, at + i, times)
         i += LANES
+    while i < wide:
+        _add_narrow(v, start + i, table, at + i, times)
+        i += NARROW
 
 
 @compiled()
