@@ -23,7 +23,7 @@ at."""
 UNSEEN = 0.15
 """A coarse object that holds only one fine one takes its place if the fine neurons see none of so large a share of its events."""
 
-SHARE, MET = 0.03, 0.8
+SHARE, MET = 0.03, 0.5
 """A fine object may be a thing of its own if it has this share of the coarse one's events, and shares a component with others for
 less than this share of the time."""
 

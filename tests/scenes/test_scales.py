@@ -134,7 +134,7 @@ def test_a_speck_that_goes_its_own_way_is_no_thing(parting, share, count):
     assert joint(fine, coarse, events)[0] == count
 
 
-@pytest.mark.parametrize(("met", "count"), [(40, 2), (41, 1)])
+@pytest.mark.parametrize(("met", "count"), [(25, 2), (26, 1)])
 def test_what_shares_components_for_most_of_the_time_is_no_thing_of_its_own(parting, met, count):
     fine, coarse = parting(50, 0.5)
     fine[1].how[:met] = Seen.MET  # of 51 rows
