@@ -19,7 +19,7 @@ from spikeseg.data.windows import WindowedRecording
 from spikeseg.motion.background import Marks, background_rates
 from spikeseg.motion.events import Events, Index, events_of, index_of
 from spikeseg.motion.footprint import Footprint
-from spikeseg.motion.frame import Frame, Moving, rigid
+from spikeseg.motion.frame import EDGE_PX, Frame, Moving, rigid
 from spikeseg.motion.paths import SURE_NATS, against_stars, joined, no_star
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
@@ -43,7 +43,8 @@ LEAST_S, BRIEF_S = 0.6, 0.15
 """A path has to last so long, s: what is there for less is a flash, or a piece of something else; the latter is enough ..."""
 
 BRIEF_PX, BRIEF_NATS = 8.0, 2.5
-"""... for what comes so far, px, with evidence of so many times the threshold, where the star field is steady."""
+"""... for what comes so far, px, with evidence of so many times the threshold, where the star field is steady, away from the
+sensor's edge, which cuts images off: stars that enter there one after the other look like a brief path."""
 
 EARLY_NATS = 2.5
 """A line becomes a path with so much less evidence than an object needs, nat: what comes before and behind may make up for it."""
@@ -261,11 +262,15 @@ def lasts(path: SmoothPath, nats: float, threshold: float, frame: Frame) -> bool
         threshold: evidence from which it is an object, nat.
         frame: of the star field.
     """
-    seconds = path.t_s[-1] - path.t_s[0]
-    among_stars = frame.to_sky(path.t_s[[0, -1]], path.states[[0, -1], :2])
-    way = min(float(np.hypot(*np.diff(places, axis=0)[0])) for places in (path.states[[0, -1], :2], among_stars))
-    brief = seconds >= BRIEF_S and way >= BRIEF_PX and nats >= BRIEF_NATS * threshold and frame.steady
-    return bool(seconds >= LEAST_S or brief)
+    if path.t_s[-1] - path.t_s[0] >= LEAST_S:
+        return True
+    away = np.flatnonzero((np.abs(path.states[:, :2] - frame.centre) <= frame.centre - EDGE_PX).all(1))
+    if not len(away) or nats < BRIEF_NATS * threshold or not frame.steady:
+        return False
+    ends = away[[0, -1]]
+    t_s, places = path.t_s[ends], path.states[ends, :2]
+    way = min(float(np.hypot(*np.diff(some, axis=0)[0])) for some in (places, frame.to_sky(t_s, places)))
+    return bool(t_s[1] - t_s[0] >= BRIEF_S and way >= BRIEF_PX)
 
 
 def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tracks, found: Found) -> Merged:

@@ -118,7 +118,7 @@ def _smooth(counts: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarra
         total = ndimage.gaussian_filter(counts * kept, SMOOTHING_PX, mode="reflect")
         weight = ndimage.gaussian_filter(seen * kept, SMOOTHING_PX, mode="reflect")
         mean = np.maximum(total / np.maximum(weight, 1e-3), 1e-3)
-    around = ndimage.uniform_filter(counts, 3, mode="reflect") * 9 - counts
+    around = ndimage.uniform_filter(counts, 3, mode="constant") * 9 - counts  # beyond the edge nothing is lit
     return mean, hot & (counts > around)  # a source lights its neighbours, too
 
 

@@ -140,6 +140,9 @@ ALIKE_PX_S, ALIKE_SHARE = 2.0, 0.04
 TOGETHER, TURNING = 3, 4
 """So many things have one velocity at a time if they are stars; or so many, if their field turns."""
 
+EDGE_PX = 4.0
+"""The sensor's edge is so wide, px: nearer to it a point's image is cut off."""
+
 BIN_S = 0.25
 """Velocities are compared at this interval, s."""
 

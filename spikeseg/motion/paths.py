@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .events import Events
-from .frame import Frame
+from .frame import EDGE_PX, Frame
 from .search import Path, SmoothPath
 from .star_motion import Span
 
@@ -28,9 +28,6 @@ FOLLOWED_S too late."""
 STAR_PX, WIDE_STAR_PX = 1.25, 2.5
 """What has not gone further from a place of the star field than this, px, may be a star (the latter where the field is not
 steady, and at the sensor's edge, where a star's image is cut off, if the stars move so far over it meanwhile) ..."""
-
-EDGE_PX = 4.0
-"""The edge is so wide, px."""
 
 STRAY = 0.1
 """Share of a star's evidence that may lie beyond: its halo, and what sways."""

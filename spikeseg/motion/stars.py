@@ -16,7 +16,7 @@ from scipy import ndimage
 from . import line_kernels as kernels
 from .events import Events, Index, Sight, index_of
 from .footprint import FootprintTable
-from .frame import Frame
+from .frame import EDGE_PX, Frame
 from .line_kernels import LINE
 from .maps import median
 from .star_kernels import placed
@@ -50,9 +50,8 @@ ALIKE_PX, UNKNOWN_PX_S = 1.5, 0.5
 """A star's velocity agrees with the others' within ALIKE_PX_S, and what its fit leaves open; or it strays by less than ALIKE_PX
 in the span. One that surely is there, and no noise, may be off by UNKNOWN_PX_S where the stars do not tell how they move."""
 
-EDGE_PX, TELLS_S = 4.0, 0.5
-"""Nearer to the sensor's edge than this, px, a star's image is cut off. A star that is seen for less than TELLS_S away from there
-does not tell how the stars move."""
+TELLS_S = 0.5
+"""A star that is seen for less than this, s, away from the sensor's edge does not tell how the stars move."""
 
 HALO_PX = 5.0
 """A star that is so near to the sensor, px, still sends events."""

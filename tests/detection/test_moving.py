@@ -345,9 +345,9 @@ def test_what_crosses_briefly_is_told_of_if_it_leaves_no_doubt():
     steady = Frame.of(StarField.still(), (0.0, 8.0), (120, 90))
     turned = Frame.of(StarField(np.array([0.0, 4e6, 60e6]), np.array([[0.0, 0.0], [20.0, 0.0]])), (0.0, 8.0), (120, 90))
 
-    def path(seconds, speed):
+    def path(seconds, speed, y=40.0):
         t = np.linspace(1.0, 1.0 + seconds, 9)
-        states = np.stack([10 + speed * (t - 1), np.full(9, 40.0), np.full(9, speed), np.zeros(9)], 1)
+        states = np.stack([10 + speed * (t - 1), np.full(9, y), np.full(9, speed), np.zeros(9)], 1)
         return SmoothPath(1.5, t, states, np.full(9, 10.0), 90.0, np.full(9, 5.0), 3.0)
 
     assert lasts(path(0.4, 50.0), 60.0, 20.0, steady)
@@ -356,6 +356,9 @@ def test_what_crosses_briefly_is_told_of_if_it_leaves_no_doubt():
     assert lasts(path(0.7, 10.0), 21.0, 20.0, turned)
     along = Frame.of(StarField(np.array([0.0, 60e6]), np.array([[40.0, 0.0]])), (0.0, 8.0), (120, 90))
     assert not lasts(path(0.4, 50.0), 60.0, 20.0, along)  # 4 px among the stars
+    assert lasts(path(0.4, 50.0, 85.0), 60.0, 20.0, steady)
+    assert not lasts(path(0.4, 50.0, 86.0), 60.0, 20.0, steady)  # nearer than 4 px to the edge
+    assert lasts(path(0.7, 50.0, 86.0), 21.0, 20.0, steady)
 
 
 def test_overwhelming_evidence_goes_before_a_tracks_own_score(found):
