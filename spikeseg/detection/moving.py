@@ -17,9 +17,10 @@ import numpy as np
 from spikeseg.config.sections import TrackingConfig
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.motion.background import Marks, background_rates
+from spikeseg.motion.contrast import frame_by_contrast
 from spikeseg.motion.events import Events, Index, events_of, index_of
 from spikeseg.motion.footprint import Footprint
-from spikeseg.motion.frame import EDGE_PX, Frame, Moving, rigid
+from spikeseg.motion.frame import EDGE_PX, Frame, Moving, astray, rigid
 from spikeseg.motion.paths import SURE_NATS, against_stars, joined, no_star
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
@@ -187,7 +188,19 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
     found = _in_its_frame(view, field, motion)
     if motion.careful and frame_of(view, field).streams and not found.frame.streams:  # the tracker was wrong about it
         found = _in_its_frame(view, field, dataclasses.replace(motion, resting=False))
+    if motion.careful and (before := _astray(found)):  # the telescope turned, and the stars are not where they were thought to be
+        frame = frame_by_contrast(found.search.events, view.sensor_size, frame_of(view, field))
+        again = found_in(prepared(view, frame, resting=False), dataclasses.replace(motion, resting=False))
+        if _astray(again) < before:
+            found = again
     return found
+
+
+def _astray(found: Found) -> float:
+    """For how long, s, paths that become tracks move alike and unlike the stars."""
+    tells = np.ones(len(found.paths), bool) if found.tells is None else found.tells
+    told = [Moving(path.t_s, path.states) for path, tell in zip(found.paths, tells.tolist(), strict=True) if tell]
+    return astray(told, found.frame)
 
 
 def _in_its_frame(view: WindowedRecording, field: StarField, motion: Motion) -> Found:

@@ -146,6 +146,9 @@ EDGE_PX = 4.0
 BIN_S = 0.25
 """Velocities are compared at this interval, s."""
 
+LOOK_S, APART_PX = 0.1, 8.0
+"""At this interval, s, it is asked whether things move alike that are further apart than this, px: nearer ones may be one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Moving:
@@ -191,6 +194,20 @@ def rigid(movers: Sequence[Moving], known: Frame, sensor_size: tuple[int, int]) 
             rates[(known.times_s >= low) & (known.times_s < low + BIN_S)] = motion
     stars = (there > 0) & (agree >= 0.5 * there)
     return stars, Frame.moving(known.times_s, rates, sensor_size)
+
+
+def astray(movers: Sequence[Moving], frame: Frame) -> float:
+    """For how long, s in all, each of several moves like another one, and unlike the stars of a frame: objects hardly ever do."""
+    total = 0.0
+    for at in np.arange(frame.times_s[0], frame.times_s[-1], LOOK_S).tolist():
+        states = np.array([state for mover in movers if (state := mover.at(at)) is not None]).reshape(-1, 4)
+        own = states[:, 2:] - frame.velocity(np.full(len(states), at), states[:, :2])
+        off = np.hypot(*own.T) > STEADY_PX_S
+        states, own = states[off], own[off]
+        apart, differ = (np.hypot(*np.moveaxis(column[:, None] - column, -1, 0)) for column in (states[:, :2], own))
+        alike = differ <= ALIKE_PX_S + ALIKE_SHARE * np.hypot(*states[:, 2:].T)
+        total += LOOK_S * int((alike & (apart > APART_PX)).any(1).sum())
+    return total
 
 
 def _consensus(places: np.ndarray, velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

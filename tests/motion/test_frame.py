@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.motion.frame import STEP_S, Frame, Moving, rigid
+from spikeseg.motion.frame import STEP_S, Frame, Moving, astray, rigid
 from spikeseg.tracking.star_field import StarField
 
 SIZE = (120, 90)
@@ -125,3 +125,12 @@ def test_a_mover_is_there_between_its_first_and_last_time():
     mover = straight((10, 20), (16, -5), 2.0, 4.0)
     assert mover.at(1.9) is None and mover.at(4.1) is None
     assert mover.at(3.0) == pytest.approx([58, 5, 16, -5])
+
+
+def test_what_moves_alike_but_not_as_the_stars_is_astray():
+    frame = turning(16, -5)
+    pair = [straight((20, 20), (40, 10)), straight((60, 50), (40, 10), first=2.0, last=5.0)]
+    assert astray(pair, frame) == pytest.approx(2 * 3.0, abs=0.3)
+    assert astray([pair[0], straight((60, 50), (-20, 10))], frame) == 0  # two objects
+    assert astray([pair[0], straight((22, 20), (40, 10))], frame) == 0  # one thing, followed twice
+    assert astray([star((30, 30), frame), star((80, 40), frame)], frame) == 0 and astray([], frame) == 0
