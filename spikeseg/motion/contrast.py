@@ -69,31 +69,31 @@ def frame_by_contrast(events: Events, sensor_size: tuple[int, int], known: Frame
 
     seconds, step, cell = COARSE
     axis = np.arange(-FASTEST_PX_S, FASTEST_PX_S + step / 2, step)
-    every = np.ones(len(t), bool)
-    all_moments = moments(every, seconds, seconds, cell, None)
-    _, strongest = _told(all_moments, _grid(axis))
-    kernels.beside(all_moments, strongest, NEAR_PX, every)
-    nats, _ = _told(moments(every, seconds, seconds, cell, None), _grid(axis))
+    kept = np.ones(len(t), bool)
+    of_moments = moments(kept, seconds, seconds, cell, None)
+    _, strongest = _told(of_moments, _grid(axis))
+    kernels.beside(of_moments, strongest, NEAR_PX, kept)
+    nats, _ = _told(moments(kept, seconds, seconds, cell, None), _grid(axis))
     nats = nats.reshape(-1, len(axis), len(axis))
-    middles = all_moments.middles
+    middles = of_moments.middles
     nats[:, len(axis) // 2, len(axis) // 2] += STILL_NATS
-    before = np.stack([np.interp(middles, known.times_s, known.rates[:, k]) for k in (0, 1)], -1)
+    before = _between(middles, known.times_s, known.rates[:, :2])
     column, row = np.clip(np.rint((before - axis[0]) / step).astype(np.int64), 0, len(axis) - 1).T
     nats[np.arange(len(middles)), row, column] += KNOWN_NATS
     path = _best_path(nats)
     as_before = (path == np.stack([column, row], 1)).all(1, keepdims=True)
     coarse = uniform_filter1d(np.where(as_before, before, axis[path]), SMOOTHED, axis=0, mode="nearest")
-    frame = _frame(known, middles, coarse, sensor_size)
+    no_turn = np.zeros(len(known.times_s))
+    frame = Frame.moving(known.times_s, np.column_stack([_between(known.times_s, middles, coarse), no_turn]), sensor_size)
     offsets = np.arange(-2, 3)
     for seconds, step in FINER:
-        of_moments = moments(every, seconds, seconds / 2, CELL_PX, frame)
+        of_moments = moments(kept, seconds, seconds / 2, CELL_PX, frame)
         nats, _ = _told(of_moments, _grid(offsets * step))
         nats[:, nats.shape[1] // 2] += KNOWN_NATS
         more = step * offsets[_best_path(nats.reshape(-1, len(offsets), len(offsets)))]
-        middles = of_moments.middles
-        change = np.stack([np.interp(known.times_s, middles, more[:, k]) for k in (0, 1)], -1)
-        frame = Frame.moving(known.times_s, frame.rates + np.column_stack([change, np.zeros(len(change))]), sensor_size)
-    of_moments = moments(every, 1.0, 1.0, CELL_PX, frame)
+        change = _between(known.times_s, of_moments.middles, more)
+        frame = Frame.moving(known.times_s, frame.rates + np.column_stack([change, no_turn]), sensor_size)
+    of_moments = moments(kept, 1.0, 1.0, CELL_PX, frame)
     sums = np.array([_told(of_moments, np.zeros((1, 2)), turn)[0].sum() for turn in TURNS.tolist()])
     sums[len(TURNS) // 2] += KNOWN_NATS * len(of_moments.middles)
     turn = np.full(len(known.times_s), TURNS[int(np.argmax(sums))])
@@ -108,10 +108,9 @@ def _told(moments: Moments, velocities: np.ndarray, turn: float = 0.0) -> tuple[
     return out, strongest
 
 
-def _frame(known: Frame, t_s: np.ndarray, velocity: np.ndarray, sensor_size: tuple[int, int]) -> Frame:
-    """With velocities (n, 2) at times (n,), linear between."""
-    rates = np.stack([np.interp(known.times_s, t_s, velocity[:, axis]) for axis in (0, 1)], -1)
-    return Frame.moving(known.times_s, np.column_stack([rates, np.zeros(len(rates))]), sensor_size)
+def _between(at_s: np.ndarray, t_s: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values (k, 2) of times (k,), linear between these: float64 (n, 2)."""
+    return np.stack([np.interp(at_s, t_s, values[:, axis]) for axis in (0, 1)], -1)
 
 
 def _grid(axis: np.ndarray) -> np.ndarray:
