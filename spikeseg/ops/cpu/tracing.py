@@ -150,23 +150,50 @@ class _Descent:
     def __init__(self, layer: Layer, gates: SpikeLists) -> None:
         maps, channels, kernel = layer.weight.shape[:3]
         _, _, height, width = gates.shape
+        excitatory, spans = _excitatory(layer.weight), np.zeros((0, 5), np.int64)
         if maps * FEW <= channels:
             self._kernel = tracing_kernels.descend_few
-            weights = _padded(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
+            weights = _padded(excitatory[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
             room = _zeros(maps, height + kernel - 1, width + kernel - 1 + weights.shape[-1])
             stamps = np.zeros((1, *room.shape[:2]), np.int32)
         else:
             self._kernel = tracing_kernels.descend
-            lines = _excitatory(layer.weight).transpose(0, 2, 3, 1).reshape(maps, kernel, kernel * channels)
-            weights = _padded(lines, DOUBLES)
-            pieces = -(-(width + kernel - 1) // PIECE)
-            room = _zeros(height, pieces * PIECE * channels + weights.shape[-1])
-            stamps = np.zeros((2, height, pieces), np.int32)
-        self._table = Table(weights, room, stamps, kernel, channels, height, width)
+            weights, spans, apart = _lines(excitatory, height)
+            kernel, pieces = weights.shape[1], -(-(width + weights.shape[1] - 1) // PIECE)
+            lines, beside = (channels * height, 1) if apart else (height, channels)
+            room = _zeros(lines, pieces * PIECE * beside + weights.shape[-1])
+            stamps = np.zeros((2, lines, pieces), np.int32)
+        self._table = Table(weights, room, stamps, spans, kernel, channels, height, width)
 
     def run(self, activity: Activity, gates: SpikeLists, decay: float, out: np.ndarray) -> None:
         """See `descend`."""
         self._kernel(activity, Gates(gates.offsets, gates.sites), self._table, decay, out)
+
+
+def _lines(weights: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Weights (C_out, C_in, K, K) and spans as `descend` takes them, on frames of this height, without the borders of 0 that all
+    maps share; and whether lines are of one channel each."""
+    maps, channels, kernel = weights.shape[:3]
+    at = np.concatenate(np.nonzero(weights)[2:])
+    border = int(min(at.min(), kernel - 1 - at.max())) if len(at) else kernel // 2
+    weights = weights[:, :, border : kernel - border, border : kernel - border]
+    kernel -= 2 * border
+    passes_on = weights.max((2, 3)) > 0
+    apart = channels > 1 and bool((passes_on.sum(1) <= 1).all())
+    if apart:
+        weights = weights.sum(1, keepdims=True)
+    spans = np.zeros((maps, 5), np.int64)
+    made = np.zeros((maps, kernel, -(-kernel * weights.shape[1] // DOUBLES) * DOUBLES))
+    for m, own in enumerate(weights):
+        _, rows, columns = np.nonzero(own)
+        if not len(rows):
+            continue
+        first = int(columns.min())
+        line = _padded(own[:, :, first : columns.max() + 1].transpose(1, 2, 0).reshape(kernel, -1), DOUBLES)
+        made[m, :, : line.shape[1]] = line
+        spans[m, :4] = rows.min(), rows.max() + 1, first, line.shape[1]
+        spans[m, 4] = int(passes_on[m].argmax()) * height if apart else 0
+    return made, spans, apart
 
 
 def _padded(lines: np.ndarray, lanes: int) -> np.ndarray:
