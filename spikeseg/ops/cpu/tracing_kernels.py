@@ -100,7 +100,7 @@ def descend(activity, gates, table, decay, out):
         gates: `Gates`.
         table: `Table`; weights (C_out, K, n), as one traced neuron spreads them: of each row from the first column on in which
             there is any in the map, as many as that needs; spans: of each map the rows with weights, from and to, the first
-            column, how many weights from there on, and the first line of the buffer that they go to; room (lines, at least
+            column, how many weights from there on, and the channel where lines are of one, else 0; room (lines, at least
             (W + K - 1) * C), stamps (2, lines, at least (W + K - 1) / PIECE): see `freshen`, and the last step in which what a
             neuron of the piece spreads to was seen to. Lines are H, of all C_in channels together; or, where no map passes
             anything on to more than one channel, C_in * H, of one channel each (C is 1).
@@ -122,7 +122,8 @@ def descend(activity, gates, table, decay, out):
                 continue
             m = neuron // size
             y, x = neuron // width % height, neuron % width
-            top, bottom, left, numbers, line = spans[m]
+            top, bottom, left, numbers, channel = spans[m]
+            line = channel * height
             if ready[line + y, x // PIECE] != now:
                 ready[line + y, x // PIECE] = now
                 for row in range(line + max(0, y - half), line + min(height, y - half + kernel)):
