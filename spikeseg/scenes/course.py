@@ -66,9 +66,9 @@ class Course:
         rows = np.array(track.rows)
         return cls(rows[:, 0], rows[:, 1:3], rows[:, 3:5], rows[:, 5].astype(np.int64), track.events, track.surplus)
 
-    def scaled(self, by: int) -> Course:
-        """As it is in pixels that are so many times smaller."""
-        return Course(self.t, self.place * by + 0.5 * (by - 1), self.size * by, self.how, self.events, self.surplus)
+    def scaled(self, by: float) -> Course:
+        """As it is in pixels that are so many times smaller; where these are larger, they lie on every so manieth."""
+        return Course(self.t, self.place * by + max(0.5 * (by - 1), 0.0), self.size * by, self.how, self.events, self.surplus)
 
     @property
     def lasts(self) -> bool:

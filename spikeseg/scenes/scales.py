@@ -62,8 +62,8 @@ class Objects(NamedTuple):
     of_event: np.ndarray
 
 
-def combined(fine: Objects, coarse: Objects) -> Objects:
-    """What two scales see together of the same events."""
+def combined(fine: Objects, coarse: Objects, unseen: float = UNSEEN) -> Objects:
+    """What two scales see together of the same events; unseen: see UNSEEN."""
     n, m = len(fine.courses), len(coarse.courses)
     shared = count_pairs(coarse.of_event, fine.of_event, m, n)
     courses = [*fine.courses, *coarse.courses]
@@ -72,7 +72,7 @@ def combined(fine: Objects, coarse: Objects) -> Objects:
     for k in range(1, m + 1):
         held = 1 + np.flatnonzero((shared[k, 1:] >= HELD * shared[:, 1:].sum(0)) & (shared[:, 1:].sum(0) >= FEWEST))
         events = int(shared[k].sum())
-        more = len(held) > 1 or (len(held) == 1 and shared[k, 0] >= UNSEEN * events)
+        more = len(held) > 1 or (len(held) == 1 and shared[k, 0] >= unseen * events)
         if events >= FEWEST and more:
             inside = [fine.courses[q - 1] for q in held.tolist()]
             part = _parts(coarse.courses[k - 1], inside, shared[k, held] / events)

@@ -18,7 +18,7 @@ from .grouping import COARSE_PRIOR, groups
 from .moments import Moment
 from .order import in_order
 from .pace import LEAST_US, pace
-from .scales import Objects, combined
+from .scales import UNSEEN, Objects, combined
 from .track import SceneTrack, Seen
 from .tracks import SceneTracker
 
@@ -27,6 +27,10 @@ HOP_SHARE = 0.5
 
 COARSE = 2
 """Coarse neurons are so many times the size of fine ones."""
+
+SMALL_PX, FINER = 64, 2
+"""On a sensor whose shorter side is less, px, things are small and near each other: there are so many neurons for each pixel and
+axis, which makes all of them smaller. Fine ones tell such things apart, but see fewer of their events; coarse ones add these."""
 
 LEAST_ROWS, LEAST_EVENTS, A_ROW = 6, 50, 2
 """An object is seen at so many moments, and has so many events, and so many at each moment ..."""
@@ -88,8 +92,12 @@ def find_objects(
         usual[np.flatnonzero(usual)[background_events(t_s, x_in, y_in, on_in, motion)]] = False
     t_in, x_in, y_in, on_in = events = _those((t, x, y, on), usual)
     window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
-    fine, coarse = (_seen(t_in, x_in, y_in, on_in, sensor_size, window, scale) for scale in (1, COARSE))
-    seen = combined(fine, coarse)
+    per_px = FINER if min(sensor_size) < SMALL_PX else 1
+    grid = sensor_size[0] * per_px, sensor_size[1] * per_px
+    columns, rows = (at if per_px == 1 else at * per_px for at in (x_in, y_in))
+    fine, coarse = (_seen(t_in, columns, rows, on_in, grid, window, scale) for scale in (1, COARSE))
+    seen = combined(fine, coarse, UNSEEN if per_px == 1 else 0.0)
+    seen = seen._replace(courses=[[course.scaled(1 / per_px) for course in own] for own in seen.courses])
     own_events = events_of(seen.of_event, len(seen.courses))
     courses: list[list[Course]] = []
     probability = []

@@ -41,6 +41,13 @@ def test_scaled_it_covers_the_same_pixels(by):
     assert coarse.place.tolist() == [list(row[1:3]) for row in rows]  # as it was
 
 
+def test_scaled_down_it_is_in_pixels_of_which_each_has_a_neuron():
+    """Of two neurons a pixel and axis, every second one lies on a pixel."""
+    fine = of_rows([(20_000 * k, 20.0 + 2 * k, 7.0, 4.0, 3.0, Seen.ALONE) for k in range(5)])
+    own = fine.scaled(0.5)
+    assert own.place.tolist() == [[10.0 + k, 3.5] for k in range(5)] and own.size.tolist() == [[2.0, 1.5]] * 5
+
+
 def test_a_few_rows_say_nothing():
     assert LEAST_ROWS == 4
     assert [of_rows(ROWS[:n]).lasts for n in (1, 3, 4, 30)] == [False, False, True, True]
