@@ -24,6 +24,8 @@ from .scene import DIFFICULTIES, MODES, Scene, draw_scene, positions, time_step
 SENSORS = (*EBSSA_SIZES, "both")
 LABEL_INTERVAL_US = 100_000
 """Time between two label points of a satellite in view, µs."""
+EDGE_CONTRAST = 1.0
+"""Of which the centre lies outside of the picture, is seen while it adds so much to the sky within, times its mean level."""
 SATELLITES_PER_BLOCK = (0, 1, 1, 1, 1, 2)
 """Of six recordings in a row one holds no satellite, one holds two."""
 GOLDEN = (np.sqrt(5) - 1) / 2
@@ -109,7 +111,7 @@ def simulate_recording(config: SimulationConfig, index: int, sensor: Sensor | No
     """Recording ``index`` of the set, with labels and truth.
 
     Labels are the centres of the satellites' point-spread functions, at least every LABEL_INTERVAL_US
-    while they are in view; stars have none. ``sensor`` replaces the constants of the pixels.
+    while they are in view (see `label_points`); stars have none. ``sensor`` replaces the constants of the pixels.
     """
     scene = simulate_scene(config, index)
     sensor = Sensor() if sensor is None else sensor
@@ -147,16 +149,20 @@ def simulate(config: SimulationConfig) -> Iterator[Recording]:
 def label_points(scene: Scene) -> np.ndarray:
     """Where the satellites are: LABEL_DTYPE sorted by time; empty if none comes into view.
 
-    Points lie on a grid of LABEL_INTERVAL_US, and on the first and last time step in view.
+    A satellite is in view while its centre is in the picture, or so near that its image makes a pixel there brighter than the sky
+    by EDGE_CONTRAST; then its place is the nearest one in the picture. Points lie on a grid of LABEL_INTERVAL_US, and on
+    the first and last time step in view.
     """
     end = int(scene.duration_s * US_PER_S)
     fine = np.arange(0, end, max(1, int(time_step(scene) * US_PER_S)))
     times = np.unique(np.r_[fine, np.arange(0, end, LABEL_INTERVAL_US)])
     satellites = np.flatnonzero(scene.source == SOURCE_OBJECT)
-    position = positions(scene, times / US_PER_S, satellites)
-    inside = np.all((position >= -0.5) & (position < np.array(scene.sensor_size) - 0.5), axis=2)
+    position, size = positions(scene, times / US_PER_S, satellites), np.array(scene.sensor_size)
+    inside = np.all((position >= -0.5) & (position < size - 0.5), axis=2)
+    beyond = np.square(position - np.clip(position, 0, size - 1)).sum(2)  # the middles of the outermost pixels
+    seen = inside | (scene.contrast[satellites] * np.exp(-beyond / (2 * scene.sigma_px**2)) >= EDGE_CONTRAST)
     points = []
-    for satellite, path, in_view in zip(satellites, position.swapaxes(0, 1), inside.T, strict=True):
+    for satellite, path, in_view in zip(satellites, np.clip(position, -0.5, size - 0.5).swapaxes(0, 1), seen.T, strict=True):
         edge = in_view & ~(np.r_[False, in_view[:-1]] & np.r_[in_view[1:], False])
         labelled = edge | (in_view & (times % LABEL_INTERVAL_US == 0))
         part = np.zeros(np.count_nonzero(labelled), LABEL_DTYPE)

@@ -169,20 +169,43 @@ def test_on_events_lead_and_off_events_trail_moving_satellites(recordings):
     assert tested >= 3
 
 
+def in_picture(scene, place):
+    return ((place >= -0.5) & (place < np.array(scene.sensor_size) - 0.5)).all(-1)
+
+
 def test_labels_are_the_centres_while_in_view_and_only_then(recordings):
     for recording, scene in zip(recordings, SCENES, strict=False):
-        labels = recording.labels
+        labels, corner = recording.labels, np.array(scene.sensor_size) - 0.5
         assert set(labels["id"]) == set(scene.object_id[satellites(scene)])
         for k in satellites(scene):
             mine = labels[labels["id"] == scene.object_id[k]]
             where = positions(scene, mine["t"] / 1e6)[:, k]
-            np.testing.assert_allclose(np.stack([mine["x"], mine["y"]], 1), where)
-            assert (where >= -0.5).all() and (where < np.array(scene.sensor_size) - 0.5).all()
+            np.testing.assert_allclose(np.stack([mine["x"], mine["y"]], 1), where.clip(-0.5, corner))
             assert np.diff(mine["t"]).max() <= 100_000 and (np.diff(mine["t"]) > 0).all()
             fine = np.arange(0, 8_000_000, 1000)
             at = positions(scene, fine / 1e6)[:, k]
-            seen = fine[((at >= -0.5) & (at < np.array(scene.sensor_size) - 0.5)).all(1)]
+            away = np.linalg.norm(at - at.clip(0, corner - 0.5), axis=1)
+            lit = scene.contrast[k] * np.exp(-0.5 * (away / scene.sigma_px) ** 2) >= 1.0
+            seen = fine[lit | in_picture(scene, at)]
             assert abs(seen[0] - mine["t"][0]) <= 5000 and abs(seen[-1] - mine["t"][-1]) <= 5000
+
+
+@pytest.mark.parametrize(
+    ("contrast", "beyond_px", "labelled"), [(5.0, 1.2, True), (5.0, 1.4, False), (1.5, 0.3, True), (1.5, 0.5, False)]
+)
+def test_what_passes_just_outside_of_the_picture_is_labelled_at_its_edge_while_it_lights_it(contrast, beyond_px, labelled):
+    scene = next(s for s in SCENES if len(satellites(s)) == 1 and s.mode == "sidereal")
+    k, shape = satellites(scene), scene.start.shape
+    start, velocity = np.full(shape, -500.0), np.zeros(shape)
+    start[k], velocity[k] = [scene.sensor_size[0] - 0.5 + beyond_px, 40.0], [0.0, 3.0]
+    field = replace(scene.field, shake_px=np.zeros_like(scene.field.shake_px))
+    beside = replace(
+        scene, field=field, start=start, velocity=velocity, bend=np.zeros(shape), at_s=np.zeros(len(start)), sigma_px=1.0,
+        contrast=np.full(len(start), contrast),
+    )  # fmt: skip
+    labels = label_points(beside)
+    assert len(labels) == labelled * (80 + 1) and (labels["x"] == scene.sensor_size[0] - 0.5).all()
+    assert labels["y"] == pytest.approx(40 + 3e-6 * labels["t"])
 
 
 def test_stars_and_noise_carry_no_label(recordings):
