@@ -57,8 +57,8 @@ class SpikeLists(NamedTuple):
 
     def only(self, kept: np.ndarray) -> SpikeLists:
         """The same samples with some of their spikes: bool (n_spikes,)."""
-        before = np.concatenate([[0], np.cumsum(kept)])
-        return SpikeLists(before[self.offsets], self.sites[kept], self.shape)
+        index = np.flatnonzero(kept)
+        return SpikeLists(np.searchsorted(index, self.offsets), self.sites[index], self.shape)
 
     def since(self, step: int) -> np.ndarray:
         """Which spikes come in this step of their sample or later: bool (n_spikes,)."""

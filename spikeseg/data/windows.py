@@ -147,20 +147,23 @@ def window_at(events: np.ndarray, start_us: int, sensor_size: tuple[int, int], s
 
 
 def _groups(events: np.ndarray, spec: FrameSpec, start_us: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Starts of windows, and a copy of the events in them."""
+    """Starts of windows, and the events in them: a copy of those that can only be read, as on the disk."""
     t = events["t"]
 
     def inside(part: np.ndarray) -> slice:
         return slice(bisect_left(t, int(part[0])), bisect_left(t, int(part[-1]) + spec.window_us))
+
+    def held(rows: slice) -> np.ndarray:
+        return events[rows] if events.flags.writeable else np.array(events[rows])
 
     for first in range(0, len(start_us), AT_ONCE):
         interrupts.check()
         part = start_us[first : first + AT_ONCE]
         rows = inside(part)
         if rows.stop - rows.start <= EVENTS_AT_ONCE:
-            yield part, np.array(events[rows])
+            yield part, held(rows)
         else:
-            yield from ((alone, np.array(events[inside(alone)])) for alone in part.reshape(-1, 1))
+            yield from ((alone, held(inside(alone))) for alone in part.reshape(-1, 1))
 
 
 def windowed(recording: Recording, data: DataConfig, *, background: bool = True) -> WindowedRecording:

@@ -87,7 +87,9 @@ def combined(fine: Objects, coarse: Objects, unseen: float = UNSEEN) -> Objects:
     joined: dict[int, list[Course]] = {int(k): [] for k in kept[1:]}
     for k in [*(n + np.flatnonzero(whole)).tolist(), *range(1, n + 1)]:
         joined[int(number[k])] += courses[k - 1]
-    return _belonging(Objects(list(joined.values()), np.searchsorted(kept, of_event).astype(np.int32)))
+    rank = np.zeros(n + m + 1, np.int32)
+    rank[kept] = np.arange(len(kept))
+    return _belonging(Objects(list(joined.values()), rank[of_event]))
 
 
 def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: np.ndarray) -> np.ndarray:
