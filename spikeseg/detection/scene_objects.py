@@ -36,9 +36,10 @@ def scene_objects(view: WindowedRecording, times: Sequence[WindowTime], window_m
         window_ms: by which the scene is looked at; None: as the recording tells.
     """
     kept = np.flatnonzero(view.kept)
-    t, x, y = (view.events[name][kept].astype(np.int64) for name in "txy")
+    columns = [*(view.events[name].astype(np.int64) for name in "txy"), view.events["p"] > 0]
+    t, x, y, on = columns if len(kept) == len(view.events) else (column[kept] for column in columns)
     window_us = None if window_ms is None else max(round(window_ms * 1000), 2)
-    found = find_objects(t, x, y, view.events["p"][kept] > 0, view.sensor_size, window_us)
+    found = find_objects(t, x, y, on, view.sensor_size, window_us)
     log.info("scene looked at by windows of %g ms", found.window_us / 1000)
     slice_us = min(SLICE_US, found.window_us)
     parts = [[(steps, *time.of(steps)) for steps in time.slices(view.shape[0], slice_us)] for time in times]

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""A compiled loop over all events: which are of which object."""
+"""Compiled loops over all events: which are of which object."""
 
 from __future__ import annotations
 
@@ -27,3 +27,24 @@ def sort_by_number(ids, n):
             order[filled[ids[i] - 1]] = i
             filled[ids[i] - 1] += 1
     return order, begins
+
+
+@compiled(allocates=True)
+def count_by_number(ids, on, n):
+    """How many events have each number from 0 to n, and how many of them are ON: int64 (n + 1,) each.
+
+    ids: integers (m,), from 0 to n; on: bool (m,)."""
+    events, bright = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
+    for i in range(len(ids)):
+        events[ids[i]] += 1
+        bright[ids[i]] += on[i]
+    return events, bright
+
+
+@compiled(allocates=True)
+def count_pairs(a, b, n, m):
+    """How many events have each pair of numbers: int64 (n + 1, m + 1), of integers a from 0 to n and b from 0 to m."""
+    counts = np.zeros((n + 1, m + 1), np.int64)
+    for i in range(len(a)):
+        counts[a[i], b[i]] += 1
+    return counts

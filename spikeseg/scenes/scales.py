@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .course import Course
+from .event_kernels import count_pairs
 from .kinship import met, outlines_odds, whole_odds
 from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
 
@@ -64,8 +65,7 @@ class Objects(NamedTuple):
 def combined(fine: Objects, coarse: Objects) -> Objects:
     """What two scales see together of the same events."""
     n, m = len(fine.courses), len(coarse.courses)
-    pairs = coarse.of_event.astype(np.int64) * (n + 1) + fine.of_event
-    shared = np.bincount(pairs, minlength=(m + 1) * (n + 1)).reshape(m + 1, n + 1)
+    shared = count_pairs(coarse.of_event, fine.of_event, m, n)
     courses = [*fine.courses, *coarse.courses]
     number = np.arange(n + m + 1)  # fine objects keep theirs, or get that of the coarse one
     whole = np.zeros(m + 1, bool)

@@ -13,7 +13,7 @@ from .activity_kernels import look_up
 from .camera import CameraMotion, camera_motion
 from .camera_background import background_events
 from .course import Course
-from .event_kernels import sort_by_number
+from .event_kernels import count_by_number, sort_by_number
 from .grouping import COARSE_PRIOR, groups
 from .moments import Moment
 from .order import in_order
@@ -47,6 +47,9 @@ SMOOTHING = 5
 """Rows over which a way is smoothed before it is measured."""
 
 
+_Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
 class SceneObjects(NamedTuple):
     """What is found.
 
@@ -76,14 +79,16 @@ def find_objects(
         sensor_size: (width, height), px.
         window_us: of the coincidence neurons, 2 or more, µs; None: as the recording tells, see `pace`.
     """
-    usual, motion = ~hot_pixels(x, y, sensor_size)[y, x], None
+    hot, motion = hot_pixels(x, y, sensor_size), None
+    usual = ~hot[y, x] if hot.any() else np.ones(len(t), bool)
     if usual.any():
-        t_s, kept = t * 1e-6, np.flatnonzero(usual)
-        motion = camera_motion(t_s[usual], x[usual], y[usual], sensor_size, on[usual])
-        usual[kept[background_events(t_s[usual], x[usual], y[usual], on[usual], motion)]] = False
-    t_in, x_in, y_in, _ = events = t[usual], x[usual], y[usual], on[usual]
+        t_in, x_in, y_in, on_in = _those((t, x, y, on), usual)
+        t_s = t_in * 1e-6
+        motion = camera_motion(t_s, x_in, y_in, sensor_size, on_in)
+        usual[np.flatnonzero(usual)[background_events(t_s, x_in, y_in, on_in, motion)]] = False
+    t_in, x_in, y_in, on_in = events = _those((t, x, y, on), usual)
     window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
-    fine, coarse = (_seen(t_in, x_in, y_in, on[usual], sensor_size, window, scale) for scale in (1, COARSE))
+    fine, coarse = (_seen(t_in, x_in, y_in, on_in, sensor_size, window, scale) for scale in (1, COARSE))
     seen = combined(fine, coarse)
     own_events = events_of(seen.of_event, len(seen.courses))
     courses: list[list[Course]] = []
@@ -99,6 +104,14 @@ def find_objects(
     ids = np.zeros(len(t), np.int32)
     ids[usual] = object_of[seen.of_event]
     return SceneObjects(ids, courses, probability, window)
+
+
+def _those(columns: _Columns, chosen: np.ndarray) -> _Columns:
+    """Columns (n,) where bool (n,) is set; the columns themselves where it is everywhere."""
+    if chosen.all():
+        return columns
+    t, x, y, on = columns
+    return t[chosen], x[chosen], y[chosen], on[chosen]
 
 
 def events_of(ids: np.ndarray, n: int) -> list[np.ndarray]:
@@ -133,8 +146,10 @@ def _seen(
 ) -> Objects:
     """What neurons of so many times the size see."""
     width, height = sensor_size
-    tracks, of_event = _tracked(t, x // scale, y // scale, (-(-width // scale), -(-height // scale)), window)
-    events, bright = (np.bincount(of_event, weights, len(tracks) + 1) for weights in (None, on))
+    if scale > 1:
+        x, y = x // scale, y // scale
+    tracks, of_event = _tracked(t, x, y, (-(-width // scale), -(-height // scale)), window)
+    events, bright = count_by_number(of_event, on, len(tracks))
     share = np.count_nonzero(on) / max(len(on), 1)
     for k, track in enumerate(tracks, 1):
         track.events, track.surplus = int(events[k]), float(bright[k] / max(events[k], 1) - share)

@@ -1,0 +1,22 @@
+"""Loops over all events: their numbers counted and sorted, as numpy does it."""
+
+import numpy as np
+
+from spikeseg.scenes.event_kernels import count_by_number, count_pairs, sort_by_number
+
+
+def test_events_are_counted_by_their_numbers_in_one_pass():
+    rng = np.random.default_rng(0)
+    for m in (0, 1, 500):
+        ids, others, on = rng.integers(0, 4, m).astype(np.int32), rng.integers(0, 8, m).astype(np.int32), rng.random(m) < 0.3
+        events, bright = count_by_number(ids, on, 5)
+        assert events.tolist() == np.bincount(ids, minlength=6).tolist() and events.dtype == np.int64
+        assert bright.tolist() == np.bincount(ids, on, 6).tolist()
+        pairs = np.zeros((4, 8), np.int64)
+        np.add.at(pairs, (ids, others), 1)
+        assert np.array_equal(count_pairs(ids, others, 3, 7), pairs)
+
+
+def test_events_sorted_by_number_keep_their_order():
+    order, begins = sort_by_number(np.array([2, 0, 1, 3, 2, 1], np.int32), 2)
+    assert order.tolist() == [2, 5, 0, 4] and begins.tolist() == [0, 2, 4]
