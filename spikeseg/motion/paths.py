@@ -169,8 +169,7 @@ def against_stars(
         frame: of the star field.
         spans: how the stars move in it.
         sensor_size: (width, height), px.
-        careful: whether, in a steady field, it matters at the sensor's edge how far the stars move, and a star strays from its
-            place no further than the field's error takes it in the time since; a telescope that follows the stars does so well.
+        careful: whether at the sensor's edge it matters how far the stars move, and a telescope that follows them does so well.
         stars: that may explain it, one after the other: as many places.
     """
     on_sensor = path.states[:, :2]
@@ -191,14 +190,10 @@ def against_stars(
     seconds = float(path.t_s[-1] - path.t_s[0])
     at_edge = np.minimum(on_sensor, np.array(sensor_size) - 1 - on_sensor).min(1) <= EDGE_PX
     passed = (float(np.hypot(*(frame.velocity(path.t_s, on_sensor) + drift).T).mean()) + unsure) * seconds
-    steady = careful and frame.steady
-    wide = min(WIDE_STAR_PX, STAR_PX + passed) if steady else WIDE_STAR_PX
-    reach = np.where(at_edge | (not frame.steady), wide, STAR_PX)
+    wide = min(WIDE_STAR_PX, STAR_PX + passed) if careful and frame.steady else WIDE_STAR_PX
+    reach = np.where(at_edge | (not frame.steady), wide, STAR_PX) + unsure * min(seconds, FIELD_S) / 2
     knots = max(1, len(places) // 400)
-    near = []
-    for place, t_s in zip(places[::knots], path.t_s[::knots].tolist(), strict=True):
-        strayed = unsure * np.minimum(np.abs(path.t_s - t_s) if steady else seconds / 2, FIELD_S / 2)
-        near.append(np.hypot(*(places - place).T) <= reach + strayed)
+    near = [np.hypot(*(places - place).T) <= reach for place in places[::knots]]
     most = 0.0
     for _ in range(stars):
         shares = [float(gained[own].sum()) for own in near]
