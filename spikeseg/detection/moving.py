@@ -20,15 +20,15 @@ from spikeseg.motion.background import Marks, background_rates
 from spikeseg.motion.contrast import frame_by_contrast
 from spikeseg.motion.events import Events, Index, events_of, index_of
 from spikeseg.motion.footprint import Footprint
-from spikeseg.motion.frame import EDGE_PX, Frame, Moving, astray, rigid
-from spikeseg.motion.paths import SURE_NATS, against_stars, joined, no_star
+from spikeseg.motion.frame import EDGE_PX, Frame, Moving, astray, pair, rigid
+from spikeseg.motion.paths import SURE_NATS, against_stars, beside, in_halo, joined, no_star
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
 from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
 from spikeseg.motion.star_motion import FEW
 from spikeseg.motion.stars import Stars, find_stars
 from spikeseg.tracking.scene import ObjectTrack, Tracks
-from spikeseg.tracking.star_field import StarField
+from spikeseg.tracking.star_field import WIDTH_PX_S, StarField
 
 from .objects import Slice
 from .path_slices import COVER_PX, COVER_SHARE, Draft, Merged
@@ -47,6 +47,9 @@ BRIEF_PX, BRIEF_NATS = 8.0, 2.5
 """... for what comes so far, px, with evidence of so many times the threshold, where the star field is steady, away from the
 sensor's edge, which cuts images off: stars that enter there one after the other look like a brief path."""
 
+STREAM_LEAST_S, STREAM_NATS = 1.0, 2.0
+"""Where stars stream, what lasts less than this, s, needs so many times the threshold: a path may lead from star to star."""
+
 EARLY_NATS = 2.5
 """A line becomes a path with so much less evidence than an object needs, nat: what comes before and behind may make up for it."""
 
@@ -55,6 +58,9 @@ FIELD_ROUNDS = 2
 
 RESTS_PX_S, RESTS_S = 0.3, 2.0
 """What is slower than this, px/s, for so long, s, is at rest on the sensor."""
+
+BLURRED_PX_S = 2 * WIDTH_PX_S
+"""So slow a motion, px/s, of few stars is none: in the density of velocities, what rests and what moves so make one peak."""
 
 LITTLE = 0.01
 """The background is estimated again without the stars where they cover more than this share of area and time."""
@@ -188,25 +194,28 @@ def find_paths(view: WindowedRecording, field: StarField, motion: Motion) -> Fou
     found = _in_its_frame(view, field, motion)
     if motion.careful and frame_of(view, field).streams and not found.frame.streams:  # the tracker was wrong about it
         found = _in_its_frame(view, field, dataclasses.replace(motion, resting=False))
-    if motion.careful and (before := _astray(found)):  # the telescope turned, and the stars are not where they were thought to be
-        frame = frame_by_contrast(found.search.events, view.sensor_size, frame_of(view, field))
+    if motion.careful and (before := astray(_told(found), found.frame)):  # the stars are not where they were thought to be
+        velocity = pair(_told(found)) if _stars(found) < FEW else None
+        if velocity is None:  # the telescope turned
+            frame = frame_by_contrast(found.search.events, view.sensor_size, frame_of(view, field))
+        else:
+            frame = frame_of(view, StarField(np.array([0.0, 1.0]), velocity[None]))
         again = found_in(prepared(view, frame, resting=False), dataclasses.replace(motion, resting=False))
-        if _astray(again) < before:
+        if astray(_told(again), again.frame) < before:
             found = again
     return found
 
 
-def _astray(found: Found) -> float:
-    """For how long, s, paths that become tracks move alike and unlike the stars."""
+def _told(found: Found) -> list[Moving]:
+    """The paths that become tracks."""
     tells = np.ones(len(found.paths), bool) if found.tells is None else found.tells
-    told = [Moving(path.t_s, path.states) for path, tell in zip(found.paths, tells.tolist(), strict=True) if tell]
-    return astray(told, found.frame)
+    return [Moving(path.t_s, path.states) for path, tell in zip(found.paths, tells.tolist(), strict=True) if tell]
 
 
 def _in_its_frame(view: WindowedRecording, field: StarField, motion: Motion) -> Found:
     """`find_paths`, the field's motion corrected by what is found."""
     found = found_in(prepared(view, frame_of(view, field), motion.careful, motion.resting), motion)
-    if _rather_still(found):
+    if _rather_still(found, motion.careful):
         found = found_in(prepared(view, frame_of(view, StarField.still()), motion.careful, motion.resting), motion)
     for _ in range(FIELD_ROUNDS):
         if found.star.sum() <= _stars(found):  # else the frame is good: these are the faintest of its stars
@@ -223,11 +232,15 @@ def _stars(found: Found) -> int:
     return max((span.stars for span in found.stars.spans), default=0)
 
 
-def _rather_still(found: Found) -> bool:
-    """Whether the field's motion stands on no more stars than there are points at rest: then the telescope rather follows the
-    stars, and what seemed to be one moves among them."""
-    stars = _stars(found)
-    if stars >= FEW or float(np.hypot(*found.frame.rates[:, :2].mean(0))) < RESTS_PX_S:
+def _rather_still(found: Found, careful: bool) -> bool:
+    """Whether the field's motion stands on no more stars than there are points at rest, or (with care) on a few and is hardly
+    one: then the telescope rather follows the stars, and what seemed to be one moves among them."""
+    stars, speed = _stars(found), float(np.hypot(*found.frame.rates[:, :2].mean(0)))
+    if stars >= FEW:
+        return False
+    if careful and found.frame.steady and 0 < speed < BLURRED_PX_S:
+        return True
+    if speed < RESTS_PX_S:
         return False
     still = [p for p in found.paths if np.hypot(*p.states[:, 2:].mean(0)) < RESTS_PX_S and p.t_s[-1] - p.t_s[0] >= RESTS_S]
     return len(still) >= max(stars, 1)
@@ -253,10 +266,13 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     size = start.sensor_size
     nats = [against_stars(path, frame, spans, size, motion.careful) for path in paths]
     for k in np.flatnonzero(star).tolist():
-        if not (motion.careful and no_star(paths[k], nats[k], settings.path_nats, frame)):
+        if not (motion.careful and no_star(paths[k], settings.path_nats, frame, spans, size)):
             nats[k] = 0.0
     tells = np.array(nats) >= threshold - EARLY_NATS
     tells &= np.array([lasts(path, own, threshold, frame) for path, own in zip(paths, nats, strict=True)], bool)
+    if motion.careful:
+        tells &= ~np.array([in_halo(path, search.events, frame) for path in paths], bool)
+        tells &= ~beside(paths, np.where(tells, nats, 0.0))
     responsibility = np.zeros(start.total, np.float32)
     responsibility[start.chosen] = search.claimed({path.id: 1.0 for path, told in zip(paths, tells, strict=True) if told})
     doubtful = np.zeros(start.total, np.float32)
@@ -275,8 +291,9 @@ def lasts(path: SmoothPath, nats: float, threshold: float, frame: Frame) -> bool
         threshold: evidence from which it is an object, nat.
         frame: of the star field.
     """
-    if path.t_s[-1] - path.t_s[0] >= LEAST_S:
-        return True
+    seconds = float(path.t_s[-1] - path.t_s[0])
+    if seconds >= LEAST_S:
+        return seconds >= STREAM_LEAST_S or nats >= STREAM_NATS * threshold or not frame.streams
     away = np.flatnonzero((np.abs(path.states[:, :2] - frame.centre) <= frame.centre - EDGE_PX).all(1))
     if not len(away) or nats < BRIEF_NATS * threshold or not frame.steady:
         return False

@@ -150,6 +150,10 @@ LOOK_S, APART_PX = 0.1, 8.0
 """At this interval, s, it is asked whether things move alike that are further apart than this, px: nearer ones may be one."""
 
 
+PAIR_S, KEEP_PX = 2.0, 2.5
+"""Two that keep their distance to within KEEP_PX for so long, s, are stars: two objects hardly ever do."""
+
+
 @dataclass(frozen=True, eq=False)
 class Moving:
     """Where something is and how it moves at some times: t_s (n,), states (n, 4): x, y, px, vx, vy, px/s."""
@@ -208,6 +212,23 @@ def astray(movers: Sequence[Moving], frame: Frame) -> float:
         alike = differ <= ALIKE_PX_S + ALIKE_SHARE * np.hypot(*states[:, 2:].T)
         total += LOOK_S * int((alike & (apart > APART_PX)).any(1).sum())
     return total
+
+
+def pair(movers: Sequence[Moving]) -> np.ndarray | None:
+    """The velocity, float64 (2,), px/s, of the two that keep their distance for longest, further apart than APART_PX, and for
+    PAIR_S or more; None where there are none."""
+    best, velocity = PAIR_S, None
+    for k, one in enumerate(movers):
+        for other in movers[:k]:
+            first, last = max(one.t_s[0], other.t_s[0]), min(one.t_s[-1], other.t_s[-1])
+            if last - first < best:
+                continue
+            times = np.linspace(first, last, 1 + int((last - first) / LOOK_S))
+            states = np.array([[mover.at(t_s) for t_s in times.tolist()] for mover in (one, other)])
+            between = states[0, :, :2] - states[1, :, :2]
+            if np.hypot(*between.T).min() > APART_PX and np.hypot(*np.ptp(between, axis=0)) <= KEEP_PX:
+                best, velocity = last - first, states[:, :, 2:].mean((0, 1))
+    return velocity
 
 
 def _consensus(places: np.ndarray, velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -192,7 +192,9 @@ class OnlineSearch:
         new = times >= first
         star, frame = rigid(movers, Frame.moving(times[new], self.frame.rates[new], self.sensor_size), self.sensor_size)
         for one, moves_alike in zip(recent, star.tolist(), strict=True):
-            one.star = moves_alike and not no_star(one.smooth, one.nats, self.settings.path_nats, self.frame)
+            one.star = moves_alike and not no_star(
+                one.smooth, self.settings.path_nats, self.frame, self.stars.spans, self.sensor_size
+            )
         self._moving_alike = bool(star.any())
         if self._moving_alike:
             rates = np.concatenate([self.frame.rates[~new], frame.rates])

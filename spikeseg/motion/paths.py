@@ -10,6 +10,10 @@ from .events import Events
 from .frame import EDGE_PX, Frame
 from .search import Path, SmoothPath
 from .star_motion import Span
+from .stars import STAR
+
+BESIDE_PX = 5.0
+"""Nearer to each other than this, px, two that move alike are one, or a star and its halo."""
 
 GAP_S = 2.0
 """Pieces of one object lie no further apart in time than this, s."""
@@ -33,7 +37,10 @@ STRAY = 0.1
 """Share of a star's evidence that may lie beyond: its halo, and what sways."""
 
 FIELD_PX_S, FIELD_S = 0.3, 10.0
-"""... or further by the error of the field's velocity, px/s, if the stars' own lines do not tell it, over FIELD_S at most."""
+"""... or further by the error of the field's velocity, px/s, if the stars' own lines do not tell it, over FIELD_S at most ..."""
+
+FOLLOWS_PX_S = 0.1
+"""... or by so much, if the telescope follows the stars."""
 
 SURE_NATS, SURE_S = 4.0, 2.0
 """What moves about like others, but has so many times the evidence asked for that it is none of the stars, over so long, s, in a
@@ -117,8 +124,40 @@ def _stops_or_starts(path: Path, piece: Path) -> bool:
     return False
 
 
+def beside(paths: Sequence[SmoothPath], nats: np.ndarray) -> np.ndarray:
+    """Which paths run beside one of more evidence within BESIDE_PX for most of their time: bool (n,). They are a part of it, or
+    its halo.
+
+    nats: (n,), of each path; 0: it does not count.
+    """
+    result = np.zeros(len(paths), bool)
+    for k, path in enumerate(paths):
+        for other in np.flatnonzero(nats > nats[k]).tolist():
+            both = (path.t_s >= paths[other].t_s[0]) & (path.t_s <= paths[other].t_s[-1])
+            apart = path.states[both, :2] - paths[other].at(path.t_s[both])[:, :2]
+            result[k] |= np.count_nonzero(np.hypot(*apart.T) <= BESIDE_PX) > 0.5 * len(path.t_s)
+    return result
+
+
+def in_halo(path: SmoothPath, events: Events, frame: Frame) -> bool:
+    """Whether a path stays beside a star, within BESIDE_PX, and has no more than STRAY of its events: then they are the star's,
+    further from its line than it reaches.
+
+    Args:
+        path: smoothed.
+        events: all; those of stars are theirs.
+        frame: of the star field.
+    """
+    if np.hypot(*np.ptp(frame.to_sky(path.t_s, path.states[:, :2]), axis=0)) > 2 * BESIDE_PX:
+        return False
+    during = slice(*np.searchsorted(events.t, [path.t_s[0], path.t_s[-1]]))
+    of_stars = np.flatnonzero(events.owner[during] == STAR) + during.start
+    away = np.hypot(*(np.stack([events.x[of_stars], events.y[of_stars]]) - path.at(events.t[of_stars])[:, :2].T))
+    return bool(path.events.sum() <= STRAY * np.count_nonzero(away <= BESIDE_PX))
+
+
 def against_stars(
-    path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_size: tuple[int, int], careful: bool = True
+    path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_size: tuple[int, int], careful: bool = True, stars: int = 1
 ) -> float:
     """Evidence that a path is an object's and no star's, nat: what it has gained, less what it has gained near the place of the
     star field at which it gained most.
@@ -130,16 +169,18 @@ def against_stars(
         frame: of the star field.
         spans: how the stars move in it.
         sensor_size: (width, height), px.
-        careful: whether at the sensor's edge it matters how far the stars move.
+        careful: whether at the sensor's edge it matters how far the stars move, and a telescope that follows them does so well.
+        stars: that may explain it, one after the other: as many places.
     """
     on_sensor = path.states[:, :2]
-    places, unsure = frame.to_sky(path.t_s, on_sensor), 0.0 if spans else FIELD_PX_S
+    unknown = FOLLOWS_PX_S if careful and not frame.rates.any() else FIELD_PX_S
+    places, unsure = frame.to_sky(path.t_s, on_sensor), 0.0 if spans else unknown
     drift = np.zeros_like(places)
     for span in spans:
         inside = (path.t_s >= span.start_s) & (path.t_s <= span.end_s)
         drift[inside] = span.at(places[inside])
         if inside.any():
-            unsure = max(unsure, float(span.error(places[inside]).max()) if span.known else FIELD_PX_S)
+            unsure = max(unsure, float(span.error(places[inside]).max()) if span.known else unknown)
     steps = np.diff(path.t_s)[:, None] * (drift[1:] + drift[:-1]) / 2
     places = places - np.vstack([np.zeros((1, 2)), np.cumsum(steps, 0)])
     total = float(path.nats.sum())
@@ -152,17 +193,26 @@ def against_stars(
     wide = min(WIDE_STAR_PX, STAR_PX + passed) if careful and frame.steady else WIDE_STAR_PX
     reach = np.where(at_edge | (not frame.steady), wide, STAR_PX) + unsure * min(seconds, FIELD_S) / 2
     knots = max(1, len(places) // 400)
-    most = max(float(gained[np.hypot(*(places - place).T) <= reach].sum()) for place in places[::knots])
+    near = [np.hypot(*(places - place).T) <= reach for place in places[::knots]]
+    most = 0.0
+    for _ in range(stars):
+        shares = [float(gained[own].sum()) for own in near]
+        most += max(shares)
+        gained = np.where(near[int(np.argmax(shares))], 0.0, gained)
     return path.evidence * max(0.0, total - most * (1 + STRAY)) / total
 
 
-def no_star(path: SmoothPath, nats: float, asked: float, frame: Frame) -> bool:
-    """Whether a path that moves about like others is an object nevertheless: a slow one.
+def no_star(path: SmoothPath, asked: float, frame: Frame, spans: Sequence[Span], sensor_size: tuple[int, int]) -> bool:
+    """Whether a path that moves about like others is an object nevertheless: a slow one. It may lead from one star to another, so
+    that what two of them would explain does not count.
 
     Args:
         path: smoothed.
-        nats: its evidence against the background and the stars.
         asked: evidence that makes a path, nat.
         frame: of the star field.
+        spans: see `against_stars`, as the last.
+        sensor_size: (width, height), px.
     """
-    return bool(frame.steady and path.t_s[-1] - path.t_s[0] >= SURE_S and nats >= SURE_NATS * asked)
+    if not frame.steady or path.t_s[-1] - path.t_s[0] < SURE_S:
+        return False
+    return against_stars(path, frame, spans, sensor_size, stars=2) >= SURE_NATS * asked

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.motion.frame import STEP_S, Frame, Moving, astray, rigid
+from spikeseg.motion.frame import STEP_S, Frame, Moving, astray, pair, rigid
 from spikeseg.tracking.star_field import StarField
 
 SIZE = (120, 90)
@@ -134,3 +134,23 @@ def test_what_moves_alike_but_not_as_the_stars_is_astray():
     assert astray([pair[0], straight((60, 50), (-20, 10))], frame) == 0  # two objects
     assert astray([pair[0], straight((22, 20), (40, 10))], frame) == 0  # one thing, followed twice
     assert astray([star((30, 30), frame), star((80, 40), frame)], frame) == 0 and astray([], frame) == 0
+
+
+@pytest.mark.parametrize(
+    ("apart", "drifts", "seconds", "is_pair"),
+    [(9, 0.5, 4.0, True), (7, 0.5, 4.0, False), (9, 0.7, 4.0, False), (9, 0.7, 3.0, True), (9, 0.5, 1.9, False)],
+)
+def test_two_that_keep_their_distance_are_a_pair(apart, drifts, seconds, is_pair):
+    """Further apart than one thing that is followed twice, for 2 s, and to within 2.5 px."""
+    other = straight((40 + apart, 20), (-3 + drifts, 5), 1.0, 1.0 + seconds)
+    velocity = pair([straight((40, 20), (-3, 5)), other, straight((90, 70), (-10, 2))])
+    assert (velocity is not None) is is_pair
+    if is_pair:
+        assert velocity == pytest.approx([-3 + drifts / 2, 5])
+
+
+def test_of_several_pairs_the_one_that_lasts_counts():
+    later = [straight((10, 60), (8, 1), 5.0, 8.0), straight((50, 60), (8, 1), 5.0, 8.0)]
+    earlier = [straight((40, 20), (-3, 5)), straight((80, 20), (-3, 5), 2.0, 6.0)]
+    assert pair(later + earlier) == pytest.approx([-3, 5]) and pair(later) == pytest.approx([8, 1])
+    assert pair([]) is None and pair(later[:1]) is None

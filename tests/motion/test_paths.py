@@ -7,10 +7,11 @@ from spikeseg.motion import paths as motion_paths
 from spikeseg.motion.events import Events
 from spikeseg.motion.frame import Frame
 from spikeseg.motion.path_kernels import KNOT, STATE
-from spikeseg.motion.paths import joined
+from spikeseg.motion.paths import beside, in_halo, joined
 from spikeseg.motion.scales import MEDIUM
 from spikeseg.motion.search import Path, SmoothPath
 from spikeseg.motion.star_motion import Span
+from spikeseg.motion.stars import STAR
 from spikeseg.tracking.star_field import StarField
 
 NO_SPANS: list[Span] = []
@@ -128,18 +129,53 @@ def test_what_rests_on_has_not_started():
 
 
 @pytest.mark.parametrize(
-    ("nats", "seconds", "field", "is_object"),
+    ("share", "seconds", "field", "is_object"),
     [
-        (4 * 17.5, 2.0, (0.0, 0.0), True),
-        (4 * 17.5 - 0.1, 2.0, (0.0, 0.0), False),
-        (4 * 17.5, 1.9, (0.0, 0.0), False),
-        (4 * 17.5, 2.0, (20.0, 0.0), False),  # a telescope that turns
+        (1.0, 2.0, (0.0, 0.0), True),
+        (1.001, 2.0, (0.0, 0.0), False),
+        (1.0, 1.9, (0.0, 0.0), False),
+        (1.0, 2.0, (20.0, 0.0), False),  # a telescope that turns
     ],
 )
-def test_what_moves_about_like_others_is_an_object_by_much_evidence_against_stars(nats, seconds, field, is_object):
+def test_what_moves_about_like_others_is_an_object_by_much_evidence_against_stars(share, seconds, field, is_object):
     frame = Frame.of(StarField(np.array([0.0, 4e6, 60e6]), np.array([(0.0, 0.0), field])), (0.0, 8.0), (120, 90))
-    path = smooth((30, 40), (0.5, 0), last=seconds)
-    assert motion_paths.no_star(path, nats, 17.5, frame) is is_object
+    path = smooth((30, 40), (8, 0), last=seconds)
+    asked = share * motion_paths.against_stars(path, frame, NO_SPANS, (120, 90), stars=2) / 4
+    assert asked > 5 and motion_paths.no_star(path, asked, frame, NO_SPANS, (120, 90)) is is_object
+
+
+def test_what_leads_from_one_star_to_another_is_no_object():
+    """Two stars 8 px from each other have all of its evidence, either of them but half."""
+    path = smooth((30, 40), (0, 0), last=4.0, nats=200.0)
+    path.states[20:, 0] += 8
+    assert against_stars(path, STILL, NO_SPANS) > 4 * 20 and not motion_paths.no_star(path, 20.0, STILL, NO_SPANS, (120, 90))
+    assert motion_paths.no_star(smooth((30, 40), (2, 0), nats=200.0), 20.0, STILL, NO_SPANS, (120, 90))
+
+
+@pytest.mark.parametrize(
+    ("off", "first", "nats", "is_part"),
+    [((3, 4), 2.0, 30.0, True), ((3, 4.1), 2.0, 30.0, False), ((3, 4), 6.1, 30.0, False), ((3, 4), 2.0, 80.0, False)],
+)
+def test_what_runs_beside_more_evidence_for_most_of_its_time_is_a_part_of_it(off, first, nats, is_part):
+    main = smooth((30, 40), (8, 3), last=7.0)
+    other = smooth(np.array([30, 40]) + off, (8, 3), first, first + 2.0)
+    assert beside([main, other], np.array([50.0, nats])).tolist() == [False, is_part]
+    assert not beside([main, other], np.array([0.0, nats])).any() and not len(beside([], np.zeros(0)))
+
+
+def halo_of(n, away, path):
+    """n events of a star at (40, 20) while a path lasts, and as many before and so far off that they do not count."""
+    t = np.concatenate([np.full(n, -1.0), np.linspace(path.t_s[0], path.t_s[-1], 2 * n, endpoint=False)])
+    x = np.concatenate([np.full(n, 40.0), np.where(np.arange(2 * n) % 2, 40.0 - away, 90.0)])
+    return Events(t, x, np.full(3 * n, 20.0), np.zeros(3 * n, np.int64), np.ones(3 * n), np.full(3 * n, STAR))
+
+
+def test_what_stays_beside_a_star_of_ten_times_its_events_is_its_halo():
+    path = smooth((40, 20), (0.5, 0.5))  # 81 events
+    assert in_halo(path, halo_of(1000, 0.0, path), STILL)
+    assert not in_halo(path, halo_of(800, 0.0, path), STILL) and not in_halo(path, halo_of(1000, 9.5, path), STILL)
+    assert not in_halo(path, halo_of(1000, 0.0, path)._replace(owner=np.zeros(3000, np.int64)), STILL)
+    assert not in_halo(path, halo_of(1000, 0.0, path), drift(1.5, 1.5))  # it leaves it behind
 
 
 def against_stars(path, frame, spans, size=(120, 90), careful=True):
@@ -152,7 +188,7 @@ def test_a_star_has_no_evidence_to_be_anything_else():
     assert against_stars(smooth((30, 40), (16.2, -5)), drift(16, -5), NO_SPANS) <= 0  # the field is not known better
 
 
-@pytest.mark.parametrize(("velocity", "field"), [((10, 4), STILL), ((0, 0), drift(16, 0)), ((20, 0), drift(16, 0))])
+@pytest.mark.parametrize(("velocity", "field"), [((10, 4), STILL), ((10, 0), drift(16, 0)), ((20, 0), drift(16, 0))])
 def test_an_object_keeps_its_evidence_the_more_the_further_it_goes(velocity, field):
     near = against_stars(smooth((30, 40), velocity), field, NO_SPANS)
     beside = np.array(velocity) - field.rates[0, :2]
@@ -164,8 +200,17 @@ def test_evidence_near_one_place_does_not_count():
     """A path that gained nearly all while it stood at one place, and little on its way, is a star that something passed."""
     path = smooth((30, 40), (10, 4))
     path.nats[:] = 0.1
-    path.nats[:5] = 14.0
+    path.nats[:3] = 24.0
     assert against_stars(path, STILL, NO_SPANS) < 10
+
+
+def test_a_telescope_that_follows_the_stars_does_so_well():
+    """5 px in 8 s, of 80 nat: by as little a star that is followed does not seem to move, one that drifts may."""
+    creeps = np.array([0.65, 0.0])
+    followed = against_stars(smooth((30, 40), creeps), STILL, NO_SPANS)
+    assert followed > 20 > 5 > against_stars(smooth((30, 40), creeps + np.array([16, -5])), drift(16, -5), NO_SPANS)
+    assert against_stars(smooth((30, 40), creeps), STILL, NO_SPANS, careful=False) <= 0
+    assert against_stars(smooth((30, 40), creeps), STILL, [known_within(0.3)._replace(known=False)]) == followed
 
 
 def test_stars_move_as_their_spans_say():
@@ -181,9 +226,9 @@ def test_stars_move_as_their_spans_say():
 
 
 def test_a_field_that_is_known_leaves_less_open():
-    path = smooth((30, 40), (1.2, 0.0))
+    path = smooth((30, 40), (17.2, -5.0))
     unknown, roughly, known = (
-        against_stars(path, STILL, [known_within(error)._replace(known=known)])
+        against_stars(path, drift(16, -5), [known_within(error)._replace(known=known)])
         for known, error in ((False, 0.05), (True, 0.2), (True, 0.05))
     )
     assert known > roughly > unknown
