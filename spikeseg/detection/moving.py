@@ -106,6 +106,7 @@ def search_settings(motion: Motion, sensor_size: tuple[int, int]) -> SearchSetti
         spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
         path_nats=threshold_nats(motion.false_alarms_per_minute, sensor_size) - EARLY_NATS,
         backend=motion.backend,
+        matched=motion.careful,
     )
 
 

@@ -7,6 +7,7 @@ from spikeseg.motion.events import Events, index_of
 from spikeseg.motion.evidence import Spikes
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.maps import AT_ONCE, MotionMaps, strongest
+from spikeseg.motion.receptive_field import ReceptiveField
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES, MEDIUM, Scale
 from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
 from spikeseg.motion.stars import find_stars
@@ -274,7 +275,7 @@ def test_a_smooth_path_is_linear_between_its_knots():
 
 
 def test_candidates_begin_and_end_away_from_stronger_ones():
-    maps, rng, n = MotionMaps(MEDIUM, (240, 180), (0.0, 0.0), "auto"), np.random.default_rng(0), 3000
+    maps, rng, n = MotionMaps(MEDIUM, (240, 180), ReceptiveField.box(2, (0.0, 0.0)), "auto"), np.random.default_rng(0), 3000
     slow = rng.choice(np.flatnonzero(np.hypot(*maps.wiring.velocity.T) < 12), n)
     spikes = Spikes(slow, rng.integers(50, 70, n), rng.integers(30, 60, n), rng.integers(72, 255, n))
     place, velocity = strongest(maps, spikes)
