@@ -77,8 +77,8 @@ class Motion:
         deep: whether to look longer.
         backend: of the maps, see `spikeseg.ops`.
         careful: whether bright points that pass, what moves slowly among few stars, and what rests on the sensor while stars
-            stream past are looked for with more care. Footprints are learned without, as those of the networks that come with
-            the package were.
+            stream past are looked for with more care, and whether maps add the footprint's evidence instead of counting events in
+            boxes. Footprints are learned without, as those of the networks that come with the package were.
         resting: whether stars may stream past what rests.
     """
 

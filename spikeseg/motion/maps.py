@@ -2,8 +2,8 @@
 
     V_k(x + d_k) <- max(0, max_j [ V_k(x + j) - cost_j ] + n_k(x) - leak)
 
-once an interval: d_k is what map k moves by, n_k(x) the weights of the interval's events in a box of 2 x 2 cells that starts at x
-and moves along, j the 3 x 3 neighbours, cost_j SIDE for each step aside. It is the subtractive-leak neuron with a floor at
+once an interval: d_k is what map k moves by, n_k(x) what the interval's events add to a neuron at x that moves along (see
+`receptive_field`), j the 3 x 3 neighbours, cost_j SIDE for each step aside. It is the subtractive-leak neuron with a floor at
 rest, which is Page's sequential test [Page 1954, Biometrika 41:100], with the state carried along the motion. All numbers are
 whole units of 1/UNIT nat in 8 bits; additions stop at 255, subtractions at 0, so that every backend gives the same bits.
 """

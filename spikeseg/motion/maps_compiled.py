@@ -11,6 +11,7 @@ from .evidence import SIDE, EventWeights, Spikes
 from .receptive_field import ReceptiveField
 from .scales import LEVELS, SUBSLICES, Wiring
 
+
 class CompiledMaps:
     """See `evidence.Backend`. size: (width, height) in cells.
 
@@ -32,13 +33,13 @@ class CompiledMaps:
         self._sums = kernels.Sums(_depth_first(wiring, stride), images, mask)
         potential, row, top = np.zeros((maps, room), np.uint8), np.zeros(room, np.uint8), np.zeros(maps, np.uint8)
         self._state = kernels.Potentials(potential, row, top)
-        self._first, self._differ = field.first @ (1, stride), field.differ
+        self._first, self._added, self._differ = field.first @ (1, stride), field.weights.reshape(-1), field.differ
 
     def step(self, events: EventWeights, leak: int) -> None:
         """See `evidence.Backend`."""
         at, kind = np.empty((2, len(events.weight)), np.int32)
         kernels.pack(events, self.wiring.scale.cell_px, self._layout, self._sums.images.shape[1], at, kind)
-        sources = kernels.Sources(at, kind, events.weight, self._first, self.field.weights)
+        sources = kernels.Sources(at, kind, events.weight, self._first, self._added)
         costs = kernels.Costs(np.uint8(SIDE), np.uint8(leak))
         kernels.step(self._state, self._sums, sources, self._differ, self._layout, costs)
 

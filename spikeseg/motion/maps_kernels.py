@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba.core import types
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 from spikeseg.core.compiled import compiled
@@ -36,7 +37,7 @@ class Sources(NamedTuple):
         kind: int32 (n,), its polarity and place in its cell, see `ReceptiveField.weights`.
         weight: uint8 (n,), units.
         first: int64 (SECTORS + 1, kinds), by how many bytes from its cell the first of the neurons that see the event lies.
-        added: uint8 (SECTORS + 1, 256, kinds, WIDE, WIDE), `ReceptiveField.weights`.
+        added: uint8 (m,), `ReceptiveField.weights`, flat.
     """
 
     at: np.ndarray
@@ -94,6 +95,24 @@ def _bytewise(name: str) -> Any:
     return operation
 
 
+@intrinsic
+def _add_row(_typing: Any, image: Any, at: Any, added: Any, first: Any) -> Any:  # noqa: ARG001
+    """image[at : at + WIDE] += added[first : first + WIDE], up to 255: uint8 (n,) each."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        row = ir.VectorType(ir.IntType(8), WIDE)
+        places = []
+        for kind, array, index in ((signature.args[0], given[0], given[1]), (signature.args[2], given[2], given[3])):
+            data = context.make_array(kind)(context, builder, array).data
+            places.append(builder.bitcast(builder.gep(data, [index]), row.as_pointer()))
+        rows = [builder.load(place, align=1) for place in places]
+        add = get_or_insert_function(builder.module, ir.FunctionType(row, [row, row]), f"llvm.uadd.sat.v{WIDE}i8")
+        builder.store(builder.call(add, rows), places[0], align=1)
+        return context.get_dummy_value()
+
+    return types.void(image, types.int64, added, types.int64), generate
+
+
 _add, _subtract = _bytewise("llvm.uadd.sat"), _bytewise("llvm.usub.sat")
 _higher, _lower = _bytewise("llvm.umax"), _bytewise("llvm.umin")
 
@@ -108,17 +127,15 @@ def pack(events, cell, layout, room, at, kind):
 
 
 @compiled()
-def _fill(images, sources, first, added, stride):
+def _fill(images, sources, direction, stride):
     """What events add to the neurons around them, sub-slice by sub-slice, in one direction; beyond the sensor, too."""
-    flat = images.reshape(-1)
+    image, kinds = images.reshape(-1), sources.first.shape[1]
     for i in range(len(sources.weight)):
-        kind = sources.kind[i]
-        at, own = sources.at[i] + first[kind], added[sources.weight[i], kind]
+        kind = np.int64(sources.kind[i])
+        at = sources.at[i] + sources.first[direction, kind]
+        own = ((direction * 256 + sources.weight[i]) * kinds + kind) * WIDE * WIDE
         for row in range(WIDE):
-            a, b = _add(flat[at], own[row, 0]), _add(flat[at + 1], own[row, 1])
-            c, d = _add(flat[at + 2], own[row, 2]), _add(flat[at + 3], own[row, 3])
-            flat[at], flat[at + 1], flat[at + 2], flat[at + 3] = a, b, c, d
-            at += stride
+            _add_row(image, at + row * stride, sources.added, own + row * WIDE)
 
 
 @compiled()
@@ -138,7 +155,7 @@ def _images(images, sources, direction, mask, layout):
     """What the events of a direction add, sub-slice by sub-slice; nothing beyond the sensor."""
     for part in range(SUBSLICES):
         _zeroed(images[part, layout.margin :], layout.cells)
-    _fill(images, sources, sources.first[direction], sources.added[direction], layout.stride)
+    _fill(images, sources, direction, layout.stride)
     for part in range(SUBSLICES):
         image = images[part, layout.margin - layout.around :]
         _zeroed(image, layout.around)

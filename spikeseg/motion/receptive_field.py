@@ -19,11 +19,12 @@ WIDE = 2 * REACH
 """So many neurons along each axis see an event."""
 
 OFF_PATH = 0.15
-"""Variance of the object's place about that of the nearest neuron, along each axis, cells squared: neurons lie a cell apart, their
-velocities as well, and sub-slices are added in whole cells."""
+"""Variance of the object's place about that of the nearest neuron, along each axis, cells squared: neurons lie a cell apart,
+their velocities as well, and sub-slices are added in whole cells."""
 
 LEAST_SHIFT = 0.4
-"""Events are moved to the middle of a box where they lie off it by this share of a cell or more: by less, rounding does more harm."""
+"""Events are moved to the middle of a box where they lie off it by this share of a cell or more: by less, rounding does more
+harm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +69,11 @@ class ReceptiveField:
         inside[REACH - 1 : REACH + 1, REACH - 1 : REACH + 1] = True
         weights = np.arange(256)[:, None, None, None] * inside
         shape = (*first.shape[:1], 256, first.shape[1], WIDE, WIDE)
-        return cls(np.broadcast_to(weights, shape).astype(np.uint8), first, np.ones(1), float((2 * cell_px) ** 2))
+        return cls(np.broadcast_to(weights, shape).astype(np.uint8, order="C"), first, np.ones(1), float((2 * cell_px) ** 2))
 
     @classmethod
     def of(cls, cell_px: int, footprint: Footprint) -> ReceptiveField:
-        """That of a footprint: round about where its ON events, and its OFF events, lie in the mean, wider than they are by OFF_PATH."""
+        """That of a footprint: round about where its ON events, and its OFF events, lie in the mean, wider by OFF_PATH."""
         return cls._round(cell_px, footprint.displacement(), footprint.sigma())
 
     @classmethod

@@ -7,7 +7,7 @@ import pytest
 
 from spikeseg.motion.evidence import UNIT
 from spikeseg.motion.footprint import Footprint
-from spikeseg.motion.receptive_field import OFF_PATH, REACH, WIDE, ReceptiveField
+from spikeseg.motion.receptive_field import OFF_PATH, REACH, ReceptiveField
 from spikeseg.motion.scales import SECTORS, directions
 
 ON, OFF = 1.3, -0.7
@@ -73,9 +73,9 @@ def test_fields_alike_in_all_directions_are_known():
 
 
 def test_how_far_the_neurons_of_an_event_may_lie():
-    for field in (ReceptiveField.box(2, (0.0, 0.0)), ReceptiveField.box(2, (6.0, -5.0)), ReceptiveField.of(2, Footprint.point(2.0))):
-        assert field.far == max(-field.first.min(), (field.first + WIDE - 1).max())
-    assert ReceptiveField.box(2, (6.0, -5.0)).far == 5
+    assert ReceptiveField.box(2, (0.0, 0.0)).far == REACH
+    assert ReceptiveField.box(2, (6.0, -5.0)).far == REACH + 3
+    assert ReceptiveField.of(4, Footprint.point(2.3)).far == REACH + 1
 
 
 def test_the_profile_covers_the_area():
