@@ -56,13 +56,19 @@ class ReceptiveField:
         return bool((self.first != self.first[:1]).any() or (self.weights != self.weights[:1]).any())
 
     @classmethod
-    @functools.lru_cache(maxsize=16)
-    def box(cls, cell_px: int, displacement: tuple[float, float]) -> ReceptiveField:
-        """A flat one of 2 x 2 cells.
+    def box(cls, cell_px: int, footprint: Footprint) -> ReceptiveField:
+        """A flat one of 2 x 2 cells. Events are moved, by cells, by how far those of their polarity lie from the path in the mean,
+        where that is LEAST_SHIFT or more."""
+        return cls._flat(cell_px, footprint.displacement())
 
-        displacement: how far ON events lie ahead of the object's path, and OFF events, px; negative: behind. They are moved by
-            this where it is LEAST_SHIFT or more, to the nearest cell.
-        """
+    @classmethod
+    def of(cls, cell_px: int, footprint: Footprint) -> ReceptiveField:
+        """That of a footprint: round about where its ON events, and its OFF events, lie in the mean, wider by OFF_PATH."""
+        return cls._round(cell_px, footprint.displacement(), footprint.sigma())
+
+    @classmethod
+    @functools.lru_cache(maxsize=16)
+    def _flat(cls, cell_px: int, displacement: tuple[float, float]) -> ReceptiveField:
         on, off = (move if max(map(abs, displacement)) >= LEAST_SHIFT * cell_px else 0.0 for move in displacement)
         first, _ = _neurons(cell_px, (on, off))
         inside = np.zeros((WIDE, WIDE), np.bool_)
@@ -70,11 +76,6 @@ class ReceptiveField:
         weights = np.arange(256)[:, None, None, None] * inside
         shape = (*first.shape[:1], 256, first.shape[1], WIDE, WIDE)
         return cls(np.broadcast_to(weights, shape).astype(np.uint8, order="C"), first, np.ones(1), float((2 * cell_px) ** 2))
-
-    @classmethod
-    def of(cls, cell_px: int, footprint: Footprint) -> ReceptiveField:
-        """That of a footprint: round about where its ON events, and its OFF events, lie in the mean, wider by OFF_PATH."""
-        return cls._round(cell_px, footprint.displacement(), footprint.sigma())
 
     @classmethod
     @functools.lru_cache(maxsize=16)

@@ -171,10 +171,8 @@ class MotionSearch:
         self.settings, self.sensor_size, self.sight = settings, sensor_size, sight
         self.events, self._index = events, index
         self.table = footprint.table(sensor_size)
-        self.maps = [
-            MotionMaps(scale, sensor_size, _field(scale, footprint, settings.matched), settings.backend)
-            for scale in settings.scales
-        ]
+        field = ReceptiveField.of if settings.matched else ReceptiveField.box
+        self.maps = [MotionMaps(own, sensor_size, field(own.cell_px, footprint), settings.backend) for own in settings.scales]
         self.tick_s = min(scale.interval_s for scale in settings.scales)
         self.start_s = float(events.t[0]) if len(events.t) else 0.0
         self.paths: list[Path] = []
@@ -383,13 +381,6 @@ class MotionSearch:
             cell = maps.scale.cell_px
             _, first = np.unique((way / cell).astype(np.int64), return_index=True)
             maps.clear(recent[first, 1], recent[first, 2], path.radius + 2.0 * cell)
-
-
-def _field(scale: Scale, footprint: Footprint, matched: bool) -> ReceptiveField:
-    """Of the neurons of a scale, see `SearchSettings.matched`."""
-    if matched:
-        return ReceptiveField.of(scale.cell_px, footprint)
-    return ReceptiveField.box(scale.cell_px, footprint.displacement())
 
 
 def _wander(speed: float) -> float:

@@ -18,13 +18,13 @@ from spikeseg.motion.scales import FAST, MEDIUM, SECTORS, SUBSLICES, Scale, Wiri
 
 BOTH = (ReferenceMaps, CompiledMaps)
 SMALL = Scale(1.0, 2, 0.0, 6.0)
-BOX = ReceptiveField.box(2, (0.0, 0.0))
+BOX = ReceptiveField.box(2, Footprint.point())
 
 
 def fields(cell_px):
-    """Boxes whose polarities lie apart, and a round field whose do so unlike."""
+    """A box and a round one, both of a footprint whose ON events lie further from the path than its OFF events."""
     share = np.concatenate([Footprint.point(0.7, 0.9).share[:1], Footprint.point(2.3, 0.9).share[1:]])
-    return ReceptiveField.box(cell_px, (1.2, -0.7)), ReceptiveField.of(cell_px, Footprint(share))
+    return ReceptiveField.box(cell_px, Footprint(share)), ReceptiveField.of(cell_px, Footprint(share))
 
 
 def random_events(rng, n, size, most=40):
@@ -162,7 +162,7 @@ def test_the_image_of_a_map_counts_each_event_in_the_box_that_moves_along():
 def test_polarities_are_moved_to_the_path_by_their_direction():
     """ON that lies ahead of the path, and OFF behind it, are counted on the path by the maps of that direction alone."""
     wiring = Wiring.of(SMALL)
-    maps = CompiledMaps(wiring, (20, 20), ReceptiveField.box(2, (4.0, -4.0)))
+    maps = CompiledMaps(wiring, (20, 20), ReceptiveField.box(2, Footprint.point(4.0, 0.5)))
     x = np.array([20 - 4, 20 + 4])
     maps.step(EventWeights(np.zeros(2, np.int64), x, np.full(2, 20), np.array([False, True]), np.ones(2, np.uint8)), 0)
     top = maps.potentials().reshape(len(wiring.displacement), -1).max(1)

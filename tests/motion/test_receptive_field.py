@@ -11,6 +11,7 @@ from spikeseg.motion.receptive_field import OFF_PATH, REACH, ReceptiveField
 from spikeseg.motion.scales import SECTORS, directions
 
 ON, OFF = 1.3, -0.7
+FOOTPRINT = Footprint(np.concatenate([Footprint.point(-OFF, 0.9).share[:1], Footprint.point(ON, 0.9).share[1:]]))
 
 
 def added(field, cell, k, x, y, on, weight):
@@ -35,11 +36,9 @@ EVENTS = [(k, x, y, on) for k in range(0, SECTORS + 1, 3) for x, y in ((12, 13),
 @pytest.mark.parametrize("cell", [2, 4])
 def test_a_round_field_weighs_an_event_by_its_density(cell):
     """Of the weight of an event where the field is densest follows the ratio of the object to the background."""
-    share = np.concatenate([Footprint.point(-OFF, 0.9).share[:1], Footprint.point(ON, 0.9).share[1:]])
-    footprint = Footprint(share)
-    field = ReceptiveField.of(cell, footprint)
-    assert footprint.displacement() == pytest.approx((ON, OFF), abs=0.01)
-    variance = footprint.sigma() ** 2 + OFF_PATH * cell**2
+    field = ReceptiveField.of(cell, FOOTPRINT)
+    assert FOOTPRINT.displacement() == pytest.approx((ON, OFF), abs=0.01)
+    variance = FOOTPRINT.sigma() ** 2 + OFF_PATH * cell**2
     assert field.area_px == pytest.approx(2 * math.pi * variance)
     for k, x, y, on in EVENTS:
         for weight in (1, 9, 40, 255):
@@ -55,7 +54,7 @@ def test_a_round_field_weighs_an_event_by_its_density(cell):
 
 @pytest.mark.parametrize("cell", [2, 3])
 def test_a_box_counts_the_events_of_2_x_2_cells(cell):
-    field = ReceptiveField.box(cell, (ON, OFF))
+    field = ReceptiveField.box(cell, FOOTPRINT)
     assert field.area_px == (2 * cell) ** 2 and field.profile.tolist() == [1.0]
     for k, x, y, on in EVENTS:
         inside = {at for at, (dx, dy) in apart(cell, k, x, y, on).items() if -cell <= dx < cell and -cell <= dy < cell}
@@ -63,8 +62,8 @@ def test_a_box_counts_the_events_of_2_x_2_cells(cell):
 
 
 def test_a_box_is_not_moved_by_less_than_rounding_does():
-    assert not ReceptiveField.box(4, (ON, OFF)).differ and ReceptiveField.box(2, (ON, OFF)).differ
-    assert np.array_equal(ReceptiveField.box(4, (ON, OFF)).first, ReceptiveField.box(4, (0.0, 0.0)).first)
+    assert not ReceptiveField.box(4, FOOTPRINT).differ and ReceptiveField.box(2, FOOTPRINT).differ
+    assert np.array_equal(ReceptiveField.box(4, FOOTPRINT).first, ReceptiveField.box(4, Footprint.point()).first)
 
 
 def test_fields_alike_in_all_directions_are_known():
@@ -73,8 +72,8 @@ def test_fields_alike_in_all_directions_are_known():
 
 
 def test_how_far_the_neurons_of_an_event_may_lie():
-    assert ReceptiveField.box(2, (0.0, 0.0)).far == REACH
-    assert ReceptiveField.box(2, (6.0, -5.0)).far == REACH + 3
+    assert ReceptiveField.box(2, Footprint.point()).far == REACH
+    assert ReceptiveField.box(2, Footprint.point(5.0, 0.5)).far == REACH + 3
     assert ReceptiveField.of(4, Footprint.point(2.3)).far == REACH + 1
 
 
