@@ -57,8 +57,8 @@ class ReceptiveField:
 
     @classmethod
     def box(cls, cell_px: int, footprint: Footprint) -> ReceptiveField:
-        """A flat one of 2 x 2 cells. Events are moved, by cells, by how far those of their polarity lie from the path in the mean,
-        where that is LEAST_SHIFT or more."""
+        """A flat one of 2 x 2 cells. Events are moved, by cells, by how far those of their polarity lie from the path in the
+        mean, where that is LEAST_SHIFT or more."""
         return cls._flat(cell_px, footprint.displacement())
 
     @classmethod
