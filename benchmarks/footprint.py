@@ -16,7 +16,7 @@ are the last row.
 
 footprint_evidence.py asks the same without a search, and --evidence stops there. "evidence": by how much brighter objects must be
 for as much evidence along their true paths as the learned footprint gathers. "told": R50 of who is told once a second where the
-object is and how it moves, so that nothing is lost but by the footprint; from 20 nat on, as 0.1 false alarms a minute ask for.
+object is and how it moves, so that nothing is lost but by the footprint; from 20 nat on.
 "information" needs no recordings: by how much brighter for as much expected log-likelihood ratio a second, in the middle of the
 rates, as who knows from which density the simulator draws; it is the most that footprints can differ by. There the box, whose
 edges the search makes soft, stands beside one that is flat up to its edges.
@@ -183,7 +183,7 @@ def _evidence(
         )
         for rate in asked.rates
     ]
-    rows = compared(asked.rates, by_rate, [chosen[rate] for rate in asked.rates], base.sensor_size)
+    rows = compared(asked.rates, by_rate, [chosen[rate] for rate in asked.rates])
     of_information = expected(base.displacement_px, base.noise_hz, shown, asked.rates)
     return {name: {"information_db": own, **rows.get(name, {})} for name, own in of_information.items()}
 

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from footprint_scoring import ALLOWED_PER_MINUTE, counted_samples, evidence, evidence_samples, interval
+from footprint_scoring import counted_samples, evidence, evidence_samples, interval
 from scipy.ndimage import map_coordinates
 from scipy.optimize import brentq
 from scipy.stats import norm
 
 from spikeseg.detection.moving import Prepared
 from spikeseg.motion.footprint import REACH, Footprint
-from spikeseg.motion.probability import threshold_nats
 from spikeseg.motion.scales import MEDIUM
 from spikeseg.motion.search import MotionSearch, SearchSettings
 
@@ -23,6 +22,8 @@ STEP_PX = 0.1
 """Between the places at which densities are taken."""
 PLACES = np.arange(-REACH + STEP_PX / 2, REACH, STEP_PX)
 """Their distances from the path, px: across and along the motion."""
+ENOUGH_NATS = 20.0
+"""What who is told where the object is asks for."""
 FAR_PX = 5.0
 """A line that ends farther from the object along either axis is not its."""
 
@@ -140,7 +141,6 @@ def compared(
     rates: Sequence[float],
     by_rate: Sequence[Sequence[Mapping[str, Gathered]]],
     chosen: Sequence[np.ndarray],
-    sensor_size: tuple[int, int],
 ) -> dict[str, Any]:
     """Of every footprint, how much brighter objects must be for the evidence of the learned one, and for half of them to be found
     by who is told where they are.
@@ -149,15 +149,13 @@ def compared(
         rates: events/s.
         by_rate: what each footprint gathers of every recording of a rate, each with one object.
         chosen: by rate, int64 (SAMPLES + 1, n), the recordings of every sample, the first of them all.
-        sensor_size: (width, height), px: the threshold follows.
     """
     rows: dict[str, Any] = {}
-    enough = threshold_nats(ALLOWED_PER_MINUTE, sensor_size)
     means, halves = {}, {}
     for name in by_rate[0][0]:
         along, told = ([np.array([getattr(own[name], kind) for own in part]) for part in by_rate] for kind in ("along", "told"))
         means[name] = np.stack([own[which].mean(1) for own, which in zip(along, chosen, strict=True)], 1)
-        found = [own >= enough for own in told]
+        found = [own >= ENOUGH_NATS for own in told]
         halves[name] = counted_samples(rates, found, [np.ones(len(own), np.int64) for own in told], chosen)
         rows[name] = {"evidence_nats": means[name][0].tolist(), "told_shares": [float(own.mean()) for own in found]}
     for name, row in rows.items():

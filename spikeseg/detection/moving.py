@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from spikeseg.config.sections import Config
     from spikeseg.models import SpikeSEG
 
-SPIKE_NATS, DEEP_SPIKE_NATS = 9.75, 7.5
-"""Potential at which a map's neuron spikes, nat; deeper, more of them are looked at."""
+SPIKE_NATS, DEEP_SPIKE_NATS, BOX_SPIKE_NATS = 10.5, 8.25, 9.75
+"""Potential at which a map's neuron spikes, nat; deeper, more of them are looked at; the last where maps count in boxes."""
 
 LEAST_S, BRIEF_S = 0.6, 0.15
 """A path has to last so long, s: what is there for less is a flash, or a piece of something else; the latter is enough ..."""
@@ -101,10 +101,11 @@ def motion_of(cfg: Config, model: SpikeSEG) -> Motion | None:
 
 def search_settings(motion: Motion, sensor_size: tuple[int, int]) -> SearchSettings:
     """How the layer searches on a sensor of (width, height), px."""
+    spike_nats = SPIKE_NATS if motion.careful else BOX_SPIKE_NATS
     return SearchSettings(
         scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
-        spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
-        path_nats=threshold_nats(motion.false_alarms_per_minute, sensor_size) - EARLY_NATS,
+        spike_nats=DEEP_SPIKE_NATS if motion.deep else spike_nats,
+        path_nats=threshold_nats(motion.false_alarms_per_minute, sensor_size, motion.careful) - EARLY_NATS,
         backend=motion.backend,
         matched=motion.careful,
     )
@@ -243,7 +244,7 @@ def frame_of(view: WindowedRecording, field: StarField) -> Frame:
 
 def found_in(start: Prepared, motion: Motion) -> Found:
     """What moves among prepared events, which get their owners."""
-    threshold = threshold_nats(motion.false_alarms_per_minute, start.sensor_size)
+    threshold = threshold_nats(motion.false_alarms_per_minute, start.sensor_size, motion.careful)
     settings = search_settings(motion, start.sensor_size)
     search = MotionSearch(start.events, start.by_place, start.stars.sight, start.sensor_size, motion.footprint, settings)
     search.run()
