@@ -56,7 +56,8 @@ class Lamps(NamedTuple):
         jitter: how far from the beat a change may lie, periods.
         longest_s: changes farther apart say nothing, s.
         regular: share of a pixel's changes that keep time.
-        fewest: so many changes at least.
+        fewest: so many changes at least ...
+        few: ... and in pixels next to others that do: such a pixel may send for a while only.
         window_s: a lamp is looked for in windows of about this length, s.
         part_s: these are cut into parts, s.
         lasting: share of the parts in which the pixel sends.
@@ -72,6 +73,7 @@ class Lamps(NamedTuple):
     longest_s: float = 0.0225
     regular: float = 0.6
     fewest: int = 8
+    few: int = 2
     window_s: float = 1.0
     part_s: float = 0.1
     lasting: float = 0.8
@@ -160,12 +162,18 @@ def _mark_lamps(events: Events, span_s: tuple[float, float], size: tuple[int, in
         tallies = np.zeros((4, width * height), np.int32)
         flicker(events, part.start, part.stop, width, rules, np.zeros((3, width * height)), tallies)
         turns, beats, active = tallies[0], tallies[1:3].max(0), tallies[3]
-        sure = (turns >= rules.fewest) & (beats >= rules.regular * turns)
-        sure &= active >= rules.lasting * np.ceil((end - begin) / rules.part_s)
-        lamp = ndimage.binary_closing(np.pad(sure.reshape(height, width), 2), np.ones((3, 3), bool))[2:-2, 2:-2]
+        regular = (turns >= rules.few) & (beats >= rules.regular * turns)
+        sure = regular & (turns >= rules.fewest) & (active >= rules.lasting * np.ceil((end - begin) / rules.part_s))
+        lamp, about = (_closed(own.reshape(height, width)) for own in (sure, regular))
+        lamp = ndimage.binary_propagation(lamp, np.ones((3, 3), bool), lamp | about)
         lit = part.start + np.flatnonzero(lamp[events.y[part], events.x[part]])
         if len(lit):
             explained[lit[_in_phase(events, lit, width, rules)]] = True
+
+
+def _closed(pixels: np.ndarray) -> np.ndarray:
+    """Pixels, bool (H, W), and those that they enclose within squares of 3 px."""
+    return np.asarray(ndimage.binary_closing(np.pad(pixels, 2), np.ones((3, 3), bool))[2:-2, 2:-2])
 
 
 def _in_phase(events: Events, lit: np.ndarray, width: int, rules: Lamps) -> np.ndarray:
@@ -177,7 +185,7 @@ def _in_phase(events: Events, lit: np.ndarray, width: int, rules: Lamps) -> np.n
     which = which * 2 + events.on[lit]
     turn = np.exp(2j * np.pi * np.arange(rules.phases) / rules.phases)
     fits, keeps = np.zeros(len(lit), bool), np.zeros(2 * len(pixels), bool)
-    for rate_hz in rules.rates_hz:
+    for rate_hz in (*rules.rates_hz, *(0.5 * rate for rate in rules.rates_hz)):
         phase = (t_s * rate_hz % 1 * rules.phases).astype(np.int64)
         counts = np.bincount(which * rules.phases + phase, minlength=2 * len(pixels) * rules.phases).reshape(-1, rules.phases)
         whole = np.maximum(counts.sum(1), 1)

@@ -9,6 +9,7 @@ pytest.importorskip("numba", reason="the cpu backend needs numba")
 from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
+from spikeseg.models.filters import dog_bank, pyramid
 from spikeseg.ops import cpu, reference
 from spikeseg.ops.cpu import tracing
 from spikeseg.ops.reference.tracing import rounding_error
@@ -26,6 +27,11 @@ def chain(pools, seed=0):
         Layer(w, torch.full((len(w),), 0.5), LeakMode.SUBTRACTIVE, 819 / 4096, pool)
         for w, pool in zip(weights, (*pools, None), strict=True)
     ]
+
+
+def learned():
+    g = torch.Generator().manual_seed(5)
+    return torch.rand(6, 8, 3, 3, generator=g), torch.rand(2, 6, 7, 7, generator=g)
 
 
 def trace(ops, *args, **how):
@@ -47,6 +53,28 @@ def test_event_driven_equals_dense(size, pools, density):
         dense, sparse = both(frames, layers, spikes, delay_connections=delay, decay=decay)
         assert dense.dtype == sparse.dtype == np.float32 and np.array_equal(dense, sparse)
     assert density < 0.3 or size[1] == 1 or dense.any()
+
+
+@pytest.mark.parametrize("place", [(6, 40), (14, 122)])
+def test_filters_of_one_polarity_with_zeros_around_where_little_of_a_wide_frame_is_reached(place):
+    first = pyramid(dog_bank, 4, 2, 5, (1, 3))
+    first[5] = 0.0
+    first[2, 0] = first[2, 0].roll((3, -4), (0, 1))  # off the middle
+    pools = ((2, 2), (2, 2), None)
+    layers = [
+        Layer(w, torch.full((len(w),), 0.5), LeakMode.SUBTRACTIVE, 819 / 4096, pool)
+        for w, pool in zip((first, *learned()), pools, strict=True)
+    ]
+    rng, frames = np.random.default_rng(4), np.zeros((2, 6, 2, 19, 130), np.uint8)
+    frames[..., place[0] : place[0] + 7, place[1] : place[1] + 12] = (
+        rng.random((2, 6, 2, 7, 12))[..., : 19 - place[0], : 130 - place[1]] < 0.3
+    )
+    spikes = cpu.encode(frames, layers)
+    for ours, theirs in zip(spikes, reference.encode(frames, layers), strict=True):
+        assert np.array_equal(ours.lists.dense(), theirs.lists.dense()) and ours.lists.dense().any()
+    for decay in (1.0, 0.9):
+        dense, sparse = both(frames, layers, spikes, delay_connections=True, decay=decay)
+        assert dense.any() and np.array_equal(dense, sparse)
 
 
 def one_spike(t, steps, size):

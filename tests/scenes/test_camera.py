@@ -179,15 +179,17 @@ def test_a_place_that_shows_up_late_is_explained_to_the_end():
     assert edge.sum() > 100 and explained[edge].mean() > 0.8
 
 
-def lamp(rate_hz, corner=(100, 80), side=8, *, seconds=1.0, seed=6, spread=1 / 20):
-    """Every pixel turns ON and OFF once a period, at a phase of its own within a spread of the period."""
+def lamp(rate_hz, corner=(100, 80), side=8, *, seconds=1.0, seed=6, spread=1 / 20, steps=(0.0,)):
+    """Every pixel turns ON and OFF once a period, at a phase of its own within a spread of the period, by events so many periods
+    later."""
     rng = np.random.default_rng(seed)
     phase = rng.uniform(0, spread, side * side)
     period = np.arange(int(seconds * rate_hz))
-    when = (period[:, None, None] + phase[:, None] + np.array([0.1, 0.6])) / rate_hz
+    turns = np.add.outer(np.array([0.1, 0.6]), steps)
+    when = (period[:, None, None, None] + phase[:, None, None] + turns) / rate_hz
     when = when + rng.normal(0, 2e-4, when.shape)
-    pixel = np.broadcast_to(np.arange(side * side)[:, None], when.shape)
-    on = np.broadcast_to(np.array([True, False]), when.shape)
+    pixel = np.broadcast_to(np.arange(side * side)[:, None, None], when.shape)
+    on = np.broadcast_to(np.array([True, False])[:, None], when.shape)
     t, pixel, on = when.ravel(), pixel.ravel(), on.ravel()
     order = np.argsort(t, kind="stable")
     return t[order], pixel[order] % side + corner[0], pixel[order] // side + corner[1], on[order]
@@ -200,6 +202,25 @@ def test_lamps_are_explained(rate_hz):
     explained = background_events(*events, motion)
     assert motion.still
     assert explained[source == 0].mean() > 0.97 and explained[source == 1].mean() < 0.01 and explained[source == 2].mean() < 0.02
+
+
+def test_pixels_of_a_lamp_that_send_for_a_while():
+    """As those do that the lamp takes just across their thresholds, and all as a recording begins. Elsewhere they are no lamp."""
+    t, x, y, _ = whole = lamp(100.0, (60, 40), 20)
+    inside = (x >= 70) & (x < 78) & (y >= 44) & (y < 52)
+    lasting, brief = (tuple(part[which] for part in whole) for which in (~inside, inside & (t < 0.15)))
+    events, source = joined(lasting, brief, noise(3))
+    assert background_events(*events, motion_of(events))[source == 1].mean() > 0.95
+    alone, _ = joined(brief, noise(3))
+    assert not background_events(*alone, motion_of(alone)).any()
+
+
+def test_a_lamp_of_half_the_rate_that_sends_several_events_a_turn():
+    """Spread over a quarter of its period they keep its phase, not that of the full rate."""
+    events, _ = joined(lamp(50.0, steps=(0.0, 0.065, 0.13, 0.195), spread=0.01), noise(3))
+    x, y = events[1:3]
+    there = (x >= 100) & (x < 108) & (y >= 80) & (y < 88)
+    assert background_events(*events, motion_of(events))[there].mean() > 0.97
 
 
 def test_what_passes_before_a_lamp_stays():

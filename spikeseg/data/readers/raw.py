@@ -93,11 +93,14 @@ FIELD_ALIASES: dict[str, tuple[str, ...]] = {
 
 def find_fields(names: list[str]) -> dict[str, str] | None:
     """Field -> the name in ``names`` that holds it, or None when one of the four is missing."""
+    fields = known_fields(names)
+    return fields if len(fields) == len(FIELD_ALIASES) else None
+
+
+def known_fields(names: list[str]) -> dict[str, str]:
+    """Field -> the name in ``names`` that holds it, of those of t, x, y and p that are there."""
     by_lower = {name.strip().lower(): name for name in names}
-    fields = {}
-    for wanted, aliases in FIELD_ALIASES.items():
-        name = next((by_lower[alias] for alias in aliases if alias in by_lower), None)
-        if name is None:
-            return None
-        fields[wanted] = name
-    return fields
+    found = {
+        field: next((by_lower[alias] for alias in aliases if alias in by_lower), None) for field, aliases in FIELD_ALIASES.items()
+    }
+    return {field: name for field, name in found.items() if name is not None}

@@ -15,7 +15,7 @@ from spikeseg.data.times import what_is_too_far
 from spikeseg.errors import InputError
 
 from .layout import AS_USUAL, EXACT, FIELDS, Layout
-from .raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Stream, find_fields
+from .raw import BLOCK_EVENTS, FIELD_ALIASES, Columns, Stream, find_fields, known_fields
 from .reader import Reader
 
 WORDS = {"true": 1.0, "false": 0.0}
@@ -109,14 +109,22 @@ def _head(where: str, lines: list[str], layout: Layout) -> Head:
                 named = True  # by names that are not known here
                 continue
             if columns is None and not all(is_number(word) for word in words):
-                wanted = "; ".join(f"{field}: {', '.join(names)}" for field, names in FIELD_ALIASES.items())
-                what = f"line {number + 1} holds {line[:60]!r}; expected numbers, or names ({wanted})"
-                raise InputError(f"{where}: {what}; --columns says what unnamed columns hold")
+                raise InputError(f"{where}: line {number + 1} holds {line[:60]!r}; {_expected(words)}")
             if len(words) != layout.width and (layout.columns or columns is None):
                 told = f"data.columns names {layout.width}" if layout.columns else "no names; expected t, x, y, p"
                 raise InputError(f"{where}: line {number + 1} has {len(words)} columns and {told}")
             return Head(number, columns or layout.places, line, size)
     return Head(len(lines), columns or layout.places, "", size)
+
+
+def _expected(words: list[str]) -> str:
+    """What a line that is neither numbers nor the names of all four columns lacks."""
+    known = known_fields(words)
+    missing = {field: names for field, names in FIELD_ALIASES.items() if field not in known}
+    wanted = "; ".join(f"{field}: {', '.join(names)}" for field, names in missing.items())
+    if known:
+        return f"no column for {' and '.join(missing)}; known names are {wanted}"
+    return f"expected numbers, or names ({wanted}); --columns says what unnamed columns hold"
 
 
 def is_size(words: list[str]) -> bool:

@@ -57,11 +57,12 @@ class Neurons(NamedTuple):
     """The neurons of a layer at one frame size.
 
     Attributes:
-        v: int32 (H, more than L), potentials; wide enough for a line of the table from any column on.
+        v: int32 (H, or 1 where all rows share it; more than L), potentials; wide enough for a line of the table from any column
+            on.
         table: int32 (K, C, at least K * maps, beyond which it is 0: whole vectors, see `add_line`), weights as one spike adds
             them.
-        stamps: int32 (H, tiles in a row), the last step that each tile was run for, plus 1; 0 before the first. Where input is
-            only excitatory, of the first alone: 0 before the row's first input, else 1 + a step whose floor the row lies on.
+        stamps: int32 (H or 1, tiles in a row), the last step that each tile was run for, plus 1; 0 before the first. Where input
+            is only excitatory, of the first alone: 0 before the row's first input, else 1 + a step whose floor the row lies on.
         opened: int32 (tiles in a row,), tiles touched in a step.
         columns: W.
         maps: of the layer.
@@ -265,7 +266,8 @@ class LayerScratch(NamedTuple):
         neurons: with their weights.
         block: pixels of a block of thresholds.
         theta, patch: int32 (rows of blocks, L) and (K * maps,), buffers, see `Thresholds`.
-        fine, whole, sparse, inputs: see `TrainingScratch`.
+        fine, whole: tiles for rows that input reaches in few places, and in many.
+        inputs: buffers for the sorted input.
         pool: behind the layer.
         cells: of every step; no bit of `spiked` is set before and after.
     """
@@ -276,7 +278,6 @@ class LayerScratch(NamedTuple):
     patch: np.ndarray
     fine: Tiles
     whole: Tiles
-    sparse: float
     inputs: SortedInput
     pool: Pool
     cells: PooledCells

@@ -16,13 +16,17 @@ from . import inference_kernels
 from .arguments import InputSpikes, LayerScratch, OutputSpikes, Pool, PooledCells
 from .memory import Membranes, aligned, as_array, in_units
 
+_Geometry = tuple[tuple[int, ...], int | None, tuple[Hashable, ...]]
 BLOCK = 8
 """Samples that a thread takes at a time, at most: few enough to balance threads, many enough to keep the overhead of calls
 small."""
 BLOCKS = 2
 """Blocks for each thread, at least, where there are as many samples: so blocks of uneven cost balance."""
-_IDLE: dict[Hashable, list[Chain]] = {}
-"""Scratch of the last call, for the next one of the same geometry: first touching new memory is slow, and threads wait for it."""
+_IDLE: dict[_Geometry, list[Chain]] = {}
+"""Scratch of the last calls, for the next ones of the same geometries: first touching new memory is slow, and threads wait for
+it. What was used longest ago goes first, while there are more than KEPT layers."""
+KEPT = 3
+"""A network, which is run in one call, or layer by layer where thresholds follow the drive."""
 
 
 def encode(
@@ -34,7 +38,7 @@ def encode(
     size = max(1, min(BLOCK, samples // (BLOCKS * threads)))
     thresholds = None if first_threshold is None else in_units(first_threshold.values)
     block = None if first_threshold is None else first_threshold.block
-    geometry = (frames.shape[1:], block, *((layer.weight.shape, *layer[2:]) for layer in layers))
+    geometry = (frames.shape[1:], block, tuple((layer.weight.shape, *layer[2:]) for layer in layers))
     idle = _IDLE.pop(geometry, [])
     ready: list[Chain] = []  # with these layers' weights; a thread takes one out while it works
 
@@ -52,8 +56,10 @@ def encode(
     else:
         with ThreadPoolExecutor(threads) as pool:
             blocks = list(pool.map(work, firsts))
-    _IDLE.clear()
     _IDLE[geometry] = ready
+    for known in list(_IDLE)[:-1]:
+        if sum(len(own[-1]) for own in _IDLE) > KEPT:
+            _IDLE.pop(known, None)
     return [_joined(parts) for parts in zip(*blocks, strict=True)]
 
 
@@ -153,7 +159,7 @@ class _Link:
         self.pooled = layer.pool is not None
         kernel, stride = layer.pool or (0, 1)
         self.size = size if layer.pool is None else (pooled_size(size[0], kernel, stride), pooled_size(size[1], kernel, stride))
-        self.membranes = Membranes(layer.weight, size, layer.mode, layer.leak)
+        self.membranes = Membranes(layer.weight, size, layer.mode, layer.leak, row_by_row=True)
         self.own = np.zeros((1, self.maps, 1, 1), np.int32)
         self.block = max(1, *size) if block is None else block
         self._theta = aligned(-(-size[0] // self.block), self.membranes.length)
@@ -171,7 +177,7 @@ class _Link:
         most = int(np.diff(spikes.offsets[::steps]).max(initial=0))
         theta = self.own if thresholds is None else thresholds
         layer = LayerScratch(
-            m.neurons, self.block, self._theta, self._patch, m.fine, m.whole, m.sparse_rate * steps,
+            m.neurons, self.block, self._theta, self._patch, m.fine, m.whole,
             m.sorted_input(steps, most), self._pool, self._cells,
         )  # fmt: skip
 

@@ -16,6 +16,9 @@ from .arguments import InputSpikes, PooledCells, Thresholds
 from .neuron_kernels import NEVER, ZERO, excites, integrate, integrate_excitatory, restless, sort_by_row
 from .vectors import WORD, reach_mask
 
+SPARSE = 0.8
+"""Share of a row's tiles that input has to reach at most, in the steps in which any does, for the row to be run tile by tile."""
+
 
 @compiled()
 def addresses(frame, sites, counts):
@@ -171,23 +174,42 @@ def lay_out_blocks(thresholds, block, half, theta, patch):
 
 
 @compiled()
-def run_sample(spikes, layer, thresholds, tiles):
+def worth_cutting(begin, row, half, tiles):
+    """Whether the input of all steps reaches so few tiles of a row that it is run tile by tile.
+
+    Args:
+        begin: see `SortedInput`.
+        row: the row.
+        half: K // 2.
+        tiles: `Tiles`, into which it would be cut.
+    """
+    low, high, all_tiles = max(0, row - half), min(begin.shape[1] - 1, row + half + 1), tiles.starts.size - 1
+    reached, there = 0, 0
+    for t in range(begin.shape[0]):
+        spikes = begin[t, high] - begin[t, low]
+        reached += min(spikes * 2, all_tiles)  # one mostly reaches two at most
+        there += (spikes > 0) * all_tiles
+    return reached < SPARSE * there
+
+
+@compiled()
+def run_sample(spikes, layer, thresholds):
     """One sample through one layer and its pool; the bits of what spikes are set in the layer's cells.
 
     Args:
         spikes: `InputSpikes`.
         layer: `LayerScratch`.
         thresholds: `Thresholds`; row y uses theta[y // block].
-        tiles: `Tiles`.
     """
     neurons, inputs, pool, cells, patch = layer.neurons, layer.inputs, layer.pool, layer.cells, thresholds.patch
     steps, counted = spikes.offsets.size - 1, spikes.counts.size > 0
-    height = neurons.v.shape[0]
-    neurons.stamps[:] = 0
+    v, height, half = neurons.v[0], inputs.begin.shape[1] - 1, neurons.table.shape[0] // 2
     sort_by_row(spikes, 0, steps, (neurons.table.shape[1], height, neurons.columns), inputs)
     for row in range(height):
         theta = thresholds.theta[row // layer.block]
-        v = neurons.v[row]
+        neurons.stamps[0] = 0
+        cut = not thresholds.exciting and not thresholds.restless and worth_cutting(inputs.begin[:steps], row, half, layer.fine)
+        tiles = layer.fine if cut else layer.whole
         for t in range(steps):
             if thresholds.exciting:
                 a, b = integrate_excitatory(neurons, row, t, inputs, theta, patch)
@@ -232,7 +254,7 @@ def run_layer(done, spikes, steps, thresholds, layer, out):
             counts = counts[:0]
         sample = InputSpikes(inside - first, spikes.sites[first:last], counts)
         levels = Thresholds(theta, layer.patch, exciting and counts.size == 0, restless_now)
-        run_sample(sample, layer, levels, layer.fine if last - first < layer.sparse else layer.whole)
+        run_sample(sample, layer, levels)
         for t in range(steps):
             at = done * steps + t
             out.offsets[at + 1] = collect(cells.spiked[t], cells.indices[t], out.sites, out.kept, out.offsets[at])
@@ -258,10 +280,10 @@ def run_dense(spikes, neurons, theta, tiles, inputs, state, out_spikes, potentia
     half = neurons.table.shape[0] // 2
     never = np.full(neurons.v.shape[1], NEVER, np.int32)
     sort_by_row(spikes, 1, steps + 1, (neurons.table.shape[1], height, width), inputs)
+    potential = neurons.v[0]
     for row in range(height):
-        potential = neurons.v[row]
         potential[:] = 0
-        neurons.stamps[row] = 1  # every tile was seen in step 0, the past
+        neurons.stamps[0] = 1  # every tile was seen in step 0, the past
         for m in range(maps):
             for x in range(width):
                 potential[(x + half) * maps + m] = np.int32(state[m, row, x] * SCALE32)

@@ -21,7 +21,7 @@ def layer_forward(
     """See `reference.layer_forward`."""
     steps, batch, _, height, width = spikes.shape
     maps = len(weight)
-    membranes = Membranes(weight, (height, width), mode, leak)
+    membranes = Membranes(weight, (height, width), mode, leak, row_by_row=True)
     membranes.tabulate(as_array(weight))
     theta = in_units(threshold if threshold.dim() == 4 else threshold[None, :, None, None])
     theta = np.broadcast_to(theta, (batch, maps, height, width))

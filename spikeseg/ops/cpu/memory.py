@@ -27,6 +27,8 @@ SPARSE = 0.25
 class Membranes:
     """Memory of one layer at one frame size: potentials, weight table and the tiles' bookkeeping.
 
+    Where rows are run through all steps one after the other (row_by_row), they share the memory of one.
+
     Attributes:
         length: numbers in a row, (W + 2 * (K // 2)) * maps.
         neurons: as the kernels take them; untabulated.
@@ -34,18 +36,18 @@ class Membranes:
         sparse_rate: a sample with fewer spikes a step is run in fine tiles.
     """
 
-    def __init__(self, weight: Tensor, size: tuple[int, int], mode: LeakMode, leak: float) -> None:
+    def __init__(self, weight: Tensor, size: tuple[int, int], mode: LeakMode, leak: float, *, row_by_row: bool = False) -> None:
         maps, channels, kernel = weight.shape[:3]
         height, width = size
         columns = width + kernel - 1
         self.length = columns * maps
         self.fine, self.whole = (_tiles(columns, k, maps) for k in (max(1, TILE // maps), columns))
         self.sparse_rate = SPARSE * height * width / kernel**2
-        tiles = len(self.fine.starts) - 1
+        tiles, kept = len(self.fine.starts) - 1, 1 if row_by_row else height
         self.neurons = Neurons(
-            v=aligned(height, padded(self.length) + LANES),
+            v=aligned(kept, padded(self.length) + LANES),
             table=aligned(kernel, channels, padded(kernel * maps)),
-            stamps=np.zeros((height, tiles), np.int32),
+            stamps=np.zeros((kept, tiles), np.int32),
             opened=np.zeros(tiles, np.int32),
             columns=width,
             maps=maps,

@@ -202,7 +202,8 @@ def integrate_excitatory(neurons, row, t, inputs, theta, patch):
         theta: int32 (L,), thresholds of the row.
         patch: int32 (K * maps,), thresholds of the neurons that one spike reaches.
     """
-    v, table, touched, leak, maps = neurons.v[row], neurons.table, neurons.stamps[row], neurons.leak, neurons.maps
+    kept = min(row, neurons.v.shape[0] - 1)
+    v, table, touched, leak, maps = neurons.v[kept], neurons.table, neurons.stamps[kept], neurons.leak, neurons.maps
     begin, columns, lines = inputs.begin, inputs.columns, inputs.lines
     height, kernel, wide, span = begin.shape[1] - 1, table.shape[0], table.shape[2], patch.size
     half = kernel // 2
@@ -250,7 +251,8 @@ def integrate(neurons, row, t, inputs, counted, theta, tiles, restless):
         tiles: `Tiles`.
         restless: neurons without input may fire too.
     """
-    v, table, stamps, opened = neurons.v[row], neurons.table, neurons.stamps[row], neurons.opened
+    kept = min(row, neurons.v.shape[0] - 1)
+    v, table, stamps, opened = neurons.v[kept], neurons.table, neurons.stamps[kept], neurons.opened
     mode, leak, factor, maps = neurons.mode, neurons.leak, neurons.factor, neurons.maps
     begin, columns, lines, times = inputs.begin, inputs.columns, inputs.lines, inputs.times
     starts, tile_of = tiles.starts, tiles.of_column

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from spikeseg.core.grid import SCALE, SCALE32
 from spikeseg.core.sparse import SparseFrames, SparseMap, SpikeLists
@@ -22,6 +22,8 @@ from .vectors import DOUBLES, TAPS
 
 FEW = 4
 """A layer with this many times fewer maps than the one below is traced by `descend_few`."""
+_MOST = 16
+"""Shapes of scratch, and layers' weights as the kernels take them, that are kept for the next call."""
 
 
 def trace(
@@ -150,23 +152,57 @@ class _Descent:
     def __init__(self, layer: Layer, gates: SpikeLists) -> None:
         maps, channels, kernel = layer.weight.shape[:3]
         _, _, height, width = gates.shape
+        weight = as_array(layer.weight)
         if maps * FEW <= channels:
-            self._kernel = tracing_kernels.descend_few
-            weights = _padded(_excitatory(layer.weight)[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
+            self._kernel, spans = tracing_kernels.descend_few, _EVERYWHERE
+            weights = _taps(weight.tobytes(), weight.shape)
             room = _zeros(maps, height + kernel - 1, width + kernel - 1 + weights.shape[-1])
-            stamps = np.zeros((1, *room.shape[:2]), np.int32)
+            stamps = _zeros(1, *room.shape[:2], dtype=np.int32)
         else:
             self._kernel = tracing_kernels.descend
-            lines = _excitatory(layer.weight).transpose(0, 2, 3, 1).reshape(maps, kernel, kernel * channels)
-            weights = _padded(lines, DOUBLES)
-            pieces = -(-(width + kernel - 1) // PIECE)
-            room = _zeros(height, pieces * PIECE * channels + weights.shape[-1])
-            stamps = np.zeros((2, height, pieces), np.int32)
-        self._table = Table(weights, room, stamps, kernel, channels, height, width)
+            weights, spans, apart = _lines(weight.tobytes(), weight.shape)
+            kernel, pieces = weights.shape[1], -(-(width + weights.shape[1] - 1) // PIECE)
+            lines, beside = (channels * height, 1) if apart else (height, channels)
+            room = _zeros(lines, pieces * PIECE * beside + weights.shape[-1])
+            stamps = _zeros(2, lines, pieces, dtype=np.int32)
+        self._table = Table(weights, room, stamps, spans, kernel, channels, height, width)
 
     def run(self, activity: Activity, gates: SpikeLists, decay: float, out: np.ndarray) -> None:
         """See `descend`."""
         self._kernel(activity, Gates(gates.offsets, gates.sites), self._table, decay, out)
+
+
+@functools.lru_cache(_MOST)
+def _taps(weight: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """Weights as `descend_few` takes them, of the bytes of float32 (C_out, C_in, K, K)."""
+    excitatory = _excitatory(weight, shape)
+    return _padded(excitatory[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
+
+
+@functools.lru_cache(_MOST)
+def _lines(weight: bytes, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Weights and spans as `descend` takes them, without the borders of 0 that all maps share, of the bytes of float32 (C_out,
+    C_in, K, K); and whether lines are of one channel each."""
+    weights, (maps, channels, kernel, _) = _excitatory(weight, shape), shape
+    at = np.concatenate(np.nonzero(weights)[2:])
+    border = int(min(at.min(), kernel - 1 - at.max())) if len(at) else kernel // 2
+    weights = weights[:, :, border : kernel - border, border : kernel - border]
+    kernel -= 2 * border
+    passes_on = weights.max((2, 3)) > 0
+    apart = channels > 1 and bool((passes_on.sum(1) <= 1).all())
+    if apart:
+        weights = weights.sum(1, keepdims=True)
+    spans = np.zeros((maps, 5), np.int64)
+    made = np.zeros((maps, kernel, -(-kernel * weights.shape[1] // DOUBLES) * DOUBLES))
+    for m, own in enumerate(weights):
+        _, rows, columns = np.nonzero(own)
+        if not len(rows):
+            continue
+        first = int(columns.min())
+        line = _padded(own[:, :, first : columns.max() + 1].transpose(1, 2, 0).reshape(kernel, -1), DOUBLES)
+        made[m, :, : line.shape[1]] = line
+        spans[m] = rows.min(), rows.max() + 1, first, line.shape[1], passes_on[m].argmax() if apart else 0
+    return made, spans, apart
 
 
 def _padded(lines: np.ndarray, lanes: int) -> np.ndarray:
@@ -175,14 +211,14 @@ def _padded(lines: np.ndarray, lanes: int) -> np.ndarray:
     return np.ascontiguousarray(np.pad(lines, [(0, 0)] * (lines.ndim - 1) + [(0, beyond)]))
 
 
-def _excitatory(weight: Tensor) -> np.ndarray:
+def _excitatory(weight: bytes, shape: tuple[int, ...]) -> np.ndarray:
     """float64 (C_out, C_in, K, K), rounded as the network rounds; 0 for what inhibits."""
-    return np.maximum(np.rint(as_array(weight) * SCALE32), 0.0).astype(np.float64) / SCALE
+    given = np.frombuffer(weight, np.float32).reshape(shape)
+    return np.maximum(np.rint(given * SCALE32), 0.0).astype(np.float64) / SCALE
 
 
-_NONE = np.empty(0, np.int32)
+_NONE, _EVERYWHERE = np.empty(0, np.int32), np.empty((0, 5), np.int64)
 _scratch = threading.local()
-_MOST = 16
 
 
 def _zeros(*shape: int, dtype: Any = np.float64) -> np.ndarray:

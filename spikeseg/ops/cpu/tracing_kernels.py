@@ -44,13 +44,15 @@ class Table(NamedTuple):
 
     Attributes:
         weights, room (the buffer): float64, see `descend` and `descend_few`.
-        stamps: int32 (n, H, ...), numbers for each piece of the buffer, see there.
+        stamps: int32 (n, lines of the buffer, ...), numbers for each piece of the buffer, see there.
+        spans: int64 (C_out, 5), where the weights of a map are, see `descend`; empty: everywhere.
         kernel, channels, height, width: K, C_in, H, W.
     """
 
     weights: np.ndarray
     room: np.ndarray
     stamps: np.ndarray
+    spans: np.ndarray
     kernel: int
     channels: int
     height: int
@@ -96,16 +98,20 @@ def descend(activity, gates, table, decay, out):
     Args:
         activity: `Activity`.
         gates: `Gates`.
-        table: `Table`; weights (C_out, K, at least K * C_in, beyond which it is 0), as one traced neuron spreads them; room
-            (H, at least (W + K - 1) * C_in); stamps (2, H, at least (W + K - 1) / PIECE): see `freshen`, and the last step in
-            which what a neuron of the piece spreads to was seen to.
+        table: `Table`; weights (C_out, K, n), as one traced neuron spreads them: of each row from the first column on in which
+            there is any in the map, as many as that needs; spans: of each map the rows with weights, from and to, the first
+            column, how many weights from there on, and the channel where lines are of one, else 0; room (lines, at least
+            (W + K - 1) * C), stamps (2, lines, at least (W + K - 1) / PIECE): see `freshen`, and the last step in which what a
+            neuron of the piece spreads to was seen to. Lines are H, of all C_in channels together; or, where no map passes
+            anything on to more than one channel, C_in * H, of one channel each (C is 1).
         decay: what a step passes on to the one before.
         out: float64, one entry per gate, filled.
     """
-    weights, channels, height, width = table.weights, table.channels, table.height, table.width
-    kernel, wide = table.kernel, weights.shape[2]
-    half, size, of_piece = kernel // 2, height * width, PIECE * table.channels
-    arriving, stamps, ready = table.room, table.stamps[0], table.stamps[1]
+    weights, height, width = table.weights.reshape(-1), table.height, table.width
+    kernel, wide, spans = table.kernel, table.weights.shape[2], table.spans
+    half, size, apart = kernel // 2, height * width, table.room.shape[0] > height
+    channels = 1 if apart else table.channels
+    arriving, stamps, ready, of_piece = table.room, table.stamps[0], table.stamps[1], PIECE * channels
     table.stamps[:] = 0
     flat, steps = arriving.reshape(-1), activity.offsets.size - 1
     for t in range(steps - 1, -1, -1):
@@ -116,14 +122,16 @@ def descend(activity, gates, table, decay, out):
                 continue
             m = neuron // size
             y, x = neuron // width % height, neuron % width
-            top, bottom = max(0, half - y), min(kernel, height + half - y)
-            if ready[y, x // PIECE] != now:
-                ready[y, x // PIECE] = now
-                for row in range(y - half + top, y - half + bottom):
+            top, bottom, left, numbers, channel = spans[m]
+            line = channel * height
+            if ready[line + y, x // PIECE] != now:
+                ready[line + y, x // PIECE] = now
+                for row in range(line + max(0, y - half), line + min(height, y - half + kernel)):
                     for piece in range(x // PIECE, min((x // PIECE * PIECE + PIECE + kernel - 2) // PIECE + 1, stamps.shape[1])):
                         freshen(arriving[row], stamps[row], piece, of_piece, now, decay)
-            for j in range(top, bottom):
-                add_scaled(flat, (y - half + j) * arriving.shape[1] + x * channels, weights, m * kernel + j, wide, value)
+            for j in range(max(top, half - y), min(bottom, height + half - y)):
+                start = (line + y - half + j) * arriving.shape[1] + (x + left) * channels
+                add_scaled(flat, start, weights, (m * kernel + j) * wide, numbers, value)
         start, end, c, y = 0, 0, 0, 0  # the row of the gate in hand: neighbours mostly share it
         for k in range(gates.offsets[t], gates.offsets[t + 1]):
             site = gates.sites[k]
@@ -131,6 +139,8 @@ def descend(activity, gates, table, decay, out):
                 c, y = site // size, site // width % height
                 start = (c * height + y) * width
                 end = start + width
+                if apart:
+                    c, y = 0, c * height + y
             column = site - start + half
             piece = column // PIECE
             if stamps[y, piece] == 0:

@@ -151,9 +151,8 @@ def add_line(v, start, table, line, wide, times):
 
 
 @compiled()
-def add_scaled(v, start, table, line, wide, factor):
-    """`add_line` in float64; wide: a multiple of DOUBLES."""
-    i, at = 0, line * wide
-    while i < wide:
+def add_scaled(v, start, table, at, numbers, factor):
+    """Add so many numbers of a table from `at` on, times a factor, to those of v from `start` on: float64, flat; a multiple of
+    DOUBLES of them."""
+    for i in range(0, numbers, DOUBLES):
         _add_doubles(v, start + i, table, at + i, factor)
-        i += DOUBLES

@@ -78,7 +78,9 @@ def test_nan_is_dropped_and_counted(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("frame,row,column\n1,2,3\n", "line 1 holds 'frame,row,column'"),
+        ("frame,row,column\n1,2,3\n", "line 1 holds 'frame,row,column'; expected numbers, or names .t: t, ts,"),
+        ("x,y,time\n1,2,3\n", "line 1 holds 'x,y,time'; no column for p; known names are p: p, pol, polarity,"),
+        ("a,y,time,b\n1,2,3,4\n", "no column for x and p; known names are x: x, xs; p: p,"),
         ("1,2,3\n", "line 1 has 3 columns"),
         ("1,2,3,1,9\n", "line 1 has 5 columns"),
         ("240 180\n", "line 1 has 2 columns"),

@@ -36,7 +36,7 @@ def test_a_line_of_float64_is_added_scaled():
     v = rng.random(50)
     want = v.copy()
     want[11 : 11 + 2 * DOUBLES] += table[3] * 0.25
-    vectors.add_scaled(v, 11, table, 3, 2 * DOUBLES, 0.25)
+    vectors.add_scaled(v, 11, table.reshape(-1), 3 * 2 * DOUBLES, 2 * DOUBLES, 0.25)
     assert np.array_equal(v, want)
 
 
