@@ -147,7 +147,7 @@ def window_at(events: np.ndarray, start_us: int, sensor_size: tuple[int, int], s
 
 
 def _groups(events: np.ndarray, spec: FrameSpec, start_us: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Starts of windows, and the events in them: a copy of those that can only be read, as on the disk."""
+    """Starts of windows, and the events in them; copied where they can only be read, as on the disk."""
     t = events["t"]
 
     def inside(part: np.ndarray) -> slice:

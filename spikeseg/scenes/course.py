@@ -67,7 +67,7 @@ class Course:
         return cls(rows[:, 0], rows[:, 1:3], rows[:, 3:5], rows[:, 5].astype(np.int64), track.events, track.surplus)
 
     def scaled(self, by: float) -> Course:
-        """As it is in pixels that are so many times smaller; where these are larger, they lie on every so manieth."""
+        """As it is in pixels that are so many times smaller; where they are larger, each lies where the first in it did."""
         return Course(self.t, self.place * by + max(0.5 * (by - 1), 0.0), self.size * by, self.how, self.events, self.surplus)
 
     @property

@@ -25,7 +25,7 @@ SENSORS = (*EBSSA_SIZES, "both")
 LABEL_INTERVAL_US = 100_000
 """Time between two label points of a satellite in view, µs."""
 EDGE_CONTRAST = 1.0
-"""Of which the centre lies outside of the picture, is seen while it adds so much to the sky within, times its mean level."""
+"""A satellite whose centre lies outside of the picture is seen while it adds so much to a pixel within, times the sky's level."""
 SATELLITES_PER_BLOCK = (0, 1, 1, 1, 1, 2)
 """Of six recordings in a row one holds no satellite, one holds two."""
 GOLDEN = (np.sqrt(5) - 1) / 2
