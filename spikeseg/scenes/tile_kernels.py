@@ -103,7 +103,8 @@ def peaks(surface, guess, near, least, found):
         left, right, above, below = max(x - 1, 0), min(x + 1, last), max(y - 1, 0), min(y + 1, last)
         x, y = max(x, 0), max(y, 0)
         middle = np.float64(own[y, x])
-        west, east, north, south = np.float64(own[y, left]), np.float64(own[y, right]), np.float64(own[above, x]), np.float64(own[below, x])
+        west, east = np.float64(own[y, left]), np.float64(own[y, right])
+        north, south = np.float64(own[above, x]), np.float64(own[below, x])
         bend_x, bend_y = max(2 * middle - east - west, least), max(2 * middle - south - north, least)
         twist = -(np.float64(own[below, right]) - own[below, left] - own[above, right] + own[above, left]) / 4
         limit = 0.9 * np.sqrt(bend_x * bend_y)
