@@ -10,7 +10,7 @@ from .events import Events
 from .frame import EDGE_PX, Frame
 from .search import Path, SmoothPath
 from .star_motion import Span
-from .stars import STAR
+from .stars import FOLLOWS_PX_S, STAR
 
 BESIDE_PX = 5.0
 """Nearer to each other than this, px, two that move alike are one, or a star and its halo."""
@@ -37,10 +37,8 @@ STRAY = 0.1
 """Share of a star's evidence that may lie beyond: its halo, and what sways."""
 
 FIELD_PX_S, FIELD_S = 0.3, 10.0
-"""... or further by the error of the field's velocity, px/s, if the stars' own lines do not tell it, over FIELD_S at most ..."""
-
-FOLLOWS_PX_S = 0.1
-"""... or by so much, if the telescope follows the stars."""
+"""... or further by the error of the field's velocity, px/s, if the stars' own lines do not tell it, over FIELD_S at most; by
+FOLLOWS_PX_S if the telescope follows them."""
 
 SURE_NATS, SURE_S = 4.0, 2.0
 """What moves about like others, but has so many times the evidence asked for that it is none of the stars, over so long, s, in a
