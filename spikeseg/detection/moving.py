@@ -80,12 +80,13 @@ class Motion:
     Attributes:
         footprint: of the objects it looks for.
         false_alarms_per_minute: that it may raise.
-        deep: whether to look longer.
+        deep: whether to look longer: at more velocities and candidates, by maps whose receptive field is the footprint's.
         backend: of the maps, see `spikeseg.ops`.
         careful: whether bright points that pass, what moves slowly among few stars, and what rests on the sensor while stars
             stream past are looked for with more care. Footprints are learned without, as those of the networks that come with
             the package were.
         resting: whether stars may stream past what rests.
+        boxes: whether maps count events in boxes when they look longer, too: to compare.
     """
 
     footprint: Footprint
@@ -94,6 +95,11 @@ class Motion:
     backend: str = "auto"
     careful: bool = True
     resting: bool = True
+    boxes: bool = False
+
+    def threshold(self, sensor_size: tuple[int, int]) -> float:
+        """Evidence from which a path is an object on a sensor of (width, height), px: nat."""
+        return threshold_nats(self.false_alarms_per_minute, sensor_size, self.deep)
 
 
 def motion_of(cfg: Config, model: SpikeSEG) -> Motion | None:
@@ -110,8 +116,9 @@ def search_settings(motion: Motion, sensor_size: tuple[int, int]) -> SearchSetti
     return SearchSettings(
         scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
         spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
-        path_nats=threshold_nats(motion.false_alarms_per_minute, sensor_size) - EARLY_NATS,
+        path_nats=motion.threshold(sensor_size) - EARLY_NATS,
         backend=motion.backend,
+        matched=motion.deep and not motion.boxes,
     )
 
 
@@ -254,7 +261,7 @@ def frame_of(view: WindowedRecording, field: StarField) -> Frame:
 
 def found_in(start: Prepared, motion: Motion) -> Found:
     """What moves among prepared events, which get their owners."""
-    threshold = threshold_nats(motion.false_alarms_per_minute, start.sensor_size)
+    threshold = motion.threshold(start.sensor_size)
     settings = search_settings(motion, start.sensor_size)
     search = MotionSearch(start.events, start.by_place, start.stars.sight, start.sensor_size, motion.footprint, settings)
     search.run()
