@@ -211,19 +211,22 @@ class SceneTracker:
     def _goes_on(self, track: SceneTrack, parts: list[tuple[int, np.ndarray]], moment: Moment, *, enlarged: bool) -> list[int]:
         """A track takes its components; -> those that are none of its parts."""
         left_out, taken = [], [parts[0][1]]
+        waits = self._waits(track, moment.t_us)
+        wakes = waits or track.wakes(moment.t_us)
         joint = moment.components.boxes[parts[0][0]]
         for k, pixels in parts[1:]:
             own = moment.components.boxes[k]
             both = np.concatenate([np.minimum(joint[:2], own[:2]), np.maximum(joint[2:], own[2:])])
             if track.known:
                 too_large = not enlarged and bool(((both[2:] - both[:2]) > 2 * track.half * GROWTH + GROWTH_PX).any())
-                if too_large or gap(joint, own) > max(APART_PX, APART_SIZES * float((own[2:] - own[:2]).max())):
+                apart = gap(joint, own) > max(APART_PX, APART_SIZES * float((own[2:] - own[:2]).max()))
+                if too_large or (apart and not wakes):
                     left_out.append(k)
                     continue
             joint = both
             taken.append(pixels)
         y, x = np.divmod(np.concatenate(taken), self.width)
-        track.take(y, x, joint, moment.t_us, waited=self._waits(track, moment.t_us), enlarged=enlarged)
+        track.take(y, x, joint, moment.t_us, waited=waits, enlarged=enlarged)
         return left_out
 
     def _outgrows(self, number: int, box: np.ndarray) -> bool:
@@ -271,10 +274,11 @@ class SceneTracker:
     def _found(self, track: SceneTrack, moment: Moment) -> Expected:
         """Where a track that waits is expected: where it would be now, or, if it was whole, where it was, whichever has more in
         it."""
-        right, down = (track.velocity * ((moment.t_us - track.last_us) * 1e-6)).tolist()
+        whole = track.whole
+        right, down = (whole.velocity * ((moment.t_us - track.last_us) * 1e-6)).tolist()
         reach = round(min(NEAR_PX + FAR_SHARE * float(np.hypot(right, down)), FAR_PX))
         ways = round(down), round(right), not track.cut_off
-        y, x, shared = look_for(*track.mask, *ways, reach, moment.label, len(moment.components))
+        y, x, shared = look_for(*whole.mask, *ways, reach, moment.label, len(moment.components))
         return Expected((y, x), shared, True)
 
     def _owners(self, k: int, size: int, expected: list[Expected], touching: list[int], *, known_first: bool) -> list[int]:
