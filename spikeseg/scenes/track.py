@@ -24,10 +24,6 @@ CUT_OFF, LAST, USUAL = 0.7, 2, 40
 """It had not if LAST rows before its last one, when its events still filled the window, it was below this share of its usual
 area, the upper quartile of its last USUAL rows: it was going behind something, or out of the picture."""
 
-INSIDE_PX, WAKES_US = 4.0, 100_000
-"""It had stopped, too, if what is seen again lies within its outline, but for so many px. What goes on wakes bit by bit: for so
-long, µs, it keeps the shape that it had before it stopped, until it is seen whole again."""
-
 EDGE_GAIN = 0.5
 """How far a track that has met others follows the outer edge that is its own."""
 
@@ -36,8 +32,9 @@ NOTHING = np.zeros(0, np.int64)
 
 
 class Shape(NamedTuple):
-    """What a track was like at a moment: see SceneTrack."""
+    """What a track was like at a moment, µs: see SceneTrack."""
 
+    t_us: int
     mask: tuple[np.ndarray, np.ndarray]
     place: np.ndarray
     half: np.ndarray
@@ -71,7 +68,6 @@ class SceneTrack:
         events: how many it has, and
         surplus: the share of ON among them less that among all; known in the end.
         shapes: the last ones that it was seen by itself in, LAST before the last one and on.
-        woken_us: since when it wakes, µs; -WAKES_US where it does not.
         own: y and x, int64 (n,), where the events are its own now: its mask, or its share of a component.
     """
 
@@ -90,7 +86,6 @@ class SceneTrack:
     events: int = 0
     surplus: float = 0.0
     shapes: list[Shape] = field(default_factory=list)
-    woken_us: int = -WAKES_US
     own: tuple[np.ndarray, np.ndarray] = (NOTHING, NOTHING)
 
     @property
@@ -112,16 +107,12 @@ class SceneTrack:
     @property
     def shape(self) -> Shape:
         """What it is like now."""
-        return Shape(self.mask, self.place, self.half, self.velocity)
+        return Shape(self.last_us, self.mask, self.place, self.half, self.velocity)
 
     @property
     def whole(self) -> Shape:
         """The same, or, if it was not cut off, as it was before it sent too few events to be seen whole."""
         return self.shapes[0] if self.shapes and not self.cut_off else self.shape
-
-    def wakes(self, t_us: int) -> bool:
-        """Whether it is about to go on after it had stopped."""
-        return t_us - self.woken_us < WAKES_US
 
     def add(self, t_us: int, how: Seen) -> None:
         """A row."""
@@ -144,21 +135,10 @@ class SceneTrack:
         seconds = (t_us - self.last_us) * 1e-6
         how, ahead = Seen.ALONE, self.place + self.velocity * seconds
         if waited:
-            way = float(np.hypot(*(self.velocity * seconds)))
-            near = float(np.hypot(*(place - self.place))) <= max(STOPPED_SHARE * way, STOPPED_PX)
-            if not self.cut_off and (near or float(np.abs(_beyond(self.whole, place, half)).max()) <= INSIDE_PX):
-                how, self.woken_us = Seen.STOPPED, t_us
-                (self.y, self.x), self.place, self.half, velocity = self.whole
-                self.velocity = 0.5 * velocity
-            else:
-                how = Seen.HIDDEN
-        if self.wakes(t_us) and half.prod() < CUT_OFF * self.half.prod():
-            self.place = self.place + _beyond(self.shape, place, half)
-            self.own = (y, x)
-            self.add(t_us, how)
-            return
-        self.woken_us = -WAKES_US
-        if waited:
+            whole, how = self.whole, Seen.HIDDEN
+            way = float(np.hypot(*(whole.velocity * (t_us - whole.t_us)))) * 1e-6
+            if not self.cut_off and float(np.hypot(*(place - whole.place))) <= max(STOPPED_SHARE * way, STOPPED_PX):
+                how, self.half, self.velocity = Seen.STOPPED, whole.half, 0.5 * whole.velocity
             self.place = place
         else:
             off = place - ahead
@@ -167,8 +147,8 @@ class SceneTrack:
         self.half = (1 - SIZE_GAIN) * self.half + SIZE_GAIN * half if self.known and not enlarged else half
         self.y, self.x = y, x
         self.own = (y, x)
-        self.shapes = [*self.shapes[-LAST:], self.shape]
         self.add(t_us, how)
+        self.shapes = [*self.shapes[-LAST:], self.shape]
 
     def meet(self, mask: tuple[np.ndarray, np.ndarray], own: tuple[np.ndarray, np.ndarray], joint: np.ndarray, t_us: int) -> None:
         """It shares a component with others: it goes on as it went, and keeps its shape; where the joint outline is its own, it
@@ -196,9 +176,3 @@ class SceneTrack:
             self.y, self.x = mask
         self.add(t_us, Seen.MET)
         self.own = own
-
-
-def _beyond(shape: Shape, place: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """How far something, its centre and half of its size, comes beyond an outline: float64 (2,), px."""
-    off, room = place - shape.place, shape.half - half
-    return np.asarray(np.minimum(off + room, 0) + np.maximum(off - room, 0))

@@ -212,7 +212,7 @@ class SceneTracker:
         """A track takes its components; -> those that are none of its parts."""
         left_out, taken = [], [parts[0][1]]
         waits = self._waits(track, moment.t_us)
-        wakes = waits or track.wakes(moment.t_us)
+        wakes = waits and not track.cut_off
         joint = moment.components.boxes[parts[0][0]]
         for k, pixels in parts[1:]:
             own = moment.components.boxes[k]
@@ -275,7 +275,7 @@ class SceneTracker:
         """Where a track that waits is expected: where it would be now, or, if it was whole, where it was, whichever has more in
         it."""
         whole = track.whole
-        right, down = (whole.velocity * ((moment.t_us - track.last_us) * 1e-6)).tolist()
+        right, down = (whole.velocity * ((moment.t_us - whole.t_us) * 1e-6)).tolist()
         reach = round(min(NEAR_PX + FAR_SHARE * float(np.hypot(right, down)), FAR_PX))
         ways = round(down), round(right), not track.cut_off
         y, x, shared = look_for(*whole.mask, *ways, reach, moment.label, len(moment.components))

@@ -142,10 +142,9 @@ def test_the_box_of_a_large_object_is_made_of_more_events(course):
     t = np.sort(rng.integers(0, 1_000_000, 4000))
     x, y = rng.integers(0, 100, (2, len(t)))
     moments = np.arange(100_000, 900_000, 20_000)
-    for side, least in ((100.0, 94), (10.0, 0)):  # a course that says how large it is
+    for side in (100.0, 10.0):  # a course that says how large it is
         found = boxes(t, x, y, [course((0, 1), (49.5, 49.5), (side, side))], moments)
-        assert found.size.mean() > least
-        assert (found.size.mean() > 94) == (side > 50)
+        assert (found.size.mean() > 96) == (side > 50)
 
 
 def test_noise_in_its_place_makes_no_box_of_what_stands(thing, scene):
