@@ -6,20 +6,24 @@ Recordings are those of `spikeseg simulate --kind limit`: ON events lie ahead of
 displacement that nobody tells the layer. Several networks, each with its own seed, learn their footprints as `train-layer motion`
 does, from recordings of other seeds, without labels. Recording i of a rate is shown to network i modulo their number, and to the
 controls: the hand-made box, the footprint before learning, the learned weights shuffled, its two polarities merged, and the
-footprint of the simulator. Everything but the footprint is the same: events, background, stars.
+footprint of the simulator. Everything but the footprint is the same: events, background, stars. The search is the deep one
+(`tracking.deep`), whose maps have the footprint's receptive field.
+
+The box stands there twice: flat up to its edges, by maps that count events in boxes, as they do without `deep`; and with the soft
+edges of `Footprint.box`, by maps whose receptive field is as wide. Both are scored so along lines. Where a path is followed on,
+either is taken for something round of the same spread, as every footprint is there, which is kind to boxes.
 
 Each footprint has a threshold of its own: by recordings without objects, 0.1 false paths a minute. What counts as found is in
 limit_scoring.py; R50 is where a logistic in the logarithm of the rate passes one half; differences are paired, recording by
-recording, in dB of R50, with 95 % intervals of a bootstrap over recordings. AUC is that of single events at one rate, object
-against all others, by the probability that the layer gives them. --checkpoint names a network whose tracks without a motion layer
-are the last row.
+recording, in dB of R50, with 95 % intervals of a bootstrap over recordings, those without objects included. AUC is that of single
+events at one rate, object against all others, by the probability that the layer gives them. --checkpoint names a network whose
+tracks without a motion layer are the last row.
 
 footprint_evidence.py asks the same without a search, and --evidence stops there. "evidence": by how much brighter objects must be
 for as much evidence along their true paths as the learned footprint gathers. "told": R50 of who is told once a second where the
 object is and how it moves, so that nothing is lost but by the footprint; from 20 nat on, as 0.1 false alarms a minute ask for.
 "information" needs no recordings: by how much brighter for as much expected log-likelihood ratio a second, in the middle of the
-rates, as who knows from which density the simulator draws; it is the most that footprints can differ by. There the box, whose
-edges the search makes soft, stands beside one that is flat up to its edges.
+rates, as who knows from which density the simulator draws; it is the most that footprints can differ by.
 """
 
 from __future__ import annotations
@@ -33,8 +37,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from footprint_box import FlatBox
 from footprint_evidence import Gathered, compared, expected, gathered
-from footprint_scoring import SAMPLES, SEARCHED_PER_MINUTE, Answer, half_rate_samples, interval, threshold
+from footprint_scoring import SAMPLES, SEARCHED_PER_MINUTE, Answer, half_rate_samples, interval, thresholds
 from joblib import Parallel, delayed
 from limit_scoring import Track, judged
 from measure import options, table, write_json
@@ -51,8 +56,8 @@ from spikeseg.simulation.limit import LimitConfig, limit_recording
 from spikeseg.tracking.star_field import StarField
 
 TITLES = {
-    "flat": "box, flat up to its edges",
-    "box": "hand-made box",
+    "flat": "hand-made box, flat",
+    "box": "hand-made box, soft edges",
     "untrained": "untrained",
     "shuffled": "learned, shuffled",
     "merged": "learned, polarities merged",
@@ -93,6 +98,7 @@ def footprints(displacement: float, own: Footprint, seed: int) -> dict[str, Foot
     """The learned one and its controls."""
     order = np.random.default_rng(seed).permutation(own.share.size)
     return {
+        "flat": FlatBox.drawn(),
         "box": Footprint.box(),
         "untrained": untrained_footprint(seed),
         "shuffled": Footprint(own.share.reshape(-1)[order].reshape(own.share.shape)),
@@ -124,7 +130,7 @@ def _prepared(recording: Recording) -> Prepared:
 
 def _answer(recording: Recording, start: Prepared, footprint: Footprint) -> Answer:
     own = start._replace(events=start.events._replace(owner=start.events.owner.copy()))
-    found = found_in(own, Motion(footprint, SEARCHED_PER_MINUTE))
+    found = found_in(own, Motion(footprint, SEARCHED_PER_MINUTE, deep=True, boxes=isinstance(footprint, FlatBox)))
     tracks = [Track(path.t_s * 1e6, path.states[:, :2]) for path in found.paths]
     return _judged(recording, tracks, np.array(found.nats), found.responsibility)
 
@@ -205,7 +211,10 @@ def _searched(
     say(f"  {asked.quiet} recordings without objects")
     alone = replace(base, objects=0, seed=SEED + OF_QUIET)
     quiet = run(delayed(answers)(alone, index, shown[index % len(shown)], None) for index in range(asked.quiet))
-    cuts = {name: threshold([own[name] for own in quiet], asked.quiet * asked.seconds / 60) for name in shown[0]}
+    drawn = np.random.default_rng(SEED + OF_QUIET).integers(0, asked.quiet, (SAMPLES, asked.quiet))
+    drawn, minutes = np.concatenate([np.arange(asked.quiet)[None], drawn]), asked.quiet * asked.seconds / 60
+    cuts = {name: thresholds([own[name] for own in quiet], minutes, drawn) for name in shown[0]}
+    cuts["none"] = np.zeros(SAMPLES + 1)
     rates = {name: asked.bright if name in HARD else asked.rates for name in (*shown[0], "none")}
     by_rate: dict[float, list[dict[str, Answer]]] = {}
     for rate in sorted({*asked.rates, *asked.bright}):
@@ -221,7 +230,7 @@ def _searched(
         )  # fmt: skip
     half = {
         name: half_rate_samples(
-            own, [[answer[name] for answer in by_rate[rate]] for rate in own], cuts.get(name, 0.0), [chosen[rate] for rate in own]
+            own, [[answer[name] for answer in by_rate[rate]] for rate in own], cuts[name], [chosen[rate] for rate in own]
         )
         for name, own in rates.items()
         if name != "none" or asked.checkpoint
@@ -235,15 +244,15 @@ def _row(
     halves: Mapping[str, np.ndarray],
     rates: Sequence[float],
     by_rate: Mapping[float, Sequence[Mapping[str, Answer]]],
-    cuts: Mapping[str, float],
+    cuts: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
     """Figures of one footprint; above_learned_db: how much more its objects need than those of the learned one."""
     with np.errstate(divide="ignore", invalid="ignore"):
         above = 10 * np.log10(half / halves["learned"])
     near = min(rates, key=lambda rate: abs(rate - AUC_RATE))
-    cut = cuts.get(name, 0.0)
+    cut = cuts[name][0]
     return {
-        "threshold_nats": cuts.get(name),
+        "threshold_nats": None if name == "none" else interval(cuts[name]),
         "half_rate_hz": interval(half),
         "above_learned_db": interval(above, zero=True),
         "shares": [
@@ -266,7 +275,7 @@ def report(displacement: float, found: Mapping[str, Any], markdown: bool) -> str
         if "half_rate_hz" in own:
             beyond = _beyond(own["shares"])
             half, above = (beyond if own[key][0] is None else _spread(own[key]) for key in ("half_rate_hz", "above_learned_db"))
-            cut = "" if own["threshold_nats"] is None else f"{own['threshold_nats']:.1f}"
+            cut = _cell(own, "threshold_nats") if own["threshold_nats"] else ""
             auc = f"{own['event_auc']:.3f} ({own['event_auc_rate_hz']:g}/s)"
             row += ["" if name == "learned" else above, half, cut, auc]
         rows.append(row)

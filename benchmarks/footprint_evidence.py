@@ -16,6 +16,7 @@ from spikeseg.motion.footprint import REACH, Footprint
 from spikeseg.motion.probability import threshold_nats
 from spikeseg.motion.scales import MEDIUM
 from spikeseg.motion.search import MotionSearch, SearchSettings
+from spikeseg.simulation.limit import LimitConfig
 
 FARTHEST_DB = 30.0
 """Differences of information beyond this are not looked for."""
@@ -44,15 +45,10 @@ def _on_a_pixel(place: np.ndarray, half: float) -> np.ndarray:
 
 
 def searched(footprint: Footprint) -> np.ndarray:
-    """The same of a footprint as the search takes it: between the middles of pixels (`line_kernels.density`)."""
-    at = np.meshgrid(PLACES + REACH, PLACES + REACH, indexing="ij")
-    return np.stack([map_coordinates(part, at, order=1) for part in footprint.share])
-
-
-def flat(side_px: float = 4.0) -> np.ndarray:
-    """The same of a box that is flat up to its edges, either polarity alike."""
-    inside = np.abs(PLACES) < side_px / 2
-    return np.stack([np.outer(inside, inside) / (2 * side_px**2)] * 2)
+    """The same of a footprint as the search takes it: between the places of its table (`line_kernels.density`)."""
+    table = footprint.table(LimitConfig().sensor_size)
+    at = np.meshgrid(*[(PLACES + REACH) * table.per_px] * 2, indexing="ij")
+    return np.stack([map_coordinates(part, at, order=1) for part in table.density[:2]])
 
 
 def information(rate_hz: float, noise_hz: float, true: np.ndarray, model: np.ndarray) -> float:
@@ -95,9 +91,8 @@ def expected(
         By name: mean, least and most of the networks, dB; None beyond what is looked for.
     """
     rate, true, found = float(np.exp(np.mean(np.log(rates)))), sent(displacement), {}
-    models = {name: [searched(own[name]) for own in shown] for name in shown[0]}
-    for name, own in {"flat": [flat()], **models}.items():
-        db = [information_db(rate, noise_hz / 2, true, model) for model in own]
+    for name in shown[0]:
+        db = [information_db(rate, noise_hz / 2, true, searched(own[name])) for own in shown]
         found[name] = [value if np.isfinite(value) else None for value in (float(np.mean(db)), min(db), max(db))]
     return found
 

@@ -32,40 +32,57 @@ MOST_DB = 10.0
 """Differences of evidence beyond this are not measured but extrapolated."""
 
 
-def threshold(quiet: Sequence[Answer], minutes: float) -> float:
+def thresholds(quiet: Sequence[Answer], minutes: float, chosen: np.ndarray) -> np.ndarray:
     """The evidence that noise reaches ALLOWED_PER_MINUTE times, by the TAILth strongest of its paths; at least that from which
-    the search makes paths."""
+    the search makes paths: float64 (SAMPLES + 1,).
+
+    Args:
+        quiet: answers to recordings without objects.
+        minutes: that they last.
+        chosen: int64 (SAMPLES + 1, n), the recordings of every sample, the first of them all.
+    """
     least = threshold_nats(SEARCHED_PER_MINUTE, LimitConfig().sensor_size)
-    falling = np.sort(np.concatenate([own.nats for own in quiet]))[::-1][:TAIL]
-    if not len(falling):
-        return least
-    return max(least, float(falling[-1] + np.log(len(falling) / (ALLOWED_PER_MINUTE * minutes)) / FALL))
+    nats = np.concatenate([own.nats for own in quiet])
+    order = np.argsort(-nats, kind="stable")[: TAIL * len(quiet)]
+    recording = np.repeat(np.arange(len(quiet)), [len(own.nats) for own in quiet])[order]
+    drawn = np.stack([np.bincount(own, minlength=len(quiet)) for own in chosen])[:, recording].cumsum(1)
+    cuts = np.full(len(chosen), least)
+    for k, ranks in enumerate(drawn):
+        if len(ranks) and (rank := min(TAIL, int(ranks[-1]))):
+            falling = nats[order[np.searchsorted(ranks, rank)]]
+            cuts[k] = max(least, float(falling + np.log(rank / (ALLOWED_PER_MINUTE * minutes)) / FALL))
+    return cuts
 
 
 def half_rate_samples(
-    rates: Sequence[float], given: Sequence[Sequence[Answer]], cut: float, chosen: Sequence[np.ndarray]
+    rates: Sequence[float], given: Sequence[Sequence[Answer]], cuts: np.ndarray, chosen: Sequence[np.ndarray]
 ) -> np.ndarray:
     """R50 of all recordings, then of every bootstrap sample: float64 (SAMPLES + 1,).
 
     Args:
         rates: events/s.
         given: answers by rate.
-        cut: evidence from which a path counts.
+        cuts: float64 (SAMPLES + 1,), evidence from which a path counts.
         chosen: by rate int64 (SAMPLES + 1, n), the recordings of every sample, the first of them all.
     """
-    found = [np.array([bool(own.found[own.nats >= cut].any()) for own in part]) for part in given]
-    return counted_samples(rates, found, [np.array([own.objects for own in part]) for part in given], chosen)
+    best = [np.array([own.nats[own.found > 0].max(initial=-np.inf) for own in part]) for part in given]
+    found = [part[which] >= cuts[:, None] for part, which in zip(best, chosen, strict=True)]
+    objects = [np.array([own.objects for own in part])[which] for part, which in zip(given, chosen, strict=True)]
+    return _half(rates, found, objects)
 
 
 def counted_samples(
     rates: Sequence[float], found: Sequence[np.ndarray], objects: Sequence[np.ndarray], chosen: Sequence[np.ndarray]
 ) -> np.ndarray:
     """The same of what is counted already: by rate (n,), how many objects of each recording are found, and of how many."""
-    return half_rates(
-        np.array(rates),
-        np.stack([part[which].sum(1) for part, which in zip(found, chosen, strict=True)], 1).astype(float),
-        np.stack([part[which].sum(1) for part, which in zip(objects, chosen, strict=True)], 1).astype(float),
-    )
+    pairs = [[part[which] for part, which in zip(parts, chosen, strict=True)] for parts in (found, objects)]
+    return _half(rates, *pairs)
+
+
+def _half(rates: Sequence[float], found: Sequence[np.ndarray], objects: Sequence[np.ndarray]) -> np.ndarray:
+    """R50 of every sample. found, objects: by rate (samples, n)."""
+    counts = (np.stack([own.sum(1) for own in parts], 1).astype(float) for parts in (found, objects))
+    return half_rates(np.array(rates), *counts)
 
 
 def evidence_samples(rates: Sequence[float], own: np.ndarray, learned: np.ndarray) -> np.ndarray:

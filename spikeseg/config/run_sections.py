@@ -77,6 +77,6 @@ class TrackingConfig:
     gate_px: float = key(10.0, above=0.0, high=DISTANCE_MAX_PX)
     object_threshold: float = key(0.5, low=0.0, high=1.0)  # of a track's score: from here on it is an object, below a star
     false_alarms_per_minute: float = key(0.1, low=1e-6, high=1000.0, omit_default=True)  # of the motion layer, by noise alone
-    deep: bool = key(False, omit_default=True)  # the motion layer looks longer: one scale and more candidates
+    deep: bool = key(False, omit_default=True)  # the motion layer looks longer, by its footprint
     scene_window_ms: float | None = key(None, low=1.0, high=60_000.0, omit_default=True)  # of scenes; null: derived
     scenes: bool = key(False, omit_default=True)  # objects of any size and speed, whole: for real scenes instead of night skies

@@ -82,12 +82,14 @@ class DropPixel:
         """Which of a recording's events stay: bool (n,)."""
         if not len(events):
             return np.ones(0, bool)
-        width, height = int(events["x"].max()) + 1, int(events["y"].max()) + 1
-        pixel = events["y"].astype(np.int64)
-        pixel *= width
-        pixel += events["x"]
-        counts = np.bincount(pixel, minlength=width * height).reshape(height, width)
-        kept: np.ndarray = ~self.dropped(counts, int(events["t"][-1] - events["t"][0])).reshape(-1)[pixel]
+        from . import windows_kernels
+
+        x, y = events["x"], events["y"]
+        counts = np.zeros((int(y.max()) + 1, int(x.max()) + 1), np.int64)
+        windows_kernels.count(x, y, counts)
+        dropped, kept = self.dropped(counts, int(events["t"][-1] - events["t"][0])), np.ones(len(events), bool)
+        if dropped.any():
+            windows_kernels.leave_out(x, y, dropped, kept)
         return kept
 
     def dropped(self, counts: np.ndarray, duration_us: int) -> np.ndarray:
@@ -174,8 +176,9 @@ def apply(events: np.ndarray, chain: Chain, *, seed: int = 0) -> tuple[np.ndarra
             passed = events
             for step in chain.transforms:  # type: ignore[attr-defined]
                 own = step.kept(passed)
-                kept[kept] = own
-                passed = np.compress(own, passed)
+                if not own.all():
+                    kept[kept] = own
+                    passed = np.compress(own, passed)
             return passed, kept
         carried = np.zeros(len(events), _CARRIED)
         for name in EVENT_DTYPE.names or ():

@@ -90,7 +90,12 @@ class WindowedRecording:
     @cached_property
     def _placed(self) -> tuple[np.ndarray, np.ndarray]:
         """Time and pixel of every event: int64 (n,) each."""
-        return np.ascontiguousarray(self.events["t"]), pixels(self.events, self.sensor_size, self.spec)
+        return self.times, pixels(self.events, self.sensor_size, self.spec)
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """Time of every event, int64 (n,), contiguous."""
+        return np.ascontiguousarray(self.events["t"])
 
 
 def frame_spec(data: DataConfig) -> FrameSpec:

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""Compiled: the values of single events in maps over steps and pixels."""
+"""Compiled: the values of single events in maps over steps and pixels; events counted and left out by their pixels."""
 
 from __future__ import annotations
 
@@ -29,3 +29,17 @@ def look_up(t, pixel, chosen, first, last, start_us, step_us, cells, size, out):
             step += size
         if chosen[i]:
             out[i] = max(out[i], cells[step + pixel[i]])
+
+
+@compiled()
+def count(x, y, counts):
+    """Add the events (n,) of each pixel to counts (H, W)."""
+    for i in range(len(x)):
+        counts[y[i], x[i]] += 1
+
+
+@compiled()
+def leave_out(x, y, dropped, kept):
+    """Set kept, bool (n,), to False where an event's pixel is dropped, bool (H, W)."""
+    for i in range(len(x)):
+        kept[i] &= not dropped[y[i], x[i]]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spikeseg.motion.online import KnownPath, NewEvents, OnlineSearch
-from spikeseg.motion.probability import probability, threshold_nats
+from spikeseg.motion.probability import probability
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
@@ -38,7 +38,7 @@ class PathFollower:
     def __init__(self, motion: Motion, sensor_size: tuple[int, int], object_threshold: float) -> None:
         self._motion, self.object_threshold = motion, object_threshold
         self.search = OnlineSearch(sensor_size, motion.footprint, search_settings(motion, sensor_size))
-        self.threshold = threshold_nats(motion.false_alarms_per_minute, sensor_size) + AGAIN_NATS
+        self.threshold = motion.threshold(sensor_size) + AGAIN_NATS
         self._numbers: dict[int, int] = {}
         self.last = False
 

@@ -21,7 +21,7 @@ from spikeseg.motion.contrast import frame_by_contrast
 from spikeseg.motion.events import Events, Index, events_of, index_of
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.frame import EDGE_PX, Frame, Moving, astray, pair, rigid
-from spikeseg.motion.paths import SURE_NATS, against_stars, beside, in_halo, joined, no_star
+from spikeseg.motion.paths import SURE_NATS, against_stars, beside, creeping, in_halo, joined, no_star
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
 from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
@@ -60,7 +60,7 @@ RESTS_PX_S, RESTS_S = 0.3, 2.0
 """What is slower than this, px/s, for so long, s, is at rest on the sensor."""
 
 BLURRED_PX_S = 2 * WIDTH_PX_S
-"""So slow a motion, px/s, of few stars is none: in the density of velocities, what rests and what moves so make one peak."""
+"""So slow a motion, px/s, that no stars agree on is none: of velocities, what rests and what moves so make one peak."""
 
 LITTLE = 0.01
 """The background is estimated again without the stars where they cover more than this share of area and time."""
@@ -80,12 +80,13 @@ class Motion:
     Attributes:
         footprint: of the objects it looks for.
         false_alarms_per_minute: that it may raise.
-        deep: whether to look longer.
+        deep: whether to look longer: at more velocities and candidates, by maps whose receptive field is the footprint's.
         backend: of the maps, see `spikeseg.ops`.
         careful: whether bright points that pass, what moves slowly among few stars, and what rests on the sensor while stars
             stream past are looked for with more care. Footprints are learned without, as those of the networks that come with
             the package were.
         resting: whether stars may stream past what rests.
+        boxes: whether maps count events in boxes when they look longer, too: to compare.
     """
 
     footprint: Footprint
@@ -94,6 +95,11 @@ class Motion:
     backend: str = "auto"
     careful: bool = True
     resting: bool = True
+    boxes: bool = False
+
+    def threshold(self, sensor_size: tuple[int, int]) -> float:
+        """Evidence from which a path is an object on a sensor of (width, height), px: nat."""
+        return threshold_nats(self.false_alarms_per_minute, sensor_size, self.deep)
 
 
 def motion_of(cfg: Config, model: SpikeSEG) -> Motion | None:
@@ -110,8 +116,9 @@ def search_settings(motion: Motion, sensor_size: tuple[int, int]) -> SearchSetti
     return SearchSettings(
         scales=DEEP_SCALES if motion.deep else DEFAULT_SCALES,
         spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
-        path_nats=threshold_nats(motion.false_alarms_per_minute, sensor_size) - EARLY_NATS,
+        path_nats=motion.threshold(sensor_size) - EARLY_NATS,
         backend=motion.backend,
+        matched=motion.deep and not motion.boxes,
     )
 
 
@@ -233,14 +240,13 @@ def _stars(found: Found) -> int:
 
 
 def _rather_still(found: Found, careful: bool) -> bool:
-    """Whether the field's motion stands on no more stars than there are points at rest, or (with care) on a few and is hardly
-    one: then the telescope rather follows the stars, and what seemed to be one moves among them."""
+    """Whether the field's motion stands on no more stars than there are points at rest, or (with care) is hardly one, and no
+    stars agree on it: then the telescope rather follows the stars, and what seemed to be one moves among them."""
     stars, speed = _stars(found), float(np.hypot(*found.frame.rates[:, :2].mean(0)))
-    if stars >= FEW:
-        return False
-    if careful and found.frame.steady and 0 < speed < BLURRED_PX_S:
+    known = any(span.known for span in found.stars.spans)
+    if careful and not known and found.frame.steady and 0 < speed < BLURRED_PX_S:
         return True
-    if speed < RESTS_PX_S:
+    if stars >= FEW or speed < RESTS_PX_S:
         return False
     still = [p for p in found.paths if np.hypot(*p.states[:, 2:].mean(0)) < RESTS_PX_S and p.t_s[-1] - p.t_s[0] >= RESTS_S]
     return len(still) >= max(stars, 1)
@@ -255,19 +261,16 @@ def frame_of(view: WindowedRecording, field: StarField) -> Frame:
 
 def found_in(start: Prepared, motion: Motion) -> Found:
     """What moves among prepared events, which get their owners."""
-    threshold = threshold_nats(motion.false_alarms_per_minute, start.sensor_size)
+    threshold = motion.threshold(start.sensor_size)
     settings = search_settings(motion, start.sensor_size)
     search = MotionSearch(start.events, start.by_place, start.stars.sight, start.sensor_size, motion.footprint, settings)
     search.run()
     search.paths = joined(search.paths, search.events, motion.careful and motion.resting and start.frame.streams)
     paths = search.smoothed()
-    frame, spans = start.frame, start.stars.spans
+    frame = start.frame
     star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, start.sensor_size)
-    size = start.sensor_size
-    nats = [against_stars(path, frame, spans, size, motion.careful) for path in paths]
-    for k in np.flatnonzero(star).tolist():
-        if not (motion.careful and no_star(paths[k], settings.path_nats, frame, spans, size)):
-            nats[k] = 0.0
+    asked = settings.path_nats
+    nats = [_evidence(path, alike, start, asked, motion.careful) for path, alike in zip(paths, star.tolist(), strict=True)]
     tells = np.array(nats) >= threshold - EARLY_NATS
     tells &= np.array([lasts(path, own, threshold, frame) for path, own in zip(paths, nats, strict=True)], bool)
     if motion.careful:
@@ -280,6 +283,19 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     likely = {paths[k].id: max(float(probability(nats[k], threshold)), LEAST_LIKELY) for k in rest}
     doubtful[start.chosen] = search.claimed(likely)
     return Found(paths, nats, star, threshold, responsibility, search, start.stars, frame, tells, doubtful)
+
+
+def _evidence(path: SmoothPath, alike: bool, start: Prepared, asked: float, careful: bool) -> float:
+    """That a path is an object's, nat. One of several that move alike has none, unless (with care) it surely is no star, or
+    creeps where their own lines tell how they move. asked: evidence that makes a path, nat."""
+    rest = start.frame, start.stars.spans, start.sensor_size
+    nats = against_stars(path, *rest, careful)
+    if not careful:
+        return 0.0 if alike else nats
+    creeps = creeping(path, *rest)
+    if alike and not no_star(path, asked, *rest):
+        return creeps if all(span.known for span in start.stars.spans) else 0.0
+    return max(nats, creeps)
 
 
 def lasts(path: SmoothPath, nats: float, threshold: float, frame: Frame) -> bool:

@@ -14,14 +14,14 @@ import numpy as np
 from spikeseg.core.sparse import SparseMap
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.scenes.boxes import Boxes, boxes
-from spikeseg.scenes.scene import events_of, find_objects
+from spikeseg.scenes.scene import find_objects, those
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
 from .event_scores import UNTRACKED
 from .objects import OBJECT_DTYPE, SLICE_US, Blobs, Labels, Slice, WindowTime
 from .response import Response, TrackedObjects, from_maps
-from .slice_kernels import first_come, lit_pixels
+from .slice_kernels import first_come, lit_pixels, scores_of
 from .tables import Scale
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,7 @@ def scene_objects(view: WindowedRecording, times: Sequence[WindowTime], window_m
         times: of the windows.
         window_ms: by which the scene is looked at; None: as the recording tells.
     """
-    kept = np.flatnonzero(view.kept)
-    columns = [*(view.events[name].astype(np.int64) for name in "txy"), view.events["p"] > 0]
-    t, x, y, on = columns if len(kept) == len(view.events) else (column[kept] for column in columns)
+    t, x, y, on = those((view.times, *(view.events[name] for name in "xyp")), view.kept)
     window_us = None if window_ms is None else max(round(window_ms * 1000), 2)
     found = find_objects(t, x, y, on, view.sensor_size, window_us)
     log.info("scene looked at by windows of %g ms", found.window_us / 1000)
@@ -45,15 +43,17 @@ def scene_objects(view: WindowedRecording, times: Sequence[WindowTime], window_m
     parts = [[(steps, *time.of(steps)) for steps in time.slices(view.shape[0], slice_us)] for time in times]
     flat = [part for window in parts for part in window]
     middles = np.array([(start + end) // 2 for _, start, end in flat], np.int64)
-    own = events_of(found.ids, len(found.courses))
+    own = found.events
     placed = [boxes(t[k], x[k], y[k], courses, middles) for k, courses in zip(own, found.courses, strict=True)]
     order = [
         n for n in np.argsort([int(t[k[0]]) if len(k) else 0 for k in own], kind="stable") if len(placed[n].t) and len(own[n])
     ]
     number_of = np.zeros(len(found.courses) + 1, np.int32)
     number_of[np.array(order, np.int64) + 1] = np.arange(1, len(order) + 1)
-    ids = np.zeros(len(view.events), np.int32)
-    ids[kept] = number_of[found.ids]
+    ids = number_of[found.ids]
+    if len(t) < len(view.events):
+        of_kept, ids = ids, np.zeros(len(view.events), np.int32)
+        ids[view.kept] = of_kept
     slices, owners = _slices(view, flat, [placed[n] for n in order], [own[n] for n in order], (t, x, y), middles)
     tracks = []
     for number, n in enumerate(order, 1):
@@ -77,8 +77,8 @@ def scene_answer(view: WindowedRecording, maps: Sequence[SparseMap], objects: Tr
         objects: see `scene_objects`.
     """
     saliency = from_maps(view, maps).scores
-    score = np.array([0.0, *(track.score for track in objects.tracks.tracks)])[objects.ids]
-    scores = np.where(objects.ids > 0, score, UNTRACKED * saliency / (1.0 + saliency))
+    score, scores = np.array([0.0, *(track.score for track in objects.tracks.tracks)]), np.empty(len(saliency))
+    scores_of(objects.ids, score, saliency, UNTRACKED, scores)
     return Response(scores, maps, objects, saliency)
 
 

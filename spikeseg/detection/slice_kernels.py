@@ -70,3 +70,18 @@ def first_come(pixel, number, owner, marks):
         numbers[i] = owner[pixels[i]]
         owner[pixels[i]] = 0
     return pixels[:n], numbers
+
+
+@compiled()
+def scores_of(ids, score, saliency, untracked, out):
+    """The score of each event: that of its object, or a small one by its saliency.
+
+    Args:
+        ids: int32 (n,), the object of each, 0 for none.
+        score: float64, of each object, by its number.
+        saliency: float64 (n,).
+        untracked: of saliency without end.
+        out: float64 (n,), filled.
+    """
+    for i in range(len(ids)):
+        out[i] = score[ids[i]] if ids[i] > 0 else untracked * saliency[i] / (1.0 + saliency[i])

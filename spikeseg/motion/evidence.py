@@ -27,7 +27,7 @@ class EventWeights(NamedTuple):
         subslice: int64 (n,), 0 to SUBSLICES - 1.
         x, y: int64 (n,), px.
         on: bool (n,), polarity.
-        weight: uint8 (n,), units.
+        weight: uint8 (n,), units: where a receptive field is densest.
     """
 
     subslice: np.ndarray
@@ -60,8 +60,8 @@ class Spikes(NamedTuple):
 class Backend(Protocol):
     """State of all maps of a scale, and how it goes on."""
 
-    def step(self, events: EventWeights, shift: np.ndarray, leak: int) -> None:
-        """Go on by one interval. shift: float64 (2, SECTORS + 1, 2), see `MotionMaps.shift`."""
+    def step(self, events: EventWeights, leak: int) -> None:
+        """Go on by one interval. leak: in units."""
 
     def spikes(self, threshold: int) -> Spikes:
         """The neurons whose potential reaches the threshold."""

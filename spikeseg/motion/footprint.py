@@ -29,14 +29,16 @@ class FootprintTable(NamedTuple):
     """What the compiled loops read.
 
     Attributes:
-        density: float64 (3, SIDE, SIDE), share of all events per px²: of OFF and of ON, by place across and along the motion
-            (middle: the path; along rises ahead); last, of either polarity of an object that stands still.
+        density: float64 (3, side, side), share of all events per px²: of OFF and of ON, by place across and along the motion
+            (middle: the path; along rises ahead), to REACH px from it; last, of either polarity of an object that stands still.
+        per_px: places of the density in a pixel's width: 1 where they are the pixels of a footprint.
         on, off: how far ahead of the path events of each polarity lie in the mean, px.
         sigma: spread about there, px.
         width, height: of the sensor, px.
     """
 
     density: np.ndarray
+    per_px: float
     on: float
     off: float
     sigma: float
@@ -99,4 +101,4 @@ class Footprint:
         on, off = self.displacement()
         share_on = float(self.share[1].sum())
         still = Footprint.point(0.0, self.sigma()).share.sum(0) * max(share_on, 1 - share_on)
-        return FootprintTable(np.concatenate([self.share, still[None]]), on, off, self.sigma(), *map(float, sensor_size))
+        return FootprintTable(np.concatenate([self.share, still[None]]), 1.0, on, off, self.sigma(), *map(float, sensor_size))

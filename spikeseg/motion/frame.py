@@ -161,11 +161,11 @@ class Moving:
     t_s: np.ndarray
     states: np.ndarray
 
-    def at(self, t_s: float) -> np.ndarray | None:
-        """Its state, None where it is not there."""
-        if not self.t_s[0] <= t_s <= self.t_s[-1]:
-            return None
-        return np.array([np.interp(t_s, self.t_s, column) for column in self.states.T])
+    def at(self, t_s: np.ndarray) -> np.ndarray:
+        """Its states (n, 4) at times (n,), s; NaN where it is not there."""
+        states = np.stack([np.interp(t_s, self.t_s, column) for column in self.states.T], -1)
+        states[(t_s < self.t_s[0]) | (t_s > self.t_s[-1])] = np.nan
+        return states
 
 
 def rigid(movers: Sequence[Moving], known: Frame, sensor_size: tuple[int, int]) -> tuple[np.ndarray, Frame]:
@@ -183,15 +183,14 @@ def rigid(movers: Sequence[Moving], known: Frame, sensor_size: tuple[int, int]) 
     rates = known.rates.copy()
     centre = known.centre
     edges = np.arange(known.times_s[0], known.times_s[-1] + BIN_S, BIN_S)
-    for low in edges.tolist():
-        states = [(i, state) for i, mover in enumerate(movers) if (state := mover.at(low + BIN_S / 2)) is not None]
-        if not states:
-            continue
-        index = np.array([i for i, _ in states])
+    states = np.array([mover.at(edges + BIN_S / 2) for mover in movers]).reshape(-1, len(edges), 4)
+    inside = ~np.isnan(states[..., 0])
+    for k, low in enumerate(edges.tolist()):
+        index = np.flatnonzero(inside[:, k])
         there[index] += 1
-        if len(states) < TOGETHER:
+        if len(index) < TOGETHER:
             continue
-        table = np.array([state for _, state in states])
+        table = states[index, k]
         motion, members = _consensus(table[:, :2] - centre, table[:, 2:])
         if members.any():
             agree[index[members]] += 1
@@ -202,14 +201,15 @@ def rigid(movers: Sequence[Moving], known: Frame, sensor_size: tuple[int, int]) 
 
 def astray(movers: Sequence[Moving], frame: Frame) -> float:
     """For how long, s in all, each of several moves like another one, and unlike the stars of a frame: objects hardly ever do."""
+    times = np.arange(frame.times_s[0], frame.times_s[-1], LOOK_S)
+    states = np.array([mover.at(times) for mover in movers]).reshape(-1, len(times), 4)
+    own = np.array([at[:, 2:] - frame.velocity(times, at[:, :2]) for at in states]).reshape(-1, len(times), 2)
+    off = np.hypot(own[..., 0], own[..., 1]) > STEADY_PX_S  # never where something is not there
     total = 0.0
-    for at in np.arange(frame.times_s[0], frame.times_s[-1], LOOK_S).tolist():
-        states = np.array([state for mover in movers if (state := mover.at(at)) is not None]).reshape(-1, 4)
-        own = states[:, 2:] - frame.velocity(np.full(len(states), at), states[:, :2])
-        off = np.hypot(*own.T) > STEADY_PX_S
-        states, own = states[off], own[off]
-        apart, differ = (np.hypot(*np.moveaxis(column[:, None] - column, -1, 0)) for column in (states[:, :2], own))
-        alike = differ <= ALIKE_PX_S + ALIKE_SHARE * np.hypot(*states[:, 2:].T)
+    for k in np.flatnonzero(off.sum(0) > 1).tolist():
+        now, moves = states[off[:, k], k], own[off[:, k], k]
+        apart, differ = (np.hypot(*np.moveaxis(column[:, None] - column, -1, 0)) for column in (now[:, :2], moves))
+        alike = differ <= ALIKE_PX_S + ALIKE_SHARE * np.hypot(*now[:, 2:].T)
         total += LOOK_S * int((alike & (apart > APART_PX)).any(1).sum())
     return total
 
@@ -224,7 +224,7 @@ def pair(movers: Sequence[Moving]) -> np.ndarray | None:
             if last - first < best:
                 continue
             times = np.linspace(first, last, 1 + int((last - first) / LOOK_S))
-            states = np.array([[mover.at(t_s) for t_s in times.tolist()] for mover in (one, other)])
+            states = np.array([mover.at(times) for mover in (one, other)])
             between = states[0, :, :2] - states[1, :, :2]
             if np.hypot(*between.T).min() > APART_PX and np.hypot(*np.ptp(between, axis=0)) <= KEEP_PX:
                 best, velocity = last - first, states[:, :, 2:].mean((0, 1))

@@ -11,7 +11,7 @@ import numpy as np
 from spikeseg.core.compiled import compiled
 
 from .event_kernels import BLOCK_PX, insert
-from .footprint import REACH, SIDE
+from .footprint import REACH
 
 FAR_PX = 3.0
 """How far a velocity may be off at the far end of a span, px: by so much it is varied."""
@@ -25,13 +25,13 @@ LINE = 9
 
 @compiled(inlined=True)
 def density(table, rx, ry, ux, uy, on, moves):
-    """Share of an object's events per px² at a place relative to its path, between the middles of the footprint's pixels."""
+    """Share of an object's events per px² at a place relative to its path, linear between the places of the table."""
     if moves:
         along, across, part = rx * ux + ry * uy, ry * ux - rx * uy, on
     else:
         along, across, part = rx, ry, 2
-    a, c = along + REACH, across + REACH
-    if a < 0.0 or c < 0.0 or a >= SIDE - 1 or c >= SIDE - 1:
+    a, c, last = (along + REACH) * table.per_px, (across + REACH) * table.per_px, table.density.shape[1] - 1
+    if a < 0.0 or c < 0.0 or a >= last or c >= last:
         return 0.0
     i, j = int(c), int(a)
     fc, fa = c - i, a - j

@@ -2,8 +2,8 @@
 
     V_k(x + d_k) <- max(0, max_j [ V_k(x + j) - cost_j ] + n_k(x) - leak)
 
-once an interval: d_k is what map k moves by, n_k(x) the weights of the interval's events in a box of 2 x 2 cells that starts at x
-and moves along, j the 3 x 3 neighbours, cost_j SIDE for each step aside. It is the subtractive-leak neuron with a floor at
+once an interval: d_k is what map k moves by, n_k(x) what the interval's events add to a neuron at x that moves along (see
+`receptive_field`), j the 3 x 3 neighbours, cost_j SIDE for each step aside. It is the subtractive-leak neuron with a floor at
 rest, which is Page's sequential test [Page 1954, Biometrika 41:100], with the state carried along the motion. All numbers are
 whole units of 1/UNIT nat in 8 bits; additions stop at 255, subtractions at 0, so that every backend gives the same bits.
 """
@@ -13,17 +13,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.special import spence
 
 from .evidence import MOVE_NATS, UNIT, Backend, EventWeights, Spikes
-from .scales import SECTORS, SUBSLICES, Scale, Wiring, directions
+from .receptive_field import ReceptiveField
+from .scales import SUBSLICES, Scale, Wiring
 from .weight_kernels import between, weighed
 
 TARGET_NATS = 2.5
 """Evidence per interval of the signal that maps are designed for, nat: less, and noise adds up as fast."""
-
-
-LEAST_SHIFT = 0.4
-"""Events are moved to the path where they lie off it by this share of a cell or more: by less, rounding does more harm."""
 
 
 class MotionMaps:
@@ -32,27 +30,23 @@ class MotionMaps:
     Args:
         scale: of the maps.
         sensor_size: (width, height), px.
-        displacement: how far ON events lie ahead of the object's path, and OFF events, px; negative: behind.
+        field: receptive field of the neurons.
         backend: "reference" (numpy) or any other name: compiled.
     """
 
-    def __init__(self, scale: Scale, sensor_size: tuple[int, int], displacement: tuple[float, float], backend: str) -> None:
+    def __init__(self, scale: Scale, sensor_size: tuple[int, int], field: ReceptiveField, backend: str) -> None:
         self.wiring = Wiring.of(scale)
-        self.scale = scale
+        self.scale, self.field = scale, field
         self.size = tuple(-(-side // scale.cell_px) for side in sensor_size)
-        on, off = (move if max(map(abs, displacement)) >= LEAST_SHIFT * scale.cell_px else 0.0 for move in displacement)
-        self.shift = np.array([off, on])[:, None, None] * directions()
-        """float64 (2, SECTORS + 1, 2), px: where events of OFF and ON lie from the path, by direction of motion."""
-        assert self.shift.shape[1] == SECTORS + 1
         self._state: Backend
         if backend == "reference":
             from .maps_reference import ReferenceMaps
 
-            self._state = ReferenceMaps(self.wiring, self.size)
+            self._state = ReferenceMaps(self.wiring, self.size, field)
         else:
             from .maps_compiled import CompiledMaps
 
-            self._state = CompiledMaps(self.wiring, self.size)
+            self._state = CompiledMaps(self.wiring, self.size, field)
 
     def step(self, start_s: float, t_s: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, rate: np.ndarray) -> None:
         """Add the events of an interval.
@@ -66,15 +60,15 @@ class MotionMaps:
             rate: float64 (n,), background of the event's pixel, both polarities, events/s; inf: the event does not count.
         """
         background = median(rate)
-        area = (2 * self.scale.cell_px) ** 2
-        signal = design_signal(background * area * self.scale.interval_s)
+        area = self.field.area_px
+        signal = design_signal(background * area * self.scale.interval_s, self.field.flat)
         gain = np.log1p(signal / (area * self.scale.interval_s) / rate)
         leak = min(255, round(UNIT * (signal + MOVE_NATS)))
         events = EventWeights.empty(len(rate))
         columns = np.asarray(t_s, np.float64), np.asarray(x, np.float64), np.asarray(y, np.float64), np.asarray(on, np.bool_)
         per_second = SUBSLICES / self.scale.interval_s
         n = weighed(*columns, gain, float(start_s), per_second, SUBSLICES, float(UNIT), events)
-        self._state.step(EventWeights(*(column[:n] for column in events)), self.shift, leak)
+        self._state.step(EventWeights(*(column[:n] for column in events)), leak)
 
     def spikes(self, threshold_nats: float) -> Spikes:
         """Neurons whose potential reaches a threshold in nats."""
@@ -121,17 +115,22 @@ def median(rate: np.ndarray) -> float:
     return float(np.median(known)) if len(known) else 1.0
 
 
-def design_signal(background: float) -> float:
-    """Events s over a background b at which a box gains TARGET_NATS, (b + s) ln(1 + s/b) - s: by bisection.
+def design_signal(background: float, flat: bool = True) -> float:
+    """Events s over a background b at which a neuron gains TARGET_NATS: by bisection. In a flat field, (b + s) ln(1 + s/b) - s;
+    in a Gaussian one, the integral of that over its densities.
 
     Args:
-        background: events expected in the box in an interval, > 0.
+        background: events expected in an interval, > 0, in a flat field as dense as this one is where it is densest.
+        flat: whether it is.
     """
     b = max(background, 1e-3)
     low, high = 0.0, 1e3 + 10 * b
     for _ in range(60):
         s = (low + high) / 2
-        if (b + s) * math.log1p(s / b) - s < TARGET_NATS:
+        gained = (b + s) * math.log1p(s / b) - s
+        if not flat:
+            gained -= s + b * float(spence(1 + s / b))
+        if gained < TARGET_NATS:
             low = s
         else:
             high = s

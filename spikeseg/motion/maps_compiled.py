@@ -8,10 +8,8 @@ import numpy as np
 
 from . import maps_kernels as kernels
 from .evidence import SIDE, EventWeights, Spikes
+from .receptive_field import ReceptiveField
 from .scales import LEVELS, SUBSLICES, Wiring
-
-NOWHERE = -(1 << 29)
-"""Where events fall that no image holds: two of these are below 0, and fit in 32 bits."""
 
 
 class CompiledMaps:
@@ -21,44 +19,29 @@ class CompiledMaps:
     the last. Only the images of one branch of the sums are held at a time, so that they stay in the cache.
     """
 
-    def __init__(self, wiring: Wiring, size: tuple[int, ...]) -> None:
-        self.wiring, self.size = wiring, size
-        most = int(np.abs(wiring.displacement).max()) + 2
+    def __init__(self, wiring: Wiring, size: tuple[int, ...], field: ReceptiveField) -> None:
+        self.wiring, self.size, self.field = wiring, size, field
+        most = max(int(np.abs(wiring.displacement).max()), field.far) + 2
         width, height = size
         stride = width + most
         margin = most * stride + most + 2
-        self._layout = layout = kernels.Layout(width, height, stride, margin, _whole(stride * height))
+        self._layout = layout = kernels.Layout(width, height, stride, margin, _whole(stride * height), field.far * (stride + 1))
         mask = np.zeros(layout.cells, np.uint8)
         mask[: stride * height].reshape(height, stride)[:, :width] = 255
         room, maps = _whole(layout.cells + 2 * margin) + kernels.WHOLE, len(wiring.displacement)
-        images, counts = np.zeros((2 * SUBSLICES - 2, room), np.uint8), np.zeros((SUBSLICES, room), np.uint8)
+        images, counts = (np.zeros((n, room), np.uint8) for n in (2 * SUBSLICES - 2, SUBSLICES if field.flat else 0))
         self._sums = kernels.Sums(_depth_first(wiring, stride), images, counts, mask)
         potential, row, top = np.zeros((maps, room), np.uint8), np.zeros(room, np.uint8), np.zeros(maps, np.uint8)
         self._state = kernels.Potentials(potential, row, top)
-        self._shift = np.zeros(0)
-        self._tables = (np.zeros((0, 0), np.int32),) * 2
-        self._differ = False
+        self._first, self._added, self._differ = field.first @ (1, stride), field.weights.reshape(-1), field.differ
 
-    def step(self, events: EventWeights, shift: np.ndarray, leak: int) -> None:
+    def step(self, events: EventWeights, leak: int) -> None:
         """See `evidence.Backend`."""
-        if not np.array_equal(shift, self._shift):
-            self._place(shift)
-        cell, room = self.wiring.scale.cell_px, self._sums.counts.shape[1]
-        packed = np.empty((3, len(events.weight)), np.int32)
-        kernels.pack(events, self.size[0] * cell, self.size[1] * cell, room, packed)
-        sources, costs = kernels.Sources(packed, events.weight, *self._tables), kernels.Costs(np.uint8(SIDE), np.uint8(leak))
+        at, kind = np.empty((2, len(events.weight)), np.int32)
+        kernels.pack(events, self.wiring.scale.cell_px, self._layout, self._sums.images.shape[1], at, kind)
+        sources = kernels.Sources(at, kind, events.weight, self._first, self._added)
+        costs = kernels.Costs(np.uint8(SIDE), np.uint8(leak))
         kernels.step(self._state, self._sums, sources, self._differ, self._layout, costs)
-
-    def _place(self, shift: np.ndarray) -> None:
-        """Where events fall that are moved so, see `kernels.Sources`."""
-        cell, tables = self.wiring.scale.cell_px, []
-        steps, begins = (1, self._layout.stride), (0, self._layout.margin)
-        for axis, (side, step, first) in enumerate(zip(self.size, steps, begins, strict=True)):
-            at = np.floor((np.arange(side * cell) + 0.5 - shift[:, :, axis, None]) / cell).astype(np.int64)
-            at = np.where((at >= 0) & (at <= side), at * step + first, NOWHERE).astype(np.int32)  # (2, SECTORS + 1, pixels)
-            tables.append(np.ascontiguousarray(at.transpose(1, 0, 2)).reshape(at.shape[1], -1))
-        self._shift, self._tables = shift.copy(), (tables[0], tables[1])
-        self._differ = any(bool((table != table[:1]).any()) for table in tables)
 
     def spikes(self, threshold: int) -> Spikes:
         """See `evidence.Backend`."""
@@ -75,7 +58,7 @@ class CompiledMaps:
 
     def potentials(self) -> np.ndarray:
         """See `evidence.Backend`."""
-        _, height, stride, margin, _ = self._layout
+        _, height, stride, margin, *_ = self._layout
         rows = self._state.maps[:, margin : margin + stride * height].reshape(-1, height, stride)
         return rows[:, :, : self.size[0]].copy()
 

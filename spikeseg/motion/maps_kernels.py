@@ -8,38 +8,43 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba.core import types
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 from spikeseg.core.compiled import compiled
 
+from .receptive_field import REACH, WIDE
 from .scales import LEVELS, SUBSLICES
 
 
 class Layout(NamedTuple):
     """width, height: in cells; stride: bytes from row to row; margin: before the first; cells: of all rows, and on to a multiple
-    of WHOLE."""
+    of WHOLE; around: how far before the first and behind the last of these bytes events add to."""
 
     width: int
     height: int
     stride: int
     margin: int
     cells: int
+    around: int
 
 
 class Sources(NamedTuple):
-    """Where the events of an interval fall.
+    """The events of an interval, and what they add to which neurons.
 
     Attributes:
-        packed: int32 (3, n), see `pack`.
+        at: int32 (n,), where the event's cell lies in the images of sub-slices.
+        kind: int32 (n,), its polarity and place in its cell, see `ReceptiveField.weights`.
         weight: uint8 (n,), units.
-        columns, rows: int32 (SECTORS + 1, 2 * side), by direction, polarity and pixel where in an image its column, and its row,
-            lies; far below 0: nowhere.
+        first: int64 (SECTORS + 1, kinds), by how many bytes from its cell the first of the neurons that see the event lies.
+        added: uint8 (m,), `ReceptiveField.weights`, flat.
     """
 
-    packed: np.ndarray
+    at: np.ndarray
+    kind: np.ndarray
     weight: np.ndarray
-    columns: np.ndarray
-    rows: np.ndarray
+    first: np.ndarray
+    added: np.ndarray
 
 
 class Sums(NamedTuple):
@@ -49,7 +54,7 @@ class Sums(NamedTuple):
         order: int64 (n, 5), of every sum its level, direction, the offset of its second half (bytes), its map and what that moves
             by (bytes; on the last level): depth first, so that it follows the sum below that it is made of.
         images: uint8 (2 * SUBSLICES - 2, room), used: of the spans of time of all levels but the last, for one branch at a time.
-        counts: uint8 (SUBSLICES, room), used: of single cells.
+        counts: uint8 (SUBSLICES, room), used: of single cells, where receptive fields are boxes; else (0, room).
         mask: uint8 (cells,), 255 on the sensor, else 0.
     """
 
@@ -92,32 +97,69 @@ def _bytewise(name: str) -> Any:
     return operation
 
 
+@intrinsic
+def _add_row(_typing: Any, image: Any, at: Any, added: Any, first: Any) -> Any:  # noqa: ARG001
+    """image[at : at + WIDE] += added[first : first + WIDE], up to 255: uint8 (n,) each."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        row = ir.VectorType(ir.IntType(8), WIDE)
+        places = []
+        for kind, array, index in ((signature.args[0], given[0], given[1]), (signature.args[2], given[2], given[3])):
+            data = context.make_array(kind)(context, builder, array).data
+            places.append(builder.bitcast(builder.gep(data, [index]), row.as_pointer()))
+        rows = [builder.load(place, align=1) for place in places]
+        add = get_or_insert_function(builder.module, ir.FunctionType(row, [row, row]), f"llvm.uadd.sat.v{WIDE}i8")
+        builder.store(builder.call(add, rows), places[0], align=1)
+        return context.get_dummy_value()
+
+    return types.void(image, types.int64, added, types.int64), generate
+
+
 _add, _subtract = _bytewise("llvm.uadd.sat"), _bytewise("llvm.usub.sat")
 _higher, _lower = _bytewise("llvm.umax"), _bytewise("llvm.umin")
 
 
 @compiled()
-def pack(events, width, height, room, packed):
-    """Fill in, int32 (3, n): where each event is in the columns and in the rows of `Sources`, and its sub-slice in the counts.
-
-    width, height: in pixels; room: of an image, bytes.
-    """
+def pack(events, cell, layout, room, at, kind):
+    """Fill in `Sources.at` and `Sources.kind`, int32 (n,). cell: px; room: of an image, bytes."""
     for i in range(len(events.weight)):
-        polarity = np.int64(events.on[i])
-        packed[0, i] = polarity * width + events.x[i]
-        packed[1, i] = polarity * height + events.y[i]
-        packed[2, i] = events.subslice[i] * room
+        column, row = events.x[i] // cell, events.y[i] // cell
+        at[i] = events.subslice[i] * room + layout.margin + row * layout.stride + column
+        kind[i] = (np.int64(events.on[i]) * cell + events.y[i] - row * cell) * cell + events.x[i] - column * cell
 
 
 @compiled()
-def _fill(counts, packed, weight, columns, rows):
-    """Weights of events in single cells, uint8 (SUBSLICES * room,), of one direction."""
-    counts[:] = 0
-    for i in range(len(weight)):
-        at = columns[packed[0, i]] + rows[packed[1, i]]
-        if at >= 0:
-            at += packed[2, i]
-            counts[at] = _add(counts[at], weight[i])
+def _fill(images, sources, direction, stride):
+    """What events add to the neurons around them, sub-slice by sub-slice, in one direction; beyond the sensor, too."""
+    image, kinds = images.reshape(-1), sources.first.shape[1]
+    for i in range(len(sources.weight)):
+        kind = np.int64(sources.kind[i])
+        at = sources.at[i] + sources.first[direction, kind]
+        own = ((direction * 256 + sources.weight[i]) * kinds + kind) * WIDE * WIDE
+        for row in range(WIDE):
+            _add_row(image, at + row * stride, sources.added, own + row * WIDE)
+
+
+@compiled()
+def _zeroed(image, n):
+    for i in range(n):
+        image[i] = 0
+
+
+@compiled()
+def _masked(image, mask, n):
+    for i in range(n):
+        image[i] = _lower(image[i], mask[i])
+
+
+@compiled()
+def _count(counts, sources, direction, stride):
+    """Weights of events, uint8 (SUBSLICES, room), of one direction: in the last cell of the neurons that count them."""
+    count, last = counts.reshape(-1), REACH * (stride + 1)
+    count[:] = 0
+    for i in range(len(sources.weight)):
+        at = sources.at[i] + sources.first[direction, sources.kind[i]] + last
+        count[at] = _add(count[at], sources.weight[i])
 
 
 @compiled()
@@ -128,11 +170,24 @@ def _box(out, a, b, c, d, mask, n):
 
 @compiled()
 def _boxes(images, counts, mask, layout):
-    """Sums over boxes of 2 x 2 cells that begin at each cell."""
+    """Sums over boxes of 2 x 2 cells that begin at each cell: what `_images` gives of flat fields, sooner."""
     at, stride = layout.margin, layout.stride
     for part in range(len(counts)):
         own = counts[part, at:]
         _box(images[part, at:], own, own[1:], own[stride:], own[stride + 1 :], mask, layout.cells)
+
+
+@compiled()
+def _images(images, sources, direction, mask, layout):
+    """What the events of a direction add, sub-slice by sub-slice; nothing beyond the sensor."""
+    for part in range(SUBSLICES):
+        _zeroed(images[part, layout.margin :], layout.cells)
+    _fill(images, sources, direction, layout.stride)
+    for part in range(SUBSLICES):
+        image = images[part, layout.margin - layout.around :]
+        _zeroed(image, layout.around)
+        _masked(image[layout.around :], mask, layout.cells)
+        _zeroed(image[layout.around + layout.cells :], layout.around)
 
 
 @compiled()
@@ -178,8 +233,11 @@ def step(state, sums, sources, differ, layout, costs):
     for n in range(len(sums.order)):
         level, direction, offset = sums.order[n, :3]
         if level == 1 and (filled < 0 or (differ and direction != filled)):
-            _fill(sums.counts.reshape(-1), sources.packed, sources.weight, sources.columns[direction], sources.rows[direction])
-            _boxes(images, sums.counts, sums.mask, layout)
+            if len(sums.counts):
+                _count(sums.counts, sources, direction, layout.stride)
+                _boxes(images, sums.counts, sums.mask, layout)
+            else:
+                _images(images, sources, direction, sums.mask, layout)
             filled = direction
         below, here = 2 * SUBSLICES - (2 * SUBSLICES >> level - 1), 2 * SUBSLICES - (2 * SUBSLICES >> level)
         if level == LEVELS:

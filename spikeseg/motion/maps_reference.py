@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from .evidence import SIDE, EventWeights, Spikes
+from .receptive_field import WIDE, ReceptiveField
 from .scales import SECTORS, SUBSLICES, Wiring
 
 
 class ReferenceMaps:
     """See `evidence.Backend`. size: (width, height) in cells."""
 
-    def __init__(self, wiring: Wiring, size: tuple[int, ...]) -> None:
-        self.wiring, self.size = wiring, size
+    def __init__(self, wiring: Wiring, size: tuple[int, ...], field: ReceptiveField) -> None:
+        self.wiring, self.size, self.field = wiring, size, field
         self._potential = np.zeros((len(wiring.displacement), size[1], size[0]), np.int64)
 
-    def step(self, events: EventWeights, shift: np.ndarray, leak: int) -> None:
+    def step(self, events: EventWeights, leak: int) -> None:
         """See `evidence.Backend`."""
-        images = _images(events, shift, self.wiring.scale.cell_px, self.size)
+        images = _images(events, self.field, self.wiring.scale.cell_px, self.size)
         for sums in self.wiring.sums[:-1]:
             images = np.stack([_both(images[q : q + 2], sums.first, sums.offset) for q in range(0, len(images), 2)])
         last = self.wiring.sums[-1]
@@ -48,19 +49,19 @@ class ReferenceMaps:
         return self._potential.astype(np.uint8)
 
 
-def _images(events: EventWeights, shift: np.ndarray, cell_px: int, size: tuple[int, ...]) -> np.ndarray:
-    """Weights in boxes of 2 x 2 cells, by sub-slice and direction: int64 (SUBSLICES, SECTORS + 1, h, w), at most 255."""
+def _images(events: EventWeights, field: ReceptiveField, cell_px: int, size: tuple[int, ...]) -> np.ndarray:
+    """What events add to the neurons, by sub-slice and direction: int64 (SUBSLICES, SECTORS + 1, h, w), at most 255."""
     width, height = size
     images = np.zeros((SUBSLICES, SECTORS + 1, height, width), np.int64)
+    kind = (events.on.astype(np.int64) * cell_px + events.y % cell_px) * cell_px + events.x % cell_px
     for k in range(SECTORS + 1):
-        move = shift[events.on.astype(np.int64), k]
-        column = np.floor((events.x + 0.5 - move[:, 0]) / cell_px).astype(np.int64)
-        row = np.floor((events.y + 0.5 - move[:, 1]) / cell_px).astype(np.int64)
-        for up in (0, 1):
-            for left in (0, 1):
-                x, y = column - left, row - up
+        column, row = (side // cell_px + field.first[k, kind, axis] for axis, side in enumerate((events.x, events.y)))
+        weight = field.weights[k, events.weight, kind].astype(np.int64)
+        for down in range(WIDE):
+            for right in range(WIDE):
+                x, y = column + right, row + down
                 on = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-                np.add.at(images, (events.subslice[on], k, y[on], x[on]), events.weight[on].astype(np.int64))
+                np.add.at(images, (events.subslice[on], k, y[on], x[on]), weight[on, down, right])
     return np.minimum(images, 255)
 
 

@@ -46,6 +46,9 @@ SURE_NATS, SURE_S = 4.0, 2.0
 """What moves about like others, but has so many times the evidence asked for that it is none of the stars, over so long, s, in a
 steady field, is an object."""
 
+CREEPS_PX_S, CREEPS_NATS = 1.5, 6.0
+"""What is slower than this among the stars, px/s, creeps, if a line explains its way by so much better than two stars, nat."""
+
 
 def joined(paths: list[Path], events: Events, resting: bool = False) -> list[Path]:
     """Paths, with pieces of one object made one; their events get the owner that is kept.
@@ -173,16 +176,7 @@ def against_stars(
         stars: that may explain it, one after the other: as many places.
     """
     on_sensor = path.states[:, :2]
-    unknown = FOLLOWS_PX_S if careful and not frame.rates.any() else FIELD_PX_S
-    places, unsure = frame.to_sky(path.t_s, on_sensor), 0.0 if spans else unknown
-    drift = np.zeros_like(places)
-    for span in spans:
-        inside = (path.t_s >= span.start_s) & (path.t_s <= span.end_s)
-        drift[inside] = span.at(places[inside])
-        if inside.any():
-            unsure = max(unsure, float(span.error(places[inside]).max()) if span.known else unknown)
-    steps = np.diff(path.t_s)[:, None] * (drift[1:] + drift[:-1]) / 2
-    places = places - np.vstack([np.zeros((1, 2)), np.cumsum(steps, 0)])
+    places, drift, unsure = _among_stars(path, frame, spans, careful)
     total = float(path.nats.sum())
     if total <= 0 or path.evidence <= 0:
         return 0.0
@@ -200,6 +194,53 @@ def against_stars(
         most += max(shares)
         gained = np.where(near[int(np.argmax(shares))], 0.0, gained)
     return path.evidence * max(0.0, total - most * (1 + STRAY)) / total
+
+
+def _among_stars(path: SmoothPath, frame: Frame, spans: Sequence[Span], careful: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    """A path's places among the stars, float64 (k, 2), px; how these move there besides the frame, float64 (k, 2), px/s; and how
+    far their velocity may be off, px/s."""
+    unknown = FOLLOWS_PX_S if careful and not frame.rates.any() else FIELD_PX_S
+    places, unsure = frame.to_sky(path.t_s, path.states[:, :2]), 0.0 if spans else unknown
+    drift = np.zeros_like(places)
+    for span in spans:
+        inside = (path.t_s >= span.start_s) & (path.t_s <= span.end_s)
+        drift[inside] = span.at(places[inside])
+        if inside.any():
+            unsure = max(unsure, float(span.error(places[inside]).max()) if span.known else unknown)
+    steps = np.diff(path.t_s)[:, None] * (drift[1:] + drift[:-1]) / 2
+    return places - np.vstack([np.zeros((1, 2)), np.cumsum(steps, 0)]), drift, unsure
+
+
+def creeping(path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_size: tuple[int, int]) -> float:
+    """Evidence that a path creeps among the stars, nat: by how much a straight line at one speed explains it better than a star
+    at rest; 0 unless it does so for SURE_S or more in a steady field, by CREEPS_NATS more than two stars, one after the other.
+
+    By how much the stars' velocity may be off is taken off its own. The sensor's edge, which cuts images off, tells nothing where
+    they move.
+
+    Args:
+        path: smoothed.
+        frame: of the star field.
+        spans: see `against_stars`.
+        sensor_size: (width, height), px.
+    """
+    on_sensor = path.states[:, :2]
+    away = (np.minimum(on_sensor, np.array(sensor_size) - 1 - on_sensor) > EDGE_PX).all(1) | (not frame.rates.any())
+    gained, t_s = np.maximum(path.nats[away], 0.0), path.t_s[away]
+    if not frame.steady or path.evidence <= 0 or not gained.any() or np.ptp(t_s) < SURE_S:
+        return 0.0
+    places, _, unsure = _among_stars(path, frame, spans, True)
+    events = gained * (path.events[away].sum() / gained.sum())
+    since, places = (own - np.average(own, axis=0, weights=events) for own in (t_s, places[away]))
+    spread = float((events * since) @ since)
+    speed = float(np.hypot(*((events * since) @ places))) / spread
+    if not unsure < speed < CREEPS_PX_S:
+        return 0.0
+    before, moment = np.cumsum(events)[:-1], np.cumsum(events[:, None] * places, axis=0)[:-1]
+    both = 1 / np.maximum(before, 1e-9) + 1 / np.maximum(events.sum() - before, 1e-9)
+    of_line, of_two = spread * speed**2, float(((moment**2).sum(1) * both).max())
+    nats = (1 - unsure / speed) ** 2 / (2 * STAR_PX**2)
+    return min(path.evidence, of_line * nats) if (of_line - of_two) * nats >= CREEPS_NATS else 0.0
 
 
 def no_star(path: SmoothPath, asked: float, frame: Frame, spans: Sequence[Span], sensor_size: tuple[int, int]) -> bool:

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-REFERENCE_NATS = 20.0
-"""Evidence that noise reaches REFERENCE_RATE times a minute on a sensor of REFERENCE_PIXELS: measured."""
+REFERENCE_NATS, DEEP_NATS = 20.0, 21.0
+"""Evidence that noise reaches REFERENCE_RATE times a minute on a sensor of REFERENCE_PIXELS: measured; the latter in the deep
+mode, which finds more of it."""
 
 REFERENCE_RATE, REFERENCE_PIXELS = 0.1, 240 * 180
 
@@ -16,16 +17,17 @@ FALL = 0.6
 taken.)"""
 
 
-def threshold_nats(false_alarms_per_minute: float, sensor_size: tuple[int, int]) -> float:
+def threshold_nats(false_alarms_per_minute: float, sensor_size: tuple[int, int], deep: bool = False) -> float:
     """Evidence that noise on this sensor reaches so often.
 
     Args:
         false_alarms_per_minute: > 0.
         sensor_size: (width, height), px: more places, more chances.
+        deep: whether the search is the deep one.
     """
     pixels = sensor_size[0] * sensor_size[1]
     times = math.log(REFERENCE_RATE / false_alarms_per_minute) + math.log(pixels / REFERENCE_PIXELS)
-    return max(REFERENCE_NATS + times / FALL, 5.0)
+    return max((DEEP_NATS if deep else REFERENCE_NATS) + times / FALL, 5.0)
 
 
 def probability(nats: float | np.ndarray, threshold: float) -> float | np.ndarray:

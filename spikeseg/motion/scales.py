@@ -30,7 +30,7 @@ class Scale:
 
     Attributes:
         interval_s: over which events are added up before the maps compete, s.
-        cell_px: side of a map's cell, px; a neuron sees a box of 2 x 2 cells.
+        cell_px: side of a map's cell, px: so far apart lie its neurons.
         slowest, fastest: speeds that the maps are tuned to, px/s; velocities lie cell_px / interval_s apart.
         thin: from this speed on every second map is left out, px/s.
     """

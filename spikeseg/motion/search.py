@@ -23,6 +23,7 @@ from .footprint import Footprint
 from .line_kernels import LINE
 from .maps import MotionMaps, strongest
 from .path_kernels import KNOT, STATE
+from .receptive_field import ReceptiveField
 from .scales import Scale
 
 ENDS_NATS = 4.5
@@ -68,12 +69,14 @@ class SearchSettings:
         spike_nats: potential at which a map's neuron spikes, nat.
         path_nats: evidence from which a line becomes a path, nat.
         backend: of the maps, see `MotionMaps`.
+        matched: whether the maps' receptive fields are the footprint's; else boxes.
     """
 
     scales: Sequence[Scale]
     spike_nats: float
     path_nats: float
     backend: str = "auto"
+    matched: bool = False
 
 
 @dataclasses.dataclass(eq=False)
@@ -168,8 +171,8 @@ class MotionSearch:
         self.settings, self.sensor_size, self.sight = settings, sensor_size, sight
         self.events, self._index = events, index
         self.table = footprint.table(sensor_size)
-        displacement = footprint.displacement()
-        self.maps = [MotionMaps(scale, sensor_size, displacement, settings.backend) for scale in settings.scales]
+        field = ReceptiveField.of if settings.matched else ReceptiveField.box
+        self.maps = [MotionMaps(own, sensor_size, field(own.cell_px, footprint), settings.backend) for own in settings.scales]
         self.tick_s = min(scale.interval_s for scale in settings.scales)
         self.start_s = float(events.t[0]) if len(events.t) else 0.0
         self.paths: list[Path] = []

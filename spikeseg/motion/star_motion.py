@@ -109,16 +109,27 @@ def common(span: Span, told: Told, careful: bool) -> Span:
     middling = [weighted_median(told.velocities[:, axis], weight) for axis in (0, 1)]
     motion = span._replace(velocity=np.array(middling), known=True)
     turns = len(told.error) >= MANY
-    if careful or turns:
+    if careful:
+        motion, agree = _agreed(motion, told, weight)
+        if agree < FEW:
+            return span
+    elif turns:
         motion = _fitted(motion, told, weight, turns)
     away, sure = told.away(motion), 1 / (ERROR_PX_S[0] ** 2 + told.error**2)
     if careful:
-        if np.count_nonzero(away <= ALIKE_PX_S + 3 * told.error) < FEW:
-            return span
         scatter = max(weighted_median(away**2 / MEDIAN_SQUARE - told.error**2, sure), 0.0)
         return motion._replace(covariance=motion.covariance + np.diag([scatter, scatter, 0.0]))
     error = float(np.clip(2 * weighted_median(away, sure), *ERROR_PX_S))
     return motion._replace(covariance=np.diag([error**2 / 4, error**2 / 4, 0.0]))
+
+
+def _agreed(span: Span, told: Told, weight: np.ndarray) -> tuple[Span, int]:
+    """With the motion that most stars agree with, and how many do so: with a turn if MANY do, or two more than without."""
+    drifts, turns = (_fitted(span, told, weight, turn) for turn in (False, True))
+    agree = [int(np.count_nonzero(told.away(motion) <= ALIKE_PX_S + 3 * told.error)) for motion in (drifts, turns)]
+    if len(told.error) >= MANY and agree[1] >= min(MANY, agree[0] + 2):
+        return turns, agree[1]
+    return drifts, agree[0]
 
 
 def _design(away: np.ndarray) -> np.ndarray:

@@ -26,7 +26,8 @@ def between(values, low, high, chosen):
 def weighed(t, x, y, on, gain, start, per_second, subslices, unit, weights):
     """Fill in the `EventWeights` of those events whose weight is above 0; -> how many.
 
-    gain: float64 (n,), what each event gains, nat. start: of the interval, s; per_second: sub-slices.
+    gain: float64 (n,), what each event gains where a receptive field is densest, nat. start: of the interval, s; per_second:
+    sub-slices.
     """
     n = 0
     for i in range(len(t)):

@@ -93,6 +93,14 @@ class Activity:
         """Events that leave it."""
         count(x, y, -1, self._counts, self._rows)
 
+    def clear(self) -> None:
+        """All events leave it."""
+        self._counts[self._rows], self._rows[:] = 0, False
+
+    def events_at(self, pixels: np.ndarray) -> int:
+        """How many events of the window fall on pixels, flat indices."""
+        return int(self._counts.reshape(-1)[pixels].sum())
+
     def pixels(self) -> np.ndarray:
         """Flat indices of the neurons that are active now, int64 (m,), rising, until the next call; `favoured` says where less is
         enough."""
@@ -151,7 +159,9 @@ def background_of_blocks(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_siz
     steps = max(1, duration // window_us)
     every = -(-steps // MOST_STEPS)  # of a long recording some windows tell enough
     counted = np.zeros((-(-steps // every), rows, columns), np.int64)
-    count_blocks(t, x, y, duration, steps, every, BLOCK_PX.bit_length() - 1, counted)
+    looked_at = np.arange(0, steps, every)
+    begins, ends = (np.searchsorted(t, t[0] - (-k * duration // steps)) for k in (looked_at, looked_at + 1))
+    count_blocks(x, y, begins, ends, BLOCK_PX.bit_length() - 1, counted)
     counts = counted.astype(np.float64)
     tall = np.minimum(BLOCK_PX, height - np.arange(rows) * BLOCK_PX)
     wide = np.minimum(BLOCK_PX, width - np.arange(columns) * BLOCK_PX)

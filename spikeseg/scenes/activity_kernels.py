@@ -24,29 +24,20 @@ def count(x, y, change, counts, rows):
 
 
 @compiled()
-def count_blocks(t, x, y, duration, steps, every, shift, counts):
-    """Count the events of every `every`th of so many equal steps of a duration, block by block.
+def count_blocks(x, y, begins, ends, shift, counts):
+    """Count the events of several steps, block by block.
 
     Args:
-        t: int64 (n,), rising, µs; the first begins the first step.
         x: int64 (n,), px.
         y: int64 (n,), px.
-        duration: of all steps together, µs.
-        steps: how many.
-        every: see above.
+        begins: int64 (steps,), the first event of each.
+        ends: int64 (steps,), one beyond the last.
         shift: a block is 2**shift px wide and high.
-        counts: int64 (ceil(steps / every), rows, columns), to which is added.
+        counts: int64 (steps, rows, columns), to which is added.
     """
-    step, end = np.int64(-1), np.int64(0)  # the step in hand, and where it ends
-    counted, now = False, counts[0]
-    for i in range(len(t)):
-        since = t[i] - t[0]
-        if since >= end:
-            step = min(since * steps // duration, steps - 1)
-            end = duration if step == steps - 1 else -(-(step + 1) * duration // steps)
-            end = max(end, since + 1)
-            counted, now = step % every == 0, counts[step // every]
-        if counted:
+    for k in range(len(begins)):
+        now = counts[k]
+        for i in range(begins[k], ends[k]):
             now[y[i] >> shift, x[i] >> shift] += 1
 
 
@@ -72,13 +63,13 @@ def hot(x, y, times, more, shape):
 
 
 @compiled(allocates=True)
-def moments_of(t, x, y, origin, label, n):
-    """Of each of n components, float64 (n, 9): its events, and the sums over them of the time since origin, s, its square, x, y,
-    their squares, and the time times x and times y."""
-    sums = np.zeros((n, 9))
+def moments_of(t, x, y, origin, label, wanted):
+    """Of each of n components that is wanted, bool (n,), float64 (n, 9): its events, and the sums over them of the time since
+    origin, s, its square, x, y, their squares, and the time times x and times y; 0 of the others."""
+    sums = np.zeros((len(wanted), 9))
     for i in range(len(t)):
         k = label[y[i], x[i]] - 1
-        if k < 0:
+        if k < 0 or not wanted[k]:
             continue
         since = (t[i] - origin) * 1e-6
         row = sums[k]
@@ -225,12 +216,3 @@ def look_up(x, y, owner, out):
     """The owner of each event's pixel."""
     for i in range(len(x)):
         out[i] = owner[y[i], x[i]]
-
-
-@compiled()
-def count_on(x, y, label):
-    """How many events lie where a label is not 0."""
-    n = 0
-    for i in range(len(x)):
-        n += label[y[i], x[i]] != 0
-    return n

@@ -9,20 +9,6 @@ from spikeseg.core.compiled import compiled
 
 
 @compiled()
-def count_events(x, y, on, first, last, bin_px, signed, total):
-    """Add events [first, last) to float32 images (rows, columns) of cells of bin_px: ON less OFF, and all. on: bool (n,) or (0,);
-    without it, signed is left alone. Events beyond the last whole cell do not count."""
-    rows, columns = total.shape
-    known, side = on.size > 0, np.uint32(bin_px)
-    for k in range(first, last):
-        i, j = np.int64(np.uint32(y[k]) // side), np.int64(np.uint32(x[k]) // side)
-        if i < rows and j < columns:
-            total[i, j] += 1
-            if known:
-                signed[i, j] += 1 if on[k] else -1
-
-
-@compiled()
 def stabilise(events, first, last, clock, matrices, centre, size, out):
     """Cells of a scene's frame in which events [first, last) lie, into int32 out (last - first,): row * columns + column, or -1
     outside. clock: (start, step) of the matrices float64 (k, 2, 3), s; centre: of the sensor (x, y), px, and of the frame, cells;

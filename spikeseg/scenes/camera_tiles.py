@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy import fft, ndimage
 
-from .camera_kernels import count_events
+from .tile_kernels import agree_on, cap, count_events, in_noise, peaks, spread_over
 
 CELLS = 45_000
 """Images have about so many cells at most; larger sensors are binned."""
@@ -30,6 +31,8 @@ NEAR = (4, 2, 2)
 """Tiles look for their peak so far from where the motion found so far puts it, cells; one round of fitting each."""
 FIRM = 1e-3
 """Weight of a motion without turning, shearing and zooming in the fit, in that of the tiles."""
+ROUNDS, LEAST_BEND = 3, 1e-3
+"""A fit is made so often, tiles that miss the last one counting for less; the least curvature of a peak."""
 
 
 class Events(NamedTuple):
@@ -83,6 +86,7 @@ class Tiles:
         side: of a tile, cells.
         corner: int64 (n, 2), first row and column of each tile.
         place: float64 (n, 3), centre (x, y) of each tile from the sensor's centre, px, and 1.
+        sensor_size: (width, height), px.
     """
 
     bin_px: int
@@ -90,6 +94,7 @@ class Tiles:
     side: int
     corner: np.ndarray
     place: np.ndarray
+    sensor_size: tuple[int, int]
 
     @classmethod
     def of(cls, sensor_size: tuple[int, int]) -> Tiles:
@@ -102,7 +107,14 @@ class Tiles:
         across, down = (np.round(np.linspace(0, n - side, max(-(-n // side), 1))).astype(int) for n in (columns, rows))
         corner = np.stack(np.meshgrid(down, across, indexing="ij"), -1).reshape(-1, 2)
         place = (corner[:, ::-1] + side / 2) * bin_px - np.array(sensor_size) / 2
-        return cls(bin_px, (rows, columns), side, corner, np.column_stack([place, np.ones(len(place))]))
+        return cls(bin_px, (rows, columns), side, corner, np.column_stack([place, np.ones(len(place))]), sensor_size)
+
+    @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row of cells of each row of pixels, and column of each column, int32; -1 beyond the last whole cell."""
+        (width, height), (rows, columns) = self.sensor_size, self.shape
+        row, column = (np.arange(length, dtype=np.int32) // np.int32(self.bin_px) for length in (height, width))
+        return np.where(row < rows, row, np.int32(-1)), np.where(column < columns, column, np.int32(-1))
 
     @property
     def reach(self) -> int:
@@ -112,29 +124,18 @@ class Tiles:
     def image(self, events: Events, part: slice) -> Image:
         """The image of some events."""
         signed, total = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
-        count_events(events.x, events.y, events.on, part.start, part.stop, self.bin_px, signed, total)
+        on = events.on[part] if len(events.on) else events.on
+        count_events(events.x[part], events.y[part], on, *self._cells, signed, total)
         return self.finish(signed, total)
 
     def finish(self, signed: np.ndarray, total: np.ndarray) -> Image:
-        """The image of float32 counts (rows, columns): ON less OFF, and all."""
-        cap = np.float32(max(1.0, CAP * float(total.mean())))
-        share = np.minimum(total, cap) / np.maximum(total, 1)
-        total, signed = total * share, signed * share
+        """The image of float32 counts (rows, columns), which are changed: ON less OFF, and all."""
+        cap(signed, total, np.float32(max(1.0, CAP * float(total.mean()))))
         mean = ndimage.uniform_filter(total, min(SMOOTH_CELLS, *self.shape), mode="nearest")
-        made = np.empty(self.shape, np.complex64)
-        made.real, made.imag = signed, total - mean
-        values = made / np.sqrt(mean + np.float32(FLOOR))
-        within = np.arange(self.side)
-        rows, columns = self.corner[:, 0, None] + within, self.corner[:, 1, None] + within
-        patch = total[rows[:, :, None], columns[:, None, :]]
-        held, block = patch.sum((1, 2), dtype=float), max(self.side // BLOCKS, 1)
-        few = (
-            (patch > 0)[:, : block * BLOCKS, : block * BLOCKS]
-            .reshape(len(patch), self.side // block, block, -1, block)
-            .sum((2, 4))
-        )
-        few = few.reshape(len(patch), -1).astype(float)
-        spread = few.sum(1) ** 2 / np.maximum(few.shape[1] * (few**2).sum(1), 1)
+        values = np.empty(self.shape, np.complex64)
+        in_noise(signed, total, mean, np.float32(FLOOR), values)
+        held, spread = np.empty((2, len(self.corner)))
+        spread_over(total, self.corner, self.side, max(self.side // BLOCKS, 1), held, spread)
         return Image(values, held, spread)
 
     def correlation(self, first: Image, second: Image) -> np.ndarray:
@@ -191,40 +192,19 @@ class Tiles:
 
     def _fitted(self, surface: np.ndarray, voice: np.ndarray, motion: np.ndarray, near: int) -> np.ndarray:
         """The motion of greatest sum of the tiles' correlations, each a paraboloid about its peak near a first guess."""
-        reach, tiles = self.reach, np.arange(len(surface))
+        reach = self.reach
         guess = np.clip(np.rint(self._displacement(motion)).astype(int) + reach, near, 2 * reach - near)
         if reach < near + 1:
             guess = np.full_like(guess, reach)
-        about = _around(surface, guess, near)
-        flat = about.reshape(len(about), -1).argmax(1)
-        peak = np.clip(guess + np.stack([flat % (2 * near + 1), flat // (2 * near + 1)], 1) - near, 1, 2 * reach - 1)
-        patch = _around(surface, peak, 1).astype(float)
-        top = np.maximum(patch[:, 1, 1], 0.0)
-        slope = np.stack([patch[:, 1, 2] - patch[:, 1, 0], patch[:, 2, 1] - patch[:, 0, 1]], 1) / 2
-        bend_x = np.maximum(2 * patch[:, 1, 1] - patch[:, 1, 2] - patch[:, 1, 0], 1e-3)
-        bend_y = np.maximum(2 * patch[:, 1, 1] - patch[:, 2, 1] - patch[:, 0, 1], 1e-3)
-        twist = -(patch[:, 2, 2] - patch[:, 2, 0] - patch[:, 0, 2] + patch[:, 0, 0]) / 4
-        twist = np.clip(twist, -0.9 * np.sqrt(bend_x * bend_y), 0.9 * np.sqrt(bend_x * bend_y))
-        hessian = np.stack([np.stack([bend_x, twist], 1), np.stack([twist, bend_y], 1)], 1)
-        offset = np.clip(np.linalg.solve(hessian, slope[:, :, None])[:, :, 0], -1, 1)
-        found = (peak - reach + offset) * self.bin_px
-        weight = np.where(top >= AGREES, voice, 0.0)
+        found = np.empty((len(surface), 6))
+        peaks(surface, guess, near, LEAST_BEND, found)
+        weight = np.where(found[:, 2] >= AGREES, voice, 0.0)
         if not weight.any():
             return motion
-        basis = self.place / np.array([*np.abs(self.place[:, :2]).max(0).clip(1), 1.0])
-        design = np.zeros((len(tiles), 2, 6))
-        design[:, 0, :3], design[:, 1, 3:] = basis, basis
-        firm = np.diag([1.0, 1.0, 0.0] * 2) * FIRM * float((weight * (bend_x + bend_y)).sum())
-        solved = np.zeros(6)
-        for robust in range(3):
-            missed = found - (design @ solved) if robust else np.zeros_like(found)
-            away = np.einsum("ni,nij,nj->n", missed, hessian, missed) / np.maximum(top, 1e-6) / self.bin_px**2
-            w = weight / (1 + away**2)
-            pull = np.einsum("nia,nij,nj->a", design, hessian * w[:, None, None], found)
-            normal = np.einsum("nia,nij,njb->ab", design, hessian * w[:, None, None], design) + firm
-            solved = np.linalg.solve(normal + 1e-9 * np.eye(6), pull)
-        scale = np.array([*1 / np.abs(self.place[:, :2]).max(0).clip(1), 1.0])
-        return solved.reshape(2, 3) * scale
+        found[:, :2] -= reach
+        farthest, solved = np.abs(self.place).max(0).clip(1), np.empty(6)
+        agree_on(found, weight, self.place / farthest, self.bin_px, FIRM, ROUNDS, np.empty((6, 7)), solved)
+        return solved.reshape(2, 3) / farthest
 
 
 def _around(surface: np.ndarray, at: np.ndarray, near: int) -> np.ndarray:

@@ -154,4 +154,4 @@ def _images(cell: np.ndarray, moment: np.ndarray, number: int, size: tuple[int, 
 
 
 def _unsigned(tiles: Tiles, total: np.ndarray) -> Image:
-    return tiles.finish(np.zeros_like(total), total)
+    return tiles.finish(np.zeros_like(total), total.copy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,10 +46,12 @@ class Moment(NamedTuple):
         """Empty the labels."""
         self.label.reshape(-1)[self.components.pixels] = 0
 
-    def drifts(self) -> np.ndarray:
+    def drifts(self, wanted: Sequence[int] | None = None) -> np.ndarray:
         """Velocity of each component within the window: float64 (n, 2), px/s, by least squares of its events' places on their
-        times; 0 where these do not tell one."""
-        n, s, ss, *sums = moments_of(self.t, self.x, self.y, self.t_us, self.label, len(self.components)).T
+        times; 0 where these do not tell one. wanted: of these components alone, 0 for the others; None: of all."""
+        chosen = np.full(len(self.components), wanted is None)
+        chosen[wanted or []] = True
+        n, s, ss, *sums = moments_of(self.t, self.x, self.y, self.t_us, self.label, chosen).T
         with np.errstate(divide="ignore", invalid="ignore"):
             spread = ss - s * s / n
             velocity, error = np.zeros((2, len(n), 2))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .order_kernels import agreement
+from .order_kernels import agreement, cells_of
 
 PLACE_PX, PARTS = 4, 8
 """Polarities are compared within squares of this side, a power of two, and this part of a window."""
@@ -17,7 +17,7 @@ SORTED, FEWER = 0.1, 0.1
 """They are sorted from this agreement beyond chance on; where fewer than this share of them are of one kind, none can tell."""
 
 CELL_PX, TIMES, A_TIME = 8, 16, 50
-"""Places are compared cell by cell of this side, px, at so many times, or at fewer of A_TIME events each."""
+"""Places are compared cell by cell of this side, px, a power of two, at so many times, or at fewer of A_TIME events each."""
 
 CHANGES = 0.05
 """They change from this dependence between place and time on: 0 where all cells send alike, 1 where each sends at one time."""
@@ -34,36 +34,36 @@ def in_order(
         sensor_size: (width, height), px.
         window_us: by which the recording is looked at, µs.
     """
-    t, x, y, on = events
-    if not FEWER <= float(np.mean(on[own])) <= 1 - FEWER:
+    _, x, y, on = events
+    if not FEWER <= np.count_nonzero(on[own]) / len(own) <= 1 - FEWER:
         return True
-    if polarity_order(t[own], x[own], y[own], on[own], sensor_size, max(window_us // PARTS, 1)) >= SORTED:
+    if polarity_order(events, own, sensor_size, max(window_us // PARTS, 1)) >= SORTED:
         return True
-    cells = np.zeros((-(-sensor_size[1] // CELL_PX), -(-sensor_size[0] // CELL_PX)), bool)
-    cells[y[own] // CELL_PX, x[own] // CELL_PX] = True
-    life = slice(int(own[0]), int(own[-1]) + 1)
-    row, column = y[life] // CELL_PX, x[life] // CELL_PX
-    there = cells[row, column]
-    return change_of_place((row * cells.shape[1] + column)[there]) >= CHANGES
+    cell = np.empty(int(own[-1] - own[0]) + 1, np.int64)
+    n = cells_of(x, y, own, CELL_PX.bit_length() - 1, _grid(sensor_size, CELL_PX), cell)
+    return change_of_place(cell[:n]) >= CHANGES
 
 
 def polarity_order(
-    t: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], step_us: int
+    events: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], own: np.ndarray, sensor_size: tuple[int, int], step_us: int
 ) -> float:
     """How much more often than by chance two events of the same place and step are of one polarity, as a share of how often they
     might be (Cohen's kappa): 1 sorted, 0 mixed, less where they alternate. Chance is that of all events of the step.
 
     Args:
-        t: int64 (n,), rising, µs.
-        x: int64 (n,), px.
-        y: int64 (n,), px.
-        on: bool (n,).
+        events: see `in_order`.
+        own: see `in_order`.
         sensor_size: (width, height), px.
         step_us: length of a step, µs.
     """
-    counts = np.zeros((2, -(-sensor_size[1] // PLACE_PX), -(-sensor_size[0] // PLACE_PX)), np.int64)
-    beyond, possible = agreement(t, x, y, on, step_us, PLACE_PX.bit_length() - 1, counts)
+    counts = np.stack([_grid(sensor_size, PLACE_PX)] * 2)
+    beyond, possible = agreement(*events, own, step_us, PLACE_PX.bit_length() - 1, counts)
     return float(beyond / possible) if possible > 0 else 0.0
+
+
+def _grid(sensor_size: tuple[int, int], side_px: int) -> np.ndarray:
+    """A 0 for each square of a sensor: int64 (rows, columns)."""
+    return np.zeros((-(-sensor_size[1] // side_px), -(-sensor_size[0] // side_px)), np.int64)
 
 
 def change_of_place(cell: np.ndarray) -> float:

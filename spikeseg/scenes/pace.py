@@ -9,7 +9,6 @@ import numpy as np
 from spikeseg.core.median import weighted_median
 
 from .activity import BLOCK_PX, Activity, background_of_blocks
-from .activity_kernels import count_on
 from .moments import Moment
 
 WINDOWS_US = (5_000, 10_000, 20_000, 40_000, 80_000)
@@ -82,13 +81,12 @@ def _tried(
             boxes, pixels = now.components.boxes, now.components.pixels
             shares.append((np.abs(now.drifts()) * window * 1e-6 / (boxes[:, 2:] - boxes[:, :2])).max(1))
             weights.append(np.diff(now.components.begins))
+            now.clear()
         else:
             pixels = activity.pixels()
-            label.reshape(-1)[pixels] = 1
-        activity.remove(x[part], y[part])
         rows, columns = np.divmod(pixels, width)
-        excess += count_on(x[part], y[part], label) - float(mean[rows // BLOCK_PX, columns // BLOCK_PX].sum())
-        label.reshape(-1)[pixels] = 0
+        excess += activity.events_at(pixels) - float(mean[rows // BLOCK_PX, columns // BLOCK_PX].sum())
+        activity.clear()
     share, weight = np.concatenate(shares), np.concatenate(weights)
     middle = weighted_median(share, weight) if len(share) else 0.0
     return max(excess, 0.0), middle

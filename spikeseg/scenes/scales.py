@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .course import Course
-from .event_kernels import count_pairs
+from .event_kernels import count_pairs, look_up_pairs
 from .kinship import met, outlines_odds, whole_odds
 from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
 
@@ -81,15 +81,20 @@ def combined(fine: Objects, coarse: Objects, unseen: float = UNSEEN) -> Objects:
                 number[held[part == one]] = held[part == one][0]
         if whole[k]:
             number[held] = n + k
-    theirs = n + coarse.of_event
-    of_event = np.where(whole[coarse.of_event] & (fine.of_event == 0), theirs, number[fine.of_event])
     kept = np.r_[0, np.unique(np.r_[number[1 : n + 1], n + np.flatnonzero(whole)])]
     joined: dict[int, list[Course]] = {int(k): [] for k in kept[1:]}
     for k in [*(n + np.flatnonzero(whole)).tolist(), *range(1, n + 1)]:
         joined[int(number[k])] += courses[k - 1]
     rank = np.zeros(n + m + 1, np.int32)
     rank[kept] = np.arange(len(kept))
-    return _belonging(Objects(list(joined.values()), rank[of_event]))
+    unseen_by_fine = n + np.arange(m + 1)[whole]
+    of_pair = np.tile(rank[number[: n + 1]], (m + 1, 1))  # of a coarse number and a fine one, 0 for none
+    of_pair[whole, 0] = rank[unseen_by_fine]
+    events = np.bincount(of_pair.reshape(-1), shared.reshape(-1), len(kept)).astype(np.int64)
+    things, one = _belonging(list(joined.values()), events[1:])
+    of_event = np.empty(len(fine.of_event), np.int32)
+    look_up_pairs(coarse.of_event, fine.of_event, np.r_[0, one + 1].astype(np.int32)[of_pair], of_event)
+    return Objects(things, of_event)
 
 
 def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: np.ndarray) -> np.ndarray:
@@ -154,16 +159,23 @@ def _steady(whole: np.ndarray, one: np.ndarray, other: np.ndarray) -> bool:
     return max(a, b) < STEADY * min(a, b) and float(np.nanquantile(size[one | other], 0.95)) < STEADY * max(a, b)
 
 
-def _belonging(objects: Objects) -> Objects:
-    """Objects made one that lie over each other, and small ones part of far larger ones that they stay by, until none is left."""
-    flat = [(k, course) for k, own in enumerate(objects.courses) for course in own if course.lasts]
+def _belonging(objects: list[list[Course]], events: np.ndarray) -> tuple[list[list[Course]], np.ndarray]:
+    """Objects made one that lie over each other, and small ones part of far larger ones that they stay by, until none is left.
+
+    Args:
+        objects: of each its courses.
+        events: of each how many it has, int64 (n,).
+
+    Returns:
+        the same of those that are left; which of them each has become, int64 (n,).
+    """
+    flat = [(k, course) for k, own in enumerate(objects) for course in own if course.lasts]
     if not flat:
-        return objects
+        return objects, np.arange(len(objects))
     times = moments_of([course for _, course in flat])
     number = np.array([k for k, _ in flat], np.int64)
     outlines = {i: outline([course], times) for i, (_, course) in enumerate(flat)}
-    events = np.bincount(objects.of_event, minlength=len(objects.courses) + 1)[1:]
-    whole = np.arange(len(objects.courses))
+    whole = np.arange(len(objects))
     while True:
         over_each_other(outlines, number)
         whole[[k for k, _ in flat]] = number
@@ -175,6 +187,6 @@ def _belonging(objects: Objects) -> Objects:
         number = left[parts][np.searchsorted(left, number)]
     kept, rank = np.unique(whole, return_inverse=True)
     courses: list[list[Course]] = [[] for _ in kept]
-    for k, own in enumerate(objects.courses):
+    for k, own in enumerate(objects):
         courses[rank[k]] += own
-    return Objects(courses, np.r_[0, rank + 1].astype(np.int32)[objects.of_event])
+    return courses, rank

@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from spikeseg.core import interrupts
+from spikeseg.data.windows_kernels import leave_out
 
 from .activity import Activity, background_of_blocks, hot_pixels
 from .activity_kernels import look_up
 from .camera import CameraMotion, camera_motion
 from .camera_background import background_events
 from .course import Course
-from .event_kernels import count_by_number, sort_by_number
+from .event_kernels import choose, count_by_number, sort_by_number
 from .grouping import COARSE_PRIOR, groups
 from .moments import Moment
 from .order import in_order
@@ -51,20 +52,19 @@ SMOOTHING = 5
 """Rows over which a way is smoothed before it is measured."""
 
 
-_Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
 class SceneObjects(NamedTuple):
     """What is found.
 
     Attributes:
         ids: int32 (n,), the object of each event, 0 for none.
+        events: of each object its events, int64 (m,), rising.
         courses: of each object the courses of its pieces; object k has id k + 1.
         probability: that each is an object.
         window_us: by which the recording was looked at, µs.
     """
 
     ids: np.ndarray
+    events: list[np.ndarray]
     courses: list[list[Course]]
     probability: list[float]
     window_us: int
@@ -83,14 +83,21 @@ def find_objects(
         sensor_size: (width, height), px.
         window_us: of the coincidence neurons, 2 or more, µs; None: as the recording tells, see `pace`.
     """
+    events = t, x, y, on
+    kept: np.ndarray | None = None  # which of all events, where some are left out
     hot, motion = hot_pixels(x, y, sensor_size), None
-    usual = ~hot[y, x] if hot.any() else np.ones(len(t), bool)
-    if usual.any():
-        t_in, x_in, y_in, on_in = _those((t, x, y, on), usual)
-        t_s = t_in * 1e-6
-        motion = camera_motion(t_s, x_in, y_in, sensor_size, on_in)
-        usual[np.flatnonzero(usual)[background_events(t_s, x_in, y_in, on_in, motion)]] = False
-    t_in, x_in, y_in, on_in = events = _those((t, x, y, on), usual)
+    if hot.any():
+        usual = np.ones(len(t), bool)
+        leave_out(x, y, hot, usual)
+        events, kept = those(events, usual), np.flatnonzero(usual)
+    if len(events[0]):
+        t_s = events[0] * 1e-6
+        motion = camera_motion(t_s, *events[1:3], sensor_size, events[3])
+        explained = background_events(t_s, *events[1:], motion)
+        if explained.any():
+            left = np.flatnonzero(~explained)
+            events, kept = those(events, ~explained), left if kept is None else kept[left]
+    t_in, x_in, y_in, on_in = events
     window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
     per_px = FINER if min(sensor_size) < SMALL_PX else 1
     grid = sensor_size[0] * per_px, sensor_size[1] * per_px
@@ -100,26 +107,31 @@ def find_objects(
     seen = seen._replace(courses=[[course.scaled(1 / per_px) for course in own] for own in seen.courses])
     own_events = events_of(seen.of_event, len(seen.courses))
     courses: list[list[Course]] = []
-    probability = []
+    held, probability = [], []
     object_of = np.zeros(len(seen.courses) + 1, np.int32)
     for number, (own, theirs) in enumerate(zip(seen.courses, own_events, strict=True)):
         moments = len(np.unique(np.concatenate([course.t for course in own])))
         likely = object_probability(own, motion) if len(theirs) >= max(LEAST_EVENTS, A_ROW * moments) else 0.0
         if likely >= DOUBTFUL and in_order(events, theirs, sensor_size, window):
             courses.append(own)
+            held.append(theirs if kept is None else kept[theirs])
             probability.append(likely)
             object_of[number + 1] = len(courses)
-    ids = np.zeros(len(t), np.int32)
-    ids[usual] = object_of[seen.of_event]
-    return SceneObjects(ids, courses, probability, window)
+    ids = object_of[seen.of_event]
+    if kept is not None:
+        of_all = np.zeros(len(t), np.int32)
+        of_all[kept] = ids
+        ids = of_all
+    return SceneObjects(ids, held, courses, probability, window)
 
 
-def _those(columns: _Columns, chosen: np.ndarray) -> _Columns:
-    """Columns (n,) where bool (n,) is set; the columns themselves where it is everywhere."""
-    if chosen.all():
-        return columns
-    t, x, y, on = columns
-    return t[chosen], x[chosen], y[chosen], on[chosen]
+def those(columns: tuple[np.ndarray, ...], chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Columns t, x, y, on of events (n,), whatever their dtypes, where bool (n,) is set: int64 t, x, y (m,), bool on (m,)."""
+    m = int(np.count_nonzero(chosen))
+    t, x, y = np.empty((3, m + 1), np.int64)
+    on = np.empty(m + 1, bool)
+    choose(*columns, chosen, t, x, y, on)
+    return t[:m], x[:m], y[:m], on[:m]
 
 
 def events_of(ids: np.ndarray, n: int) -> list[np.ndarray]:

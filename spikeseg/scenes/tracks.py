@@ -113,7 +113,8 @@ class SceneTracker:
             else:
                 parts.sort(key=lambda part: -int(expected[number].shared[part[0]]))
                 assigned.fresh += self._goes_on(track, parts, moment, enlarged=number in assigned.enlarged)
-        drifts = moment.drifts() if assigned.rest or assigned.fresh else np.zeros((0, 2))
+        new = [*(k for k, _ in assigned.rest), *assigned.fresh]
+        drifts = moment.drifts(new) if new else np.zeros((0, 2))
         for k, pixels in assigned.rest:
             self._is_left(k, pixels, moment, (expected, assigned.parts), drifts[k])
         for k in sorted(assigned.fresh):

@@ -12,7 +12,8 @@ from spikeseg.core.sparse import SparseMap
 from spikeseg.data.recording import EVENT_DTYPE, Recording
 from spikeseg.data.windows import windowed
 from spikeseg.detection.detect import detect_recording
-from spikeseg.detection.moving import LEAST_S, Motion, find_paths, lasts, merge, motion_of, scored
+from spikeseg.detection.following import PathFollower
+from spikeseg.detection.moving import LEAST_S, Motion, find_paths, lasts, merge, motion_of, scored, search_settings
 from spikeseg.detection.network import decoded
 from spikeseg.detection.path_slices import OWN
 from spikeseg.detection.readout import Readout
@@ -232,6 +233,16 @@ def test_fewer_false_alarms_take_more_evidence(network, found):
 def test_deeper_is_at_least_as_good(network, found):
     detections = detect_recording(network, found["stars"][0], config_of(**{"tracking.deep": True}), READOUT)
     assert len(detections.object_ids) == 1
+
+
+def test_deeper_the_maps_see_by_the_footprint_and_more_is_asked_for():
+    usual, deep, boxes = (Motion(Footprint.point(), deep=deep, boxes=boxes) for deep, boxes in ((0, 0), (1, 0), (1, 1)))
+    of_each = [search_settings(motion, (240, 180)) for motion in (usual, deep, boxes)]
+    assert [settings.matched for settings in of_each] == [False, True, False]
+    assert [motion.threshold((240, 180)) for motion in (usual, deep)] == pytest.approx([20.0, 21.0])
+    assert [settings.path_nats for settings in of_each] == pytest.approx([17.5, 18.5, 18.5])
+    follower = PathFollower(deep, (240, 180), 0.5)
+    assert follower.threshold - PathFollower(usual, (240, 180), 0.5).threshold == pytest.approx(1)
 
 
 def test_hulk_and_the_layer_go_together(network, found):

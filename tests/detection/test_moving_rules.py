@@ -68,19 +68,36 @@ def test_two_tracks_that_keep_their_distance_are_the_stars_where_hardly_any_are_
         (1.0, FEW, FEW, False, False),
         (BLURRED_PX_S, 0, 0, True, False),
         (np.nextafter(BLURRED_PX_S, 0), 0, FEW - 1, True, True),  # of rest and of what moves so the tracker makes one
-        (np.nextafter(BLURRED_PX_S, 0), 0, FEW, True, False),
+        (np.nextafter(BLURRED_PX_S, 0), 0, FEW, True, True),  # three that do not agree
+        (np.nextafter(BLURRED_PX_S, 0), 0, -FEW, True, False),
         (0.1, 0, 0, True, True),
         (0.0, 1, 0, True, False),
         (-0.5, 0, 0, True, False),  # a telescope that turns: by no means about still
     ],
 )
 def test_a_field_moves_if_more_stars_say_so_than_points_rest(speed, resting, stars, careful, still):
+    """stars: so many; less than none: that agree."""
+    stars, known = abs(stars), stars < 0
+
     def rest(velocity, seconds):
         return SimpleNamespace(t_s=np.array([0.0, seconds]), states=np.tile([0.0, 0.0, velocity, 0.0], (2, 1)))
 
     found = SimpleNamespace(
         frame=SimpleNamespace(rates=np.tile([0.0, abs(speed), 5.0], (3, 1)), steady=speed >= 0),
-        stars=SimpleNamespace(spans=[SimpleNamespace(stars=stars), SimpleNamespace(stars=0)]),
+        stars=SimpleNamespace(spans=[SimpleNamespace(stars=stars, known=known), SimpleNamespace(stars=0, known=False)]),
         paths=[rest(RESTS_PX_S, 9.0), rest(0.0, RESTS_S - 0.1), *[rest(0.29, RESTS_S)] * resting],
     )
     assert _rather_still(found, careful) is still
+
+
+@pytest.mark.parametrize(
+    ("alike", "known", "careful", "nats"),
+    [(False, False, True, 30), (True, True, True, 30), (True, False, True, 0), (False, True, False, 5), (True, True, False, 0)],
+)
+def test_what_creeps_is_none_of_those_that_move_alike_where_stars_are_known(alike, known, careful, nats, monkeypatch):
+    """Where they are not, all of them may be the stars."""
+    for name, own in (("against_stars", 5.0), ("no_star", False), ("creeping", 30.0)):
+        monkeypatch.setattr(moving, name, lambda *_, own=own: own)
+    stars = SimpleNamespace(spans=[SimpleNamespace(known=True), SimpleNamespace(known=known)])
+    start = SimpleNamespace(frame=None, stars=stars, sensor_size=None)
+    assert moving._evidence(None, alike, start, 17.5, careful) == nats

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spikeseg.detection.slice_kernels import first_come, lit_pixels
+from spikeseg.detection.slice_kernels import first_come, lit_pixels, scores_of
 
 WIDTH, HEIGHT = 37, 11
 
@@ -29,3 +29,10 @@ def test_a_pixel_of_two_goes_to_the_first():
         pixels, numbers = first_come(pixel, number, owner, marks)
         assert np.array_equal(pixels, wanted) and np.array_equal(numbers, number[first]) and numbers.dtype == np.int32
     assert len(wanted) < len(pixel) and len(first_come(pixel[:0], number[:0], owner, marks)[0]) == 0
+
+
+def test_an_events_score_is_that_of_its_object_or_a_small_one_by_its_saliency():
+    ids, score, out = np.array([0, 2, 0, 1], np.int32), np.array([0.0, 0.6, 0.9]), np.empty(4)
+    saliency = np.array([0.0, 5.0, 4.0, 0.0])
+    scores_of(ids, score, saliency, 0.1, out)
+    assert out.tolist() == [0.0, 0.9, 0.1 * 4 / 5, 0.6]

@@ -123,8 +123,9 @@ def test_stars_of_a_turning_field_are_told_from_an_object(motion):
 
 def test_a_mover_is_there_between_its_first_and_last_time():
     mover = straight((10, 20), (16, -5), 2.0, 4.0)
-    assert mover.at(1.9) is None and mover.at(4.1) is None
-    assert mover.at(3.0) == pytest.approx([58, 5, 16, -5])
+    states = mover.at(np.array([1.9, 2.0, 3.0, 3.9, 4.0]))
+    assert states[2] == pytest.approx([58, 5, 16, -5])
+    assert np.isnan(states).all(1).tolist() == [True, False, False, False, True]
 
 
 def test_what_moves_alike_but_not_as_the_stars_is_astray():

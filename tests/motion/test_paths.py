@@ -7,7 +7,7 @@ from spikeseg.motion import paths as motion_paths
 from spikeseg.motion.events import Events
 from spikeseg.motion.frame import Frame
 from spikeseg.motion.path_kernels import KNOT, STATE
-from spikeseg.motion.paths import beside, in_halo, joined
+from spikeseg.motion.paths import beside, creeping, in_halo, joined
 from spikeseg.motion.scales import MEDIUM
 from spikeseg.motion.search import Path, SmoothPath
 from spikeseg.motion.star_motion import Span
@@ -257,3 +257,41 @@ def test_at_the_edge_a_star_seems_to_move_only_as_far_as_it_does():
     for velocity, careful, is_object in (((0, 0), True, True), ((0, 0), False, False), ((0, 2), True, False)):
         path = smooth((2, 30), (0.0, velocity[1] + 0.6))
         assert (against_stars(path, drift(*velocity), [known_within(0.02)], careful=careful) > 20) is is_object
+
+
+def creeps(velocity, error=0.05, frame=STILL, start=(30, 40), last=8.0, events=1.0):
+    path = smooth(start, velocity, last=last)
+    return creeping(path._replace(events=events * path.events), frame, [known_within(error)], (120, 90))
+
+
+def test_what_creeps_has_its_evidence_by_its_way_against_that_of_a_star():
+    """3.6 px in 8 s, by 324 events: of n along a way w it is n w^2 / 24 sigma^2, less the stars' error."""
+    path = smooth((30, 40), (0.45, 0.0), nats=200.0)
+    nats = creeping(path._replace(events=4 * path.events), STILL, [known_within(0.05)], (120, 90))
+    assert nats == pytest.approx(4 * 81 * 3.6**2 / 24 / 1.25**2 * (1 - 0.05 / 0.45) ** 2, rel=0.05)
+    assert against_stars(path, STILL, [known_within(0.05)]) < 0.3 * nats
+    assert creeps((0.65, 0.0), events=100.0) == 80.0  # never more than it has against noise
+
+
+def test_what_hardly_moves_or_is_hardly_seen_does_not_creep():
+    assert creeps((0.65, 0.0)) > 20
+    assert creeps((0.65, 0.0), error=0.66) == creeps((0.65, 0.0), error=0.4) == 0  # as the stars may
+    assert creeps((0.3, 0.0)) == creeps((0.65, 0.0), events=0.3) == 0
+    assert creeps((1.4, 0.0), last=2.0, events=9.0) > 20 > 0 == creeps((1.4, 0.0), last=1.9, events=9.0)
+    assert creeps((1.6, 0.0)) == 0  # it moves
+    assert creeping(smooth((30, 40), (0.65, 0.0), nats=0.0), STILL, NO_SPANS, (120, 90)) == 0
+    turned = Frame.of(StarField(np.array([0.0, 8e6, 60e6]), np.array([[0.0, 0.0], [20.0, 0.0]])), (0.0, 16.0), (120, 90))
+    assert creeps((0.65, 0.0), frame=turned) == 0
+
+
+def test_what_leads_from_one_star_to_another_does_not_creep():
+    path = smooth((30, 40), (0, 0), nats=200.0)
+    path.states[40:, 0] += 4
+    assert creeping(path._replace(events=10 * path.events), STILL, [known_within(0.05)], (120, 90)) == 0
+
+
+def test_at_the_edge_drifting_stars_tell_nothing_of_what_creeps():
+    """They are cut off there, and seem to stay behind."""
+    assert creeps((0.65, 0.0), start=(30, 3)) > 20
+    away, at_edge = (creeps((0.65, 0.1), frame=drift(0.0, 0.1), start=(30, y)) for y in (5, 3))
+    assert away > 20 > 0 == at_edge

@@ -7,6 +7,7 @@ from spikeseg.motion.events import Events, index_of
 from spikeseg.motion.evidence import Spikes
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.maps import AT_ONCE, MotionMaps, strongest
+from spikeseg.motion.receptive_field import ReceptiveField
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES, MEDIUM, Scale
 from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
 from spikeseg.motion.stars import find_stars
@@ -174,9 +175,11 @@ def test_a_fast_object_is_found_while_it_crosses(skies, speed):
 
 def test_the_deep_scales_find_what_the_default_ones_do(skies):
     row = through_the_middle((6.0, 4.0))
-    found = skies.search(skies.sky(0, [row]), scales=DEEP_SCALES, spike_nats=7.5)
-    (path,) = found.objects
-    assert follows(path, row)
+    for matched in (False, True):
+        found = skies.search(skies.sky(0, [row]), scales=DEEP_SCALES, spike_nats=7.5, matched=matched)
+        (path,) = found.objects
+        assert follows(path, row)
+        assert all(maps.field.flat != matched for maps in found.search.maps)
 
 
 def search_of(sky, skies, upto=None, **settings):
@@ -274,7 +277,8 @@ def test_a_smooth_path_is_linear_between_its_knots():
 
 
 def test_candidates_begin_and_end_away_from_stronger_ones():
-    maps, rng, n = MotionMaps(MEDIUM, (240, 180), (0.0, 0.0), "auto"), np.random.default_rng(0), 3000
+    rng, n, field = np.random.default_rng(0), 3000, ReceptiveField.box(MEDIUM.cell_px, Footprint.point())
+    maps = MotionMaps(MEDIUM, (240, 180), field, "auto")
     slow = rng.choice(np.flatnonzero(np.hypot(*maps.wiring.velocity.T) < 12), n)
     spikes = Spikes(slow, rng.integers(50, 70, n), rng.integers(30, 60, n), rng.integers(72, 255, n))
     place, velocity = strongest(maps, spikes)

@@ -60,11 +60,29 @@ def test_what_moves_on_its_own_does_not_count():
     assert np.abs(alone.velocity - among.velocity).max() < 0.05
 
 
+def rows_of(velocities):
+    """Stars that are surely there, in the corners of a sensor and in its middle, by their velocities along x."""
+    n = len(velocities)
+    places = np.array([[20.0, 20], [90, 30], [30, 70], [100, 80], [60, 45]])[:n]
+    return Told(places, np.array([(v, 0.0) for v in velocities]), np.full(n, 0.04), np.full(n, 8.0), np.full(n, 50.0))
+
+
+@pytest.mark.parametrize(("odd", "turns"), [((1.9, 1.0), False), ((0.8, 0.0), False)])
+def test_two_that_move_on_their_own_are_no_turn_of_three(odd, turns):
+    """Three stars at rest and one or two that creep: by a turn all could be explained, but no better than without."""
+    motion = common(UNKNOWN, rows_of((0.0, 0.05, -0.05, *odd)), True)
+    assert motion.known and (motion.turn != 0) is turns
+    assert np.abs(motion.velocity).max() < 0.1 and motion.error(UNKNOWN.centre[None])[0] < 0.3
+
+
+def test_where_all_turn_the_motion_does():
+    motion = common(UNKNOWN, told(5, 5, turn=0.02), True)
+    assert motion.known and motion.turn == pytest.approx(0.02, abs=0.003)
+
+
 @pytest.mark.parametrize(("velocities", "known"), [((0.0, 0.05, -0.05), True), ((0.0, 0.05, 1.2), False), ((0.0, 0.05), False)])
 def test_three_have_to_agree(velocities, known):
-    n = len(velocities)
-    rows = Told(np.array([[20.0, 20], [90, 30], [60, 70]])[:n], np.array([(v, 0.0) for v in velocities]), *np.full((3, n), 0.04))
-    rows = rows._replace(nats=np.full(n, 50.0), seconds=np.full(n, 8.0))
+    rows, n = rows_of(velocities), len(velocities)
     assert common(UNKNOWN, rows, True).known is known
     assert not common(UNKNOWN, rows._replace(nats=np.full(n, 5.0)), True).known  # noise
 

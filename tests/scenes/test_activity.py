@@ -256,6 +256,18 @@ def test_there_is_no_background_without_events():
     assert np.isfinite(found).all() and found.shape == (10, 20)
 
 
+def test_the_events_of_the_window_are_counted_where_they_fall_until_it_is_emptied():
+    activity = Activity(np.zeros((20, 30)))
+    activity.add(np.array([3, 3, 9, 29]), np.array([2, 2, 2, 19]))
+    assert activity.events_at(np.array([2 * 30 + 3, 19 * 30 + 29, 0])) == 3 and activity.events_at(np.zeros(0, np.int64)) == 0
+    activity.clear()
+    assert activity.events_at(np.arange(600)) == 0
+    activity.add(np.full(9, 5), np.full(9, 5))
+    assert 5 * 30 + 5 in activity.pixels().tolist()
+    activity.clear()
+    assert not len(activity.pixels())
+
+
 # -- hot pixels ---------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.scenes.box_kernels import extents
+from spikeseg.scenes.box_kernels import extents, outermost
 from spikeseg.scenes.boxes import boxes
 from spikeseg.scenes.course import Course
 from spikeseg.scenes.track import Seen
@@ -172,3 +172,15 @@ def test_a_small_box_is_as_large_as_the_thing(thing, heading):
     found = boxes(t, x, y, [course_of(own, np.arange(0, 1_000_000, 10_000))], moments)
     assert np.abs(found.size.mean(0) - 7).max() < 0.3
     assert (found.place - own.at(moments)).mean(0) == pytest.approx(-0.2 * np.array(heading), abs=0.05)
+
+
+@pytest.mark.parametrize("n", [1, 20, 127, 128, 3000])
+def test_the_outermost_are_those_of_sorted_numbers(n):
+    """Of few numbers and of many, by a sample of 16; of equal ones, and of some whose sample misleads."""
+    rng = np.random.default_rng(n)
+    misleads = rng.random(n)
+    misleads[(np.arange(16) * n) // 16] = 0.5
+    for values in (rng.random(n), np.round(rng.random(n) * 3), np.zeros(n), np.sort(rng.random(n)), misleads):
+        for off in {0, n // 200, n // 4, (n - 1) // 2}:
+            found = outermost(values.copy(), off, np.empty(16), np.empty((2, n)))
+            assert found == (np.sort(values)[off], np.sort(values)[n - 1 - off])

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from spikeseg.scenes.camera_background import Lamps, Rules
-from spikeseg.scenes.camera_kernels import box_sums, count_cells, count_events, flicker, stabilise, usual_there, whose_majority
+from spikeseg.scenes.camera_kernels import box_sums, count_cells, flicker, stabilise, usual_there, whose_majority
 from spikeseg.scenes.camera_tiles import Events
 
 
@@ -17,17 +17,6 @@ def test_box_sums(shape, near):
     expected = ndimage.convolve(counts.astype(int), np.ones((side, side, 1), int), mode="constant")
     box_sums(counts, near)
     np.testing.assert_array_equal(counts, expected)
-
-
-def test_events_are_counted_in_whole_cells():
-    x, y, on = np.array([0, 1, 2, 6, 5]), np.array([0, 1, 2, 0, 3]), np.array([True, False, True, True, False])
-    signed, total = np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32)
-    count_events(x, y, on, 0, 5, 2, signed, total)
-    np.testing.assert_array_equal(total, [[2, 0, 0], [0, 1, 1]])
-    np.testing.assert_array_equal(signed, [[0, 0, 0], [0, 1, -1]])
-    count_events(x, y, np.zeros(0, bool), 1, 3, 2, signed, total)
-    np.testing.assert_array_equal(total, [[3, 0, 0], [0, 2, 1]])
-    np.testing.assert_array_equal(signed, [[0, 0, 0], [0, 1, -1]])
 
 
 def test_events_are_put_into_the_scene():

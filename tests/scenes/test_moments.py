@@ -85,3 +85,12 @@ def test_events_of_one_time_and_none_tell_nothing():
     none = np.zeros(0, np.int64)
     moment, _ = at_once(none, none, none)
     assert moment.drifts().shape == (0, 2) and len(moment.components) == 0
+
+
+def test_velocities_of_some_components_alone():
+    rng = np.random.default_rng(4)
+    parts = [blob(rng, 200, (20 + 40 * k, 40), (200, -150)) for k in range(3)]
+    moment, _ = at_once(*joined(*parts))
+    every, some = moment.drifts(), moment.drifts([2, 0, 2])
+    assert len(every) == 3 and every.all() and np.array_equal(some[[0, 2]], every[[0, 2]]) and not some[1].any()
+    assert not moment.drifts([]).any()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from spikeseg.scenes.order import A_TIME, change_of_place, in_order, polarity_order
+from spikeseg.scenes.order_kernels import cells_of
 
 SIZE = (160, 120)
 
@@ -32,15 +33,26 @@ def dense_noise(begins_s=0.15, rate_hz=6000.0):
 def test_polarities_are_sorted_or_alternate(x, on, expected):
     x = np.array(x, np.int64)
     t = np.arange(4, dtype=np.int64)
-    assert polarity_order(t, x, np.zeros_like(x), np.array(on, bool), SIZE, 10) == pytest.approx(expected)
+    assert polarity_order((t, x, np.zeros_like(x), np.array(on, bool)), np.arange(4), SIZE, 10) == pytest.approx(expected)
 
 
 def test_polarities_are_compared_step_by_step():
     x = np.array([0, 8, 0, 8, 0, 8, 0, 8], np.int64)
     t = np.array([0, 0, 1, 1, 10, 10, 11, 11], np.int64)
-    on = np.array([1, 0, 1, 0, 0, 1, 0, 1], bool)
-    assert polarity_order(t, x, np.zeros_like(x), on, SIZE, 10) == pytest.approx(1.0)
-    assert polarity_order(t, x, np.zeros_like(x), on, SIZE, 20) == pytest.approx((8 - 24 * 3 / 7) / (24 - 24 * 3 / 7))
+    events = t, x, np.zeros_like(x), np.array([1, 0, 1, 0, 0, 1, 0, 1], bool)
+    assert polarity_order(events, np.arange(8), SIZE, 10) == pytest.approx(1.0)
+    assert polarity_order(events, np.arange(8), SIZE, 20) == pytest.approx((8 - 24 * 3 / 7) / (24 - 24 * 3 / 7))
+
+
+def test_cells_are_those_of_the_events_in_between_too():
+    rng = np.random.default_rng(6)
+    x, y = rng.integers(0, 160, 400), rng.integers(0, 120, 400)
+    own = np.sort(rng.choice(np.arange(30, 350), 12, replace=False))
+    cell = y // 8 * 20 + x // 8
+    life = cell[own[0] : own[-1] + 1]
+    held, out = np.unique(cell[own]), np.empty(len(life), np.int64)
+    n = cells_of(x, y, own, 3, np.zeros((15, 20), np.int64), out)
+    assert 12 < n < len(life) and np.array_equal(held[out[:n]], life[np.isin(life, held)])
 
 
 def test_places_change_or_stay():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spikeseg.data.recording import EVENT_DTYPE
 from spikeseg.scenes.camera import CameraMotion
 from spikeseg.scenes.course import Course
 from spikeseg.scenes.scene import (
@@ -15,6 +16,7 @@ from spikeseg.scenes.scene import (
     events_of,
     find_objects,
     object_probability,
+    those,
 )
 from spikeseg.scenes.track import Seen
 
@@ -398,3 +400,15 @@ def test_events_of_each_object_in_their_order(n):
     own = events_of(ids, n)
     assert len(own) == n and all(np.array_equal(events, np.flatnonzero(ids == k)) for k, events in enumerate(own, 1))
     assert [len(events) for events in events_of(ids * 0, n)] == [0] * n
+
+
+def test_columns_of_some_events_whatever_their_dtypes():
+    """As they lie in a recording, too, where a row is packed; and none of them."""
+    rng = np.random.default_rng(8)
+    events = np.zeros(50, EVENT_DTYPE)
+    for name in events.dtype.names:
+        events[name] = rng.integers(0, 2 if name == "p" else 30, 50)
+    for chosen in (rng.random(50) < 0.5, np.ones(50, bool), np.zeros(50, bool)):
+        found = those(tuple(events[name] for name in "txyp"), chosen)
+        assert [own.dtype for own in found] == [np.int64, np.int64, np.int64, bool]
+        assert all(np.array_equal(own, events[name][chosen]) for own, name in zip(found, "txyp", strict=True))
