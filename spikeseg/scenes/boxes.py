@@ -21,7 +21,7 @@ ENOUGH, PER_PX, FEW = 20, 2.0, 0.3
 """Events that make a box: so many, and so many for each pixel of its width and height; in the longest window this share of them
 does. What stands still sends fewer, as many as noise in its place."""
 
-OUTER, ROOT = 0.002, 0.2
+OUTER, ROOT = 0.005, 0.2
 """Of n events OUTER * n + ROOT * sqrt(n) are left out at each side, as some are noise that lies beside."""
 
 ALONG_PX, BACK_PX, MOVES_PX_S = 1.0, 0.2, 20.0

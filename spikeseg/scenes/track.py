@@ -35,7 +35,6 @@ class Shape(NamedTuple):
     """What a track was like at a moment, µs: see SceneTrack."""
 
     t_us: int
-    mask: tuple[np.ndarray, np.ndarray]
     place: np.ndarray
     half: np.ndarray
     velocity: np.ndarray
@@ -107,7 +106,7 @@ class SceneTrack:
     @property
     def shape(self) -> Shape:
         """What it is like now."""
-        return Shape(self.last_us, self.mask, self.place, self.half, self.velocity)
+        return Shape(self.last_us, self.place, self.half, self.velocity)
 
     @property
     def whole(self) -> Shape:

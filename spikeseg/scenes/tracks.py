@@ -213,7 +213,7 @@ class SceneTracker:
         """A track takes its components; -> those that are none of its parts."""
         left_out, taken = [], [parts[0][1]]
         waits = self._waits(track, moment.t_us)
-        wakes = waits and not track.cut_off
+        goes_on = waits and not track.cut_off  # bit by bit: its edges come first
         joint = moment.components.boxes[parts[0][0]]
         for k, pixels in parts[1:]:
             own = moment.components.boxes[k]
@@ -221,7 +221,7 @@ class SceneTracker:
             if track.known:
                 too_large = not enlarged and bool(((both[2:] - both[:2]) > 2 * track.half * GROWTH + GROWTH_PX).any())
                 apart = gap(joint, own) > max(APART_PX, APART_SIZES * float((own[2:] - own[:2]).max()))
-                if too_large or (apart and not wakes):
+                if too_large or (apart and not goes_on):
                     left_out.append(k)
                     continue
             joint = both
@@ -275,11 +275,10 @@ class SceneTracker:
     def _found(self, track: SceneTrack, moment: Moment) -> Expected:
         """Where a track that waits is expected: where it would be now, or, if it was whole, where it was, whichever has more in
         it."""
-        whole = track.whole
-        right, down = (whole.velocity * ((moment.t_us - whole.t_us) * 1e-6)).tolist()
+        right, down = (track.velocity * ((moment.t_us - track.last_us) * 1e-6)).tolist()
         reach = round(min(NEAR_PX + FAR_SHARE * float(np.hypot(right, down)), FAR_PX))
         ways = round(down), round(right), not track.cut_off
-        y, x, shared = look_for(*whole.mask, *ways, reach, moment.label, len(moment.components))
+        y, x, shared = look_for(*track.mask, *ways, reach, moment.label, len(moment.components))
         return Expected((y, x), shared, True)
 
     def _owners(self, k: int, size: int, expected: list[Expected], touching: list[int], *, known_first: bool) -> list[int]:

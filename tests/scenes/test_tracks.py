@@ -83,8 +83,8 @@ def test_what_went_behind_something_does_not_come_back_where_it_was_lost(steps):
 @pytest.mark.parametrize("steps", [15, 80])
 def test_what_goes_on_bit_by_bit_is_what_stopped(steps):
     """Its last events, and the first ones when it goes on, come from its edges alone, which lie far from each other."""
-    comes, stops = [[(10 + k, 50, 40, 20)] for k in range(20)], [[(57, 52, 12, 12)]]
-    wakes = [[(31, 52, 4, 12), (60, 52, 6, 12)]]
+    comes, stops = [[(10 + k, 50, 40, 20)] for k in range(20)], [[(29, 50, 18, 20)]]
+    wakes = [[(29, 52, 2, 12), (43, 52, 19, 12)]]
     goes_on = [[(34 + k, 50, 40, 20)] for k in range(10)]
     (track,) = tracker_of(comes + stops + [[]] * steps + wakes + goes_on).finished()
     assert hows(track) == [Seen.ALONE] * 21 + [Seen.STOPPED] + [Seen.ALONE] * 10
