@@ -21,7 +21,7 @@ tracks without a motion layer are the last row.
 
 footprint_evidence.py asks the same without a search, and --evidence stops there. "evidence": by how much brighter objects must be
 for as much evidence along their true paths as the learned footprint gathers. "told": R50 of who is told once a second where the
-object is and how it moves, so that nothing is lost but by the footprint; from 20 nat on, as 0.1 false alarms a minute ask for.
+object is and how it moves, so that nothing is lost but by the footprint; from 21 nat on, as 0.1 false alarms a minute ask for.
 "information" needs no recordings: by how much brighter for as much expected log-likelihood ratio a second, in the middle of the
 rates, as who knows from which density the simulator draws; it is the most that footprints can differ by.
 """
@@ -65,6 +65,8 @@ TITLES = {
     "true": "of the simulator",
     "none": "no motion layer",
 }
+SHOWN = ("flat", "box", "untrained", "shuffled", "merged", "true")
+"""What the learned one is compared with."""
 HARD = ("untrained", "shuffled", "none")
 """What finds nothing at faint rates is shown bright ones."""
 RATES = (2.0, 2.5, 3.0, 3.5, 4.5, 6.0)
@@ -163,7 +165,8 @@ def measured(displacement: float, asked: argparse.Namespace, say: Callable[[str]
     run = Parallel(asked.jobs)
     say(f"{displacement:g} px: {asked.seeds} networks learn from {asked.train} recordings each")
     taught = run(delayed(learned)(displacement, seed, asked.train) for seed in range(asked.seeds))
-    shown = [footprints(displacement, own, seed) for seed, (own, _) in enumerate(taught)]
+    each = [footprints(displacement, own, seed) for seed, (own, _) in enumerate(taught)]
+    shown = [{name: own[name] for name in own if name in ("learned", *asked.controls)} for own in each]
     base = LimitConfig(displacement_px=displacement, seed=SEED, duration_s=asked.seconds)
     rng = np.random.default_rng(SEED)
     drawn = rng.integers(0, asked.recordings, (len(asked.rates) + len(asked.bright), SAMPLES, asked.recordings))
@@ -319,6 +322,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--train", type=int, default=12, metavar="N", help="that a network learns from [12]")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="networks [5]")
     parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="of a recording [20]")
+    parser.add_argument("--controls", nargs="+", choices=SHOWN, default=list(SHOWN), metavar="NAME",
+                        help="what the learned one is compared with: %(choices)s [all]")  # fmt: skip
     parser.add_argument("--evidence", action="store_true", help="along true paths only, no searches")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a network, for the row without motion layer")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes [1]")
@@ -327,6 +332,8 @@ def arguments() -> argparse.Namespace:
         chosen.rates, chosen.bright, chosen.displacement = [4.0, 8.0], [64.0], [1.5]
         chosen.recordings, chosen.quiet, chosen.train, chosen.seeds, chosen.seconds = 1, 1, 6, 1, 8.0
     chosen.rates, chosen.bright = sorted(chosen.rates), sorted(chosen.bright)
+    if not chosen.checkpoint and not {*HARD} & {*chosen.controls}:
+        chosen.bright = []
     return chosen
 
 

@@ -147,7 +147,7 @@ def compared(
         sensor_size: (width, height), px: the threshold follows.
     """
     rows: dict[str, Any] = {}
-    enough = threshold_nats(ALLOWED_PER_MINUTE, sensor_size)
+    enough = threshold_nats(ALLOWED_PER_MINUTE, sensor_size, matched=True)
     means, halves = {}, {}
     for name in by_rate[0][0]:
         along, told = ([np.array([getattr(own[name], kind) for own in part]) for part in by_rate] for kind in ("along", "told"))

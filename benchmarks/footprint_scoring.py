@@ -41,7 +41,7 @@ def thresholds(quiet: Sequence[Answer], minutes: float, chosen: np.ndarray) -> n
         minutes: that they last.
         chosen: int64 (SAMPLES + 1, n), the recordings of every sample, the first of them all.
     """
-    least = threshold_nats(SEARCHED_PER_MINUTE, LimitConfig().sensor_size)
+    least = threshold_nats(SEARCHED_PER_MINUTE, LimitConfig().sensor_size, matched=True)
     nats = np.concatenate([own.nats for own in quiet])
     order = np.argsort(-nats, kind="stable")[: TAIL * len(quiet)]
     recording = np.repeat(np.arange(len(quiet)), [len(own.nats) for own in quiet])[order]
@@ -81,8 +81,9 @@ def counted_samples(
 
 def _half(rates: Sequence[float], found: Sequence[np.ndarray], objects: Sequence[np.ndarray]) -> np.ndarray:
     """R50 of every sample. found, objects: by rate (samples, n)."""
-    counts = (np.stack([own.sum(1) for own in parts], 1).astype(float) for parts in (found, objects))
-    return half_rates(np.array(rates), *counts)
+    counts = np.stack([own.sum(1) for own in (*found, *objects)], 1)
+    different, which = np.unique(counts, axis=0, return_inverse=True)
+    return half_rates(np.array(rates), *np.split(different.astype(float), 2, axis=1))[which.reshape(-1)]
 
 
 def evidence_samples(rates: Sequence[float], own: np.ndarray, learned: np.ndarray) -> np.ndarray:

@@ -97,9 +97,14 @@ class Motion:
     resting: bool = True
     boxes: bool = False
 
+    @property
+    def matched(self) -> bool:
+        """Whether the maps' receptive fields are the footprint's; else boxes."""
+        return self.deep and not self.boxes
+
     def threshold(self, sensor_size: tuple[int, int]) -> float:
         """Evidence from which a path is an object on a sensor of (width, height), px: nat."""
-        return threshold_nats(self.false_alarms_per_minute, sensor_size, self.deep)
+        return threshold_nats(self.false_alarms_per_minute, sensor_size, self.matched)
 
 
 def motion_of(cfg: Config, model: SpikeSEG) -> Motion | None:
@@ -118,7 +123,7 @@ def search_settings(motion: Motion, sensor_size: tuple[int, int]) -> SearchSetti
         spike_nats=DEEP_SPIKE_NATS if motion.deep else SPIKE_NATS,
         path_nats=motion.threshold(sensor_size) - EARLY_NATS,
         backend=motion.backend,
-        matched=motion.deep and not motion.boxes,
+        matched=motion.matched,
     )
 
 

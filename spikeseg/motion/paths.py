@@ -10,7 +10,7 @@ from .events import Events
 from .frame import EDGE_PX, Frame
 from .search import Path, SmoothPath
 from .star_motion import Span
-from .stars import STAR
+from .stars import FOLLOWS_PX_S, STAR
 
 BESIDE_PX = 5.0
 """Nearer to each other than this, px, two that move alike are one, or a star and its halo."""
@@ -37,10 +37,8 @@ STRAY = 0.1
 """Share of a star's evidence that may lie beyond: its halo, and what sways."""
 
 FIELD_PX_S, FIELD_S = 0.3, 10.0
-"""... or further by the error of the field's velocity, px/s, if the stars' own lines do not tell it, over FIELD_S at most ..."""
-
-FOLLOWS_PX_S = 0.1
-"""... or by so much, if the telescope follows the stars."""
+"""... or further by the error of the field's velocity, px/s, if the stars' own lines do not tell it, over FIELD_S at most; by
+FOLLOWS_PX_S if the telescope follows them."""
 
 SURE_NATS, SURE_S = 4.0, 2.0
 """What moves about like others, but has so many times the evidence asked for that it is none of the stars, over so long, s, in a
@@ -216,7 +214,7 @@ def creeping(path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_size:
     at rest; 0 unless it does so for SURE_S or more in a steady field, by CREEPS_NATS more than two stars, one after the other.
 
     By how much the stars' velocity may be off is taken off its own. The sensor's edge, which cuts images off, tells nothing where
-    they move.
+    they move by more than STAR_PX.
 
     Args:
         path: smoothed.
@@ -224,12 +222,12 @@ def creeping(path: SmoothPath, frame: Frame, spans: Sequence[Span], sensor_size:
         spans: see `against_stars`.
         sensor_size: (width, height), px.
     """
-    on_sensor = path.states[:, :2]
-    away = (np.minimum(on_sensor, np.array(sensor_size) - 1 - on_sensor) > EDGE_PX).all(1) | (not frame.rates.any())
+    on_sensor, (places, drift, unsure) = path.states[:, :2], _among_stars(path, frame, spans, True)
+    passed = float(np.hypot(*(frame.velocity(path.t_s, on_sensor) + drift).T).mean() * np.ptp(path.t_s))
+    away = (np.minimum(on_sensor, np.array(sensor_size) - 1 - on_sensor) > EDGE_PX).all(1) | (passed <= STAR_PX)
     gained, t_s = np.maximum(path.nats[away], 0.0), path.t_s[away]
     if not frame.steady or path.evidence <= 0 or not gained.any() or np.ptp(t_s) < SURE_S:
         return 0.0
-    places, _, unsure = _among_stars(path, frame, spans, True)
     events = gained * (path.events[away].sum() / gained.sum())
     since, places = (own - np.average(own, axis=0, weights=events) for own in (t_s, places[away]))
     spread = float((events * since) @ since)

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-REFERENCE_NATS, DEEP_NATS = 20.0, 21.0
-"""Evidence that noise reaches REFERENCE_RATE times a minute on a sensor of REFERENCE_PIXELS: measured; the latter in the deep
-mode, which finds more of it."""
+REFERENCE_NATS, MATCHED_NATS = 20.0, 21.0
+"""Evidence that noise reaches REFERENCE_RATE times a minute on a sensor of REFERENCE_PIXELS: measured; the latter by maps
+whose receptive field is the footprint's, and which find more of it."""
 
 REFERENCE_RATE, REFERENCE_PIXELS = 0.1, 240 * 180
 
@@ -17,17 +17,17 @@ FALL = 0.6
 taken.)"""
 
 
-def threshold_nats(false_alarms_per_minute: float, sensor_size: tuple[int, int], deep: bool = False) -> float:
+def threshold_nats(false_alarms_per_minute: float, sensor_size: tuple[int, int], matched: bool = False) -> float:
     """Evidence that noise on this sensor reaches so often.
 
     Args:
         false_alarms_per_minute: > 0.
         sensor_size: (width, height), px: more places, more chances.
-        deep: whether the search is the deep one.
+        matched: whether the maps' receptive fields are the footprint's; else boxes.
     """
     pixels = sensor_size[0] * sensor_size[1]
     times = math.log(REFERENCE_RATE / false_alarms_per_minute) + math.log(pixels / REFERENCE_PIXELS)
-    return max((DEEP_NATS if deep else REFERENCE_NATS) + times / FALL, 5.0)
+    return max((MATCHED_NATS if matched else REFERENCE_NATS) + times / FALL, 5.0)
 
 
 def probability(nats: float | np.ndarray, threshold: float) -> float | np.ndarray:

@@ -115,10 +115,11 @@ def common(span: Span, told: Told, careful: bool) -> Span:
             return span
     elif turns:
         motion = _fitted(motion, told, weight, turns)
-    away, sure = told.away(motion), 1 / (ERROR_PX_S[0] ** 2 + told.error**2)
+    away = told.away(motion)
     if careful:
-        scatter = max(weighted_median(away**2 / MEDIAN_SQUARE - told.error**2, sure), 0.0)
+        scatter = max(weighted_median(away**2 / MEDIAN_SQUARE - told.error**2, weight), 0.0)
         return motion._replace(covariance=motion.covariance + np.diag([scatter, scatter, 0.0]))
+    sure = 1 / (ERROR_PX_S[0] ** 2 + told.error**2)
     error = float(np.clip(2 * weighted_median(away, sure), *ERROR_PX_S))
     return motion._replace(covariance=np.diag([error**2 / 4, error**2 / 4, 0.0]))
 

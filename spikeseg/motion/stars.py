@@ -48,7 +48,11 @@ MOST_STARS = 400
 
 ALIKE_PX, UNKNOWN_PX_S = 1.5, 0.5
 """A star's velocity agrees with the others' within ALIKE_PX_S, and what its fit leaves open; or it strays by less than ALIKE_PX
-in the span. One that surely is there, and no noise, may be off by UNKNOWN_PX_S where the stars do not tell how they move."""
+in the span. One that surely is there, and no noise, may be off by UNKNOWN_PX_S where the stars do not tell how they move (with
+care, by FOLLOWS_PX_S where the telescope follows them)."""
+
+FOLLOWS_PX_S = 0.1
+"""How far from rest stars may be that the telescope is thought to follow, px/s."""
 
 TELLS_S = 0.5
 """A star that is seen for less than this, s, away from the sensor's edge does not tell how the stars move."""
@@ -261,7 +265,8 @@ def _moving_alike(view: _FieldView, lines: np.ndarray, told: Told, careful: bool
         return motion, []
     away = all_told.away(motion)
     surely = told.nats >= TELLS_NATS
-    within = np.where(surely & (not motion.known), UNKNOWN_PX_S, ALIKE_PX_S)
+    unknown = FOLLOWS_PX_S if careful and not view.frame.rates.any() else UNKNOWN_PX_S
+    within = np.where(surely & (not motion.known), unknown, ALIKE_PX_S)
     stars = (away <= within + 3 * all_told.error) | (away * all_told.seconds <= ALIKE_PX)
     return motion._replace(stars=int((stars & surely).sum())), list(lines[stars])
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage, stats
 
-from .activity_kernels import RADIUS, active, connect, count, count_blocks, gathered, hot
+from .activity_kernels import RADIUS, active, connect, count, count_blocks, find_blocks, gathered, hot
 
 CHANCE, FLOOR = 1e-7, 6
 """A neuron is active from so many events that the background gives them with this probability only, but no fewer than FLOOR;
@@ -137,17 +137,29 @@ def background_per_window(
 ) -> np.ndarray:
     """What the background sends, pixel by pixel: float64 (H, W); see `background_of_blocks`."""
     width, height = sensor_size
-    blocks = background_of_blocks(t, x, y, sensor_size, window_us)
+    blocks = background_of_blocks(t, blocks_of(x, y, sensor_size), sensor_size, window_us)
     return np.repeat(np.repeat(blocks, BLOCK_PX, 0), BLOCK_PX, 1)[:height, :width]
 
 
-def background_of_blocks(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], window_us: int) -> np.ndarray:
+def blocks_of(x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> np.ndarray:
+    """The block of each event, row by row: int32 (n,).
+
+    Args:
+        x: int64 (n,), px.
+        y: int64 (n,), px.
+        sensor_size: (width, height), px.
+    """
+    blocks = np.empty(len(x), np.int32)
+    find_blocks(x, y, BLOCK_PX.bit_length() - 1, -(-sensor_size[0] // BLOCK_PX), blocks)
+    return blocks
+
+
+def background_of_blocks(t: np.ndarray, block: np.ndarray, sensor_size: tuple[int, int], window_us: int) -> np.ndarray:
     """What the background sends: of each block, float64 (rows, columns), events per pixel and window.
 
     Args:
         t: int64 (n,), rising, µs.
-        x: int64 (n,), px.
-        y: int64 (n,), px.
+        block: int32 (n,), see `blocks_of`.
         sensor_size: (width, height), px.
         window_us: length of the window.
     """
@@ -161,7 +173,7 @@ def background_of_blocks(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_siz
     counted = np.zeros((-(-steps // every), rows, columns), np.int64)
     looked_at = np.arange(0, steps, every)
     begins, ends = (np.searchsorted(t, t[0] - (-k * duration // steps)) for k in (looked_at, looked_at + 1))
-    count_blocks(x, y, begins, ends, BLOCK_PX.bit_length() - 1, counted)
+    count_blocks(block, begins, ends, counted.reshape(len(counted), -1))
     counts = counted.astype(np.float64)
     tall = np.minimum(BLOCK_PX, height - np.arange(rows) * BLOCK_PX)
     wide = np.minimum(BLOCK_PX, width - np.arange(columns) * BLOCK_PX)

@@ -24,21 +24,26 @@ def count(x, y, change, counts, rows):
 
 
 @compiled()
-def count_blocks(x, y, begins, ends, shift, counts):
+def find_blocks(x, y, shift, columns, blocks):
+    """The block of each event, row * columns + column, int32 (n,), filled. A block is 2**shift px wide and high."""
+    for i in range(len(x)):
+        blocks[i] = (y[i] >> shift) * columns + (x[i] >> shift)
+
+
+@compiled()
+def count_blocks(blocks, begins, ends, counts):
     """Count the events of several steps, block by block.
 
     Args:
-        x: int64 (n,), px.
-        y: int64 (n,), px.
+        blocks: int32 (n,), of each event.
         begins: int64 (steps,), the first event of each.
         ends: int64 (steps,), one beyond the last.
-        shift: a block is 2**shift px wide and high.
-        counts: int64 (steps, rows, columns), to which is added.
+        counts: int64 (steps, blocks), to which is added.
     """
     for k in range(len(begins)):
         now = counts[k]
         for i in range(begins[k], ends[k]):
-            now[y[i] >> shift, x[i] >> shift] += 1
+            now[blocks[i]] += 1
 
 
 @compiled(allocates=True)
@@ -161,10 +166,12 @@ def connect(pixels, reach, grid, parent, part):
         parent: int64 (n,), scratch.
         part: int64 (n,), filled.
     """
-    width = grid.shape[1]
+    width, y = grid.shape[1], 0
     for i in range(len(pixels)):
         parent[i] = i
-        y, x = pixels[i] // width, pixels[i] % width
+        while pixels[i] >= (y + 1) * width:  # a division takes as long as many of these
+            y += 1
+        x = pixels[i] - y * width
         grid[y, x] = i
         beside = x > 0 and grid[y, x - 1] >= 0
         if beside:  # whose neighbours are known: only the column that is new remains
@@ -182,14 +189,15 @@ def connect(pixels, reach, grid, parent, part):
                 if here and not known:  # one beside another is joined to it
                     join(parent, grid[row, column], i)
                 known = here
+    everywhere = grid.reshape(-1)
     for i in range(len(pixels)):
-        grid[pixels[i] // width, pixels[i] % width] = -1
+        everywhere[pixels[i]] = -1
     return number(parent, part)
 
 
 @compiled(allocates=True)
 def gathered(pixels, part, n, width):
-    """Components from their pixels, those of one component together and rising.
+    """Components from their pixels, which rise; those of one component together and rising.
 
     Returns:
         order int64 (pixels,); begins int64 (n + 1,); boxes int64 (n, 4): left, top, right, bottom, the latter not part of it.
@@ -197,8 +205,11 @@ def gathered(pixels, part, n, width):
     begins = np.zeros(n + 1, np.int64)
     boxes = np.zeros((n, 4), np.int64)
     boxes[:, :2] = 1 << 40
+    y = 0
     for i in range(len(pixels)):
-        k, y, x = part[i], pixels[i] // width, pixels[i] % width
+        while pixels[i] >= (y + 1) * width:
+            y += 1
+        k, x = part[i], pixels[i] - y * width
         begins[k + 1] += 1
         boxes[k, 0], boxes[k, 1] = min(boxes[k, 0], x), min(boxes[k, 1], y)
         boxes[k, 2], boxes[k, 3] = max(boxes[k, 2], x + 1), max(boxes[k, 3], y + 1)

@@ -20,6 +20,16 @@ def move(y, x, down, right, height, width):
     return rows[:n], columns[:n]
 
 
+@compiled()
+def mark(y, x, down, right, value, out):
+    """Set the pixels (y, x), int64 (m,) each, moved by so many px, to a value, as far as they are in out (H, W)."""
+    height, width = out.shape
+    for i in range(len(y)):
+        row, column = y[i] + down, x[i] + right
+        if 0 <= row < height and 0 <= column < width:
+            out[row, column] = value
+
+
 @compiled(allocates=True)
 def grow(y, x, by, height, width):
     """All pixels of the sensor at most `by` from one of (y, x) in both axes, row by row: int64 (m,) each; (y, x) not empty."""
@@ -72,6 +82,19 @@ def beyond(y, x, down, right, by, label):
             if label[row, column] > 0:
                 return False
     return True
+
+
+@compiled(allocates=True)
+def near(y, x, begins, down, right, stays, by, label):
+    """Whether any component has a pixel in the box about each mask, where it would be now or, if it may have stayed, where it
+    was: bool (masks,). See `move_all` and `look_for`."""
+    found = np.empty(len(begins) - 1, np.bool_)
+    for k in range(len(found)):
+        own = slice(begins[k], begins[k + 1])
+        found[k] = not beyond(y[own], x[own], down[k], right[k], by[k], label)
+        if not found[k] and stays[k]:
+            found[k] = not beyond(y[own], x[own], 0, 0, by[k], label)
+    return found
 
 
 @compiled(allocates=True)

@@ -1,4 +1,4 @@
-"""Masks, as rows and columns of their pixels: moved, grown, parted and shared (ours)."""
+"""Masks, as rows and columns of their pixels: grown, parted and shared (ours)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from .mask_kernels import grow, move
+from .mask_kernels import grow
 
 Mask = tuple[np.ndarray, np.ndarray]
 """y and x of the pixels, int64 (m,) each."""
-
-
-def moved(mask: Mask, way: np.ndarray, size: tuple[int, int]) -> Mask:
-    """A mask, moved by a way (x, y) of whole pixels, as far as it is on a sensor of (width, height)."""
-    y, x = move(*mask, round(way[1]), round(way[0]), size[1], size[0])
-    return y, x
 
 
 def grown(mask: Mask, by: int, size: tuple[int, int]) -> Mask:

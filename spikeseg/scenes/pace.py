@@ -8,7 +8,7 @@ import numpy as np
 
 from spikeseg.core.median import weighted_median
 
-from .activity import BLOCK_PX, Activity, background_of_blocks
+from .activity import BLOCK_PX, Activity, background_of_blocks, blocks_of
 from .moments import Moment
 
 WINDOWS_US = (5_000, 10_000, 20_000, 40_000, 80_000)
@@ -40,11 +40,12 @@ def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, in
     """
     first, last = int(t[0]), int(t[-1])
     seen, smear = [], 0.0
-    room = Room(Activity(background_of_blocks(t[:0], x, y, sensor_size, 1), sensor_size), np.zeros(sensor_size[::-1], np.int32))
+    room, blocks = Room.of(sensor_size), blocks_of(x, y, sensor_size)
     for window in WINDOWS_US:
         samples = int(np.clip((last - first) // window, 1, SAMPLES))
         moments = np.linspace(first, last, samples + 2)[1:-1].astype(np.int64)
-        events, share = _tried((t, x, y), room, window, moments)
+        mean = background_of_blocks(t, blocks, sensor_size, window)
+        events, share = _tried((t, x, y), room, mean, window, moments)
         seen.append(events / (window * samples))
         if window == LEAST_US:
             smear = share
@@ -57,20 +58,27 @@ def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, in
 
 
 class Room(NamedTuple):
-    """Neurons and labels int32 (H, W) of a sensor, empty; left so."""
+    """Neurons and labels int32 (H, W) of a sensor, empty, left so; and the block of each pixel, int64 (H * W,)."""
 
     activity: Activity
     label: np.ndarray
+    block: np.ndarray
+
+    @classmethod
+    def of(cls, sensor_size: tuple[int, int]) -> Room:
+        """Of a sensor (width, height)."""
+        column, row = (np.arange(length) // BLOCK_PX for length in sensor_size)
+        blocks = np.zeros((int(row[-1]) + 1, int(column[-1]) + 1))
+        block = (row[:, None] * blocks.shape[1] + column).reshape(-1)
+        return cls(Activity(blocks, sensor_size), np.zeros(sensor_size[::-1], np.int32), block)
 
 
 def _tried(
-    events: tuple[np.ndarray, np.ndarray, np.ndarray], room: Room, window: int, moments: np.ndarray
+    events: tuple[np.ndarray, np.ndarray, np.ndarray], room: Room, mean: np.ndarray, window: int, moments: np.ndarray
 ) -> tuple[float, float]:
     """Events at active neurons beyond the background's, and the median, over active neurons, of how far their component moves in
     a window, as a share of its extent."""
-    (t, x, y), (activity, label) = events, room
-    height, width = label.shape
-    mean = background_of_blocks(t, x, y, (width, height), window)
+    (t, x, y), (activity, label, block) = events, room
     activity.rests_on(mean)
     excess, shares, weights = 0.0, [np.zeros(0)], [np.zeros(0, np.int64)]
     for moment in moments.tolist():
@@ -84,8 +92,7 @@ def _tried(
             now.clear()
         else:
             pixels = activity.pixels()
-        rows, columns = np.divmod(pixels, width)
-        excess += activity.events_at(pixels) - float(mean[rows // BLOCK_PX, columns // BLOCK_PX].sum())
+        excess += activity.events_at(pixels) - float(mean.reshape(-1)[block[pixels]].sum())
         activity.clear()
     share, weight = np.concatenate(shares), np.concatenate(weights)
     middle = weighted_median(share, weight) if len(share) else 0.0

@@ -90,10 +90,10 @@ def combined(fine: Objects, coarse: Objects, unseen: float = UNSEEN) -> Objects:
     unseen_by_fine = n + np.arange(m + 1)[whole]
     of_pair = np.tile(rank[number[: n + 1]], (m + 1, 1))  # of a coarse number and a fine one, 0 for none
     of_pair[whole, 0] = rank[unseen_by_fine]
-    events = np.bincount(of_pair.reshape(-1), shared.reshape(-1), len(kept)).astype(np.int64)
-    things, one = _belonging(list(joined.values()), events[1:])
+    sent = np.bincount(of_pair.reshape(-1), shared.reshape(-1), len(kept)).astype(np.int64)
+    things, became = _belonging(list(joined.values()), sent[1:])
     of_event = np.empty(len(fine.of_event), np.int32)
-    look_up_pairs(coarse.of_event, fine.of_event, np.r_[0, one + 1].astype(np.int32)[of_pair], of_event)
+    look_up_pairs(coarse.of_event, fine.of_event, np.r_[0, became + 1].astype(np.int32)[of_pair], of_event)
     return Objects(things, of_event)
 
 

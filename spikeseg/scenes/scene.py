@@ -9,13 +9,14 @@ import numpy as np
 from spikeseg.core import interrupts
 from spikeseg.data.windows_kernels import leave_out
 
-from .activity import Activity, background_of_blocks, hot_pixels
+from .activity import Activity, background_of_blocks, blocks_of, hot_pixels
 from .activity_kernels import look_up
 from .camera import CameraMotion, camera_motion
 from .camera_background import background_events
 from .course import Course
 from .event_kernels import choose, count_by_number, sort_by_number
 from .grouping import COARSE_PRIOR, groups
+from .mask_kernels import mark
 from .moments import Moment
 from .order import in_order
 from .pace import LEAST_US, pace
@@ -190,7 +191,7 @@ def _tracked(
         return [], out
     hop = round(HOP_SHARE * window)
     tracker = SceneTracker(sensor_size, hop)
-    activity = Activity(background_of_blocks(t, x, y, sensor_size, window), sensor_size)
+    activity = Activity(background_of_blocks(t, blocks_of(x, y, sensor_size), sensor_size, window), sensor_size)
     label, owner = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
     times = np.arange(int(t[0]), int(t[-1]) + hop, hop)
     begins, ends = np.searchsorted(t, times - window // 2), np.searchsorted(t, times + (window - window // 2))
@@ -201,17 +202,17 @@ def _tracked(
         activity.add(x[last : ends[k]], y[last : ends[k]])
         activity.remove(x[first : begins[k]], y[first : begins[k]])
         first, last = int(begins[k]), int(ends[k])
-        marked = tracker.favour(t_us, activity.favoured)
+        favours = tracker.favour(t_us, activity.favoured)
         moment = Moment.of(t_us, activity, label, (t[first:last], x[first:last], y[first:last]))
-        for flat in marked:
-            activity.favoured.reshape(-1)[flat] = 0
+        if favours:
+            activity.favoured[:] = 0
         tracker.step(moment)
         moment.clear()
         seen = [track for track in tracker.tracks if track.last_us == t_us]
         for track in reversed(seen):
-            owner[track.own] = track.id
+            mark(*track.own, 0, 0, track.id, owner)
         part = slice(int(own_begins[k]), int(own_ends[k]))
         look_up(x[part], y[part], owner, out[part])
         for track in seen:
-            owner[track.own] = 0
+            mark(*track.own, 0, 0, 0, owner)
     return tracker.finished(), out

@@ -86,6 +86,7 @@ class SceneTrack:
     surplus: float = 0.0
     shapes: list[Shape] = field(default_factory=list)
     own: tuple[np.ndarray, np.ndarray] = (NOTHING, NOTHING)
+    _cut_off: tuple[int, bool] = (0, False)  # as it was with so many rows
 
     @property
     def known(self) -> bool:
@@ -100,8 +101,11 @@ class SceneTrack:
     @property
     def cut_off(self) -> bool:
         """Whether it was cut off when it was last seen."""
-        areas = [row[3] * row[4] for row in self.rows[-USUAL:]]
-        return len(areas) > LAST and areas[-1 - LAST] < CUT_OFF * sorted(areas)[3 * len(areas) // 4]
+        if self._cut_off[0] != len(self.rows):
+            areas = [row[3] * row[4] for row in self.rows[-USUAL:]]
+            cut_off = len(areas) > LAST and areas[-1 - LAST] < CUT_OFF * sorted(areas)[3 * len(areas) // 4]
+            self._cut_off = len(self.rows), bool(cut_off)
+        return self._cut_off[1]
 
     @property
     def shape(self) -> Shape:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .mask_kernels import look_for, move_all
-from .masks import Mask, box_of, gap, grown, moved, nearest
+from .mask_kernels import look_for, mark, move_all, near
+from .masks import Mask, box_of, gap, grown, nearest
 from .moments import Moment
 from .pieces import neighbours, pieces
 from .track import SceneTrack, Seen
@@ -89,16 +89,13 @@ class SceneTracker:
         self.ended: list[SceneTrack] = []
         self._made = 0
 
-    def favour(self, t_us: int, favoured: np.ndarray) -> list[np.ndarray]:
-        """Mark where tracks that are well known are expected: 1 in uint8 (H, W); -> the flat indices that were marked."""
-        marked = []
-        for track in self.tracks:
-            if track.known and not self._waits(track, t_us):
-                y, x = moved(track.mask, track.velocity * ((t_us - track.last_us) * 1e-6), self.size)
-                flat = y * self.width + x
-                favoured.reshape(-1)[flat] = 1
-                marked.append(flat)
-        return marked
+    def favour(self, t_us: int, favoured: np.ndarray) -> bool:
+        """Mark where tracks that are well known are expected: 1 in uint8 (H, W); -> whether there are any."""
+        known = [track for track in self.tracks if track.known and not self._waits(track, t_us)]
+        for track in known:
+            right, down = (track.velocity * ((t_us - track.last_us) * 1e-6)).tolist()
+            mark(*track.mask, round(down), round(right), 1, favoured)
+        return bool(known)
 
     def step(self, moment: Moment) -> None:
         """Go on to a moment."""
@@ -258,28 +255,32 @@ class SceneTracker:
 
     def _all_expected(self, moment: Moment) -> list[Expected]:
         """Where each track is expected: those that were seen just now together, which is quicker by far."""
-        seen = [track for track in self.tracks if not self._waits(track, moment.t_us)]
-        begins = np.cumsum([0, *(len(track.y) for track in seen)])
-        y, x = (np.concatenate([np.zeros(0, np.int64), *(track.mask[axis] for track in seen)]) for axis in (0, 1))
-        seconds = (moment.t_us - np.array([track.last_us for track in seen], np.int64)) * 1e-6
-        ways = np.array([track.velocity for track in seen]).reshape(-1, 2) * seconds[:, None]
-        right, down = np.rint(ways.T).astype(np.int64)
+        waits = [self._waits(track, moment.t_us) for track in self.tracks]
+        seen = [track for track, waiting in zip(self.tracks, waits, strict=True) if not waiting]
+        y, x, begins = _joined(seen)
+        right, down = np.rint(_ways(seen, moment.t_us).T).astype(np.int64)
         y, x, begins, shared = move_all(y, x, begins, down, right, moment.label, len(moment.components))
         masks = [(y[first:last].copy(), x[first:last].copy()) for first, last in itertools.pairwise(begins.tolist())]
         ahead = zip(masks, shared, strict=True)
-        return [
-            self._found(track, moment) if self._waits(track, moment.t_us) else Expected(*next(ahead), False)
-            for track in self.tracks
-        ]
+        found = iter(self._found([track for track, waiting in zip(self.tracks, waits, strict=True) if waiting], moment))
+        return [next(found) if waiting else Expected(*next(ahead), False) for waiting in waits]
 
-    def _found(self, track: SceneTrack, moment: Moment) -> Expected:
-        """Where a track that waits is expected: where it would be now, or, if it was whole, where it was, whichever has more in
+    def _found(self, tracks: list[SceneTrack], moment: Moment) -> list[Expected]:
+        """Where tracks that wait are expected: where each would be now, or, if it was whole, where it was, whichever has more in
         it."""
-        right, down = (track.velocity * ((moment.t_us - track.last_us) * 1e-6)).tolist()
-        reach = round(min(NEAR_PX + FAR_SHARE * float(np.hypot(right, down)), FAR_PX))
-        ways = round(down), round(right), not track.cut_off
-        y, x, shared = look_for(*track.mask, *ways, reach, moment.label, len(moment.components))
-        return Expected((y, x), shared, True)
+        if not tracks:
+            return []
+        n, nothing = len(moment.components), np.zeros(0, np.int64)
+        ways = _ways(tracks, moment.t_us)
+        right, down = np.rint(ways.T).astype(np.int64)
+        reach = np.rint(np.minimum(NEAR_PX + FAR_SHARE * np.hypot(*ways.T), FAR_PX)).astype(np.int64)
+        stays = np.array([not track.cut_off for track in tracks])
+        some = near(*_joined(tracks), down, right, stays, reach, moment.label)
+        expected = []
+        for track, *how, any_near in zip(tracks, *(own.tolist() for own in (down, right, stays, reach, some)), strict=True):
+            y, x, shared = look_for(*track.mask, *how, moment.label, n) if any_near else (nothing, nothing, np.zeros(n, np.int64))
+            expected.append(Expected((y, x), shared, True))
+        return expected
 
     def _owners(self, k: int, size: int, expected: list[Expected], touching: list[int], *, known_first: bool) -> list[int]:
         """The tracks, of those that have pixels of it, that a component belongs to: those that have been seen just now before
@@ -290,3 +291,15 @@ class SceneTracker:
             return over if len(over) < 2 else [max(over, key=lambda i: int(expected[i].shared[k]))]
         known = [i for i in now if self.tracks[i].known]
         return (known_first and known) or sorted(now, key=lambda i: not self.tracks[i].known)
+
+
+def _joined(tracks: list[SceneTrack]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The masks of tracks, one after the other: int64 y and x (m,), and (tracks + 1,) where that of each begins."""
+    y, x = (np.concatenate([np.zeros(0, np.int64), *(track.mask[axis] for track in tracks)]) for axis in (0, 1))
+    return y, x, np.cumsum([0, *(len(track.y) for track in tracks)])
+
+
+def _ways(tracks: list[SceneTrack], t_us: int) -> np.ndarray:
+    """How far each track has come since it was last seen, if it went on: float64 (n, 2), px."""
+    seconds = (t_us - np.array([track.last_us for track in tracks], np.int64)) * 1e-6
+    return np.asarray(np.array([track.velocity for track in tracks]).reshape(-1, 2) * seconds[:, None])

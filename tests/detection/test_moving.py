@@ -240,7 +240,7 @@ def test_deeper_the_maps_see_by_the_footprint_and_more_is_asked_for():
     of_each = [search_settings(motion, (240, 180)) for motion in (usual, deep, boxes)]
     assert [settings.matched for settings in of_each] == [False, True, False]
     assert [motion.threshold((240, 180)) for motion in (usual, deep)] == pytest.approx([20.0, 21.0])
-    assert [settings.path_nats for settings in of_each] == pytest.approx([17.5, 18.5, 18.5])
+    assert [settings.path_nats for settings in of_each] == pytest.approx([17.5, 18.5, 17.5])
     follower = PathFollower(deep, (240, 180), 0.5)
     assert follower.threshold - PathFollower(usual, (240, 180), 0.5).threshold == pytest.approx(1)
 

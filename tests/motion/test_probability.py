@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeseg.motion.probability import DEEP_NATS, FALL, REFERENCE_NATS, probability, threshold_nats
+from spikeseg.motion.probability import FALL, MATCHED_NATS, REFERENCE_NATS, probability, threshold_nats
 
 SIZE = (240, 180)
 RATES = st.floats(1e-6, 1e3)
@@ -21,7 +21,7 @@ def test_fewer_false_alarms_take_more_evidence(one, other):
 
 def test_the_threshold_at_the_rate_and_the_sensor_it_was_measured_for():
     assert threshold_nats(0.1, SIZE) == pytest.approx(REFERENCE_NATS) == 20.0
-    assert threshold_nats(0.1, SIZE, deep=True) == pytest.approx(DEEP_NATS) == 21.0
+    assert threshold_nats(0.1, SIZE, matched=True) == pytest.approx(MATCHED_NATS) == 21.0
 
 
 @given(st.integers(8, 4096), st.integers(8, 4096))

@@ -75,6 +75,12 @@ def test_two_that_move_on_their_own_are_no_turn_of_three(odd, turns):
     assert np.abs(motion.velocity).max() < 0.1 and motion.error(UNKNOWN.centre[None])[0] < 0.3
 
 
+def test_one_bright_object_among_dim_stars_does_not_make_them_stray():
+    """What is known best weighs most, but not more than all the others."""
+    dim = rows_of((0.0, 0.05, -0.05, 0.7))._replace(error=np.array([0.08, 0.12, 0.12, 0.03]))
+    assert common(UNKNOWN, dim, True).error(UNKNOWN.centre[None])[0] < 0.25
+
+
 def test_where_all_turn_the_motion_does():
     motion = common(UNKNOWN, told(5, 5, turn=0.02), True)
     assert motion.known and motion.turn == pytest.approx(0.02, abs=0.003)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from spikeseg.scenes.mask_kernels import beside, look_for, move_all, pixels_on
-from spikeseg.scenes.masks import box_of, gap, grown, moved, nearest
+from spikeseg.scenes.mask_kernels import beside, look_for, mark, move, move_all, near, pixels_on
+from spikeseg.scenes.masks import box_of, gap, grown, nearest
 
 SIZE = (23, 17)
 
@@ -20,6 +20,11 @@ def some(seed, n=30):
     return np.nonzero(np.random.default_rng(seed).random(SIZE[::-1]) < n / (SIZE[0] * SIZE[1]))
 
 
+def moved(mask, way, size):
+    """A mask, moved by a way (x, y), as far as it is on a sensor of (width, height)."""
+    return move(*mask, round(way[1]), round(way[0]), size[1], size[0])
+
+
 @pytest.mark.parametrize("by", [0, 1, 3, 15, 40])
 def test_grown_as_a_square_grows_it(by):
     for seed in range(4):
@@ -32,7 +37,9 @@ def test_grown_as_a_square_grows_it(by):
 
 @pytest.mark.parametrize("way", [(0.0, 0.0), (2.4, -1.6), (-22.0, 3.0), (0.0, 17.0), (500.0, -500.0)])
 def test_moved_as_far_as_it_is_on_the_sensor(way):
-    image, found = image_of(some(1)), moved(some(1), np.array(way), SIZE)
+    image, found, marked = image_of(some(1)), moved(some(1), way, SIZE), np.zeros(SIZE[::-1], np.int32)
+    mark(*some(1), round(way[1]), round(way[0]), 7, marked)
+    assert np.array_equal(marked, 7 * image_of(found))
     expected = np.zeros_like(image)
     for y, x in zip(*np.nonzero(image), strict=True):
         row, column = y + round(way[1]), x + round(way[0])
@@ -91,6 +98,27 @@ def test_a_mask_that_is_lost_is_looked_for_where_it_would_be_and_where_it_was():
             assert np.array_equal(image_of((y, x)), image_of(looks[best])) and len(y) == len(looks[best][0])
             chosen.append(best)
     assert {0, 1} == set(chosen) and len(chosen) < 40
+
+
+def test_which_masks_that_are_lost_have_any_component_near():
+    """In the box about them where they would be, or where they were if they may have stayed; none of a mask without pixels."""
+    rng = np.random.default_rng(9)
+    none = np.zeros(0, np.int64)
+    masks = [some(seed, 8) for seed in range(30)] + [(none, none)]
+    ways, by, stays = rng.integers(-30, 31, (31, 2)), rng.integers(0, 4, 31), rng.random(31) < 0.5
+    label = np.where(rng.random(SIZE[::-1]) < 0.01, 1, 0).astype(np.int32)
+    y, x = (np.concatenate([mask[axis] for mask in masks]) for axis in (0, 1))
+    begins = np.cumsum([0, *(len(mask[0]) for mask in masks)])
+    found = near(y, x, begins, ways[:, 1].copy(), ways[:, 0].copy(), stays, by, label)
+    padded, room = np.pad(label, 50), 50
+    for k, (own_y, own_x) in enumerate(masks[:30]):
+        expected = False
+        for right, down in [ways[k], (0, 0)][: 1 + stays[k]]:
+            rows = slice(own_y.min() + down - by[k] + room, own_y.max() + down + by[k] + 1 + room)
+            columns = slice(own_x.min() + right - by[k] + room, own_x.max() + right + by[k] + 1 + room)
+            expected |= bool(padded[rows, columns].any())
+        assert found[k] == expected
+    assert found.any() and not found[:30].all() and not found[30]
 
 
 def test_what_begins_beside_what():
