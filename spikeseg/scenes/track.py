@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,15 @@ EDGE_GAIN = 0.5
 
 
 NOTHING = np.zeros(0, np.int64)
+
+
+class Shape(NamedTuple):
+    """What a track was like at a moment, µs: see SceneTrack."""
+
+    t_us: int
+    place: np.ndarray
+    half: np.ndarray
+    velocity: np.ndarray
 
 
 class Seen(IntEnum):
@@ -56,6 +66,7 @@ class SceneTrack:
             first, px.
         events: how many it has, and
         surplus: the share of ON among them less that among all; known in the end.
+        shapes: the last ones that it was seen by itself in, LAST before the last one and on.
         own: y and x, int64 (n,), where the events are its own now: its mask, or its share of a component.
     """
 
@@ -73,6 +84,7 @@ class SceneTrack:
     met: dict[int, tuple[int, int, np.ndarray]] = field(default_factory=dict)
     events: int = 0
     surplus: float = 0.0
+    shapes: list[Shape] = field(default_factory=list)
     own: tuple[np.ndarray, np.ndarray] = (NOTHING, NOTHING)
     _cut_off: tuple[int, bool] = (0, False)  # as it was with so many rows
 
@@ -95,6 +107,16 @@ class SceneTrack:
             self._cut_off = len(self.rows), bool(cut_off)
         return self._cut_off[1]
 
+    @property
+    def shape(self) -> Shape:
+        """What it is like now."""
+        return Shape(self.last_us, self.place, self.half, self.velocity)
+
+    @property
+    def whole(self) -> Shape:
+        """The same, or, if it was not cut off, as it was before it sent too few events to be seen whole."""
+        return self.shapes[0] if self.shapes and not self.cut_off else self.shape
+
     def add(self, t_us: int, how: Seen) -> None:
         """A row."""
         self.last_us = t_us
@@ -116,12 +138,11 @@ class SceneTrack:
         seconds = (t_us - self.last_us) * 1e-6
         how, ahead = Seen.ALONE, self.place + self.velocity * seconds
         if waited:
-            moved, way = float(np.hypot(*(place - self.place))), float(np.hypot(*(self.velocity * seconds)))
-            stood = not self.cut_off and moved <= max(STOPPED_SHARE * way, STOPPED_PX)
-            how = Seen.STOPPED if stood else Seen.HIDDEN
+            whole, how = self.whole, Seen.HIDDEN
+            way = float(np.hypot(*(whole.velocity * (t_us - whole.t_us)))) * 1e-6
+            if not self.cut_off and float(np.hypot(*(place - whole.place))) <= max(STOPPED_SHARE * way, STOPPED_PX):
+                how, self.half, self.velocity = Seen.STOPPED, whole.half, 0.5 * whole.velocity
             self.place = place
-            if how == Seen.STOPPED:
-                self.velocity = 0.5 * self.velocity
         else:
             off = place - ahead
             self.velocity = self.velocity + (VELOCITY_GAIN if self.known else FIRST_GAIN) * off / seconds
@@ -130,6 +151,7 @@ class SceneTrack:
         self.y, self.x = y, x
         self.own = (y, x)
         self.add(t_us, how)
+        self.shapes = [*self.shapes[-LAST:], self.shape]
 
     def meet(self, mask: tuple[np.ndarray, np.ndarray], own: tuple[np.ndarray, np.ndarray], joint: np.ndarray, t_us: int) -> None:
         """It shares a component with others: it goes on as it went, and keeps its shape; where the joint outline is its own, it

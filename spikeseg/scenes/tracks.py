@@ -209,19 +209,22 @@ class SceneTracker:
     def _goes_on(self, track: SceneTrack, parts: list[tuple[int, np.ndarray]], moment: Moment, *, enlarged: bool) -> list[int]:
         """A track takes its components; -> those that are none of its parts."""
         left_out, taken = [], [parts[0][1]]
+        waits = self._waits(track, moment.t_us)
+        goes_on = waits and not track.cut_off  # bit by bit: its edges come first
         joint = moment.components.boxes[parts[0][0]]
         for k, pixels in parts[1:]:
             own = moment.components.boxes[k]
             both = np.concatenate([np.minimum(joint[:2], own[:2]), np.maximum(joint[2:], own[2:])])
             if track.known:
                 too_large = not enlarged and bool(((both[2:] - both[:2]) > 2 * track.half * GROWTH + GROWTH_PX).any())
-                if too_large or gap(joint, own) > max(APART_PX, APART_SIZES * float((own[2:] - own[:2]).max())):
+                apart = gap(joint, own) > max(APART_PX, APART_SIZES * float((own[2:] - own[:2]).max()))
+                if too_large or (apart and not goes_on):
                     left_out.append(k)
                     continue
             joint = both
             taken.append(pixels)
         y, x = np.divmod(np.concatenate(taken), self.width)
-        track.take(y, x, joint, moment.t_us, waited=self._waits(track, moment.t_us), enlarged=enlarged)
+        track.take(y, x, joint, moment.t_us, waited=waits, enlarged=enlarged)
         return left_out
 
     def _outgrows(self, number: int, box: np.ndarray) -> bool:

@@ -80,6 +80,17 @@ def test_what_went_behind_something_does_not_come_back_where_it_was_lost(steps):
     assert hows(track).count(Seen.STOPPED) == 1
 
 
+@pytest.mark.parametrize("steps", [15, 80])
+def test_what_goes_on_bit_by_bit_is_what_stopped(steps):
+    """Its last events, and the first ones when it goes on, come from its edges alone, which lie far from each other."""
+    comes, stops = [[(10 + k, 50, 40, 20)] for k in range(20)], [[(29, 50, 18, 20)]]
+    wakes = [[(29, 52, 2, 12), (43, 52, 19, 12)]]
+    goes_on = [[(34 + k, 50, 40, 20)] for k in range(10)]
+    (track,) = tracker_of(comes + stops + [[]] * steps + wakes + goes_on).finished()
+    assert hows(track) == [Seen.ALONE] * 21 + [Seen.STOPPED] + [Seen.ALONE] * 10
+    assert track.rows[-1][1:5] == pytest.approx((62.5, 59.5, 40, 20), abs=2)
+
+
 def test_not_for_ever():
     before, after = [[(10 + 2 * k, 50, 12, 8)] for k in range(20)], [[(48, 50, 12, 8)]] * 5
     for steps, number in ((WAIT_US // HOP_US - 2, 1), (WAIT_US // HOP_US + 2, 2)):
