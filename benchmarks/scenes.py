@@ -14,7 +14,7 @@ says: a folder with CONDITION-SEED.npz, or NAME.npz for a real recording, as sce
 the true ids of all events would get with boxes made of events: an object that stands still sends none, and has a box all the
 same. `--nothing` names recordings of a camera before which nothing moves.
 
-HOTA, DetA, AssA, MOTA, switches and fragments are trackeval's, of boxes of whole pixels every 20 ms; the last three at an IoU of
+HOTA, DetA, AssA, MOTA, switches and fragments are trackeval's, of boxes every 20 ms; MOTA, switches and fragments at an IoU of
 0.5. Event IoU, tracks per object and false tracks: see scenes_scoring.score. Intervals of 95 %: a bootstrap over recordings.
 """
 

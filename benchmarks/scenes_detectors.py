@@ -210,8 +210,7 @@ MISSING = 1.5
 
 def boxes_of_tracks(rows: np.ndarray, instants: np.ndarray) -> np.ndarray:
     """Boxes at instants by straight lines between the rows of each track, half a row's interval beyond its ends too; none where
-    rows are missing: there the object is not there. They hold whole pixels, as those of the truth and of `boxes_of_events` do:
-    those of which the greater part lies within.
+    rows are missing: there the object is not there.
 
     Args:
         rows: with track_id, t_us, x, y, width, height (n,), by track, then time.
@@ -229,11 +228,8 @@ def boxes_of_tracks(rows: np.ndarray, instants: np.ndarray) -> np.ndarray:
         within = instants[close | (between & (own["t_us"][after] - own["t_us"][before] <= MISSING * 2 * beyond))]
         boxes = np.zeros(len(within), BOX_DTYPE)
         boxes["t"], boxes["id"] = within, number
-        for place, extent in (("x", "width"), ("y", "height")):
-            middle, whole = (np.interp(within, own["t_us"], own[name]) for name in (place, extent))
-            first = np.rint(middle - 0.5 * whole + 0.5)
-            last = np.maximum(np.rint(middle + 0.5 * whole - 0.5), first)
-            boxes[place], boxes[extent[0]] = 0.5 * (first + last), last - first + 1
+        for name, column in (("x", "x"), ("y", "y"), ("w", "width"), ("h", "height")):
+            boxes[name] = np.interp(within, own["t_us"], own[column])
         made.append(boxes)
     return np.concatenate(made)
 

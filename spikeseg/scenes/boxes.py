@@ -24,7 +24,7 @@ does. What stands still sends fewer, as many as noise in its place."""
 OUTER, ROOT = 0.005, 0.2
 """Of n events OUTER * n + ROOT * sqrt(n) are left out at each side, as some are noise that lies beside."""
 
-ALONG_PX, BACK_PX, MOVES_PX_S = 1.0, 0.2, 20.0
+ALONG_PX, BACK_PX, MOVES_PX_S = 0.8, 0.2, 20.0
 """Along its motion an object is so much shorter than what its events extend over, px, and so far behind it: a pixel sends events
 from when an edge enters it until the edge leaves it. Where it moves by MOVES_PX_S or more, px/s."""
 

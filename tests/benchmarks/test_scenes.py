@@ -189,20 +189,10 @@ def test_opponents_of_other_packages_answer(scoring, detectors, name):
 
 def test_boxes_of_tracks_go_in_straight_lines(detectors):
     rows = np.zeros(3, [("track_id", "i4"), ("t_us", "i8")] + [(name, "f8") for name in ("x", "y", "width", "height")])
-    rows["track_id"], rows["t_us"], rows["x"], rows["width"], rows["height"] = [4, 4, 9], [100_000, 140_000, 0], [10, 30, 5], 7, 6
+    rows["track_id"], rows["t_us"], rows["x"], rows["width"], rows["height"] = [4, 4, 9], [100_000, 140_000, 0], [10, 30, 5], 6, 7
     boxes = detectors.boxes_of_tracks(rows, np.array([0, 60_000, 80_000, 120_000, 160_000, 180_000]))
     assert boxes["id"].tolist() == [4, 4, 4, 9] and boxes["t"].tolist() == [80_000, 120_000, 160_000, 0]
-    assert boxes["x"].tolist() == [10, 20, 30, 5] and set(boxes["w"]) == {7}
-
-
-def test_boxes_of_tracks_hold_whole_pixels(detectors):
-    """Pixels 8 to 12, 8 to 11 and 9 to 12 of x; at most one of y."""
-    rows = np.zeros(3, [("track_id", "i4"), ("t_us", "i8")] + [(name, "f8") for name in ("x", "y", "width", "height")])
-    rows["track_id"], rows["t_us"], rows["x"], rows["width"] = [1, 2, 3], 0, [10.1, 9.7, 10.3], [5.1, 4.2, 4.2]
-    rows["y"], rows["height"] = [7.2, 6.9, 7.0], [1.0, 1.2, 0.5]
-    boxes = detectors.boxes_of_tracks(rows, np.array([0]))
-    assert boxes["x"].tolist() == [10, 9.5, 10.5] and boxes["w"].tolist() == [5, 4, 4]
-    assert set(boxes["y"]) == {7} and set(boxes["h"]) == {1}
+    assert boxes["x"].tolist() == [10, 20, 30, 5] and set(boxes["w"]) == {6}
 
 
 def test_boxes_of_tracks_have_gaps_where_rows_are_missing(detectors):
