@@ -50,6 +50,9 @@ sensor's edge, which cuts images off: stars that enter there one after the other
 STREAM_LEAST_S, STREAM_NATS = 1.0, 2.0
 """Where stars stream, what lasts less than this, s, needs so many times the threshold: a path may lead from star to star."""
 
+CREEPING_NATS = 2.5
+"""What creeps among the stars needs so many times the evidence of a path: what wanders about among flickering pixels has less."""
+
 EARLY_NATS = 2.5
 """A line becomes a path with so much less evidence than an object needs, nat: what comes before and behind may make up for it."""
 
@@ -297,7 +300,7 @@ def _evidence(path: SmoothPath, alike: bool, start: Prepared, asked: float, care
     nats = against_stars(path, *rest, careful)
     if not careful:
         return 0.0 if alike else nats
-    creeps = creeping(path, *rest)
+    creeps = creeping(path, *rest) if path.evidence >= CREEPING_NATS * asked else 0.0
     if alike and not no_star(path, asked, *rest):
         return creeps if all(span.known for span in start.stars.spans) else 0.0
     return max(nats, creeps)

@@ -91,13 +91,21 @@ def test_a_field_moves_if_more_stars_say_so_than_points_rest(speed, resting, sta
 
 
 @pytest.mark.parametrize(
-    ("alike", "known", "careful", "nats"),
-    [(False, False, True, 30), (True, True, True, 30), (True, False, True, 0), (False, True, False, 5), (True, True, False, 0)],
+    ("alike", "known", "careful", "found", "nats"),
+    [
+        (False, False, True, 50.0, 30),
+        (True, True, True, 50.0, 30),
+        (True, False, True, 50.0, 0),
+        (False, True, False, 50.0, 5),
+        (True, True, False, 50.0, 0),
+        (False, True, True, 40.0, 5),  # as paths that wander about among flickering pixels have
+        (True, True, True, 40.0, 0),
+    ],
 )
-def test_what_creeps_is_none_of_those_that_move_alike_where_stars_are_known(alike, known, careful, nats, monkeypatch):
+def test_what_creeps_is_none_of_those_that_move_alike_where_stars_are_known(alike, known, careful, found, nats, monkeypatch):
     """Where they are not, all of them may be the stars."""
     for name, own in (("against_stars", 5.0), ("no_star", False), ("creeping", 30.0)):
         monkeypatch.setattr(moving, name, lambda *_, own=own: own)
     stars = SimpleNamespace(spans=[SimpleNamespace(known=True), SimpleNamespace(known=known)])
-    start = SimpleNamespace(frame=None, stars=stars, sensor_size=None)
-    assert moving._evidence(None, alike, start, 17.5, careful) == nats
+    start, path = SimpleNamespace(frame=None, stars=stars, sensor_size=None), SimpleNamespace(evidence=found)
+    assert moving._evidence(path, alike, start, 17.5, careful) == nats
