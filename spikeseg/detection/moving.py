@@ -50,7 +50,7 @@ sensor's edge, which cuts images off: stars that enter there one after the other
 STREAM_LEAST_S, STREAM_NATS = 1.0, 2.0
 """Where stars stream, what lasts less than this, s, needs so many times the threshold: a path may lead from star to star."""
 
-CREEPING_NATS = 2.5
+CREEPING_NATS = 2.0
 """What creeps among the stars needs so many times the evidence of a path: what wanders about among flickering pixels has less."""
 
 EARLY_NATS = 2.5

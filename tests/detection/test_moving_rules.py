@@ -98,8 +98,8 @@ def test_a_field_moves_if_more_stars_say_so_than_points_rest(speed, resting, sta
         (True, False, True, 50.0, 0),
         (False, True, False, 50.0, 5),
         (True, True, False, 50.0, 0),
-        (False, True, True, 40.0, 5),  # as paths that wander about among flickering pixels have
-        (True, True, True, 40.0, 0),
+        (False, True, True, 34.0, 5),  # as paths that wander about among flickering pixels have
+        (True, True, True, 34.0, 0),
     ],
 )
 def test_what_creeps_is_none_of_those_that_move_alike_where_stars_are_known(alike, known, careful, found, nats, monkeypatch):
