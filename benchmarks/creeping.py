@@ -18,10 +18,11 @@ import numpy as np
 from joblib import Parallel, delayed
 from limit_scoring import rate_interval, share_interval
 from measure import options, table, write_json
+from nights_bound import object_tracks
 
 import spikeseg
 from spikeseg.data.recording import SOURCE_OBJECT
-from spikeseg.metrics.track import FoundTrack, track_counts
+from spikeseg.metrics.track import track_counts
 from spikeseg.simulation.recordings import SimulationConfig, simulate_recording, simulate_scene
 from spikeseg.simulation.scene import DIFFICULTIES, positions
 
@@ -66,11 +67,7 @@ def looked_for(config: SimulationConfig, own: Sequence[Creeper], checkpoint: str
     """Which creepers of one recording are found, its false tracks, and how long it is, minutes."""
     recording = simulate_recording(config, own[0].index)
     result = spikeseg.load(checkpoint, {"device": "cpu"}).detect(recording)
-    tracks = []
-    for name in result.object_ids:
-        rows = result.tracks[result.tracks["track_id"] == name]
-        place = np.stack([rows["x"], rows["y"]], 1).astype(np.float64)
-        tracks.append(FoundTrack(rows["t_us"], place, np.zeros_like(place)))
+    tracks = object_tracks(result)
     start, end = (int(recording.events["t"][at]) for at in (0, -1))
     labels = recording.labels
     counts = [track_counts(tracks, labels[labels["id"] == one.object_id], start_us=start, end_us=end) for one in own]

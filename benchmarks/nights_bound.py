@@ -19,7 +19,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -79,17 +79,23 @@ def night(config: SimulationConfig, index: int, checkpoint: Path | None) -> list
 def found_objects(recording: Recording, checkpoint: Path) -> dict[int, bool]:
     """Of every labelled object, whether the network's tracks find it."""
     result = spikeseg.load(checkpoint, {"device": "cpu"}).detect(recording)
-    tracks = []
-    for name in result.object_ids:
-        own = result.tracks[result.tracks["track_id"] == name]
-        place = np.stack([own["x"], own["y"]], 1).astype(np.float64)
-        tracks.append(FoundTrack(own["t_us"], place, np.zeros_like(place)))
+    tracks = object_tracks(result)
     start, end = (int(recording.events["t"][at]) for at in (0, -1))
     labels = recording.labels
     return {
         int(name): bool(track_counts(tracks, labels[labels["id"] == name], start_us=start, end_us=end)["found"])
         for name in np.unique(labels["id"])
     }
+
+
+def object_tracks(result: Any) -> list[FoundTrack]:
+    """What `detect` calls objects, as mode `track` of `spikeseg evaluate` reads them."""
+    tracks = []
+    for name in result.object_ids:
+        own = result.tracks[result.tracks["track_id"] == name]
+        place = np.stack([own["x"], own["y"]], 1).astype(np.float64)
+        tracks.append(FoundTrack(own["t_us"], place, np.zeros_like(place)))
+    return tracks
 
 
 def counted(satellites: Sequence[Sequence[Satellite]], reachable: bool) -> Counted:
