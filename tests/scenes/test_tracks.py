@@ -80,6 +80,21 @@ def test_what_went_behind_something_does_not_come_back_where_it_was_lost(steps):
     assert hows(track).count(Seen.STOPPED) == 1
 
 
+def test_what_left_the_picture_does_not_come_back_where_it_was_lost():
+    """Too fast to be seen in part; what stops as near to the edge is whole."""
+    leaves, another = [[(10 + 6 * k, 50, 12, 8)] for k in range(25)], [[(154 - 6 * k, 50, 12, 8)] for k in range(10)]
+    tracks = tracker_of([*leaves, *[[]] * 15, *another]).finished()
+    assert [len(track.rows) for track in tracks] == [25, 10] and all(set(hows(track)) == {Seen.ALONE} for track in tracks)
+    stops = [[(127 + k, 50, 12, 8)] for k in range(20)]
+    (track,) = tracker_of([*stops, *[[]] * 15, *[[(146, 50, 12, 8)]] * 5]).finished()
+    assert hows(track).count(Seen.STOPPED) == 1
+
+
+def test_what_was_lost_behind_another_had_not_stopped():
+    tracks = tracker_of([crossing(k) for k in range(4, 21)] + [[]] * 30 + [[(80, 50, 12, 12)]] * 10).finished()
+    assert Seen.MET in hows(tracks[0]) and not any(Seen.STOPPED in hows(track) for track in tracks)
+
+
 @pytest.mark.parametrize("steps", [15, 80])
 def test_what_goes_on_bit_by_bit_is_what_stopped(steps):
     """Its last events, and the first ones when it goes on, come from its edges alone, which lie far from each other."""
