@@ -53,7 +53,7 @@ def boxes(
     sensor_size: tuple[int, int],
 ) -> Boxes:
     """Boxes of an object at those moments at which it is there; where it sends too few events, between those before and after.
-    There is none where all of it would lie outside the picture: it has left it, or not entered it yet.
+    There is none before its first event, after its last one, or where all of it would lie outside the picture.
 
     Args:
         t: int64 (n,), of its events, rising, µs.
@@ -65,6 +65,8 @@ def boxes(
     """
     covering = [_covered(course, moments) for course in courses]
     there = np.any(covering, axis=0)
+    if len(t):
+        there &= (moments >= t[0]) & (moments <= t[-1])
     at = moments[there]
     velocity, place, size = (np.zeros((len(at), 2)) for _ in range(3))
     weight = np.zeros(len(at))

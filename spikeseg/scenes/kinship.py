@@ -23,7 +23,8 @@ NEAR, GAP = 6.5, 2.1
 """Log odds of two pieces with no gap between them; less GAP for every e-fold of 1 px and their mean gap ..."""
 
 SWING = 0.33
-"""... less half the square of the trend of their distance over that time, in this share of their size together ..."""
+"""... less half the square of the trend of their distance over that time, in this share of their size together; or, if that is
+more, of what it lacks of the growth of both: parts of one thing that grows come apart as much as they grow ..."""
 
 WAY, LEAST_PX, LEAST_SIZES = 0.4, 3.0, 0.1
 """... plus WAY for every e-fold of their common way, of which so many px, or this share of that size, count as none."""
@@ -100,6 +101,9 @@ def _terms(place: np.ndarray, size: np.ndarray, place_b: np.ndarray, size_b: np.
     whole = float(np.median(outline.max(1)))
     since = np.linspace(-0.5, 0.5, len(place))
     trend = since / max(float(since @ since), 1e-9)  # times places: how far they go in all that time, by least squares
-    drift, common = (float(np.hypot(*(trend @ of))) for of in (place - place_b, 0.5 * (place + place_b)))
+    grows = [0.5 * float(trend @ np.log(own.prod(1))) for own in (size, size_b)]
+    growth = min(grows, key=abs) if grows[0] * grows[1] > 0 else 0.0
+    apart, common = place - place_b, float(np.hypot(*(trend @ (0.5 * (place + place_b)))))
+    drift = max(float(np.hypot(*(trend @ apart - share * apart.mean(0)))) for share in (0.0, growth))
     way = WAY * np.log1p(common / max(LEAST_PX, LEAST_SIZES * whole))
     return float(NEAR - GAP * np.log1p(gap)), float(way - 0.5 * (drift / (SWING * whole)) ** 2)

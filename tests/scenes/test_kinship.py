@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikeseg.scenes.kinship import GAP, NEAR, TOGETHER_US, WHOLE, log_odds, outlines_odds, parted, two, whole_odds
+from spikeseg.scenes.kinship import GAP, NEAR, TOGETHER_US, WHOLE, log_odds, outlines_odds, parted, terms, two, whole_odds
 
 LIFE = (0.0, 1.0)
 
@@ -29,6 +29,18 @@ def test_a_trend_tells_and_swinging_does_not(course):
     leaves = course(LIFE, ((70, 50), (260, 50)), (20, 20))
     assert log_odds(one, swings) > 0 and not parted(one, swings)
     assert log_odds(one, leaves) < 0 and parted(one, leaves)
+
+
+def test_parts_of_what_grows_come_apart(course):
+    small, large = (10, 10), (30, 30)
+    keeps, grows = (terms(course(LIFE, (50, 50), own), course(LIFE, (90, 50), own))[1] for own in ((20, 20), (small, large)))
+    assert keeps == pytest.approx(0) and grows < -1.5
+    alone = terms(course(LIFE, (50, 50), (small, large)), course(LIFE, (90, 50), (20, 20)))[1]  # the other does not
+    shrinks = terms(course(LIFE, (50, 50), (small, large)), course(LIFE, (90, 50), (large, small)))[1]
+    assert [alone, shrinks] == pytest.approx([0, 0])
+    leaves = [course(LIFE, ((70, 50), (130, 50)), own) for own in ((small, large), (20, 20))]
+    of_growing, of_steady = (terms(course(LIFE, (50, 50), (small, large)), own)[1] for own in leaves)
+    assert of_growing == pytest.approx(of_steady, abs=0.5) and of_growing < -1  # coming apart tells as before
 
 
 def test_either_first_and_the_prior_is_added(course):
