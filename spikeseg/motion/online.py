@@ -16,7 +16,7 @@ from .background import Marks, background_rates
 from .events import Events, Index, Sight, events_of, index_of
 from .footprint import Footprint
 from .frame import Frame, Moving, rigid
-from .paths import against_stars, joined, no_star
+from .paths import evidence_of, joined
 from .search import MotionSearch, Path, SearchSettings, SmoothPath
 from .stars import STAR, TICK_S, Stars, find_stars
 
@@ -46,7 +46,8 @@ class KnownPath:
     Attributes:
         path: that is followed.
         smooth: its last HISTORY_S.
-        nats: its log-likelihood ratio against the background, from its beginning, and the stars, in what is remembered.
+        nats: its evidence, see `paths.evidence_of`: against the background from its beginning, and the stars, in what is
+            remembered.
         star: whether it is one of several that move alike.
     """
 
@@ -132,7 +133,8 @@ class OnlineSearch:
         t, x, y, on, _, owner = self._events
         column, row = x.astype(np.int64), y.astype(np.int64)
         explains = bool(self.stars.spans) and self.stars.spans[-1].known
-        kept = [n for n, one in self.known.items() if (not explains if one.star else one.nats >= self.settings.path_nats)]
+        asked = self.settings.path_nats
+        kept = [n for n, one in self.known.items() if one.nats >= asked or (one.star and not explains)]
         offered = np.where(np.isin(owner, kept), owner, 0)
         marks = Marks.of(t, column, row, self.sensor_size, points=True)
         none, resting = np.zeros(len(t), bool), all(frame.streams for frame in frames)
@@ -178,10 +180,12 @@ class OnlineSearch:
                     search.release(path)
                 continue
             held.append(path)
-            nats = against_stars(smooth, self.frame, self.stars.spans, self.sensor_size)
-            known[path.id] = KnownPath(path, smooth, nats, was is not None and was.star)
+            known[path.id] = KnownPath(path, smooth, 0.0, was is not None and was.star)
         search.paths = held
         self._find_stars_among(list(known.values()), until_s)
+        rest = self.settings.path_nats, self.frame, self.stars.spans, self.sensor_size
+        for one in known.values():
+            one.nats = evidence_of(one.smooth, one.star, *rest)
         self.known = known
 
     def _find_stars_among(self, known: list[KnownPath], until_s: float) -> None:
@@ -192,9 +196,7 @@ class OnlineSearch:
         new = times >= first
         star, frame = rigid(movers, Frame.moving(times[new], self.frame.rates[new], self.sensor_size), self.sensor_size)
         for one, moves_alike in zip(recent, star.tolist(), strict=True):
-            one.star = moves_alike and not no_star(
-                one.smooth, self.settings.path_nats, self.frame, self.stars.spans, self.sensor_size
-            )
+            one.star = moves_alike
         self._moving_alike = bool(star.any())
         if self._moving_alike:
             rates = np.concatenate([self.frame.rates[~new], frame.rates])
