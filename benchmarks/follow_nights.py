@@ -2,18 +2,16 @@
 
 Run: python benchmarks/follow_nights.py [--checkpoint FILE] [--difficulty NAME ...] [--json FILE] [--markdown] [--quick]
 
-A track of `--follow` is what the lines of its objects hold: the past that comes with the first one, then a place for every window.
-It is scored as one of `detect` is, by mode `track` of `spikeseg evaluate`: an object is found if tracks within 5 px cover half of its
-time in view; a track is false if it is near no object for more than half of its life. "In time" scores what `--follow` tells
-without the past. The delay is the time from when an object comes into view to the first line that tells of it, of those that are
-found. Intervals are 95 %: Wilson's and Garwood's.
+A track of `--follow` is what the lines of its objects hold: the past that comes with the first one, then a place for every
+window. Both are scored by mode `track` of `spikeseg evaluate`: an object is found if tracks within 5 px cover half of its time in
+view; a track is false if it is near no object for more than half of its life. The delay is the time from when an object comes
+into view to the first line that tells of it, of those that are found. Intervals are 95 %: Wilson's and Garwood's.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,16 +33,22 @@ COUNTS = ("objects", "found", "life", "covered", "tracks", "true_tracks", "false
 
 
 class Reported(NamedTuple):
-    """An object of `--follow`: where it was, float64 (n, 2), px, at times (n,), µs; end of the window that first told of it, µs."""
+    """An object of `--follow`.
+
+    Attributes:
+        t_us: float64 (n,), µs.
+        places: float64 (n, 2), where it was then, px.
+        told_us: end of the window that first told of it, µs.
+    """
 
     t_us: np.ndarray
     places: np.ndarray
     told_us: int
 
-    def track(self, first_us: float = -np.inf) -> FoundTrack:
-        """As mode `track` reads it, from a time on."""
-        late = self.t_us >= first_us
-        return FoundTrack(self.t_us[late], self.places[late], np.zeros_like(self.places[late]))
+    @property
+    def track(self) -> FoundTrack:
+        """As mode `track` reads it."""
+        return FoundTrack(self.t_us, self.places, np.zeros_like(self.places))
 
 
 def reported(network: Any, recording: Recording) -> list[Reported]:
@@ -69,32 +73,30 @@ def _network(checkpoint: str) -> Any:
 
 
 def night(config: SimulationConfig, index: int, checkpoint: str) -> dict[str, Any]:
-    """Of one recording by way of looking at it: counts of tracks, and which objects are found; and of these the delays, s."""
+    """Of one recording the counts of tracks, of either way of looking at it; and the delays, s, of what `--follow` finds."""
     recording, network = simulate_recording(config, index), _network(checkpoint)
     labels, times = recording.labels, {"start_us": int(recording.events["t"][0]), "end_us": int(recording.events["t"][-1])}
     lines = reported(network, recording)
-    tracks = {
-        "detect": object_tracks(network.detect(recording)),
-        "follow": [own.track() for own in lines],
-        "in time": [own.track(own.t_us[own.t_us <= own.told_us][-1]) for own in lines],
-    }
-    counts = {name: track_counts(own, labels, **times) for name, own in tracks.items()}
-    found = {name: [n for n, own in outcome(way, labels, **times).found.items() if own] for name, way in tracks.items()}
+    tracks = {"detect": object_tracks(network.detect(recording)), "follow": [own.track for own in lines]}
     delays = []
-    for number in found["follow"]:
+    for number, found in outcome(tracks["follow"], labels, **times).found.items():
         label = labels[labels["id"] == number]
-        near = [own.told_us for own in lines if outcome([own.track()], label, **times).true[0]]
-        delays += [(min(near) - int(label["t"].min())) * 1e-6] if near else []
-    ways = {name: {**{key: int(own[key]) for key in COUNTS}, "which": found[name]} for name, own in counts.items()}
-    return {"recording": recording.name, "ways": ways, "delays_s": delays}
+        near = [own.told_us for own in lines if outcome([own.track], label, **times).true[0]]
+        delays += [(min(near) - int(label["t"].min())) * 1e-6] if found and near else []
+    counts = {name: track_counts(own, labels, **times) for name, own in tracks.items()}
+    return {
+        "recording": recording.name,
+        "delays_s": delays,
+        **{name: {key: int(own[key]) for key in COUNTS} for name, own in counts.items()},
+    }
 
 
 def report(nights: dict[str, list[dict[str, Any]]], markdown: bool) -> str:
     """A table, and the delays."""
     rows, lines = [], []
     for name, own in nights.items():
-        for way in ("detect", "follow", "in time"):
-            total = {key: sum(one["ways"][way][key] for one in own) for key in COUNTS}
+        for way in ("detect", "follow"):
+            total = {key: sum(one[way][key] for one in own) for key in COUNTS}
             minutes = total["duration_us"] / 60e6
             low, high = rate_interval(total["false_tracks"], minutes)
             rows.append(

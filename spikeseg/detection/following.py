@@ -84,11 +84,12 @@ class PathFollower:
         new = NewEvents(events["t"] * 1e-6, *(events[name].astype(np.int64) for name in "xyp"))
         self.search.step(new, end_us * 1e-6, tracks.field)
         found, known = self._found(), list(self.search.known.values())
-        by = [covering(track, found._replace(tells=None)) for track in tracks.tracks]
+        tells = telling(found.paths, found.nats, self.threshold, found.search.events, found.frame).tolist()
+        by = [covering(track, found) for track in tracks.tracks]
         latest_us = np.inf if self.last else end_us - PATIENCE_S * 1e6
         reported = [
-            self._report(one, [n for n, path in enumerate(by) if path == k], ids, (since_us, latest_us)) if tells else None
-            for k, (one, tells) in enumerate(zip(known, found.tells.tolist(), strict=True))
+            self._report(one, [n for n, path in enumerate(by) if path == k], ids, (since_us, latest_us)) if tells[k] else None
+            for k, one in enumerate(known)
         ]
         self._numbers = {n: number for n, number in self._numbers.items() if n in self.search.known}
         objects = [one for one in reported if one is not None]
@@ -107,8 +108,7 @@ class PathFollower:
         search, known = self.search, list(self.search.known.values())
         star = np.array([one.star for one in known], bool)
         paths, nats, nothing = [one.smooth for one in known], [one.nats for one in known], np.zeros(0, np.float32)
-        tells = telling(paths, nats, self.threshold, search.search.events, search.frame)
-        return Found(paths, nats, star, self.threshold, nothing, search.search, search.stars, search.frame, tells)
+        return Found(paths, nats, star, self.threshold, nothing, search.search, search.stars, search.frame)
 
     def _report(
         self, one: KnownPath, covered: Sequence[int], ids: TrackIds, times_us: tuple[float, float]

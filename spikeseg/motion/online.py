@@ -27,7 +27,7 @@ RECENT_S = 4.0
 """Paths that have moved alike for the last so many seconds are stars, s."""
 
 MOST_OF_A_STAR = 0.5
-"""A path, of no object so far, is a star if stars explain more than this share of its events."""
+"""A path is a star if stars explain more than this share of its events."""
 
 
 class NewEvents(NamedTuple):
@@ -128,22 +128,15 @@ class OnlineSearch:
         return [as_before] if self._moving_alike else [frame, as_before]
 
     def _explain(self, frames: list[Frame]) -> None:
-        """Background and stars of what is remembered, in the frame that explains most. What objects have explained, and paths
-        that move alike while stars are not known otherwise, stays theirs; all else is offered to stars."""
+        """Background and stars of what is remembered, in the frame that explains most. Stars may explain all of it, also what
+        paths have explained before they were known."""
         t, x, y, on, _, owner = self._events
         column, row = x.astype(np.int64), y.astype(np.int64)
-        explains = bool(self.stars.spans) and self.stars.spans[-1].known
-        asked = self.settings.path_nats
-        kept = [n for n, one in self.known.items() if one.nats >= asked or (one.star and not explains)]
-        offered = np.where(np.isin(owner, kept), owner, 0)
         marks = Marks.of(t, column, row, self.sensor_size, points=True)
         none, resting = np.zeros(len(t), bool), all(frame.streams for frame in frames)
         rate = background_rates(t, column, row, self.sensor_size, none, marks=marks, resting=resting)
-        events = events_of(t, x, y, on, rate)
-        self._index = index_of(events, self.sensor_size)
-        found = [
-            find_stars(events._replace(owner=offered.copy()), self.sensor_size, one, self._point, careful=True) for one in frames
-        ]
+        self._index = index_of(events_of(t, x, y, on, rate), self.sensor_size)
+        found = [find_stars(events_of(t, x, y, on, rate), self.sensor_size, one, self._point, careful=True) for one in frames]
         best = max(range(len(found)), key=lambda k: np.count_nonzero(found[k].explained))
         self.stars, self.frame = found[best], frames[best]
         if len(found) > 1 and best == 0:

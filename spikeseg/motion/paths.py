@@ -307,8 +307,8 @@ def evidence_of(
 def telling(
     paths: Sequence[SmoothPath], nats: Sequence[float], threshold: float, events: Events, frame: Frame, careful: bool = True
 ) -> np.ndarray:
-    """Which paths become tracks: bool (n,). They last, have nearly enough evidence, and (with care) are neither the halo of a star
-    nor of another path.
+    """Which paths become tracks: bool (n,). They last, have nearly enough evidence, and (with care) are the halo neither of a
+    star nor of another path.
 
     Args:
         paths: smoothed.
