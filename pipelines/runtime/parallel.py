@@ -242,16 +242,11 @@ def _on_cluster(function: Callable[[Item], Result], items: Sequence[Item], addre
         client = distributed.Client(address, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise InputError(f"--dask {address}: no scheduler answers ({' '.join(str(error).split())})") from error
-    with client:
+    with client, ThreadPoolExecutor(1) as fetching:  # a result can be lost, and waited for again, while it is fetched
         futures = client.map(function, items, pure=False)
         try:
             while futures:
-                while not futures[0].done():
-                    interrupts.check()
-                    with contextlib.suppress(TimeoutError):
-                        distributed.wait(futures[0], timeout=LOOK_S)
-                interrupts.check()
-                yield futures[0].result()
+                yield _result(fetching.submit(futures[0].result))
                 futures.pop(0).release()
         except distributed.KilledWorker as error:
             raise InputError(f"--dask {address}: {' '.join(str(error).split())}") from error

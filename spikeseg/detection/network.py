@@ -46,7 +46,7 @@ def decoded(
         wanted: int (N,), the first step of each window from which all sets are wanted, T and more: of none. Before it, the first
             set alone is traced, and the maps of the others are empty. None: all are wanted of all steps.
     """
-    from spikeseg.models.decoder import decode_sparse
+    from spikeseg.models.decoder import decode_sets
 
     done, first_window = 0, next(windows, None)
     if first_window is None:
@@ -58,18 +58,19 @@ def decoded(
         frames, rates = SparseFrames.joined([own for _, own, _ in batch]), np.stack([own for _, _, own in batch])
         spikes = model.infer(frames, rates)
         shape = (frames.shape[1], frames.shape[3], frames.shape[4])
-        maps = [[SparseMap(shape, np.zeros(0, np.int64), np.zeros(0, np.float32))] * len(batch) for _ in classes]
+        nothing = SparseMap(shape, np.zeros(0, np.int64), np.zeros(0, np.float32))
+        maps = [[nothing] * len(batch) for _ in classes]
         starts = np.zeros(len(batch), np.int64) if wanted is None else wanted[done : done + len(batch)]
-        for k, chosen in enumerate(classes):
-            for first, last in [(0, len(batch))] if k == 0 else equal_runs(starts):
-                begin = 0 if k == 0 else int(starts[first])
-                if begin >= shape[0]:
-                    continue
-                seen = frames.part(first, last)
-                part = {level: pooled.part(first, last) for level, pooled in spikes.items()}
-                if begin:
-                    seen, part = seen.since(begin), {level: pooled.since(begin) for level, pooled in part.items()}
-                maps[k][first:last] = decode_sparse(model.encoder, seen, part, chosen)
+        for first, last in equal_runs(starts):
+            seen, begin = frames.part(first, last), int(starts[first])
+            part = {level: pooled.part(first, last) for level, pooled in spikes.items()}
+            once = len(classes) if begin == 0 else 1
+            found = decode_sets(model.encoder, seen, part, classes[:once])
+            if once < len(classes) and begin < shape[0]:
+                seen, part = seen.since(begin), {level: pooled.since(begin) for level, pooled in part.items()}
+                found += decode_sets(model.encoder, seen, part, classes[once:])
+            for own, new in zip(maps, found, strict=False):
+                own[first:last] = new
         done += len(batch)
         for n, (_, own_frames, _) in enumerate(batch):
             yield DecodedWindow(

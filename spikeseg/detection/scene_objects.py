@@ -44,7 +44,7 @@ def scene_objects(view: WindowedRecording, times: Sequence[WindowTime], window_m
     flat = [part for window in parts for part in window]
     middles = np.array([(start + end) // 2 for _, start, end in flat], np.int64)
     own = found.events
-    placed = [boxes(t[k], x[k], y[k], courses, middles) for k, courses in zip(own, found.courses, strict=True)]
+    placed = [boxes(t[k], x[k], y[k], courses, middles, view.sensor_size) for k, courses in zip(own, found.courses, strict=True)]
     order = [
         n for n in np.argsort([int(t[k[0]]) if len(k) else 0 for k in own], kind="stable") if len(placed[n].t) and len(own[n])
     ]

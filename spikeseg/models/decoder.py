@@ -5,7 +5,7 @@ conv3, pool2, conv2, pool1 and conv1 are undone in turn; `spikeseg.ops.reference
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,15 +61,22 @@ def decode_sparse(
     Returns:
         a map (T, H, W) of each sample.
     """
+    return decode_sets(encoder, frames, spikes, [classes])[0]
+
+
+def decode_sets(
+    encoder: Encoder,
+    frames: np.ndarray | SparseFrames,
+    spikes: Mapping[str, PooledSpikes],
+    sets: Sequence[Collection[int] | None],
+) -> list[list[SparseMap]]:
+    """`decode_sparse` for each of several sets of classes."""
     levels = [spikes[level] for level in LEVELS]
-    if classes is not None:
-        levels[-1] = PooledSpikes(_only(levels[-1].lists, classes), None)
     ops = ops_backend(encoder.backend, encoder.conv1.weight.device)
     settings = encoder.config
+    delay, decay = settings.use_delay_connections, settings.delay_decay
     with torch.no_grad():
-        maps: list[SparseMap] = ops.trace(
-            frames, encoder.chain(), levels, delay_connections=settings.use_delay_connections, decay=settings.delay_decay
-        )
+        maps: list[list[SparseMap]] = ops.trace_sets(frames, encoder.chain(), levels, sets, delay_connections=delay, decay=decay)
     return maps
 
 
@@ -94,8 +101,3 @@ def spikes_of(output: EncoderOutput) -> dict[str, PooledSpikes]:
         kept = None if indices is None else indices.transpose(0, 1).cpu()[spikes > 0].to(torch.int32).numpy()
         by_level[level] = PooledSpikes(SpikeLists.of(spikes.numpy()), kept)
     return by_level
-
-
-def _only(lists: SpikeLists, maps: Collection[int]) -> SpikeLists:
-    """The spikes of some maps alone."""
-    return lists.only(np.isin(lists.sites // (lists.shape[2] * lists.shape[3]), sorted(maps)))

@@ -18,7 +18,7 @@ from scipy.special import spence
 from .evidence import MOVE_NATS, UNIT, Backend, EventWeights, Spikes
 from .receptive_field import ReceptiveField
 from .scales import SUBSLICES, Scale, Wiring
-from .weight_kernels import between, weighed
+from .weight_kernels import between, weighed, weights_of_parts
 
 TARGET_NATS = 2.5
 """Evidence per interval of the signal that maps are designed for, nat: less, and noise adds up as fast."""
@@ -62,12 +62,12 @@ class MotionMaps:
         background = median(rate)
         area = self.field.area_px
         signal = design_signal(background * area * self.scale.interval_s, self.field.flat)
-        gain = np.log1p(signal / (area * self.scale.interval_s) / rate)
+        ratio = signal / (area * self.scale.interval_s) / rate
         leak = min(255, round(UNIT * (signal + MOVE_NATS)))
         events = EventWeights.empty(len(rate))
         columns = np.asarray(t_s, np.float64), np.asarray(x, np.float64), np.asarray(y, np.float64), np.asarray(on, np.bool_)
         per_second = SUBSLICES / self.scale.interval_s
-        n = weighed(*columns, gain, float(start_s), per_second, SUBSLICES, float(UNIT), events)
+        n = weighed(*columns, ratio, float(start_s), per_second, SUBSLICES, weights_of_parts(), events)
         self._state.step(EventWeights(*(column[:n] for column in events)), leak)
 
     def spikes(self, threshold_nats: float) -> Spikes:

@@ -24,7 +24,7 @@ class CompiledMaps:
         most = max(int(np.abs(wiring.displacement).max()), field.far) + 2
         width, height = size
         stride = width + most
-        margin = most * stride + most + 2
+        margin = -(-(most * stride + most + 2) // kernels.LINE) * kernels.LINE
         self._layout = layout = kernels.Layout(width, height, stride, margin, _whole(stride * height), field.far * (stride + 1))
         mask = np.zeros(layout.cells, np.uint8)
         mask[: stride * height].reshape(height, stride)[:, :width] = 255
@@ -73,14 +73,17 @@ def _depth_first(wiring: Wiring, stride: int) -> np.ndarray:
     above = [[np.flatnonzero(sums.first == k).tolist() for k in range(int(sums.first.max()) + 1)] for sums in wiring.sums]
     order: list[tuple[int, ...]] = []
 
-    def visit(level: int, k: int, direction: int) -> None:
+    def visit(level: int, k: int, direction: int) -> int:
+        """-> the first map that is made of it."""
         offset = int(wiring.sums[level - 1].offset[k] @ (1, stride))
         if level == LEVELS:
             order.append((level, direction, offset, k, int(wiring.displacement[k] @ (1, stride))))
-            return
+            return k
+        own = len(order)
         order.append((level, direction, offset, -1, 0))
-        for j in above[level][k]:
-            visit(level + 1, j, direction)
+        maps = [visit(level + 1, j, direction) for j in above[level][k]]
+        order[own] = (level, direction, offset, maps[0], 0)
+        return maps[0]
 
     for direction, nodes in enumerate(above[0]):
         for k in nodes:

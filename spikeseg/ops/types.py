@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -53,6 +53,13 @@ class PooledSpikes(NamedTuple):
         """The same samples without the spikes of steps before this one."""
         late = self.lists.since(step)
         return PooledSpikes(self.lists.only(late), None if self.kept is None else self.kept[late])
+
+    def of_maps(self, maps: Collection[int] | None) -> PooledSpikes:
+        """The spikes of some maps alone; None: of all."""
+        if maps is None:
+            return self
+        chosen = np.isin(self.lists.sites // (self.lists.shape[2] * self.lists.shape[3]), sorted(maps))
+        return PooledSpikes(self.lists.only(chosen), None if self.kept is None else self.kept[chosen])
 
 
 class Layer(NamedTuple):

@@ -44,8 +44,16 @@ class Boxes(NamedTuple):
     velocity: np.ndarray
 
 
-def boxes(t: np.ndarray, x: np.ndarray, y: np.ndarray, courses: Sequence[Course], moments: np.ndarray) -> Boxes:
+def boxes(
+    t: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    courses: Sequence[Course],
+    moments: np.ndarray,
+    sensor_size: tuple[int, int],
+) -> Boxes:
     """Boxes of an object at those moments at which it is there; where it sends too few events, between those before and after.
+    There is none where all of it would lie outside the picture: it has left it, or not entered it yet.
 
     Args:
         t: int64 (n,), of its events, rising, µs.
@@ -53,6 +61,7 @@ def boxes(t: np.ndarray, x: np.ndarray, y: np.ndarray, courses: Sequence[Course]
         y: int64 (n,), px.
         courses: of its pieces.
         moments: int64 (m,), rising, µs.
+        sensor_size: (width, height), px.
     """
     covering = [_covered(course, moments) for course in courses]
     there = np.any(covering, axis=0)
@@ -77,7 +86,8 @@ def boxes(t: np.ndarray, x: np.ndarray, y: np.ndarray, courses: Sequence[Course]
     if known.any():
         place, size = _of_pixels(found[known], velocity[known])
         place, size = (np.stack([np.interp(at, at[known], own[:, k]) for k in (0, 1)], 1) for own in (place, size))
-    return Boxes(at, place, size, velocity)
+    seen = np.all((place + size / 2 > 0) & (place - size / 2 < np.array(sensor_size) - 1), axis=1)
+    return Boxes(at[seen], place[seen], size[seen], velocity[seen])
 
 
 def _of_pixels(found: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,12 +17,14 @@ POSITION_GAIN, VELOCITY_GAIN, FIRST_GAIN = 0.8, 0.15, 0.4
 SIZE_GAIN = 0.4
 """How far its size does."""
 
-STOPPED_SHARE, STOPPED_PX = 0.35, 4.0
-"""A track that is seen again where it was lost, within this share of the way it would have come, had stopped."""
+STOPPED_SHARE, STOPPED_SIZES, STOPPED_PX = 0.35, 0.5, 4.0
+"""A track that is seen again where it was lost had stopped: within this share of the way that it would have come, and this share
+of its size, as what stands does not go further the longer it waits; or within so many px."""
 
 CUT_OFF, LAST, USUAL = 0.7, 2, 40
-"""It had not if LAST rows before its last one, when its events still filled the window, it was below this share of its usual
-area, the upper quartile of its last USUAL rows: it was going behind something, or out of the picture."""
+"""It had not if it was going behind something, or out of the picture: if LAST rows before its last one, when its events still
+filled the window, it was below this share of its usual area, the upper quartile of its last USUAL rows; or if less than this
+share of it would be in the picture after so many rows more, as a fast thing is gone before it is seen in part."""
 
 EDGE_GAIN = 0.5
 """How far a track that has met others follows the outer edge that is its own."""
@@ -68,6 +70,7 @@ class SceneTrack:
         surplus: the share of ON among them less that among all; known in the end.
         shapes: the last ones that it was seen by itself in, LAST before the last one and on.
         own: y and x, int64 (n,), where the events are its own now: its mask, or its share of a component.
+        sensor_size: (width, height) of the picture that it is in, px.
     """
 
     id: int
@@ -86,6 +89,7 @@ class SceneTrack:
     surplus: float = 0.0
     shapes: list[Shape] = field(default_factory=list)
     own: tuple[np.ndarray, np.ndarray] = (NOTHING, NOTHING)
+    sensor_size: tuple[float, float] = (float("inf"), float("inf"))
     _cut_off: tuple[int, bool] = (0, False)  # as it was with so many rows
 
     @property
@@ -104,7 +108,7 @@ class SceneTrack:
         if self._cut_off[0] != len(self.rows):
             areas = [row[3] * row[4] for row in self.rows[-USUAL:]]
             cut_off = len(areas) > LAST and areas[-1 - LAST] < CUT_OFF * sorted(areas)[3 * len(areas) // 4]
-            self._cut_off = len(self.rows), bool(cut_off)
+            self._cut_off = len(self.rows), bool(cut_off or self._leaves())
         return self._cut_off[1]
 
     @property
@@ -116,6 +120,14 @@ class SceneTrack:
     def whole(self) -> Shape:
         """The same, or, if it was not cut off, as it was before it sent too few events to be seen whole."""
         return self.shapes[0] if self.shapes and not self.cut_off else self.shape
+
+    def _leaves(self) -> bool:
+        """Whether less than CUT_OFF of it would be in the picture in as long as its last LAST rows took."""
+        if len(self.rows) <= LAST:
+            return False
+        place = self.place + self.velocity * ((self.last_us - self.rows[-1 - LAST][0]) * 1e-6)
+        low, high = np.maximum(place - self.half, -0.5), np.minimum(place + self.half, np.array(self.sensor_size) - 0.5)
+        return bool(np.maximum(high - low, 0).prod() < CUT_OFF * (2 * self.half).prod())
 
     def add(self, t_us: int, how: Seen) -> None:
         """A row."""
@@ -140,7 +152,8 @@ class SceneTrack:
         if waited:
             whole, how = self.whole, Seen.HIDDEN
             way = float(np.hypot(*(whole.velocity * (t_us - whole.t_us)))) * 1e-6
-            if not self.cut_off and float(np.hypot(*(place - whole.place))) <= max(STOPPED_SHARE * way, STOPPED_PX):
+            still = max(min(STOPPED_SHARE * way, STOPPED_SIZES * 2 * float(whole.half.max())), STOPPED_PX)
+            if not self.cut_off and float(np.hypot(*(place - whole.place))) <= still:
                 how, self.half, self.velocity = Seen.STOPPED, whole.half, 0.5 * whole.velocity
             self.place = place
         else:
@@ -178,4 +191,4 @@ class SceneTrack:
         if len(mask[0]):
             self.y, self.x = mask
         self.add(t_us, Seen.MET)
-        self.own = own
+        self.own, self.shapes = own, []

@@ -200,7 +200,7 @@ class SceneTracker:
     def _begins(self, mask: Mask, box: np.ndarray, t_us: int, velocity: np.ndarray) -> SceneTrack:
         self._made += 1
         place, half = 0.5 * (box[:2] + box[2:] - 1.0), 0.5 * (box[2:] - box[:2])
-        track = SceneTrack(self._made, t_us, place, velocity, half, *mask)
+        track = SceneTrack(self._made, t_us, place, velocity, half, *mask, sensor_size=self.size)
         track.add(t_us, Seen.ALONE)
         track.own = mask
         self.tracks.append(track)

@@ -15,6 +15,7 @@ from spikeseg.motion.maps_compiled import CompiledMaps
 from spikeseg.motion.maps_reference import ReferenceMaps
 from spikeseg.motion.receptive_field import ReceptiveField
 from spikeseg.motion.scales import FAST, MEDIUM, SECTORS, SUBSLICES, Scale, Wiring, sector
+from spikeseg.motion.weight_kernels import weighed, weights_of_parts
 
 BOTH = (ReferenceMaps, CompiledMaps)
 SMALL = Scale(1.0, 2, 0.0, 6.0)
@@ -281,6 +282,15 @@ def test_the_place_of_a_spike_is_neither_ahead_of_the_object_nor_behind(scale, s
         middle = np.array([120.0, 90.0]) + rng.uniform(-2, 2, 2)
         ahead += [sense * winner(scale, (sense * speed, 0.0), middle, seconds, n)[0][0] for sense in (1, -1)]
     assert abs(np.mean(ahead)) <= 1.0
+
+
+def test_ratios_weigh_the_rounded_logarithm():
+    steps = np.expm1((np.arange(256) + 0.5) / UNIT)[:, None] * (1 + np.arange(-4, 5) * 2.0**-52)
+    ratio = np.concatenate([[0.0, 1e-300, np.inf], np.exp2(np.arange(-60, 60, 1 / 64)), steps.ravel()])
+    nothing, weights = np.zeros(len(ratio)), EventWeights.empty(len(ratio))
+    n = weighed(nothing, nothing, nothing, nothing > 0, ratio, 0.0, 16.0, SUBSLICES, weights_of_parts(), weights)
+    expected = np.minimum(np.rint(UNIT * np.log1p(ratio)), 255)
+    assert np.array_equal(weights.weight[:n], expected[expected > 0])
 
 
 @pytest.mark.parametrize("n", [1, 2, 100, 512, 5000, 5001])

@@ -172,6 +172,28 @@ def uneven(samples, counts):
     return frames, chain(5, 2, 0.25, False, MEMBRANES[1], ((2, 2), (2, 2)), False), BlockThreshold(snap(values), 4)
 
 
+@pytest.mark.parametrize("membrane", MEMBRANES)
+@pytest.mark.parametrize("by_place", [False, True])
+@pytest.mark.parametrize("theta", [0.0, 0.25])
+def test_maps_that_read_different_channels_are_run_in_groups(membrane, by_place, theta):
+    frames, block = frames_of(5, 3, (5, 4, 9, 70), 0.1, True), 4
+    frames[2] = frames[2] > 0
+    layers = chain(2, 4, theta, True, membrane, ((2, 2), (3, 2)), False)
+    weight = weights_of(3, 6, 4, 5, 5, negative=True, ties=True)
+    for m, read in enumerate([(0,), (1, 3), (0,), (), (1, 3), (1, 2, 3)]):
+        weight[m, [c for c in range(4) if c not in read]] = 0
+    layers[0] = layers[0]._replace(weight=weight, threshold=torch.full((6,), theta))
+    layers[1] = layers[1]._replace(weight=weights_of(4, 4, 6, 3, 3, negative=False, ties=False))
+    groups = [((0, 2, 3), 0, 1), ((1, 4, 5), 1, 4)]
+    assert cpu_chain.groups_of(weight.numpy()) == tuple(cpu_chain.Group(*own) for own in groups)
+    assert cpu_chain.groups_of(layers[1].weight.numpy()) == (cpu_chain.Group((0, 1, 2, 3), 0, 6),)
+    values = torch.rand((3, 6, 3, 18), generator=torch.Generator().manual_seed(0)) * 2
+    what = frames, layers, BlockThreshold(snap(values), block) if by_place else None
+    found = cpu.encode(*what)
+    assert_same_spikes(reference.encode(*what), found)
+    assert len(np.unique(found[0].lists.sites // (found[0].lists.shape[2] * found[0].lists.shape[3]))) >= 5
+
+
 @pytest.mark.parametrize("by_place", [False, True])
 @pytest.mark.parametrize("samples", [0, 1, 2, 9, 41])
 @pytest.mark.parametrize(("block", "blocks"), [(8, 4), (3, 1), (100, 1)])

@@ -6,6 +6,8 @@ import torch
 
 pytest.importorskip("numba", reason="the cpu backend needs numba")
 
+from tracing_cases import assert_same
+
 from spikeseg.core.grid import snap
 from spikeseg.core.neurons import LeakMode
 from spikeseg.core.sparse import SpikeLists
@@ -170,13 +172,35 @@ def test_the_order_of_sums_does_not_matter(ops, decay):
 def test_pixels_in_doubt_are_traced_step_by_step_through_what_leads_to_them_alone(pools, error, share, monkeypatch):
     frames = (np.random.default_rng(2).random((2, 5, 2, 12, 31)) < 0.3).astype(np.uint8)
     layers = chain(pools)
-    spikes, again, events = cpu.encode(frames, layers), tracing._step_by_step, [0]
-    monkeypatch.setattr(tracing, "_step_by_step", lambda *given: events.append(len(given[2][0].lists.sites)) or again(*given))
+    spikes, again, events = cpu.encode(frames, layers), tracing._Ways.step_by_step, [0]
+    monkeypatch.setattr(
+        tracing._Ways, "step_by_step", lambda *given: events.append(len(given[2][0].lists.sites)) or again(*given)
+    )
     if error:
         monkeypatch.setattr(tracing, "rounding_error", lambda *_: error)
     dense, sparse = both(frames, layers, spikes, delay_connections=True, decay=0.9)
     assert np.array_equal(dense, sparse) and dense.any()
     assert share[0] <= sum(events) / np.count_nonzero(frames) <= share[1]
+
+
+@pytest.mark.parametrize("pools", POOLS)
+@pytest.mark.parametrize("error", [None, 1e-9, 1.0])
+def test_sets_of_maps_are_traced_at_once_as_alone(pools, error, monkeypatch):
+    """Six maps, more than are kept apart at a time, after a layer of few."""
+    g = torch.Generator().manual_seed(6)
+    frames = (np.random.default_rng(3).random((2, 5, 2, 12, 31)) < 0.3).astype(np.uint8)
+    third = Layer(torch.rand(6, 6, 7, 7, generator=g), torch.full((6,), 0.5), LeakMode.SUBTRACTIVE, 819 / 4096, None)
+    layers = [*chain(pools)[:2], third]
+    spikes, sets = cpu.encode(frames, layers), [None, [0], [1, 4], [5], [], [2], [3]]
+    if error:
+        monkeypatch.setattr(tracing, "rounding_error", lambda *_: error)
+    for delay, decay in ((True, 1.0), (True, 0.0), (True, 0.9), (True, 1e-300), (False, 0.3)):
+        how = {"delay_connections": delay, "decay": decay}
+        wanted = reference.trace_sets(frames, layers, spikes, sets, **how)
+        for own, alone, found in zip(sets, wanted, cpu.trace_sets(frames, layers, spikes, sets, **how), strict=True):
+            assert_same(found, alone)
+            assert any(len(saliency.value) for saliency in found) == (own != [])
+        assert_same(wanted[0], reference.trace(frames, layers, spikes, **how))
 
 
 def test_a_sum_is_rounded_no_oftener_than_the_bound_says():

@@ -1,14 +1,17 @@
 """Boxes around an object's events."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from spikeseg.scenes.box_kernels import extents, outermost
-from spikeseg.scenes.boxes import boxes
+from spikeseg.scenes.boxes import boxes as boxes_in
 from spikeseg.scenes.course import Course
 from spikeseg.scenes.track import Seen
 
 NONE = np.zeros(0, np.int64)
+boxes = partial(boxes_in, sensor_size=(400, 300))
 
 
 def course_of(thing, times, how=None):
@@ -75,6 +78,14 @@ def test_there_is_none_before_and_after(thing, scene):
     none = boxes(*events_of(scene, own), [course], np.array([0, 100_000, 900_000]))
     assert none.t.shape == (0,) and none.place.shape == none.size.shape == none.velocity.shape == (0, 2)
     assert len(boxes(*events_of(scene, own), [course], NONE).t) == 0
+
+
+@pytest.mark.parametrize("way", [((370, 60), (450, 60)), ((30, 60), (-50, 60)), ((50, 270), (50, 350)), ((50, 30), (50, -50))])
+def test_there_is_none_outside_the_picture(thing, scene, way):
+    own = thing((0, 0.1), way, 14, 60)
+    found = boxes(*events_of(scene, own, 0.1), [course_of(own, np.arange(0, 100_000, 5000))], np.arange(0, 100_000, 2500))
+    inside = ((found.place + found.size / 2 > 0) & (found.place - found.size / 2 < (399, 299))).all(1)
+    assert inside.all() and 42_500 <= found.t[-1] <= 47_500  # 7 px beyond the edge nothing of it is left
 
 
 def test_without_events_it_is_where_its_course_is(thing):

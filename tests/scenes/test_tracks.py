@@ -80,6 +80,30 @@ def test_what_went_behind_something_does_not_come_back_where_it_was_lost(steps):
     assert hows(track).count(Seen.STOPPED) == 1
 
 
+def test_what_left_the_picture_does_not_come_back_where_it_was_lost():
+    """Too fast to be seen in part; what stops as near to the edge is whole."""
+    leaves, another = [[(10 + 6 * k, 50, 12, 8)] for k in range(25)], [[(154 - 6 * k, 50, 12, 8)] for k in range(10)]
+    tracks = tracker_of([*leaves, *[[]] * 15, *another]).finished()
+    assert [len(track.rows) for track in tracks] == [25, 10] and all(set(hows(track)) == {Seen.ALONE} for track in tracks)
+    stops = [[(127 + k, 50, 12, 8)] for k in range(20)]
+    (track,) = tracker_of([*stops, *[[]] * 15, *[[(146, 50, 12, 8)]] * 5]).finished()
+    assert hows(track).count(Seen.STOPPED) == 1
+
+
+@pytest.mark.parametrize(("away", "how"), [(1, Seen.STOPPED), (7, Seen.HIDDEN)])
+def test_what_stands_does_not_go_further_the_longer_it_waits(away, how):
+    before, after = [[(10 + 2 * k, 50, 12, 8)] for k in range(20)], [[(48 + away, 50, 12, 8)]] * 5
+    (track,) = tracker_of(before + [[]] * 15 + after).finished()
+    assert hows(track)[20] == how
+
+
+def test_what_it_was_before_it_met_another_does_not_tell_where_it_stopped():
+    (track,) = tracker_of([[(10 + k, 50, 12, 12)] for k in range(20)]).finished()
+    assert track.whole.t_us == 170_000
+    track.meet(track.mask, (NONE, NONE), np.zeros((0, 4), np.int64), 500_000)
+    assert track.whole.t_us == 500_000
+
+
 @pytest.mark.parametrize("steps", [15, 80])
 def test_what_goes_on_bit_by_bit_is_what_stopped(steps):
     """Its last events, and the first ones when it goes on, come from its edges alone, which lie far from each other."""

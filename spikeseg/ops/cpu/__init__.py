@@ -9,7 +9,7 @@ from .cone_traversal import spread, unite
 from .images import final_potentials, fire_once, latency, oriented_latency
 from .layers import layer_forward, pool
 from .learning import Training, select_winners, stdp_update
-from .tracing import trace
+from .tracing import trace, trace_sets
 
 __all__ = [
     "Training",
@@ -25,5 +25,6 @@ __all__ = [
     "spread",
     "stdp_update",
     "trace",
+    "trace_sets",
     "unite",
 ]

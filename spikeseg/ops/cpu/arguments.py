@@ -260,9 +260,11 @@ class PooledCells(NamedTuple):
 
 
 class LayerScratch(NamedTuple):
-    """Scratch memory of inference, of one layer at one frame size.
+    """Scratch memory of inference, of maps of one layer at one frame size that are run together.
 
     Attributes:
+        maps: int32, their numbers in the layer.
+        channel: the first of the channels that they read; the table has how many.
         neurons: with their weights.
         block: pixels of a block of thresholds.
         theta, patch: int32 (rows of blocks, L) and (K * maps,), buffers, see `Thresholds`.
@@ -272,6 +274,8 @@ class LayerScratch(NamedTuple):
         cells: of every step; no bit of `spiked` is set before and after.
     """
 
+    maps: np.ndarray
+    channel: int
     neurons: Neurons
     block: int
     theta: np.ndarray

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,8 @@ BLOCKS = 2
 _IDLE: dict[_Geometry, list[Chain]] = {}
 """Scratch of the last calls, for the next ones of the same geometries: first touching new memory is slow, and threads wait for
 it. What was used longest ago goes first, while there are more than KEPT layers."""
+SPARED = 0.7
+"""A layer is run in groups of maps where spikes then add no more than this share of the weights that they add to all maps."""
 KEPT = 3
 """A network, which is run in one call, or layer by layer where thresholds follow the drive."""
 
@@ -38,7 +41,11 @@ def encode(
     size = max(1, min(BLOCK, samples // (BLOCKS * threads)))
     thresholds = None if first_threshold is None else in_units(first_threshold.values)
     block = None if first_threshold is None else first_threshold.block
-    geometry = (frames.shape[1:], block, tuple((layer.weight.shape, *layer[2:]) for layer in layers))
+    geometry = (
+        frames.shape[1:],
+        block,
+        tuple((layer.weight.shape, *layer[2:], groups_of(as_array(layer.weight))) for layer in layers),
+    )
     idle = _IDLE.pop(geometry, [])
     ready: list[Chain] = []  # with these layers' weights; a thread takes one out while it works
 
@@ -96,8 +103,7 @@ class Chain:
     def load(self, layers: Sequence[Layer]) -> Chain:
         """Take over the weights and thresholds of layers of the same shapes and dynamics."""
         for link, layer in zip(self._links, layers, strict=True):
-            link.membranes.tabulate(as_array(layer.weight))
-            link.own = in_units(layer.threshold)[None, :, None, None]
+            link.load(as_array(layer.weight), in_units(layer.threshold))
         return self
 
     def run(self, frames: np.ndarray | SparseFrames, thresholds: np.ndarray | None = None) -> list[PooledSpikes]:
@@ -151,6 +157,32 @@ def _doubled(array: np.ndarray, filled: int) -> np.ndarray:
     return room
 
 
+class Group(NamedTuple):
+    """Maps of a layer that are run together: their numbers, the first of the channels that they read, and one beyond the last."""
+
+    maps: tuple[int, ...]
+    first: int
+    last: int
+
+    def part(self, weight: np.ndarray) -> np.ndarray:
+        """What they read of weights (C_out, C_in, K, K)."""
+        return np.ascontiguousarray(weight[list(self.maps), self.first : self.last])
+
+
+def groups_of(weight: np.ndarray) -> tuple[Group, ...]:
+    """The maps of weights float32 (C_out, C_in, K, K) in groups that read the same channels, to which alone their spikes add; one
+    group of all maps where that would spare little."""
+    maps, channels = weight.shape[:2]
+    found: dict[tuple[int, int], list[int]] = {}
+    for m, own in enumerate(np.any(weight, axis=(2, 3))):
+        read = np.flatnonzero(own) if own.any() else np.zeros(1, np.int64)
+        found.setdefault((int(read[0]), int(read[-1]) + 1), []).append(m)
+    added = sum((last - first) * len(own) for (first, last), own in found.items())
+    if added > SPARED * channels * maps:
+        return (Group(tuple(range(maps)), 0, channels),)
+    return tuple(Group(tuple(own), first, last) for (first, last), own in found.items())
+
+
 class _Link:
     """One layer of a chain, with its pool. block: of thresholds that differ by sample and position; None: the layer's own."""
 
@@ -159,30 +191,31 @@ class _Link:
         self.pooled = layer.pool is not None
         kernel, stride = layer.pool or (0, 1)
         self.size = size if layer.pool is None else (pooled_size(size[0], kernel, stride), pooled_size(size[1], kernel, stride))
-        self.membranes = Membranes(layer.weight, size, layer.mode, layer.leak, row_by_row=True)
         self.own = np.zeros((1, self.maps, 1, 1), np.int32)
-        self.block = max(1, *size) if block is None else block
-        self._theta = aligned(-(-size[0] // self.block), self.membranes.length)
-        self._patch = aligned(self.maps * layer.weight.shape[-1])
         self._pool = Pool(kernel, stride, *self.size)
         cells = self.maps * self.size[0] * self.size[1]
         self._cells = PooledCells(
             np.zeros((steps, cells // 64 + 1), np.uint64), *(np.zeros((steps, cells), np.int32) for _ in range(2))
         )
         self._output = _Growing(2 * steps * cells)
+        block = max(1, *size) if block is None else block
+        self._parts = [_Part(own, layer, size, block) for own in groups_of(as_array(layer.weight))]
+
+    def load(self, weight: np.ndarray, threshold: np.ndarray) -> None:
+        """Take over weights (maps, C, K, K) of the same groups, and thresholds (maps,), in units."""
+        self.own = threshold[None, :, None, None]
+        for part in self._parts:
+            part.membranes.tabulate(part.group.part(weight))
 
     def run(self, spikes: InputSpikes, thresholds: np.ndarray | None = None) -> PooledSpikes:
         """The spikes of several samples, address by address."""
-        m, steps = self.membranes, self.steps
+        steps = self.steps
         most = int(np.diff(spikes.offsets[::steps]).max(initial=0))
         theta = self.own if thresholds is None else thresholds
-        layer = LayerScratch(
-            m.neurons, self.block, self._theta, self._patch, m.fine, m.whole,
-            m.sorted_input(steps, most), self._pool, self._cells,
-        )  # fmt: skip
+        layers = tuple(part.scratch(steps, most, self._pool, self._cells) for part in self._parts)
 
         def work(done: int, *room: np.ndarray) -> int:
-            now: int = inference_kernels.run_layer(done, spikes, steps, theta, layer, OutputSpikes(*room))
+            now: int = inference_kernels.run_layer(done, spikes, steps, theta, layers, OutputSpikes(*room))
             return now
 
         rows = len(spikes.offsets) - 1
@@ -190,3 +223,23 @@ class _Link:
         filled = slice(0, int(offsets[-1]))
         lists = SpikeLists(offsets, self._output.sites[filled].copy(), (steps, self.maps, *self.size))
         return PooledSpikes(lists, self._output.numbers[filled].copy() if self.pooled else None)
+
+
+class _Part:
+    """A group of a layer's maps, with its scratch. block: of thresholds."""
+
+    def __init__(self, group: Group, layer: Layer, size: tuple[int, int], block: int) -> None:
+        self.group = group
+        weight = group.part(as_array(layer.weight))
+        self.membranes = Membranes(weight, size, layer.mode, layer.leak, row_by_row=True)
+        self._maps, self._block = np.array(group.maps, np.int32), block
+        self._theta = aligned(-(-size[0] // block), self.membranes.length)
+        self._patch = aligned(len(weight) * weight.shape[-1])
+
+    def scratch(self, steps: int, most: int, pool: Pool, cells: PooledCells) -> LayerScratch:
+        """As the kernels take it, for samples of so many steps and spikes."""
+        m = self.membranes
+        return LayerScratch(
+            self._maps, self.group.first, m.neurons, self._block, self._theta, self._patch, m.fine, m.whole,
+            m.sorted_input(steps, most), pool, cells,
+        )  # fmt: skip

@@ -116,7 +116,7 @@ def windows(at, kernel, stride, size):
 
 
 @compiled()
-def fire(v, theta, level, row, first, neurons, pool, cells):
+def fire(v, theta, level, row, first, layer, cells):
     """Reset what has fired in a part of a row, and set its bits in the output.
 
     Args:
@@ -125,10 +125,10 @@ def fire(v, theta, level, row, first, neurons, pool, cells):
         level: offset of the potentials above their true values.
         row: the row.
         first: number of the first one in the row.
-        neurons: `Neurons`.
-        pool: `Pool`.
+        layer: `LayerScratch`.
         cells: `PooledCells` of the step.
     """
+    neurons, pool = layer.neurons, layer.pool
     maps, half = neurons.maps, neurons.table.shape[0] // 2
     kernel, stride, height, width = pool.kernel, pool.stride, pool.height, pool.width
     columns = neurons.columns
@@ -144,7 +144,7 @@ def fire(v, theta, level, row, first, neurons, pool, cells):
             column = np.int64(number // np.uint32(maps)) - half
             if column < 0 or column >= columns:
                 continue
-            m, index = np.int64(number % np.uint32(maps)), row * columns + column
+            m, index = np.int64(layer.maps[number % np.uint32(maps)]), row * columns + column
             left, right = windows(column, kernel, stride, width)
             for y in range(top, bottom):
                 for x in range(left, right):
@@ -152,25 +152,26 @@ def fire(v, theta, level, row, first, neurons, pool, cells):
 
 
 @compiled()
-def lay_out_blocks(thresholds, block, half, theta, patch):
+def lay_out_blocks(thresholds, chosen, block, half, theta, patch):
     """Lay thresholds out as `run_sample` takes them.
 
     Args:
-        thresholds: int32 (maps, rows, columns) of blocks.
+        thresholds: int32 (maps of the layer, rows, columns) of blocks.
+        chosen: int32 (maps,), those of the layer that are run.
         block: neurons that a block is wide and high.
         half: columns beside the frame.
         theta: see `Thresholds`; filled.
         patch: see `Thresholds`; filled.
     """
-    maps = thresholds.shape[0]
+    maps = chosen.size
     columns = theta.shape[1] // maps
     theta[:] = NEVER
     for row in range(theta.shape[0]):
         for column in range(half, columns - half):
             for m in range(maps):
-                theta[row, column * maps + m] = thresholds[m, row, (column - half) // block]
+                theta[row, column * maps + m] = thresholds[chosen[m], row, (column - half) // block]
     for i in range(patch.size):
-        patch[i] = thresholds[i % maps, 0, 0]
+        patch[i] = thresholds[chosen[i % maps], 0, 0]
 
 
 @compiled()
@@ -194,17 +195,17 @@ def worth_cutting(begin, row, half, tiles):
 
 @compiled()
 def run_sample(spikes, layer, thresholds):
-    """One sample through one layer and its pool; the bits of what spikes are set in the layer's cells.
+    """One sample through maps of one layer and its pool; the bits of what spikes are set in the layer's cells.
 
     Args:
         spikes: `InputSpikes`.
         layer: `LayerScratch`.
         thresholds: `Thresholds`; row y uses theta[y // block].
     """
-    neurons, inputs, pool, cells, patch = layer.neurons, layer.inputs, layer.pool, layer.cells, thresholds.patch
+    neurons, inputs, cells, patch = layer.neurons, layer.inputs, layer.cells, thresholds.patch
     steps, counted = spikes.offsets.size - 1, spikes.counts.size > 0
     v, height, half = neurons.v[0], inputs.begin.shape[1] - 1, neurons.table.shape[0] // 2
-    sort_by_row(spikes, 0, steps, (neurons.table.shape[1], height, neurons.columns), inputs)
+    sort_by_row(spikes, 0, steps, layer.channel, (neurons.table.shape[1], height, neurons.columns), inputs)
     for row in range(height):
         theta = thresholds.theta[row // layer.block]
         neurons.stamps[0] = 0
@@ -215,17 +216,17 @@ def run_sample(spikes, layer, thresholds):
                 a, b = integrate_excitatory(neurons, row, t, inputs, theta, patch)
                 if a < b:
                     now = PooledCells(cells.spiked[t], cells.potentials[t], cells.indices[t])
-                    fire(v[a:b], theta[a:b], np.int32(neurons.leak * (t + 1)), row, a, neurons, pool, now)
+                    fire(v[a:b], theta[a:b], np.int32(neurons.leak * (t + 1)), row, a, layer, now)
                 continue
             reaching = integrate(neurons, row, t, inputs, counted, theta, tiles, thresholds.restless)
             for k in range(reaching):
                 a, b = tiles.starts[neurons.opened[k]], tiles.starts[neurons.opened[k] + 1]
                 now = PooledCells(cells.spiked[t], cells.potentials[t], cells.indices[t])
-                fire(v[a:b], theta[a:b], ZERO, row, a, neurons, pool, now)
+                fire(v[a:b], theta[a:b], ZERO, row, a, layer, now)
 
 
 @compiled(allocates=True)
-def run_layer(done, spikes, steps, thresholds, layer, out):
+def run_layer(done, spikes, steps, thresholds, layers, out):
     """Samples through one layer and its pool, from number `done` on; -> samples done: all, or as many as there was room for.
 
     Args:
@@ -233,19 +234,21 @@ def run_layer(done, spikes, steps, thresholds, layer, out):
         spikes: `InputSpikes` of N samples, one after the other.
         steps: of a sample.
         thresholds: int32 (N, maps, rows, columns) of blocks, or (1, ...) for all samples.
-        layer: `LayerScratch`.
+        layers: `LayerScratch` of each group of its maps that are run together; they share pool and cells.
         out: `OutputSpikes`, filled up to the sample that is returned.
     """
-    offsets, neurons, theta, cells = spikes.offsets, layer.neurons, layer.theta, layer.cells
+    offsets, cells = spikes.offsets, layers[0].cells
     samples = (offsets.size - 1) // steps
-    exciting, restless_now, adapted = False, False, False
+    traits, adapted = np.zeros((len(layers), 2), np.bool_), False  # whether input is only excitatory, and neurons restless
     while done < samples and out.offsets[done * steps] + cells.indices.size <= out.sites.size:
         if not adapted or thresholds.shape[0] > 1:
-            half = neurons.table.shape[0] // 2
-            lay_out_blocks(thresholds[min(done, thresholds.shape[0] - 1)], layer.block, half, theta, layer.patch)
-            flat = theta.reshape(-1)
-            exciting = thresholds.shape[2] * thresholds.shape[3] == 1 and excites(flat, neurons)
-            restless_now = restless(flat, neurons)
+            for g in range(len(layers)):
+                theta, neurons = layers[g].theta, layers[g].neurons
+                given, half = thresholds[min(done, thresholds.shape[0] - 1)], neurons.table.shape[0] // 2
+                lay_out_blocks(given, layers[g].maps, layers[g].block, half, theta, layers[g].patch)
+                flat = theta.reshape(-1)
+                traits[g, 0] = thresholds.shape[2] * thresholds.shape[3] == 1 and excites(flat, neurons)
+                traits[g, 1] = restless(flat, neurons)
             adapted = True
         inside = offsets[done * steps : (done + 1) * steps + 1]
         first, last = inside[0], inside[-1]
@@ -253,8 +256,9 @@ def run_layer(done, spikes, steps, thresholds, layer, out):
         if not above_one(counts):
             counts = counts[:0]
         sample = InputSpikes(inside - first, spikes.sites[first:last], counts)
-        levels = Thresholds(theta, layer.patch, exciting and counts.size == 0, restless_now)
-        run_sample(sample, layer, levels)
+        for g in range(len(layers)):
+            levels = Thresholds(layers[g].theta, layers[g].patch, traits[g, 0] and counts.size == 0, traits[g, 1])
+            run_sample(sample, layers[g], levels)
         for t in range(steps):
             at = done * steps + t
             out.offsets[at + 1] = collect(cells.spiked[t], cells.indices[t], out.sites, out.kept, out.offsets[at])
@@ -279,7 +283,7 @@ def run_dense(spikes, neurons, theta, tiles, inputs, state, out_spikes, potentia
     steps, maps, height, width = out_spikes.shape
     half = neurons.table.shape[0] // 2
     never = np.full(neurons.v.shape[1], NEVER, np.int32)
-    sort_by_row(spikes, 1, steps + 1, (neurons.table.shape[1], height, width), inputs)
+    sort_by_row(spikes, 1, steps + 1, 0, (neurons.table.shape[1], height, width), inputs)
     potential = neurons.v[0]
     for row in range(height):
         potential[:] = 0

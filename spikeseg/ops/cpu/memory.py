@@ -36,7 +36,9 @@ class Membranes:
         sparse_rate: a sample with fewer spikes a step is run in fine tiles.
     """
 
-    def __init__(self, weight: Tensor, size: tuple[int, int], mode: LeakMode, leak: float, *, row_by_row: bool = False) -> None:
+    def __init__(
+        self, weight: Tensor | np.ndarray, size: tuple[int, int], mode: LeakMode, leak: float, *, row_by_row: bool = False
+    ) -> None:
         maps, channels, kernel = weight.shape[:3]
         height, width = size
         columns = width + kernel - 1

@@ -82,33 +82,49 @@ def open_tile(v, stamps, tile, t, mode, leak, factor):
 
 
 @compiled()
-def sort_by_row(spikes, first_step, last_step, shape, inputs):
+def first_from(sites, low, high, least):
+    """The first of the numbers low to high - 1 at which rising sites are at `least` or beyond; high where none is."""
+    while low < high:
+        middle = (low + high) // 2
+        if sites[middle] < least:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled()
+def sort_by_row(spikes, first_step, last_step, channel, shape, inputs):
     """Sort the input of some steps by step and row.
 
     Args:
         spikes: `InputSpikes`.
         first_step: the first of the steps.
         last_step: one beyond the last.
-        shape: (C, H, W) of the input.
+        channel: the first of the channels that are read.
+        shape: (C, H, W): how many of them, and the size of the input.
         inputs: `SortedInput`, filled for these steps.
     """
     channels, height, width = shape
     offsets, sites, counts = spikes.offsets, spikes.sites, spikes.counts
     begin, columns, lines, times = inputs.begin, inputs.columns, inputs.lines, inputs.times
+    lowest, size = channel * height * width, channels * height * width
     for t in range(first_step, last_step):
+        first = first_from(sites, offsets[t], offsets[t + 1], lowest)
+        last = first_from(sites, first, offsets[t + 1], lowest + size)
         starts = begin[t]
         starts[:] = 0
-        y, end = 0, width  # the row of the address in hand, and where it ends: addresses rise
-        for k in range(offsets[t], offsets[t + 1]):
+        y, end = 0, lowest + width  # the row of the address in hand, and where it ends: addresses rise
+        for k in range(first, last):
             while sites[k] >= end:
                 end += width
                 y = y + 1 if y + 1 < height else 0
             starts[y + 1] += 1
-        starts[0] = offsets[t]
+        starts[0] = first
         for y in range(height):
             starts[y + 1] += starts[y]
-        c, y, end = 0, 0, width
-        for k in range(offsets[t], offsets[t + 1]):
+        c, y, end = 0, 0, lowest + width
+        for k in range(first, last):
             while sites[k] >= end:
                 end += width
                 y += 1
@@ -121,7 +137,7 @@ def sort_by_row(spikes, first_step, last_step, shape, inputs):
                 times[at] = counts[k]
         for y in range(height, 0, -1):
             starts[y] = starts[y - 1]
-        starts[0] = offsets[t]
+        starts[0] = first
 
 
 @compiled()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from .vectors import DOUBLES, TAPS
 
 FEW = 4
 """A layer with this many times fewer maps than the one below is traced by `descend_few`."""
+FARTHEST = 2.0**-800
+"""Activity is weakened by so much at most from the last step to the first."""
 _MOST = 16
 """Shapes of scratch, and layers' weights as the kernels take them, that are kept for the next call."""
 
@@ -34,36 +36,65 @@ def trace(
     delay_connections: bool,
     decay: float,
 ) -> list[SparseMap]:
-    """See `reference.trace`. Activity is weakened on its way; pixels for which that leaves two float32 to choose from are traced
-    again as the reference does it (`reference.tracing.rounding_error`), through what leads to them alone."""
-    gates = [PooledSpikes(inference_kernels.listed(frames).lists, None), *spikes[:-1]]
-    descents = [_Descent(layer, gate.lists) for layer, gate in zip(layers, gates, strict=True)]
+    """See `reference.trace`."""
+    return trace_sets(frames, layers, spikes, [None], delay_connections=delay_connections, decay=decay)[0]
+
+
+def trace_sets(
+    frames: np.ndarray | SparseFrames,
+    layers: Sequence[Layer],
+    spikes: Sequence[PooledSpikes],
+    sets: Sequence[Collection[int] | None],
+    *,
+    delay_connections: bool,
+    decay: float,
+) -> list[list[SparseMap]]:
+    """See `reference.trace_sets`: all at once, the activity of each map apart.
+
+    What is traced at a step is as much stronger than at the last one as it is weakened on its way there, so that it is weakened
+    at the events alone. Pixels for which that leaves two float32 to choose from are traced again as the reference does it
+    (`reference.tracing.rounding_error`), through what leads to them alone."""
+    listed = inference_kernels.listed(frames)
     samples, steps, _, height, width = frames.shape
+    gates = [PooledSpikes(listed.lists, None), *spikes[:-1]]
     reach = reach_of(steps, decay, delay_connections=delay_connections)
     error = 0.0 if exact(reach) else rounding_error(layers, steps, frames.shape[2])
+    maps = np.arange(len(layers[-1].weight))
+    members = np.array([np.ones(len(maps)) if own is None else np.isin(maps, list(own)) for own in sets], np.float64)
+    ways = _Ways(layers, [gate.lists for gate in gates], members, back=bool(reach[1:2].any()))
+    within = reach[:-1] if ways.back else np.ones(steps)  # of what is traced at a step
     sums, touched = _zeros(height * width), _zeros(height * width // 64 + 1, dtype=np.uint64)
-    saliency = []
+    found: list[list[SparseMap]] = [[] for _ in sets]
     for n in range(samples):
         last = spikes[-1].part(n, n + 1)
         if not len(last.lists.sites):
-            saliency.append(SparseMap((steps, height, width), np.zeros(0, np.int64), np.zeros(0, np.float32)))
+            for own in found:
+                own.append(SparseMap((steps, height, width), np.zeros(0, np.int64), np.zeros(0, np.float32)))
             continue
         sample = [gate.part(n, n + 1) for gate in gates]
         if not delay_connections:
             sample = [PooledSpikes(*so_far(*gate)) for gate in sample]
-        whole = Activity(last.lists.offsets, last.lists.sites, np.ones(len(last.lists.sites)))
-        arrived = _arrived(whole, descents, sample, decay if delay_connections else 0.0)
-        index, value, doubtful = _summed(sample[0].lists, arrived, sums, touched, error)
-        if len(doubtful):
-            value[doubtful] = 0.0
-            pixels = np.unique(index[doubtful] % (height * width))
-            *sample, last = _leading_to(pixels, [*sample, last], layers, (height, width))
-            arrived = _step_by_step(last.lists, descents, sample, reach)
-            again, surely, _ = _summed(sample[0].lists, arrived, sums, touched, 0.0)
-            value[np.searchsorted(index, again)] = surely
-            index, value = index[value > 0], value[value > 0]
-        saliency.append(SparseMap((steps, height, width), index, value))
-    return saliency
+        events = sample[0].lists
+        if within[-1] < FARTHEST:
+            arrived = ways.step_by_step(last.lists, sample, reach)
+            summed = [_summed(events, own, sums, touched, 0.0) for own in arrived]
+        else:
+            arrived = ways.arrived(last.lists, sample, 1.0 / within[::-1])
+            arrived *= np.repeat(within[::-1], np.diff(events.offsets))
+            summed = [_summed(events, own, sums, touched, error) for own in arrived]
+        places = [index[doubtful] for index, _, doubtful in summed]
+        again = []
+        if any(map(len, places)):
+            *sample, last = _leading_to(np.concatenate(places), [*sample, last], layers, (steps, height, width))
+            arrived = ways.step_by_step(last.lists, sample, reach)
+            again = [_summed(sample[0].lists, own, sums, touched, 0.0) for own in arrived]
+        for k, (index, value, doubtful) in enumerate(summed):
+            if len(doubtful):
+                value[doubtful] = 0.0
+                value[np.searchsorted(index, again[k][0])] = again[k][1]
+                index, value = index[value > 0], value[value > 0]
+            found[k].append(SparseMap((steps, height, width), index, value))
+    return found
 
 
 def _summed(
@@ -78,64 +109,98 @@ def _summed(
 
 
 def _leading_to(
-    pixels: np.ndarray, spikes: Sequence[PooledSpikes], layers: Sequence[Layer], size: tuple[int, int]
+    pixels: np.ndarray, spikes: Sequence[PooledSpikes], layers: Sequence[Layer], shape: tuple[int, int, int]
 ) -> list[PooledSpikes]:
-    """The events of one sample at some pixels, and the spikes of each layer that can pass anything on to them: nothing else adds
-    to what arrives there.
+    """The events of one sample at some pixels from some steps on, and the spikes of each layer that can pass anything on to them:
+    nothing else adds to what arrives there.
 
     Args:
-        pixels: flat indices into a frame.
+        pixels: flat indices (t*H + y)*W + x.
         spikes: the events, then the spikes of each layer.
         layers: which gave them.
-        size: (height, width) of a frame.
+        shape: (T, H, W) of the sample.
     """
-    marks, led = np.zeros(math.prod(size), np.bool_), []
-    marks[pixels] = True
-    reaches = [*(layer.weight.shape[-1] // 2 for layer in layers), 0]
+    steps, *size = shape
+    since, led = np.full(math.prod(size), steps, np.int32), []
+    np.minimum.at(since, pixels % len(since), (pixels // len(since)).astype(np.int32))
+    reaches = [*(_reach_px(layer) for layer in layers), 0]
     for (lists, kept), half in zip(spikes, reaches, strict=True):
-        chosen, around = np.empty(len(lists.sites), np.bool_), np.zeros(lists.shape[2:], np.bool_)
-        tracing_kernels.lead_on(lists.sites, _NONE if kept is None else kept, marks, half, chosen, around)
+        chosen, around = np.empty(len(lists.sites), np.bool_), np.full(lists.shape[2:], steps, np.int32)
+        tracing_kernels.lead_on(lists.offsets, lists.sites, _NONE if kept is None else kept, since, half, chosen, around)
         led.append(PooledSpikes(lists.only(chosen), None if kept is None else kept[chosen]))
-        marks = around.reshape(-1)
+        since = around.reshape(-1)
     return led
 
 
-def _arrived(activity: Activity, descents: Sequence[_Descent], gates: Sequence[PooledSpikes], decay: float) -> np.ndarray:
-    """What arrives at the events of one sample.
+class _Ways:
+    """The ways down from the last layer's spikes to the events.
 
     Args:
-        activity: spikes of the last layer.
-        descents: through each layer.
+        layers: the chain.
         gates: the events, then the spikes of each layer but the last.
-        decay: what a step passes on to the one before.
+        members: float64 (sets, maps), 1 where a map of the last layer is in a set, else 0.
+        back: whether activity reaches earlier steps, too.
     """
-    arrived = activity.values
-    for i in range(len(descents) - 1, -1, -1):
-        lists, kept = gates[i]
-        arrived = np.zeros(len(lists.sites))
-        descents[i].run(activity, lists, decay, arrived)
-        neurons, shape = lists.sites, lists.shape
-        if i and kept is not None:
-            below = gates[i - 1].lists.shape
-            neurons = lists.sites // (shape[2] * shape[3]) * (below[2] * below[3]) + kept
-        activity = Activity(lists.offsets, neurons, arrived)
-    return arrived
+
+    def __init__(self, layers: Sequence[Layer], gates: Sequence[SpikeLists], members: np.ndarray, *, back: bool) -> None:
+        self.back, self._members = back, members
+        used = np.flatnonzero(members.any(0))
+        apart = len(members) > 1
+        cuts = range(0, len(used), DOUBLES if apart else max(len(used), 1))
+        self._parts = [used[first : first + cuts.step] for first in cuts]
+        *below, last = layers
+        lanes = DOUBLES if apart else 1
+        self._below = [_Descent(layer, gate, lanes) for layer, gate in zip(below, gates, strict=False)]
+        self._last = [_Descent(last._replace(weight=last.weight[own]), gates[-1], lanes, last=True) for own in self._parts]
+
+    def arrived(self, last: SpikeLists, gates: Sequence[PooledSpikes], strength: np.ndarray) -> np.ndarray:
+        """What arrives at the events of one sample, of each set: float64 (sets, events).
+
+        Args:
+            last: the last layer's spikes.
+            gates: the events, then the spikes of each layer but the last.
+            strength: float64, how strongly the spikes of each step are traced.
+        """
+        size, total = last.shape[2] * last.shape[3], np.zeros((len(self._members), len(gates[0].lists.sites)))
+        maps, values = last.sites // size, np.repeat(strength, np.diff(last.offsets))[:, None]
+        for own, descent in zip(self._parts, self._last, strict=True):
+            place = np.full(self._members.shape[1], -1)
+            place[own] = np.arange(len(own))
+            offsets, sites, traced = last.offsets, last.sites, values
+            if len(own) < len(place):
+                part = last.only(place[maps] >= 0)
+                offsets, traced = part.offsets, values[place[maps] >= 0]
+                sites = (part.sites - (own - np.arange(len(own)))[place[part.sites // size]] * size).astype(np.int32)
+            activity = Activity(offsets, sites, traced)
+            for i in range(len(gates) - 1, -1, -1):
+                lists, kept = gates[i]
+                below = self._below[i] if i < len(self._below) else descent
+                arrived = below.run(activity, lists, back=self.back)
+                neurons, shape = lists.sites, lists.shape
+                if i and kept is not None:
+                    before = gates[i - 1].lists.shape
+                    neurons = lists.sites // (shape[2] * shape[3]) * (before[2] * before[3]) + kept
+                activity = Activity(lists.offsets, neurons, arrived)
+            if arrived.shape[1] == 1:
+                total += arrived.T
+            else:
+                total += self._members[:, own] @ arrived[:, : len(own)].T
+        return total
+
+    def step_by_step(self, last: SpikeLists, gates: Sequence[PooledSpikes], reach: np.ndarray) -> np.ndarray:
+        """The same, weakened last: in the order of the reference."""
+        offsets, values = gates[0].lists.offsets, np.zeros((len(self._members), len(gates[0].lists.sites)))
+        for t in np.flatnonzero(np.diff(last.offsets)).tolist():
+            arrived = self.arrived(_of_step(last, t), [_until(gate, t) for gate in gates], np.ones(t + 1))
+            values[:, : arrived.shape[1]] += np.repeat(reach[t::-1], np.diff(offsets[: t + 2])) * arrived
+        return values
 
 
-def _step_by_step(last: SpikeLists, descents: Sequence[_Descent], gates: Sequence[PooledSpikes], reach: np.ndarray) -> np.ndarray:
-    """What arrives at the events of one sample from spikes of the last layer, weakened last: in the order of the reference."""
-    offsets, values = gates[0].lists.offsets, np.zeros(len(gates[0].lists.sites))
-    for t in np.flatnonzero(np.diff(last.offsets)).tolist():
-        arrived = _arrived(_of_step(last, t), descents, [_until(gate, t) for gate in gates], 1.0)
-        values[: len(arrived)] += np.repeat(reach[t::-1], np.diff(offsets[: t + 2])) * arrived
-    return values
-
-
-def _of_step(spikes: SpikeLists, t: int) -> Activity:
+def _of_step(spikes: SpikeLists, t: int) -> SpikeLists:
     """The spikes of one step of one sample, with nothing in the steps before; later ones are left out."""
     offsets = np.zeros(t + 2, np.int64)
     first, offsets[-1] = spikes.offsets[t], spikes.offsets[t + 1] - spikes.offsets[t]
-    return Activity(offsets, spikes.sites[first : spikes.offsets[t + 1]], np.ones(offsets[-1]))
+    return SpikeLists(offsets, spikes.sites[first : spikes.offsets[t + 1]], (t + 1, *spikes.shape[1:]))
 
 
 def _until(spikes: PooledSpikes, t: int) -> PooledSpikes:
@@ -147,13 +212,21 @@ def _until(spikes: PooledSpikes, t: int) -> PooledSpikes:
 
 
 class _Descent:
-    """A convolution as traces go down through it, with its scratch. gates: the spikes below."""
+    """A convolution as traces go down through it, with its scratch.
 
-    def __init__(self, layer: Layer, gates: SpikeLists) -> None:
+    Args:
+        layer: of the chain.
+        gates: the spikes below.
+        lanes: how many parts of the activity are kept apart: 1 or DOUBLES.
+        last: whether it is the last layer, of which each map is a part.
+    """
+
+    def __init__(self, layer: Layer, gates: SpikeLists, lanes: int, *, last: bool = False) -> None:
         maps, channels, kernel = layer.weight.shape[:3]
         _, _, height, width = gates.shape
         weight = as_array(layer.weight)
-        if maps * FEW <= channels:
+        self._lanes = lanes
+        if last if lanes > 1 else maps * FEW <= channels:
             self._kernel, spans = tracing_kernels.descend_few, _EVERYWHERE
             weights = _taps(weight.tobytes(), weight.shape)
             room = _zeros(maps, height + kernel - 1, width + kernel - 1 + weights.shape[-1])
@@ -163,13 +236,15 @@ class _Descent:
             weights, spans, apart = _lines(weight.tobytes(), weight.shape)
             kernel, pieces = weights.shape[1], -(-(width + weights.shape[1] - 1) // PIECE)
             lines, beside = (channels * height, 1) if apart else (height, channels)
-            room = _zeros(lines, pieces * PIECE * beside + weights.shape[-1])
+            room = _zeros(lines, (pieces * PIECE * beside + weights.shape[-1]) * lanes)
             stamps = _zeros(2, lines, pieces, dtype=np.int32)
         self._table = Table(weights, room, stamps, spans, kernel, channels, height, width)
 
-    def run(self, activity: Activity, gates: SpikeLists, decay: float, out: np.ndarray) -> None:
+    def run(self, activity: Activity, gates: SpikeLists, *, back: bool) -> np.ndarray:
         """See `descend`."""
-        self._kernel(activity, Gates(gates.offsets, gates.sites), self._table, decay, out)
+        out = np.empty((len(gates.sites), self._lanes))
+        self._kernel(activity, Gates(gates.offsets, gates.sites), self._table, back, out)
+        return out
 
 
 @functools.lru_cache(_MOST)
@@ -203,6 +278,12 @@ def _lines(weight: bytes, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarra
         made[m, :, : line.shape[1]] = line
         spans[m] = rows.min(), rows.max() + 1, first, line.shape[1], passes_on[m].argmax() if apart else 0
     return made, spans, apart
+
+
+def _reach_px(layer: Layer) -> int:
+    """How far from a neuron the weights lie that pass anything on, at most, px."""
+    weight = as_array(layer.weight)
+    return _lines(weight.tobytes(), weight.shape)[0].shape[1] // 2
 
 
 def _padded(lines: np.ndarray, lanes: int) -> np.ndarray:

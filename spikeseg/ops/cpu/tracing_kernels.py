@@ -10,10 +10,10 @@ import numpy as np
 from spikeseg.core.bits import lowest
 from spikeseg.core.compiled import compiled
 
-from .vectors import TAPS, add_scaled, dot
+from .vectors import DOUBLES, TAPS, add_scaled, add_scaled_apart, dot
 
 PIECE = 16
-"""Columns of the buffer that fade together."""
+"""Columns of the buffer that are cleared together."""
 
 
 class Activity(NamedTuple):
@@ -22,7 +22,7 @@ class Activity(NamedTuple):
     Attributes:
         offsets: int64 (T + 1,) into the others.
         neurons: int32, flat addresses (m*H + y)*W + x.
-        values: float64, how strongly each is traced.
+        values: float64 (n, 1), how strongly each is traced; or (n, DOUBLES), by so many parts that are kept apart.
     """
 
     offsets: np.ndarray
@@ -40,7 +40,7 @@ class Gates(NamedTuple):
 class Table(NamedTuple):
     """Weights of a convolution, and a buffer for activity, wide enough for a line of weights from any column on.
 
-    Activity fades from step to step; most of the buffer is empty, so that it fades piece by piece, where something is.
+    Most of the buffer is empty, so that it is cleared piece by piece, where something comes.
 
     Attributes:
         weights, room (the buffer): float64, see `descend` and `descend_few`.
@@ -60,66 +60,45 @@ class Table(NamedTuple):
 
 
 @compiled()
-def fade(room, decay, times):
-    """What a step passes on to the one before, so many steps on end."""
-    if decay != 1.0:
-        for _ in range(times):
-            for i in range(room.size):
-                room[i] *= decay
+def silent(values, k):
+    """Whether nothing is traced of entry k."""
+    some = False
+    for lane in range(values.shape[1]):
+        some |= values[k, lane] != 0.0
+    return not some
 
 
 @compiled()
-def freshen(line, stamps, piece, size, now, decay):
-    """Fade a piece of a line of the buffer up to the present step.
-
-    Args:
-        line: float64, the line.
-        stamps: int32, the last step up to which each of its pieces has faded, from 1; 0: it is empty, whatever it holds.
-        piece: its number.
-        size: numbers in a piece.
-        now: the step, from 1.
-        decay: see `descend`.
-    """
-    before = stamps[piece]
-    if before == now:
-        return
-    part = line[piece * size : (piece + 1) * size]
-    if before == 0:
-        part[:] = 0.0
-    else:
-        fade(part, decay, now - before)
-    stamps[piece] = now
-
-
-@compiled()
-def descend(activity, gates, table, decay, out):
+def descend(activity, gates, table, back, out):
     """Through one convolution, from the last step to the first: what arrives at each spike of the layer below.
 
     Args:
-        activity: `Activity`.
+        activity: `Activity`, of L parts: 1 or DOUBLES.
         gates: `Gates`.
         table: `Table`; weights (C_out, K, n), as one traced neuron spreads them: of each row from the first column on in which
             there is any in the map, as many as that needs; spans: of each map the rows with weights, from and to, the first
             column, how many weights from there on, and the channel where lines are of one, else 0; room (lines, at least
-            (W + K - 1) * C), stamps (2, lines, at least (W + K - 1) / PIECE): see `freshen`, and the last step in which what a
-            neuron of the piece spreads to was seen to. Lines are H, of all C_in channels together; or, where no map passes
-            anything on to more than one channel, C_in * H, of one channel each (C is 1).
-        decay: what a step passes on to the one before.
-        out: float64, one entry per gate, filled.
+            (W + K - 1) * C * L), stamps (2, lines, at least (W + K - 1) / PIECE): up to which step each piece of a line holds
+            something, else it is empty, whatever it holds; and the last step in which what a neuron of the piece spreads to
+            was seen to. Lines are H, of all C_in channels together; or, where no map passes anything on to more than one
+            channel, C_in * H, of one channel each (C is 1).
+        back: whether activity reaches earlier steps, too.
+        out: float64 (gates, L), filled.
     """
     weights, height, width = table.weights.reshape(-1), table.height, table.width
     kernel, wide, spans = table.kernel, table.weights.shape[2], table.spans
     half, size, apart = kernel // 2, height * width, table.room.shape[0] > height
     channels = 1 if apart else table.channels
-    arriving, stamps, ready, of_piece = table.room, table.stamps[0], table.stamps[1], PIECE * channels
+    values, lanes = activity.values, activity.values.shape[1]
+    arriving, stamps, ready, of_piece = table.room, table.stamps[0], table.stamps[1], PIECE * channels * lanes
     table.stamps[:] = 0
-    flat, steps = arriving.reshape(-1), activity.offsets.size - 1
+    flat, factors, steps = arriving.reshape(-1), values.reshape(-1), activity.offsets.size - 1
     for t in range(steps - 1, -1, -1):
-        now = np.int32(steps - t)
+        now = np.int32(1 if back else steps - t)
         for k in range(activity.offsets[t], activity.offsets[t + 1]):
-            value, neuron = activity.values[k], activity.neurons[k]
-            if value == 0.0:
+            if silent(values, k):
                 continue
+            neuron = activity.neurons[k]
             m = neuron // size
             y, x = neuron // width % height, neuron % width
             top, bottom, left, numbers, channel = spans[m]
@@ -128,10 +107,16 @@ def descend(activity, gates, table, decay, out):
                 ready[line + y, x // PIECE] = now
                 for row in range(line + max(0, y - half), line + min(height, y - half + kernel)):
                     for piece in range(x // PIECE, min((x // PIECE * PIECE + PIECE + kernel - 2) // PIECE + 1, stamps.shape[1])):
-                        freshen(arriving[row], stamps[row], piece, of_piece, now, decay)
+                        if stamps[row, piece] != now:
+                            arriving[row, piece * of_piece : (piece + 1) * of_piece] = 0.0
+                            stamps[row, piece] = now
             for j in range(max(top, half - y), min(bottom, height + half - y)):
-                start = (line + y - half + j) * arriving.shape[1] + (x + left) * channels
-                add_scaled(flat, start, weights, (m * kernel + j) * wide, numbers, value)
+                row, at = line + y - half + j, (m * kernel + j) * wide
+                if lanes == 1:
+                    add_scaled(flat, row * arriving.shape[1] + (x + left) * channels, weights, at, numbers, factors[k])
+                else:
+                    start = row * arriving.shape[1] + (x + left) * channels * DOUBLES
+                    add_scaled_apart(flat, start, weights, at, numbers, factors, k * DOUBLES)
         start, end, c, y = 0, 0, 0, 0  # the row of the gate in hand: neighbours mostly share it
         for k in range(gates.offsets[t], gates.offsets[t + 1]):
             site = gates.sites[k]
@@ -142,24 +127,24 @@ def descend(activity, gates, table, decay, out):
                 if apart:
                     c, y = 0, c * height + y
             column = site - start + half
-            piece = column // PIECE
-            if stamps[y, piece] == 0:
+            if stamps[y, column // PIECE] != now:
                 out[k] = 0.0
-                continue
-            if stamps[y, piece] != now:
-                freshen(arriving[y], stamps[y], piece, of_piece, now, decay)
-            out[k] = arriving[y, column * channels + c]
+            elif lanes == 1:
+                out[k, 0] = arriving[y, column * channels + c]
+            else:
+                for lane in range(DOUBLES):
+                    out[k, lane] = arriving[y, (column * channels + c) * DOUBLES + lane]
 
 
 @compiled()
-def descend_few(activity, gates, table, decay, out):
+def descend_few(activity, gates, table, back, out):
     """`descend` from few maps to many: gathers the activity at each gate instead of scattering it everywhere.
 
     Args:
-        activity: see `descend`.
+        activity: `Activity`, of one part.
         gates: see `descend`.
-        decay: see `descend`.
-        out: see `descend`.
+        back: see `descend`.
+        out: float64 (gates, L), filled: if L is 1, with what arrives, else of each map apart, of which there are L at most.
         table: `Table`; weights (C_in, C_out, K, at least K, beyond which it is 0), of maps below and above, mirrored in both
             axes; room (C_out, H + K - 1, at least W + K - 1); stamps (1, C_out, H + K - 1): 1 for each line of the
             room in which something is. Both are 0, and left so.
@@ -168,18 +153,16 @@ def descend_few(activity, gates, table, decay, out):
     wide, before = weights.shape[3], kernel - 1 - kernel // 2
     above, lines = table.room, table.stamps[0]
     maps, rows, stride = above.shape
-    size = height * width
+    size, values, lanes = height * width, activity.values, out.shape[1]
     flat, taps = above.reshape(-1), weights.reshape(-1)
     for t in range(activity.offsets.size - 2, -1, -1):
-        for m in range(maps):
-            for y in range(rows):
-                if lines[m, y]:
-                    fade(above[m, y], decay, 1)
+        if not back:
+            clear(above, lines)
         for k in range(activity.offsets[t], activity.offsets[t + 1]):
             neuron = activity.neurons[k]
             m, y = neuron // size, neuron // width % height + before
             lines[m, y] = 1
-            above[m, y, neuron % width + before] += activity.values[k]
+            above[m, y, neuron % width + before] += values[k, 0]
         start, end, c, y, near = 0, 0, 0, 0, np.uint64(0)  # the row of the gate in hand, and in which maps something is near it
         for k in range(gates.offsets[t], gates.offsets[t + 1]):
             site = gates.sites[k]
@@ -192,16 +175,28 @@ def descend_few(activity, gates, table, decay, out):
                     for j in range(kernel):
                         near |= np.uint64(lines[m, y + j]) << np.uint64(m & 63)
             left, arrived = near, 0.0
+            out[k] = 0.0
             while left:
                 first = lowest(left)
                 left &= left - np.uint64(1)
                 for m in range(first, maps, 64):
+                    of_map = 0.0
                     for i in range(0, wide, TAPS):
                         line, at = (c * maps + m) * kernel * wide, (m * rows + y) * stride + site - start
-                        arrived += dot(taps, line + i, wide, flat, at + i, stride, kernel)
-            out[k] = arrived
-    for m in range(maps):
-        for y in range(rows):
+                        of_map += dot(taps, line + i, wide, flat, at + i, stride, kernel)
+                    arrived += of_map
+                    if lanes > 1:
+                        out[k, m] = of_map
+            if lanes == 1:
+                out[k, 0] = arrived
+    clear(above, lines)
+
+
+@compiled()
+def clear(above, lines):
+    """Clear the lines in which something is, see `descend_few`."""
+    for m in range(above.shape[0]):
+        for y in range(above.shape[1]):
             if lines[m, y]:
                 above[m, y] = 0.0
                 lines[m, y] = 0
@@ -281,23 +276,25 @@ def sum_pixels(offsets, pixels, values, sums, touched, error, out):
 
 
 @compiled()
-def lead_on(sites, kept, marks, half, chosen, around):
-    """Choose spikes by where they were before their pool, and mark what lies around where they are now.
+def lead_on(offsets, sites, kept, since, half, chosen, around):
+    """Choose spikes by where they were before their pool, and when, and mark what lies around where they are now.
 
     Args:
+        offsets: int64 (T + 1,) into sites and kept.
         sites: int32, flat addresses.
         kept: int32, pooling index of each; empty: without a pool they are where they were.
-        marks: bool, flat, of the frame before the pool: which are chosen.
+        since: int32, flat, of the frame before the pool: the step from which on spikes are chosen.
         half: neurons so far from a chosen spike are marked, px.
         chosen: bool, one per spike, filled.
-        around: bool (H, W) of False, of the frame of the sites; filled.
+        around: int32 (H, W) of the frame of the sites, of T or more; lowered to the first step of a chosen spike so near.
     """
     height, width = around.shape
-    for k in range(sites.size):
-        place = sites[k] % around.size
-        chosen[k] = marks[kept[k] if kept.size else place]
-        if chosen[k]:
-            y, x = place // width, place % width
-            for row in range(max(0, y - half), min(height, y + half + 1)):
-                for column in range(max(0, x - half), min(width, x + half + 1)):
-                    around[row, column] = True
+    for t in range(offsets.size - 1):
+        for k in range(offsets[t], offsets[t + 1]):
+            place = sites[k] % around.size
+            chosen[k] = since[kept[k] if kept.size else place] <= t
+            if chosen[k]:
+                y, x = place // width, place % width
+                for row in range(max(0, y - half), min(height, y + half + 1)):
+                    for column in range(max(0, x - half), min(width, x + half + 1)):
+                        around[row, column] = min(around[row, column], np.int32(t))

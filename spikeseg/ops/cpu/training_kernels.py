@@ -143,7 +143,7 @@ def compete(spikes, neurons, thresholds, tiles, inputs, first_input, contest):
     theta = thresholds.theta
     n_winners = 0
     for t in range(spikes.offsets.size - 1):
-        sort_by_row(spikes, t, t + 1, first_input.shape, inputs)
+        sort_by_row(spikes, t, t + 1, 0, first_input.shape, inputs)
         note_first(spikes, t, first_input)
         n_keys[:] = 0
         level = np.int32(neurons.leak * (t + 1))
@@ -250,7 +250,7 @@ def compete_capped(spikes, ahead, capped, inputs, first_input, contest):
     n_winners = 0
     for begun in range(0, steps, ahead):
         end = min(begun + ahead, steps)
-        sort_by_row(spikes, begun, end, first_input.shape, inputs)
+        sort_by_row(spikes, begun, end, 0, first_input.shape, inputs)
         for t in range(begun, end):
             note_first(spikes, t, first_input)
         contest.n_keys[:] = 0

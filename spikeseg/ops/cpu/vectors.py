@@ -18,8 +18,8 @@ from spikeseg.core.compiled import compiled
 
 LANES, NARROW = 32, 8
 """int32 added together, two cache lines, and at the end of a line of weights, which is padded with 0 to a multiple of NARROW."""
-DOUBLES = 4
-"""float64 added together: lines of weights are short, and padded with 0 to a multiple of it."""
+DOUBLES, WIDE = 4, 16
+"""float64 added together: lines of weights are padded with 0 to a multiple of the first, and mostly short."""
 TAPS = 8
 """float64 multiplied and summed together."""
 WORD = 64
@@ -62,7 +62,28 @@ def _adding(kind: Any, lanes: int) -> Any:
     return intrinsic(typed)
 
 
-_add_lanes, _add_narrow, _add_doubles = _adding(_INT, LANES), _adding(_INT, NARROW), _adding(_DOUBLE, DOUBLES)
+_add_lanes, _add_narrow = _adding(_INT, LANES), _adding(_INT, NARROW)
+_add_doubles, _add_wide = _adding(_DOUBLE, DOUBLES), _adding(_DOUBLE, WIDE)
+
+
+@intrinsic
+def _add_apart(_typing: Any, v: Any, _start: Any, line: Any, _at: Any, factors: Any, _first: Any) -> Any:
+    """v[start + DOUBLES * i :][:DOUBLES] += line[at + i] * factors[first :][:DOUBLES], for i < DOUBLES, of flat memory of
+    float64."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        _, times = _load(context, builder, signature.args[4], given[4], given[5], _DOUBLE, DOUBLES)
+        weights = context.make_array(signature.args[2])(context, builder, given[2]).data
+        for i in range(DOUBLES):
+            offset = ir.Constant(given[1].type, DOUBLES * i)
+            address, old = _load(context, builder, signature.args[0], given[0], builder.add(given[1], offset), _DOUBLE, DOUBLES)
+            own = builder.load(builder.gep(weights, [builder.add(given[3], ir.Constant(given[3].type, i))]))
+            new = builder.fadd(old, builder.fmul(_everywhere(builder, own, DOUBLES), times))
+            builder.store(new, address, align=8)
+        return context.get_dummy_value()
+
+    size = types.intp
+    return types.void(v, size, line, size, factors, size), generate
 
 
 @intrinsic
@@ -154,5 +175,18 @@ def add_line(v, start, table, line, wide, times):
 def add_scaled(v, start, table, at, numbers, factor):
     """Add so many numbers of a table from `at` on, times a factor, to those of v from `start` on: float64, flat; a multiple of
     DOUBLES of them."""
-    for i in range(0, numbers, DOUBLES):
+    i = 0
+    while i + WIDE <= numbers:
+        _add_wide(v, start + i, table, at + i, factor)
+        i += WIDE
+    while i < numbers:
         _add_doubles(v, start + i, table, at + i, factor)
+        i += DOUBLES
+
+
+@compiled()
+def add_scaled_apart(v, start, table, at, numbers, factors, first):
+    """`add_scaled` by DOUBLES factors at once, from number `first` of them on: of v there are so many numbers for each of the
+    table's."""
+    for i in range(0, numbers, DOUBLES):
+        _add_apart(v, start + i * DOUBLES, table, at + i, factors, first)

@@ -14,7 +14,7 @@ from spikeseg.ops.reference.images import latency, oriented_latency
 from .chain import encode
 from .images import final_potentials, fire_once
 from .layers import layer_forward, pool, stdp_update
-from .tracing import trace
+from .tracing import trace, trace_sets
 from .training import Training
 from .winners import select_winners
 
@@ -32,5 +32,6 @@ __all__ = [
     "spread",
     "stdp_update",
     "trace",
+    "trace_sets",
     "unite",
 ]

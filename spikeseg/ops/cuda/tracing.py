@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +59,20 @@ def trace(
                 found = reference.trace(part, layers, parts[1:], delay_connections=delay_connections, decay=decay)
             maps += found
     return maps
+
+
+def trace_sets(
+    frames: np.ndarray | SparseFrames,
+    layers: Sequence[Layer],
+    spikes: Sequence[PooledSpikes],
+    sets: Sequence[Collection[int] | None],
+    *,
+    delay_connections: bool,
+    decay: float,
+) -> list[list[SparseMap]]:
+    """See `reference.trace_sets`."""
+    of_sets = ([*spikes[:-1], spikes[-1].of_maps(own)] for own in sets)
+    return [trace(frames, layers, own, delay_connections=delay_connections, decay=decay) for own in of_sets]
 
 
 class _Nodes(NamedTuple):

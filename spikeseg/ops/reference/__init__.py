@@ -4,7 +4,7 @@ from .chain import encode
 from .cone_links import cones, spread, unite
 from .images import final_potentials, fire_once, latency, oriented_latency
 from .layers import layer_forward, pool
-from .tracing import trace
+from .tracing import trace, trace_sets
 from .training import Training, select_winners, stdp_update
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "spread",
     "stdp_update",
     "trace",
+    "trace_sets",
     "unite",
 ]

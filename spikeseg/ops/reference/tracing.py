@@ -6,7 +6,7 @@ level is gated by the network's own spikes, so only input that took part can lig
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -61,6 +61,20 @@ def trace(
             weight = torch.from_numpy(reach[t::-1].copy()).to(device).reshape(-1, 1, 1, 1, 1)
             total[: t + 1] += weight * arrived(frames, layers, spikes, source, 1.0)[: t + 1]
     return [SparseMap.of(sample) for sample in over_polarities(total).float().cpu().numpy()]
+
+
+def trace_sets(
+    frames: np.ndarray | SparseFrames,
+    layers: Sequence[Layer],
+    spikes: Sequence[PooledSpikes],
+    sets: Sequence[Collection[int] | None],
+    *,
+    delay_connections: bool,
+    decay: float,
+) -> list[list[SparseMap]]:
+    """`trace` of each of several sets of the last layer's maps: of their spikes alone; None: of all."""
+    of_sets = ([*spikes[:-1], spikes[-1].of_maps(own)] for own in sets)
+    return [trace(frames, layers, own, delay_connections=delay_connections, decay=decay) for own in of_sets]
 
 
 def over_polarities(values: Tensor) -> Tensor:

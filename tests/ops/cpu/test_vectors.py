@@ -7,7 +7,7 @@ pytest.importorskip("numba", reason="the cpu backend needs numba")
 
 from spikeseg.core.compiled import compiled
 from spikeseg.ops.cpu import vectors
-from spikeseg.ops.cpu.vectors import DOUBLES, LANES, NARROW, TAPS, WORD
+from spikeseg.ops.cpu.vectors import DOUBLES, LANES, NARROW, TAPS, WIDE, WORD
 
 
 @compiled()
@@ -30,13 +30,23 @@ def test_a_line_is_added_from_any_number_on(numbers):
         assert np.array_equal(v, want)
 
 
-def test_a_line_of_float64_is_added_scaled():
+@pytest.mark.parametrize("numbers", [DOUBLES, WIDE, 2 * WIDE + DOUBLES])
+def test_a_line_of_float64_is_added_scaled(numbers):
     rng = np.random.default_rng(0)
-    table = rng.random((4, 2 * DOUBLES))
-    v = rng.random(50)
+    table = rng.random((4, numbers))
+    v = rng.random(12 + numbers)
     want = v.copy()
-    want[11 : 11 + 2 * DOUBLES] += table[3] * 0.25
-    vectors.add_scaled(v, 11, table.reshape(-1), 3 * 2 * DOUBLES, 2 * DOUBLES, 0.25)
+    want[11 : 11 + numbers] += table[3] * 0.25
+    vectors.add_scaled(v, 11, table.reshape(-1), 3 * numbers, numbers, 0.25)
+    assert np.array_equal(v, want)
+
+
+def test_a_line_of_float64_is_added_by_several_factors_apart():
+    rng = np.random.default_rng(0)
+    table, factors, v = rng.random((4, 2 * DOUBLES)), rng.random(3 * DOUBLES), rng.random(50)
+    want = v.copy()
+    want[11 : 11 + 2 * DOUBLES**2] += (table[3][:, None] * factors[None, DOUBLES : 2 * DOUBLES]).reshape(-1)
+    vectors.add_scaled_apart(v, 11, table.reshape(-1), 3 * 2 * DOUBLES, 2 * DOUBLES, factors, DOUBLES)
     assert np.array_equal(v, want)
 
 

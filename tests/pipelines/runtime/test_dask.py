@@ -15,11 +15,15 @@ distributed = pytest.importorskip("distributed")
 
 @pytest.fixture(scope="module")
 def address():
-    """Of a scheduler with two workers, each a process."""
+    """Of a scheduler with two workers, each a process.
+
+    Patient with a busy machine; but whoever asks a worker that just died for its results tries to reach it for as long as
+    connect says.
+    """
     import cloudpickle
     import dask
 
-    patient = {"distributed.comm.timeouts.connect": "600s", "distributed.comm.timeouts.tcp": "600s"}
+    patient = {"distributed.comm.timeouts.connect": "60s", "distributed.comm.timeouts.tcp": "600s"}
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     with (
         dask.config.set(patient),
