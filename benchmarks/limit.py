@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from limit_bound import FALSE_ALARMS_PER_MINUTE, Search, bound
-from limit_detectors import TITLES, Trained
+from limit_detectors import OF_NETWORK, TITLES, Trained
 from limit_scoring import half_rate, rate_interval, share_interval
 from limit_work import Bench, Setting, answers, calibrated
 from measure import options, table, write_json
@@ -232,7 +232,7 @@ def main() -> None:
     conditions: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as home:
         checkpoint = chosen.checkpoint.resolve() if chosen.checkpoint else None
-        if checkpoint is None and {"network", "network_cut"} & set(chosen.detectors):
+        if checkpoint is None and set(OF_NETWORK) & set(chosen.detectors):
             from detect import trained
 
             _say("training the demo's network")

@@ -13,6 +13,7 @@ from typing import Any
 
 import limit_stack
 import numpy as np
+from follow_nights import reported
 from limit_scoring import Track
 
 import spikeseg
@@ -66,7 +67,10 @@ TITLES = {
     "blobs": "blobs of frames, tracked",
     "lines": "Hough lines, tracked",
     "stack": "shift and stack",
+    "follow": "network, detect --follow",
 }
+
+OF_NETWORK = ("network", "follow", "network_cut")
 
 
 def detector(name: str, network: Trained | None, config: LimitConfig) -> Detector:
@@ -77,8 +81,10 @@ def detector(name: str, network: Trained | None, config: LimitConfig) -> Detecto
         network: for the detectors that need it.
         config: of the recordings: shift-and-stack is told their speeds and how long objects are in view.
     """
-    if name in ("network", "network_cut"):
+    if name in OF_NETWORK:
         assert network is not None
+        if name == "follow":
+            return Detector(name, TITLES[name], functools.partial(_followed_tracks, network), lambda tracks, _: list(tracks))
         own = name == "network"
         tracks = functools.partial(_network_tracks, network, own)
         return Detector(name, TITLES[name], tracks, lambda tracks, _: list(tracks), () if own else (0.0,))
@@ -120,6 +126,11 @@ def _network_tracks(trained: Trained, own_threshold: bool, recording: Recording)
     return [
         Track(own["t_us"].astype(np.float64), np.stack([own["x"], own["y"]], 1), float(own["object_score"][0])) for own in rows
     ]
+
+
+def _followed_tracks(trained: Trained, recording: Recording) -> list[Track]:
+    """What `detect --follow` calls objects."""
+    return [Track(own.t_us, own.places) for own in reported(_loaded(trained), recording)]
 
 
 # -- opponents that are tracked as the network is -----------------------------------------------------

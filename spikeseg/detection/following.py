@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from spikeseg.motion.online import KnownPath, NewEvents, OnlineSearch
+from spikeseg.motion.paths import telling
 from spikeseg.motion.probability import probability
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 
-from .moving import CERTAIN_STAR, Found, Motion, covering, lasts, scored, search_settings
+from .moving import CERTAIN_STAR, Found, Motion, covering, scored, search_settings
 from .objects import SLICE_US
 from .track_ids import TrackIds
 
@@ -83,10 +84,11 @@ class PathFollower:
         new = NewEvents(events["t"] * 1e-6, *(events[name].astype(np.int64) for name in "xyp"))
         self.search.step(new, end_us * 1e-6, tracks.field)
         found, known = self._found(), list(self.search.known.values())
+        tells = telling(found.paths, found.nats, self.threshold, found.search.events, found.frame).tolist()
         by = [covering(track, found) for track in tracks.tracks]
         latest_us = np.inf if self.last else end_us - PATIENCE_S * 1e6
         reported = [
-            self._report(one, [n for n, path in enumerate(by) if path == k], ids, (since_us, latest_us))
+            self._report(one, [n for n, path in enumerate(by) if path == k], ids, (since_us, latest_us)) if tells[k] else None
             for k, one in enumerate(known)
         ]
         self._numbers = {n: number for n, number in self._numbers.items() if n in self.search.known}
@@ -105,8 +107,7 @@ class PathFollower:
     def _found(self) -> Found:
         search, known = self.search, list(self.search.known.values())
         star = np.array([one.star for one in known], bool)
-        nats = [0.0 if one.star else one.nats for one in known]
-        paths, nothing = [one.smooth for one in known], np.zeros(0, np.float32)
+        paths, nats, nothing = [one.smooth for one in known], [one.nats for one in known], np.zeros(0, np.float32)
         return Found(paths, nats, star, self.threshold, nothing, search.search, search.stars, search.frame)
 
     def _report(
@@ -116,13 +117,12 @@ class PathFollower:
 
         times_us: it has been seen since the first, or not long before where it is new, and was there before the second.
         """
-        score = float(probability(0.0 if one.star else one.nats, self.threshold))
+        score = float(probability(one.nats, self.threshold))
         first, last = float(one.smooth.t_s[0]), float(one.smooth.t_s[-1])
         number, (since_us, latest_us) = self._numbers.get(one.path.id), times_us
         if number is None:
             since_us -= PATIENCE_S * 1e6
-        is_object = score >= self.object_threshold and lasts(one.smooth, one.nats, self.threshold, self.search.frame)
-        if not is_object or last * 1e6 < since_us or first * 1e6 > latest_us:
+        if score < self.object_threshold or last * 1e6 < since_us or first * 1e6 > latest_us:
             return None
         if number is None:
             pieces = [self._numbers[n] for n, whole in self.search.merged.items() if whole == one.path.id and n in self._numbers]

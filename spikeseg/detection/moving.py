@@ -20,8 +20,8 @@ from spikeseg.motion.background import Marks, background_rates
 from spikeseg.motion.contrast import frame_by_contrast
 from spikeseg.motion.events import Events, Index, events_of, index_of
 from spikeseg.motion.footprint import Footprint
-from spikeseg.motion.frame import EDGE_PX, Frame, Moving, astray, pair, rigid
-from spikeseg.motion.paths import SURE_NATS, against_stars, beside, creeping, in_halo, joined, no_star
+from spikeseg.motion.frame import Frame, Moving, astray, pair, rigid
+from spikeseg.motion.paths import EARLY_NATS, SURE_NATS, against_stars, evidence_of, joined, telling
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
 from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
@@ -39,22 +39,6 @@ if TYPE_CHECKING:
 
 SPIKE_NATS, DEEP_SPIKE_NATS = 9.75, 7.5
 """Potential at which a map's neuron spikes, nat; deeper, more of them are looked at."""
-
-LEAST_S, BRIEF_S = 0.6, 0.15
-"""A path has to last so long, s: what is there for less is a flash, or a piece of something else; the latter is enough ..."""
-
-BRIEF_PX, BRIEF_NATS = 8.0, 2.5
-"""... for what comes so far, px, with evidence of so many times the threshold, where the star field is steady, away from the
-sensor's edge, which cuts images off: stars that enter there one after the other look like a brief path."""
-
-STREAM_LEAST_S, STREAM_NATS = 1.0, 2.0
-"""Where stars stream, what lasts less than this, s, needs so many times the threshold: a path may lead from star to star."""
-
-CREEPING_NATS = 2.0
-"""What creeps among the stars needs so many times the evidence of a path: what wanders about among flickering pixels has less."""
-
-EARLY_NATS = 2.5
-"""A line becomes a path with so much less evidence than an object needs, nat: what comes before and behind may make up for it."""
 
 FIELD_ROUNDS = 2
 """How often the star field's motion is corrected by paths that move alike."""
@@ -278,12 +262,11 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     frame = start.frame
     star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, start.sensor_size)
     asked = settings.path_nats
-    nats = [_evidence(path, alike, start, asked, motion.careful) for path, alike in zip(paths, star.tolist(), strict=True)]
-    tells = np.array(nats) >= threshold - EARLY_NATS
-    tells &= np.array([lasts(path, own, threshold, frame) for path, own in zip(paths, nats, strict=True)], bool)
-    if motion.careful:
-        tells &= ~np.array([in_halo(path, search.events, frame) for path in paths], bool)
-        tells &= ~beside(paths, np.where(tells, nats, 0.0))
+    nats = [
+        evidence_of(path, alike, asked, frame, start.stars.spans, start.sensor_size, motion.careful)
+        for path, alike in zip(paths, star.tolist(), strict=True)
+    ]
+    tells = telling(paths, nats, threshold, search.events, frame, motion.careful)
     responsibility = np.zeros(start.total, np.float32)
     responsibility[start.chosen] = search.claimed({path.id: 1.0 for path, told in zip(paths, tells, strict=True) if told})
     doubtful = np.zeros(start.total, np.float32)
@@ -291,40 +274,6 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     likely = {paths[k].id: max(float(probability(nats[k], threshold)), LEAST_LIKELY) for k in rest}
     doubtful[start.chosen] = search.claimed(likely)
     return Found(paths, nats, star, threshold, responsibility, search, start.stars, frame, tells, doubtful)
-
-
-def _evidence(path: SmoothPath, alike: bool, start: Prepared, asked: float, careful: bool) -> float:
-    """That a path is an object's, nat. One of several that move alike has none, unless (with care) it surely is no star, or
-    creeps where their own lines tell how they move. asked: evidence that makes a path, nat."""
-    rest = start.frame, start.stars.spans, start.sensor_size
-    nats = against_stars(path, *rest, careful)
-    if not careful:
-        return 0.0 if alike else nats
-    creeps = creeping(path, *rest) if path.evidence >= CREEPING_NATS * asked else 0.0
-    if alike and not no_star(path, asked, *rest):
-        return creeps if all(span.known for span in start.stars.spans) else 0.0
-    return max(nats, creeps)
-
-
-def lasts(path: SmoothPath, nats: float, threshold: float, frame: Frame) -> bool:
-    """Whether a path is there for long enough to be told of: for LEAST_S, or briefly if it leaves no doubt.
-
-    Args:
-        path: smoothed.
-        nats: its evidence.
-        threshold: evidence from which it is an object, nat.
-        frame: of the star field.
-    """
-    seconds = float(path.t_s[-1] - path.t_s[0])
-    if seconds >= LEAST_S:
-        return seconds >= STREAM_LEAST_S or nats >= STREAM_NATS * threshold or not frame.streams
-    away = np.flatnonzero((np.abs(path.states[:, :2] - frame.centre) <= frame.centre - EDGE_PX).all(1))
-    if not len(away) or nats < BRIEF_NATS * threshold or not frame.steady:
-        return False
-    ends = away[[0, -1]]
-    t_s, places = path.t_s[ends], path.states[ends, :2]
-    way = min(float(np.hypot(*np.diff(some, axis=0)[0])) for some in (places, frame.to_sky(t_s, places)))
-    return bool(t_s[1] - t_s[0] >= BRIEF_S and way >= BRIEF_PX)
 
 
 def merge(view: WindowedRecording, slices: Sequence[Sequence[Slice]], tracks: Tracks, found: Found) -> Merged:

@@ -16,7 +16,7 @@ from .background import Marks, background_rates
 from .events import Events, Index, Sight, events_of, index_of
 from .footprint import Footprint
 from .frame import Frame, Moving, rigid
-from .paths import against_stars, joined, no_star
+from .paths import evidence_of, joined
 from .search import MotionSearch, Path, SearchSettings, SmoothPath
 from .stars import STAR, TICK_S, Stars, find_stars
 
@@ -27,7 +27,7 @@ RECENT_S = 4.0
 """Paths that have moved alike for the last so many seconds are stars, s."""
 
 MOST_OF_A_STAR = 0.5
-"""A path, of no object so far, is a star if stars explain more than this share of its events."""
+"""A path is a star if stars explain more than this share of its events."""
 
 
 class NewEvents(NamedTuple):
@@ -46,7 +46,8 @@ class KnownPath:
     Attributes:
         path: that is followed.
         smooth: its last HISTORY_S.
-        nats: its log-likelihood ratio against the background, from its beginning, and the stars, in what is remembered.
+        nats: its evidence, see `paths.evidence_of`: against the background from its beginning, and the stars, in what is
+            remembered.
         star: whether it is one of several that move alike.
     """
 
@@ -127,21 +128,15 @@ class OnlineSearch:
         return [as_before] if self._moving_alike else [frame, as_before]
 
     def _explain(self, frames: list[Frame]) -> None:
-        """Background and stars of what is remembered, in the frame that explains most. What objects have explained, and paths
-        that move alike while stars are not known otherwise, stays theirs; all else is offered to stars."""
+        """Background and stars of what is remembered, in the frame that explains most. Stars may explain all of it, also what
+        paths have explained before they were known."""
         t, x, y, on, _, owner = self._events
         column, row = x.astype(np.int64), y.astype(np.int64)
-        explains = bool(self.stars.spans) and self.stars.spans[-1].known
-        kept = [n for n, one in self.known.items() if (not explains if one.star else one.nats >= self.settings.path_nats)]
-        offered = np.where(np.isin(owner, kept), owner, 0)
         marks = Marks.of(t, column, row, self.sensor_size, points=True)
         none, resting = np.zeros(len(t), bool), all(frame.streams for frame in frames)
         rate = background_rates(t, column, row, self.sensor_size, none, marks=marks, resting=resting)
-        events = events_of(t, x, y, on, rate)
-        self._index = index_of(events, self.sensor_size)
-        found = [
-            find_stars(events._replace(owner=offered.copy()), self.sensor_size, one, self._point, careful=True) for one in frames
-        ]
+        self._index = index_of(events_of(t, x, y, on, rate), self.sensor_size)
+        found = [find_stars(events_of(t, x, y, on, rate), self.sensor_size, one, self._point, careful=True) for one in frames]
         best = max(range(len(found)), key=lambda k: np.count_nonzero(found[k].explained))
         self.stars, self.frame = found[best], frames[best]
         if len(found) > 1 and best == 0:
@@ -178,10 +173,12 @@ class OnlineSearch:
                     search.release(path)
                 continue
             held.append(path)
-            nats = against_stars(smooth, self.frame, self.stars.spans, self.sensor_size)
-            known[path.id] = KnownPath(path, smooth, nats, was is not None and was.star)
+            known[path.id] = KnownPath(path, smooth, 0.0, was is not None and was.star)
         search.paths = held
         self._find_stars_among(list(known.values()), until_s)
+        rest = self.settings.path_nats, self.frame, self.stars.spans, self.sensor_size
+        for one in known.values():
+            one.nats = evidence_of(one.smooth, one.star, *rest)
         self.known = known
 
     def _find_stars_among(self, known: list[KnownPath], until_s: float) -> None:
@@ -192,9 +189,7 @@ class OnlineSearch:
         new = times >= first
         star, frame = rigid(movers, Frame.moving(times[new], self.frame.rates[new], self.sensor_size), self.sensor_size)
         for one, moves_alike in zip(recent, star.tolist(), strict=True):
-            one.star = moves_alike and not no_star(
-                one.smooth, self.settings.path_nats, self.frame, self.stars.spans, self.sensor_size
-            )
+            one.star = moves_alike
         self._moving_alike = bool(star.any())
         if self._moving_alike:
             rates = np.concatenate([self.frame.rates[~new], frame.rates])

@@ -47,6 +47,22 @@ steady field, is an object."""
 CREEPS_PX_S, CREEPS_NATS = 1.5, 6.0
 """What is slower than this among the stars, px/s, creeps, if a line explains its way by so much better than two stars, nat."""
 
+LEAST_S, BRIEF_S = 0.6, 0.15
+"""A path has to last so long, s: what is there for less is a flash, or a piece of something else; the latter is enough ..."""
+
+BRIEF_PX, BRIEF_NATS = 8.0, 2.5
+"""... for what comes so far, px, with evidence of so many times the threshold, where the star field is steady, away from the
+sensor's edge, which cuts images off: stars that enter there one after the other look like a brief path."""
+
+STREAM_LEAST_S, STREAM_NATS = 1.0, 2.0
+"""Where stars stream, what lasts less than this, s, needs so many times the threshold: a path may lead from star to star."""
+
+CREEPING_NATS = 2.0
+"""What creeps among the stars needs so many times the evidence of a path: what wanders about among flickering pixels has less."""
+
+EARLY_NATS = 2.5
+"""A line becomes a path with so much less evidence than an object needs, nat: what comes before and behind may make up for it."""
+
 
 def joined(paths: list[Path], events: Events, resting: bool = False) -> list[Path]:
     """Paths, with pieces of one object made one; their events get the owner that is kept.
@@ -255,3 +271,77 @@ def no_star(path: SmoothPath, asked: float, frame: Frame, spans: Sequence[Span],
     if not frame.steady or path.t_s[-1] - path.t_s[0] < SURE_S:
         return False
     return against_stars(path, frame, spans, sensor_size, stars=2) >= SURE_NATS * asked
+
+
+def evidence_of(
+    path: SmoothPath,
+    alike: bool,
+    asked: float,
+    frame: Frame,
+    spans: Sequence[Span],
+    sensor_size: tuple[int, int],
+    careful: bool = True,
+) -> float:
+    """That a path is an object's, nat. One of several that move alike has none, unless (with care) it surely is no star, or
+    creeps where their own lines tell how they move.
+
+    Args:
+        path: smoothed.
+        alike: whether it is one of several that move alike.
+        asked: evidence that makes a path, nat.
+        frame: of the star field.
+        spans: see `against_stars`, as the last two.
+        sensor_size: (width, height), px.
+        careful: see there.
+    """
+    rest = frame, spans, sensor_size
+    nats = against_stars(path, *rest, careful)
+    if not careful:
+        return 0.0 if alike else nats
+    creeps = creeping(path, *rest) if path.evidence >= CREEPING_NATS * asked else 0.0
+    if alike and not no_star(path, asked, *rest):
+        return creeps if all(span.known for span in spans) else 0.0
+    return max(nats, creeps)
+
+
+def telling(
+    paths: Sequence[SmoothPath], nats: Sequence[float], threshold: float, events: Events, frame: Frame, careful: bool = True
+) -> np.ndarray:
+    """Which paths become tracks: bool (n,). They last, have nearly enough evidence, and (with care) are the halo neither of a
+    star nor of another path.
+
+    Args:
+        paths: smoothed.
+        nats: the evidence of each.
+        threshold: evidence from which a path is an object, nat.
+        events: all; those of stars are theirs.
+        frame: of the star field.
+        careful: whether halos are looked for.
+    """
+    tells = np.array(nats) >= threshold - EARLY_NATS
+    tells &= np.array([lasts(path, own, threshold, frame) for path, own in zip(paths, nats, strict=True)], bool)
+    if careful:
+        tells[tells] = [not in_halo(paths[k], events, frame) for k in np.flatnonzero(tells).tolist()]
+        tells &= ~beside(paths, np.where(tells, nats, 0.0))
+    return tells
+
+
+def lasts(path: SmoothPath, nats: float, threshold: float, frame: Frame) -> bool:
+    """Whether a path is there for long enough to be told of: for LEAST_S, or briefly if it leaves no doubt.
+
+    Args:
+        path: smoothed.
+        nats: its evidence.
+        threshold: evidence from which it is an object, nat.
+        frame: of the star field.
+    """
+    seconds = float(path.t_s[-1] - path.t_s[0])
+    if seconds >= LEAST_S:
+        return seconds >= STREAM_LEAST_S or nats >= STREAM_NATS * threshold or not frame.streams
+    away = np.flatnonzero((np.abs(path.states[:, :2] - frame.centre) <= frame.centre - EDGE_PX).all(1))
+    if not len(away) or nats < BRIEF_NATS * threshold or not frame.steady:
+        return False
+    ends = away[[0, -1]]
+    t_s, places = path.t_s[ends], path.states[ends, :2]
+    way = min(float(np.hypot(*np.diff(some, axis=0)[0])) for some in (places, frame.to_sky(t_s, places)))
+    return bool(t_s[1] - t_s[0] >= BRIEF_S and way >= BRIEF_PX)

@@ -178,6 +178,18 @@ def test_changes_reach_the_network_and_its_own_threshold_holds_but_where_it_is_s
     assert scores[0] == [score for score in scores[1] if score >= 0.9] and len(scores[0]) < len(scores[1])
 
 
+def test_what_follow_tells_is_scored_as_it_is_told(script, monkeypatch):
+    detectors, nights = script("limit_detectors"), script("follow_nights")
+    told = nights.Reported(np.array([1e6, 2e6]), np.array([[3.0, 4.0], [5.0, 6.0]]), 2_500_000)
+    monkeypatch.setattr(detectors, "_loaded", lambda trained: trained.checkpoint)
+    monkeypatch.setattr(
+        detectors, "reported", lambda network, recording: [told] if (network, recording) == ("net", "night") else []
+    )
+    own = detectors.detector("follow", detectors.Trained("net"), LimitConfig())
+    (track,) = own.tracks(own.prepare("night"), 0.0)
+    assert own.thresholds == () and track.t_us is told.t_us and track.positions is told.places
+
+
 def test_shift_and_stack_finds_what_is_too_faint_to_see_and_nothing_else(script):
     stack, scoring = script("limit_stack"), script("limit_scoring")
     config = LimitConfig(sensor_size=(60, 48), duration_s=8.0, speed_px_s=(4.0, 10.0), rate_hz=12.0, stars=3, seed=2)

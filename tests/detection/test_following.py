@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spikeseg.config.load import load_config
+from spikeseg.detection import following
 from spikeseg.detection.detect import detect_recording
 from spikeseg.detection.following import PATIENCE_S, PathFollower
 from spikeseg.detection.moving import Motion
@@ -205,6 +206,29 @@ def track_along(places, t_us):
     velocity = np.gradient(places, t_us * 1e-6, axis=0) if len(t_us) > 1 else places * 0
     marks = np.full(len(t_us), 7)
     return ObjectTrack(1, t_us, marks, marks, np.hstack([places, velocity]), velocity, 0.9)
+
+
+def test_what_creeps_among_the_stars_is_found():
+    """3 px in ten seconds, hardly more than a star's image is wide."""
+    faint = recording(rate_hz=60.0, speed_px_s=(0.3, 0.3), duration_s=10.0, stars=8)
+    follower, ids, found = PathFollower(Motion(Footprint.point()), (96, 72), 0.5), TrackIds(), []
+    for end in range(1_000_000, 10_000_001, 1_000_000):
+        events = faint.events[(faint.events["t"] >= end - 1_000_000) & (faint.events["t"] < end)]
+        found.append(follower.objects(events, end, end - 1_000_000, Tracks([], StarField.still()), ids))
+    assert [len(own) for own in found[-3:]] == [1, 1, 1] and not any(found[:2])
+    ((_, track),) = found[-1]
+    assert np.median(errors(faint, track)) <= 1.0
+
+
+def test_only_paths_that_tell_are_objects(monkeypatch):
+    """Neither halos nor what is too brief: by the rules that hold for `detect`."""
+    faint = recording()
+    follower, ids = PathFollower(Motion(Footprint.point()), (96, 72), 0.5), TrackIds()
+    early, late = (faint.events[(faint.events["t"] >= low) & (faint.events["t"] < low + 5e6)] for low in (0, 5e6))
+    still = Tracks([], StarField.still())
+    assert len(follower.objects(early, 5_000_000, 0, still, ids)) == 1
+    monkeypatch.setattr(following, "telling", lambda paths, *_: np.zeros(len(paths), bool))
+    assert not follower.objects(late, 10_000_000, 5_000_000, still, ids)
 
 
 def test_only_noise_and_stars_are_no_objects(model):

@@ -13,7 +13,7 @@ from spikeseg.data.recording import EVENT_DTYPE, Recording
 from spikeseg.data.windows import windowed
 from spikeseg.detection.detect import detect_recording
 from spikeseg.detection.following import PathFollower
-from spikeseg.detection.moving import LEAST_S, Motion, find_paths, lasts, merge, motion_of, scored, search_settings
+from spikeseg.detection.moving import Motion, find_paths, merge, motion_of, scored, search_settings
 from spikeseg.detection.network import decoded
 from spikeseg.detection.path_slices import OWN
 from spikeseg.detection.readout import Readout
@@ -30,6 +30,7 @@ from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.frame import Frame
+from spikeseg.motion.paths import LEAST_S
 from spikeseg.motion.probability import threshold_nats
 from spikeseg.motion.search import SmoothPath
 from spikeseg.simulation.limit import LimitConfig, limit_recording
@@ -348,28 +349,6 @@ RATE = "tracking.false_alarms_per_minute"
 def test_values_that_cannot_be_are_refused(dotted, value):
     with pytest.raises(InputError, match=dotted.replace(".", r"\.")):
         load_config(None, {dotted: value})
-
-
-def test_what_crosses_briefly_is_told_of_if_it_leaves_no_doubt():
-    """0.4 s suffice for what crosses 20 px with much evidence among steady stars; with no more than noise may give, without a
-    way, or while the telescope turns, it has to be there for longer."""
-    steady = Frame.of(StarField.still(), (0.0, 8.0), (120, 90))
-    turned = Frame.of(StarField(np.array([0.0, 4e6, 60e6]), np.array([[0.0, 0.0], [20.0, 0.0]])), (0.0, 8.0), (120, 90))
-
-    def path(seconds, speed, y=40.0):
-        t = np.linspace(1.0, 1.0 + seconds, 9)
-        states = np.stack([10 + speed * (t - 1), np.full(9, y), np.full(9, speed), np.zeros(9)], 1)
-        return SmoothPath(1.5, t, states, np.full(9, 10.0), 90.0, np.full(9, 5.0), 3.0)
-
-    assert lasts(path(0.4, 50.0), 60.0, 20.0, steady)
-    assert not lasts(path(0.4, 50.0), 45.0, 20.0, steady) and not lasts(path(0.4, 10.0), 60.0, 20.0, steady)
-    assert not lasts(path(0.1, 200.0), 60.0, 20.0, steady) and not lasts(path(0.4, 50.0), 60.0, 20.0, turned)
-    assert lasts(path(0.7, 10.0), 21.0, 20.0, turned)
-    along = Frame.of(StarField(np.array([0.0, 60e6]), np.array([[40.0, 0.0]])), (0.0, 8.0), (120, 90))
-    assert not lasts(path(0.4, 50.0), 60.0, 20.0, along)  # 4 px among the stars
-    assert lasts(path(0.4, 50.0, 85.0), 60.0, 20.0, steady)
-    assert not lasts(path(0.4, 50.0, 86.0), 60.0, 20.0, steady)  # nearer than 4 px to the edge
-    assert lasts(path(0.7, 50.0, 86.0), 21.0, 20.0, steady)
 
 
 def test_overwhelming_evidence_goes_before_a_tracks_own_score(found):

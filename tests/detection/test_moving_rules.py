@@ -1,4 +1,4 @@
-"""From when on a path is told of, and a field is said to move."""
+"""From when on a field is said to move."""
 
 from types import SimpleNamespace
 
@@ -6,32 +6,11 @@ import numpy as np
 import pytest
 
 from spikeseg.detection import moving
-from spikeseg.detection.moving import BLURRED_PX_S, LEAST_S, RESTS_PX_S, RESTS_S, STREAM_LEAST_S, _rather_still, lasts
+from spikeseg.detection.moving import BLURRED_PX_S, RESTS_PX_S, RESTS_S, _rather_still
 from spikeseg.motion.frame import Frame
 from spikeseg.motion.search import SmoothPath
 from spikeseg.motion.star_motion import FEW
 from spikeseg.tracking.star_field import StarField
-
-
-@pytest.mark.parametrize(("seconds", "enough"), [(LEAST_S, True), (np.nextafter(LEAST_S, 0), False)])
-def test_a_path_is_told_of_from_its_least_time_on(seconds, enough):
-    path = SmoothPath(0.1, np.array([0.0, seconds]), np.zeros((2, 4)), np.full(2, 10.0), 90.0, np.full(2, 5.0), 3.0)
-    assert lasts(path, 21.0, 20.0, Frame.of(StarField.still(), (0.0, 5.0), (120, 90))) is enough
-
-
-@pytest.mark.parametrize(
-    ("seconds", "nats", "drift", "enough"),
-    [
-        (STREAM_LEAST_S, 21.0, 40.0, True),
-        (0.99, 39.9, 40.0, False),
-        (0.99, 40.0, 40.0, True),
-        (0.99, 21.0, 5.0, True),  # stars that hardly move are not passed one after the other
-    ],
-)
-def test_where_stars_stream_a_brief_path_needs_more_evidence(seconds, nats, drift, enough):
-    path = SmoothPath(0.1, np.array([0.0, seconds]), np.zeros((2, 4)), np.full(2, 10.0), 90.0, np.full(2, 5.0), 3.0)
-    field = StarField(np.array([0.0, 5e6]), np.array([[drift, 0.0]]))
-    assert lasts(path, nats, 20.0, Frame.of(field, (0.0, 5.0), (120, 90))) is enough
 
 
 @pytest.mark.parametrize(("stars", "of_pair"), [(FEW - 1, True), (FEW, False)])
@@ -88,24 +67,3 @@ def test_a_field_moves_if_more_stars_say_so_than_points_rest(speed, resting, sta
         paths=[rest(RESTS_PX_S, 9.0), rest(0.0, RESTS_S - 0.1), *[rest(0.29, RESTS_S)] * resting],
     )
     assert _rather_still(found, careful) is still
-
-
-@pytest.mark.parametrize(
-    ("alike", "known", "careful", "found", "nats"),
-    [
-        (False, False, True, 50.0, 30),
-        (True, True, True, 50.0, 30),
-        (True, False, True, 50.0, 0),
-        (False, True, False, 50.0, 5),
-        (True, True, False, 50.0, 0),
-        (False, True, True, 34.0, 5),  # as paths that wander about among flickering pixels have
-        (True, True, True, 34.0, 0),
-    ],
-)
-def test_what_creeps_is_none_of_those_that_move_alike_where_stars_are_known(alike, known, careful, found, nats, monkeypatch):
-    """Where they are not, all of them may be the stars."""
-    for name, own in (("against_stars", 5.0), ("no_star", False), ("creeping", 30.0)):
-        monkeypatch.setattr(moving, name, lambda *_, own=own: own)
-    stars = SimpleNamespace(spans=[SimpleNamespace(known=True), SimpleNamespace(known=known)])
-    start, path = SimpleNamespace(frame=None, stars=stars, sensor_size=None), SimpleNamespace(evidence=found)
-    assert moving._evidence(path, alike, start, 17.5, careful) == nats

@@ -13,6 +13,7 @@ from spikeseg.motion.path_kernels import KNOT, STATE
 from spikeseg.motion.paths import joined
 from spikeseg.motion.scales import FAST, MEDIUM
 from spikeseg.motion.search import Path, SearchSettings, SmoothPath
+from spikeseg.motion.stars import STAR
 from spikeseg.simulation.limit import LimitConfig, limit_recording
 from spikeseg.tracking.star_field import StarField
 
@@ -109,6 +110,19 @@ def test_a_path_of_a_star_is_dropped_and_its_events_are_the_stars():
     assert search.stars.explained.any() and not search.known
     owner = search._events.owner
     assert (owner[search.stars.explained] == -1).all() and (owner[~search.stars.explained] == 0).all()
+
+
+def test_stars_may_have_what_a_path_has_explained_before_they_were_known():
+    faint = recording(stars=3, objects=0, seed=6)
+    search = searched(faint, 6.0)
+    owner, own = search._events.owner, path(7, np.arange(0, 6, 0.1), alive=True)
+    assert (owner == STAR).sum() > 200
+    owner[owner == STAR] = 7
+    search.search.made, search.search.paths = 7, [own]
+    smooth = SmoothPath(1.0, own.knots[:, 0], own.knots[:, 1:5], np.ones(60), 1e4, np.ones(60), 3.0, 7)
+    search.known = {7: KnownPath(own, smooth, 1e4, False)}
+    search.step(part(faint, 6.0, 6.5), 6.5, STILL)
+    assert 7 not in search.known and not search.search.paths and (search._events.owner == STAR).sum() > 200
 
 
 def path(number, t, alive=False):
