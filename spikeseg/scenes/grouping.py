@@ -19,8 +19,8 @@ ASTRAY_SIZES, ASTRAY_PX, ASTRAY_WAY = 0.6, 5.0, 0.15
 """It lies where the other one leads, within this share of its size, so many px, and this share of the way between."""
 
 ALIKE = 2.5
-"""Sizes of the two differ by less than this factor: what is off in size, as a share of its logarithm, adds to what is off in
-place. Far behind a fast thing nearly all of the picture lies within what is allowed; that its size is the same says more then."""
+"""Sizes of the two differ by less than this factor. What is off in size, as a share of its logarithm, counts as that share of
+ASTRAY_WAY does: the less a place says, as where a fast thing may have gone to, the more does it say that few are as large."""
 
 AGAINST = -1.0
 """Objects whose pieces are on the whole more likely two are so if their motion gives less than this."""
@@ -95,8 +95,8 @@ def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:
 
 
 def follows(one: Course, other: Course) -> float:
-    """How far the second lies from where the first leads, and its size from that of the first, as shares of what is allowed, added
-    up; inf where it cannot follow it."""
+    """How far the second lies from where the first leads, and how much its size differs, as a share of what is allowed; inf where
+    it cannot follow it."""
     between = (other.t[0] - one.t[-1]) * 1e-6
     if not -TWICE_S <= between <= AGAIN_S:
         return float("inf")
@@ -107,9 +107,10 @@ def follows(one: Course, other: Course) -> float:
     seconds = (begin.t - end.t) * 1e-6
     if seconds <= 0:
         return float("inf")
-    allowed = ASTRAY_SIZES * max(end.size, begin.size) + ASTRAY_PX + ASTRAY_WAY * float(np.hypot(*end.velocity)) * seconds
+    way = ASTRAY_WAY * float(np.hypot(*end.velocity)) * seconds
+    allowed = ASTRAY_SIZES * max(end.size, begin.size) + ASTRAY_PX + way
     stood = float(np.hypot(*(end.place - begin.place)))
-    return off + min(end.astray(seconds, begin.place), begin.astray(-seconds, end.place), stood) / allowed
+    return (min(end.astray(seconds, begin.place), begin.astray(-seconds, end.place), stood) + off * way) / allowed
 
 
 def _beside(courses: dict[int, Course], prior: float) -> list[tuple[int, int]]:

@@ -17,14 +17,14 @@ POSITION_GAIN, VELOCITY_GAIN, FIRST_GAIN = 0.8, 0.15, 0.4
 SIZE_GAIN = 0.4
 """How far its size does."""
 
-STOPPED_SHARE, STOPPED_PX = 0.35, 4.0
-"""A track that is seen again where it was lost, within this share of the way it would have come, had stopped."""
+STOPPED_SHARE, STOPPED_SIZES, STOPPED_PX = 0.35, 0.5, 4.0
+"""A track that is seen again where it was lost had stopped: within this share of the way that it would have come, and this share
+of its size, as what stands does not go further the longer it waits; or within so many px."""
 
 CUT_OFF, LAST, USUAL = 0.7, 2, 40
 """It had not if it was going behind something, or out of the picture: if LAST rows before its last one, when its events still
-filled the window, it was below this share of its usual area, the upper quartile of its last USUAL rows; if less than this share
-of it would be in the picture after so many rows more, as a fast thing is gone before it is seen in part; or if it shared a
-component with another when it was last seen."""
+filled the window, it was below this share of its usual area, the upper quartile of its last USUAL rows; or if less than this
+share of it would be in the picture after so many rows more, as a fast thing is gone before it is seen in part."""
 
 EDGE_GAIN = 0.5
 """How far a track that has met others follows the outer edge that is its own."""
@@ -108,8 +108,7 @@ class SceneTrack:
         if self._cut_off[0] != len(self.rows):
             areas = [row[3] * row[4] for row in self.rows[-USUAL:]]
             cut_off = len(areas) > LAST and areas[-1 - LAST] < CUT_OFF * sorted(areas)[3 * len(areas) // 4]
-            hidden = self.rows[-1][5] == Seen.MET or self._leaves()
-            self._cut_off = len(self.rows), bool(cut_off or hidden)
+            self._cut_off = len(self.rows), bool(cut_off or self._leaves())
         return self._cut_off[1]
 
     @property
@@ -153,7 +152,8 @@ class SceneTrack:
         if waited:
             whole, how = self.whole, Seen.HIDDEN
             way = float(np.hypot(*(whole.velocity * (t_us - whole.t_us)))) * 1e-6
-            if not self.cut_off and float(np.hypot(*(place - whole.place))) <= max(STOPPED_SHARE * way, STOPPED_PX):
+            still = max(min(STOPPED_SHARE * way, STOPPED_SIZES * 2 * float(whole.half.max())), STOPPED_PX)
+            if not self.cut_off and float(np.hypot(*(place - whole.place))) <= still:
                 how, self.half, self.velocity = Seen.STOPPED, whole.half, 0.5 * whole.velocity
             self.place = place
         else:
@@ -191,4 +191,4 @@ class SceneTrack:
         if len(mask[0]):
             self.y, self.x = mask
         self.add(t_us, Seen.MET)
-        self.own = own
+        self.own, self.shapes = own, []

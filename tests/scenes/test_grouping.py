@@ -42,9 +42,6 @@ FIRST = rows_of(0, 0.6, (10, 50), (100, 0))  # until x = 68 at 0.58 s
         (0.9, (100, 50), (100, 0), 12, True),  # where the first leads
         (0.9, (100, 53), (100, 0), 12, True),
         (0.9, (69, 50), (100, 0), 12, True),  # where it stood
-        (0.9, (100, 62), (100, 0), 12, True),
-        (0.9, (100, 62), (100, 0), 12 * 1.6, False),  # both its place and its size are off
-        (0.9, (100, 50), (100, 0), 12 * 1.6, True),
         (0.9, (100, 90), (100, 0), 12, False),
         (0.9, (150, 50), (100, 0), 12, False),
         (0.9, (0, 50), (-100, 0), 12, False),
@@ -60,6 +57,15 @@ def test_one_follows_another_behind_something(start_s, place, velocity, size, do
     assert (follows(course_of(FIRST), course_of(second)) < 1) == does
     assert not follows(course_of(second), course_of(FIRST)) < 1
     assert group(FIRST, second) == ([0, 0] if does else [0, 1])
+
+
+@pytest.mark.parametrize(("speed", "size", "does"), [(20, 12, True), (20, 28, True), (1000, 12, True), (1000, 28, False)])
+def test_size_tells_what_follows_where_place_does_not(speed, size, does):
+    """Far from where a slow thing was lost, nothing follows it; a fast one may have gone nearly anywhere."""
+    first, way = rows_of(0, 0.3, (10, 50), (speed, 0)), speed * 0.32
+    place = first[-1][1] + way, 50 + 0.4 * (0.6 * size + 5 + 0.15 * way)
+    second = rows_of(0.6, 1.2, place, (speed, 0), (size, size))
+    assert (follows(course_of(first), course_of(second)) < 1) == does
 
 
 def test_the_better_of_two_follows():

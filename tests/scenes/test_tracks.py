@@ -90,9 +90,18 @@ def test_what_left_the_picture_does_not_come_back_where_it_was_lost():
     assert hows(track).count(Seen.STOPPED) == 1
 
 
-def test_what_was_lost_behind_another_had_not_stopped():
-    tracks = tracker_of([crossing(k) for k in range(4, 21)] + [[]] * 30 + [[(80, 50, 12, 12)]] * 10).finished()
-    assert Seen.MET in hows(tracks[0]) and not any(Seen.STOPPED in hows(track) for track in tracks)
+@pytest.mark.parametrize(("away", "how"), [(1, Seen.STOPPED), (7, Seen.HIDDEN)])
+def test_what_stands_does_not_go_further_the_longer_it_waits(away, how):
+    before, after = [[(10 + 2 * k, 50, 12, 8)] for k in range(20)], [[(48 + away, 50, 12, 8)]] * 5
+    (track,) = tracker_of(before + [[]] * 15 + after).finished()
+    assert hows(track)[20] == how
+
+
+def test_what_it_was_before_it_met_another_does_not_tell_where_it_stopped():
+    (track,) = tracker_of([[(10 + k, 50, 12, 12)] for k in range(20)]).finished()
+    assert track.whole.t_us == 170_000
+    track.meet(track.mask, (NONE, NONE), np.zeros((0, 4), np.int64), 500_000)
+    assert track.whole.t_us == 500_000
 
 
 @pytest.mark.parametrize("steps", [15, 80])

@@ -291,7 +291,7 @@ def integrate(neurons, row, t, inputs, counted, theta, tiles, restless):
                     open_tile(v[starts[tile] : starts[tile + 1]], stamps, tile, t, mode, leak, factor)
                     opened[n_open] = tile
                     n_open += 1
-        if counted and times[k] != 1:
+        if counted:
             add_line(v, columns[k] * maps, table, here + lines[k], wide, times[k])
         else:  # without a multiplication
             add_line(v, columns[k] * maps, table, here + lines[k], wide, ONCE)
