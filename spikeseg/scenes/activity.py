@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage, stats
 
-from .activity_kernels import RADIUS, active, connect, count, count_blocks, find_blocks, gathered, hot
+from .activity_kernels import RADIUS, active, connect, count, count_blocks, find_blocks, find_places, gathered, hot
 
 CHANCE, FLOOR = 1e-7, 6
 """A neuron is active from so many events that the background gives them with this probability only, but no fewer than FLOOR;
@@ -85,13 +85,13 @@ class Activity:
             for favoured in (False, True)
         )
 
-    def add(self, x: np.ndarray, y: np.ndarray) -> None:
-        """Events that enter the window: int64 (n,) each, px."""
-        count(x, y, 1, self._counts, self._rows)
+    def add(self, places: np.ndarray) -> None:
+        """Events that enter the window, see `places_of`."""
+        count(places, 1, self._counts, self._rows)
 
-    def remove(self, x: np.ndarray, y: np.ndarray) -> None:
+    def remove(self, places: np.ndarray) -> None:
         """Events that leave it."""
-        count(x, y, -1, self._counts, self._rows)
+        count(places, -1, self._counts, self._rows)
 
     def clear(self) -> None:
         """All events leave it."""
@@ -139,6 +139,13 @@ def background_per_window(
     width, height = sensor_size
     blocks = background_of_blocks(t, blocks_of(x, y, sensor_size), sensor_size, window_us)
     return np.repeat(np.repeat(blocks, BLOCK_PX, 0), BLOCK_PX, 1)[:height, :width]
+
+
+def places_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The pixels of events, int64 (n,) each, px, as neurons take them: uint32 (n,)."""
+    places = np.empty(len(x), np.uint32)
+    find_places(x, y, places)
+    return places
 
 
 def blocks_of(x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> np.ndarray:

@@ -167,7 +167,8 @@ class Tiles:
         votes = ndimage.uniform_filter((surface * voice[:, None, None]).sum(0), 3, mode="nearest")
         row, column = np.unravel_index(int(np.argmax(votes)), votes.shape)
         motion = np.array([[0.0, 0.0, column - reach], [0.0, 0.0, row - reach]]) * self.bin_px
-        smooth = ndimage.gaussian_filter(surface, (0, PEAK_CELLS, PEAK_CELLS), mode="nearest", truncate=2.0)
+        smooth, some = np.zeros_like(surface), surface.any((1, 2))
+        smooth[some] = ndimage.gaussian_filter(surface[some], (0, PEAK_CELLS, PEAK_CELLS), mode="nearest", truncate=2.0)
         smooth *= np.float32(2 * np.sqrt(np.pi) * PEAK_CELLS)
         for near in NEAR:
             motion = self._fitted(smooth, voice, motion, near)

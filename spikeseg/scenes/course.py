@@ -86,6 +86,11 @@ class Course:
         return self.place.min(0), self.place.max(0), self.size.max(0)
 
     @cached_property
+    def usual(self) -> float:
+        """Its usual size, px: the root of its area."""
+        return float(np.quantile(np.sqrt(self.size.prod(1)), 0.75))
+
+    @cached_property
     def first_whole(self) -> End:
         """See `end`."""
         return self.end(last=False)
@@ -98,8 +103,7 @@ class Course:
     def end(self, last: bool) -> End:
         """How it was last, or first, whole."""
         area = np.sqrt(self.size.prod(1))
-        usual = float(np.quantile(area, 0.75))
-        whole = np.flatnonzero((area >= np.sqrt(WHOLE) * usual) & (self.how != Seen.MET))
+        whole = np.flatnonzero((area >= np.sqrt(WHOLE) * self.usual) & (self.how != Seen.MET))
         if len(whole) < 2:
             whole = np.arange(len(self.t))
         chosen = whole[-TAIL:] if last else whole[:TAIL]
@@ -114,7 +118,7 @@ class Course:
         if circle:
             centre, radius, angle, turn = circle
             circle = middle + centre, radius, angle + turn * seconds, turn
-        return End(at, middle + velocity * seconds, velocity, usual, circle)
+        return End(at, middle + velocity * seconds, velocity, self.usual, circle)
 
 
 def _circle(since: np.ndarray, off: np.ndarray) -> tuple[np.ndarray, float, float, float] | None:

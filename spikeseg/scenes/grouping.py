@@ -100,10 +100,12 @@ def follows(one: Course, other: Course) -> float:
     between = (other.t[0] - one.t[-1]) * 1e-6
     if not -TWICE_S <= between <= AGAIN_S:
         return float("inf")
+    off = abs(float(np.log(one.usual / other.usual))) / float(np.log(ALIKE))
+    if off >= 1:
+        return float("inf")
     end, begin = one.last_whole, other.first_whole
     seconds = (begin.t - end.t) * 1e-6
-    off = abs(float(np.log(end.size / begin.size))) / float(np.log(ALIKE))
-    if off >= 1 or seconds <= 0:
+    if seconds <= 0:
         return float("inf")
     way = ASTRAY_WAY * float(np.hypot(*end.velocity)) * seconds
     allowed = ASTRAY_SIZES * max(end.size, begin.size) + ASTRAY_PX + way

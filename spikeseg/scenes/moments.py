@@ -51,13 +51,11 @@ class Moment(NamedTuple):
         times; 0 where these do not tell one. wanted: of these components alone, 0 for the others; None: of all."""
         chosen = np.full(len(self.components), wanted is None)
         chosen[wanted or []] = True
-        n, s, ss, *sums = moments_of(self.t, self.x, self.y, self.t_us, self.label, chosen).T
+        sums = moments_of(self.t, self.x, self.y, self.t_us, self.label, chosen).T
+        (n, s, ss), p, pp, sp = sums[:3], sums[3:5], sums[5:7], sums[7:]  # the latter of both axes
         with np.errstate(divide="ignore", invalid="ignore"):
             spread = ss - s * s / n
-            velocity, error = np.zeros((2, len(n), 2))
-            for axis in (0, 1):
-                p, pp, sp = sums[axis], sums[2 + axis], sums[4 + axis]
-                velocity[:, axis] = (sp - s * p / n) / spread
-                error[:, axis] = np.sqrt(np.maximum(pp - p * p / n, 0) / n / spread)
+            velocity = (sp - s * p / n) / spread
+            error = np.sqrt(np.maximum(pp - p * p / n, 0) / n / spread)
             told = (n >= LEAST_EVENTS) & (spread > 0)
-            return np.where(told[:, None] & (np.abs(velocity) > SURE * error), velocity, 0.0)
+            return np.ascontiguousarray(np.where(told & (np.abs(velocity) > SURE * error), velocity, 0.0).T)

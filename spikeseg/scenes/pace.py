@@ -8,7 +8,7 @@ import numpy as np
 
 from spikeseg.core.median import weighted_median
 
-from .activity import BLOCK_PX, Activity, background_of_blocks, blocks_of
+from .activity import BLOCK_PX, Activity, background_of_blocks, blocks_of, places_of
 from .moments import Moment
 
 WINDOWS_US = (5_000, 10_000, 20_000, 40_000, 80_000)
@@ -41,11 +41,12 @@ def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, in
     first, last = int(t[0]), int(t[-1])
     seen, smear = [], 0.0
     room, blocks = Room.of(sensor_size), blocks_of(x, y, sensor_size)
+    places = places_of(x, y)
     for window in WINDOWS_US:
         samples = int(np.clip((last - first) // window, 1, SAMPLES))
         moments = np.linspace(first, last, samples + 2)[1:-1].astype(np.int64)
         mean = background_of_blocks(t, blocks, sensor_size, window)
-        events, share = _tried((t, x, y), room, mean, window, moments)
+        events, share = _tried((t, x, y, places), room, mean, window, moments)
         seen.append(events / (window * samples))
         if window == LEAST_US:
             smear = share
@@ -74,16 +75,16 @@ class Room(NamedTuple):
 
 
 def _tried(
-    events: tuple[np.ndarray, np.ndarray, np.ndarray], room: Room, mean: np.ndarray, window: int, moments: np.ndarray
+    events: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], room: Room, mean: np.ndarray, window: int, moments: np.ndarray
 ) -> tuple[float, float]:
     """Events at active neurons beyond the background's, and the median, over active neurons, of how far their component moves in
     a window, as a share of its extent."""
-    (t, x, y), (activity, label, block) = events, room
+    (t, x, y, places), (activity, label, block) = events, room
     activity.rests_on(mean)
     excess, shares, weights = 0.0, [np.zeros(0)], [np.zeros(0, np.int64)]
     for moment in moments.tolist():
         part = slice(*np.searchsorted(t, [moment - window // 2, moment + window // 2]))
-        activity.add(x[part], y[part])
+        activity.add(places[part])
         if window == LEAST_US:
             now = Moment.of(moment, activity, label, (t[part], x[part], y[part]))
             boxes, pixels = now.components.boxes, now.components.pixels

@@ -30,7 +30,9 @@ this share of their speed."""
 
 def neighbours(tracks: Sequence[SceneTrack], new: int) -> None:
     """Tell each new track, the last ones of all, beside which of those before it, it begins, and how far from them."""
-    where = np.array([(*track.place, *track.half) for track in tracks], np.float64).reshape(-1, 4)
+    if not new:
+        return
+    where = np.concatenate([part for track in tracks for part in (track.place, track.half)]).reshape(-1, 4)
     for k, j in zip(*(own.tolist() for own in beside(len(tracks) - new, where, BESIDE_PX, BESIDE_SIZES)), strict=True):
         tracks[k].beside[tracks[j].id] = where[k, :2] - where[j, :2]
 

@@ -9,7 +9,7 @@ import numpy as np
 from spikeseg.core import interrupts
 from spikeseg.data.windows_kernels import leave_out
 
-from .activity import Activity, background_of_blocks, blocks_of, hot_pixels
+from .activity import Activity, background_of_blocks, blocks_of, hot_pixels, places_of
 from .activity_kernels import look_up
 from .camera import CameraMotion, camera_motion
 from .camera_background import background_events
@@ -192,6 +192,7 @@ def _tracked(
     hop = round(HOP_SHARE * window)
     tracker = SceneTracker(sensor_size, hop)
     activity = Activity(background_of_blocks(t, blocks_of(x, y, sensor_size), sensor_size, window), sensor_size)
+    places = places_of(x, y)
     label, owner = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
     times = np.arange(int(t[0]), int(t[-1]) + hop, hop)
     begins, ends = np.searchsorted(t, times - window // 2), np.searchsorted(t, times + (window - window // 2))
@@ -199,8 +200,8 @@ def _tracked(
     first = last = 0
     for k, t_us in enumerate(times.tolist()):
         interrupts.check()
-        activity.add(x[last : ends[k]], y[last : ends[k]])
-        activity.remove(x[first : begins[k]], y[first : begins[k]])
+        activity.add(places[last : ends[k]])
+        activity.remove(places[first : begins[k]])
         first, last = int(begins[k]), int(ends[k])
         favours = tracker.favour(t_us, activity.favoured)
         moment = Moment.of(t_us, activity, label, (t[first:last], x[first:last], y[first:last]))
@@ -212,7 +213,7 @@ def _tracked(
         for track in reversed(seen):
             mark(*track.own, 0, 0, track.id, owner)
         part = slice(int(own_begins[k]), int(own_ends[k]))
-        look_up(x[part], y[part], owner, out[part])
+        look_up(places[part], owner, out[part])
         for track in seen:
             mark(*track.own, 0, 0, 0, owner)
     return tracker.finished(), out

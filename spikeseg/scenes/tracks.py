@@ -19,7 +19,7 @@ from .mask_kernels import look_for, mark, move_all, near
 from .masks import Mask, box_of, gap, grown, nearest
 from .moments import Moment
 from .pieces import neighbours, pieces
-from .track import SceneTrack, Seen
+from .track import NOTHING, SceneTrack, Seen
 
 OVERLAP = 0.2
 """A component and a track overlap if they share this part of the smaller of the two."""
@@ -295,11 +295,11 @@ class SceneTracker:
 
 def _joined(tracks: list[SceneTrack]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The masks of tracks, one after the other: int64 y and x (m,), and (tracks + 1,) where that of each begins."""
-    y, x = (np.concatenate([np.zeros(0, np.int64), *(track.mask[axis] for track in tracks)]) for axis in (0, 1))
+    y, x = (np.concatenate([NOTHING, *own]) for own in ([track.y for track in tracks], [track.x for track in tracks]))
     return y, x, np.cumsum([0, *(len(track.y) for track in tracks)])
 
 
 def _ways(tracks: list[SceneTrack], t_us: int) -> np.ndarray:
     """How far each track has come since it was last seen, if it went on: float64 (n, 2), px."""
     seconds = (t_us - np.array([track.last_us for track in tracks], np.int64)) * 1e-6
-    return np.asarray(np.array([track.velocity for track in tracks]).reshape(-1, 2) * seconds[:, None])
+    return np.asarray(np.concatenate([np.zeros(0), *(track.velocity for track in tracks)]).reshape(-1, 2) * seconds[:, None])

@@ -20,6 +20,7 @@ from spikeseg.scenes.activity import (
     Activity,
     background_per_window,
     hot_pixels,
+    places_of,
     thresholds_of,
 )
 
@@ -72,11 +73,11 @@ def test_equal_to_the_reference_whatever_comes_and_goes(size):
     activity, kept, seen = Activity(background), [], 0
     for step in range(25):
         coming = clusters(rng, size, int(rng.integers(0, 120)))
-        activity.add(*coming)
+        activity.add(places_of(*coming))
         kept += list(zip(*map(np.ndarray.tolist, coming), strict=True))
         going = sorted(rng.choice(len(kept), int(rng.integers(0, len(kept) + 1)) // 3, replace=False).tolist(), reverse=True)
         gone = [kept.pop(k) for k in going]
-        activity.remove(*(np.array([place[axis] for place in gone], np.int64) for axis in (0, 1)))
+        activity.remove(places_of(*(np.array([place[axis] for place in gone], np.int64) for axis in (0, 1))))
         activity.favoured[:] = (rng.random(background.shape) < 0.2) if step % 3 == 0 else 0
         x, y = (np.array([place[axis] for place in kept], np.int64) for axis in (0, 1))
         found = activity.components()
@@ -95,11 +96,11 @@ def test_the_order_of_events_does_not_matter():
     x, y = clusters(rng, (50, 40), 400)
     background, order = np.zeros((40, 50)), rng.permutation(400)
     one, other = Activity(background), Activity(background)
-    one.add(x, y)
-    other.add(x[order][:250], y[order][:250])
-    other.remove(x[order][:100], y[order][:100])
-    other.add(x[order][250:], y[order][250:])
-    other.add(x[order][:100], y[order][:100])
+    one.add(places_of(x, y))
+    other.add(places_of(x[order][:250], y[order][:250]))
+    other.remove(places_of(x[order][:100], y[order][:100]))
+    other.add(places_of(x[order][250:], y[order][250:]))
+    other.add(places_of(x[order][:100], y[order][:100]))
     one, other = one.components(), other.components()
     assert len(one) > 2 and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
@@ -116,9 +117,9 @@ def test_blocks_stand_for_their_pixels_and_neurons_may_rest_on_another_backgroun
         by_block.rests_on(background)
         for own in (by_block, by_pixel):
             own.favoured[height // 2 :] = 1
-            own.add(x, y)
+            own.add(places_of(x, y))
         found = by_block.components()
-        by_block.remove(x, y)
+        by_block.remove(places_of(x, y))
         assert len(found) and all(np.array_equal(a, b) for a, b in zip(found, by_pixel.components(), strict=True))
     assert not len(by_block.components())
 
@@ -127,7 +128,7 @@ def components_of(*places, size=(40, 30)):
     """Components where as many events fell at each place as its neurons need to be active."""
     activity = Activity(np.zeros((size[1], size[0])))
     x, y = np.repeat(np.array(places, np.int64), FLOOR, axis=0).T
-    activity.add(x, y)
+    activity.add(places_of(x, y))
     return activity.components()
 
 
@@ -152,11 +153,11 @@ def test_a_row_does_not_go_on_at_the_other_edge():
 
 def test_less_is_enough_where_a_track_is_expected():
     activity = Activity(np.zeros((20, 20)))
-    activity.add(np.full(FAVOURED_FLOOR, 10), np.full(FAVOURED_FLOOR, 10))
+    activity.add(places_of(np.full(FAVOURED_FLOOR, 10), np.full(FAVOURED_FLOOR, 10)))
     assert FAVOURED_FLOOR < FLOOR and len(activity.components()) == 0
     activity.favoured[10, 11] = 1
     assert activity.components().pixels.tolist() == [10 * 20 + 11]
-    activity.remove(np.full(1, 10), np.full(1, 10))
+    activity.remove(places_of(np.full(1, 10), np.full(1, 10)))
     assert len(activity.components()) == 0
 
 
@@ -180,9 +181,9 @@ def test_hardly_any_neuron_is_active_in_noise():
     for _ in range(20):
         n = rng.poisson(mean * 10_000)
         activity = Activity(np.full((100, 100), mean))
-        activity.add(rng.integers(0, 100, n), rng.integers(0, 100, n))
+        activity.add(places_of(rng.integers(0, 100, n), rng.integers(0, 100, n)))
         assert len(activity.components()) == 0
-    activity.add(*clusters(rng, size, 400))
+    activity.add(places_of(*clusters(rng, size, 400)))
     assert len(activity.components())
 
 
@@ -258,11 +259,11 @@ def test_there_is_no_background_without_events():
 
 def test_the_events_of_the_window_are_counted_where_they_fall_until_it_is_emptied():
     activity = Activity(np.zeros((20, 30)))
-    activity.add(np.array([3, 3, 9, 29]), np.array([2, 2, 2, 19]))
+    activity.add(places_of(np.array([3, 3, 9, 29]), np.array([2, 2, 2, 19])))
     assert activity.events_at(np.array([2 * 30 + 3, 19 * 30 + 29, 0])) == 3 and activity.events_at(np.zeros(0, np.int64)) == 0
     activity.clear()
     assert activity.events_at(np.arange(600)) == 0
-    activity.add(np.full(9, 5), np.full(9, 5))
+    activity.add(places_of(np.full(9, 5), np.full(9, 5)))
     assert 5 * 30 + 5 in activity.pixels().tolist()
     activity.clear()
     assert not len(activity.pixels())

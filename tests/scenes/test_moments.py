@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.scenes.activity import Activity
+from spikeseg.scenes.activity import Activity, places_of
 from spikeseg.scenes.moments import LEAST_EVENTS, SURE, Moment
 
 SIZE = (120, 80)
@@ -12,7 +12,7 @@ SIZE = (120, 80)
 def at_once(t, x, y, t_us=0):
     """The moment of events, and its (cleared) labels."""
     activity, label = Activity(np.zeros(SIZE[::-1])), np.zeros(SIZE[::-1], np.int32)
-    activity.add(x, y)
+    activity.add(places_of(x, y))
     return Moment.of(t_us, activity, label, (t, x, y)), label
 
 
