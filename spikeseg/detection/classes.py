@@ -11,6 +11,7 @@ from spikeseg.core.sparse import SparseMap
 from spikeseg.tracking.scene import ObjectTrack
 
 from .objects import NO_CLASS, Blobs, Slice
+from .slice_kernels import add_by_label
 
 UNNAMED: Mapping[int, str] = MappingProxyType({})
 """Names of the classes of a network whose classes nobody has named."""
@@ -46,17 +47,15 @@ def saliency_by_class(blobs: Blobs, by_class: Sequence[SparseMap], steps: slice)
         float64 (n, classes).
     """
     (size, labelled, number), n = blobs.labels, len(blobs.objects)
-    sums = np.zeros((n, len(by_class)))
-    if not len(labelled):
-        return sums
-    n_pixels = size[0] * size[1]
-    for k, saliency in enumerate(by_class):
-        low, high = np.searchsorted(saliency.index, [steps.start * n_pixels, steps.stop * n_pixels])
-        pixel = saliency.index[low:high] % n_pixels
-        place = np.minimum(np.searchsorted(labelled, pixel), len(labelled) - 1)
-        own = np.where(labelled[place] == pixel, number[place], 0)
-        sums[:, k] = np.bincount(own, saliency.value[low:high], n + 1)[1:]
-    return sums
+    sums = np.zeros((len(by_class), n + 1))
+    if len(labelled):
+        n_pixels = size[0] * size[1]
+        labels = np.zeros(n_pixels, np.int32)
+        labels[labelled] = number
+        for own, saliency in zip(sums, by_class, strict=True):
+            low, high = np.searchsorted(saliency.index, [steps.start * n_pixels, steps.stop * n_pixels])
+            add_by_label(saliency.index[low:high], saliency.value[low:high], labels, own)
+    return np.ascontiguousarray(sums[:, 1:].T)
 
 
 def score_by_class(slices: Sequence[Sequence[Slice]], n_classes: int) -> list[np.ndarray]:

@@ -73,6 +73,17 @@ def first_come(pixel, number, owner, marks):
 
 
 @compiled()
+def add_by_label(index, value, labels, sums):
+    """Add values, float32 (n,), to the sums of their pixels' labels: index int64 (n,), rising, flat into steps of pixels; labels
+    int32, one per pixel; sums float64, one per label."""
+    step = 0
+    for i in range(len(index)):
+        while index[i] >= step + len(labels):
+            step += len(labels)
+        sums[labels[index[i] - step]] += value[i]
+
+
+@compiled()
 def scores_of(ids, score, saliency, untracked, out):
     """The score of each event: that of its object, or a small one by its saliency.
 

@@ -67,26 +67,40 @@ def hot(x, y, times, more, shape):
     return found
 
 
+@compiled()
+def keep(row, n, s, ss, sx, sy, xx, yy, xt, yt):
+    """Write the sums of `moments_of` into a row, float64 (9,)."""
+    row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8] = n, s, ss, sx, sy, xx, yy, xt, yt
+
+
 @compiled(allocates=True)
 def moments_of(t, x, y, origin, label, wanted):
     """Of each of n components that is wanted, bool (n,), float64 (n, 9): its events, and the sums over them of the time since
     origin, s, its square, x, y, their squares, and the time times x and times y; 0 of the others."""
     sums = np.zeros((len(wanted), 9))
+    last, n, s, ss, sx, sy, xx, yy, xt, yt = -1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0  # of the component in hand
     for i in range(len(t)):
         k = label[y[i], x[i]] - 1
         if k < 0 or not wanted[k]:
             continue
+        if k != last:
+            if last >= 0:
+                keep(sums[last], n, s, ss, sx, sy, xx, yy, xt, yt)
+            own = sums[k]
+            n, s, ss, sx, sy, xx, yy, xt, yt = own[0], own[1], own[2], own[3], own[4], own[5], own[6], own[7], own[8]
+            last = k
         since = (t[i] - origin) * 1e-6
-        row = sums[k]
-        row[0] += 1.0
-        row[1] += since
-        row[2] += since * since
-        row[3] += x[i]
-        row[4] += y[i]
-        row[5] += x[i] * x[i]
-        row[6] += y[i] * y[i]
-        row[7] += since * x[i]
-        row[8] += since * y[i]
+        n += 1.0
+        s += since
+        ss += since * since
+        sx += x[i]
+        sy += y[i]
+        xx += x[i] * x[i]
+        yy += y[i] * y[i]
+        xt += since * x[i]
+        yt += since * y[i]
+    if last >= 0:
+        keep(sums[last], n, s, ss, sx, sy, xx, yy, xt, yt)
     return sums
 
 

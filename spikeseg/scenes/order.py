@@ -56,8 +56,7 @@ def polarity_order(
         sensor_size: (width, height), px.
         step_us: length of a step, µs.
     """
-    counts = np.stack([_grid(sensor_size, PLACE_PX)] * 2)
-    beyond, possible = agreement(*events, own, step_us, PLACE_PX.bit_length() - 1, counts)
+    beyond, possible = agreement(*events, own, step_us, PLACE_PX.bit_length() - 1, _grid(sensor_size, PLACE_PX))
     return float(beyond / possible) if possible > 0 else 0.0
 
 

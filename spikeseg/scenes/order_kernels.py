@@ -20,7 +20,7 @@ def agreement(t, x, y, on, own, step_us, shift, counts):
         own: int64 (m,), which events are looked at, rising.
         step_us: length of a step, from the first of them on, µs.
         shift: a place is 2**shift px wide and high.
-        counts: int64 (2, rows, columns) of places, zeros; left so.
+        counts: int64 (rows, columns) of places, zeros; left so.
     """
     beyond, possible = 0.0, 0.0
     first = 0
@@ -30,17 +30,17 @@ def agreement(t, x, y, on, own, step_us, shift, counts):
         last, ons = first, np.int64(0)
         while last < len(own) and t[own[last]] < end:
             i = own[last]
-            counts[0, y[i] >> shift, x[i] >> shift] += 1
-            counts[1, y[i] >> shift, x[i] >> shift] += on[i]
-            ons += on[i]
+            bright = np.int64(on[i])
+            counts[y[i] >> shift, x[i] >> shift] += 1 + (bright << 32)
+            ons += bright
             last += 1
         pairs, same = np.int64(0), np.int64(0)
         for j in range(first, last):
             row, column = y[own[j]] >> shift, x[own[j]] >> shift
-            n, k = counts[0, row, column], counts[1, row, column]
+            n, k = counts[row, column] & 0xFFFFFFFF, counts[row, column] >> 32
             pairs += n * (n - 1)
             same += k * (k - 1) + (n - k) * (n - k - 1)
-            counts[0, row, column], counts[1, row, column] = 0, 0
+            counts[row, column] = 0
         n = last - first
         if n > 1:
             chance = (ons * (ons - 1) + (n - ons) * (n - ons - 1)) / (n * (n - 1))

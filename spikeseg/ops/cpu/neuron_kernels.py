@@ -38,6 +38,17 @@ def add(v, w):
 
 
 @compiled()
+def add_lines(v, inputs, first, last, counted, table, here, maps):
+    """Add the weights of inputs `first` to `last` - 1 of a `SortedInput` to a row's potentials."""
+    columns, lines, times, wide = inputs.columns, inputs.lines, inputs.times, table.shape[2]
+    for k in range(first, last):
+        if counted and times[k] != 1:
+            add_line(v, columns[k] * maps, table, here + lines[k], wide, times[k])
+        else:  # without a multiplication
+            add_line(v, columns[k] * maps, table, here + lines[k], wide, ONCE)
+
+
+@compiled()
 def forget(v, mode, leak, factor, times):
     """Apply the leak of `times` steps without input."""
     if mode == LeakCode.SUBTRACTIVE:
@@ -270,9 +281,8 @@ def integrate(neurons, row, t, inputs, counted, theta, tiles, restless):
     kept = min(row, neurons.v.shape[0] - 1)
     v, table, stamps, opened = neurons.v[kept], neurons.table, neurons.stamps[kept], neurons.opened
     mode, leak, factor, maps = neurons.mode, neurons.leak, neurons.factor, neurons.maps
-    begin, columns, lines, times = inputs.begin, inputs.columns, inputs.lines, inputs.times
-    starts, tile_of = tiles.starts, tiles.of_column
-    height, kernel, wide = begin.shape[1] - 1, table.shape[0], table.shape[2]
+    begin, columns, starts, tile_of = inputs.begin, inputs.columns, tiles.starts, tiles.of_column
+    height, kernel = begin.shape[1] - 1, table.shape[0]
     half = kernel // 2
     n_open = 0
     low, high, here = max(0, row - half), min(height, row + half + 1), (row + half) * table.shape[1]
@@ -284,17 +294,15 @@ def integrate(neurons, row, t, inputs, counted, theta, tiles, restless):
             open_tile(v[starts[tile] : starts[tile + 1]], stamps, tile, t, mode, leak, factor)
             opened[n_open] = tile
             n_open += 1
-    for k in range(begin[t, low], begin[t, high]):
-        if not in_one_piece:
+    first, last = begin[t, low], begin[t, high]
+    if not in_one_piece:
+        for k in range(first, last):
             for tile in range(tile_of[columns[k]], tile_of[columns[k] + kernel - 1] + 1):
                 if stamps[tile] != t + 1:
                     open_tile(v[starts[tile] : starts[tile + 1]], stamps, tile, t, mode, leak, factor)
                     opened[n_open] = tile
                     n_open += 1
-        if counted:
-            add_line(v, columns[k] * maps, table, here + lines[k], wide, times[k])
-        else:  # without a multiplication
-            add_line(v, columns[k] * maps, table, here + lines[k], wide, ONCE)
+    add_lines(v, inputs, first, last, counted, table, here, maps)
     reaching = 0
     for k in range(n_open):
         a, b = starts[opened[k]], starts[opened[k] + 1]

@@ -163,6 +163,9 @@ def add_line(v, start, table, line, wide, times):
         times: int32.
     """
     i, at = 0, line * wide
+    if wide == LANES:  # of most first layers: the loops take half as long as the addition
+        _add_lanes(v, start, table, at, times)
+        return
     while i + LANES <= wide:
         _add_lanes(v, start + i, table, at + i, times)
         i += LANES
