@@ -98,7 +98,10 @@ class Frame:
 
     def to_sensor(self, t_s: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Where on the sensor places (n, 2) of the frame are at times (n,): float64 (n, 2), px."""
-        angle, shift = self.at(t_s)
+        return self.moved(places, *self.at(t_s))
+
+    def moved(self, places: np.ndarray, angle: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        """`to_sensor` where the angle (n,) and the shift (n, 2) are known."""
         if self.drifts:
             return np.asarray(places + shift)
         return self.centre + _turned(places - self.centre, angle) + shift

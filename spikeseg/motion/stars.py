@@ -8,6 +8,7 @@ differently from the lines of the others is no star.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -74,6 +75,7 @@ class _FieldView(NamedTuple):
         by_place: index of them.
         frame: of the field.
         times: float64 (k,), over the span, s.
+        motion: angle (k,) and shift (k, 2) of the frame at these times.
         corner: float64 (2,), place in the frame at which the picture begins, px.
         size: (width, height) of the picture, px.
         sensor_size: (width, height), px.
@@ -83,6 +85,7 @@ class _FieldView(NamedTuple):
     by_place: Index
     frame: Frame
     times: np.ndarray
+    motion: tuple[np.ndarray, np.ndarray]
     corner: np.ndarray
     size: tuple[int, int]
     sensor_size: tuple[int, int]
@@ -102,11 +105,11 @@ class _FieldView(NamedTuple):
             events.t[chosen], np.ascontiguousarray(places[:, 0]), np.ascontiguousarray(places[:, 1]),
             events.on[chosen], events.rate[chosen], events.owner[chosen],
         )  # fmt: skip
-        return cls(own, index_of(own, size), frame, times, least, size, sensor_size)
+        return cls(own, index_of(own, size), frame, times, frame.at(times), least, size, sensor_size)
 
     def seen(self, place: np.ndarray, beyond_px: float) -> tuple[float, float] | None:
         """First and last time at which a place of the picture is on the sensor, or no further off, from the span's start, s."""
-        on_sensor = self.frame.to_sensor(self.times, np.broadcast_to(place + self.corner, (len(self.times), 2)))
+        on_sensor = self.frame.moved((place + self.corner)[None], *self.motion)
         inside = np.flatnonzero(((on_sensor >= -beyond_px) & (on_sensor <= np.array(self.sensor_size) - 1 + beyond_px)).all(1))
         if len(inside) < 2:
             return None
@@ -126,8 +129,9 @@ class _FieldView(NamedTuple):
         middles = self.times[0] + (np.arange(PARTS * steps) + 0.5) * (self.times[-1] - self.times[0]) / (PARTS * steps)
         if self.frame.drifts:
             corners = np.rint(-self.frame.at(middles)[1] - self.corner).astype(np.int64)
-            for k, (left, top) in enumerate(corners.tolist()):
-                seen[k // steps, max(top, 0) : max(top + side_y, 0), max(left, 0) : max(left + side_x, 0)] += 1 / steps
+            for part, own in enumerate(corners.reshape(PARTS, steps, 2)):
+                for (left, top), n in Counter(map(tuple, own.tolist())).items():  # any order: sums of 1/16 are exact
+                    seen[part, max(top, 0) : max(top + side_y, 0), max(left, 0) : max(left + side_x, 0)] += n / steps
             return seen
         x, y = np.arange(width) + self.corner[0] - self.frame.centre[0], np.arange(height) + self.corner[1] - self.frame.centre[1]
         for k, (angle, shift) in enumerate(zip(*self.frame.at(middles), strict=True)):
