@@ -21,8 +21,9 @@ that they see in the best one ..."""
 TIMES, LEAST_US = 2, 20_000
 """... times TIMES, and no shorter than LEAST_US: pieces of one object would else come apart where few of its events fall ..."""
 
-SMEARS, FAST_US = (0.25, 0.3), (10_000, 5_000)
-"""... but FAST_US where half of what is active is a smear: within LEAST_US it moves by more than these shares of its extent."""
+SMEARS, SURE = (0.2, 0.3), 0.9
+"""... but the shortest in which they see the share SURE where half of what is active is a smear, as it moves by more than a fifth
+of its extent within LEAST_US; the shortest of all where by more than the second share."""
 
 OF_ALL, SHORTEST_US = 0.1, 5_000
 """A window is no longer than this share of the recording, if that is no less than SHORTEST_US: to see that something moves takes
@@ -51,10 +52,12 @@ def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, in
         if window == LEAST_US:
             smear = share
     best = max(seen)
-    shortest = next(window for window, own in zip(WINDOWS_US, seen, strict=True) if own >= SHARE * best)
+    shortest, sure = (
+        next(window for window, own in zip(WINDOWS_US, seen, strict=True) if own >= share * best) for share in (SHARE, SURE)
+    )
     chosen = min(max(LEAST_US, TIMES * shortest), WINDOWS_US[-1])
     if chosen == LEAST_US:
-        chosen = (LEAST_US, *FAST_US)[sum(smear > least for least in SMEARS)]
+        chosen = (LEAST_US, min(sure, LEAST_US), WINDOWS_US[0])[sum(smear > least for least in SMEARS)]
     return min(chosen, max(int((last - first) * OF_ALL), SHORTEST_US))
 
 
