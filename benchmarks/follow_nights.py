@@ -137,7 +137,7 @@ def main() -> None:
     chosen, nights = arguments(), {}
     recordings, seconds = (2, 2.0) if chosen.quick else (chosen.recordings, SimulationConfig.duration_s)
     for name in chosen.difficulty:
-        config = SimulationConfig(recordings, seconds, name, "DAVIS", chosen.seed or NIGHTS[name])
+        config = SimulationConfig(recordings, seconds, name, "DAVIS", NIGHTS[name] if chosen.seed is None else chosen.seed)
         looked = (delayed(night)(config, index, chosen.checkpoint) for index in range(recordings))
         nights[name] = Parallel(chosen.jobs)(looked)
     print(report(nights, chosen.markdown))
