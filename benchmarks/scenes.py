@@ -165,6 +165,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ceiling", action="store_true", help="what the true ids of all events would get, too")
     parser.add_argument("--samples", type=int, default=300, metavar="N", help="of the bootstrap [300]")
     chosen = parser.parse_args()
+    if chosen.seeds[0] >= chosen.seeds[1]:
+        parser.error(f"--seeds {chosen.seeds[0]} {chosen.seeds[1]}: no seed; BELOW has to be above FROM")
     if chosen.quick:
         chosen.conditions, chosen.seeds, chosen.samples = ["small", "empty"], (1000, 1001), 20
         chosen.changes = [*chosen.changes, "max_epochs=1"]

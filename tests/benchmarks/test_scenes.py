@@ -228,3 +228,10 @@ def test_a_quick_run_prints_every_figure(quick, script, tmp_path):
     assert set(figures) == {"network", "components", "true", "ceiling"} and set(figures["true"]) == {"all", "small", "empty"}
     assert figures["true"]["all"]["HOTA"][0] == pytest.approx(1) and figures["true"]["all"]["empty_tracks_a_minute"][0] == 0
     assert 0.5 < figures["ceiling"]["all"]["HOTA"][0] < 1 and figures["ceiling"]["all"]["event_iou"][0] == 1
+
+
+def test_seeds_that_are_none_are_told_of(script, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["scenes.py", "--seeds", "7", "7"])
+    with pytest.raises(SystemExit):
+        script("scenes").arguments()
+    assert "--seeds 7 7: no seed" in capsys.readouterr().err
