@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from spikeseg.core.grid import SCALE
 from spikeseg.core.sparse import SparseFrames, SparseMap, SpikeLists
 from spikeseg.ops import reference
-from spikeseg.ops.reference.tracing import reach_of
+from spikeseg.ops.reference.tracing import one_by_one, reach_of
 from spikeseg.ops.types import Layer, PooledSpikes
 
 from . import tracing_kernels
@@ -61,18 +61,7 @@ def trace(
     return maps
 
 
-def trace_sets(
-    frames: np.ndarray | SparseFrames,
-    layers: Sequence[Layer],
-    spikes: Sequence[PooledSpikes],
-    sets: Sequence[Collection[int] | None],
-    *,
-    delay_connections: bool,
-    decay: float,
-) -> list[list[SparseMap]]:
-    """See `reference.trace_sets`."""
-    of_sets = ([*spikes[:-1], spikes[-1].of_maps(own)] for own in sets)
-    return [trace(frames, layers, own, delay_connections=delay_connections, decay=decay) for own in of_sets]
+trace_sets = one_by_one(trace)
 
 
 class _Nodes(NamedTuple):

@@ -6,7 +6,8 @@ level is gated by the network's own spikes, so only input that took part can lig
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,18 +64,23 @@ def trace(
     return [SparseMap.of(sample) for sample in over_polarities(total).float().cpu().numpy()]
 
 
-def trace_sets(
-    frames: np.ndarray | SparseFrames,
-    layers: Sequence[Layer],
-    spikes: Sequence[PooledSpikes],
-    sets: Sequence[Collection[int] | None],
-    *,
-    delay_connections: bool,
-    decay: float,
-) -> list[list[SparseMap]]:
-    """`trace` of each of several sets of the last layer's maps: of their spikes alone; None: of all."""
-    of_sets = ([*spikes[:-1], spikes[-1].of_maps(own)] for own in sets)
-    return [trace(frames, layers, own, delay_connections=delay_connections, decay=decay) for own in of_sets]
+def one_by_one(trace: Callable[..., list[SparseMap]]) -> Callable[..., list[list[SparseMap]]]:
+    """`trace_sets` by a backend's `trace`."""
+
+    def trace_sets(
+        frames: np.ndarray | SparseFrames,
+        layers: Sequence[Layer],
+        spikes: Sequence[PooledSpikes],
+        sets: Sequence[Collection[int] | None],
+        **how: Any,
+    ) -> list[list[SparseMap]]:
+        """`trace` of each of several sets of the last layer's maps: of their spikes alone; None: of all."""
+        return [trace(frames, layers, [*spikes[:-1], spikes[-1].of_maps(own)], **how) for own in sets]
+
+    return trace_sets
+
+
+trace_sets = one_by_one(trace)
 
 
 def over_polarities(values: Tensor) -> Tensor:

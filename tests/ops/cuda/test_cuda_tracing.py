@@ -34,6 +34,17 @@ def test_silence(triton_ops, meaning, device):
     assert not len(found.index) and found.shape == (2, 3, 4)
 
 
+def test_maps_of_the_last_layer_apart(triton_ops, meaning, device):
+    net, sets, how = ((1, 3), (2, 1, 2), ((2, 2), None)), [[0], [1], None], {"delay_connections": True, "decay": 0.9}
+    frames, spikes = drawn(0, 1, 2, (3, 4), chain(*net), 0.5)
+    found = triton_ops.trace_sets(frames, chain(*net, device), spikes, sets, **how)
+    wanted = meaning.trace_sets(frames, chain(*net), spikes, sets, **how)
+    for own, alone in zip(found, wanted, strict=True):
+        assert_same(own, alone)
+    first, second, whole = (own.dense().sum() for (own,) in wanted)
+    assert 0 < first < whole and 0 < second < whole
+
+
 def test_many_steps_and_every_sample_by_itself(triton_ops, meaning, device, monkeypatch):
     from spikeseg.ops.cuda import tracing
 
