@@ -7,7 +7,6 @@ level is gated by the network's own spikes, so only input that took part can lig
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -72,10 +71,13 @@ def one_by_one(trace: Callable[..., list[SparseMap]]) -> Callable[..., list[list
         layers: Sequence[Layer],
         spikes: Sequence[PooledSpikes],
         sets: Sequence[Collection[int] | None],
-        **how: Any,
+        *,
+        delay_connections: bool,
+        decay: float,
     ) -> list[list[SparseMap]]:
         """`trace` of each of several sets of the last layer's maps: of their spikes alone; None: of all."""
-        return [trace(frames, layers, [*spikes[:-1], spikes[-1].of_maps(own)], **how) for own in sets]
+        of_sets = ([*spikes[:-1], spikes[-1].of_maps(own)] for own in sets)
+        return [trace(frames, layers, own, delay_connections=delay_connections, decay=decay) for own in of_sets]
 
     return trace_sets
 
