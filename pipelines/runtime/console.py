@@ -11,7 +11,9 @@ import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from time import monotonic
+from typing import Any, ClassVar, NoReturn, TypeVar
+from weakref import WeakSet
 
 from tqdm import tqdm
 
@@ -73,12 +75,19 @@ def logging_to_stderr(level: str) -> Iterator[None]:
 
 
 class _Compiling:
-    """While functions are compiled, one line on a terminal that says how many are done; in a log file nothing."""
+    """While functions are compiled, one line on a terminal that says how many are done; in a log file nothing. Progress bars
+    leave that time out: their pace is that of the work."""
 
     bar: tqdm[NoReturn] | None = None
+    since: float | None = None
 
     def __call__(self, count: int, another: bool) -> None:
         """See `spikeseg.core.compiling`."""
+        if another and self.since is None:
+            self.since = monotonic()
+        elif not another and self.since is not None:
+            _Remarked.wait(monotonic() - self.since)
+            self.since = None
         if not another and self.bar is not None:
             self.bar.close()
             self.bar = None
@@ -139,7 +148,7 @@ def progress(items: Iterable[Item], what: str, unit: str, total: int | None = No
         unit: name of one item ("recording").
         total: how many there are, where `items` has no length.
     """
-    for item in tqdm(items, total=total, **_appearance(what, unit)):
+    for item in _Remarked(items, total=total, **_appearance(what, unit)):
         interrupts.check()
         yield item
     interrupts.check()
@@ -160,6 +169,20 @@ class _Lines:
 
 class _Remarked(tqdm):
     """A bar with room for a remark; in a log file that waits for the bar's next line, for each would be a line of its own."""
+
+    shown: ClassVar[WeakSet[_Remarked]] = WeakSet()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if not self.disable:
+            self.shown.add(self)
+
+    @classmethod
+    def wait(cls, seconds: float) -> None:
+        """Leave a time that has just passed out of what all bars say."""
+        for bar in list(cls.shown):
+            bar.start_t += seconds
+            bar.last_print_t += seconds
 
     def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
         """As tqdm does it."""

@@ -149,6 +149,24 @@ def test_while_functions_are_compiled_a_terminal_shows_how_many_are_done(monkeyp
     assert not compiling.WATCHERS
 
 
+@pytest.mark.parametrize("form", [Terminal, io.StringIO])
+def test_a_bar_s_pace_is_that_of_the_work_not_of_compiling(monkeypatch, form):
+    stderr, console = form(), "spikeseg.pipelines.runtime.console"
+    monkeypatch.setattr(sys, "stderr", stderr)
+    clock = [1000.0]
+    monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
+    monkeypatch.setattr(f"{console}.monotonic", lambda: clock[0])
+    with logging_to_stderr("INFO"):
+        shown = bar("looking", "window", 39)
+        (watcher,) = compiling.WATCHERS
+        for state in ((0, True), (1, True), (2, False)):
+            watcher(*state)
+            clock[0] += 40.0 if state[1] else 20.0
+        shown.update()
+        assert (shown.format_dict["elapsed"], shown.format_dict["rate"]) == (20.0, pytest.approx(1 / 20))
+        shown.close()
+
+
 @pytest.mark.parametrize("room", [0, 40, 200])
 def test_a_log_that_finds_no_room_ends_with_one_warning(tmp_path, capsys, room):
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
