@@ -37,6 +37,11 @@ MOST_STEPS = 2_000
 """No more windows than this are looked at for it."""
 
 
+SMALL_PX, FINER = 64, 2
+"""On a sensor whose shorter side is less, px, things are small and near each other: there are so many neurons for each pixel and
+axis, which makes all of them smaller. Fine ones tell such things apart, but see fewer of their events; coarse ones add these."""
+
+
 class Components(NamedTuple):
     """Components of a moment, in the order of their first pixels.
 
@@ -115,6 +120,11 @@ class Activity:
         n = connect(pixels, REACH_PX, self._grid, parent, part)
         order, begins, boxes = gathered(pixels, part, n, self._counts.shape[1])
         return Components(pixels[order], begins, boxes)
+
+
+def neurons_per_px(sensor_size: tuple[int, int]) -> int:
+    """Neurons for each pixel and axis of a sensor (width, height), px."""
+    return FINER if min(sensor_size) < SMALL_PX else 1
 
 
 def thresholds_of(events_in: np.ndarray, *, favoured: bool = False) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from spikeseg.core import interrupts
 from spikeseg.data.windows_kernels import leave_out
 
-from .activity import Activity, background_of_blocks, blocks_of, hot_pixels, places_of
+from .activity import Activity, background_of_blocks, blocks_of, hot_pixels, neurons_per_px, places_of
 from .activity_kernels import look_up
 from .camera import CameraMotion, camera_motion
 from .camera_background import background_events
@@ -29,10 +29,6 @@ HOP_SHARE = 0.5
 
 COARSE = 2
 """Coarse neurons are so many times the size of fine ones."""
-
-SMALL_PX, FINER = 64, 2
-"""On a sensor whose shorter side is less, px, things are small and near each other: there are so many neurons for each pixel and
-axis, which makes all of them smaller. Fine ones tell such things apart, but see fewer of their events; coarse ones add these."""
 
 LEAST_ROWS, LEAST_EVENTS, A_ROW = 6, 50, 2
 """An object is seen at so many moments, and has so many events, and so many at each moment ..."""
@@ -100,7 +96,7 @@ def find_objects(
             events, kept = those(events, ~explained), left if kept is None else kept[left]
     t_in, x_in, y_in, on_in = events
     window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
-    per_px = FINER if min(sensor_size) < SMALL_PX else 1
+    per_px = neurons_per_px(sensor_size)
     grid = sensor_size[0] * per_px, sensor_size[1] * per_px
     columns, rows = (at if per_px == 1 else at * per_px for at in (x_in, y_in))
     fine, coarse = (_seen(t_in, columns, rows, on_in, grid, window, scale) for scale in (1, COARSE))

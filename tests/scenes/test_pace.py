@@ -23,14 +23,29 @@ def test_longer_for_what_is_faint(thing, scene):
 
 
 def test_shorter_for_what_is_fast(thing, scene):
-    windows = [of(passing(thing, scene, speed, 40, 10, duration_s=1.2)) for speed in (1500, 500, 200, 100)]
+    windows = [of(passing(thing, scene, speed, 40, 10, duration_s=1.2)) for speed in (1500, 700, 400, 100)]
     assert windows[:3] == [5_000, 5_000, 10_000] and windows[3] >= 2 * LEAST_US
 
 
 def test_what_is_large_may_move_further(thing, scene):
     """In LEAST_US by 6 px: a smear of what is 10 or 20 px large, none of what is 40 px large."""
-    for side, per_px, window in ((10, 150, WINDOWS_US[0]), (20, 400, WINDOWS_US[0]), (40, 1500, LEAST_US)):
+    for side, per_px, window in ((10, 150, 10_000), (20, 400, 10_000), (40, 1500, LEAST_US)):
         assert of(scene([thing((0, 0.3), ((30, 60), (120, 60)), side, per_px)], duration_s=0.3)) == window
+
+
+@pytest.mark.parametrize(("way_px", "window"), [(3, LEAST_US), (4, LEAST_US), (6, 10_000), (8, 10_000), (14, WINDOWS_US[0])])
+def test_no_shorter_than_a_neuron_asks_for(thing, scene, way_px, window):
+    """Within LEAST_US something tiny moves by so many px, and neurons are 5 px wide."""
+    end = 15 + way_px * 0.3e6 / LEAST_US
+    assert of(scene([thing((0, 0.3), ((15, 60), (end, 60)), 8, 150)], sensor_size=(240, 120), duration_s=0.3)) == window
+
+
+@pytest.mark.parametrize(("sensor_size", "window"), [((34, 34), 10_000), ((63, 80), 10_000), ((64, 64), LEAST_US)])
+def test_shorter_where_neurons_are_smaller(thing, scene, sensor_size, window):
+    """By 3 px: more than a neuron of a small sensor is wide."""
+    to_and_fro = tuple((7 + 20 * (k % 2), 17) for k in range(4))
+    fast = thing(tuple(np.arange(4) * 20 / 3 * LEAST_US * 1e-6), to_and_fro, 8, 150)
+    assert of(scene([fast], sensor_size=sensor_size, duration_s=0.4)) == window
 
 
 def test_something_slow_beside_it_does_not_hide_what_is_fast(thing, scene):
