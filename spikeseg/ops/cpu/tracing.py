@@ -166,21 +166,15 @@ class _Ways:
         for own, descent in zip(self._parts, self._last, strict=True):
             place = np.full(self._members.shape[1], -1)
             place[own] = np.arange(len(own))
-            offsets, sites, traced = last.offsets, last.sites, values
+            traced, arrived = PooledSpikes(last, None), values
             if len(own) < len(place):
                 part = last.only(place[maps] >= 0)
-                offsets, traced = part.offsets, values[place[maps] >= 0]
-                sites = (part.sites - (own - np.arange(len(own)))[place[part.sites // size]] * size).astype(np.int32)
-            activity = Activity(offsets, sites, traced)
+                sites = part.sites - (own - np.arange(len(own)))[place[part.sites // size]] * size
+                traced, arrived = PooledSpikes(part._replace(sites=sites.astype(np.int32)), None), values[place[maps] >= 0]
             for i in range(len(gates) - 1, -1, -1):
-                lists, kept = gates[i]
                 below = self._below[i] if i < len(self._below) else descent
-                arrived = below.run(activity, lists, back=self.back)
-                neurons, shape = lists.sites, lists.shape
-                if i and kept is not None:
-                    before = gates[i - 1].lists.shape
-                    neurons = lists.sites // (shape[2] * shape[3]) * (before[2] * before[3]) + kept
-                activity = Activity(lists.offsets, neurons, arrived)
+                arrived = below.run(traced, arrived, gates[i].lists, back=self.back)
+                traced = gates[i]
             if arrived.shape[1] == 1:
                 total += arrived.T
             else:
@@ -229,8 +223,8 @@ class _Descent:
         if last if lanes > 1 else maps * FEW <= channels:
             self._kernel, spans = tracing_kernels.descend_few, _EVERYWHERE
             weights = _taps(weight.tobytes(), weight.shape)
-            room = _zeros(maps, height + kernel - 1, width + kernel - 1 + weights.shape[-1])
-            stamps = _zeros(1, *room.shape[:2], dtype=np.int32)
+            room = _zeros(height + kernel - 1, maps, width + kernel - 1 + weights.shape[-1])
+            stamps = _zeros(1, len(room), dtype=np.int32)
         else:
             self._kernel = tracing_kernels.descend
             weights, spans, apart = _lines(weight.tobytes(), weight.shape)
@@ -240,9 +234,12 @@ class _Descent:
             stamps = _zeros(2, lines, pieces, dtype=np.int32)
         self._table = Table(weights, room, stamps, spans, kernel, channels, height, width)
 
-    def run(self, activity: Activity, gates: SpikeLists, *, back: bool) -> np.ndarray:
-        """See `descend`."""
+    def run(self, traced: PooledSpikes, strongly: np.ndarray, gates: SpikeLists, *, back: bool) -> np.ndarray:
+        """See `descend`. traced: the layer's spikes; strongly: float64 (spikes, lanes), how strongly each is traced."""
+        lists, kept = traced
         out = np.empty((len(gates.sites), self._lanes))
+        cells = lists.shape[2] * lists.shape[3]
+        activity = Activity(lists.offsets, lists.sites, _NONE if kept is None else kept, cells, strongly)
         self._kernel(activity, Gates(gates.offsets, gates.sites), self._table, back, out)
         return out
 
@@ -251,7 +248,7 @@ class _Descent:
 def _taps(weight: bytes, shape: tuple[int, ...]) -> np.ndarray:
     """Weights as `descend_few` takes them, of the bytes of float32 (C_out, C_in, K, K)."""
     excitatory = _excitatory(weight, shape)
-    return _padded(excitatory[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), TAPS)
+    return _padded(excitatory[:, :, ::-1, ::-1].transpose(1, 2, 0, 3), TAPS)
 
 
 @functools.lru_cache(_MOST)

@@ -21,12 +21,16 @@ class Activity(NamedTuple):
 
     Attributes:
         offsets: int64 (T + 1,) into the others.
-        neurons: int32, flat addresses (m*H + y)*W + x.
+        sites: int32, flat addresses in the output of the layer that it is traced through: map * cells + cell.
+        kept: int32, the neuron y*W + x of the map that each came from through the pool; empty: the cell itself.
+        cells: of a map of the output.
         values: float64 (n, 1), how strongly each is traced; or (n, DOUBLES), by so many parts that are kept apart.
     """
 
     offsets: np.ndarray
-    neurons: np.ndarray
+    sites: np.ndarray
+    kept: np.ndarray
+    cells: int
     values: np.ndarray
 
 
@@ -69,6 +73,12 @@ def silent(values, k):
 
 
 @compiled()
+def divided(number, by):
+    """number // by, of int32 that are not negative: a division of 64 bits takes several times as long."""
+    return np.int64(np.uint32(number) // np.uint32(by))
+
+
+@compiled()
 def descend(activity, gates, table, back, out):
     """Through one convolution, from the last step to the first: what arrives at each spike of the layer below.
 
@@ -87,20 +97,25 @@ def descend(activity, gates, table, back, out):
     """
     weights, height, width = table.weights.reshape(-1), table.height, table.width
     kernel, wide, spans = table.kernel, table.weights.shape[2], table.spans
-    half, size, apart = kernel // 2, height * width, table.room.shape[0] > height
+    half, apart = kernel // 2, table.room.shape[0] > height
     channels = 1 if apart else table.channels
     values, lanes = activity.values, activity.values.shape[1]
     arriving, stamps, ready, of_piece = table.room, table.stamps[0], table.stamps[1], PIECE * channels * lanes
     table.stamps[:] = 0
     flat, factors, steps = arriving.reshape(-1), values.reshape(-1), activity.offsets.size - 1
     for t in range(steps - 1, -1, -1):
-        now = np.int32(1 if back else steps - t)
+        now, m, start, end = np.int32(1 if back else steps - t), 0, 0, 0
         for k in range(activity.offsets[t], activity.offsets[t + 1]):
+            site = activity.sites[k]
+            if site < start or site >= end:
+                m = divided(site, activity.cells)
+                start = m * activity.cells
+                end = start + activity.cells
             if silent(values, k):
                 continue
-            neuron = activity.neurons[k]
-            m = neuron // size
-            y, x = neuron // width % height, neuron % width
+            place = np.int64(activity.kept[k]) if activity.kept.size else site - start
+            y = divided(place, width)
+            x = place - y * width
             top, bottom, left, numbers, channel = spans[m]
             line = channel * height
             if ready[line + y, x // PIECE] != now:
@@ -115,17 +130,18 @@ def descend(activity, gates, table, back, out):
                 if lanes == 1:
                     add_scaled(flat, row * arriving.shape[1] + (x + left) * channels, weights, at, numbers, factors[k])
                 else:
-                    start = row * arriving.shape[1] + (x + left) * channels * DOUBLES
-                    add_scaled_apart(flat, start, weights, at, numbers, factors, k * DOUBLES)
+                    to = row * arriving.shape[1] + (x + left) * channels * DOUBLES
+                    add_scaled_apart(flat, to, weights, at, numbers, factors, k * DOUBLES)
         start, end, c, y = 0, 0, 0, 0  # the row of the gate in hand: neighbours mostly share it
         for k in range(gates.offsets[t], gates.offsets[t + 1]):
             site = gates.sites[k]
             if site < start or site >= end:
-                c, y = site // size, site // width % height
-                start = (c * height + y) * width
+                y = divided(site, width)
+                start = y * width
                 end = start + width
-                if apart:
-                    c, y = 0, c * height + y
+                if not apart:
+                    c = divided(y, height)
+                    y -= c * height
             column = site - start + half
             if stamps[y, column // PIECE] != now:
                 out[k] = 0.0
@@ -145,61 +161,57 @@ def descend_few(activity, gates, table, back, out):
         gates: see `descend`.
         back: see `descend`.
         out: float64 (gates, L), filled: if L is 1, with what arrives, else of each map apart, of which there are L at most.
-        table: `Table`; weights (C_in, C_out, K, at least K, beyond which it is 0), of maps below and above, mirrored in both
-            axes; room (C_out, H + K - 1, at least W + K - 1); stamps (1, C_out, H + K - 1): 1 for each line of the
+        table: `Table`; weights (C_in, K, C_out, at least K, beyond which it is 0), of maps below and above, mirrored in both
+            axes; room (H + K - 1, C_out, at least W + K - 1); stamps (1, H + K - 1): 1 for each row of the
             room in which something is. Both are 0, and left so.
     """
     weights, kernel, height, width = table.weights, table.kernel, table.height, table.width
     wide, before = weights.shape[3], kernel - 1 - kernel // 2
     above, lines = table.room, table.stamps[0]
-    maps, rows, stride = above.shape
-    size, values, lanes = height * width, activity.values, out.shape[1]
-    flat, taps = above.reshape(-1), weights.reshape(-1)
+    _, maps, stride = above.shape
+    lanes, cells = out.shape[1], activity.cells
+    flat, taps, of_row = above.reshape(-1), weights.reshape(-1), maps * stride
     for t in range(activity.offsets.size - 2, -1, -1):
         if not back:
             clear(above, lines)
         for k in range(activity.offsets[t], activity.offsets[t + 1]):
-            neuron = activity.neurons[k]
-            m, y = neuron // size, neuron // width % height + before
-            lines[m, y] = 1
-            above[m, y, neuron % width + before] += values[k, 0]
-        start, end, c, y, near = 0, 0, 0, 0, np.uint64(0)  # the row of the gate in hand, and in which maps something is near it
+            m = divided(activity.sites[k], cells)
+            place = np.int64(activity.kept[k]) if activity.kept.size else activity.sites[k] - m * cells
+            y = divided(place, width)
+            lines[y + before] = 1
+            above[y + before, m, place - y * width + before] += activity.values[k, 0]
+        start, end, c, y, near = 0, 0, 0, 0, False  # the row of the gate in hand, and whether something is near it
         for k in range(gates.offsets[t], gates.offsets[t + 1]):
             site = gates.sites[k]
             if site < start or site >= end:
-                c, y = site // size, site // width % height
-                start = (c * height + y) * width
+                y = divided(site, width)
+                start = y * width
                 end = start + width
-                near = np.uint64(0)
-                for m in range(maps):
-                    for j in range(kernel):
-                        near |= np.uint64(lines[m, y + j]) << np.uint64(m & 63)
-            left, arrived = near, 0.0
+                c = divided(y, height)
+                y -= c * height
+                near = False
+                for j in range(kernel):
+                    near |= lines[y + j] > 0
             out[k] = 0.0
-            while left:
-                first = lowest(left)
-                left &= left - np.uint64(1)
-                for m in range(first, maps, 64):
-                    of_map = 0.0
-                    for i in range(0, wide, TAPS):
-                        line, at = (c * maps + m) * kernel * wide, (m * rows + y) * stride + site - start
-                        of_map += dot(taps, line + i, wide, flat, at + i, stride, kernel)
-                    arrived += of_map
-                    if lanes > 1:
-                        out[k, m] = of_map
-            if lanes == 1:
-                out[k, 0] = arrived
+            if not near:
+                continue
+            line, at = c * kernel * maps * wide, y * of_row + site - start
+            for i in range(0, wide, TAPS):
+                if lanes == 1:
+                    out[k, 0] += dot(taps, line + i, wide, flat, at + i, stride, kernel * maps)
+                else:
+                    for m in range(maps):
+                        out[k, m] += dot(taps, line + m * wide + i, maps * wide, flat, at + m * stride + i, of_row, kernel)
     clear(above, lines)
 
 
 @compiled()
 def clear(above, lines):
     """Clear the lines in which something is, see `descend_few`."""
-    for m in range(above.shape[0]):
-        for y in range(above.shape[1]):
-            if lines[m, y]:
-                above[m, y] = 0.0
-                lines[m, y] = 0
+    for y in range(lines.size):
+        if lines[y]:
+            above[y] = 0.0
+            lines[y] = 0
 
 
 @compiled()
