@@ -14,7 +14,7 @@ from spikeseg.core.sparse import SpikeLists
 from spikeseg.models.filters import dog_bank, pyramid
 from spikeseg.ops import cpu, reference
 from spikeseg.ops.cpu import tracing
-from spikeseg.ops.reference.tracing import rounding_error
+from spikeseg.ops.cpu.tracing import rounding_error
 from spikeseg.ops.types import Groups, Layer, PooledSpikes
 
 SIZES = [(5, 7, 9), (3, 1, 1), (4, 12, 5), (2, 17, 16)]
@@ -203,11 +203,19 @@ def test_sets_of_maps_are_traced_at_once_as_alone(pools, error, monkeypatch):
         assert_same(wanted[0], reference.trace(frames, layers, spikes, **how))
 
 
-def test_a_sum_is_rounded_no_oftener_than_the_bound_says():
-    """Of a filter of 3 px and a pool of 2, 2 cells a side pass something on to an event; of one of 3 px without a pool, 3."""
-    layers = [Layer(torch.ones(4, 2, 3, 3), torch.ones(4), LeakMode.NONE, 0.0, pool) for pool in ((2, 2), (3, 1), None)]
-    for layer, cells in zip(layers, (2, 5, 3), strict=True):
-        assert rounding_error([layer], 10, 2) == 2.0**-52 * (2 + 10 * (4 * cells**2 + 2))
+@pytest.mark.parametrize(("pool", "most"), [((2, 2), 5), ((3, 1), 7), (None, 6)])
+def test_a_sum_is_rounded_no_oftener_than_the_bound_says(pool, most):
+    """Of a filter whose middle 3 px excite and a pool of 2, spikes of 2 cells a side pass something on to an event; of one
+    without a pool, of 3; of whatever maps and steps."""
+    weight = -torch.ones(4, 2, 5, 5)
+    weight[..., 1:4, 1:4] = 1.0
+    layer = Layer(weight, torch.ones(4), LeakMode.NONE, 0.0, pool)
+    dense = np.zeros((1, 10, 4, 6, 9), np.uint8)
+    for place in ((0, 0, 4, 7), (0, 1, 4, 7), (3, 1, 5, 7), (3, 2, 5, 8), (9, 0, 5, 8), (9, 0, 3, 6), (9, 0, 2, 4), (0, 0, 0, 0)):
+        dense[0][place] = 1
+    lists, polarities = SpikeLists.of(dense), 3
+    assert rounding_error([layer], [lists], polarities) == 2.0**-53 * (2 * polarities + 4 * 10 + 8 + most)
+    assert rounding_error([layer] * 2, [lists] * 2, polarities) == 2.0**-53 * (2 * polarities + 4 * 10 + 8 + 2 * most)
 
 
 def test_doubt_is_about_float32():

@@ -12,7 +12,7 @@ import numpy as np
 
 from spikeseg.core.grid import SCALE, SCALE32
 from spikeseg.core.sparse import SparseFrames, SparseMap, SpikeLists
-from spikeseg.ops.reference.tracing import exact, reach_of, rounding_error
+from spikeseg.ops.reference.tracing import exact, reach_of
 from spikeseg.ops.types import Layer, PooledSpikes
 
 from . import inference_kernels, tracing_kernels
@@ -53,12 +53,11 @@ def trace_sets(
 
     What is traced at a step is as much stronger than at the last one as it is weakened on its way there, so that it is weakened
     at the events alone. Pixels for which that leaves two float32 to choose from are traced again as the reference does it
-    (`reference.tracing.rounding_error`), through what leads to them alone."""
+    (`rounding_error`), through what leads to them alone."""
     listed = inference_kernels.listed(frames)
     samples, steps, _, height, width = frames.shape
     gates = [PooledSpikes(listed.lists, None), *spikes[:-1]]
     reach = reach_of(steps, decay, delay_connections=delay_connections)
-    error = 0.0 if exact(reach) else rounding_error(layers, steps, frames.shape[2])
     maps = np.arange(len(layers[-1].weight))
     members = np.array([np.ones(len(maps)) if own is None else np.isin(maps, list(own)) for own in sets], np.float64)
     ways = _Ways(layers, [gate.lists for gate in gates], members, back=bool(reach[1:2].any()))
@@ -81,6 +80,8 @@ def trace_sets(
         else:
             arrived = ways.arrived(last.lists, sample, 1.0 / within[::-1])
             arrived *= np.repeat(within[::-1], np.diff(events.offsets))
+            fired = [level.lists for level in (*sample[1:], last)]
+            error = 0.0 if exact(reach) else rounding_error(layers, fired, frames.shape[2])
             summed = [_summed(events, own, sums, touched, error) for own in arrived]
         places = [index[doubtful] for index, _, doubtful in summed]
         again = []
@@ -106,6 +107,30 @@ def _summed(
     out = np.empty(n, np.int64), np.empty(n, np.float32), np.empty(n, np.int64)
     count, in_doubt = tracing_kernels.sum_pixels(events.offsets, events.sites, arrived, sums, touched, error, out)
     return out[0][:count].copy(), out[1][:count].copy(), out[2][:in_doubt].copy()
+
+
+def rounding_error(layers: Sequence[Layer], spikes: Sequence[SpikeLists], polarities: int) -> float:
+    """Bound on the relative error of float64 saliency that is weakened on its way from layer to layer, in one pass for all steps.
+
+    No summand is below 0, so that it is the number of roundings that a summand goes through, times that of one: in each layer as
+    many as spikes pass something on to one neuron or event, then one for each polarity, and of what weakens it four a step; the
+    sums that `reference.trace` adds up over steps and polarities are rounded, too. Where float32 is the same throughout the
+    bound, it is what `trace` gives (the rounding test of Ziv, Fast evaluation of elementary mathematical functions with correctly
+    rounded last bit, 1991).
+
+    Args:
+        layers: the chain.
+        spikes: of each layer, of one sample.
+        polarities: P.
+    """
+    roundings = 2 * polarities + 4 * spikes[0].shape[0] + 8
+    for layer, lists in zip(layers, spikes, strict=True):
+        kernel, stride = layer.pool or (1, 1)
+        across = -(-(2 * _reach_px(layer) + kernel) // stride)  # cells of the pool that reach into a filter's width
+        _, _, height, width = lists.shape
+        counts, columns = _zeros(height, width, dtype=np.int32), np.empty(width, np.int32)
+        roundings += tracing_kernels.most_within(lists.sites, across, counts, columns)
+    return 2.0**-53 * roundings
 
 
 def _leading_to(

@@ -288,6 +288,35 @@ def sum_pixels(offsets, pixels, values, sums, touched, error, out):
 
 
 @compiled()
+def most_within(sites, across, counts, columns):
+    """How many spikes lie in one square of so many cells a side, at most, whatever their maps and steps.
+
+    Args:
+        sites: int32, flat addresses, mostly rising.
+        across: cells.
+        counts: int32 (H, W) of 0, left so.
+        columns: int32 (W,), scratch.
+    """
+    flat, start, end = counts.reshape(-1), 0, 0
+    for k in range(sites.size):
+        site = sites[k]
+        if site < start or site >= end:
+            start = divided(site, flat.size) * flat.size
+            end = start + flat.size
+        flat[site - start] += 1
+    most = 0
+    columns[:] = 0
+    for y in range(counts.shape[0]):
+        inside = 0
+        for x in range(columns.size):
+            columns[x] += counts[y, x] - (counts[y - across, x] if y >= across else 0)
+            inside += columns[x] - (columns[x - across] if x >= across else 0)
+            most = max(most, inside)
+    flat[:] = 0
+    return most
+
+
+@compiled()
 def lead_on(offsets, sites, kept, since, half, chosen, around):
     """Choose spikes by where they were before their pool, and when, and mark what lies around where they are now.
 

@@ -107,21 +107,6 @@ def exact(reach: np.ndarray) -> bool:
     return bool(((reach == 0) | (reach == 1)).all())
 
 
-def rounding_error(layers: Sequence[Layer], steps: int, polarities: int) -> float:
-    """Bound on the relative error of float64 saliency that is weakened on its way from layer to layer, in one pass for all steps.
-
-    No summand is below 0, so that it is the number of roundings that a summand goes through, times that of one (here of two, as
-    errors are added up without their products). Where float32 is the same throughout the bound, it is what `trace` gives (the
-    rounding test of Ziv, Fast evaluation of elementary mathematical functions with correctly rounded last bit, 1991).
-    """
-    roundings = polarities
-    for layer in layers:
-        kernel, stride = layer.pool or (1, 1)
-        across = -(-(layer.weight.shape[-1] + kernel - 1) // stride)  # cells of the pool that reach into a filter's width
-        roundings += steps * (len(layer.weight) * across**2 + 2)  # in a step each cell passes on one neuron of a map
-    return 2.0**-52 * roundings
-
-
 def arrived(
     frames: np.ndarray, layers: Sequence[Layer], spikes: Sequence[PooledSpikes], traced: Tensor, decay: float | None
 ) -> Tensor:
