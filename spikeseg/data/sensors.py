@@ -53,12 +53,15 @@ class Fit:
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
         """Take in coordinates (N,) each; those below 0 and non-finite ones count for no sensor."""
-        usable = np.isfinite(x) & np.isfinite(y) & (x >= 0) & (y >= 0)
-        x, y = x[usable], y[usable]
+        usable = (x >= 0) & (y >= 0) & (x < np.inf) & (y < np.inf) if "f" in x.dtype.kind + y.dtype.kind else (x >= 0) & (y >= 0)
+        if not usable.all():
+            x, y = x[usable], y[usable]
         self._usable += len(x)
-        self._top = [max(top, column.max(initial=0)) for top, column in zip(self._top, (x, y), strict=True)]
+        top = [column.max(initial=0) for column in (x, y)]
+        self._top = [max(pair) for pair in zip(self._top, top, strict=True)]
         for name, (width, height) in self.sizes.items():
-            self._inside[name] += int(((x < width) & (y < height)).sum())
+            fits = top[0] < width and top[1] < height
+            self._inside[name] += len(x) if fits else int(((x < width) & (y < height)).sum())
 
     def sensor(self, source: str) -> str:
         """The name of the smallest that holds all, or else FIT_SHARE of them. Raises InputError where there is none."""

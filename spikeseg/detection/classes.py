@@ -46,16 +46,13 @@ def saliency_by_class(blobs: Blobs, by_class: Sequence[SparseMap], steps: slice)
     Returns:
         float64 (n, classes).
     """
-    (size, labelled, number), n = blobs.labels, len(blobs.objects)
-    sums = np.zeros((len(by_class), n + 1))
-    if len(labelled):
-        n_pixels = size[0] * size[1]
-        labels = np.zeros(n_pixels, np.int32)
-        labels[labelled] = number
+    size, *labels = blobs.labels
+    sums = np.zeros((len(by_class), len(blobs.objects)))
+    if len(blobs.objects):
+        of_slice = (steps.start, steps.stop), size[0] * size[1], tuple(labels)
         for own, saliency in zip(sums, by_class, strict=True):
-            low, high = np.searchsorted(saliency.index, [steps.start * n_pixels, steps.stop * n_pixels])
-            add_by_label(saliency.index[low:high], saliency.value[low:high], labels, own)
-    return np.ascontiguousarray(sums[:, 1:].T)
+            add_by_label((saliency.index, saliency.value), *of_slice, own)
+    return np.ascontiguousarray(sums.T)
 
 
 def score_by_class(slices: Sequence[Sequence[Slice]], n_classes: int) -> list[np.ndarray]:

@@ -8,6 +8,9 @@ import numpy as np
 
 from spikeseg.tracking.scene import ObjectTrack
 
+from .event_scores_kernels import raise_along
+from .slice_kernels import scores_of
+
 REACH_PX = 8.0
 """Further from a track's path no event is its object's, px; half of its score is reached at 5.7 px, where labels' discs end."""
 
@@ -42,20 +45,18 @@ def event_scores(
     Returns:
         float64 (n,), 0 to 1.
     """
-    scores = np.where(ids > 0, 0.0, UNTRACKED * saliency / (1.0 + saliency))
+    scores, of_stars = np.empty(len(events)), np.zeros(int(ids.max(initial=0)) + 1)
+    scores_of(ids, of_stars, saliency, UNTRACKED, scores)
+    shares = (1.0, np.float32(0.0)) if own is None else (1 - OWN_SHARE, np.float32(OWN_SHARE))
+    own = np.zeros(len(events), np.float32) if own is None else own
+    t, x, y = np.ascontiguousarray(events["t"]), events["x"], events["y"]
     for track in tracks:
         if track.score <= 0:
             continue
         beyond = reach_us(track)
-        first, last = np.searchsorted(events["t"], [track.t_us[0] - beyond, track.t_us[-1] + beyond])
-        part = events[first:last]
-        path = track.at(part["t"], beyond)
-        squared = (part["x"] - path[:, 0]) ** 2 + (part["y"] - path[:, 1]) ** 2
-        near = np.flatnonzero(squared < REACH_PX**2)
-        share = 1 - squared[near] / REACH_PX**2
-        if own is not None:
-            share = (1 - OWN_SHARE) * share + OWN_SHARE * own[first + near]
-        scores[first + near] = np.maximum(scores[first + near], track.score * share)
+        during = slice(*np.searchsorted(t, [track.t_us[0] - beyond, track.t_us[-1] + beyond]))
+        columns, way = (t[during], x[during], y[during]), (track.t_us, track.states)
+        raise_along(columns, way, REACH_PX, track.score, shares, own[during], scores[during])
     return scores
 
 

@@ -65,10 +65,11 @@ class Draft:
         part = self.flat[k]
         first, last = np.searchsorted(self.t, [part.start_us, part.end_us])
         own = self.responsibility[first:last]
-        events = self.view.events[first:last]
+        likely = np.flatnonzero(own >= OWN)
+        events, own = self.view.events[first + likely], own[likely]
         since = events["t"] * 1e-6 - (part.start_us + part.end_us) / 2e6
         away = np.hypot(events["x"] - state[0] - state[2] * since, events["y"] - state[1] - state[3] * since)
-        near = (own >= OWN) & (away <= path.radius)
+        near = away <= path.radius
         _, height, width = self.view.shape
         column = np.clip((events["x"][near] / self.scale.x).astype(np.int64), 0, width - 1)
         row = np.clip((events["y"][near] / self.scale.y).astype(np.int64), 0, height - 1)

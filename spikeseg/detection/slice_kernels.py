@@ -73,14 +73,26 @@ def first_come(pixel, number, owner, marks):
 
 
 @compiled()
-def add_by_label(index, value, labels, sums):
-    """Add values, float32 (n,), to the sums of their pixels' labels: index int64 (n,), rising, flat into steps of pixels; labels
-    int32, one per pixel; sums float64, one per label."""
-    step = 0
-    for i in range(len(index)):
-        while index[i] >= step + len(labels):
-            step += len(labels)
-        sums[labels[index[i] - step]] += value[i]
+def add_by_label(saliency, steps, n_pixels, labels, sums):
+    """Add the saliency of some steps to the sums of its pixels' objects.
+
+    Args:
+        saliency: int64 (n,), flat indices into steps of pixels, rising, and float32 (n,), its values.
+        steps: the first, and one beyond the last.
+        n_pixels: of a step.
+        labels: int32 (m,), pixels that belong to an object, rising, and the number of each one's, from 1.
+        sums: float64, one per object, changed.
+    """
+    (index, value), (pixel, number) = saliency, labels
+    at = np.searchsorted(index, steps[0] * n_pixels)
+    for step in range(steps[0] * n_pixels, steps[1] * n_pixels, n_pixels):
+        k = 0
+        while at < len(index) and index[at] < step + n_pixels:
+            while k < len(pixel) and pixel[k] < index[at] - step:
+                k += 1
+            if k < len(pixel) and pixel[k] == index[at] - step:
+                sums[number[k] - 1] += value[at]
+            at += 1
 
 
 @compiled()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -71,17 +72,17 @@ class Frame:
         angle = np.zeros(len(t_s)) if self.drifts else np.interp(t_s, self.times_s, self.angle)
         return angle, np.stack([np.interp(t_s, self.times_s, self.shift[:, axis]) for axis in (0, 1)], -1)
 
-    @property
+    @cached_property
     def drifts(self) -> bool:
         """Whether it does not turn."""
         return not self.angle.any()
 
-    @property
+    @cached_property
     def steady(self) -> bool:
         """Whether the field keeps to about one motion: the telescope does not turn to another one."""
         return bool(np.ptp(self.rates[:, :2], axis=0).max(initial=0.0) <= STEADY_PX_S)
 
-    @property
+    @cached_property
     def streams(self) -> bool:
         """Whether the stars stream over the sensor, at about one velocity: what rests there is no star."""
         velocity, speed = self.rates[:, :2], np.hypot(*self.rates[:, :2].T)
@@ -239,21 +240,21 @@ def _consensus(places: np.ndarray, velocities: np.ndarray) -> tuple[np.ndarray, 
     tolerance = ALIKE_PX_S + ALIKE_SHARE * np.hypot(*velocities.T)
     across = np.stack([-places[:, 1], places[:, 0]], 1)
     best, members = np.zeros(3), np.zeros(len(places), bool)
-    for velocity in velocities:
-        near = np.hypot(*(velocities - velocity).T) <= tolerance
-        if near.sum() > members.sum() and near.sum() >= TOGETHER:
-            best, members = np.array([*np.median(velocities[near], axis=0), 0.0]), near
-    drifting = int(members.sum())
+    alike = np.hypot(*np.moveaxis(velocities - velocities[:, None], -1, 0)) <= tolerance
+    if (agree := alike.sum(1)).max() >= TOGETHER:
+        members = alike[np.argmax(agree)]
+        best = np.array([*np.median(velocities[members], axis=0), 0.0])
     first, second = np.triu_indices(len(places), 1)
     between, change = places[second] - places[first], velocities[second] - velocities[first]
     distance = (between**2).sum(1)
     turn = (-between[:, 1] * change[:, 0] + between[:, 0] * change[:, 1]) / np.maximum(distance, 1.0)
-    for k in np.flatnonzero(distance > 15.0**2)[:400].tolist():
-        start = velocities[first[k]] - turn[k] * across[first[k]]
-        near = np.hypot(*(velocities - start - turn[k] * across).T) <= tolerance
-        if near.sum() >= max(TURNING, drifting + 2) and near.sum() > members.sum():
-            design = np.zeros((2 * int(near.sum()), 3))
-            design[0::2, 0], design[1::2, 1] = 1, 1
-            design[:, 2] = across[near].reshape(-1)
-            best, members = np.linalg.lstsq(design, velocities[near].reshape(-1), rcond=None)[0], near
+    far = np.flatnonzero(distance > 15.0**2)[:400]
+    start = velocities[first[far]] - turn[far, None] * across[first[far]]
+    alike = np.hypot(*np.moveaxis(velocities - start[:, None] - turn[far, None, None] * across, -1, 0)) <= tolerance
+    if (agree := alike.sum(1)).max(initial=0) >= max(TURNING, int(members.sum()) + 2):
+        members = alike[np.argmax(agree)]
+        design = np.zeros((2 * int(members.sum()), 3))
+        design[0::2, 0], design[1::2, 1] = 1, 1
+        design[:, 2] = across[members].reshape(-1)
+        best = np.linalg.lstsq(design, velocities[members].reshape(-1), rcond=None)[0]
     return best, members

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from . import star_kernels as kernels
 from .events import Events
 from .frame import EDGE_PX, Frame
 from .search import Path, SmoothPath
@@ -200,13 +201,8 @@ def against_stars(
     passed = (float(np.hypot(*(frame.velocity(path.t_s, on_sensor) + drift).T).mean()) + unsure) * seconds
     wide = min(WIDE_STAR_PX, STAR_PX + passed) if careful and frame.steady else WIDE_STAR_PX
     reach = np.where(at_edge | (not frame.steady), wide, STAR_PX) + unsure * min(seconds, FIELD_S) / 2
-    knots = max(1, len(places) // 400)
-    near = [np.hypot(*(places - place).T) <= reach for place in places[::knots]]
-    most = 0.0
-    for _ in range(stars):
-        shares = [float(gained[own].sum()) for own in near]
-        most += max(shares)
-        gained = np.where(near[int(np.argmax(shares))], 0.0, gained)
+    step = max(1, len(places) // 400)
+    most = sum(kernels.taken(places, reach, gained, step) for _ in range(stars))
     return path.evidence * max(0.0, total - most * (1 + STRAY)) / total
 
 

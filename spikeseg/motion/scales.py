@@ -108,7 +108,7 @@ class Wiring:
             nodes = below
         return cls(scale, np.array(moves, np.int64), tuple(sums))
 
-    @property
+    @functools.cached_property
     def velocity(self) -> np.ndarray:
         """float64 (K, 2), px/s."""
         return self.displacement * self.scale.velocity_step

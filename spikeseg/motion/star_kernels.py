@@ -1,11 +1,25 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""One pass over the events of a span for `stars`."""
+"""Passes over the events of a span for `stars`, and over the places of a path for `paths`."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from spikeseg.core.compiled import compiled
+from spikeseg.core.interpolation_kernels import knot_before, linear
+
+
+@compiled()
+def drifted(t, x, y, times, shift, corner, places):
+    """Places of events in a frame that does not turn, float64 (2, n), filled: columns and rows, from a corner (x, y) on.
+
+    t: float64 (n,), rising, s; times: float64 (k,), s, and shift: float64 (k, 2), px, see `frame.Frame`.
+    """
+    knot, shift_x, shift_y = 0, shift[:, 0], shift[:, 1]
+    for i in range(len(t)):
+        knot = knot_before(t[i], times, knot)
+        places[0, i] = x[i] - linear(t[i], times, shift_x, knot) - corner[0]
+        places[1, i] = y[i] - linear(t[i], times, shift_y, knot) - corner[1]
 
 
 @compiled()
@@ -29,3 +43,29 @@ def placed(events, start, seconds, counts, rates):
             rates[n] = events.rate[i]
             n += 1
     return n
+
+
+@compiled()
+def taken(places, reach, gained, step):
+    """Of what a path has gained, what it has near that of its places where this is most: set to 0 there; -> how much.
+
+    Args:
+        places: float64 (n, 2), px.
+        reach: float64 (n,), within which each is near another one, px.
+        gained: float64 (n,), >= 0, changed.
+        step: every so many places are tried.
+    """
+    most, best = -1.0, 0
+    for k in range(0, len(places), step):
+        total = 0.0
+        for i in range(len(places)):
+            x, y = places[i, 0] - places[k, 0], places[i, 1] - places[k, 1]
+            if x * x + y * y <= reach[i] * reach[i]:
+                total += gained[i]
+        if total > most:
+            most, best = total, k
+    for i in range(len(places)):
+        x, y = places[i, 0] - places[best, 0], places[i, 1] - places[best, 1]
+        if x * x + y * y <= reach[i] * reach[i]:
+            gained[i] = 0.0
+    return most

@@ -20,7 +20,7 @@ from .footprint import FootprintTable
 from .frame import EDGE_PX, Frame
 from .line_kernels import LINE
 from .maps import median
-from .star_kernels import placed
+from .star_kernels import drifted, placed
 from .star_motion import ALIKE_PX_S, TELLS_NATS, Span, Told, common
 
 SPAN_S = 8.0
@@ -100,11 +100,13 @@ class _FieldView(NamedTuple):
         swept = np.concatenate([frame.to_sky(times, np.broadcast_to(corner, (len(times), 2))) for corner in corners])
         least, most = np.floor(swept.min(0)) - 1, np.ceil(swept.max(0)) + 1
         size = int(most[0] - least[0]), int(most[1] - least[1])
-        places = frame.to_sky(events.t[chosen], np.stack([events.x[chosen], events.y[chosen]], 1)) - least
-        own = Events(
-            events.t[chosen], np.ascontiguousarray(places[:, 0]), np.ascontiguousarray(places[:, 1]),
-            events.on[chosen], events.rate[chosen], events.owner[chosen],
-        )  # fmt: skip
+        t_s, x, y, *others = (column[chosen] for column in events)
+        if frame.drifts:
+            places = np.empty((2, len(t_s)))
+            drifted(t_s, x, y, frame.times_s, frame.shift, least, places)
+        else:
+            places = np.ascontiguousarray((frame.to_sky(t_s, np.stack([x, y], 1)) - least).T)
+        own = Events(t_s, *places, *others)
         return cls(own, index_of(own, size), frame, times, frame.at(times), least, size, sensor_size)
 
     def seen(self, place: np.ndarray, beyond_px: float) -> tuple[float, float] | None:
@@ -197,20 +199,25 @@ def _candidates(view: _FieldView) -> np.ndarray:
     n = placed(events, float(view.times[0]), max(span_s, 1e-6), counts, rates)
     if not n:
         return np.zeros((0, 2))
-    around = np.stack([ndimage.uniform_filter(own, 3, mode="constant") * 9 for own in counts])
-    background = 2 * median(rates[:n])
-    expected = 9 * background * span_s / PARTS * seen
-    total, mean = around.sum(0), expected.sum(0)
-    usual = seen > 0.5
+    around = ndimage.uniform_filter(counts, (1, 3, 3), mode="constant") * 9
+    expected = 9 * (2 * median(rates[:n])) * span_s / PARTS * seen
+    whole, total, mean = counts.sum(0), around.sum(0), expected.sum(0)
+    y, x = np.nonzero(total > mean + SIGMAS * np.sqrt(mean) + FLOOR)
+    around, expected, usual, bright = around[:, y, x], expected[:, y, x], seen[:, y, x] > 0.5, total[y, x]
     parts = np.maximum(usual.sum(0), 1)
-    own = STEADY * np.maximum(total - mean, 0) / parts
+    own = STEADY * np.maximum(bright - mean[y, x], 0) / parts
     lit = ((around > expected + np.maximum(np.sqrt(expected), own)) & usual).sum(0)
-    stars = (total > mean + SIGMAS * np.sqrt(mean) + FLOOR) & (lit >= SHARE_OF_PARTS * parts) & usual.any(0)
-    lone = ndimage.maximum_filter(counts.sum(0), 3) > LONE * total
-    peaks = stars & ~lone & (total >= ndimage.maximum_filter(total, 5))
-    y, x = np.nonzero(peaks)
-    order = np.argsort(-total[y, x], kind="stable")[:MOST_STARS]
+    stars = (lit >= SHARE_OF_PARTS * parts) & usual.any(0)
+    peaks = stars & (_highest(whole, x, y, 1) <= LONE * bright) & (bright >= _highest(total, x, y, 2))
+    order = np.flatnonzero(peaks)[np.argsort(-bright[peaks], kind="stable")[:MOST_STARS]]
     return np.stack([x[order], y[order]], 1).astype(np.float64)
+
+
+def _highest(image: np.ndarray, x: np.ndarray, y: np.ndarray, reach: int) -> np.ndarray:
+    """The highest value of an image within so many pixels of places (n,), along each axis: (n,)."""
+    around = np.arange(-reach, reach + 1)[:, None]
+    rows, columns = (np.clip(at + around, 0, side - 1) for at, side in zip((y, x), image.shape, strict=True))
+    return np.asarray(image[rows[:, None], columns].max((0, 1)))
 
 
 def _fitted(view: _FieldView, places: np.ndarray, table: FootprintTable, careful: bool) -> tuple[np.ndarray, Told]:
