@@ -22,6 +22,11 @@ ALIKE = 2.5
 """Sizes of the two differ by less than this factor. What is off in size, as a share of its logarithm, counts as that share of
 ASTRAY_WAY does: the less a place says, as where a fast thing may have gone to, the more does it say that few are as large."""
 
+SIGMAS, NEVER = 2.0, (float("inf"), float("inf"))
+"""What is allowed, of place and of size, is so many standard deviations; of pieces that may follow, the likeliest does. Long
+after, a piece may be anywhere, so that it is less likely where it is: a thing that leaves and comes again and again is followed
+piece by piece."""
+
 AGAINST = -1.0
 """Objects whose pieces are on the whole more likely two are so if their motion gives less than this."""
 
@@ -72,16 +77,16 @@ def _agree(courses: dict[int, Course], one: np.ndarray, other: np.ndarray) -> bo
 
 
 def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:
-    """Pairs of which the second follows the first; each follows one and is followed by one, the best fits first."""
+    """Pairs of which the second follows the first; each follows one and is followed by one, the likeliest first."""
     numbers = np.array(sorted(courses), np.int64)
     first = np.array([courses[k].t[0] for k in numbers.tolist()])
     fits = []
     for a in numbers.tolist():
         between = (first - courses[a].t[-1]) * 1e-6
         for b in numbers[(between >= -TWICE_S) & (between <= AGAIN_S)].tolist():
-            fit = follows(courses[a], courses[b]) if a != b else float("inf")
+            fit, nats = follows(courses[a], courses[b]) if a != b else NEVER
             if fit < 1:
-                fits.append((fit, a, b))
+                fits.append((nats, a, b))
     fits.sort()
     followed: set[int] = set()
     following: set[int] = set()
@@ -94,23 +99,24 @@ def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:
     return kept
 
 
-def follows(one: Course, other: Course) -> float:
-    """How far the second lies from where the first leads, and how much its size differs, as a share of what is allowed; inf where
-    it cannot follow it."""
+def follows(one: Course, other: Course) -> tuple[float, float]:
+    """How far the second lies from where the first leads, and how much its size differs, as a share of what is allowed; and how
+    unlikely that is, nats but for a constant. NEVER where it cannot follow it."""
     between = (other.t[0] - one.t[-1]) * 1e-6
     if not -TWICE_S <= between <= AGAIN_S:
-        return float("inf")
+        return NEVER
     off = abs(float(np.log(one.usual / other.usual))) / float(np.log(ALIKE))
     if off >= 1:
-        return float("inf")
+        return NEVER
     end, begin = one.last_whole, other.first_whole
     seconds = (begin.t - end.t) * 1e-6
     if seconds <= 0:
-        return float("inf")
+        return NEVER
     way = ASTRAY_WAY * float(np.hypot(*end.velocity)) * seconds
     allowed = ASTRAY_SIZES * max(end.size, begin.size) + ASTRAY_PX + way
     stood = float(np.hypot(*(end.place - begin.place)))
-    return (min(end.astray(seconds, begin.place), begin.astray(-seconds, end.place), stood) + off * way) / allowed
+    fit = (min(end.astray(seconds, begin.place), begin.astray(-seconds, end.place), stood) + off * way) / allowed
+    return fit, 0.5 * SIGMAS**2 * (fit**2 + off**2) + 2 * float(np.log(allowed))
 
 
 def _beside(courses: dict[int, Course], prior: float) -> list[tuple[int, int]]:

@@ -19,7 +19,8 @@ from .outlines import gaps, moments_of, outline, over_each_other, parts_of, size
 
 HELD, FEWEST = 0.6, 50
 """A coarse object holds a fine one if this share of the fine one's events is its own; objects of fewer events are not looked
-at."""
+at. It takes the place of what it holds, unless it has more of fine ones that it does not hold, as where it reaches over another
+thing for a while, than it adds to the largest that it holds."""
 
 UNSEEN = 0.15
 """A coarse object that holds only one fine one takes its place if the fine neurons see none of so large a share of its events."""
@@ -72,11 +73,13 @@ def combined(fine: Objects, coarse: Objects, unseen: float = UNSEEN) -> Objects:
     for k in range(1, m + 1):
         held = 1 + np.flatnonzero((shared[k, 1:] >= HELD * shared[:, 1:].sum(0)) & (shared[:, 1:].sum(0) >= FEWEST))
         events = int(shared[k].sum())
-        more = len(held) > 1 or (len(held) == 1 and shared[k, 0] >= unseen * events)
+        others = events - int(shared[k, 0] + shared[k, held].sum())
+        adds = events - others - int(shared[k, held].max(initial=0))  # to the largest that it holds
+        more = len(held) > 1 or (len(held) == 1 and adds >= unseen * events)
         if events >= FEWEST and more:
             inside = [fine.courses[q - 1] for q in held.tolist()]
             part = _parts(coarse.courses[k - 1], inside, shared[k, held] / events)
-            whole[k] = not part.any()
+            whole[k] = not part.any() and adds >= others
             for one in np.unique(part):
                 number[held[part == one]] = held[part == one][0]
         if whole[k]:

@@ -54,8 +54,8 @@ FIRST = rows_of(0, 0.6, (10, 50), (100, 0))  # until x = 68 at 0.58 s
 )
 def test_one_follows_another_behind_something(start_s, place, velocity, size, does):
     second = rows_of(start_s, start_s + 0.5, place, velocity, (size, size))
-    assert (follows(course_of(FIRST), course_of(second)) < 1) == does
-    assert not follows(course_of(second), course_of(FIRST)) < 1
+    assert (follows(course_of(FIRST), course_of(second))[0] < 1) == does
+    assert not follows(course_of(second), course_of(FIRST))[0] < 1
     assert group(FIRST, second) == ([0, 0] if does else [0, 1])
 
 
@@ -65,14 +65,31 @@ def test_size_tells_what_follows_where_place_does_not(speed, size, does):
     first, way = rows_of(0, 0.3, (10, 50), (speed, 0)), speed * 0.32
     place = first[-1][1] + way, 50 + 0.4 * (0.6 * size + 5 + 0.15 * way)
     second = rows_of(0.6, 1.2, place, (speed, 0), (size, size))
-    assert (follows(course_of(first), course_of(second)) < 1) == does
+    assert (follows(course_of(first), course_of(second))[0] < 1) == does
 
 
 def test_the_better_of_two_follows():
     good, worse = rows_of(0.9, 1.4, (100, 51), (100, 0)), rows_of(0.9, 1.4, (100, 60), (100, 200))
-    fits = [follows(course_of(FIRST), course_of(own)) for own in (good, worse)]
-    assert fits[0] < fits[1] < 1
+    (fit, nats), (other_fit, other_nats) = (follows(course_of(FIRST), course_of(own)) for own in (good, worse))
+    assert fit < other_fit < 1 and nats < other_nats
     assert group(FIRST, worse, good) == [0, 1, 0] and group(FIRST, good, worse) == [0, 0, 1]
+
+
+def test_the_one_of_its_size_follows():
+    """Though the other is nearer to where the first leads."""
+    alike = rows_of(0.9, 1.4, (100, 54), (100, 100))
+    other = rows_of(0.9, 1.4, (100, 50), (100, -100), (24, 24))
+    fits = [follows(course_of(FIRST), course_of(own))[0] for own in (alike, other)]
+    assert fits[1] < fits[0] < 1
+    assert group(FIRST, other, alike) == [0, 1, 0]
+
+
+def test_what_comes_again_and_again_is_one():
+    """It leaves, and comes where it came before. A later piece fits the better, as the way counts, and passes over none."""
+    passes = [rows_of(s, s + 0.03, (50, 50), (500, 0), step_s=0.005) for s in (0.0, 0.09, 0.18, 0.27)]
+    fits = [follows(course_of(passes[0]), course_of(own))[0] for own in passes[1:]]
+    assert 1 > fits[0] > fits[1] > fits[2]
+    assert group(*passes) == [0, 0, 0, 0]
 
 
 def test_a_chain_of_pieces_is_one():

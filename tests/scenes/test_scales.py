@@ -203,6 +203,30 @@ def test_one_piece_gives_way_where_much_is_seen_by_coarse_neurons_alone(course, 
     assert same(own, coarse + fine if does else fine)
 
 
+@pytest.mark.parametrize(("others", "does"), [(60, True), (61, False)])
+def test_a_coarse_one_takes_no_place_where_it_has_more_of_another_thing(course, others, does):
+    """It reaches over another thing, of which it has as many events, or one more, as it adds to the one that it holds."""
+    fine, coarse = [course(LIFE, (50, 50), (20, 20)), course(LIFE, (200, 50), (20, 20))], [course(LIFE, (60, 50), (40, 40))]
+    events = {(1, 1): 200, (0, 1): 60, (2, 1): others, (2, 0): 700}
+    expected = {(1, 1): 2, (0, 1): 2, (2, 1): 1, (2, 0): 1} if does else {(1, 1): 1, (0, 1): 0, (2, 1): 2, (2, 0): 2}
+    assert joint(fine, coarse, events) == (2, expected)
+    assert [len(own) for own in combined(*seen(fine, coarse, events)).courses] == ([1, 2] if does else [1, 1])
+
+
+@pytest.mark.parametrize(("others", "does"), [(410, True), (411, False)])
+def test_pieces_are_one_where_the_coarse_one_has_more_of_another_thing(strips, course, others, does):
+    """Two pieces are one, but where they were is what they say themselves."""
+    fine, coarse = strips
+    events = {(1, 1): 400, (2, 1): 350, (0, 1): 60, (3, 1): others, (3, 0): 700}
+    expected = {(1, 1): 1, (2, 1): 1, (0, 1): 0, (3, 1): 2, (3, 0): 2}
+    if does:
+        expected = {(1, 1): 2, (2, 1): 2, (0, 1): 2, (3, 1): 1, (3, 0): 1}
+    far = course(LIFE, (200, 200))
+    assert joint([*fine, far], coarse, events) == (2, expected)
+    (own,) = (own for own in combined(*seen([*fine, far], coarse, events)).courses if far not in own)
+    assert same(own, coarse + fine if does else fine)
+
+
 def test_a_coarse_object_that_holds_no_fine_one_is_none(course):
     fine, coarse = [course(LIFE, (20, 20))], [course(LIFE, (60, 60), (40, 40))]
     assert joint(fine, coarse, {(1, 0): 300, (0, 1): 500}) == (1, {(1, 0): 1, (0, 1): 0})
