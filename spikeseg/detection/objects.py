@@ -75,12 +75,9 @@ class Blobs(NamedTuple):
 
 def joined(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Objects of several slices, OBJECT_DTYPE, one after the other; and int64 (slices + 1,), where those of each begin, and the
-    end of the last. np.concatenate compares the fields of every slice anew, which takes longer than all else here."""
+    end of the last. They are joined as bytes: of fields, numpy compares those of every slice anew."""
     offsets = np.concatenate([[0], np.cumsum([len(objects) for objects in parts], dtype=np.int64)])
-    everything = np.empty(offsets[-1], OBJECT_DTYPE)
-    for objects, start in zip(parts, offsets.tolist(), strict=False):
-        everything[start : start + len(objects)] = objects
-    return everything, offsets
+    return np.concatenate([_KIND.view(_BYTES), *(objects.view(_BYTES) for objects in parts)]).view(OBJECT_DTYPE), offsets
 
 
 class Slice(NamedTuple):
@@ -225,4 +222,4 @@ def _grid(height: int, width: int) -> np.ndarray:
 
 
 _scratch = threading.local()
-_KIND = np.empty(0, OBJECT_DTYPE)
+_KIND, _BYTES = np.empty(0, OBJECT_DTYPE), np.dtype((np.void, OBJECT_DTYPE.itemsize))

@@ -62,7 +62,7 @@ def bursts(t, x, y, width, height, settings, repeated, of_row, moment):
     columns = (width + BLOCK_PX - 1) // BLOCK_PX
     rows = (height + BLOCK_PX - 1) // BLOCK_PX
     column_of, row_of = np.arange(width) // BLOCK_PX, np.arange(height) // BLOCK_PX * columns
-    cell_px = BLOCK_PX // CELLS
+    cell_of = np.arange(max(width, height)) % BLOCK_PX // (BLOCK_PX // CELLS)
     blocks, cells = np.zeros(columns * rows, np.int64), np.zeros((columns * rows, CELLS, CELLS), np.int64)
     first = 0
     while first < n:
@@ -71,7 +71,7 @@ def bursts(t, x, y, width, height, settings, repeated, of_row, moment):
         while end < n and (t[end] < moment_end or end == first):
             moment[end] = row_of[y[end]] + column_of[x[end]]
             if settings.points and not repeated[end]:
-                cells[moment[end], y[end] % BLOCK_PX // cell_px, x[end] % BLOCK_PX // cell_px] += 1
+                cells[moment[end], cell_of[y[end]], cell_of[x[end]]] += 1
             blocks[moment[end]] += 1
             end += 1
         for i in range(first, end):
@@ -87,10 +87,12 @@ def bursts(t, x, y, width, height, settings, repeated, of_row, moment):
 @compiled()
 def beside_point(cells):
     """Events of a block, from the counts of its cells, int64 (CELLS, CELLS); without a point's, see `POINT`."""
-    total, most = cells.sum(), 0
-    for row in range(CELLS - 1):
-        for column in range(CELLS - 1):
-            most = max(most, cells[row : row + 2, column : column + 2].sum())
+    total = most = 0
+    for i in range(CELLS):
+        for j in range(CELLS):
+            total += cells[i, j]
+            if i and j:
+                most = max(most, cells[i - 1, j - 1] + cells[i - 1, j] + cells[i, j - 1] + cells[i, j])
     if most <= POINT * total:
         return total
     return int((total - most) * (CELLS * CELLS / (CELLS * CELLS - 4)))

@@ -150,12 +150,12 @@ def strongest(maps: MotionMaps, spikes: Spikes) -> tuple[np.ndarray, np.ndarray]
     order = np.argsort(-spikes.potential, kind="stable")[:4000]
     spikes = Spikes(*(column[order] for column in spikes))
     place, velocity = maps.place(spikes)
-    origin = place - velocity * maps.scale.interval_s
+    ends = np.concatenate([place.T, (place - velocity * maps.scale.interval_s).T])
     kept: list[int] = []
     left = np.ones(len(place), bool)
     near = max(NEAR_PX, 3.0 * maps.scale.cell_px)
     while left.any() and len(kept) < AT_ONCE:
         k = int(np.argmax(left))
         kept.append(k)
-        left &= (np.abs(place - place[k]).max(1) > near) | (np.abs(origin - origin[k]).max(1) > near)
+        left &= (np.abs(ends - ends[:, k, None]) > near).any(0)
     return place[kept], velocity[kept]
