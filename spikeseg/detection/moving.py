@@ -168,8 +168,8 @@ def prepared(view: WindowedRecording, frame: Frame, careful: bool = True, restin
     """The events that were kept, with the background's rates, the stars' told from the others. careful, resting: see `Motion`."""
     index, size = np.flatnonzero(view.kept), view.sensor_size
     events = view.events
-    columns = events["t"] * 1e-6, events["x"].astype(np.int64), events["y"].astype(np.int64), events["p"].astype(np.int64)
-    t_s, x, y, on = columns if len(index) == len(events) else (column[index] for column in columns)
+    columns = events["t"] * 1e-6, events["x"], events["y"], events["p"].astype(np.int64)
+    t_s, x, y, on = (np.ascontiguousarray(column if len(index) == len(events) else column[index]) for column in columns)
     marks = Marks.of(t_s, x, y, size, points=careful)
     resting = careful and resting and frame.streams
     rate = background_rates(t_s, x, y, size, np.zeros(len(t_s), bool), marks=marks, resting=resting)

@@ -56,6 +56,7 @@ class Marks(NamedTuple):
     @classmethod
     def of(cls, t_s: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], points: bool = False) -> Marks:
         """See `background_rates`. points: a bright point that passes is no burst."""
+        x, y = np.asarray(x, np.int16), np.asarray(y, np.int16)
         marks = cls(np.zeros(len(t_s), np.bool_), np.zeros(len(t_s), np.bool_), np.zeros(len(t_s), np.int64))
         kernels.bursts(t_s, x, y, *sensor_size, kernels.Bursts(REPEAT_S, ROW_S, ROW_EVENTS, ROW_PX, BLOCK_S, points), *marks)
         return marks
@@ -75,8 +76,8 @@ def background_rates(
 
     Args:
         t_s: float64 (n,), sorted, s.
-        x: int64 (n,), px.
-        y: int64 (n,), px.
+        x: int (n,), px.
+        y: int (n,), px.
         sensor_size: (width, height), px.
         explained: bool (n,), events of stars: they do not count.
         share: of the sensor's area and time that these stars cover.
@@ -90,6 +91,7 @@ def background_rates(
     width, height = sensor_size
     if not len(t_s):
         return np.zeros(0)
+    x, y = np.asarray(x, np.int16), np.asarray(y, np.int16)
     seconds = max(float(t_s[-1] - t_s[0]), 0.1)
     repeated, of_row, moment = marks or Marks.of(t_s, x, y, sensor_size)
     counts, hidden = np.zeros((height, width)), np.zeros((height, width), np.bool_)

@@ -103,8 +103,8 @@ def count(x, y, marks, counts, hidden, counted):
     """Events that no mark excludes.
 
     Args:
-        x: int64 (n,), px.
-        y: int64 (n,), px.
+        x: int16 (n,), px.
+        y: int16 (n,), px.
         marks: three times bool (n,): of a star, repeated, one of a row's.
         counts: float64 (height, width), raised by such events.
         hidden: bool (height, width), set where stars have events.
@@ -125,8 +125,8 @@ def blocks(t, x, y, hot, grid, counted, cell, counts):
 
     Args:
         t: float64 (n,), s.
-        x: int64 (n,), px.
-        y: int64 (n,), px.
+        x: int16 (n,), px.
+        y: int16 (n,), px.
         hot: bool (height, width).
         grid: first time and length of a step, s.
         counted: bool (n,), cleared for events of hot pixels.
@@ -149,8 +149,8 @@ def rates(x, y, counted, background, block, rate):
     """Fill in, float64 (n,): background of each event, events/s; inf where it is not counted.
 
     Args:
-        x: int64 (n,), px.
-        y: int64 (n,), px.
+        x: int16 (n,), px.
+        y: int16 (n,), px.
         counted: bool (n,).
         background: float64 (height, width), mean of each pixel, events/s; int32 (n,), block of each event in its time; float64,
             by how much these exceed the mean; int64 (n,), events of its block at its moment.

@@ -78,8 +78,9 @@ def events_of(
     on_share = float(on.mean()) if len(on) else 0.5
     of_polarity = np.clip(np.array([1 - on_share, on_share]), 0.05, 0.95)
     owner = np.zeros(len(t_s), np.int64) if owner is None else owner
-    column, row = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    return Events(np.asarray(t_s, np.float64), column, row, on, rate * of_polarity[on], owner)
+    column, row, of_event = np.asarray(x, np.float64), np.asarray(y, np.float64), of_polarity[on]
+    of_event *= rate
+    return Events(np.asarray(t_s, np.float64), column, row, on, of_event, owner)
 
 
 def index_of(events: Events, sensor_size: tuple[int, int], tick_s: float = 0.25) -> Index:
