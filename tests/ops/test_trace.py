@@ -214,8 +214,8 @@ def test_a_sum_is_rounded_no_oftener_than_the_bound_says(pool, most):
     for place in ((0, 0, 4, 7), (0, 1, 4, 7), (3, 1, 5, 7), (3, 2, 5, 8), (9, 0, 5, 8), (9, 0, 3, 6), (9, 0, 2, 4), (0, 0, 0, 0)):
         dense[0][place] = 1
     lists, polarities = SpikeLists.of(dense), 3
-    assert rounding_error([layer], [lists], polarities) == 2.0**-53 * (2 * polarities + 4 * 10 + 8 + most)
-    assert rounding_error([layer] * 2, [lists] * 2, polarities) == 2.0**-53 * (2 * polarities + 4 * 10 + 8 + 2 * most)
+    assert rounding_error([layer], [lists], polarities) == 2.0**-53 * (2 * polarities + 4 + 4 * 10 + 8 + most)
+    assert rounding_error([layer] * 2, [lists] * 2, polarities) == 2.0**-53 * (2 * polarities + 4 + 4 * 10 + 8 + 2 * most)
 
 
 def test_doubt_is_about_float32():

@@ -113,17 +113,17 @@ def rounding_error(layers: Sequence[Layer], spikes: Sequence[SpikeLists], polari
     """Bound on the relative error of float64 saliency that is weakened on its way from layer to layer, in one pass for all steps.
 
     No summand is below 0, so that it is the number of roundings that a summand goes through, times that of one: in each layer as
-    many as spikes pass something on to one neuron or event, then one for each polarity, and of what weakens it four a step; the
-    sums that `reference.trace` adds up over steps and polarities are rounded, too. Where float32 is the same throughout the
-    bound, it is what `trace` gives (the rounding test of Ziv, Fast evaluation of elementary mathematical functions with correctly
-    rounded last bit, 1991).
+    many as spikes pass something on to one neuron or event, then one for each polarity and each map that is kept apart, and of
+    what weakens it four a step; the sums that `reference.trace` adds up over steps and polarities are rounded, too. Where float32
+    is the same throughout the bound, it is what `trace` gives (the rounding test of Ziv, Fast evaluation of elementary
+    mathematical functions with correctly rounded last bit, 1991).
 
     Args:
         layers: the chain.
         spikes: of each layer, of one sample.
         polarities: P.
     """
-    roundings = 2 * polarities + 4 * spikes[0].shape[0] + 8
+    roundings = 2 * polarities + len(layers[-1].weight) + 4 * spikes[0].shape[0] + 8
     for layer, lists in zip(layers, spikes, strict=True):
         kernel, stride = layer.pool or (1, 1)
         across = -(-(2 * _reach_px(layer) + kernel) // stride)  # cells of the pool that reach into a filter's width
