@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spikeseg.data.recording import EVENT_DTYPE
-from spikeseg.detection.event_scores import REACH_PX, UNTRACKED, event_scores, reach_us
+from spikeseg.detection.event_scores import OWN_SHARE, REACH_PX, UNTRACKED, event_scores, reach_us
 from spikeseg.tracking.scene import ObjectTrack
 
 
@@ -41,6 +41,24 @@ def test_the_path_is_followed_in_time():
     events = events_at((1_000_000, 20, 30), (1_100_000, 20, 30), (1_400_000, 20, 30))
     expected = [0.8 * (1 - moved**2 / 64) for moved in (0, 1, 4)]
     assert scored(events, [track(1, 0.8)]).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("by_motion", [False, True])
+def test_the_path_is_the_track_s_own(by_motion):
+    """To the last bit, on a way that bends, and where it goes straight on before its first detection and after its last."""
+    rng = np.random.default_rng(0)
+    bent = track(1, 0.8)
+    bent.states[:, :2] += rng.normal(size=(5, 2))
+    t = np.sort(rng.integers(900_000, 1_500_000, 2000))
+    events = events_at(*zip(t, *rng.integers(15, 40, (2, 2000)), strict=True))
+    own = rng.random(2000).astype(np.float32) if by_motion else None
+    squared = ((np.stack([events["x"], events["y"]], 1) - bent.at(events["t"], reach_us(bent))) ** 2).sum(1)
+    share = 1 - squared / REACH_PX**2
+    if own is not None:
+        share = (1 - OWN_SHARE) * share + OWN_SHARE * own
+    expected = np.where(squared < REACH_PX**2, 0.8 * share, 0.0)
+    found = event_scores(events, [bent], np.zeros(2000), np.zeros(2000, np.int32), own)
+    assert np.array_equal(found, expected) and (found[(t < 1_000_000) | (t > 1_400_000)] > 0).any()
 
 
 def test_a_track_holds_for_half_a_slice_before_and_after():
