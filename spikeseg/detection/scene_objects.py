@@ -14,6 +14,7 @@ import numpy as np
 from spikeseg.core.sparse import SparseMap
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.scenes.boxes import Boxes, boxes
+from spikeseg.scenes.event_kernels import rename
 from spikeseg.scenes.scene import find_objects, those
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
@@ -50,7 +51,8 @@ def scene_objects(view: WindowedRecording, times: Sequence[WindowTime], window_m
     ]
     number_of = np.zeros(len(found.courses) + 1, np.int32)
     number_of[np.array(order, np.int64) + 1] = np.arange(1, len(order) + 1)
-    ids = number_of[found.ids]
+    rename(found.ids, number_of)
+    ids = found.ids
     if len(t) < len(view.events):
         of_kept, ids = ids, np.zeros(len(view.events), np.int32)
         ids[view.kept] = of_kept

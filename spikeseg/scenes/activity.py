@@ -147,7 +147,7 @@ def background_per_window(
 ) -> np.ndarray:
     """What the background sends, pixel by pixel: float64 (H, W); see `background_of_blocks`."""
     width, height = sensor_size
-    blocks = background_of_blocks(t, blocks_of(x, y, sensor_size), sensor_size, window_us)
+    blocks = background_of_blocks(t, blocks_of(places_of(x, y), sensor_size), sensor_size, window_us)
     return np.repeat(np.repeat(blocks, BLOCK_PX, 0), BLOCK_PX, 1)[:height, :width]
 
 
@@ -158,16 +158,20 @@ def places_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return places
 
 
-def blocks_of(x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> np.ndarray:
+def coarser(places: np.ndarray, by: int) -> np.ndarray:
+    """The same where pixels are `by` times the size."""
+    return places // np.uint32(by) & np.uint32(0xFFFF0000) | (places & np.uint32(0xFFFF)) // np.uint32(by)
+
+
+def blocks_of(places: np.ndarray, sensor_size: tuple[int, int]) -> np.ndarray:
     """The block of each event, row by row: int32 (n,).
 
     Args:
-        x: int64 (n,), px.
-        y: int64 (n,), px.
+        places: see `places_of`.
         sensor_size: (width, height), px.
     """
-    blocks = np.empty(len(x), np.int32)
-    find_blocks(x, y, BLOCK_PX.bit_length() - 1, -(-sensor_size[0] // BLOCK_PX), blocks)
+    blocks = np.empty(len(places), np.int32)
+    find_blocks(places, BLOCK_PX.bit_length() - 1, -(-sensor_size[0] // BLOCK_PX), blocks)
     return blocks
 
 

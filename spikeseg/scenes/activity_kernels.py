@@ -22,20 +22,27 @@ def find_places(x, y, places):
         places[i] = (y[i] << 16) | x[i]
 
 
+@compiled(inlined=True)
+def place_of(places, i):
+    """Row and column of event i, see `find_places`."""
+    return np.int64(places[i] >> np.uint32(16)), np.int64(places[i] & np.uint32(0xFFFF))
+
+
 @compiled()
 def count(places, change, counts, rows):
     """Add `change` to the pixel of each event, see `find_places`. counts: int32 (H, W); rows: bool (H,), set where one falls."""
     for i in range(len(places)):
-        y = places[i] >> np.uint32(16)
-        counts[y, places[i] & np.uint32(0xFFFF)] += change
+        y, x = place_of(places, i)
+        counts[y, x] += change
         rows[y] = True
 
 
 @compiled()
-def find_blocks(x, y, shift, columns, blocks):
+def find_blocks(places, shift, columns, blocks):
     """The block of each event, row * columns + column, int32 (n,), filled. A block is 2**shift px wide and high."""
-    for i in range(len(x)):
-        blocks[i] = (y[i] >> shift) * columns + (x[i] >> shift)
+    for i in range(len(places)):
+        y, x = place_of(places, i)
+        blocks[i] = (y >> shift) * columns + (x >> shift)
 
 
 @compiled()
@@ -82,13 +89,14 @@ def keep(row, n, s, ss, sx, sy, xx, yy, xt, yt):
 
 
 @compiled(allocates=True)
-def moments_of(t, x, y, origin, label, wanted):
+def moments_of(t, places, origin, label, wanted):
     """Of each of n components that is wanted, bool (n,), float64 (n, 9): its events, and the sums over them of the time since
     origin, s, its square, x, y, their squares, and the time times x and times y; 0 of the others."""
     sums = np.zeros((len(wanted), 9))
     last, n, s, ss, sx, sy, xx, yy, xt, yt = -1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0  # of the component in hand
     for i in range(len(t)):
-        k = label[y[i], x[i]] - 1
+        y, x = place_of(places, i)
+        k = label[y, x] - 1
         if k < 0 or not wanted[k]:
             continue
         if k != last:
@@ -101,12 +109,12 @@ def moments_of(t, x, y, origin, label, wanted):
         n += 1.0
         s += since
         ss += since * since
-        sx += x[i]
-        sy += y[i]
-        xx += x[i] * x[i]
-        yy += y[i] * y[i]
-        xt += since * x[i]
-        yt += since * y[i]
+        sx += x
+        sy += y
+        xx += x * x
+        yy += y * y
+        xt += since * x
+        yt += since * y
     if last >= 0:
         keep(sums[last], n, s, ss, sx, sy, xx, yy, xt, yt)
     return sums
@@ -248,4 +256,4 @@ def gathered(pixels, part, n, width):
 def look_up(places, owner, out):
     """The owner, int32 (H, W), of each event's pixel, see `find_places`."""
     for i in range(len(places)):
-        out[i] = owner[places[i] >> np.uint32(16), places[i] & np.uint32(0xFFFF)]
+        out[i] = owner[place_of(places, i)]

@@ -36,16 +36,11 @@ def sort_by_number(ids, n):
     return order[begins[1] :], begins[1:] - begins[1]
 
 
-@compiled(allocates=True)
-def count_by_number(ids, on, n):
-    """How many events have each number from 0 to n, and how many of them are ON: int64 (n + 1,) each.
-
-    ids: integers (m,), from 0 to n; on: bool (m,)."""
-    events, bright = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
+@compiled()
+def rename(ids, names):
+    """Give the events of each number, int32 (n,), another: that of names, int32, at its place."""
     for i in range(len(ids)):
-        events[ids[i]] += 1
-        bright[ids[i]] += on[i]
-    return events, bright
+        ids[i] = names[ids[i]]
 
 
 @compiled(allocates=True)

@@ -24,23 +24,23 @@ class Moment(NamedTuple):
         t_us: µs.
         components: of the active neurons.
         label: int32 (H, W), number of the component + 1 of each pixel, 0 for none.
-        t, x, y: int64 (n,), the events of the window.
+        t: int64 (n,), of the events of the window, µs.
+        places: uint32 (n,), their pixels, see `places_of`.
     """
 
     t_us: int
     components: Components
     label: np.ndarray
     t: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
+    places: np.ndarray
 
     @classmethod
-    def of(cls, t_us: int, activity: Activity, label: np.ndarray, events: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Moment:
+    def of(cls, t_us: int, activity: Activity, label: np.ndarray, t: np.ndarray, places: np.ndarray) -> Moment:
         """What is active now; `label` (H, W) of zeros is filled in, `clear` empties it again."""
         components = activity.components()
         numbers = np.arange(1, len(components) + 1, dtype=np.int32)
         label.reshape(-1)[components.pixels] = np.repeat(numbers, np.diff(components.begins))
-        return cls(t_us, components, label, *events)
+        return cls(t_us, components, label, t, places)
 
     def clear(self) -> None:
         """Empty the labels."""
@@ -51,7 +51,7 @@ class Moment(NamedTuple):
         times; 0 where these do not tell one. wanted: of these components alone, 0 for the others; None: of all."""
         chosen = np.full(len(self.components), wanted is None)
         chosen[wanted or []] = True
-        sums = moments_of(self.t, self.x, self.y, self.t_us, self.label, chosen).T
+        sums = moments_of(self.t, self.places, self.t_us, self.label, chosen).T
         (n, s, ss), p, pp, sp = sums[:3], sums[3:5], sums[5:7], sums[7:]  # the latter of both axes
         with np.errstate(divide="ignore", invalid="ignore"):
             spread = ss - s * s / n

@@ -8,7 +8,7 @@ import numpy as np
 
 from spikeseg.core.median import weighted_median
 
-from .activity import BLOCK_PX, Activity, background_of_blocks, blocks_of, neurons_per_px, places_of
+from .activity import BLOCK_PX, Activity, background_of_blocks, blocks_of, neurons_per_px
 from .activity_kernels import RADIUS
 from .moments import Moment
 
@@ -31,24 +31,22 @@ OF_ALL, SHORTEST_US = 0.1, 5_000
 several."""
 
 
-def pace(t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int]) -> int:
+def pace(t: np.ndarray, places: np.ndarray, sensor_size: tuple[int, int]) -> int:
     """The window to look at a recording by, µs: long enough that most of what moves is seen, short enough that it is no smear.
 
     Args:
         t: int64 (n,), rising, µs; one event at least.
-        x: int64 (n,), px.
-        y: int64 (n,), px.
+        places: uint32 (n,), pixels, see `places_of`.
         sensor_size: (width, height), px.
     """
     first, last = int(t[0]), int(t[-1])
     seen, way_px = [], 0.0
-    room, blocks = Room.of(sensor_size), blocks_of(x, y, sensor_size)
-    places = places_of(x, y)
+    room, blocks = Room.of(sensor_size), blocks_of(places, sensor_size)
     for window in WINDOWS_US:
         samples = int(np.clip((last - first) // window, 1, SAMPLES))
         moments = np.linspace(first, last, samples + 2)[1:-1].astype(np.int64)
         mean = background_of_blocks(t, blocks, sensor_size, window)
-        events, way = _tried((t, x, y, places), room, mean, window, moments)
+        events, way = _tried(t, places, room, mean, window, moments)
         seen.append(events / (window * samples))
         if window == LEAST_US:
             way_px = way
@@ -78,18 +76,18 @@ class Room(NamedTuple):
 
 
 def _tried(
-    events: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], room: Room, mean: np.ndarray, window: int, moments: np.ndarray
+    t: np.ndarray, places: np.ndarray, room: Room, mean: np.ndarray, window: int, moments: np.ndarray
 ) -> tuple[float, float]:
     """Events at active neurons beyond the background's, and the median, over active neurons, of how far their component moves in
     LEAST_US, px, where that is more than the share SMEAR of its extent; 0 for the others, and in other windows."""
-    (t, x, y, places), (activity, label, block) = events, room
+    activity, label, block = room
     activity.rests_on(mean)
     excess, ways, weights = 0.0, [np.zeros(0)], [np.zeros(0, np.int64)]
     for moment in moments.tolist():
         part = slice(*np.searchsorted(t, [moment - window // 2, moment + window // 2]))
         activity.add(places[part])
         if window == LEAST_US:
-            now = Moment.of(moment, activity, label, (t[part], x[part], y[part]))
+            now = Moment.of(moment, activity, label, t[part], places[part])
             boxes, pixels = now.components.boxes, now.components.pixels
             way = np.abs(now.drifts()) * window * 1e-6
             far = (way > SMEAR * (boxes[:, 2:] - boxes[:, :2])).any(1)

@@ -9,12 +9,12 @@ import numpy as np
 from spikeseg.core import interrupts
 from spikeseg.data.windows_kernels import leave_out
 
-from .activity import Activity, background_of_blocks, blocks_of, hot_pixels, neurons_per_px, places_of
+from .activity import Activity, background_of_blocks, blocks_of, coarser, hot_pixels, neurons_per_px, places_of
 from .activity_kernels import look_up
 from .camera import CameraMotion, camera_motion
 from .camera_background import background_events
 from .course import Course
-from .event_kernels import choose, count_by_number, sort_by_number
+from .event_kernels import choose, count_pairs, rename, sort_by_number
 from .grouping import COARSE_PRIOR, groups
 from .mask_kernels import mark
 from .moments import Moment
@@ -94,12 +94,12 @@ def find_objects(
         if explained.any():
             left = np.flatnonzero(~explained)
             events, kept = those(events, ~explained), left if kept is None else kept[left]
-    t_in, x_in, y_in, on_in = events
-    window = window_us or (pace(t_in, x_in, y_in, sensor_size) if len(t_in) else LEAST_US)
+    t_in, on_in, places = events[0], events[3], places_of(*events[1:3])
+    window = window_us or (pace(t_in, places, sensor_size) if len(t_in) else LEAST_US)
     per_px = neurons_per_px(sensor_size)
     grid = sensor_size[0] * per_px, sensor_size[1] * per_px
-    columns, rows = (at if per_px == 1 else at * per_px for at in (x_in, y_in))
-    fine, coarse = (_seen(t_in, columns, rows, on_in, grid, window, scale) for scale in (1, COARSE))
+    neurons = places * np.uint32(per_px)
+    fine, coarse = (_seen(t_in, neurons, on_in, grid, window, scale) for scale in (1, COARSE))
     seen = combined(fine, coarse, UNSEEN if per_px == 1 else 0.0)
     seen = seen._replace(courses=[[course.scaled(1 / per_px) for course in own] for own in seen.courses])
     own_events = events_of(seen.of_event, len(seen.courses))
@@ -114,7 +114,8 @@ def find_objects(
             held.append(theirs if kept is None else kept[theirs])
             probability.append(likely)
             object_of[number + 1] = len(courses)
-    ids = object_of[seen.of_event]
+    rename(seen.of_event, object_of)
+    ids = seen.of_event
     if kept is not None:
         of_all = np.zeros(len(t), np.int32)
         of_all[kept] = ids
@@ -158,15 +159,13 @@ def object_probability(courses: list[Course], motion: CameraMotion | None = None
     return share**2 / (1 + share**2)
 
 
-def _seen(
-    t: np.ndarray, x: np.ndarray, y: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], window: int, scale: int
-) -> Objects:
+def _seen(t: np.ndarray, places: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], window: int, scale: int) -> Objects:
     """What neurons of so many times the size see."""
     width, height = sensor_size
-    if scale > 1:
-        x, y = x // scale, y // scale
-    tracks, of_event = _tracked(t, x, y, (-(-width // scale), -(-height // scale)), window)
-    events, bright = count_by_number(of_event, on, len(tracks))
+    places = coarser(places, scale) if scale > 1 else places
+    tracks, of_event = _tracked(t, places, (-(-width // scale), -(-height // scale)), window)
+    counts = count_pairs(of_event, on.view(np.uint8), len(tracks), 1)  # OFF and ON
+    events, bright = counts.sum(1), counts[:, 1]
     share = np.count_nonzero(on) / max(len(on), 1)
     for k, track in enumerate(tracks, 1):
         track.events, track.surplus = int(events[k]), float(bright[k] / max(events[k], 1) - share)
@@ -174,12 +173,11 @@ def _seen(
     courses: list[list[Course]] = [[] for _ in range(int(number.max(initial=-1)) + 1)]
     for track, own in zip(tracks, number.tolist(), strict=True):
         courses[own].append(Course.of(track).scaled(scale))
-    return Objects(courses, np.r_[0, number + 1].astype(np.int32)[of_event])
+    rename(of_event, np.r_[0, number + 1].astype(np.int32))
+    return Objects(courses, of_event)
 
 
-def _tracked(
-    t: np.ndarray, x: np.ndarray, y: np.ndarray, sensor_size: tuple[int, int], window: int
-) -> tuple[list[SceneTrack], np.ndarray]:
+def _tracked(t: np.ndarray, places: np.ndarray, sensor_size: tuple[int, int], window: int) -> tuple[list[SceneTrack], np.ndarray]:
     """All tracks, and the track of each event: its place in the list + 1, int32 (n,)."""
     width, height = sensor_size
     out = np.zeros(len(t), np.int32)
@@ -187,8 +185,7 @@ def _tracked(
         return [], out
     hop = round(HOP_SHARE * window)
     tracker = SceneTracker(sensor_size, hop)
-    activity = Activity(background_of_blocks(t, blocks_of(x, y, sensor_size), sensor_size, window), sensor_size)
-    places = places_of(x, y)
+    activity = Activity(background_of_blocks(t, blocks_of(places, sensor_size), sensor_size, window), sensor_size)
     label, owner = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
     times = np.arange(int(t[0]), int(t[-1]) + hop, hop)
     begins, ends = np.searchsorted(t, times - window // 2), np.searchsorted(t, times + (window - window // 2))
@@ -200,7 +197,7 @@ def _tracked(
         activity.remove(places[first : begins[k]])
         first, last = int(begins[k]), int(ends[k])
         favours = tracker.favour(t_us, activity.favoured)
-        moment = Moment.of(t_us, activity, label, (t[first:last], x[first:last], y[first:last]))
+        moment = Moment.of(t_us, activity, label, t[first:last], places[first:last])
         if favours:
             activity.favoured[:] = 0
         tracker.step(moment)

@@ -19,6 +19,7 @@ from spikeseg.scenes.activity import (
     REACH_PX,
     Activity,
     background_per_window,
+    coarser,
     hot_pixels,
     places_of,
     thresholds_of,
@@ -103,6 +104,12 @@ def test_the_order_of_events_does_not_matter():
     other.add(places_of(x[order][:100], y[order][:100]))
     one, other = one.components(), other.components()
     assert len(one) > 2 and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("by", [1, 2, 3])
+def test_places_of_coarser_pixels(by):
+    x, y = np.array([0, 1, 2, 3, 5, 1279, 65_535]), np.array([7, 1, 0, 3, 719, 2, 65_535])
+    assert np.array_equal(coarser(places_of(x, y), by), places_of(x // by, y // by))
 
 
 @pytest.mark.parametrize("size", [(150, 40), (16, 16), (33, 70)])

@@ -13,7 +13,7 @@ def at_once(t, x, y, t_us=0):
     """The moment of events, and its (cleared) labels."""
     activity, label = Activity(np.zeros(SIZE[::-1])), np.zeros(SIZE[::-1], np.int32)
     activity.add(places_of(x, y))
-    return Moment.of(t_us, activity, label, (t, x, y)), label
+    return Moment.of(t_us, activity, label, t, places_of(x, y)), label
 
 
 def blob(rng, n, place, velocity, spread=2.0, window_us=40_000):
@@ -31,12 +31,13 @@ def joined(*parts):
 
 def reference(moment, k):
     """By numpy's polyfit, and its standard error."""
-    own = moment.label[moment.y, moment.x] == k + 1
+    y, x = np.divmod(moment.places.astype(np.int64), 1 << 16)
+    own = moment.label[y, x] == k + 1
     since = (moment.t[own] - moment.t_us) * 1e-6
     velocity = np.zeros(2)
     if np.count_nonzero(own) < LEAST_EVENTS or np.ptp(since) == 0:
         return velocity
-    for axis, place in enumerate((moment.x[own], moment.y[own])):
+    for axis, place in enumerate((x[own], y[own])):
         slope = np.polyfit(since, place, 1)[0]
         error = np.sqrt(np.var(place) / np.sum((since - since.mean()) ** 2))
         velocity[axis] = slope if abs(slope) > SURE * error else 0.0

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from spikeseg.scenes.activity import places_of
 from spikeseg.scenes.pace import LEAST_US, OF_ALL, SHORTEST_US, WINDOWS_US, pace
 
 
 def of(made):
-    return pace(made.t, made.x, made.y, made.sensor_size)
+    return pace(made.t, places_of(made.x, made.y), made.sensor_size)
 
 
 def passing(thing, scene, speed_px_s, events_per_px, side=16, **options):
@@ -64,7 +65,7 @@ def test_noise_changes_little(thing, scene):
 def test_a_short_recording_holds_several_windows(duration_us):
     rng = np.random.default_rng(0)
     t, x, y = np.sort(rng.integers(0, duration_us, 2000)), rng.integers(5, 25, 2000), rng.integers(5, 25, 2000)
-    window = pace(t + 500, x, y, (34, 34))
+    window = pace(t + 500, places_of(x, y), (34, 34))
     assert isinstance(window, int) and 0 < window <= max(OF_ALL * duration_us, SHORTEST_US)
 
 
@@ -72,8 +73,8 @@ def test_a_short_recording_holds_several_windows(duration_us):
 @pytest.mark.parametrize("sensor_size", [(1, 1), (34, 34), (1280, 720)])
 def test_one_event(n, sensor_size):
     none = np.zeros(n, np.int64)
-    assert pace(none + 10**12, none, none, sensor_size) == SHORTEST_US
-    far = pace(np.arange(n) * 10**6, none, none, sensor_size)
+    assert pace(none + 10**12, places_of(none, none), sensor_size) == SHORTEST_US
+    far = pace(np.arange(n) * 10**6, places_of(none, none), sensor_size)
     assert far in (SHORTEST_US, *WINDOWS_US)
 
 

@@ -28,7 +28,7 @@ def moment(k, *rectangles):
         boxes[number] = x.min(), y.min(), x.max() + 1, y.max() + 1
     begins = np.cumsum([0, *map(len, found)])
     components = Components(np.concatenate([NONE, *found]), begins, boxes)
-    return Moment(k * HOP_US, components, label, NONE, NONE, NONE)
+    return Moment(k * HOP_US, components, label, NONE, NONE)
 
 
 def tracker_of(moments):

@@ -173,10 +173,12 @@ def groups_of(weight: np.ndarray) -> tuple[Group, ...]:
     """The maps of weights float32 (C_out, C_in, K, K) in groups that read the same channels, to which alone their spikes add; one
     group of all maps where that would spare little."""
     maps, channels = weight.shape[:2]
+    read = np.any(weight, axis=(2, 3))
+    read[~read.any(1), 0] = True
+    firsts, lasts = read.argmax(1), channels - read[:, ::-1].argmax(1)
     found: dict[tuple[int, int], list[int]] = {}
-    for m, own in enumerate(np.any(weight, axis=(2, 3))):
-        read = np.flatnonzero(own) if own.any() else np.zeros(1, np.int64)
-        found.setdefault((int(read[0]), int(read[-1]) + 1), []).append(m)
+    for m, ends in enumerate(zip(firsts.tolist(), lasts.tolist(), strict=True)):
+        found.setdefault(ends, []).append(m)
     added = sum((last - first) * len(own) for (first, last), own in found.items())
     if added > SPARED * channels * maps:
         return (Group(tuple(range(maps)), 0, channels),)
