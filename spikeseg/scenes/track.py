@@ -59,7 +59,6 @@ class SceneTrack:
         id: from 1.
         last_us: when it was last seen, µs.
         place, velocity, half: float64 (2,), centre (px), px/s, half of its size (px).
-        usual, spread: float64 (2,), mean (px/s) and variance of the velocities that it had when it was seen by itself.
         y, x: int64 (m,), its mask.
         rows: (t in µs, x, y, width, height, Seen), one for each moment at which it was seen.
         alone: at how many of them by itself.
@@ -71,6 +70,7 @@ class SceneTrack:
         surplus: the share of ON among them less that among all; known in the end.
         shapes: the last ones that it was seen by itself in, LAST before the last one and on.
         own: y and x, int64 (n,), where the events are its own now: its mask, or its share of a component.
+        usual, spread: float64 (2,), mean (px/s) and variance of the velocities that it had when it was seen by itself.
         lag: float64 (2,), how far its mask, which moves by whole pixels, is behind it, px.
         sensor_size: (width, height) of the picture that it is in, px.
     """
@@ -82,8 +82,6 @@ class SceneTrack:
     half: np.ndarray
     y: np.ndarray
     x: np.ndarray
-    usual: np.ndarray = field(default_factory=lambda: np.zeros(2))
-    spread: np.ndarray = field(default_factory=lambda: np.zeros(2))
     rows: list[tuple[float, ...]] = field(default_factory=list)
     alone: int = 0
     part_of: int = 0
@@ -93,6 +91,8 @@ class SceneTrack:
     surplus: float = 0.0
     shapes: list[Shape] = field(default_factory=list)
     own: tuple[np.ndarray, np.ndarray] = (NOTHING, NOTHING)
+    usual: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    spread: np.ndarray = field(default_factory=lambda: np.zeros(2))
     lag: np.ndarray = field(default_factory=lambda: np.zeros(2))
     sensor_size: tuple[float, float] = (float("inf"), float("inf"))
     _cut_off: tuple[int, bool] = (0, False)  # as it was with so many rows
