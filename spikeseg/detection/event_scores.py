@@ -54,7 +54,8 @@ def event_scores(
         if track.score <= 0:
             continue
         beyond = reach_us(track)
-        during = slice(*np.searchsorted(t, [track.t_us[0] - beyond, track.t_us[-1] + beyond]))
+        ends = np.ceil([track.t_us[0] - beyond, track.t_us[-1] + beyond])
+        during = slice(*np.searchsorted(t, ends.astype(t.dtype)))  # for ends of another type all times would be converted
         columns, way = (t[during], x[during], y[during]), (track.t_us, track.states)
         raise_along(columns, way, REACH_PX, track.score, shares, own[during], scores[during])
     return scores

@@ -46,7 +46,7 @@ class Draft:
         self.scale = Scale.of(view.sensor_size, (height, width))
         self.added: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         self.taken: set[tuple[int, int]] = set()
-        self.t = np.ascontiguousarray(view.events["t"])
+        self.t = view.times
 
     def detection(self, k: int, state: np.ndarray, path: SmoothPath, number: int, covered: dict[tuple[int, int], int]) -> int:
         """The path's object in slice k: one of a track that it covers, or a new one."""

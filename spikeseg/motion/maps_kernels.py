@@ -1,32 +1,31 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
-"""Loops of `maps_compiled`: additions and comparisons of bytes that stop at 0 and 255, which compile to vector instructions."""
+"""Loops of `maps_compiled`: column by column of vectors, from row to row, so that every cell is read once with its neighbours."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.core.cgutils import get_or_insert_function
-from numba.extending import intrinsic
 
 from spikeseg.core.compiled import compiled
 
+from .byte_vectors import CELLS, add, everywhere, higher, highest, load, load_few, lower, prefetch, store, subtract
 from .receptive_field import REACH, WIDE
 from .scales import LEVELS, SUBSLICES
 
 
 class Layout(NamedTuple):
-    """width, height: in cells; stride: bytes from row to row; margin: before the first; cells: of all rows, and on to a multiple
-    of WHOLE; around: how far before the first and behind the last of these bytes events add to."""
+    """Where the cells of images, and of maps, lie in flat memory: a margin, the rows of one, a margin, those of the next.
+
+    width, height: of each, cells; stride: bytes from row to row; margin: bytes before the first row and behind the last; room:
+    from one to the next. Maps, and images of all levels but the first, are 0 beyond the sensor.
+    """
 
     width: int
     height: int
     stride: int
     margin: int
-    cells: int
-    around: int
+    room: int
 
 
 class Sources(NamedTuple):
@@ -51,12 +50,12 @@ class Sums(NamedTuple):
     """What is added up.
 
     Attributes:
-        order: int64 (n, 5), of every sum its level, direction, the offset of its second half (bytes), its map, or the first one
-            that is made of it, and what its map moves by (bytes; on the last level): depth first, so that it follows the sum
-            below that it is made of.
-        images: uint8 (2 * SUBSLICES - 2, room), used: of the spans of time of all levels but the last, for one branch at a time.
-        counts: uint8 (SUBSLICES, room), used: of single cells, where receptive fields are boxes; else (0, room).
-        mask: uint8 (cells,), 255 on the sensor, else 0.
+        order: int64 (n, 5), of every sum its level, direction and the offset of its second half (bytes); on the last level, its
+            map and what that moves by (bytes). Depth first, so that it follows the sum below that it is made of.
+        images: uint8 (n,), used: 2 * SUBSLICES - 2 of them, of the spans of time of all levels but the last, for one branch at a
+            time.
+        counts: uint8 (n,), used: SUBSLICES of them, of single cells, where receptive fields are boxes; else (0,).
+        mask: uint8 (n,), of the cells of a row: 255 on the sensor, else 0.
     """
 
     order: np.ndarray
@@ -66,10 +65,9 @@ class Sums(NamedTuple):
 
 
 class Potentials(NamedTuple):
-    """Of all maps, uint8 (K, room), changed; room for one map, uint8 (room,); the highest of each map, uint8 (K,)."""
+    """Of all maps, uint8 (n,), changed: one place more than there are maps; the highest of each map, uint8 (K,)."""
 
     maps: np.ndarray
-    row: np.ndarray
     top: np.ndarray
 
 
@@ -80,237 +78,161 @@ class Costs(NamedTuple):
     leak: Any
 
 
-WHOLE = 256
-"""Bytes that a loop takes at once."""
-
-LINE = 64
-"""Bytes of a line of the cache."""
-
-
-def _bytewise(name: str) -> Any:
-    """An LLVM intrinsic of two bytes."""
-
-    @intrinsic
-    def operation(_typing: Any, a: Any, b: Any) -> Any:  # noqa: ARG001
-        def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-            byte = ir.IntType(8)
-            return builder.call(builder.module.declare_intrinsic(name, [byte], ir.FunctionType(byte, [byte, byte])), given)
-
-        return types.uint8(types.uint8, types.uint8), generate
-
-    return operation
-
-
-@intrinsic
-def _add_row(_typing: Any, image: Any, at: Any, added: Any, first: Any) -> Any:  # noqa: ARG001
-    """image[at : at + WIDE] += added[first : first + WIDE], up to 255: uint8 (n,) each."""
-
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        row = ir.VectorType(ir.IntType(8), WIDE)
-        places = []
-        for kind, array, index in ((signature.args[0], given[0], given[1]), (signature.args[2], given[2], given[3])):
-            data = context.make_array(kind)(context, builder, array).data
-            places.append(builder.bitcast(builder.gep(data, [index]), row.as_pointer()))
-        rows = [builder.load(place, align=1) for place in places]
-        add = get_or_insert_function(builder.module, ir.FunctionType(row, [row, row]), f"llvm.uadd.sat.v{WIDE}i8")
-        builder.store(builder.call(add, rows), places[0], align=1)
-        return context.get_dummy_value()
-
-    return types.void(image, types.int64, added, types.int64), generate
-
-
-@intrinsic
-def _prefetch(_typing: Any, array: Any, at: Any) -> Any:  # noqa: ARG001
-    """Fetch the line of array[at] into the cache: uint8 (n,)."""
-
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        place = builder.gep(context.make_array(signature.args[0])(context, builder, given[0]).data, [given[1]])
-        kind = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
-        ask = builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
-        builder.call(ask, [place, word(1), word(3), word(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64), generate
-
-
-_add, _subtract = _bytewise("llvm.uadd.sat"), _bytewise("llvm.usub.sat")
-_higher, _lower = _bytewise("llvm.umax"), _bytewise("llvm.umin")
-
-
 @compiled()
-def pack(events, cell, layout, room, at, kind):
-    """Fill in `Sources.at` and `Sources.kind`, int32 (n,). cell: px; room: of an image, bytes."""
+def pack(events, cell, layout, at, kind):
+    """Fill in `Sources.at` and `Sources.kind`, int32 (n,). cell: px."""
     cells = 1 / cell  # a multiplication and a conversion take a tenth of a division's time; half a pixel, and no rounding matters
     for i in range(len(events.weight)):
         column, row = np.int64((events.x[i] + 0.5) * cells), np.int64((events.y[i] + 0.5) * cells)
-        at[i] = events.subslice[i] * room + layout.margin + row * layout.stride + column
+        at[i] = events.subslice[i] * layout.room + layout.margin + row * layout.stride + column
         kind[i] = (np.int64(events.on[i]) * cell + events.y[i] - row * cell) * cell + events.x[i] - column * cell
 
 
 @compiled()
-def _fill(images, sources, direction, stride):
-    """What events add to the neurons around them, sub-slice by sub-slice, in one direction; beyond the sensor, too."""
-    image, kinds = images.reshape(-1), sources.first.shape[1]
+def _images(images, sources, direction, layout):
+    """What the events of a direction add to the neurons around them, sub-slice by sub-slice; beyond the sensor, too: no way leads
+    back from there, so that it is added only to what is beyond in the end."""
+    images[: SUBSLICES * layout.room + layout.margin] = 0
+    kinds = sources.first.shape[1]
     for i in range(len(sources.weight)):
         kind = np.int64(sources.kind[i])
         at = sources.at[i] + sources.first[direction, kind]
         own = ((direction * 256 + sources.weight[i]) * kinds + kind) * WIDE * WIDE
         for row in range(WIDE):
-            _add_row(image, at + row * stride, sources.added, own + row * WIDE)
-
-
-@compiled()
-def _zeroed(image, n):
-    for i in range(n):
-        image[i] = 0
-
-
-@compiled()
-def _masked(image, mask, n):
-    for i in range(n):
-        image[i] = _lower(image[i], mask[i])
+            here = at + row * layout.stride
+            store(images, here, add(load_few(images, here), load_few(sources.added, own + row * WIDE)))
 
 
 @compiled()
 def _count(counts, sources, direction, stride):
-    """Weights of events, uint8 (SUBSLICES, room), of one direction: in the last cell of the neurons that count them."""
-    count, first, last = counts.reshape(-1), sources.first[direction], REACH * (stride + 1)
-    count[:] = 0
+    """Weights of events, sub-slice by sub-slice, of one direction: in the last cell of the neurons that count them."""
+    first, last = sources.first[direction], REACH * (stride + 1)
+    counts[:] = 0
     for i in range(len(sources.weight)):
         at = np.uint64(sources.at[i] + first[np.uint32(sources.kind[i])] + last)
-        count[at] = _add(count[at], sources.weight[i])
+        counts[at] = min(np.int64(counts[at]) + np.int64(sources.weight[i]), 255)
 
 
 @compiled()
-def _box(out, a, b, c, d, mask, n):
-    for i in range(n):
-        out[i] = _lower(_add(_add(a[i], b[i]), _add(c[i], d[i])), mask[i])
-
-
-@compiled()
-def _boxes(images, counts, mask, layout):
+def _boxes(images, counts, layout):
     """Sums over boxes of 2 x 2 cells that begin at each cell: what `_images` gives of flat fields, sooner."""
-    at, stride = layout.margin, layout.stride
-    for part in range(len(counts)):
-        own = counts[part, at:]
-        _box(images[part, at:], own, own[1:], own[stride:], own[stride + 1 :], mask, layout.cells)
-
-
-@compiled()
-def _images(images, sources, direction, mask, layout):
-    """What the events of a direction add, sub-slice by sub-slice; nothing beyond the sensor."""
-    for part in range(SUBSLICES):
-        _zeroed(images[part, layout.margin :], layout.cells)
-    _fill(images, sources, direction, layout.stride)
-    for part in range(SUBSLICES):
-        image = images[part, layout.margin - layout.around :]
-        _zeroed(image, layout.around)
-        _masked(image[layout.around :], mask, layout.cells)
-        _zeroed(image[layout.around + layout.cells :], layout.around)
-
-
-@compiled()
-def _sum_of_two(out, a, b, mask, n):
-    for i in range(n):
-        out[i] = _lower(_add(a[i], b[i]), mask[i])
-
-
-@compiled()
-def _beside(out, here, left, right, side, n):
-    for i in range(n):
-        out[i] = _higher(here[i], _subtract(_higher(left[i], right[i]), side))
-
-
-@compiled()
-def _after(out, here, above, under, first, second, mask, costs, n):
-    top = np.uint8(0)
-    for i in range(n):
-        best = _higher(here[i], _subtract(_higher(above[i], under[i]), costs.side))
-        potential = _lower(_subtract(_add(_add(best, first[i]), second[i]), costs.leak), mask[i])
-        out[i] = potential
-        top = _higher(top, potential)
-    return top
-
-
-@compiled()
-def _update(state, sums, below, n, layout, costs):
-    """One interval of the map of sum n, of which `below` is the first half."""
-    _, _, offset, k, move = sums.order[n]
     stride = layout.stride
-    at, before, row = layout.margin - move, state.maps[k], state.row  # where the cells come from
-    start, around = at - stride, (layout.cells + 2 * stride + WHOLE - 1) // WHOLE * WHOLE
-    _beside(row, before[start:], before[start - 1 :], before[start + 1 :], costs.side, around)
-    following = state.maps[sums.order[(n + 1) % len(sums.order), 3]]  # too many maps for the cache: the next one comes meanwhile
-    for i in range(layout.margin, layout.margin + layout.cells, LINE):
-        _prefetch(following, i)
-    first, second = sums.images[below, at:], sums.images[below + 1, at + offset :]
-    out, here, under = before[layout.margin :], row[stride:], row[2 * stride :]
-    state.top[k] = _after(out, here, row, under, first, second, sums.mask, costs, layout.cells)
+    for part in range(SUBSLICES):
+        for x in range(0, layout.width, CELLS):
+            at = part * layout.room + layout.margin + x
+            above = add(load(counts, at), load(counts, at + 1))
+            for _ in range(layout.height):
+                under = add(load(counts, at + stride), load(counts, at + stride + 1))
+                store(images, at, add(above, under))
+                at, above = at + stride, under
 
 
 @compiled()
-def step(state, sums, sources, differ, layout, costs):
-    """One interval of all maps. differ: whether the directions do, in where events fall."""
-    filled, margin, images = -1, layout.margin, sums.images
+def _sum_of_two(images, out, a, b, mask, layout):
+    """The image at out: that at a, and that at b."""
+    for x in range(0, layout.width, CELLS):
+        own = load(mask, x)
+        for at in range(x, x + layout.height * layout.stride, layout.stride):
+            store(images, out + at, lower(add(load(images, a + at), load(images, b + at)), own))
+
+
+@compiled(inlined=True)
+def _beside(cells, at, side):
+    return higher(load(cells, at), subtract(higher(load(cells, at - 1), load(cells, at + 1)), side))
+
+
+@compiled()
+def _update(maps, way, images, first, second, mask, layout, costs):
+    """One interval of a map. -> its highest potential.
+
+    way: where its cells go, where they come from, and where those of the next map are, which are fetched meanwhile.
+    first, second: where the images of both halves of the interval lie for the first of its cells.
+    """
+    (out, before, coming), stride = way, layout.stride
+    side, leak, top = everywhere(costs.side), everywhere(costs.leak), everywhere(np.uint8(0))
+    for x in range(0, layout.width, CELLS):
+        own = load(mask, x)
+        above, here = _beside(maps, before + x - stride, side), _beside(maps, before + x, side)
+        for at in range(x, x + layout.height * stride, stride):
+            prefetch(maps, coming + at)
+            under = _beside(maps, before + at + stride, side)
+            best = higher(here, subtract(higher(above, under), side))
+            gained = add(add(best, load(images, first + at)), load(images, second + at))
+            potential = lower(subtract(gained, leak), own)
+            store(maps, out + at, potential)
+            top = higher(top, potential)
+            above, here = here, under
+    return highest(top)
+
+
+@compiled()
+def step(state, free, sums, sources, differ, layout, costs):
+    """One interval of all maps. free: the place in memory without a map, which the first one takes, whose own the second takes,
+    and so on; differ: whether the directions do, in where events fall."""
+    filled, images, margin, room, places = -1, sums.images, layout.margin, layout.room, len(state.top) + 1
     for n in range(len(sums.order)):
-        level, direction, offset = sums.order[n, :3]
+        level, direction, offset, k, move = sums.order[n]
         if level == 1 and (filled < 0 or (differ and direction != filled)):
             if len(sums.counts):
                 _count(sums.counts, sources, direction, layout.stride)
-                _boxes(images, sums.counts, sums.mask, layout)
+                _boxes(images, sums.counts, layout)
             else:
-                _images(images, sources, direction, sums.mask, layout)
+                _images(images, sources, direction, layout)
             filled = direction
         below, here = 2 * SUBSLICES - (2 * SUBSLICES >> level - 1), 2 * SUBSLICES - (2 * SUBSLICES >> level)
         if level == LEVELS:
-            _update(state, sums, below, n, layout, costs)
+            own, first = (free + 1) % places, below * room + margin - move
+            way = free * room + margin, own * room + margin - move, (own + 1) % places * room + margin
+            state.top[k] = _update(state.maps, way, images, first, first + room + offset, sums.mask, layout, costs)
+            free = own
             continue
         for span in range(SUBSLICES >> level):
-            second = images[below + 2 * span + 1, margin + offset :]
-            _sum_of_two(images[here + span, margin:], images[below + 2 * span, margin:], second, sums.mask, layout.cells)
+            first = (below + 2 * span) * room + margin
+            _sum_of_two(images, (here + span) * room + margin, first, first + room + offset, sums.mask, layout)
 
 
 @compiled()
-def _reaching(row, least, n):
+def _reaching(cells, first, last, least):
     total = 0
-    for i in range(n):
-        total += row[i] >= least
+    for i in range(first, last):
+        total += cells[i] >= least
     return total
 
 
 @compiled()
-def count(state, least, layout):
-    """How many neurons reach a potential > 0."""
+def count(state, places, least, layout):
+    """How many neurons reach a potential > 0. places: int64 (K,), of the maps in memory."""
     total = 0
-    for k in range(len(state.maps)):
+    for k in range(len(state.top)):
         if state.top[k] >= least:
-            total += _reaching(state.maps[k, layout.margin :], least, layout.cells)
+            first = places[k] * layout.room + layout.margin
+            total += _reaching(state.maps, first, first + layout.height * layout.stride, least)
     return total
 
 
 @compiled()
-def spikes(state, least, layout, found):
+def spikes(state, places, least, layout, found):
     """The neurons that reach a potential > 0, int64 (4, n), filled: map, column, row, potential."""
     n = 0
-    for k in range(len(state.maps)):
+    for k in range(len(state.top)):
         if state.top[k] < least:
             continue
         for y in range(layout.height):
-            row = state.maps[k, layout.margin + y * layout.stride :]
-            if _reaching(row, least, layout.width) == 0:
+            first = places[k] * layout.room + layout.margin + y * layout.stride
+            if _reaching(state.maps, first, first + layout.width, least) == 0:
                 continue
             for x in range(layout.width):
-                if row[x] >= least:
-                    found[0, n], found[1, n], found[2, n], found[3, n] = k, x, y, row[x]
+                potential = state.maps[first + x]
+                if potential >= least:
+                    found[0, n], found[1, n], found[2, n], found[3, n] = k, x, y, potential
                     n += 1
 
 
 @compiled()
-def clear(potential, boxes, stride, margin):
+def clear(state, boxes, layout):
     """Set boxes (n, 4) of all maps to 0."""
-    for k in range(len(potential)):
+    for place in range(len(state.top) + 1):
         for i in range(len(boxes)):
             for y in range(boxes[i, 2], boxes[i, 3] + 1):
-                at = margin + y * stride
-                potential[k, at + boxes[i, 0] : at + boxes[i, 1] + 1] = 0
+                row = place * layout.room + layout.margin + y * layout.stride
+                state.maps[row + boxes[i, 0] : row + boxes[i, 1] + 1] = 0

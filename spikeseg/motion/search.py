@@ -25,6 +25,7 @@ from .maps import MotionMaps, strongest
 from .path_kernels import KNOT, STATE
 from .receptive_field import ReceptiveField
 from .scales import Scale
+from .weight_kernels import left_rates
 
 ENDS_NATS = 4.5
 """What a path costs that begins or ends in the open, nat: about the number of times at which it could do so."""
@@ -254,7 +255,8 @@ class MotionSearch:
         start = self.start_s + tick * self.tick_s - maps.scale.interval_s
         events = self.events
         part = slice(*np.searchsorted(events.t, [start, start + maps.scale.interval_s]))
-        rate = np.where(events.owner[part] == 0, 2 * events.rate[part], np.inf)
+        rate = np.empty(int(part.stop - part.start))
+        left_rates(events.owner[part], events.rate[part], rate)
         maps.step(start, events.t[part], events.x[part], events.y[part], events.on[part] > 0, rate)
         spikes = maps.spikes(self.settings.spike_nats)
         if not len(spikes.map):

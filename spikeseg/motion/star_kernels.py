@@ -46,6 +46,27 @@ def placed(events, start, seconds, counts, rates):
 
 
 @compiled()
+def summed(counts, column, sums):
+    """Counts of 3 x 3 pixels, nothing beyond the picture.
+
+    Args:
+        counts: float32 (parts, height, width), whole numbers.
+        column: float32 (width + 2,), zeros, used.
+        sums: float32 (parts, height, width), filled.
+    """
+    parts, height, width = counts.shape
+    left, middle, right = column[:width], column[1 : width + 1], column[2:]
+    for part in range(parts):
+        for y in range(height):
+            above, own, below = counts[part, max(y - 1, 0)], counts[part, y], counts[part, min(y + 1, height - 1)]
+            more, less = np.float32(0 < y), np.float32(y < height - 1)
+            for x in range(width):
+                middle[x] = own[x] + more * above[x] + less * below[x]
+            for x in range(width):
+                sums[part, y, x] = left[x] + middle[x] + right[x]
+
+
+@compiled()
 def taken(places, reach, gained, step):
     """Of what a path has gained, what it has near that of its places where this is most: set to 0 there; -> how much.
 

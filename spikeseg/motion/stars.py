@@ -12,7 +12,6 @@ from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from . import line_kernels as kernels
 from .events import Events, Index, Sight, index_of
@@ -20,7 +19,7 @@ from .footprint import FootprintTable
 from .frame import EDGE_PX, Frame
 from .line_kernels import LINE
 from .maps import median
-from .star_kernels import drifted, placed
+from .star_kernels import drifted, placed, summed
 from .star_motion import ALIKE_PX_S, TELLS_NATS, Span, Told, common
 
 SPAN_S = 8.0
@@ -199,7 +198,8 @@ def _candidates(view: _FieldView) -> np.ndarray:
     n = placed(events, float(view.times[0]), max(span_s, 1e-6), counts, rates)
     if not n:
         return np.zeros((0, 2))
-    around = ndimage.uniform_filter(counts, (1, 3, 3), mode="constant") * 9
+    around = np.empty_like(counts)
+    summed(counts, np.zeros(width + 2, np.float32), around)
     expected = 9 * (2 * median(rates[:n])) * span_s / PARTS * seen
     whole, total, mean = counts.sum(0), around.sum(0), expected.sum(0)
     y, x = np.nonzero(total > mean + SIGMAS * np.sqrt(mean) + FLOOR)

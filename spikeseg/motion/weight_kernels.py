@@ -13,6 +13,14 @@ from .evidence import UNIT
 
 
 @compiled()
+def left_rates(owner, rate, left):
+    """Fill in the background of both polarities, float64 (n,), of events that nothing explains; inf for the others. owner, rate:
+    of `Events`."""
+    for i in range(len(owner)):
+        left[i] = 2 * rate[i] if owner[i] == 0 else np.inf
+
+
+@compiled()
 def between(values, low, high, chosen):
     """Of values, float64 (n,): how many are finite, how many lie below `low`, and how many from there to `high`; these are filled
     into `chosen`, float64 (n,)."""

@@ -107,7 +107,7 @@ def test_maps_follow_their_equation(backend, size, most, which):
 
 
 @pytest.mark.parametrize("scale", [SMALL, FAST, Scale(0.5, 3, 10.0, 60.0), Scale(1.0, 2, 41.0, 44.0)])
-@pytest.mark.parametrize("size", [(33, 21), (5, 3), (1, 1), (3, 60)])
+@pytest.mark.parametrize("size", [(33, 21), (5, 3), (1, 1), (3, 60), (70, 6)])
 @pytest.mark.parametrize("which", [0, 1])
 def test_backends_agree_bit_for_bit(scale, size, which):
     wiring, rng = Wiring.of(scale), np.random.default_rng([*size, len(Wiring.of(scale).displacement)])

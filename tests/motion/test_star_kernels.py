@@ -1,9 +1,18 @@
-"""Passes over the places of a path."""
+"""Passes over the events of a span, and over the places of a path."""
 
 import numpy as np
 import pytest
 
-from spikeseg.motion.star_kernels import taken
+from spikeseg.motion.star_kernels import summed, taken
+
+
+@pytest.mark.parametrize("size", [(5, 40), (1, 3), (3, 1), (1, 1)])
+def test_counts_are_summed_over_neighbours_within_the_picture(size):
+    counts = np.random.default_rng(1).integers(0, 1000, (2, *size)).astype(np.float32)
+    sums, padded = np.full_like(counts, -1), np.pad(counts, ((0, 0), (1, 1), (1, 1)))
+    summed(counts, np.zeros(size[1] + 2, np.float32), sums)
+    moved = [padded[:, y : y + size[0], x : x + size[1]] for y in range(3) for x in range(3)]
+    assert np.array_equal(sums, np.sum(moved, axis=0))
 
 
 def test_stars_take_most_first_and_nothing_twice():

@@ -85,7 +85,7 @@ class Background:
         from . import background_kernels as kernels
 
         if self._past is None or self._blocks is None:
-            blocks = self._blocks = _blocks(shape[1:], self.block)
+            blocks = self._blocks = _blocks(shape, self.block)
             past = self._past = kernels.Past(np.zeros(shape), np.zeros(shape), np.zeros((shape[0], *blocks.pixels.shape)))
         else:
             blocks, past = self._blocks, self._past
@@ -96,14 +96,16 @@ class Background:
         return smooth
 
 
-def _blocks(size: tuple[int, int], block: int) -> Blocks:
-    """Of frames of (height, width): as few as cover them with at most `block` pixels a side."""
+def _blocks(shape: tuple[int, int, int], block: int) -> Blocks:
+    """Of frames of (polarities, height, width): as few as cover them with at most `block` pixels a side."""
     from .background_kernels import Blocks
 
+    polarities, size = shape[0], shape[1:]
     side = block_side(size, (-(-size[0] // block), -(-size[1] // block)))
     rows, columns = (np.diff(np.append(np.arange(0, length, side), length)) for length in size)
-    of_pixel = np.arange(size[0])[:, None] // side * len(columns) + np.arange(size[1]) // side
-    return Blocks(side, of_pixel.reshape(-1).astype(np.int32), rows[:, None] * columns.astype(np.float64))
+    number = np.arange(polarities * len(rows) * len(columns), dtype=np.int32).reshape(polarities, len(rows), len(columns))
+    of_site = number.repeat(rows, 1).repeat(columns, 2).reshape(-1)
+    return Blocks(side, of_site, rows[:, None] * columns.astype(np.float64))
 
 
 def block_side(size: tuple[int, int], grid: tuple[int, int]) -> int:

@@ -23,12 +23,12 @@ class Blocks(NamedTuple):
 
     Attributes:
         side: in pixels.
-        of_pixel: int32 (H * W,), the block of each pixel, row by row.
+        of_site: int32 (P * H * W,), the block, of P * hb * wb, of each polarity and pixel.
         pixels: float64 (hb, wb), how many each holds.
     """
 
     side: int
-    of_pixel: Array
+    of_site: Array
     pixels: Array
 
 
@@ -61,16 +61,15 @@ def count(window: Array, fired: Array) -> None:
 
 
 @compiled()
-def add(sites: Array, counts: Array, of_pixel: Array, events: Array, sums: Array) -> None:
-    """Add to the events of pixels (P * H * W,), and to their sums by blocks (P * hb * wb,)."""
-    area, blocks = of_pixel.size, sums.size // (events.size // of_pixel.size)
+def add(sites: Array, counts: Array, of_site: Array, fired: Array, total: Array, sums: Array, total_sums: Array) -> None:
+    """Add to the events of a window and of all, (P * H * W,), and to their sums by blocks (P * hb * wb,)."""
     for k in range(sites.size):
-        pixel, block = sites[k], 0
-        events[np.uint64(pixel)] += counts[k]
-        while pixel >= area:
-            pixel -= area
-            block += blocks
-        sums[np.uint64(block + of_pixel[np.uint64(pixel)])] += counts[k]
+        site, count = np.uint64(sites[k]), counts[k]
+        block = np.uint64(of_site[site])
+        fired[site] += count
+        total[site] += count
+        sums[block] += count
+        total_sums[block] += count
 
 
 @compiled(types.void(types.float64[::1], types.int64, types.float64[::1]))
@@ -100,33 +99,25 @@ def leave_out(fired: Array, limit: Array, side: int, halo: int, quiet: Array) ->
 
 
 @compiled()
-def leave_out_listed(sites: Array, fired: Array, limit: Array, of_pixel: Array, halo: int, quiet: Array) -> None:
+def leave_out_listed(sites: Array, fired: Array, limit: Array, of_site: Array, halo: int, quiet: Array) -> None:
     """`leave_out`, of fired (P * H * W,) where only the sites are above 0; limit: (P * hb * wb,)."""
-    area, blocks = of_pixel.size, limit.size // (fired.size // of_pixel.size)
     reach, width = halo // 2, quiet.shape[1]
     for k in range(sites.size):
-        pixel, block = sites[k], 0
-        events = fired[np.uint64(pixel)]
-        while pixel >= area:
-            pixel -= area
-            block += blocks
-        if events > limit[np.uint64(block + of_pixel[np.uint64(pixel)])]:
-            y, x = pixel // width, pixel % width
+        site = np.uint64(sites[k])
+        if fired[site] > limit[np.uint64(of_site[site])]:
+            y, x = sites[k] % quiet.size // width, sites[k] % width
             quiet[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = False
 
 
 @compiled()
-def quiet_sums(sites: Array, counts: Array, quiet: Array, of_pixel: Array, sums: Array) -> None:
+def quiet_sums(sites: Array, counts: Array, quiet: Array, of_site: Array, sums: Array) -> None:
     """Per block: events of the quiet pixels (H * W,) into sums (P * hb * wb,), which are 0."""
-    area = of_pixel.size
-    blocks = of_pixel[area - 1] + 1
     for k in range(sites.size):
-        pixel, block = sites[k], 0
-        while pixel >= area:
-            pixel -= area
-            block += blocks
+        pixel = sites[k]
+        while pixel >= quiet.size:
+            pixel -= quiet.size
         if quiet[np.uint64(pixel)]:
-            sums[np.uint64(block + of_pixel[np.uint64(pixel)])] += counts[k]
+            sums[np.uint64(of_site[np.uint64(sites[k])])] += counts[k]
 
 
 @compiled(types.void(_MASK, types.int64, types.float64[:, ::1]), allocates=True)
@@ -186,19 +177,18 @@ def window_rate(
         rate: filled.
     """
     fired, total = past.fired.reshape(past.fired.size), past.total.reshape(past.total.size)
-    of_pixel, sums = blocks.of_pixel, np.zeros_like(rate)
-    add(sites, counts, of_pixel, fired, sums.reshape(sums.size))
-    add(sites, counts, of_pixel, total, past.sums.reshape(sums.size))
+    of_site, sums = blocks.of_site, np.zeros_like(rate)
+    add(sites, counts, of_site, fired, total, sums.reshape(sums.size), past.sums.reshape(sums.size))
     typical, quiet = np.empty_like(rate), np.ones(past.fired.shape[1:], np.bool_)
     medians(past.sums / blocks.pixels, typical)
     leave_out(past.total, hot[0] * typical + hot[1] * np.sqrt(typical) + hot[2], blocks.side, halo, quiet)
     medians(sums / blocks.pixels, typical)
     limit = hot[0] * typical + hot[1] * np.sqrt(typical) + hot[2]
-    leave_out_listed(sites, fired, limit.reshape(limit.size), of_pixel, halo, quiet)
+    leave_out_listed(sites, fired, limit.reshape(limit.size), of_site, halo, quiet)
     counted = np.empty(blocks.pixels.shape)
     quiet_pixels(quiet, blocks.side, counted)
     sums[:] = 0.0
-    quiet_sums(sites, counts, quiet.reshape(quiet.size), of_pixel, sums.reshape(sums.size))
+    quiet_sums(sites, counts, quiet.reshape(quiet.size), of_site, sums.reshape(sums.size))
     for k in range(sites.size):
         fired[np.uint64(sites[k])] = 0.0
     for p in range(rate.shape[0]):
