@@ -17,7 +17,7 @@ one; a moment of it counts as its mean side then: what little is left of a piece
 
 SMALL, BY, BY_SHARE = 0.2, 0.2, 0.7
 """A thing with no more than this share of another one's events, and no further from it than this share of its size for this share
-of its own life, is a part of it."""
+of its own life, its moments weighed as above, is a part of it."""
 
 
 def moments_of(courses: Sequence[Course]) -> np.ndarray:
@@ -106,8 +106,7 @@ def _over(one: np.ndarray, other: np.ndarray) -> bool:
     shared = np.maximum(np.minimum(a[:, 2:], b[:, 2:] + OVER_PX) - np.maximum(a[:, :2], b[:, :2] - OVER_PX), 0).prod(1)
     area = (a[:, 2:] - a[:, :2]).prod(1)
     over = shared >= OVER_AREA * np.minimum(area, (b[:, 2:] - b[:, :2] + 2 * OVER_PX).prod(1))
-    whole = np.sqrt((one[there, 2:] - one[there, :2]).prod(1)).sum()
-    return bool(np.any(over) and np.sqrt(area[over]).sum() >= OVER_SHARE * whole)
+    return bool(np.any(over) and _sides(a)[over].sum() >= OVER_SHARE * _sides(one[there]).sum())
 
 
 def _stays_by(small: np.ndarray, large: np.ndarray) -> bool:
@@ -115,4 +114,9 @@ def _stays_by(small: np.ndarray, large: np.ndarray) -> bool:
     there = np.isfinite(small[:, 0])
     both = there & np.isfinite(large[:, 0])
     near = gaps(small[both], large[both]) <= BY * sizes(large[both])
-    return bool(np.count_nonzero(near) >= BY_SHARE * max(int(np.count_nonzero(there)), 1))
+    return bool(np.any(near) and _sides(small[both])[near].sum() >= BY_SHARE * _sides(small[there]).sum())
+
+
+def _sides(outlines: np.ndarray) -> np.ndarray:
+    """The mean sides of outlines (n, 4), px: float64 (n,)."""
+    return np.sqrt((outlines[:, 2:] - outlines[:, :2]).prod(1))

@@ -70,6 +70,8 @@ class SceneTrack:
         surplus: the share of ON among them less that among all; known in the end.
         shapes: the last ones that it was seen by itself in, LAST before the last one and on.
         own: y and x, int64 (n,), where the events are its own now: its mask, or its share of a component.
+        usual, spread: float64 (2,), mean (px/s) and variance of the velocities that it had when it was seen by itself.
+        lag: float64 (2,), how far its mask, which moves by whole pixels, is behind it, px.
         sensor_size: (width, height) of the picture that it is in, px.
     """
 
@@ -89,6 +91,9 @@ class SceneTrack:
     surplus: float = 0.0
     shapes: list[Shape] = field(default_factory=list)
     own: tuple[np.ndarray, np.ndarray] = (NOTHING, NOTHING)
+    usual: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    spread: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    lag: np.ndarray = field(default_factory=lambda: np.zeros(2))
     sensor_size: tuple[float, float] = (float("inf"), float("inf"))
     _cut_off: tuple[int, bool] = (0, False)  # as it was with so many rows
 
@@ -129,6 +134,16 @@ class SceneTrack:
         low, high = np.maximum(place - self.half, -0.5), np.minimum(place + self.half, np.array(self.sensor_size) - 0.5)
         return bool(np.maximum(high - low, 0).prod() < CUT_OFF * (2 * self.half).prod())
 
+    def way(self, t_us: int) -> np.ndarray:
+        """How far its mask has to come until a time, µs, if it goes on: float64 (2,), px."""
+        return self.lag + self.velocity * ((t_us - self.last_us) * 1e-6)
+
+    @property
+    def sure(self) -> np.ndarray:
+        """Which share of its velocity it will have kept, as it varied so far: float64 (2,); what swings keeps little of it."""
+        square = self.velocity**2
+        return square / np.maximum(square + self.spread, np.finfo(np.float64).tiny)
+
     def add(self, t_us: int, how: Seen) -> None:
         """A row."""
         self.last_us = t_us
@@ -160,8 +175,13 @@ class SceneTrack:
             off = place - ahead
             self.velocity = self.velocity + (VELOCITY_GAIN if self.known else FIRST_GAIN) * off / seconds
             self.place = ahead + (POSITION_GAIN if self.known else 1.0) * off
+            gain = max(1 / self.alone, VELOCITY_GAIN)
+            change = self.velocity - self.usual
+            self.usual = self.usual + gain * change
+            self.spread = (1 - gain) * (self.spread + gain * change**2)
         self.half = (1 - SIZE_GAIN) * self.half + SIZE_GAIN * half if self.known and not enlarged else half
         self.y, self.x = y, x
+        self.lag = np.zeros(2)
         self.own = (y, x)
         self.add(t_us, how)
         self.shapes = [*self.shapes[-LAST:], self.shape]
@@ -176,7 +196,8 @@ class SceneTrack:
             joint: int64 (c, 4), boxes of the components.
             t_us: when, µs.
         """
-        self.place = self.place + self.velocity * ((t_us - self.last_us) * 1e-6)
+        moved, way = np.rint(self.way(t_us)), self.velocity * ((t_us - self.last_us) * 1e-6)
+        self.place = self.place + way
         off = np.zeros(2)
         for axis, places in enumerate(own[::-1] if len(own[0]) else ()):
             low, high = int(places.min()), int(places.max())
@@ -188,6 +209,7 @@ class SceneTrack:
             limit = max(3.0, 0.25 * float(self.half[axis]))
             off[axis] = float(np.clip(np.mean(outer), -limit, limit)) if outer else 0.0
         self.place = self.place + EDGE_GAIN * off
+        self.lag = self.lag + self.sure * way - moved + EDGE_GAIN * off
         if len(mask[0]):
             self.y, self.x = mask
         self.add(t_us, Seen.MET)

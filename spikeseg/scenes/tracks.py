@@ -93,7 +93,7 @@ class SceneTracker:
         """Mark where tracks that are well known are expected: 1 in uint8 (H, W); -> whether there are any."""
         known = [track for track in self.tracks if track.known and not self._waits(track, t_us)]
         for track in known:
-            right, down = (track.velocity * ((t_us - track.last_us) * 1e-6)).tolist()
+            right, down = track.way(t_us).tolist()
             mark(*track.mask, round(down), round(right), 1, favoured)
         return bool(known)
 
@@ -300,6 +300,5 @@ def _joined(tracks: list[SceneTrack]) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _ways(tracks: list[SceneTrack], t_us: int) -> np.ndarray:
-    """How far each track has come since it was last seen, if it went on: float64 (n, 2), px."""
-    seconds = (t_us - np.array([track.last_us for track in tracks], np.int64)) * 1e-6
-    return np.asarray(np.concatenate([np.zeros(0), *(track.velocity for track in tracks)]).reshape(-1, 2) * seconds[:, None])
+    """How far the mask of each track has to come, if it goes on: float64 (n, 2), px."""
+    return np.concatenate([np.zeros(0), *(track.way(t_us) for track in tracks)]).reshape(-1, 2)

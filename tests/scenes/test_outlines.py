@@ -204,3 +204,9 @@ def test_none_at_all():
 def test_moments_at_which_little_is_seen_of_a_piece_count_little(speck, objects):
     small = then(still(40, 40, 60, 60), still(200, 40, 200 + speck, 40 + speck), 70)
     assert objects_of(still(30, 30, 80, 80), small) == objects
+
+
+@pytest.mark.parametrize(("speck", "whole"), [(2, [0, 0]), (20, [0, 1])])
+def test_nor_do_they_where_it_stays_by_another(speck, whole):
+    small = then(near(side=20), near(200, speck), 60)
+    assert parts_of([LARGE, small], np.array([1000, 10])).tolist() == whole

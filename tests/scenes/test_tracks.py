@@ -152,6 +152,35 @@ def test_two_that_meet_go_on_as_they_went():
         assert all(row[3:5] == pytest.approx((12, 12), abs=4) for row in rows[5:])
 
 
+@pytest.mark.parametrize("step", [0.3, 0.4, 0.7])
+def test_masks_of_those_that_meet_come_as_far_as_they_do(step):
+    """In steps of less than a pixel, and of less than two."""
+    things = ((20, 40, 20, 30), (1, 0)), ((60, 30, 20, 12), (0, 1))
+    tracker = SceneTracker(SIZE, HOP_US)
+    for k in range(80):
+        boxes = [
+            (round(left + step * k * right), round(top + step * k * down), width, height)
+            for (left, top, width, height), (right, down) in things
+        ]
+        tracker.step(moment(k, *([boxes] if k >= 20 else boxes)))
+    assert len(tracker.tracks) == 2
+    for track, box in zip(sorted(tracker.tracks, key=lambda track: track.rows[0][1]), boxes, strict=True):
+        assert hows(track)[-1] == Seen.MET
+        assert (track.x.min(), track.y.min()) == pytest.approx(box[:2], abs=3)
+
+
+@pytest.mark.parametrize(("way", "kept"), [(lambda k: 0.7 * k, 1.0), (lambda k: 8 * np.sin(0.4 * k), 0.26)])
+def test_a_mask_goes_on_by_the_share_of_its_velocity_that_is_sure(way, kept):
+    """What swings does not keep the velocity that it happens to have as it meets another, of which it hides every edge."""
+    (track,) = tracker_of([[(40 + round(way(k)), 50, 20, 20)] for k in range(48)]).tracks
+    speed, left = track.velocity[0], track.x.min()
+    for k in range(48, 58):
+        right, down = np.rint(track.way(k * HOP_US)).astype(int)
+        track.meet((track.y + down, track.x + right), (NONE, NONE), np.zeros((0, 4), np.int64), k * HOP_US)
+    assert abs(speed) > 50 and track.sure[0] == pytest.approx(kept, abs=0.02)
+    assert track.x.min() - left == pytest.approx(speed * 0.1 * kept, abs=1)
+
+
 def test_parts_nearby_stay_one_and_parts_afar_become_two():
     before = [[(50, 50, 24, 8)]] * 20
     near = [[(50, 50, 10, 8), (64, 50, 10, 8)]] * 20
