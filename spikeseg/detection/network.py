@@ -67,7 +67,12 @@ def decoded(
             once = len(classes) if begin == 0 else 1
             found = decode_sets(model.encoder, seen, part, classes[:once])
             if once < len(classes) and begin < shape[0]:
-                seen, part = seen.since(begin), {level: pooled.since(begin) for level, pooled in part.items()}
+                late = list(part)
+                if model.config.use_delay_connections:
+                    seen = seen.since(begin)
+                else:  # what fired earlier is a gate of what is traced, too
+                    late = late[-1:]
+                part |= {level: part[level].since(begin) for level in late}
                 found += decode_sets(model.encoder, seen, part, classes[once:])
             for own, new in zip(maps, found, strict=False):
                 own[first:last] = new

@@ -9,9 +9,10 @@ from spikeseg.data.windows import windowed
 from spikeseg.detection.network import decoded, equal_runs
 
 
-@pytest.fixture(scope="module")
-def network():
-    return spikeseg.new("files", {"device": "cpu", "data.data_root": None, "data.transforms": []})
+@pytest.fixture(scope="module", params=[True, False], ids=["delays", "no delays"])
+def network(request):
+    changes = {"device": "cpu", "data.data_root": None, "data.transforms": [], "model.use_delay_connections": request.param}
+    return spikeseg.new("files", changes)
 
 
 @pytest.fixture(scope="module")
