@@ -1,12 +1,13 @@
 """One object, one track, one mask: how well scenes are taken apart, simulated ones and real ones that were annotated.
 
 Run: python benchmarks/scenes.py [--conditions NAME ...] [--detectors NAME ...] [--checkpoint FILE | -c CONFIG] [--seeds A B]
-     [--real FOLDER] [--answers NAME FOLDER] [--json FILE] [--markdown] [--quick]
+     [--real FOLDER] [--copies N] [--answers NAME FOLDER] [--json FILE] [--markdown] [--quick]
 
 The recordings are those of `spikeseg simulate --kind scenes`, one of each condition for every seed. The seeds from 9504 on,
 the default, are for the last word: whoever chooses anything by looking at figures takes others, as `--seeds 1000 1004` (the end
 is not part of it). `--real` names a folder with events/ and annotations/NAME.boxes.csv (t_us from the first event, x, y of the
-middle, w, h, id); these are read with our readers and stand in a table of their own.
+middle, w, h, id); these are read with our readers and stand in a table of their own. `--copies` asks again, so many times, with
+another 1 % of the events left out each time, and gives the mean: it tells how much of one answer is luck.
 
 The network is trained here on simulated scenes of other seeds, under the configuration `-c`, unless a checkpoint is named, and
 is run as `detect` runs it; its objects are the tracks whose score reaches its threshold. `--answers` adds what another program
@@ -23,9 +24,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from measure import options, table, write_json
 from scenes_detectors import OPPONENTS, TITLES, Detector, network
 from scenes_scoring import Answer, Truth, boxes_of_events, figures, score
@@ -40,6 +43,8 @@ TEST_SEEDS = (9504, 9508)
 TRAINING_SEEDS = (500, 501)
 TRAINED_ON = ("crossing", "turning", "growing", "fast", "tiny", "flicker")
 """Seeds and conditions of the scenes that the network is trained on, if it is trained here."""
+LEFT_OUT = 0.01
+"""Share of a real recording's events that a copy of it lacks."""
 COLUMNS = {
     "HOTA": "HOTA", "DetA": "DetA", "AssA": "AssA", "MOTA": "MOTA", "switches_per_object": "switches per object",
     "fragments_per_object": "fragments per object", "recall0.3": "recall, IoU 0.3", "precision0.3": "precision, IoU 0.3",
@@ -63,13 +68,17 @@ def scene(name: str, seed: int) -> SceneRecording:
     return scene_recording(condition(name, seed=seed), list(CONDITIONS).index(name))
 
 
-def annotated(folder: Path) -> Iterator[tuple[str, Recording, Truth]]:
-    """Name, recording and truth of all that is annotated below a folder."""
+def annotated(folder: Path, copies: int = 0) -> Iterator[tuple[str, str, Recording, Truth]]:
+    """Part, name, recording and truth of all that is annotated below a folder, and of copies that lack LEFT_OUT of the events."""
     for file in sorted((folder / "annotations").glob("*.boxes.csv")):
         name = file.name.removesuffix(".boxes.csv")
         (path,) = [path for path in (folder / "events").iterdir() if path.stem == name]
         recording = spikeseg.read(path)
-        yield name, recording, Truth.annotated(recording, file)
+        truth = Truth.annotated(recording, file)
+        yield name, name, recording, truth
+        for seed in range(copies):
+            events = recording.events[np.random.default_rng(seed).random(len(recording.events)) >= LEFT_OUT]
+            yield f"{name}, copies", f"{name}-{seed}", replace(recording, events=events), replace(truth, events=events)
 
 
 def nothing(files: Sequence[Path]) -> Iterator[tuple[str, Recording, Truth]]:
@@ -156,6 +165,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs=2, type=int, default=TEST_SEEDS, metavar=("FROM", "BELOW"),
                         help=f"of the simulated recordings [{TEST_SEEDS[0]} {TEST_SEEDS[1]}]")  # fmt: skip
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="with events/ and annotations/")
+    parser.add_argument("--copies", type=int, default=0, metavar="N", help="of each real one, with 1 %% left out [0]")
     parser.add_argument("--nothing", type=Path, nargs="+", default=[], metavar="FILE", help="recordings in which nothing moves")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a network [trained here]")
     parser.add_argument("-c", "--config", default="files", metavar="CONFIG", help="what it is trained under [files]")
@@ -167,6 +177,8 @@ def arguments() -> argparse.Namespace:
     chosen = parser.parse_args()
     if chosen.seeds[0] >= chosen.seeds[1]:
         parser.error(f"--seeds {chosen.seeds[0]} {chosen.seeds[1]}: no seed; BELOW has to be above FROM")
+    if chosen.copies and chosen.answers:
+        parser.error("--copies: the --answers of another program are those of whole recordings")
     if chosen.quick:
         chosen.conditions, chosen.seeds, chosen.samples = ["small", "empty"], (1000, 1001), 20
         chosen.changes = [*chosen.changes, "max_epochs=1"]
@@ -182,7 +194,7 @@ def main() -> None:
     if chosen.conditions:
         sets["simulated"] = ((part, name, own, Truth.of(own)) for part, name, own in simulated(chosen.conditions, chosen.seeds))
     if chosen.real:
-        sets["real"] = ((name, name, recording, truth) for name, recording, truth in annotated(chosen.real))
+        sets["real"] = annotated(chosen.real, chosen.copies)
     if chosen.nothing:
         sets["nothing moves"] = ((name, name, own, truth) for name, own, truth in nothing(chosen.nothing))
     for title, which in sets.items():

@@ -163,6 +163,22 @@ def test_answers_and_annotations_come_back_from_files(scoring, tmp_path):
     assert found["HOTA"] == pytest.approx(1) and np.isnan(found["event_iou"]) and found["false_tracks_per_recording"] == 0
 
 
+def test_copies_of_a_real_recording_lack_a_little_of_it_and_keep_its_truth(script, scoring, tmp_path):
+    events, boxes = moving(1)
+    for folder in ("events", "annotations"):
+        (tmp_path / folder).mkdir()
+    np.savez(tmp_path / "events" / "made.npz", **{name: events[name] for name in "txyp"})
+    rows = ["t_us,x,y,w,h,id", *(f"{b['t']},{b['x']},{b['y']},{b['w']},{b['h']},{b['id']}" for b in boxes)]
+    (tmp_path / "annotations" / "made.boxes.csv").write_text("\n".join(rows))
+    parts, names, recordings, truths = zip(*script("scenes").annotated(tmp_path, copies=3), strict=True)
+    assert parts == ("made", *["made, copies"] * 3) and names == ("made", "made-0", "made-1", "made-2")
+    whole, *copies = (own.events for own in recordings)
+    assert len(whole) == len(events) and len({own.tobytes() for own in copies}) == 3
+    for own, truth in zip(copies, truths[1:], strict=True):
+        assert 0.98 * len(events) < len(own) < len(events) and np.isin(own["t"], whole["t"]).all()
+        assert np.array_equal(truth.events, own) and np.array_equal(truth.boxes, truths[0].boxes)
+
+
 # -- detectors ----------------------------------------------------------------------------------------
 
 
