@@ -67,11 +67,12 @@ def combined(fine: Objects, coarse: Objects, unseen: float = UNSEEN) -> Objects:
     """What two scales see together of the same events; unseen: see UNSEEN."""
     n, m = len(fine.courses), len(coarse.courses)
     shared = count_pairs(coarse.of_event, fine.of_event, m, n)
+    of_fine = shared[:, 1:].sum(0)
     courses = [*fine.courses, *coarse.courses]
     number = np.arange(n + m + 1)  # fine objects keep theirs, or get that of the coarse one
     whole = np.zeros(m + 1, bool)
     for k in range(1, m + 1):
-        held = 1 + np.flatnonzero((shared[k, 1:] >= HELD * shared[:, 1:].sum(0)) & (shared[:, 1:].sum(0) >= FEWEST))
+        held = 1 + np.flatnonzero((shared[k, 1:] >= HELD * of_fine) & (of_fine >= FEWEST))
         events = int(shared[k].sum())
         others = events - int(shared[k, 0] + shared[k, held].sum())
         adds = events - others - int(shared[k, held].max(initial=0))  # to the largest that it holds
