@@ -73,6 +73,13 @@ def test_a_track_holds_for_half_a_slice_before_and_after():
     assert reach_us(gaps) == reach_us(cut) == 5e4  # slices without it; a last slice that ends with the recording
 
 
+@pytest.mark.parametrize("first_us", [1e6 + 0.5, 1e6 + 0.25])
+def test_its_ends_may_lie_between_two_microseconds(first_us):
+    early, late = (int(first_us - 5e4), int(first_us + 4.5e5))
+    events = events_at(*((t, 20, 30) for t in (early, early + 1)), *((t, 24, 30) for t in (late, late + 1)))
+    assert (scored(events, [track(1, 0.8, first_us=first_us)]) > 0).tolist() == [False, True, True, False]
+
+
 def test_events_of_stars_score_nothing_whatever_their_saliency():
     events = events_at((1_200_000, 22, 30), (1_200_000, 23, 30))
     assert scored(events, [track(3, 0.0)], saliency=5.0, ids=[3, 3]).tolist() == [0, 0]
