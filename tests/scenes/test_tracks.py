@@ -183,11 +183,13 @@ def test_a_mask_goes_on_by_the_share_of_its_velocity_that_is_sure(way, kept):
 
 def test_a_mask_follows_the_outer_edges_of_what_has_met_until_it_is_seen_by_itself():
     """The joint outline is its own to the right, where it lies 2 px further than expected: its mask has to come half of that."""
-    (track,) = tracker_of([[(40, 50, 20, 20)]] * 30).tracks
+    tracker, favoured = tracker_of([[(40, 50, 20, 20)]] * 30), np.zeros(SIZE[::-1], np.uint8)
+    (track,) = tracker.tracks
     place, (y, x) = track.place.copy(), np.mgrid[50:70, 40:62].reshape(2, -1)
     track.meet(track.mask, (y, x), np.array([[20, 50, 62, 90]]), 30 * HOP_US)
     assert (track.place - place).tolist() == pytest.approx([1, 0])
     assert track.way(30 * HOP_US).tolist() == pytest.approx([1, 0])
+    assert tracker.favour(30 * HOP_US, favoured) and np.flatnonzero(favoured.any(0)).tolist() == list(range(41, 61))
     y, x = np.mgrid[50:70, 41:61].reshape(2, -1)
     track.take(y, x, np.array([41, 50, 61, 70]), 31 * HOP_US, waited=False)
     assert not track.lag.any()
