@@ -165,7 +165,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs=2, type=int, default=TEST_SEEDS, metavar=("FROM", "BELOW"),
                         help=f"of the simulated recordings [{TEST_SEEDS[0]} {TEST_SEEDS[1]}]")  # fmt: skip
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="with events/ and annotations/")
-    parser.add_argument("--copies", type=int, default=0, metavar="N", help="of each real one, with 1 %% left out [0]")
+    parser.add_argument(
+        "--copies", type=int, default=0, metavar="N", help=f"of each real one, with {100 * LEFT_OUT:g} %% left out [0]"
+    )
     parser.add_argument("--nothing", type=Path, nargs="+", default=[], metavar="FILE", help="recordings in which nothing moves")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a network [trained here]")
     parser.add_argument("-c", "--config", default="files", metavar="CONFIG", help="what it is trained under [files]")

@@ -154,7 +154,7 @@ def test_two_that_meet_go_on_as_they_went():
 
 @pytest.mark.parametrize("step", [0.3, 0.4, 0.7])
 def test_masks_of_those_that_meet_come_as_far_as_they_do(step):
-    """In steps of less than a pixel, and of less than two."""
+    """In steps of less than a pixel, below and above half of one."""
     things = ((20, 40, 20, 30), (1, 0)), ((60, 30, 20, 12), (0, 1))
     tracker = SceneTracker(SIZE, HOP_US)
     for k in range(80):
