@@ -14,7 +14,7 @@ from spikeseg.motion.maps import TARGET_NATS, MotionMaps, design_signal, median
 from spikeseg.motion.maps_compiled import CompiledMaps
 from spikeseg.motion.maps_reference import ReferenceMaps
 from spikeseg.motion.receptive_field import ReceptiveField
-from spikeseg.motion.scales import FAST, MEDIUM, SECTORS, SUBSLICES, Scale, Wiring, sector
+from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES, FAST, MEDIUM, SECTORS, SUBSLICES, Scale, Wiring, sector
 from spikeseg.motion.weight_kernels import weighed, weights_of_parts
 
 BOTH = (ReferenceMaps, CompiledMaps)
@@ -323,3 +323,15 @@ def test_the_design_signal_of_a_round_field_gains_it_over_its_densities():
         s = design_signal(background, flat=False)
         gained = ((background + s * share) * np.log1p(s / background * share) - s * share).sum() / share.sum()
         assert gained == pytest.approx(TARGET_NATS, rel=1e-4) and s > 1.1 * design_signal(background)
+
+
+@pytest.mark.parametrize(("scales", "field", "gigabytes"), [(DEFAULT_SCALES, "box", 0.34), (DEEP_SCALES, "of", 0.80)])
+def test_maps_of_a_large_sensor_take_what_the_documentation_says(scales, field, gigabytes):
+    """docs/faint-objects.md and docs/limits.md: of 1280 x 720 px."""
+    made = [
+        MotionMaps(own, (1280, 720), getattr(ReceptiveField, field)(own.cell_px, Footprint.point()), "auto") for own in scales
+    ]
+    held = [
+        memory.nbytes for maps in made for memory in (maps._state._state.maps, maps._state._sums.images, maps._state._sums.counts)
+    ]
+    assert sum(held) / 1e9 == pytest.approx(gigabytes, abs=0.005)
