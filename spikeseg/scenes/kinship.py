@@ -84,7 +84,17 @@ def parted(one: Course, other: Course) -> bool:
 
 def outlines_odds(one: np.ndarray, other: np.ndarray) -> float:
     """The same of outlines, float64 (n, 4), at equal intervals at which both are there."""
-    return sum(_terms(*(part for own in (one, other) for part in (0.5 * (own[:, :2] + own[:, 2:]), own[:, 2:] - own[:, :2]))))
+    return sum(_terms(*_middles(one), *_middles(other)))
+
+
+def outlines_parted(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether outlines, see `outlines_odds`, move too differently to be of one thing."""
+    return _terms(*_middles(one), *_middles(other))[1] < VETO
+
+
+def _middles(outlines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places and sizes of outlines, float64 (n, 4): float64 (n, 2) each."""
+    return 0.5 * (outlines[:, :2] + outlines[:, 2:]), outlines[:, 2:] - outlines[:, :2]
 
 
 def _both(one: Course, other: Course) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

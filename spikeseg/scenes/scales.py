@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .contact import Components, touching
 from .course import Course
-from .event_kernels import count_pairs, look_up_pairs
+from .event_kernels import count_pairs, look_up_pairs, rename
 from .kinship import met, outlines_odds, whole_odds
 from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
 
@@ -63,8 +64,15 @@ class Objects(NamedTuple):
     of_event: np.ndarray
 
 
-def combined(fine: Objects, coarse: Objects, unseen: float = UNSEEN) -> Objects:
-    """What two scales see together of the same events; unseen: see UNSEEN."""
+def combined(fine: Objects, coarse: Objects, components: Components, unseen: float = UNSEEN) -> Objects:
+    """What two scales see together of the same events.
+
+    Args:
+        fine: what fine neurons see.
+        coarse: what coarse ones see.
+        components: of these, that the events are in.
+        unseen: see UNSEEN.
+    """
     n, m = len(fine.courses), len(coarse.courses)
     shared = count_pairs(coarse.of_event, fine.of_event, m, n)
     of_fine = shared[:, 1:].sum(0)
@@ -94,10 +102,13 @@ def combined(fine: Objects, coarse: Objects, unseen: float = UNSEEN) -> Objects:
     unseen_by_fine = n + np.arange(m + 1)[whole]
     of_pair = np.tile(rank[number[: n + 1]], (m + 1, 1))  # of a coarse number and a fine one, 0 for none
     of_pair[whole, 0] = rank[unseen_by_fine]
-    sent = np.bincount(of_pair.reshape(-1), shared.reshape(-1), len(kept)).astype(np.int64)
-    things, became = _belonging(list(joined.values()), sent[1:])
     of_event = np.empty(len(fine.of_event), np.int32)
-    look_up_pairs(coarse.of_event, fine.of_event, np.r_[0, became + 1].astype(np.int32)[of_pair], of_event)
+    look_up_pairs(coarse.of_event, fine.of_event, of_pair.astype(np.int32), of_event)
+    things = list(joined.values())
+    sent = np.bincount(of_pair.reshape(-1), shared.reshape(-1), len(kept))[1:]
+    things, became = _joined(things, touching(things, of_event, components))
+    things, then = _belonging(things, np.bincount(became, sent, len(things)).astype(np.int64))
+    rename(of_event, np.r_[0, then[became] + 1].astype(np.int32))
     return Objects(things, of_event)
 
 
@@ -189,8 +200,13 @@ def _belonging(objects: list[list[Course]], events: np.ndarray) -> tuple[list[li
         if np.array_equal(parts, np.arange(len(left))):
             break
         number = left[parts][np.searchsorted(left, number)]
-    kept, rank = np.unique(whole, return_inverse=True)
+    return _joined(objects, whole)
+
+
+def _joined(objects: list[list[Course]], number: np.ndarray) -> tuple[list[list[Course]], np.ndarray]:
+    """Objects of one number, int64 (n,), made one: see `_belonging`."""
+    kept, became = np.unique(number, return_inverse=True)
     courses: list[list[Course]] = [[] for _ in kept]
     for k, own in enumerate(objects):
-        courses[rank[k]] += own
-    return courses, rank
+        courses[became[k]] += own
+    return courses, became
