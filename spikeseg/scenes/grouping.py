@@ -40,7 +40,11 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
     courses = {k: course for k, track in enumerate(tracks) if (course := Course.of(track)).lasts}
     place = {track.id: k for k, track in enumerate(tracks)}
     part_of = {k: place[track.part_of] for k, track in enumerate(tracks) if track.part_of}
-    part_of = {k: own for k, own in part_of.items() if not (k in courses and own in courses and two(courses[k], courses[own]))}
+    part_of = {
+        k: own
+        for k, own in part_of.items()
+        if not (k in courses and own in courses and -float("inf") < _odds(courses[k], courses[own], prior) < 0)
+    }
     whole = {k: course for k, course in courses.items() if k not in part_of}
     number = np.arange(len(tracks))
     for k, own in part_of.items():
@@ -49,7 +53,7 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
         number[number == number[other]] = number[one]
     for one, other in _beside(whole, prior):
         if number[one] != number[other] and _agree(
-            whole, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
+            courses, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
         ):
             number[number == number[other]] = number[one]
     if courses:
@@ -129,7 +133,12 @@ def _beside(courses: dict[int, Course], prior: float) -> list[tuple[int, int]]:
         later_at = np.flatnonzero((common >= TOGETHER_US) & (np.arange(len(numbers)) > n))
         later = numbers[later_at]
         pairs += [
-            (log_odds(courses[a], courses[b], prior * (AT_ONCE + (1 - AT_ONCE) * min(us * 1e-6, 1.0))), a, b)
-            for b, us in zip(later.tolist(), common[later_at].tolist(), strict=True)
+            (_odds(courses[a], courses[b], prior), a, b)
+            for b in later.tolist()
         ]
     return [(a, b) for odds, a, b in sorted(pairs, key=lambda pair: -pair[0]) if odds > 0]
+
+
+def _odds(one: Course, other: Course, prior: float) -> float:
+    """See `kinship.log_odds`; of the prior AT_ONCE counts at once, and all of it where both are there for 1 s."""
+    return log_odds(one, other, prior * (AT_ONCE + (1 - AT_ONCE) * float(np.clip(common_us(one, other) * 1e-6, 0.0, 1.0))))

@@ -82,9 +82,9 @@ def parted(one: Course, other: Course) -> bool:
     return common_us(one, other) >= TOGETHER_US and terms(one, other)[1] < VETO
 
 
-def outlines_odds(one: np.ndarray, other: np.ndarray) -> float:
+def outlines_terms(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     """The same of outlines, float64 (n, 4), at equal intervals at which both are there."""
-    return sum(_terms(*(part for own in (one, other) for part in (0.5 * (own[:, :2] + own[:, 2:]), own[:, 2:] - own[:, :2]))))
+    return _terms(*(part for own in (one, other) for part in (0.5 * (own[:, :2] + own[:, 2:]), own[:, 2:] - own[:, :2])))
 
 
 def _both(one: Course, other: Course) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .course import Course
 from .event_kernels import count_pairs, look_up_pairs
-from .kinship import met, outlines_odds, whole_odds
+from .kinship import VETO, met, outlines_terms, whole_odds
 from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
 
 HELD, FEWEST = 0.6, 50
@@ -115,7 +115,8 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     part = np.arange(len(held))
     if len(held) > 1 and size < LEAST_PX:
         return part
-    things = [k for k, own in enumerate(held) if shares[k] >= SHARE and met(own) < MET]
+    things = [k for k, own in enumerate(held) if shares[k] >= SHARE]
+    meets = [met(own) for own in held]
     outlines = {k: outline(own, times) for k, own in enumerate(held)}
     there = {k: np.isfinite(outlines[k][:, 0]) for k in outlines}
     low, high = np.nanquantile(np.sqrt((whole[:, 2:] - whole[:, :2]).prod(1)), (1 - NEARLY_ALL, NEARLY_ALL))
@@ -123,12 +124,14 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     odds = np.zeros((len(held), len(held)))
     for rank, a in enumerate(things):
         for b in things[rank + 1 :]:
-            both = there[a] & there[b]
+            both, least, most = there[a] & there[b], min(meets[a], meets[b]), max(meets[a], meets[b])
             if np.count_nonzero(both) >= max(COMMON * min(np.count_nonzero(there[a]), np.count_nonzero(there[b])), 1):
+                near, motion = outlines_terms(outlines[a][both], outlines[b][both])
+                own = WITHIN + near + motion + whole_odds(held[a], held[b])
                 gap = float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL))
-                if gap > apart or max(met(held[a]), met(held[b])) < FREE:
-                    odds[a, b] = WITHIN + outlines_odds(outlines[a][both], outlines[b][both]) + whole_odds(held[a], held[b])
-            elif min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
+                asked = (least < MET and own < VETO) or (most < MET and (gap > apart or most < FREE))
+                odds[a, b] = own if asked else max(own, 0.0)
+            elif most < MET and min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
                 odds[a, b] = -np.inf
             odds[b, a] = odds[a, b]
     if (odds >= 0).all():
@@ -136,7 +139,7 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     part = _linked(odds, things)
     for k in sorted(set(range(len(held))) - set(things)):
         with_k = [(a, there[a] & there[k]) for a in things]
-        fits = [(WITHIN + outlines_odds(outlines[a][t], outlines[k][t]), -a) for a, t in with_k if t.any()]
+        fits = [(WITHIN + sum(outlines_terms(outlines[a][t], outlines[k][t])), -a) for a, t in with_k if t.any()]
         best, a = max(fits, default=(0.0, 0))
         part[k] = part[-a] if best > 0 else part[k]
     return part
