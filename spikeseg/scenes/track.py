@@ -168,7 +168,8 @@ class SceneTrack:
             whole, how = self.whole, Seen.HIDDEN
             way = float(np.hypot(*(whole.velocity * (t_us - whole.t_us)))) * 1e-6
             still = max(min(STOPPED_SHARE * way, STOPPED_SIZES * 2 * float(whole.half.max())), STOPPED_PX)
-            if not self.cut_off and float(np.hypot(*(place - whole.place))) <= still:
+            within = bool((np.abs(place - whole.place) + half <= whole.half + STOPPED_PX).all())
+            if not self.cut_off and (within or float(np.hypot(*(place - whole.place))) <= still):
                 how, self.half, self.velocity = Seen.STOPPED, whole.half, 0.5 * whole.velocity
             self.place = place
         else:
@@ -184,7 +185,14 @@ class SceneTrack:
         self.lag = np.zeros(2)
         self.own = (y, x)
         self.add(t_us, how)
+        if how == Seen.STOPPED:
+            self._stood(whole)
         self.shapes = [*self.shapes[-LAST:], self.shape]
+
+    def _stood(self, whole: Shape) -> None:
+        """Since it was whole it is where it was then: what is seen of it as it stops, and first as it goes on, is a part of it."""
+        since = sum(row[0] > whole.t_us for row in self.rows)
+        self.rows[-since:] = [(t_us, *whole.place, *(2 * whole.half), how) for t_us, *_, how in self.rows[-since:]]
 
     def meet(self, mask: tuple[np.ndarray, np.ndarray], own: tuple[np.ndarray, np.ndarray], joint: np.ndarray, t_us: int) -> None:
         """It shares a component with others: it goes on as it went, and keeps its shape; where the joint outline is its own, it
