@@ -46,6 +46,7 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
         if not (k in courses and own in courses and -float("inf") < _odds(courses[k], courses[own], prior) < 0)
     }
     whole = {k: course for k, course in courses.items() if k not in part_of}
+    spoken = {k: course for k, course in courses.items() if k in whole or _odds(course, courses.get(part_of[k],course), prior)==-float("inf")}
     number = np.arange(len(tracks))
     for k, own in part_of.items():
         number[number == k] = number[own]
@@ -53,7 +54,7 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
         number[number == number[other]] = number[one]
     for one, other in _beside(whole, prior):
         if number[one] != number[other] and _agree(
-            courses, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
+            spoken, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
         ):
             number[number == number[other]] = number[one]
     if courses:

@@ -129,7 +129,7 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
                 near, motion = outlines_terms(outlines[a][both], outlines[b][both])
                 own = WITHIN + near + motion + whole_odds(held[a], held[b])
                 gap = float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL))
-                asked = (least < MET and own < VETO) or (most < MET and (gap > apart or most < FREE))
+                asked = (least < MET and own < VETO) if gap <= apart and most >= FREE else most < MET
                 odds[a, b] = own if asked else max(own, 0.0)
             elif most < MET and min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
                 odds[a, b] = -np.inf
