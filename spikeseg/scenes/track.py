@@ -169,8 +169,10 @@ class SceneTrack:
             way = float(np.hypot(*(whole.velocity * (t_us - whole.t_us)))) * 1e-6
             still = max(min(STOPPED_SHARE * way, STOPPED_SIZES * 2 * float(whole.half.max())), STOPPED_PX)
             within = bool((np.abs(place - whole.place) + half <= whole.half + STOPPED_PX).all())
-            if not self.cut_off and (within or float(np.hypot(*(place - whole.place))) <= still):
+            if not self.cut_off and float(np.hypot(*(place - whole.place))) <= still:
                 how, self.half, self.velocity = Seen.STOPPED, whole.half, 0.5 * whole.velocity
+            elif not self.cut_off and within:
+                how = Seen.STOPPED
             self.place = place
         else:
             off = place - ahead
