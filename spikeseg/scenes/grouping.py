@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .course import Course
-from .kinship import TOGETHER_US, VETO, common_us, log_odds, terms, two
+from .kinship import TOGETHER_US, VETO, common_us, log_odds, terms
 from .outlines import moments_of, outline, over_each_other
 from .track import SceneTrack
 
@@ -32,7 +32,7 @@ AGAINST = -1.0
 
 COARSE_PRIOR, AT_ONCE = -5.0, 0.4
 """Log odds that are added for coarse neurons: these reach across what parts pieces of one thing, so that what they see apart is
-seldom one. This share of it at once, all of it where they see it for 1 s."""
+seldom one, as pieces that met or otherwise. This share of it at once, all of it where they see it for 1 s."""
 
 
 def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
@@ -40,13 +40,12 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
     courses = {k: course for k, track in enumerate(tracks) if (course := Course.of(track)).lasts}
     place = {track.id: k for k, track in enumerate(tracks)}
     part_of = {k: place[track.part_of] for k, track in enumerate(tracks) if track.part_of}
-    part_of = {
-        k: own
-        for k, own in part_of.items()
-        if not (k in courses and own in courses and -float("inf") < _odds(courses[k], courses[own], prior) < 0)
+    odds = {
+        k: _odds(courses[k], courses[own], prior) if {k, own} <= courses.keys() else -float("inf") for k, own in part_of.items()
     }
+    part_of = {k: own for k, own in part_of.items() if not -float("inf") < odds[k] < 0}
     whole = {k: course for k, course in courses.items() if k not in part_of}
-    spoken = {k: course for k, course in courses.items() if k in whole or _odds(course, courses.get(part_of[k],course), prior)==-float("inf")}
+    telling = {k: course for k, course in courses.items() if k in whole or odds[k] == -float("inf")}
     number = np.arange(len(tracks))
     for k, own in part_of.items():
         number[number == k] = number[own]
@@ -54,7 +53,7 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
         number[number == number[other]] = number[one]
     for one, other in _beside(whole, prior):
         if number[one] != number[other] and _agree(
-            spoken, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
+            telling, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
         ):
             number[number == number[other]] = number[one]
     if courses:
@@ -68,7 +67,8 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
 
 def _agree(courses: dict[int, Course], one: np.ndarray, other: np.ndarray) -> bool:
     """Whether no piece of one object moves differently from a piece of the other that is there at the same time, nor all of them
-    do so together: each pair counts for as long as both are there."""
+    do so together: each pair counts for as long as both are there. courses: of those that tell, without pieces that went with
+    what they are a piece of, which tells for them."""
     seen_us = nearness = motion = 0.0
     for a in one.tolist():
         for b in other.tolist():
@@ -131,12 +131,8 @@ def _beside(courses: dict[int, Course], prior: float) -> list[tuple[int, int]]:
     pairs = []
     for n, a in enumerate(numbers.tolist()):
         common = np.minimum(last, last[n]) - np.maximum(first, first[n])
-        later_at = np.flatnonzero((common >= TOGETHER_US) & (np.arange(len(numbers)) > n))
-        later = numbers[later_at]
-        pairs += [
-            (_odds(courses[a], courses[b], prior), a, b)
-            for b in later.tolist()
-        ]
+        later = numbers[(common >= TOGETHER_US) & (np.arange(len(numbers)) > n)]
+        pairs += [(_odds(courses[a], courses[b], prior), a, b) for b in later.tolist()]
     return [(a, b) for odds, a, b in sorted(pairs, key=lambda pair: -pair[0]) if odds > 0]
 
 

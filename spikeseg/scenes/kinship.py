@@ -53,11 +53,6 @@ def log_odds(one: Course, other: Course, prior: float = 0.0) -> float:
     return sum(terms(one, other)) + min(prior, whole_odds([one], [other]))
 
 
-def two(one: Course, other: Course) -> bool:
-    """Whether pieces that are seen together for long enough are likelier two things."""
-    return -float("inf") < log_odds(one, other) < 0
-
-
 def whole_odds(one: Sequence[Course], other: Sequence[Course]) -> float:
     """What the surpluses of ON or OFF of two things, of these pieces, give."""
     return min(EDGE * min(abs(_surplus(one)), abs(_surplus(other))) - WHOLE, 0.0)

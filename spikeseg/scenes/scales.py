@@ -27,7 +27,7 @@ UNSEEN = 0.15
 
 SHARE, MET = 0.03, 0.5
 """A fine object may be a thing of its own if it has this share of the coarse one's events, and shares a component with others for
-less than this share of the time."""
+less than this share of the time, as otherwise little is known of its way."""
 
 WITHIN = 2.0
 """Log odds that are added where a coarse object holds two fine ones: it says that they are one thing."""
@@ -38,7 +38,8 @@ the coarse one's size; FAR where that keeps its size, as it does while parts swi
 another part for the same."""
 
 FREE = 0.1
-"""Those that share components for less than this share of the time need not be that far apart."""
+"""Those that share components for less than this share of the time need not be that far apart, nor those whose odds are below
+VETO, if one of them has less of that than MET."""
 
 LEAST_PX = 18.0
 """A coarse object below this size, a coarse neuron and its reach, does not tell whether the fine ones in it are one thing."""

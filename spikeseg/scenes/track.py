@@ -19,7 +19,8 @@ SIZE_GAIN = 0.4
 
 STOPPED_SHARE, STOPPED_SIZES, STOPPED_PX = 0.35, 0.5, 4.0
 """A track that is seen again where it was lost had stopped: within this share of the way that it would have come, and this share
-of its size, as what stands does not go further the longer it waits; or within so many px."""
+of its size, as what stands does not go further the longer it waits; or within so many px; or if all that is seen of it lies
+within where it was, but for so many px: its edges may come first."""
 
 CUT_OFF, LAST, USUAL = 0.7, 2, 40
 """It had not if it was going behind something, or out of the picture: if LAST rows before its last one, when its events still
@@ -192,7 +193,7 @@ class SceneTrack:
         self.shapes = [*self.shapes[-LAST:], self.shape]
 
     def _stood(self, whole: Shape) -> None:
-        """Since it was whole it is where it was then: what is seen of it as it stops, and first as it goes on, is a part of it."""
+        """Its rows since then are as it was when it was whole: as it stops, and when it goes on, a part of it is seen."""
         since = sum(row[0] > whole.t_us for row in self.rows)
         self.rows[-since:] = [(t_us, *whole.place, *(2 * whole.half), how) for t_us, *_, how in self.rows[-since:]]
 
