@@ -38,8 +38,8 @@ the coarse one's size; FAR where that keeps its size, as it does while parts swi
 another part for the same."""
 
 FREE = 0.1
-"""Those that share components for less than this share of the time need not be that far apart, nor those whose odds are below
-VETO, if one of them has less of that than MET."""
+"""Those that share components for less than this share of the time need not be that far apart; nor, in a coarse one that does not
+keep its size, those whose odds are below VETO, if one of them shares components for less than the share MET."""
 
 LEAST_PX = 18.0
 """A coarse object below this size, a coarse neuron and its reach, does not tell whether the fine ones in it are one thing."""
@@ -121,7 +121,8 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     outlines = {k: outline(own, times) for k, own in enumerate(held)}
     there = {k: np.isfinite(outlines[k][:, 0]) for k in outlines}
     low, high = np.nanquantile(np.sqrt((whole[:, 2:] - whole[:, :2]).prod(1)), (1 - NEARLY_ALL, NEARLY_ALL))
-    apart = size * (APART if high > STEADY * low else FAR)
+    grows = bool(high > STEADY * low)
+    apart = size * (APART if grows else FAR)
     odds = np.zeros((len(held), len(held)))
     for rank, a in enumerate(things):
         for b in things[rank + 1 :]:
@@ -130,7 +131,7 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
                 near, motion = outlines_terms(outlines[a][both], outlines[b][both])
                 own = WITHIN + near + motion + whole_odds(held[a], held[b])
                 gap = float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL))
-                asked = (least < MET and own < VETO) if gap <= apart and most >= FREE else most < MET
+                asked = (grows and least < MET and own < VETO) if gap <= apart and most >= FREE else most < MET
                 odds[a, b] = own if asked else max(own, 0.0)
             elif most < MET and min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
                 odds[a, b] = -np.inf
