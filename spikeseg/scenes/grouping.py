@@ -49,9 +49,7 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
     number = np.arange(len(tracks))
     for k, own in part_of.items():
         number[number == k] = number[own]
-    for one, other in _following(whole):
-        number[number == number[other]] = number[one]
-    for one, other in _beside(whole, prior):
+    for one, other in [*_following(whole), *_beside(whole, prior)]:
         if number[one] != number[other] and _agree(
             telling, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
         ):

@@ -172,6 +172,15 @@ def test_a_piece_that_was_there_before_tells_whom_it_passed(since_s, count):
     assert len(set(found.tolist())) == count
 
 
+@pytest.mark.parametrize(("velocity", "objects"), [(60, [0, 1, 1]), (0, [0, 0, 0])])
+def test_what_passed_an_object_is_not_followed_by_it(velocity, objects):
+    """It is lost where a piece of the other goes on, one of which was there before; unless they were side by side until then."""
+    lost, stood = rows_of(0, 1.0, (60, 50 - velocity), (0, velocity)), rows_of(0, 0.9, (80, 50), (0, 0))
+    goes_on = rows_of(1.3, 2.0, (66, 50), (0, 0))
+    assert follows(course_of(lost), course_of(goes_on))[0] < 1 and parted(*map(course_of, (lost, stood))) == (velocity > 0)
+    assert groups([track_of(1, lost), track_of(2, stood, part_of=3), track_of(3, goes_on)]).tolist() == objects
+
+
 def test_short_pieces_belong_to_nothing():
     assert group(FIRST, rows_of(0.9, 0.95, (100, 50), (100, 0))) == [0, 1]
     assert group(rows_of(0, 0.05, (0, 0), (0, 0))) == [0] and groups([]).tolist() == []
