@@ -16,7 +16,7 @@ from scipy import sparse
 
 from .course import Course
 from .event_kernels import count_pairs
-from .kinship import TOGETHER_SHARE, TOGETHER_US, outlines_parted
+from .kinship import TOGETHER_SHARE, TOGETHER_US, VETO, outlines_terms
 from .outlines import moments_of, outline
 
 TOUCH = 0.4
@@ -77,7 +77,7 @@ def _parted(one: Sequence[Course], other: Sequence[Course]) -> bool:
     times = moments_of([*one, *other])
     outlines = outline(one, times), outline(other, times)
     both = np.isfinite(outlines[0][:, 0]) & np.isfinite(outlines[1][:, 0])
-    return bool(np.any(both)) and outlines_parted(outlines[0][both], outlines[1][both])
+    return bool(np.any(both)) and outlines_terms(outlines[0][both], outlines[1][both])[1] < VETO
 
 
 class _Held(NamedTuple):

@@ -53,11 +53,6 @@ def log_odds(one: Course, other: Course, prior: float = 0.0) -> float:
     return sum(terms(one, other)) + min(prior, whole_odds([one], [other]))
 
 
-def two(one: Course, other: Course) -> bool:
-    """Whether pieces that are seen together for long enough are likelier two things."""
-    return -float("inf") < log_odds(one, other) < 0
-
-
 def whole_odds(one: Sequence[Course], other: Sequence[Course]) -> float:
     """What the surpluses of ON or OFF of two things, of these pieces, give."""
     return min(EDGE * min(abs(_surplus(one)), abs(_surplus(other))) - WHOLE, 0.0)
@@ -82,19 +77,9 @@ def parted(one: Course, other: Course) -> bool:
     return common_us(one, other) >= TOGETHER_US and terms(one, other)[1] < VETO
 
 
-def outlines_odds(one: np.ndarray, other: np.ndarray) -> float:
+def outlines_terms(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     """The same of outlines, float64 (n, 4), at equal intervals at which both are there."""
-    return sum(_terms(*_middles(one), *_middles(other)))
-
-
-def outlines_parted(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether outlines, see `outlines_odds`, move too differently to be of one thing."""
-    return _terms(*_middles(one), *_middles(other))[1] < VETO
-
-
-def _middles(outlines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places and sizes of outlines, float64 (n, 4): float64 (n, 2) each."""
-    return 0.5 * (outlines[:, :2] + outlines[:, 2:]), outlines[:, 2:] - outlines[:, :2]
+    return _terms(*(part for own in (one, other) for part in (0.5 * (own[:, :2] + own[:, 2:]), own[:, 2:] - own[:, :2])))
 
 
 def _both(one: Course, other: Course) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

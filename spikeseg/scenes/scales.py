@@ -15,7 +15,7 @@ import numpy as np
 from .contact import Components, touching
 from .course import Course
 from .event_kernels import count_pairs, look_up_pairs, rename
-from .kinship import met, outlines_odds, whole_odds
+from .kinship import VETO, met, outlines_terms, whole_odds
 from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
 
 HELD, FEWEST = 0.6, 50
@@ -28,7 +28,7 @@ UNSEEN = 0.15
 
 SHARE, MET = 0.03, 0.5
 """A fine object may be a thing of its own if it has this share of the coarse one's events, and shares a component with others for
-less than this share of the time."""
+less than this share of the time, as otherwise little is known of its way."""
 
 WITHIN = 2.0
 """Log odds that are added where a coarse object holds two fine ones: it says that they are one thing."""
@@ -39,7 +39,8 @@ the coarse one's size; FAR where that keeps its size, as it does while parts swi
 another part for the same."""
 
 FREE = 0.1
-"""Those that share components for less than this share of the time need not be that far apart."""
+"""Those that share components for less than this share of the time need not be that far apart; nor, in a coarse one that does not
+keep its size, those whose odds are below VETO, if one of them shares components for less than the share MET."""
 
 LEAST_PX = 18.0
 """A coarse object below this size, a coarse neuron and its reach, does not tell whether the fine ones in it are one thing."""
@@ -126,20 +127,24 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     part = np.arange(len(held))
     if len(held) > 1 and size < LEAST_PX:
         return part
-    things = [k for k, own in enumerate(held) if shares[k] >= SHARE and met(own) < MET]
+    things = [k for k, own in enumerate(held) if shares[k] >= SHARE]
+    meets = [met(own) for own in held]
     outlines = {k: outline(own, times) for k, own in enumerate(held)}
     there = {k: np.isfinite(outlines[k][:, 0]) for k in outlines}
     low, high = np.nanquantile(np.sqrt((whole[:, 2:] - whole[:, :2]).prod(1)), (1 - NEARLY_ALL, NEARLY_ALL))
-    apart = size * (APART if high > STEADY * low else FAR)
+    grows = bool(high > STEADY * low)
+    apart = size * (APART if grows else FAR)
     odds = np.zeros((len(held), len(held)))
     for rank, a in enumerate(things):
         for b in things[rank + 1 :]:
-            both = there[a] & there[b]
+            both, least, most = there[a] & there[b], min(meets[a], meets[b]), max(meets[a], meets[b])
             if np.count_nonzero(both) >= max(COMMON * min(np.count_nonzero(there[a]), np.count_nonzero(there[b])), 1):
+                near, motion = outlines_terms(outlines[a][both], outlines[b][both])
+                own = WITHIN + near + motion + whole_odds(held[a], held[b])
                 gap = float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL))
-                if gap > apart or max(met(held[a]), met(held[b])) < FREE:
-                    odds[a, b] = WITHIN + outlines_odds(outlines[a][both], outlines[b][both]) + whole_odds(held[a], held[b])
-            elif min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
+                asked = (grows and least < MET and own < VETO) if gap <= apart and most >= FREE else most < MET
+                odds[a, b] = own if asked else max(own, 0.0)
+            elif most < MET and min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
                 odds[a, b] = -np.inf
             odds[b, a] = odds[a, b]
     if (odds >= 0).all():
@@ -147,7 +152,7 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     part = _linked(odds, things)
     for k in sorted(set(range(len(held))) - set(things)):
         with_k = [(a, there[a] & there[k]) for a in things]
-        fits = [(WITHIN + outlines_odds(outlines[a][t], outlines[k][t]), -a) for a, t in with_k if t.any()]
+        fits = [(WITHIN + sum(outlines_terms(outlines[a][t], outlines[k][t])), -a) for a, t in with_k if t.any()]
         best, a = max(fits, default=(0.0, 0))
         part[k] = part[-a] if best > 0 else part[k]
     return part
