@@ -127,11 +127,13 @@ def _pairs(held: _Held, hop_us: int) -> list[tuple[int, int]]:
     ones = np.ones(len(thing), np.int64)
     n = int(thing.max()) + 1
     is_in, is_there = (sparse.csr_array((ones, (thing, at)), (n, int(at.max()) + 1)) for at in (component, moment))
-    shared = sparse.triu(is_in @ is_in.T, 1).tocoo()
-    one, other = shared.row, shared.col
-    both = np.asarray((is_there @ is_there.T)[one, other]).reshape(-1)
+    shared = sparse.csr_array(sparse.triu(is_in @ is_in.T, 1))
+    both = sparse.csr_array((is_there @ is_there.T).multiply(shared > 0))
+    for counts in (shared, both):
+        counts.sort_indices()
+    (one, other), shared, both = shared.nonzero(), shared.data, both.data
     life = is_there.sum(1)
-    share, size = shared.data / both, np.bincount(held.thing, held.events)
+    share, size = shared / both, np.bincount(held.thing, held.events)
     touch = (share >= TOUCH) & (both * hop_us >= TOGETHER_US) & (both >= TOGETHER_SHARE * np.minimum(life[one], life[other]))
     order = np.lexsort((other, one, -(size[one] + size[other]), -share))
     order = order[touch[order]]

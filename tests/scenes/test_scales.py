@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spikeseg.scenes.contact import Components
 from spikeseg.scenes.scales import FAR, FEWEST, FREE, HELD, LEAST_PX, MAIN, SHARE, STEADY, UNSEEN, Objects, combined
 from spikeseg.scenes.track import Seen
 
@@ -19,7 +20,12 @@ def seen(fine, coarse, events):
     ]
     of_fine, of_coarse = pairs.astype(np.int32).T
     both = (([own if isinstance(own, list) else [own] for own in courses]) for courses in (fine, coarse))
-    return tuple(Objects(courses, of_event) for courses, of_event in zip(both, (of_fine, of_coarse), strict=True))
+    return *(Objects(courses, of_event) for courses, of_event in zip(both, (of_fine, of_coarse), strict=True)), apart(len(pairs))
+
+
+def apart(n):
+    """Components of n events of which nothing is seen."""
+    return Components(np.zeros(n, np.int32), np.zeros(1, np.int64), 20_000)
 
 
 def joint(fine, coarse, events):
@@ -325,19 +331,35 @@ def test_short_pieces_stay_what_they_are(course):
     assert joint([[short, long]], [], {(1, 0): 10}) == (1, {(1, 0): 1})
 
 
+# -- what touches -------------------------------------------------------------------------------------
+
+
+def test_what_touches_is_one_and_what_stays_by_the_whole_belongs_to_it(course):
+    """Neither half alone is large enough for the small thing to be a part of it."""
+    halves = [course(LIFE, ((50, y), (110, y)), (10, 30)) for y in (50, 80)]
+    small = course(LIFE, ((65, 65), (125, 65)), (4, 4))
+    of_fine = np.tile(np.repeat(np.arange(1, 4), (10, 10, 3)), 50).astype(np.int32)
+    shared = np.tile(np.repeat((1, 1, 2), (10, 10, 3)), 50).astype(np.int32)
+    nothing = Objects([], np.zeros(len(of_fine), np.int32))
+    for component, objects in ((shared, {1}), (np.where(of_fine == 2, 3, shared).astype(np.int32), {1, 2, 3})):
+        fine = Objects([[own] for own in (*halves, small)], of_fine.copy())
+        found = combined(fine, nothing, Components(component, np.arange(0, len(of_fine) + 1, 23), 20_000))
+        assert set(found.of_event.tolist()) == objects and len(found.courses) == len(objects)
+
+
 # -- any input ----------------------------------------------------------------------------------------
 
 
 def test_nothing_at_all(course):
     none = Objects([], np.zeros(0, np.int32))
-    found = combined(none, none)
+    found = combined(none, none, apart(0))
     assert found.courses == [] and found.of_event.shape == (0,) and found.of_event.dtype == np.int32
     dark = Objects([], np.zeros(5, np.int32))
-    found = combined(dark, dark)
+    found = combined(dark, dark, apart(5))
     assert found.courses == [] and found.of_event.tolist() == [0] * 5
     own = [course(LIFE, (50, 50))]
     for fine, coarse in (([own], []), ([], [own]), ([own], [own])):
-        found = combined(Objects(fine, np.zeros(0, np.int32)), Objects(coarse, np.zeros(0, np.int32)))
+        found = combined(Objects(fine, np.zeros(0, np.int32)), Objects(coarse, np.zeros(0, np.int32)), apart(0))
         assert found.courses == fine and found.of_event.shape == (0,)
 
 
@@ -360,8 +382,9 @@ def test_no_fine_object_comes_apart_and_none_is_lost(course, seed):
     of_fine = rng.integers(0, n + 1, 3000).astype(np.int32)
     mostly = rng.integers(0, m + 1, n + 1)[of_fine]
     of_coarse = np.where(rng.random(3000) < 0.8, mostly, rng.integers(0, m + 1, 3000)).astype(np.int32)
+    components = Components(rng.integers(0, 3, 3000).astype(np.int32), np.arange(0, 3001, 100), 20_000)
     before = of_fine.copy(), of_coarse.copy()
-    found = combined(Objects(fine, of_fine), Objects(coarse, of_coarse))
+    found = combined(Objects(fine, of_fine), Objects(coarse, of_coarse), components)
     assert np.array_equal(of_fine, before[0]) and np.array_equal(of_coarse, before[1])
     assert set(found.of_event.tolist()) - {0} == set(range(1, len(found.courses) + 1))
     place = {id(own): number for number, courses in enumerate(found.courses, 1) for own in courses}
