@@ -7,6 +7,7 @@ several fine ones is one thing, unless two of these come apart.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 from .course import Course
 from .event_kernels import count_pairs, look_up_pairs
 from .kinship import met, outlines_odds, whole_odds
-from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
+from .outlines import gaps, joined, moments_of, outline, over_each_other, parts_of, sizes
 
 HELD, FEWEST = 0.6, 50
 """A coarse object holds a fine one if this share of the fine one's events is its own; objects of fewer events are not looked
@@ -184,8 +185,8 @@ def _belonging(objects: list[list[Course]], events: np.ndarray) -> tuple[list[li
         over_each_other(outlines, number)
         whole[[k for k, _ in flat]] = number
         left = np.unique(number)
-        things = [[course for (_, course), own in zip(flat, number.tolist(), strict=True) if own == k] for k in left]
-        parts = parts_of([outline(own, times) for own in things], np.array([events[whole == k].sum() for k in left]))
+        things = [functools.reduce(joined, [outlines[i] for i in np.flatnonzero(number == k).tolist()]) for k in left]
+        parts = parts_of(things, np.array([events[whole == k].sum() for k in left]))
         if np.array_equal(parts, np.arange(len(left))):
             break
         number = left[parts][np.searchsorted(left, number)]
