@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .course import Course
-from .kinship import TOGETHER_US, VETO, common_us, log_odds, terms, two
+from .course import LEAST_ROWS, Course
+from .kinship import TOGETHER_US, VETO, common_us, log_odds, most, terms, two
 from .outlines import moments_of, outline, over_each_other
 from .track import SceneTrack
 
@@ -37,7 +37,7 @@ seldom one. This share of it at once, all of it where they see it for 1 s."""
 
 def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
     """The object of each track: int64 (n,), from 0, in the order of their first tracks; prior: see `kinship.log_odds`."""
-    courses = {k: course for k, track in enumerate(tracks) if (course := Course.of(track)).lasts}
+    courses = {k: Course.of(track) for k, track in enumerate(tracks) if len(track.rows) >= LEAST_ROWS}
     place = {track.id: k for k, track in enumerate(tracks)}
     part_of = {k: place[track.part_of] for k, track in enumerate(tracks) if track.part_of}
     part_of = {k: own for k, own in part_of.items() if not (k in courses and own in courses and two(courses[k], courses[own]))}
@@ -123,13 +123,15 @@ def _beside(courses: dict[int, Course], prior: float) -> list[tuple[int, int]]:
     """Pairs that are more likely of one thing than not, the likeliest first."""
     numbers = np.array(sorted(courses), np.int64)
     first, last = (np.array([courses[k].t[end] for k in numbers.tolist()]) for end in (0, -1))
+    low, high, size = np.array([courses[k].extent for k in numbers.tolist()]).reshape(-1, 3, 2).swapaxes(0, 1)
     pairs = []
     for n, a in enumerate(numbers.tolist()):
         common = np.minimum(last, last[n]) - np.maximum(first, first[n])
         later_at = np.flatnonzero((common >= TOGETHER_US) & (np.arange(len(numbers)) > n))
-        later = numbers[later_at]
+        own_prior = prior * (AT_ONCE + (1 - AT_ONCE) * np.minimum(common[later_at] * 1e-6, 1.0))
+        likely = most((low[n], high[n], size[n]), (low[later_at], high[later_at], size[later_at])) + own_prior > 0
         pairs += [
-            (log_odds(courses[a], courses[b], prior * (AT_ONCE + (1 - AT_ONCE) * min(us * 1e-6, 1.0))), a, b)
-            for b, us in zip(later.tolist(), common[later_at].tolist(), strict=True)
+            (log_odds(courses[a], courses[b], own), a, b)
+            for b, own in zip(numbers[later_at][likely].tolist(), own_prior[likely].tolist(), strict=True)
         ]
     return [(a, b) for odds, a, b in sorted(pairs, key=lambda pair: -pair[0]) if odds > 0]

@@ -48,6 +48,12 @@ def sizes(outlines: np.ndarray) -> np.ndarray:
     return np.asarray((outlines[:, 2:] - outlines[:, :2]).max(1))
 
 
+def extent_of(outlines: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The extent of an outline (n, 4) as `Course.extent` is that of a course."""
+    place, size = 0.5 * (outlines[:, :2] + outlines[:, 2:]), outlines[:, 2:] - outlines[:, :2]
+    return np.fmin.reduce(place), np.fmax.reduce(place), np.fmax.reduce(size)
+
+
 def over_each_other(outlines: Mapping[int, np.ndarray], number: np.ndarray) -> None:
     """Make objects one that lie over each other nearly all of the shorter one's life, the longest-lived first.
 

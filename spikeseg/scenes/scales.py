@@ -8,6 +8,7 @@ several fine ones is one thing, unless two of these come apart.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,8 +16,8 @@ import numpy as np
 
 from .course import Course
 from .event_kernels import count_pairs, look_up_pairs
-from .kinship import met, outlines_odds, whole_odds
-from .outlines import gaps, joined, moments_of, outline, over_each_other, parts_of, sizes
+from .kinship import met, most, outlines_odds, whole_odds
+from .outlines import extent_of, gaps, joined, moments_of, outline, over_each_other, parts_of, sizes
 
 HELD, FEWEST = 0.6, 50
 """A coarse object holds a fine one if this share of the fine one's events is its own; objects of fewer events are not looked
@@ -135,8 +136,11 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     if (odds >= 0).all():
         return np.zeros(len(held), np.int64)
     part = _linked(odds, things)
+    extents = {k: extent_of(own) for k, own in outlines.items()}
+    low, high, largest = np.array([extents[a] for a in things]).reshape(-1, 3, 2).swapaxes(0, 1)
     for k in sorted(set(range(len(held))) - set(things)):
-        with_k = [(a, there[a] & there[k]) for a in things]
+        likely = WITHIN + most(extents[k], (low, high, largest)) > 0
+        with_k = [(a, there[a] & there[k]) for a in itertools.compress(things, likely)]
         fits = [(WITHIN + outlines_odds(outlines[a][t], outlines[k][t]), -a) for a, t in with_k if t.any()]
         best, a = max(fits, default=(0.0, 0))
         part[k] = part[-a] if best > 0 else part[k]
