@@ -114,7 +114,8 @@ def camera_motion(
         on: bool (n,), polarities; without them weak textures are missed.
     """
     events = Events(np.asarray(t_s, np.float64), x, y, np.zeros(0, bool) if on is None else on)
-    looks = list(_looks(events, Tiles.of(sensor_size))) if len(events.t_s) > 1 else []
+    tiles = Tiles.of(sensor_size)
+    looks = list(_looks(events, tiles)) if len(events.t_s) > 1 and tiles.heard(events) >= MOVES else []
     if not looks:
         return CameraMotion(sensor_size, np.zeros(1), np.zeros((1, 2, 3)), np.zeros(1, bool), np.zeros(1))
     times, rates = np.array([look[0] for look in looks]), np.array([look[2].motion / look[1] for look in looks])

@@ -121,6 +121,13 @@ class Tiles:
         """The longest displacement that a tile sees, cells."""
         return self.side // 2
 
+    def heard(self, events: Events) -> float:
+        """Share of the tiles that have events enough to say something: no more agree with any motion of these events."""
+        total, (held, spread) = np.zeros(self.shape, np.float32), np.empty((2, len(self.corner)))
+        count_events(events.x, events.y, events.on[:0], *self._cells, total, total)
+        spread_over(total, self.corner, self.side, max(self.side // BLOCKS, 1), held, spread)
+        return float((held >= FEWEST * self.side**2).mean())
+
     def image(self, events: Events, part: slice) -> Image:
         """The image of some events."""
         signed, total = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)

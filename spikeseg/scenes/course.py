@@ -68,6 +68,8 @@ class Course:
 
     def scaled(self, by: float) -> Course:
         """As it is in pixels that are so many times smaller; where they are larger, each lies where the first in it did."""
+        if by == 1:
+            return self
         return Course(self.t, self.place * by + max(0.5 * (by - 1), 0.0), self.size * by, self.how, self.events, self.surplus)
 
     @property
@@ -77,7 +79,10 @@ class Course:
 
     def at(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Places and sizes at times (n,), µs: float64 (n, 2) each."""
-        place, size = (np.stack([np.interp(t, self.t, own[:, k]) for k in (0, 1)], 1) for own in (self.place, self.size))
+        place, size = np.empty((2, len(t), 2))
+        for found, own in ((place, self.place), (size, self.size)):
+            for k in (0, 1):
+                found[:, k] = np.interp(t, self.t, own[:, k])
         return place, size
 
     @cached_property

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .course import Course
-from .kinship import TOGETHER_US, VETO, common_us, log_odds, terms
+from .course import LEAST_ROWS, Course
+from .kinship import TOGETHER_US, VETO, common_us, log_odds, most, terms
 from .outlines import moments_of, outline, over_each_other
 from .track import SceneTrack
 
@@ -37,7 +37,7 @@ seldom one, as pieces that met or otherwise. This share of it at once, all of it
 
 def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
     """The object of each track: int64 (n,), from 0, in the order of their first tracks; prior: see `kinship.log_odds`."""
-    courses = {k: course for k, track in enumerate(tracks) if (course := Course.of(track)).lasts}
+    courses = {k: Course.of(track) for k, track in enumerate(tracks) if len(track.rows) >= LEAST_ROWS}
     place = {track.id: k for k, track in enumerate(tracks)}
     part_of = {k: place[track.part_of] for k, track in enumerate(tracks) if track.part_of}
     odds = {
@@ -126,11 +126,13 @@ def _beside(courses: dict[int, Course], prior: float) -> list[tuple[int, int]]:
     """Pairs that are more likely of one thing than not, the likeliest first."""
     numbers = np.array(sorted(courses), np.int64)
     first, last = (np.array([courses[k].t[end] for k in numbers.tolist()]) for end in (0, -1))
+    low, high, size = np.array([courses[k].extent for k in numbers.tolist()]).reshape(-1, 3, 2).swapaxes(0, 1)
     pairs = []
     for n, a in enumerate(numbers.tolist()):
         common = np.minimum(last, last[n]) - np.maximum(first, first[n])
-        later = numbers[(common >= TOGETHER_US) & (np.arange(len(numbers)) > n)]
-        pairs += [(_odds(courses[a], courses[b], prior), a, b) for b in later.tolist()]
+        later = np.flatnonzero((common >= TOGETHER_US) & (np.arange(len(numbers)) > n))
+        likely = later[most((low[n], high[n], size[n]), (low[later], high[later], size[later])) > 0]
+        pairs += [(_odds(courses[a], courses[b], prior), a, b) for b in numbers[likely].tolist()]
     return [(a, b) for odds, a, b in sorted(pairs, key=lambda pair: -pair[0]) if odds > 0]
 
 

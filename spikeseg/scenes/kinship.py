@@ -36,8 +36,16 @@ WHOLE, EDGE = 1.5, 10.0
 """Log odds that are taken off where both are whole, if the prior does not take off more: what passes a pixel leaves it as it was,
 so that a thing sends ON and OFF alike; its edges do not. EDGE for each unit of the smaller surplus of the two makes up for it."""
 
+STRAIGHT, ROUNDING = 1.5, 1e-6
+"""How far pieces go together, by least squares, is less than so many times the range of their places; log odds are known to so
+much."""
+
 STEP_US = 10_000
 """Ways are compared at this interval, µs."""
+
+
+Extent = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""See `Course.extent`; of several pieces float64 (n, 2) each."""
 
 
 def common_us(one: Course, other: Course) -> float:
@@ -51,6 +59,15 @@ def log_odds(one: Course, other: Course, prior: float = 0.0) -> float:
     if common_us(one, other) < max(TOGETHER_SHARE * life, TOGETHER_US):
         return -float("inf")
     return sum(terms(one, other)) + min(prior, whole_odds([one], [other]))
+
+
+def most(one: Extent, other: Extent) -> np.ndarray:
+    """No more than this do nearness and motion give together, of pieces of these extents: float64 (n,). It is told quickly: what
+    lies far apart need not be compared."""
+    (low, high, size), (low_b, high_b, size_b) = one, other
+    gap = np.maximum(np.maximum(low - high_b, low_b - high) - (size + size_b) / 2, 0).max(-1)
+    common = STRAIGHT * np.hypot(*(0.5 * (high - low + high_b - low_b)).T)
+    return np.asarray(NEAR - GAP * np.log1p(gap) + WAY * np.log1p(common / LEAST_PX) + ROUNDING)
 
 
 def whole_odds(one: Sequence[Course], other: Sequence[Course]) -> float:

@@ -28,13 +28,14 @@ def moments_of(courses: Sequence[Course]) -> np.ndarray:
 
 def outline(courses: Sequence[Course], times: np.ndarray) -> np.ndarray:
     """Left, top, right, bottom of all pieces at times (n,), NaN where none is there: float64 (n, 4), px."""
-    joint = np.full((len(times), 4), np.nan)
+    joint = None
     for course in courses:
         place, size = course.at(times)
-        box = np.hstack([place - size / 2, place + size / 2])
+        box = np.empty((len(times), 4))
+        box[:, :2], box[:, 2:] = place - size / 2, place + size / 2
         box[(times < course.t[0] - STEP_US / 2) | (times > course.t[-1] + STEP_US / 2)] = np.nan
-        joint = _joint(joint, box)
-    return joint
+        joint = box if joint is None else joined(joint, box)
+    return np.full((len(times), 4), np.nan) if joint is None else joint
 
 
 def gaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -45,6 +46,12 @@ def gaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def sizes(outlines: np.ndarray) -> np.ndarray:
     """The longer sides of outlines (n, 4), px: float64 (n,)."""
     return np.asarray((outlines[:, 2:] - outlines[:, :2]).max(1))
+
+
+def extent_of(outlines: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The extent of an outline (n, 4) as `Course.extent` is that of a course."""
+    place, size = 0.5 * (outlines[:, :2] + outlines[:, 2:]), outlines[:, 2:] - outlines[:, :2]
+    return np.fmin.reduce(place), np.fmax.reduce(place), np.fmax.reduce(size)
 
 
 def over_each_other(outlines: Mapping[int, np.ndarray], number: np.ndarray) -> None:
@@ -60,12 +67,9 @@ def over_each_other(outlines: Mapping[int, np.ndarray], number: np.ndarray) -> N
         boxes: dict[int, np.ndarray] = {}
         for k, own in outlines.items():
             old = boxes.get(int(number[k]))
-            boxes[int(number[k])] = own if old is None else _joint(old, own)
+            boxes[int(number[k])] = own if old is None else joined(old, own)
         order = sorted(boxes, key=lambda n: -int(np.isfinite(boxes[n][:, 0]).sum()))
-        low, high = (
-            reach(np.stack([boxes[n][:, part] for n in order]), 1)
-            for reach, part in ((np.nanmin, slice(2)), (np.nanmax, slice(2, 4)))
-        )
+        low, high = _extents([boxes[n] for n in order])
         for k, large in enumerate(order):
             meet = np.flatnonzero(((low[k + 1 :] < high[k] + OVER_PX) & (high[k + 1 :] > low[k] - OVER_PX)).all(1))
             over = [small for small in (order[k + 1 + n] for n in meet.tolist()) if _over(boxes[small], boxes[large])]
@@ -84,18 +88,31 @@ def parts_of(outlines: Sequence[np.ndarray], events: np.ndarray) -> np.ndarray:
         events: int64 (m,), how many each has.
     """
     whole = np.arange(len(outlines))
-    order = np.argsort(-events, kind="stable").tolist()
-    for rank, small in enumerate(order):
-        for large in order[:rank]:
-            if whole[large] == large and events[small] <= SMALL * events[large] and _stays_by(outlines[small], outlines[large]):
-                whole[small] = large
-                break
+    if not len(outlines):
+        return whole
+    order = np.argsort(-events, kind="stable")
+    low, high = _extents(outlines)
+    reach = BY * np.array([np.fmax.reduce(sizes(own)) for own in outlines])
+    for rank, small in enumerate(order.tolist()):
+        larger = order[:rank]
+        larger = larger[(whole[larger] == larger) & (events[small] <= SMALL * events[larger])]
+        apart = np.maximum(low[larger] - high[small], low[small] - high[larger]).max(1)  # whenever they are there
+        near = larger[apart <= reach[larger]].tolist()
+        whole[small] = next((large for large in near if _stays_by(outlines[small], outlines[large])), small)
     return whole
 
 
-def _joint(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """What holds both of two outlines (n, 4)."""
-    return np.hstack([np.fmin(one[:, :2], other[:, :2]), np.fmax(one[:, 2:], other[:, 2:])])
+    both = np.fmin(one, other)
+    np.fmax(one[:, 2:], other[:, 2:], out=both[:, 2:])
+    return both
+
+
+def _extents(outlines: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Left and top, and right and bottom, of all that each outline (n, 4) ever holds: float64 (m, 2) each."""
+    stacked = np.stack(outlines)
+    return np.fmin.reduce(stacked[..., :2], 1), np.fmax.reduce(stacked[..., 2:], 1)
 
 
 def _over(one: np.ndarray, other: np.ndarray) -> bool:

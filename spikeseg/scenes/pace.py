@@ -40,6 +40,9 @@ def pace(t: np.ndarray, places: np.ndarray, sensor_size: tuple[int, int]) -> int
         sensor_size: (width, height), px.
     """
     first, last = int(t[0]), int(t[-1])
+    longest = max(int((last - first) * OF_ALL), SHORTEST_US)
+    if longest <= WINDOWS_US[0]:
+        return longest
     seen, way_px = [], 0.0
     room, blocks = Room.of(sensor_size), blocks_of(places, sensor_size)
     for window in WINDOWS_US:
@@ -56,7 +59,7 @@ def pace(t: np.ndarray, places: np.ndarray, sensor_size: tuple[int, int]) -> int
         wide_px = (2 * RADIUS + 1) / neurons_per_px(sensor_size)
         sharp = (window for window in WINDOWS_US if window <= LEAST_US and way_px * window <= wide_px * LEAST_US)
         chosen = max(sharp, default=WINDOWS_US[0])
-    return min(chosen, max(int((last - first) * OF_ALL), SHORTEST_US))
+    return min(chosen, longest)
 
 
 class Room(NamedTuple):

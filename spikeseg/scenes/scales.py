@@ -7,6 +7,8 @@ several fine ones is one thing, unless two of these come apart.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,8 +17,8 @@ import numpy as np
 from .contact import Components, touching
 from .course import Course
 from .event_kernels import count_pairs, look_up_pairs, rename
-from .kinship import VETO, met, outlines_terms, whole_odds
-from .outlines import gaps, moments_of, outline, over_each_other, parts_of, sizes
+from .kinship import VETO, met, most, outlines_terms, whole_odds
+from .outlines import extent_of, gaps, joined, moments_of, outline, over_each_other, parts_of, sizes
 
 HELD, FEWEST = 0.6, 50
 """A coarse object holds a fine one if this share of the fine one's events is its own; objects of fewer events are not looked
@@ -95,9 +97,9 @@ def combined(fine: Objects, coarse: Objects, components: Components, unseen: flo
         if whole[k]:
             number[held] = n + k
     kept = np.r_[0, np.unique(np.r_[number[1 : n + 1], n + np.flatnonzero(whole)])]
-    joined: dict[int, list[Course]] = {int(k): [] for k in kept[1:]}
+    of_kept: dict[int, list[Course]] = {int(k): [] for k in kept[1:]}
     for k in [*(n + np.flatnonzero(whole)).tolist(), *range(1, n + 1)]:
-        joined[int(number[k])] += courses[k - 1]
+        of_kept[int(number[k])] += courses[k - 1]
     rank = np.zeros(n + m + 1, np.int32)
     rank[kept] = np.arange(len(kept))
     unseen_by_fine = n + np.arange(m + 1)[whole]
@@ -105,9 +107,9 @@ def combined(fine: Objects, coarse: Objects, components: Components, unseen: flo
     of_pair[whole, 0] = rank[unseen_by_fine]
     of_event = np.empty(len(fine.of_event), np.int32)
     look_up_pairs(coarse.of_event, fine.of_event, of_pair.astype(np.int32), of_event)
-    things = list(joined.values())
+    things = list(of_kept.values())
     sent = np.bincount(of_pair.reshape(-1), shared.reshape(-1), len(kept))[1:]
-    things, became = _joined(things, touching(things, of_event, components))
+    things, became = _made_one(things, touching(things, of_event, components))
     things, then = _belonging(things, np.bincount(became, sent, len(things)).astype(np.int64))
     rename(of_event, np.r_[0, then[became] + 1].astype(np.int32))
     return Objects(things, of_event)
@@ -137,21 +139,24 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     odds = np.zeros((len(held), len(held)))
     for rank, a in enumerate(things):
         for b in things[rank + 1 :]:
-            both, least, most = there[a] & there[b], min(meets[a], meets[b]), max(meets[a], meets[b])
+            both, seldom, often = there[a] & there[b], min(meets[a], meets[b]), max(meets[a], meets[b])
             if np.count_nonzero(both) >= max(COMMON * min(np.count_nonzero(there[a]), np.count_nonzero(there[b])), 1):
                 near, motion = outlines_terms(outlines[a][both], outlines[b][both])
                 own = WITHIN + near + motion + whole_odds(held[a], held[b])
                 gap = float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL))
-                asked = (grows and least < MET and own < VETO) if gap <= apart and most >= FREE else most < MET
+                asked = (grows and seldom < MET and own < VETO) if gap <= apart and often >= FREE else often < MET
                 odds[a, b] = own if asked else max(own, 0.0)
-            elif most < MET and min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
+            elif often < MET and min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
                 odds[a, b] = -np.inf
             odds[b, a] = odds[a, b]
     if (odds >= 0).all():
         return np.zeros(len(held), np.int64)
     part = _linked(odds, things)
+    extents = {k: extent_of(own) for k, own in outlines.items()}
+    low, high, largest = np.array([extents[a] for a in things]).reshape(-1, 3, 2).swapaxes(0, 1)
     for k in sorted(set(range(len(held))) - set(things)):
-        with_k = [(a, there[a] & there[k]) for a in things]
+        likely = WITHIN + most(extents[k], (low, high, largest)) > 0
+        with_k = [(a, there[a] & there[k]) for a in itertools.compress(things, likely)]
         fits = [(WITHIN + sum(outlines_terms(outlines[a][t], outlines[k][t])), -a) for a, t in with_k if t.any()]
         best, a = max(fits, default=(0.0, 0))
         part[k] = part[-a] if best > 0 else part[k]
@@ -200,15 +205,15 @@ def _belonging(objects: list[list[Course]], events: np.ndarray) -> tuple[list[li
         over_each_other(outlines, number)
         whole[[k for k, _ in flat]] = number
         left = np.unique(number)
-        things = [[course for (_, course), own in zip(flat, number.tolist(), strict=True) if own == k] for k in left]
-        parts = parts_of([outline(own, times) for own in things], np.array([events[whole == k].sum() for k in left]))
+        things = [functools.reduce(joined, [outlines[i] for i in np.flatnonzero(number == k).tolist()]) for k in left]
+        parts = parts_of(things, np.array([events[whole == k].sum() for k in left]))
         if np.array_equal(parts, np.arange(len(left))):
             break
         number = left[parts][np.searchsorted(left, number)]
-    return _joined(objects, whole)
+    return _made_one(objects, whole)
 
 
-def _joined(objects: list[list[Course]], number: np.ndarray) -> tuple[list[list[Course]], np.ndarray]:
+def _made_one(objects: list[list[Course]], number: np.ndarray) -> tuple[list[list[Course]], np.ndarray]:
     """Objects of one number, int64 (n,), made one: see `_belonging`."""
     kept, became = np.unique(number, return_inverse=True)
     courses: list[list[Course]] = [[] for _ in kept]

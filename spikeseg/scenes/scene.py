@@ -108,8 +108,9 @@ def find_objects(
     held, probability = [], []
     object_of = np.zeros(len(seen.courses) + 1, np.int32)
     for number, (own, theirs) in enumerate(zip(seen.courses, own_events, strict=True)):
-        moments = len(np.unique(np.concatenate([course.t for course in own])))
-        likely = object_probability(own, motion) if len(theirs) >= max(LEAST_EVENTS, A_ROW * moments) else 0.0
+        if len(theirs) < LEAST_EVENTS or len(theirs) < A_ROW * len(np.unique(np.concatenate([course.t for course in own]))):
+            continue
+        likely = object_probability(own, motion)
         if likely >= DOUBTFUL and in_order(events, theirs, sensor_size, window):
             courses.append(own)
             held.append(theirs if kept is None else kept[theirs])

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from spikeseg.scenes import camera
 from spikeseg.scenes.camera import CameraMotion, camera_motion
 from spikeseg.scenes.camera_background import background_events
+from spikeseg.scenes.camera_tiles import Events, Tiles
 
 SIZE = (160, 120)
 
@@ -109,6 +111,22 @@ def test_a_still_camera_is_still(parts):
     motion = motion_of(events)
     assert motion.still and motion.spans() == []
     assert not background_events(*events, motion).any()
+
+
+@pytest.mark.parametrize("radius", [6, 12, 20])
+def test_where_too_few_tiles_have_events_no_motion_is_looked_for(radius, monkeypatch):
+    t, x, y, on = disc(2, (70, 60), (40, 0), radius=radius, rate_hz=300)
+    events, tiles = Events(t, x, y, on), Tiles.of(SIZE)
+    looks = list(camera._looks(events, tiles))
+    supports = [step.support for _, _, step in looks]
+    assert 0 < max(supports) <= tiles.heard(events) < camera.MOVES and len(looks) > 3
+    motion = motion_of((t, x, y, on))
+    monkeypatch.setattr(Tiles, "heard", lambda *_: 1.0)
+    assert motion.still and motion_of((t, x, y, on)).still and len(motion.times_s) == 1 < len(motion_of((t, x, y, on)).times_s)
+
+
+def test_all_tiles_of_a_scene_have_events():
+    assert Tiles.of(SIZE).heard(Events(*filmed(4, pan(8.0, 0.0)))) == 1
 
 
 def test_a_camera_that_stops():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spikeseg.scenes import grouping
 from spikeseg.scenes.course import Course
 from spikeseg.scenes.grouping import AGAIN_S, ALIKE, COARSE_PRIOR, follows, groups
 from spikeseg.scenes.kinship import log_odds, parted
@@ -211,3 +212,15 @@ def test_what_touches_two_for_a_moment_makes_them_not_one():
     )
     assert not parted(*map(course_of, (stands, comes)))
     assert group(stands, comes, both)[:2] == [0, 1]
+
+
+@pytest.mark.parametrize("prior", [0.0, grouping.COARSE_PRIOR])
+def test_pairs_that_lie_far_apart_need_not_be_compared(course, prior, monkeypatch):
+    rng = np.random.default_rng(3)
+    start, way, begin = rng.uniform(0, 300, (50, 2)), rng.normal(0, 40, (50, 2)), rng.uniform(0, 0.5, 50)
+    courses = {2 * k: course((begin[k], begin[k] + 0.4), (start[k], start[k] + way[k]), 15.0) for k in range(50)}
+    asked, compared = grouping.log_odds, []
+    monkeypatch.setattr(grouping, "log_odds", lambda *pair: compared.append(pair) or asked(*pair))
+    found, few = grouping._beside(courses, prior), len(compared)
+    monkeypatch.setattr(grouping, "most", lambda _, other: np.full(len(other[0]), np.inf))
+    assert grouping._beside(courses, prior) == found and found and few < (len(compared) - few) / 3

@@ -5,7 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikeseg.scenes.kinship import GAP, NEAR, TOGETHER_US, WHOLE, log_odds, outlines_terms, parted, terms, whole_odds
+from spikeseg.scenes.kinship import (
+    GAP,
+    NEAR,
+    ROUNDING,
+    TOGETHER_US,
+    WHOLE,
+    log_odds,
+    most,
+    outlines_terms,
+    parted,
+    terms,
+    whole_odds,
+)
+from spikeseg.scenes.outlines import extent_of
 
 LIFE = (0.0, 1.0)
 
@@ -80,3 +93,28 @@ def test_whole_pieces_are_likelier_two_than_edges(course):
     beside = course(LIFE, (85, 50), (20, 20))  # 15 px away
     edges = [replace(own, events=500, surplus=surplus) for own, surplus in ((one["edge"], 0.3), (beside, -0.3))]
     assert -np.inf < log_odds(one["whole"], beside) < 0 < log_odds(*edges)
+
+
+def astray(rng, rows):
+    """Places (n, 2) of a walk, of two clusters, or of one place; and sizes."""
+    place = rng.uniform(0, 60, 2) + rng.choice([0.0, 1.0, 20.0]) * np.cumsum(rng.normal(0, 1, (rows, 2)), 0)
+    place[rng.integers(0, rows) :] += rng.choice([0.0, 30.0, 300.0]) * rng.normal(0, 1, 2)
+    return place, rng.uniform(1, 30, (rows if rng.random() < 0.5 else 1, 2)) + np.zeros((rows, 2))
+
+
+def test_no_more_than_their_extents_allow(course):
+    rng = np.random.default_rng(0)
+    slack = []
+    for _ in range(200):
+        t_s = np.linspace(0, rng.choice([0.04, 0.3, 2.0]), rng.integers(2, 12))
+        one, other = (course(t_s, *astray(rng, len(t_s))) for _ in range(2))
+        outlines = [np.hstack([own.place - own.size / 2, own.place + own.size / 2]) for own in (one, other)]
+        bounds = float(most(one.extent, other.extent)), float(most(*map(extent_of, outlines)))
+        slack += [bounds[0] - sum(terms(one, other)), bounds[1] - sum(outlines_terms(*outlines))]
+    assert 0 < min(slack) < 1.1 * ROUNDING and np.quantile(slack, 0.2) < 4
+
+
+def test_what_stands_has_just_what_its_extents_allow(course):
+    one, *others = (course(LIFE, (x, 50), (20, 20)).extent for x in (50, 60, 80, 170))
+    stacked = tuple(map(np.array, zip(*others, strict=True)))
+    assert most(one, stacked) - ROUNDING == pytest.approx([NEAR - GAP * np.log1p(gap) for gap in (0, 10, 100)])

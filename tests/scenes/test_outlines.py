@@ -3,7 +3,20 @@
 import numpy as np
 import pytest
 
-from spikeseg.scenes.outlines import BY, OVER_PX, SMALL, STEP_US, gaps, moments_of, outline, over_each_other, parts_of, sizes
+from spikeseg.scenes import outlines
+from spikeseg.scenes.outlines import (
+    BY,
+    OVER_PX,
+    SMALL,
+    STEP_US,
+    gaps,
+    joined,
+    moments_of,
+    outline,
+    over_each_other,
+    parts_of,
+    sizes,
+)
 
 N = 100
 """Moments of the outlines that are made up here."""
@@ -210,3 +223,36 @@ def test_moments_at_which_little_is_seen_of_a_piece_count_little(speck, objects)
 def test_nor_do_they_where_it_stays_by_another(speck, whole):
     small = then(near(side=20), near(200, speck), 60)
     assert parts_of([LARGE, small], np.array([1000, 10])).tolist() == whole
+
+
+def wandering(rng):
+    """An outline of some size that wanders about, for a while."""
+    made, first = np.full((N, 4), np.nan), rng.integers(0, N - 5)
+    last = rng.integers(first + 1, N + 1)
+    corner = rng.uniform(0, 100, 2) + np.cumsum(rng.normal(0, 2, (N, 2)), 0)
+    made[first:last] = np.hstack([corner, corner + rng.uniform(2, 60, 2)])[first:last]
+    return made
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_never_comes_near_need_not_be_looked_at(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    made, events = [wandering(rng) for _ in range(60)], rng.integers(1, 5_000, 60)
+    found, asked = parts_of(made, events), outlines._stays_by
+    pairs = [(small, large) for small in range(60) for large in range(60) if events[small] <= SMALL * events[large]]
+    whole = np.arange(60)
+    for small, large in sorted(pairs, key=lambda pair: (-events[pair[0]], pair[0], -events[pair[1]], pair[1])):
+        if whole[small] == small and whole[large] == large and asked(made[small], made[large]):
+            whole[small] = large
+    assert found.tolist() == whole.tolist() and 5 < np.count_nonzero(whole != np.arange(60))
+    calls = []
+    monkeypatch.setattr(outlines, "_stays_by", lambda *pair: bool(calls.append(pair)) or asked(*pair))
+    assert parts_of(made, events).tolist() == found.tolist() and len(calls) < len(pairs) / 2
+
+
+def test_the_outline_of_several_pieces_joins_theirs(course):
+    courses = [course((0.01, 0.05), ((10, 50), (30, 20))), course((0.0, 0.03), (40, 40)), course((0.04, 0.2), ((0, 0), (9, 9)))]
+    times = moments_of(courses)
+    one, two, three = (outline([own], times) for own in courses)
+    np.testing.assert_array_equal(joined(joined(one, two), three), outline(courses, times))
+    assert np.isnan(joined(one, two)[-1]).all() and joined(one, three)[-1].tolist() == three[-1].tolist()

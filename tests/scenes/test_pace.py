@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spikeseg.scenes import pace as pace_module
 from spikeseg.scenes.activity import places_of
 from spikeseg.scenes.pace import LEAST_US, OF_ALL, SHORTEST_US, WINDOWS_US, pace
 
@@ -67,6 +68,14 @@ def test_a_short_recording_holds_several_windows(duration_us):
     t, x, y = np.sort(rng.integers(0, duration_us, 2000)), rng.integers(5, 25, 2000), rng.integers(5, 25, 2000)
     window = pace(t + 500, places_of(x, y), (34, 34))
     assert isinstance(window, int) and 0 < window <= max(OF_ALL * duration_us, SHORTEST_US)
+
+
+@pytest.mark.parametrize(("duration_us", "tried"), [(1, False), (49_999, False), (50_009, False), (50_010, True), (60_000, True)])
+def test_nothing_is_tried_where_only_the_shortest_window_is_left(duration_us, tried, monkeypatch):
+    calls = []
+    monkeypatch.setattr(pace_module, "_tried", lambda *_: calls.append(1) or (1.0, 0.0))
+    t, places = np.array([7, 7 + duration_us]), places_of(np.array([5, 6]), np.array([5, 5]))
+    assert pace(t, places, (64, 64)) == max(SHORTEST_US, int(duration_us * OF_ALL)) and bool(calls) == tried
 
 
 @pytest.mark.parametrize("n", [1, 2])

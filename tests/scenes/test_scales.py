@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spikeseg.scenes import scales
 from spikeseg.scenes.contact import Components
 from spikeseg.scenes.scales import FAR, FEWEST, FREE, HELD, LEAST_PX, MAIN, SHARE, STEADY, UNSEEN, Objects, combined
 from spikeseg.scenes.track import Seen
@@ -397,3 +398,19 @@ def test_no_fine_object_comes_apart_and_none_is_lost(course, seed):
         alone = found.of_event[(of_fine == 0) & (of_coarse == number)]
         assert set(alone.tolist()) == {where}
     assert not found.of_event[(of_fine == 0) & (of_coarse == 0)].any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_specks_far_from_a_thing_need_not_be_compared_with_it(course, seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    coarse = [course((0, 1), ((100, 100), (150, 100)), (180, 180))]
+    corners = [(40, 40), (160, 40), (40, 160), (160, 160)]
+    held = [[course((0, 1), (at, (at[0] + 50 * (-1) ** k, at[1])), 30.0)] for k, at in enumerate(corners)]
+    held += [[course((0, 1), (at, at + rng.normal(0, 20, 2)), 6.0)] for at in rng.uniform(10, 190, (30, 2))]
+    shares = np.array([0.2] * 4 + [0.005] * 30)
+    asked, compared = scales.outlines_terms, []
+    monkeypatch.setattr(scales, "outlines_terms", lambda *pair: compared.append(pair) or asked(*pair))
+    part, few = scales._parts(coarse, held, shares), len(compared)
+    monkeypatch.setattr(scales, "most", lambda _, other: np.full(len(other[0]), np.inf))
+    assert scales._parts(coarse, held, shares).tolist() == part.tolist() and few < 0.95 * (len(compared) - few)
+    assert 4 <= len(np.unique(part)) < 34

@@ -79,6 +79,8 @@ def _last_of(chains: list[Chain]) -> Chain | None:
 
 
 def _joined(blocks: Sequence[PooledSpikes]) -> PooledSpikes:
+    if len(blocks) == 1:
+        return blocks[0]
     kept = [block.kept for block in blocks if block.kept is not None]
     return PooledSpikes(SpikeLists.joined([block.lists for block in blocks]), np.concatenate(kept) if kept else None)
 
