@@ -42,7 +42,7 @@ another part for the same."""
 
 FREE = 0.1
 """Those that share components for less than this share of the time need not be that far apart; nor, in a coarse one that does not
-keep its size, those whose odds are below VETO, if one of them shares components for less than the share MET."""
+keep its size, those that are no edges alone and whose odds are below VETO, if one of them has less than the share MET."""
 
 LEAST_PX = 18.0
 """A coarse object below this size, a coarse neuron and its reach, does not tell whether the fine ones in it are one thing."""
@@ -142,9 +142,10 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
             both, seldom, often = there[a] & there[b], min(meets[a], meets[b]), max(meets[a], meets[b])
             if np.count_nonzero(both) >= max(COMMON * min(np.count_nonzero(there[a]), np.count_nonzero(there[b])), 1):
                 near, motion = outlines_terms(outlines[a][both], outlines[b][both])
-                own = WITHIN + near + motion + whole_odds(held[a], held[b])
+                edges = whole_odds(held[a], held[b])
+                own = WITHIN + near + motion + edges
                 gap = float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL))
-                asked = (grows and seldom < MET and own < VETO) if gap <= apart and often >= FREE else often < MET
+                asked = (grows and seldom < MET and edges < 0 and own < VETO) if gap <= apart and often >= FREE else often < MET
                 odds[a, b] = own if asked else max(own, 0.0)
             elif often < MET and min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
                 odds[a, b] = -np.inf

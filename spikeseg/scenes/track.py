@@ -20,7 +20,8 @@ SIZE_GAIN = 0.4
 STOPPED_SHARE, STOPPED_SIZES, STOPPED_PX = 0.35, 0.5, 4.0
 """A track that is seen again where it was lost had stopped: within this share of the way that it would have come, and this share
 of its size, as what stands does not go further the longer it waits; or within so many px; or if all that is seen of it lies
-within where it was, but for so many px: its edges may come first."""
+within where it was, but for so many px: its edges may come first. It has to be seen for as long again as makes it known for
+that: of noise there is always some where noise was."""
 
 CUT_OFF, LAST, USUAL = 0.7, 2, 40
 """It had not if it was going behind something, or out of the picture: if LAST rows before its last one, when its events still
@@ -172,7 +173,7 @@ class SceneTrack:
             within = bool((np.abs(place - whole.place) + half <= whole.half + STOPPED_PX).all())
             if not self.cut_off and float(np.hypot(*(place - whole.place))) <= still:
                 how, self.half, self.velocity = Seen.STOPPED, whole.half, 0.5 * whole.velocity
-            elif not self.cut_off and within:
+            elif not self.cut_off and within and self.alone >= 2 * YOUNG:
                 how = Seen.STOPPED
             self.place = place
         else:

@@ -149,15 +149,16 @@ def test_what_shares_components_for_most_of_the_time_is_no_thing_of_its_own(part
 
 
 @pytest.mark.parametrize(("drift", "met", "count"), [(50, (30, 20), 2), (50, (30, 30), 1), (20, (30, 20), 1)])
-@pytest.mark.parametrize("steady", [False, True])
-def test_two_that_keep_near_and_meet_are_two_where_their_ways_are_far_from_one(course, drift, met, count, steady):
-    """Side by side all the time, one passes the other; one of them at least is seen by itself for most of the time, and what they
-    are together does not keep its size."""
-    fine = [course(LIFE, ((x, 50 - way), (x, 50 + way)), (20, 40)) for x, way in ((50, 0), (72, drift))]
+@pytest.mark.parametrize(("steady", "surplus"), [(False, 0.0), (True, 0.0), (False, 0.3)])
+def test_two_that_keep_near_and_meet_are_two_where_their_ways_are_far_from_one(course, drift, met, count, steady, surplus):
+    """Side by side all the time, one passes the other; one of them at least is seen by itself for most of the time, they send ON
+    and OFF, and what they are together does not keep its size."""
+    ways = (((x, 50 - way), (x, 50 + way)) for x, way in ((50, 0), (72, drift)))
+    fine = [replace(course(LIFE, way, (20, 40)), events=400, surplus=surplus) for way in ways]
     for own, rows in zip(fine, met, strict=True):
         own.how[:rows] = Seen.MET  # of 51
     whole = [course(LIFE, (60, 50), (45, 60) if steady else ((45, 90), (45, 40)))]
-    assert joint(fine, whole, {(1, 1): 400, (2, 1): 400})[0] == (1 if steady else count)
+    assert joint(fine, whole, {(1, 1): 400, (2, 1): 400})[0] == (1 if steady or surplus else count)
 
 
 # -- pieces that take turns ---------------------------------------------------------------------------
