@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .course import LEAST_ROWS, Course
-from .kinship import ROUNDING, TOGETHER_US, VETO, common_us, log_odds, most, terms, two
+from .kinship import ROUNDING, TOGETHER_US, VETO, common_us, log_odds, most, terms
 from .outlines import moments_of, outline, over_each_other
 from .track import SceneTrack
 
@@ -32,7 +32,7 @@ AGAINST = -1.0
 
 COARSE_PRIOR, AT_ONCE = -5.0, 0.4
 """Log odds that are added for coarse neurons: these reach across what parts pieces of one thing, so that what they see apart is
-seldom one. This share of it at once, all of it where they see it for 1 s."""
+seldom one, as pieces that met or otherwise. This share of it at once, all of it where they see it for 1 s."""
 
 
 def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
@@ -40,16 +40,18 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
     courses = {k: Course.of(track) for k, track in enumerate(tracks) if len(track.rows) >= LEAST_ROWS}
     place = {track.id: k for k, track in enumerate(tracks)}
     part_of = {k: place[track.part_of] for k, track in enumerate(tracks) if track.part_of}
-    part_of = {k: own for k, own in part_of.items() if not (k in courses and own in courses and two(courses[k], courses[own]))}
+    odds = {
+        k: _odds(courses[k], courses[own], prior) if {k, own} <= courses.keys() else -float("inf") for k, own in part_of.items()
+    }
+    part_of = {k: own for k, own in part_of.items() if not -float("inf") < odds[k] < 0}
     whole = {k: course for k, course in courses.items() if k not in part_of}
+    telling = {k: course for k, course in courses.items() if k in whole or odds[k] == -float("inf")}
     number = np.arange(len(tracks))
     for k, own in part_of.items():
         number[number == k] = number[own]
-    for one, other in _following(whole):
-        number[number == number[other]] = number[one]
-    for one, other in _beside(whole, prior):
+    for one, other in [*_following(whole), *_beside(whole, prior)]:
         if number[one] != number[other] and _agree(
-            whole, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
+            telling, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
         ):
             number[number == number[other]] = number[one]
     if courses:
@@ -63,7 +65,8 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
 
 def _agree(courses: dict[int, Course], one: np.ndarray, other: np.ndarray) -> bool:
     """Whether no piece of one object moves differently from a piece of the other that is there at the same time, nor all of them
-    do so together: each pair counts for as long as both are there."""
+    do so together: each pair counts for as long as both are there. courses: of those that tell, without pieces that went with
+    what they are a piece of, which tells for them."""
     seen_us = nearness = motion = 0.0
     for a in one.tolist():
         for b in other.tolist():
@@ -128,11 +131,12 @@ def _beside(courses: dict[int, Course], prior: float) -> list[tuple[int, int]]:
     pairs = []
     for n, a in enumerate(numbers.tolist()):
         common = np.minimum(last, last[n]) - np.maximum(first, first[n])
-        later_at = np.flatnonzero((common >= TOGETHER_US) & (np.arange(len(numbers)) > n))
-        own_prior = prior * (AT_ONCE + (1 - AT_ONCE) * np.minimum(common[later_at] * 1e-6, 1.0))
-        likely = most((low[n], high[n], size[n]), (low[later_at], high[later_at], size[later_at])) + own_prior > 0
-        pairs += [
-            (log_odds(courses[a], courses[b], own), a, b)
-            for b, own in zip(numbers[later_at][likely].tolist(), own_prior[likely].tolist(), strict=True)
-        ]
+        later = np.flatnonzero((common >= TOGETHER_US) & (np.arange(len(numbers)) > n))
+        likely = later[most((low[n], high[n], size[n]), (low[later], high[later], size[later])) > 0]
+        pairs += [(_odds(courses[a], courses[b], prior), a, b) for b in numbers[likely].tolist()]
     return [(a, b) for odds, a, b in sorted(pairs, key=lambda pair: -pair[0]) if odds > 0]
+
+
+def _odds(one: Course, other: Course, prior: float) -> float:
+    """See `kinship.log_odds`; of the prior AT_ONCE counts at once, and all of it where both are there for 1 s."""
+    return log_odds(one, other, prior * (AT_ONCE + (1 - AT_ONCE) * float(np.clip(common_us(one, other) * 1e-6, 0.0, 1.0))))

@@ -70,11 +70,6 @@ def most(one: Extent, other: Extent) -> np.ndarray:
     return np.asarray(NEAR - GAP * np.log1p(gap) + WAY * np.log1p(common / LEAST_PX) + ROUNDING)
 
 
-def two(one: Course, other: Course) -> bool:
-    """Whether pieces that are seen together for long enough are likelier two things."""
-    return -float("inf") < log_odds(one, other) < 0
-
-
 def whole_odds(one: Sequence[Course], other: Sequence[Course]) -> float:
     """What the surpluses of ON or OFF of two things, of these pieces, give."""
     return min(EDGE * min(abs(_surplus(one)), abs(_surplus(other))) - WHOLE, 0.0)
@@ -99,9 +94,9 @@ def parted(one: Course, other: Course) -> bool:
     return common_us(one, other) >= TOGETHER_US and terms(one, other)[1] < VETO
 
 
-def outlines_odds(one: np.ndarray, other: np.ndarray) -> float:
+def outlines_terms(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     """The same of outlines, float64 (n, 4), at equal intervals at which both are there."""
-    return sum(_terms(*(part for own in (one, other) for part in (0.5 * (own[:, :2] + own[:, 2:]), own[:, 2:] - own[:, :2]))))
+    return _terms(*(part for own in (one, other) for part in (0.5 * (own[:, :2] + own[:, 2:]), own[:, 2:] - own[:, :2])))
 
 
 def _both(one: Course, other: Course) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

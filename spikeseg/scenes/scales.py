@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .contact import Components, touching
 from .course import Course
-from .event_kernels import count_pairs, look_up_pairs
-from .kinship import met, most, outlines_odds, whole_odds
+from .event_kernels import count_pairs, look_up_pairs, rename
+from .kinship import VETO, met, most, outlines_terms, whole_odds
 from .outlines import extent_of, gaps, joined, moments_of, outline, over_each_other, parts_of, sizes
 
 HELD, FEWEST = 0.6, 50
@@ -29,7 +30,7 @@ UNSEEN = 0.15
 
 SHARE, MET = 0.03, 0.5
 """A fine object may be a thing of its own if it has this share of the coarse one's events, and shares a component with others for
-less than this share of the time."""
+less than this share of the time, as otherwise little is known of its way."""
 
 WITHIN = 2.0
 """Log odds that are added where a coarse object holds two fine ones: it says that they are one thing."""
@@ -40,7 +41,8 @@ the coarse one's size; FAR where that keeps its size, as it does while parts swi
 another part for the same."""
 
 FREE = 0.1
-"""Those that share components for less than this share of the time need not be that far apart."""
+"""Those that share components for less than this share of the time need not be that far apart; nor, in a coarse one that does not
+keep its size, those whose odds are below VETO, if one of them shares components for less than the share MET."""
 
 LEAST_PX = 18.0
 """A coarse object below this size, a coarse neuron and its reach, does not tell whether the fine ones in it are one thing."""
@@ -65,8 +67,15 @@ class Objects(NamedTuple):
     of_event: np.ndarray
 
 
-def combined(fine: Objects, coarse: Objects, unseen: float = UNSEEN) -> Objects:
-    """What two scales see together of the same events; unseen: see UNSEEN."""
+def combined(fine: Objects, coarse: Objects, components: Components, unseen: float = UNSEEN) -> Objects:
+    """What two scales see together of the same events.
+
+    Args:
+        fine: what fine neurons see.
+        coarse: what coarse ones see.
+        components: of these, that the events are in.
+        unseen: see UNSEEN.
+    """
     n, m = len(fine.courses), len(coarse.courses)
     shared = count_pairs(coarse.of_event, fine.of_event, m, n)
     of_fine = shared[:, 1:].sum(0)
@@ -88,18 +97,21 @@ def combined(fine: Objects, coarse: Objects, unseen: float = UNSEEN) -> Objects:
         if whole[k]:
             number[held] = n + k
     kept = np.r_[0, np.unique(np.r_[number[1 : n + 1], n + np.flatnonzero(whole)])]
-    joined: dict[int, list[Course]] = {int(k): [] for k in kept[1:]}
+    of_kept: dict[int, list[Course]] = {int(k): [] for k in kept[1:]}
     for k in [*(n + np.flatnonzero(whole)).tolist(), *range(1, n + 1)]:
-        joined[int(number[k])] += courses[k - 1]
+        of_kept[int(number[k])] += courses[k - 1]
     rank = np.zeros(n + m + 1, np.int32)
     rank[kept] = np.arange(len(kept))
     unseen_by_fine = n + np.arange(m + 1)[whole]
     of_pair = np.tile(rank[number[: n + 1]], (m + 1, 1))  # of a coarse number and a fine one, 0 for none
     of_pair[whole, 0] = rank[unseen_by_fine]
-    sent = np.bincount(of_pair.reshape(-1), shared.reshape(-1), len(kept)).astype(np.int64)
-    things, became = _belonging(list(joined.values()), sent[1:])
     of_event = np.empty(len(fine.of_event), np.int32)
-    look_up_pairs(coarse.of_event, fine.of_event, np.r_[0, became + 1].astype(np.int32)[of_pair], of_event)
+    look_up_pairs(coarse.of_event, fine.of_event, of_pair.astype(np.int32), of_event)
+    things = list(of_kept.values())
+    sent = np.bincount(of_pair.reshape(-1), shared.reshape(-1), len(kept))[1:]
+    things, became = _made_one(things, touching(things, of_event, components))
+    things, then = _belonging(things, np.bincount(became, sent, len(things)).astype(np.int64))
+    rename(of_event, np.r_[0, then[became] + 1].astype(np.int32))
     return Objects(things, of_event)
 
 
@@ -117,20 +129,24 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     part = np.arange(len(held))
     if len(held) > 1 and size < LEAST_PX:
         return part
-    things = [k for k, own in enumerate(held) if shares[k] >= SHARE and met(own) < MET]
+    things = [k for k, own in enumerate(held) if shares[k] >= SHARE]
+    meets = [met(own) for own in held]
     outlines = {k: outline(own, times) for k, own in enumerate(held)}
     there = {k: np.isfinite(outlines[k][:, 0]) for k in outlines}
     low, high = np.nanquantile(np.sqrt((whole[:, 2:] - whole[:, :2]).prod(1)), (1 - NEARLY_ALL, NEARLY_ALL))
-    apart = size * (APART if high > STEADY * low else FAR)
+    grows = bool(high > STEADY * low)
+    apart = size * (APART if grows else FAR)
     odds = np.zeros((len(held), len(held)))
     for rank, a in enumerate(things):
         for b in things[rank + 1 :]:
-            both = there[a] & there[b]
+            both, seldom, often = there[a] & there[b], min(meets[a], meets[b]), max(meets[a], meets[b])
             if np.count_nonzero(both) >= max(COMMON * min(np.count_nonzero(there[a]), np.count_nonzero(there[b])), 1):
+                near, motion = outlines_terms(outlines[a][both], outlines[b][both])
+                own = WITHIN + near + motion + whole_odds(held[a], held[b])
                 gap = float(np.quantile(gaps(outlines[a][both], outlines[b][both]), NEARLY_ALL))
-                if gap > apart or max(met(held[a]), met(held[b])) < FREE:
-                    odds[a, b] = WITHIN + outlines_odds(outlines[a][both], outlines[b][both]) + whole_odds(held[a], held[b])
-            elif min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
+                asked = (grows and seldom < MET and own < VETO) if gap <= apart and often >= FREE else often < MET
+                odds[a, b] = own if asked else max(own, 0.0)
+            elif often < MET and min(shares[a], shares[b]) >= MAIN and not _steady(whole, there[a], there[b]):
                 odds[a, b] = -np.inf
             odds[b, a] = odds[a, b]
     if (odds >= 0).all():
@@ -141,7 +157,7 @@ def _parts(coarse: Sequence[Course], held: Sequence[Sequence[Course]], shares: n
     for k in sorted(set(range(len(held))) - set(things)):
         likely = WITHIN + most(extents[k], (low, high, largest)) > 0
         with_k = [(a, there[a] & there[k]) for a in itertools.compress(things, likely)]
-        fits = [(WITHIN + outlines_odds(outlines[a][t], outlines[k][t]), -a) for a, t in with_k if t.any()]
+        fits = [(WITHIN + sum(outlines_terms(outlines[a][t], outlines[k][t])), -a) for a, t in with_k if t.any()]
         best, a = max(fits, default=(0.0, 0))
         part[k] = part[-a] if best > 0 else part[k]
     return part
@@ -194,8 +210,13 @@ def _belonging(objects: list[list[Course]], events: np.ndarray) -> tuple[list[li
         if np.array_equal(parts, np.arange(len(left))):
             break
         number = left[parts][np.searchsorted(left, number)]
-    kept, rank = np.unique(whole, return_inverse=True)
+    return _made_one(objects, whole)
+
+
+def _made_one(objects: list[list[Course]], number: np.ndarray) -> tuple[list[list[Course]], np.ndarray]:
+    """Objects of one number, int64 (n,), made one: see `_belonging`."""
+    kept, became = np.unique(number, return_inverse=True)
     courses: list[list[Course]] = [[] for _ in kept]
     for k, own in enumerate(objects):
-        courses[rank[k]] += own
-    return courses, rank
+        courses[became[k]] += own
+    return courses, became

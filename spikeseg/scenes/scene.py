@@ -13,6 +13,7 @@ from .activity import Activity, background_of_blocks, blocks_of, coarser, hot_pi
 from .activity_kernels import look_up
 from .camera import CameraMotion, camera_motion
 from .camera_background import background_events
+from .contact import Components
 from .course import Course
 from .event_kernels import choose, count_pairs, rename, sort_by_number
 from .grouping import COARSE_PRIOR, groups
@@ -99,8 +100,8 @@ def find_objects(
     per_px = neurons_per_px(sensor_size)
     grid = sensor_size[0] * per_px, sensor_size[1] * per_px
     neurons = places * np.uint32(per_px)
-    fine, coarse = (_seen(t_in, neurons, on_in, grid, window, scale) for scale in (1, COARSE))
-    seen = combined(fine, coarse, UNSEEN if per_px == 1 else 0.0)
+    (fine, _), (coarse, components) = (_seen(t_in, neurons, on_in, grid, window, scale) for scale in (1, COARSE))
+    seen = combined(fine, coarse, components, UNSEEN if per_px == 1 else 0.0)
     seen = seen._replace(courses=[[course.scaled(1 / per_px) for course in own] for own in seen.courses])
     own_events = events_of(seen.of_event, len(seen.courses))
     courses: list[list[Course]] = []
@@ -160,11 +161,13 @@ def object_probability(courses: list[Course], motion: CameraMotion | None = None
     return share**2 / (1 + share**2)
 
 
-def _seen(t: np.ndarray, places: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], window: int, scale: int) -> Objects:
-    """What neurons of so many times the size see."""
+def _seen(
+    t: np.ndarray, places: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], window: int, scale: int
+) -> tuple[Objects, Components]:
+    """What neurons of so many times the size see, and the components that the events are in."""
     width, height = sensor_size
     places = coarser(places, scale) if scale > 1 else places
-    tracks, of_event = _tracked(t, places, (-(-width // scale), -(-height // scale)), window)
+    tracks, of_event, components = _tracked(t, places, (-(-width // scale), -(-height // scale)), window)
     counts = count_pairs(of_event, on.view(np.uint8), len(tracks), 1)  # OFF and ON
     events, bright = counts.sum(1), counts[:, 1]
     share = np.count_nonzero(on) / max(len(on), 1)
@@ -175,16 +178,18 @@ def _seen(t: np.ndarray, places: np.ndarray, on: np.ndarray, sensor_size: tuple[
     for track, own in zip(tracks, number.tolist(), strict=True):
         courses[own].append(Course.of(track).scaled(scale))
     rename(of_event, np.r_[0, number + 1].astype(np.int32))
-    return Objects(courses, of_event)
+    return Objects(courses, of_event), components
 
 
-def _tracked(t: np.ndarray, places: np.ndarray, sensor_size: tuple[int, int], window: int) -> tuple[list[SceneTrack], np.ndarray]:
-    """All tracks, and the track of each event: its place in the list + 1, int32 (n,)."""
+def _tracked(
+    t: np.ndarray, places: np.ndarray, sensor_size: tuple[int, int], window: int
+) -> tuple[list[SceneTrack], np.ndarray, Components]:
+    """All tracks, the track of each event (its place in the list + 1, int32 (n,)), and the components that they are in."""
     width, height = sensor_size
-    out = np.zeros(len(t), np.int32)
-    if not len(t):
-        return [], out
     hop = round(HOP_SHARE * window)
+    out, component = np.zeros((2, len(t)), np.int32)
+    if not len(t):
+        return [], out, Components(component, np.zeros(1, np.int64), hop)
     tracker = SceneTracker(sensor_size, hop)
     activity = Activity(background_of_blocks(t, blocks_of(places, sensor_size), sensor_size, window), sensor_size)
     label, owner = np.zeros((height, width), np.int32), np.zeros((height, width), np.int32)
@@ -202,12 +207,13 @@ def _tracked(t: np.ndarray, places: np.ndarray, sensor_size: tuple[int, int], wi
         if favours:
             activity.favoured[:] = 0
         tracker.step(moment)
+        part = slice(int(own_begins[k]), int(own_ends[k]))
+        look_up(places[part], label, component[part])
         moment.clear()
         seen = [track for track in tracker.tracks if track.last_us == t_us]
         for track in reversed(seen):
             mark(*track.own, 0, 0, track.id, owner)
-        part = slice(int(own_begins[k]), int(own_ends[k]))
         look_up(places[part], owner, out[part])
         for track in seen:
             mark(*track.own, 0, 0, 0, owner)
-    return tracker.finished(), out
+    return tracker.finished(), out, Components(component, np.r_[own_begins, len(t)], hop)

@@ -19,7 +19,8 @@ SIZE_GAIN = 0.4
 
 STOPPED_SHARE, STOPPED_SIZES, STOPPED_PX = 0.35, 0.5, 4.0
 """A track that is seen again where it was lost had stopped: within this share of the way that it would have come, and this share
-of its size, as what stands does not go further the longer it waits; or within so many px."""
+of its size, as what stands does not go further the longer it waits; or within so many px; or if all that is seen of it lies
+within where it was, but for so many px: its edges may come first."""
 
 CUT_OFF, LAST, USUAL = 0.7, 2, 40
 """It had not if it was going behind something, or out of the picture: if LAST rows before its last one, when its events still
@@ -168,8 +169,11 @@ class SceneTrack:
             whole, how = self.whole, Seen.HIDDEN
             way = float(np.hypot(*(whole.velocity * (t_us - whole.t_us)))) * 1e-6
             still = max(min(STOPPED_SHARE * way, STOPPED_SIZES * 2 * float(whole.half.max())), STOPPED_PX)
+            within = bool((np.abs(place - whole.place) + half <= whole.half + STOPPED_PX).all())
             if not self.cut_off and float(np.hypot(*(place - whole.place))) <= still:
                 how, self.half, self.velocity = Seen.STOPPED, whole.half, 0.5 * whole.velocity
+            elif not self.cut_off and within:
+                how = Seen.STOPPED
             self.place = place
         else:
             off = place - ahead
@@ -184,7 +188,14 @@ class SceneTrack:
         self.lag = np.zeros(2)
         self.own = (y, x)
         self.add(t_us, how)
+        if how == Seen.STOPPED:
+            self._stood(whole)
         self.shapes = [*self.shapes[-LAST:], self.shape]
+
+    def _stood(self, whole: Shape) -> None:
+        """Its rows since then are as it was when it was whole: as it stops, and when it goes on, a part of it is seen."""
+        since = sum(row[0] > whole.t_us for row in self.rows)
+        self.rows[-since:] = [(t_us, *whole.place, *(2 * whole.half), how) for t_us, *_, how in self.rows[-since:]]
 
     def meet(self, mask: tuple[np.ndarray, np.ndarray], own: tuple[np.ndarray, np.ndarray], joint: np.ndarray, t_us: int) -> None:
         """It shares a component with others: it goes on as it went, and keeps its shape; where the joint outline is its own, it

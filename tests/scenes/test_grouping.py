@@ -157,6 +157,31 @@ def test_what_a_track_met_is_no_piece_of_it_if_they_were_apart_for_long():
         assert groups([track_of(1, FIRST), track_of(2, other, part_of=1)]).tolist() == [0, 0]
 
 
+def test_coarse_neurons_say_of_pieces_what_they_say_of_others():
+    """Two 22 px apart that met: they are one where fine neurons see them, which see parts of a thing as far apart as that."""
+    tracks = [track_of(1, rows_of(0, 0.6, (10, 50), (20, 0))), track_of(2, rows_of(0, 0.6, (10, 73), (20, 0)), part_of=1)]
+    assert groups(tracks).tolist() == [0, 0] and groups(tracks, COARSE_PRIOR).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("since_s", "count"), [(0, 2), (1.72, 1)])
+def test_a_piece_that_was_there_before_tells_whom_it_passed(since_s, count):
+    """It passes another thing, and is taken for a piece of one that begins where they meet; unless it came just then."""
+    passes, stands = rows_of(since_s, 1.8, (40, 80 * since_s), (0, 80), (20, 20)), rows_of(0, 2.2, (80, 120), (0, 0), (30, 30))
+    began = rows_of(1.7, 2.2, (60, 120), (0, 0), (20, 20))
+    assert parted(*map(course_of, (passes, stands))) == (count == 2) and log_odds(*map(course_of, (began, stands))) > 0
+    found = groups([track_of(1, passes, part_of=3), track_of(2, stands), track_of(3, began)])
+    assert len(set(found.tolist())) == count
+
+
+@pytest.mark.parametrize(("velocity", "objects"), [(60, [0, 1, 1]), (0, [0, 0, 0])])
+def test_what_passed_an_object_is_not_followed_by_it(velocity, objects):
+    """It is lost where a piece of the other goes on, one of which was there before; unless they were side by side until then."""
+    lost, stood = rows_of(0, 1.0, (60, 50 - velocity), (0, velocity)), rows_of(0, 0.9, (80, 50), (0, 0))
+    goes_on = rows_of(1.3, 2.0, (66, 50), (0, 0))
+    assert follows(course_of(lost), course_of(goes_on))[0] < 1 and parted(*map(course_of, (lost, stood))) == (velocity > 0)
+    assert groups([track_of(1, lost), track_of(2, stood, part_of=3), track_of(3, goes_on)]).tolist() == objects
+
+
 def test_short_pieces_belong_to_nothing():
     assert group(FIRST, rows_of(0.9, 0.95, (100, 50), (100, 0))) == [0, 1]
     assert group(rows_of(0, 0.05, (0, 0), (0, 0))) == [0] and groups([]).tolist() == []

@@ -13,10 +13,9 @@ from spikeseg.scenes.kinship import (
     WHOLE,
     log_odds,
     most,
-    outlines_odds,
+    outlines_terms,
     parted,
     terms,
-    two,
     whole_odds,
 )
 from spikeseg.scenes.outlines import extent_of
@@ -76,8 +75,8 @@ def test_nothing_is_said_of_those_that_are_seldom_seen_together(course):
 def test_outlines_give_the_same_as_courses(course):
     one, other = course(LIFE, ((50, 50), (90, 60)), (20, 30)), course(LIFE, ((75, 50), (120, 50)), (10, 10))
     boxes = [np.hstack([own.place - own.size / 2, own.place + own.size / 2]) for own in (one, other)]
-    assert outlines_odds(*boxes) == pytest.approx(log_odds(one, other) + WHOLE, abs=0.05)
-    assert np.isfinite(outlines_odds(*(own[:1] for own in boxes)))  # seen together once
+    assert sum(outlines_terms(*boxes)) == pytest.approx(log_odds(one, other) + WHOLE, abs=0.05)
+    assert np.isfinite(outlines_terms(*(own[:1] for own in boxes))).all()  # seen together once
 
 
 def test_whole_pieces_are_likelier_two_than_edges(course):
@@ -93,8 +92,7 @@ def test_whole_pieces_are_likelier_two_than_edges(course):
     )
     beside = course(LIFE, (85, 50), (20, 20))  # 15 px away
     edges = [replace(own, events=500, surplus=surplus) for own, surplus in ((one["edge"], 0.3), (beside, -0.3))]
-    assert two(one["whole"], beside) and not two(*edges) and log_odds(*edges) > 0
-    assert not two(one["whole"], course((1.5, 2), (900, 50)))  # never seen together
+    assert -np.inf < log_odds(one["whole"], beside) < 0 < log_odds(*edges)
 
 
 def astray(rng, rows):
@@ -112,7 +110,7 @@ def test_no_more_than_their_extents_allow(course):
         one, other = (course(t_s, *astray(rng, len(t_s))) for _ in range(2))
         outlines = [np.hstack([own.place - own.size / 2, own.place + own.size / 2]) for own in (one, other)]
         bounds = float(most(one.extent, other.extent)), float(most(*map(extent_of, outlines)))
-        slack += [bounds[0] - sum(terms(one, other)), bounds[1] - outlines_odds(*outlines)]
+        slack += [bounds[0] - sum(terms(one, other)), bounds[1] - sum(outlines_terms(*outlines))]
     assert 0 < min(slack) < 1.1 * ROUNDING and np.quantile(slack, 0.2) < 4
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spikeseg.scenes import scales
+from spikeseg.scenes.contact import Components
 from spikeseg.scenes.scales import FAR, FEWEST, FREE, HELD, LEAST_PX, MAIN, SHARE, STEADY, UNSEEN, Objects, combined
 from spikeseg.scenes.track import Seen
 
@@ -20,7 +21,12 @@ def seen(fine, coarse, events):
     ]
     of_fine, of_coarse = pairs.astype(np.int32).T
     both = (([own if isinstance(own, list) else [own] for own in courses]) for courses in (fine, coarse))
-    return tuple(Objects(courses, of_event) for courses, of_event in zip(both, (of_fine, of_coarse), strict=True))
+    return *(Objects(courses, of_event) for courses, of_event in zip(both, (of_fine, of_coarse), strict=True)), apart(len(pairs))
+
+
+def apart(n):
+    """Components of n events of which nothing is seen."""
+    return Components(np.zeros(n, np.int32), np.zeros(1, np.int64), 20_000)
 
 
 def joint(fine, coarse, events):
@@ -140,6 +146,18 @@ def test_what_shares_components_for_most_of_the_time_is_no_thing_of_its_own(part
     fine, coarse = parting(50, 0.5)
     fine[1].how[:met] = Seen.MET  # of 51 rows
     assert joint(fine, coarse, {(1, 1): 400, (2, 1): 400})[0] == count
+
+
+@pytest.mark.parametrize(("drift", "met", "count"), [(50, (30, 20), 2), (50, (30, 30), 1), (20, (30, 20), 1)])
+@pytest.mark.parametrize("steady", [False, True])
+def test_two_that_keep_near_and_meet_are_two_where_their_ways_are_far_from_one(course, drift, met, count, steady):
+    """Side by side all the time, one passes the other; one of them at least is seen by itself for most of the time, and what they
+    are together does not keep its size."""
+    fine = [course(LIFE, ((x, 50 - way), (x, 50 + way)), (20, 40)) for x, way in ((50, 0), (72, drift))]
+    for own, rows in zip(fine, met, strict=True):
+        own.how[:rows] = Seen.MET  # of 51
+    whole = [course(LIFE, (60, 50), (45, 60) if steady else ((45, 90), (45, 40)))]
+    assert joint(fine, whole, {(1, 1): 400, (2, 1): 400})[0] == (1 if steady else count)
 
 
 # -- pieces that take turns ---------------------------------------------------------------------------
@@ -314,19 +332,35 @@ def test_short_pieces_stay_what_they_are(course):
     assert joint([[short, long]], [], {(1, 0): 10}) == (1, {(1, 0): 1})
 
 
+# -- what touches -------------------------------------------------------------------------------------
+
+
+def test_what_touches_is_one_and_what_stays_by_the_whole_belongs_to_it(course):
+    """Neither half alone is large enough for the small thing to be a part of it."""
+    halves = [course(LIFE, ((50, y), (110, y)), (10, 30)) for y in (50, 80)]
+    small = course(LIFE, ((65, 65), (125, 65)), (4, 4))
+    of_fine = np.tile(np.repeat(np.arange(1, 4), (10, 10, 3)), 50).astype(np.int32)
+    shared = np.tile(np.repeat((1, 1, 2), (10, 10, 3)), 50).astype(np.int32)
+    nothing = Objects([], np.zeros(len(of_fine), np.int32))
+    for component, objects in ((shared, {1}), (np.where(of_fine == 2, 3, shared).astype(np.int32), {1, 2, 3})):
+        fine = Objects([[own] for own in (*halves, small)], of_fine.copy())
+        found = combined(fine, nothing, Components(component, np.arange(0, len(of_fine) + 1, 23), 20_000))
+        assert set(found.of_event.tolist()) == objects and len(found.courses) == len(objects)
+
+
 # -- any input ----------------------------------------------------------------------------------------
 
 
 def test_nothing_at_all(course):
     none = Objects([], np.zeros(0, np.int32))
-    found = combined(none, none)
+    found = combined(none, none, apart(0))
     assert found.courses == [] and found.of_event.shape == (0,) and found.of_event.dtype == np.int32
     dark = Objects([], np.zeros(5, np.int32))
-    found = combined(dark, dark)
+    found = combined(dark, dark, apart(5))
     assert found.courses == [] and found.of_event.tolist() == [0] * 5
     own = [course(LIFE, (50, 50))]
     for fine, coarse in (([own], []), ([], [own]), ([own], [own])):
-        found = combined(Objects(fine, np.zeros(0, np.int32)), Objects(coarse, np.zeros(0, np.int32)))
+        found = combined(Objects(fine, np.zeros(0, np.int32)), Objects(coarse, np.zeros(0, np.int32)), apart(0))
         assert found.courses == fine and found.of_event.shape == (0,)
 
 
@@ -349,8 +383,9 @@ def test_no_fine_object_comes_apart_and_none_is_lost(course, seed):
     of_fine = rng.integers(0, n + 1, 3000).astype(np.int32)
     mostly = rng.integers(0, m + 1, n + 1)[of_fine]
     of_coarse = np.where(rng.random(3000) < 0.8, mostly, rng.integers(0, m + 1, 3000)).astype(np.int32)
+    components = Components(rng.integers(0, 3, 3000).astype(np.int32), np.arange(0, 3001, 100), 20_000)
     before = of_fine.copy(), of_coarse.copy()
-    found = combined(Objects(fine, of_fine), Objects(coarse, of_coarse))
+    found = combined(Objects(fine, of_fine), Objects(coarse, of_coarse), components)
     assert np.array_equal(of_fine, before[0]) and np.array_equal(of_coarse, before[1])
     assert set(found.of_event.tolist()) - {0} == set(range(1, len(found.courses) + 1))
     place = {id(own): number for number, courses in enumerate(found.courses, 1) for own in courses}
@@ -373,8 +408,8 @@ def test_specks_far_from_a_thing_need_not_be_compared_with_it(course, seed, monk
     held = [[course((0, 1), (at, (at[0] + 50 * (-1) ** k, at[1])), 30.0)] for k, at in enumerate(corners)]
     held += [[course((0, 1), (at, at + rng.normal(0, 20, 2)), 6.0)] for at in rng.uniform(10, 190, (30, 2))]
     shares = np.array([0.2] * 4 + [0.005] * 30)
-    asked, compared = scales.outlines_odds, []
-    monkeypatch.setattr(scales, "outlines_odds", lambda *pair: compared.append(pair) or asked(*pair))
+    asked, compared = scales.outlines_terms, []
+    monkeypatch.setattr(scales, "outlines_terms", lambda *pair: compared.append(pair) or asked(*pair))
     part, few = scales._parts(coarse, held, shares), len(compared)
     monkeypatch.setattr(scales, "most", lambda _, other: np.full(len(other[0]), np.inf))
     assert scales._parts(coarse, held, shares).tolist() == part.tolist() and few < 0.95 * (len(compared) - few)

@@ -90,6 +90,17 @@ def test_what_left_the_picture_does_not_come_back_where_it_was_lost():
     assert hows(track).count(Seen.STOPPED) == 1
 
 
+@pytest.mark.parametrize(("left", "how"), [(45, Seen.STOPPED), (46, Seen.HIDDEN)])
+def test_what_is_seen_within_where_it_stood_is_a_part_of_it(left, how):
+    """Its leading edge goes on first. In the meantime it is where it was when it was whole, 40 px wide from 10 to 50, less the
+    last two moments."""
+    comes, ends = [[(10, 50, 40, 20)]] * 20, [[(32, 50, 18, 20)], [(41, 50, 9, 20)]]
+    (track,) = tracker_of(comes + ends + [[]] * 30 + [[(left, 52, 9, 12)]]).finished()
+    assert hows(track) == [Seen.ALONE] * 22 + [how]
+    stood = np.array(track.rows)[-3:, 1:5] == pytest.approx(np.tile((29.5, 59.5, 40, 20), (3, 1)))
+    assert stood == (how == Seen.STOPPED)
+
+
 @pytest.mark.parametrize(("away", "how"), [(1, Seen.STOPPED), (7, Seen.HIDDEN)])
 def test_what_stands_does_not_go_further_the_longer_it_waits(away, how):
     before, after = [[(10 + 2 * k, 50, 12, 8)] for k in range(20)], [[(48 + away, 50, 12, 8)]] * 5
