@@ -11,6 +11,8 @@ from numba.core.cgutils import get_or_insert_function
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
+from spikeseg.core.splat import splat
+
 CELLS = 64
 """Bytes of a vector."""
 
@@ -63,9 +65,7 @@ def everywhere(_typing: Any, _byte: Any) -> Any:
     """CELLS times this byte."""
 
     def generate(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        nothing, first = ir.Constant(ir.VectorType(ir.IntType(8), CELLS), ir.Undefined), ir.Constant(ir.IntType(32), 0)
-        lane = builder.insert_element(nothing, given[0], first)
-        return builder.shuffle_vector(lane, nothing, ir.Constant(ir.VectorType(ir.IntType(32), CELLS), [0] * CELLS))
+        return splat(builder, given[0], CELLS)
 
     return Vector(CELLS)(types.uint8), generate
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence, Set
 import numpy as np
 
 from .course import LEAST_ROWS, Course
-from .kinship import TOGETHER_US, VETO, common_us, log_odds, most, terms
+from .kinship import ROUNDING, TOGETHER_US, VETO, common_us, log_odds, most, terms
 from .outlines import moments_of, outline, over_each_other
 from .track import SceneTrack
 
@@ -83,11 +83,12 @@ def _agree(courses: dict[int, Course], whole: Set[int], one: np.ndarray, other: 
 def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:
     """Pairs of which the second follows the first; each follows one and is followed by one, the likeliest first."""
     numbers = np.array(sorted(courses), np.int64)
-    first = np.array([courses[k].t[0] for k in numbers.tolist()])
+    first, sizes = np.array([(courses[k].t[0], courses[k].usual) for k in numbers.tolist()]).reshape(-1, 2).T
     fits = []
     for a in numbers.tolist():
         between = (first - courses[a].t[-1]) * 1e-6
-        for b in numbers[(between >= -TWICE_S) & (between <= AGAIN_S)].tolist():
+        alike = np.abs(np.log(sizes / courses[a].usual)) < np.log(ALIKE) + ROUNDING
+        for b in numbers[(between >= -TWICE_S) & (between <= AGAIN_S) & alike].tolist():
             fit, nats = follows(courses[a], courses[b]) if a != b else NEVER
             if fit < 1:
                 fits.append((nats, a, b))

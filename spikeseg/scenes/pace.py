@@ -43,17 +43,20 @@ def pace(t: np.ndarray, places: np.ndarray, sensor_size: tuple[int, int]) -> int
     longest = max(int((last - first) * OF_ALL), SHORTEST_US)
     if longest <= WINDOWS_US[0]:
         return longest
-    seen, way_px = [], 0.0
-    room, blocks = Room.of(sensor_size), blocks_of(places, sensor_size)
-    for window in WINDOWS_US:
-        samples = int(np.clip((last - first) // window, 1, SAMPLES))
-        moments = np.linspace(first, last, samples + 2)[1:-1].astype(np.int64)
+    seen: dict[int, float] = {}
+    way_px, room, blocks = 0.0, Room.of(sensor_size), blocks_of(places, sensor_size)
+    counts = {window: int(np.clip((last - first) // window, 1, SAMPLES)) for window in WINDOWS_US}
+    moments = {window: np.linspace(first, last, n + 2)[1:-1].astype(np.int64) for window, n in counts.items()}
+    most = max(_events_in(t, window, moments[window]) / (window * n) for window, n in counts.items())
+    for window, n in counts.items():
+        if window != LEAST_US and seen.get(WINDOWS_US[0], 0.0) >= SHARE * most > 0:
+            continue  # the shortest sees enough, whatever this one sees
         mean = background_of_blocks(t, blocks, sensor_size, window)
-        events, way = _tried(t, places, room, mean, window, moments)
-        seen.append(events / (window * samples))
+        events, way = _tried(t, places, room, mean, window, moments[window])
+        seen[window] = events / (window * n)
         if window == LEAST_US:
             way_px = way
-    shortest = next(window for window, own in zip(WINDOWS_US, seen, strict=True) if own >= SHARE * max(seen))
+    shortest = next(window for window, own in seen.items() if own >= SHARE * max(seen.values()))
     chosen = min(max(LEAST_US, TIMES * shortest), WINDOWS_US[-1])
     if chosen == LEAST_US:
         wide_px = (2 * RADIUS + 1) / neurons_per_px(sensor_size)
@@ -76,6 +79,11 @@ class Room(NamedTuple):
         blocks = np.zeros((int(row[-1]) + 1, int(column[-1]) + 1))
         block = (row[:, None] * blocks.shape[1] + column).reshape(-1)
         return cls(Activity(blocks, sensor_size), np.zeros(sensor_size[::-1], np.int32), block)
+
+
+def _events_in(t: np.ndarray, window: int, moments: np.ndarray) -> int:
+    """How many events lie in windows about moments: no fewer than active neurons see."""
+    return int(np.subtract(*(np.searchsorted(t, moments + end) for end in (window // 2, -(window // 2)))).sum())
 
 
 def _tried(

@@ -229,3 +229,28 @@ def test_pairs_that_lie_far_apart_need_not_be_compared(course, prior, monkeypatc
     found, few = grouping._beside(courses, prior), len(compared)
     monkeypatch.setattr(grouping, "most", lambda _, other: np.full(len(other[0]), np.inf))
     assert grouping._beside(courses, prior) == found and found and few < (len(compared) - few) / 3
+
+
+def test_what_is_of_another_size_need_not_be_asked_whether_it_follows(course, monkeypatch):
+    rng = np.random.default_rng(5)
+    start, way, begin, size = (
+        rng.uniform(0, 60, (60, 2)),
+        rng.normal(0, 20, (60, 2)),
+        rng.uniform(0, 2, 60),
+        rng.uniform(2, 60, 60),
+    )
+    courses = {3 * k: course((begin[k], begin[k] + 0.3), (start[k], start[k] + way[k]), size[k]) for k in range(60)}
+    plain, asked = grouping.follows, []
+    fits = {(a, b): plain(courses[a], courses[b]) for a in courses for b in courses if a != b}
+    monkeypatch.setattr(grouping, "follows", lambda *pair: asked.append(pair) or plain(*pair))
+    kept = grouping._following(courses)
+    expected = []
+    for _, a, b in sorted((nats, a, b) for (a, b), (fit, nats) in fits.items() if fit < 1):
+        if a not in [one for one, _ in expected] and b not in [other for _, other in expected]:
+            expected.append((a, b))
+    in_time = sum(
+        -grouping.TWICE_S <= (fits_b.t[0] - fits_a.t[-1]) * 1e-6 <= AGAIN_S
+        for fits_a in courses.values()
+        for fits_b in courses.values()
+    )
+    assert kept == expected and len(kept) > 5 and len(asked) < 0.8 * in_time

@@ -78,6 +78,21 @@ def test_nothing_is_tried_where_only_the_shortest_window_is_left(duration_us, tr
     assert pace(t, places, (64, 64)) == max(SHORTEST_US, int(duration_us * OF_ALL)) and bool(calls) == tried
 
 
+@pytest.mark.parametrize(
+    ("speed_px_s", "events_per_px", "tried"),
+    [(100, 400, [5_000, LEAST_US]), (700, 400, [5_000, LEAST_US]), (1500, 40, [5_000, LEAST_US]), (100, 12, list(WINDOWS_US))],
+)
+def test_where_the_shortest_window_sees_enough_of_all_events_no_longer_one_is_tried(
+    thing, scene, speed_px_s, events_per_px, tried, monkeypatch
+):
+    made, calls, asked = passing(thing, scene, speed_px_s, events_per_px, duration_s=1.2), [], pace_module._tried
+    monkeypatch.setattr(pace_module, "_tried", lambda *given: calls.append(given[4]) or asked(*given))
+    found = of(made)
+    assert calls == tried
+    monkeypatch.setattr(pace_module, "_events_in", lambda *_: 10**9)  # as if the longer ones might see far more
+    assert of(made) == found and calls == [*tried, *WINDOWS_US]
+
+
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("sensor_size", [(1, 1), (34, 34), (1280, 720)])
 def test_one_event(n, sensor_size):

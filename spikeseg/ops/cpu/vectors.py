@@ -15,6 +15,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from spikeseg.core.compiled import compiled
+from spikeseg.core.splat import splat
 
 LANES, NARROW = 32, 8
 """int32 added together, two cache lines, and at the end of a line of weights, which is padded with 0 to a multiple of NARROW."""
@@ -35,13 +36,6 @@ def _load(context: Any, builder: Any, array: Any, given: Any, start: Any, kind: 
     return address, builder.load(address, align=array.dtype.bitwidth // 8)
 
 
-def _everywhere(builder: Any, number: Any, lanes: int) -> Any:
-    """A vector with this number in every lane."""
-    nothing = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
-    first = builder.insert_element(nothing, number, ir.Constant(_INT, 0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INT, lanes), [0] * lanes))
-
-
 def _adding(kind: Any, lanes: int) -> Any:
     """v[start : start + lanes] += times * line[at : at + lanes], of flat memory of int32 or float64."""
 
@@ -49,7 +43,7 @@ def _adding(kind: Any, lanes: int) -> Any:
         def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             address, old = _load(context, builder, signature.args[0], given[0], given[1], kind, lanes)
             _, weights = _load(context, builder, signature.args[2], given[2], given[3], kind, lanes)
-            times = _everywhere(builder, given[4], lanes)
+            times = splat(builder, given[4], lanes)
             if kind is _INT:
                 new = builder.add(old, builder.mul(weights, times))
             else:
@@ -78,7 +72,7 @@ def _add_apart(_typing: Any, v: Any, _start: Any, line: Any, _at: Any, factors: 
             offset = ir.Constant(given[1].type, DOUBLES * i)
             address, old = _load(context, builder, signature.args[0], given[0], builder.add(given[1], offset), _DOUBLE, DOUBLES)
             own = builder.load(builder.gep(weights, [builder.add(given[3], ir.Constant(given[3].type, i))]))
-            new = builder.fadd(old, builder.fmul(_everywhere(builder, own, DOUBLES), times))
+            new = builder.fadd(old, builder.fmul(splat(builder, own, DOUBLES), times))
             builder.store(new, address, align=8)
         return context.get_dummy_value()
 
@@ -121,7 +115,7 @@ def _reach_mask(_typing: Any, v: Any, theta: Any, _start: Any, _level: Any) -> A
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         _, potentials = _load(context, builder, signature.args[0], given[0], given[2], _INT, WORD)
         _, thresholds = _load(context, builder, signature.args[1], given[1], given[2], _INT, WORD)
-        lifted = builder.sub(potentials, _everywhere(builder, given[3], WORD))
+        lifted = builder.sub(potentials, splat(builder, given[3], WORD))
         return builder.bitcast(builder.icmp_signed(">=", lifted, thresholds), ir.IntType(WORD))
 
     return types.uint64(v, theta, types.intp, types.int32), generate
