@@ -3,7 +3,7 @@ parts of one thing than two (ours)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,19 +40,18 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
     courses = {k: Course.of(track) for k, track in enumerate(tracks) if len(track.rows) >= LEAST_ROWS}
     place = {track.id: k for k, track in enumerate(tracks)}
     part_of = {k: place[track.part_of] for k, track in enumerate(tracks) if track.part_of}
-    part_of = {
-        k: own
-        for k, own in part_of.items()
-        if not ({k, own} <= courses.keys() and -float("inf") < _odds(courses[k], courses[own], prior) < 0)
+    odds = {
+        k: _odds(courses[k], courses[own], prior) if {k, own} <= courses.keys() else -float("inf") for k, own in part_of.items()
     }
+    part_of = {k: own for k, own in part_of.items() if not -float("inf") < odds[k] < 0}
     whole = {k: course for k, course in courses.items() if k not in part_of}
-    telling = {k: course for k, course in courses.items() if k in whole or course.events > tracks[part_of[k]].events}
+    telling = {k: course for k, course in courses.items() if k in whole or odds[k] == -float("inf")}
     number = np.arange(len(tracks))
     for k, own in part_of.items():
         number[number == k] = number[own]
     for one, other in [*_following(whole), *_beside(whole, prior)]:
         if number[one] != number[other] and _agree(
-            telling, whole.keys(), np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
+            telling, np.flatnonzero(number == number[one]), np.flatnonzero(number == number[other])
         ):
             number[number == number[other]] = number[one]
     if courses:
@@ -64,17 +63,17 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
     return rank[inverse]
 
 
-def _agree(courses: dict[int, Course], whole: Set[int], one: np.ndarray, other: np.ndarray) -> bool:
+def _agree(courses: dict[int, Course], one: np.ndarray, other: np.ndarray) -> bool:
     """Whether no piece of one object moves differently from a piece of the other that is there at the same time, nor all of them
-    do so together: each pair counts for as long as both are there. courses: of all but pieces that have no more
-    events than what they are a piece of, which tells for them; whole: those of no pieces, whose motion alone tells."""
+    do so together: each pair counts for as long as both are there. courses: of those that tell, without pieces that went with
+    what they are a piece of, which tells for them."""
     seen_us = nearness = motion = 0.0
     for a in one.tolist():
         for b in other.tolist():
             if a not in courses or b not in courses or (both_us := common_us(courses[a], courses[b])) < TOGETHER_US:
                 continue
             near, moves = terms(courses[a], courses[b])
-            if moves + (0.0 if {a, b} <= whole else near) < VETO:
+            if moves < VETO:
                 return False
             seen_us, nearness, motion = seen_us + both_us, nearness + both_us * near, motion + both_us * moves
     return nearness + motion >= 0 or motion >= AGAINST * seen_us

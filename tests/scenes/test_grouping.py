@@ -20,12 +20,10 @@ def rows_of(start_s, end_s, place, velocity, size=(12.0, 12.0), step_s=0.02):
     return [(s * 1e6, *p, *z, Seen.ALONE) for s, p, z in zip(t.tolist(), where.tolist(), sizes.tolist(), strict=True)]
 
 
-def track_of(number, *parts, part_of=0, events=0):
+def track_of(number, *parts, part_of=0):
     rows = [row for part in parts for row in part]
     last = np.array(rows[-1][1:5])
-    return SceneTrack(
-        number, int(rows[-1][0]), last[:2], np.zeros(2), last[2:] / 2, NONE, NONE, rows, len(rows), part_of, events=events
-    )
+    return SceneTrack(number, int(rows[-1][0]), last[:2], np.zeros(2), last[2:] / 2, NONE, NONE, rows, len(rows), part_of)
 
 
 def course_of(*parts):
@@ -165,13 +163,13 @@ def test_coarse_neurons_say_of_pieces_what_they_say_of_others():
     assert groups(tracks).tolist() == [0, 0] and groups(tracks, COARSE_PRIOR).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(("events", "velocity", "count"), [(101, 80, 2), (100, 80, 1), (101, 28, 1)])
-def test_a_piece_with_more_events_than_what_it_is_a_piece_of_tells_whom_it_passed(events, velocity, count):
-    """It passes another thing, and is taken for a piece of one that begins where they meet; what keeps near says less."""
-    passes = rows_of(0, 1.8, (57, 135 - 1.6 * velocity), (0, velocity), (20, 20))
-    stands, began = rows_of(0, 2.2, (80, 120), (0, 0), (30, 30)), rows_of(1.7, 2.2, (60, 120), (0, 0), (20, 20))
-    assert parted(*map(course_of, (passes, stands))) and log_odds(*map(course_of, (began, stands))) > 0
-    found = groups([track_of(1, passes, part_of=3, events=events), track_of(2, stands), track_of(3, began, events=100)])
+@pytest.mark.parametrize(("since_s", "count"), [(0, 2), (1.72, 1)])
+def test_a_piece_that_was_there_before_tells_whom_it_passed(since_s, count):
+    """It passes another thing, and is taken for a piece of one that begins where they meet; unless it came just then."""
+    passes, stands = rows_of(since_s, 1.8, (40, 80 * since_s), (0, 80), (20, 20)), rows_of(0, 2.2, (80, 120), (0, 0), (30, 30))
+    began = rows_of(1.7, 2.2, (60, 120), (0, 0), (20, 20))
+    assert parted(*map(course_of, (passes, stands))) == (count == 2) and log_odds(*map(course_of, (began, stands))) > 0
+    found = groups([track_of(1, passes, part_of=3), track_of(2, stands), track_of(3, began)])
     assert len(set(found.tolist())) == count
 
 
@@ -181,10 +179,7 @@ def test_what_passed_an_object_is_not_followed_by_it(velocity, objects):
     lost, stood = rows_of(0, 1.0, (60, 50 - velocity), (0, velocity)), rows_of(0, 0.9, (80, 50), (0, 0))
     goes_on = rows_of(1.3, 2.0, (66, 50), (0, 0))
     assert follows(course_of(lost), course_of(goes_on))[0] < 1 and parted(*map(course_of, (lost, stood))) == (velocity > 0)
-    assert (
-        groups([track_of(1, lost), track_of(2, stood, part_of=3, events=200), track_of(3, goes_on, events=100)]).tolist()
-        == objects
-    )
+    assert groups([track_of(1, lost), track_of(2, stood, part_of=3), track_of(3, goes_on)]).tolist() == objects
 
 
 def test_short_pieces_belong_to_nothing():
