@@ -7,7 +7,8 @@ The recordings are those of `spikeseg simulate --kind scenes`, one of each condi
 the default, are for the last word: whoever chooses anything by looking at figures takes others, as `--seeds 1000 1004` (the end
 is not part of it). `--real` names a folder with events/ and annotations/NAME.boxes.csv (t_us from the first event, x, y of the
 middle, w, h, id); these are read with our readers and stand in a table of their own. `--copies` asks again, so many times, with
-another 1 % of the events left out each time, and gives the mean: it tells how much of one answer is luck.
+another 1 % of the events left out each time, and of recordings that begin 7 ms later each time, so that moments fall otherwise,
+and gives the means: they tell how much of one answer is luck.
 
 The network is trained here on simulated scenes of other seeds, under the configuration `-c`, unless a checkpoint is named, and
 is run as `detect` runs it; its objects are the tracks whose score reaches its threshold. `--answers` adds what another program
@@ -45,6 +46,8 @@ TRAINED_ON = ("crossing", "turning", "growing", "fast", "tiny", "flicker")
 """Seeds and conditions of the scenes that the network is trained on, if it is trained here."""
 LEFT_OUT = 0.01
 """Share of a real recording's events that a copy of it lacks."""
+LATER_US = 7_000
+"""By so much later begins each copy that begins later, µs."""
 COLUMNS = {
     "HOTA": "HOTA", "DetA": "DetA", "AssA": "AssA", "MOTA": "MOTA", "switches_per_object": "switches per object",
     "fragments_per_object": "fragments per object", "recall0.3": "recall, IoU 0.3", "precision0.3": "precision, IoU 0.3",
@@ -69,16 +72,23 @@ def scene(name: str, seed: int) -> SceneRecording:
 
 
 def annotated(folder: Path, copies: int = 0) -> Iterator[tuple[str, str, Recording, Truth]]:
-    """Part, name, recording and truth of all that is annotated below a folder, and of copies that lack LEFT_OUT of the events."""
+    """Part, name, recording and truth of all that is annotated below a folder, and of copies that lack LEFT_OUT of the events, or
+    the first LATER_US, twice as much and so on."""
     for file in sorted((folder / "annotations").glob("*.boxes.csv")):
         name = file.name.removesuffix(".boxes.csv")
         (path,) = [path for path in (folder / "events").iterdir() if path.stem == name]
         recording = spikeseg.read(path)
         truth = Truth.annotated(recording, file)
         yield name, name, recording, truth
+        t = recording.events["t"]
         for seed in range(copies):
-            events = recording.events[np.random.default_rng(seed).random(len(recording.events)) >= LEFT_OUT]
-            yield f"{name}, copies", f"{name}-{seed}", replace(recording, events=events), replace(truth, events=events)
+            kept = {
+                "copies": np.random.default_rng(seed).random(len(t)) >= LEFT_OUT,
+                "later": t >= t[:1] + (seed + 1) * LATER_US,
+            }
+            for part, chosen in kept.items():
+                events = recording.events[chosen]
+                yield f"{name}, {part}", f"{name}-{part}-{seed}", replace(recording, events=events), replace(truth, events=events)
 
 
 def nothing(files: Sequence[Path]) -> Iterator[tuple[str, Recording, Truth]]:
@@ -165,9 +175,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs=2, type=int, default=TEST_SEEDS, metavar=("FROM", "BELOW"),
                         help=f"of the simulated recordings [{TEST_SEEDS[0]} {TEST_SEEDS[1]}]")  # fmt: skip
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="with events/ and annotations/")
-    parser.add_argument(
-        "--copies", type=int, default=0, metavar="N", help=f"of each real one, with {100 * LEFT_OUT:g} %% left out [0]"
-    )
+    parser.add_argument("--copies", type=int, default=0, metavar="N",
+                        help=f"of each real one, with {100 * LEFT_OUT:g} %% left out, and later ones [0]")  # fmt: skip
     parser.add_argument("--nothing", type=Path, nargs="+", default=[], metavar="FILE", help="recordings in which nothing moves")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a network [trained here]")
     parser.add_argument("-c", "--config", default="files", metavar="CONFIG", help="what it is trained under [files]")

@@ -171,12 +171,17 @@ def test_copies_of_a_real_recording_lack_a_little_of_it_and_keep_its_truth(scrip
     rows = ["t_us,x,y,w,h,id", *(f"{b['t']},{b['x']},{b['y']},{b['w']},{b['h']},{b['id']}" for b in boxes)]
     (tmp_path / "annotations" / "made.boxes.csv").write_text("\n".join(rows))
     parts, names, recordings, truths = zip(*script("scenes").annotated(tmp_path, copies=3), strict=True)
-    assert parts == ("made", *["made, copies"] * 3) and names == ("made", "made-0", "made-1", "made-2")
+    assert parts == ("made", *["made, copies", "made, later"] * 3)
+    assert names == ("made", *(f"made-{part}-{seed}" for seed in range(3) for part in ("copies", "later")))
     whole, *copies = (own.events for own in recordings)
-    assert len(whole) == len(events) and len({own.tobytes() for own in copies}) == 3
+    assert len(whole) == len(events) and len({own.tobytes() for own in copies}) == 6
     for own, truth in zip(copies, truths[1:], strict=True):
-        assert 0.98 * len(events) < len(own) < len(events) and np.isin(own["t"], whole["t"]).all()
+        assert np.isin(own["t"], whole["t"]).all()
         assert np.array_equal(truth.events, own) and np.array_equal(truth.boxes, truths[0].boxes)
+    for own in copies[::2]:
+        assert 0.98 * len(events) < len(own) < len(events)
+    for k, own in enumerate(copies[1::2], 1):
+        assert np.array_equal(own, whole[whole["t"] >= whole["t"][0] + 7_000 * k]) and len(own) < len(whole)
 
 
 # -- detectors ----------------------------------------------------------------------------------------
