@@ -32,7 +32,7 @@ AGAINST = -1.0
 
 COARSE_PRIOR, AT_ONCE = -5.0, 0.4
 """Log odds that are added for coarse neurons: these reach across what parts pieces of one thing, so that what they see apart is
-seldom one, as pieces that met or otherwise. This share of it at once, all of it where they see it for 1 s."""
+seldom one. This share of it at once, all of it where they see it for 1 s."""
 
 
 def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
@@ -40,9 +40,7 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
     courses = {k: Course.of(track) for k, track in enumerate(tracks) if len(track.rows) >= LEAST_ROWS}
     place = {track.id: k for k, track in enumerate(tracks)}
     part_of = {k: place[track.part_of] for k, track in enumerate(tracks) if track.part_of}
-    odds = {
-        k: _odds(courses[k], courses[own], prior) if {k, own} <= courses.keys() else -float("inf") for k, own in part_of.items()
-    }
+    odds = {k: log_odds(courses[k], courses[own]) if {k, own} <= courses.keys() else -float("inf") for k, own in part_of.items()}
     part_of = {k: own for k, own in part_of.items() if not -float("inf") < odds[k] < 0}
     whole = {k: course for k, course in courses.items() if k not in part_of}
     telling = {k: course for k, course in courses.items() if k in whole or odds[k] == -float("inf")}

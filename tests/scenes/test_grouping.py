@@ -157,10 +157,12 @@ def test_what_a_track_met_is_no_piece_of_it_if_they_were_apart_for_long():
         assert groups([track_of(1, FIRST), track_of(2, other, part_of=1)]).tolist() == [0, 0]
 
 
-def test_coarse_neurons_say_of_pieces_what_they_say_of_others():
-    """Two 22 px apart that met: they are one where fine neurons see them, which see parts of a thing as far apart as that."""
-    tracks = [track_of(1, rows_of(0, 0.6, (10, 50), (20, 0))), track_of(2, rows_of(0, 0.6, (10, 73), (20, 0)), part_of=1)]
-    assert groups(tracks).tolist() == [0, 0] and groups(tracks, COARSE_PRIOR).tolist() == [0, 1]
+@pytest.mark.parametrize(("part_of", "coarse"), [(1, [0, 0]), (0, [0, 1])])
+def test_coarse_neurons_part_what_has_not_met(part_of, coarse):
+    """Two 22 px apart: fine neurons see parts of a thing as far apart as that, coarse ones seldom; what met is one."""
+    other = track_of(2, rows_of(0, 0.6, (10, 73), (20, 0)), part_of=part_of)
+    tracks = [track_of(1, rows_of(0, 0.6, (10, 50), (20, 0))), other]
+    assert groups(tracks).tolist() == [0, 0] and groups(tracks, COARSE_PRIOR).tolist() == coarse
 
 
 @pytest.mark.parametrize(("since_s", "count"), [(0, 2), (1.72, 1)])
