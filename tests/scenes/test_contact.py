@@ -90,6 +90,18 @@ def test_what_touches_longest_is_made_one_first(still):
     first, third = {(1, 1): 20, (2, 1): 10, (3, 2): 11}, {(1, 2): 20, (2, 1): 10, (3, 1): 11}
     assert became(still(3), *[first] * 30, *[third] * 20) == [0, 0, 2]
     assert became(still(3), *[first] * 20, *[third] * 30) == [0, 1, 1]
+    for events, number in (((20, 11), [0, 0, 2]), ((11, 20), [0, 1, 1])):  # as long: the larger two
+        first, third = ({(1, own): events[0], (2, 1): 10, (3, 3 - own): events[1]} for own in (1, 2))
+        assert became(still(3), *[first] * 25, *[third] * 25) == number
+
+
+def test_motion_is_asked_again_of_what_was_made_one(course):
+    early, goes = course((0.0, 0.1), (20, 50)), course((0.2, 1.0), ((20, 50), (120, 50)))
+    assert became([early, goes], *[JOINT] * N) == [0, 0]
+    assert became([early, course(LIFE, (20, 50)), goes], *[{(1, 1): 20, (2, 1): 20, (3, 1): 10}] * N) == [0, 0, 2]
+    dot, wide = course(LIFE, (20, 50)), course(LIFE, (20, 50), (300, 12))
+    both, apart = {(1, 1): 10, (3, 1): 10}, {(1, 1): 10, (2, 2): 10, (3, 1): 10}
+    assert became([dot, wide, goes], *[both | {(2, 1): 10}] * 40, *[apart] * 10) == [0, 0, 0]  # dot and goes alone are two
 
 
 def test_nothing_touches_where_there_is_nothing(still):
