@@ -24,7 +24,7 @@ TOUCH = 0.4
 two."""
 
 SEEN, FEWEST = 5, 50
-"""An object is seen at a moment by so many events in components, and asked if it has so many in all."""
+"""An object is seen at a moment by so many events in components; with fewer than so many in all none is looked at."""
 
 
 class Components(NamedTuple):

@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .contact import Components, touching
+from .contact import FEWEST, Components, touching
 from .course import Course
 from .event_kernels import count_pairs, look_up_pairs, rename
 from .kinship import VETO, met, most, outlines_terms, whole_odds
 from .outlines import extent_of, gaps, joined, moments_of, outline, over_each_other, parts_of, sizes
 
-HELD, FEWEST = 0.6, 50
-"""A coarse object holds a fine one if this share of the fine one's events is its own; objects of fewer events are not looked
-at. It takes the place of what it holds, unless it has more of fine ones that it does not hold, as where it reaches over another
-thing for a while, than it adds to the largest that it holds."""
+HELD = 0.6
+"""A coarse object holds a fine one if this share of the fine one's events is its own; objects of fewer than FEWEST events are not
+looked at. It takes the place of what it holds, unless it has more of fine ones that it does not hold, as where it reaches over
+another thing for a while, than it adds to the largest that it holds."""
 
 UNSEEN = 0.15
 """A coarse object that holds only one fine one takes its place if the fine neurons see none of so large a share of its events."""

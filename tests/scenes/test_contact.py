@@ -1,10 +1,15 @@
 """What touches is one."""
 
+import itertools
+
 import numpy as np
 import pytest
 
+from spikeseg.scenes.activity import places_of
 from spikeseg.scenes.contact import FEWEST, SEEN, TOUCH, Components, touching
 from spikeseg.scenes.kinship import TOGETHER_SHARE, TOGETHER_US
+from spikeseg.scenes.scales import Objects, combined
+from spikeseg.scenes.scene import _tracked
 
 HOP_US = 20_000
 LIFE = (0.0, 1.0)
@@ -73,7 +78,7 @@ def test_two_that_go_different_ways_are_two(course):
 
 
 def test_what_was_made_one_is_asked_as_one(course, still):
-    """The third shares a component with the first for 0.3 of the time, with the second for 0.3 more: with both for 0.6."""
+    """The third shares a component with the first for 0.6 of the time; with the second, which has more events, for 0.3."""
     moments = [
         *[{(1, 1): 10, (2, 2): 20, (3, 1): 10}] * 3,
         *[{(1, 1): 10, (2, 1): 20, (3, 1): 10}] * 3,
@@ -107,3 +112,35 @@ def test_motion_is_asked_again_of_what_was_made_one(course):
 def test_nothing_touches_where_there_is_nothing(still):
     assert became([]) == [] and became(still(2)) == [0, 1] and became(still(2), {}) == [0, 1]
     assert became(still(2), *[{(0, 1): 99, (1, 0): 99, (2, 0): 99}] * 10) == [0, 1]
+
+
+def test_what_touches_is_one_and_what_stays_by_the_whole_belongs_to_it(course):
+    """Neither half alone is large enough for the small thing to be a part of it."""
+    halves = [course(LIFE, ((50, y), (110, y)), (10, 30)) for y in (50, 80)]
+    small = course(LIFE, ((65, 65), (125, 65)), (4, 4))
+    of_fine = np.tile(np.repeat(np.arange(1, 4), (10, 10, 3)), 50).astype(np.int32)
+    shared = np.tile(np.repeat((1, 1, 2), (10, 10, 3)), 50).astype(np.int32)
+    nothing = Objects([], np.zeros(len(of_fine), np.int32))
+    for component, objects in ((shared, {1}), (np.where(of_fine == 2, 3, shared).astype(np.int32), {1, 2, 3})):
+        fine = Objects([[own] for own in (*halves, small)], of_fine.copy())
+        found = combined(fine, nothing, Components(component, np.arange(0, len(of_fine) + 1, 23), 20_000))
+        assert set(found.of_event.tolist()) == objects and len(found.courses) == len(objects)
+
+
+def test_events_know_the_component_that_they_are_in(thing, scene):
+    """Two squares that come together: two components, then one; noise is in none."""
+    made = scene([thing((0, 1), ((20, 60), (72, 60)), 16, 80), thing((0, 1), ((140, 60), (88, 60)), 16, 80)], noise_hz=0.1)
+    window = 40_000
+    neurons = places_of(made.x, made.y)
+    components = _tracked(made.t, neurons, made.sensor_size, window)[2]
+    assert components.hop_us == window // 2 and components.begins[0] == 0 and components.begins[-1] == len(made.t)
+    for first, last in itertools.pairwise(components.begins.tolist()):
+        assert np.ptp(made.t[first:last]) < components.hop_us
+    early, late = made.t < 500_000, made.t > 970_000
+    one, other = ({*components.of_event[early & (made.truth == k)].tolist()} for k in (1, 2))
+    assert not one & other - {0}
+    assert {*components.of_event[late & (made.truth > 0)].tolist()} <= {0, 1}
+    for k in (1, 2):
+        assert np.mean(components.of_event[made.truth == k] > 0) > 0.95
+    far = (made.truth == 0) & (made.y < 30)
+    assert far.sum() > 100 and not components.of_event[far].any()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from spikeseg.scenes import scales
-from spikeseg.scenes.contact import Components
-from spikeseg.scenes.scales import FAR, FEWEST, FREE, HELD, LEAST_PX, MAIN, SHARE, STEADY, UNSEEN, Objects, combined
+from spikeseg.scenes.contact import FEWEST, Components
+from spikeseg.scenes.scales import FAR, FREE, HELD, LEAST_PX, MAIN, SHARE, STEADY, UNSEEN, Objects, combined
 from spikeseg.scenes.track import Seen
 
 LIFE = (0.0, 1.0)
@@ -331,22 +331,6 @@ def test_short_pieces_stay_what_they_are(course):
     assert joint([short, long], [], {(1, 0): 10, (2, 0): 500}) == (2, {(1, 0): 1, (2, 0): 2})
     assert joint([short], [], {(1, 0): 10}) == (1, {(1, 0): 1})
     assert joint([[short, long]], [], {(1, 0): 10}) == (1, {(1, 0): 1})
-
-
-# -- what touches -------------------------------------------------------------------------------------
-
-
-def test_what_touches_is_one_and_what_stays_by_the_whole_belongs_to_it(course):
-    """Neither half alone is large enough for the small thing to be a part of it."""
-    halves = [course(LIFE, ((50, y), (110, y)), (10, 30)) for y in (50, 80)]
-    small = course(LIFE, ((65, 65), (125, 65)), (4, 4))
-    of_fine = np.tile(np.repeat(np.arange(1, 4), (10, 10, 3)), 50).astype(np.int32)
-    shared = np.tile(np.repeat((1, 1, 2), (10, 10, 3)), 50).astype(np.int32)
-    nothing = Objects([], np.zeros(len(of_fine), np.int32))
-    for component, objects in ((shared, {1}), (np.where(of_fine == 2, 3, shared).astype(np.int32), {1, 2, 3})):
-        fine = Objects([[own] for own in (*halves, small)], of_fine.copy())
-        found = combined(fine, nothing, Components(component, np.arange(0, len(of_fine) + 1, 23), 20_000))
-        assert set(found.of_event.tolist()) == objects and len(found.courses) == len(objects)
 
 
 # -- any input ----------------------------------------------------------------------------------------

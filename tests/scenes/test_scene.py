@@ -1,12 +1,9 @@
 """Whole scenes: one object, one id, whatever it meets, hides behind or does."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 from spikeseg.data.recording import EVENT_DTYPE
-from spikeseg.scenes.activity import places_of
 from spikeseg.scenes.camera import CameraMotion
 from spikeseg.scenes.course import Course
 from spikeseg.scenes.scene import (
@@ -16,7 +13,6 @@ from spikeseg.scenes.scene import (
     LEAST_ROWS,
     MOVES_PX,
     MOVES_SIZES,
-    _tracked,
     events_of,
     find_objects,
     object_probability,
@@ -416,25 +412,3 @@ def test_columns_of_some_events_whatever_their_dtypes():
         found = those(tuple(events[name] for name in "txyp"), chosen)
         assert [own.dtype for own in found] == [np.int64, np.int64, np.int64, bool]
         assert all(np.array_equal(own, events[name][chosen]) for own, name in zip(found, "txyp", strict=True))
-
-
-# -- components ---------------------------------------------------------------------------------------
-
-
-def test_events_know_the_component_that_they_are_in(thing, scene):
-    """Two squares that come together: two components, then one; noise is in none."""
-    made = scene([thing((0, 1), ((20, 60), (72, 60)), 16, 80), thing((0, 1), ((140, 60), (88, 60)), 16, 80)], noise_hz=0.1)
-    window = 40_000
-    neurons = places_of(made.x, made.y)
-    components = _tracked(made.t, neurons, made.sensor_size, window)[2]
-    assert components.hop_us == window // 2 and components.begins[0] == 0 and components.begins[-1] == len(made.t)
-    for first, last in itertools.pairwise(components.begins.tolist()):
-        assert np.ptp(made.t[first:last]) < components.hop_us
-    early, late = made.t < 500_000, made.t > 970_000
-    one, other = ({*components.of_event[early & (made.truth == k)].tolist()} for k in (1, 2))
-    assert not one & other - {0}
-    assert {*components.of_event[late & (made.truth > 0)].tolist()} <= {0, 1}
-    for k in (1, 2):
-        assert np.mean(components.of_event[made.truth == k] > 0) > 0.95
-    far = (made.truth == 0) & (made.y < 30)
-    assert far.sum() > 100 and not components.of_event[far].any()
