@@ -23,7 +23,7 @@ FIELDS = ("still", "drift", "turn")
 SIZES = ("DAVIS", "ATIS")
 CONDITIONS = (
     "crossing", "occluding", "growing", "stopping", "turning", "faint", "fast", "tiny", "many", "moving", "flicker", "small",
-    "large", "empty", "empty_moving", "empty_flicker",
+    "large", "empty", "empty_moving", "empty_flicker", "walking",
 )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from spikeseg.errors import InputError
 from ..camera_noise import KINDS
 from ..draws import MOST_EVENTS
 
-MOTIONS = ("straight", "turn", "stop", "grow")
+RIGID = ("straight", "turn", "stop", "grow")
+MOTIONS = (*RIGID, "walk")
 STYLES = ("textured", "plain", "hollow")
 MEETINGS = ("free", "cross", "occlude")
 BACKGROUNDS = ("still", "moving", "flicker")
@@ -25,14 +26,16 @@ class SceneConfig:
 
     Attributes:
         objects: fewest and most objects of a recording, uniform; (0, 0): background and noise alone.
-        size_px: range of their diameters, log-uniform; never more than 0.6 of the sensor's shorter side.
+        size_px: range of their diameters, or heights of those that walk, log-uniform; never more than 0.6 of the sensor's shorter
+            side.
         speed_px_s: range of their speeds on the sensor, log-uniform.
         contrast: range of the logarithm of their mean intensity over that of the background, brighter or darker, uniform.
         texture: range of the standard deviation of the logarithm of intensity within a textured object, uniform.
         styles: some of STYLES, one is drawn for each object: textured; plain (one tone: events at its edges alone); hollow (an
             outline, through which one sees what lies behind).
         motions: some of MOTIONS, one is drawn for each: straight; turn (a curved path along which it rotates); stop (stands still
-            for 0.2 to 1 s and goes on); grow (approaches, up to four times as large at the end).
+            for 0.2 to 1 s and goes on); grow (approaches, up to four times as large at the end); walk (goes sideways on two legs,
+            with a body above or none, by three strides a second at most; in half of the recordings the floor reflects).
         meet: free; cross (two and two pass through one point at one time); occlude (one passes behind a larger one, or behind a
             pillar that belongs to the background, for 0.5 s at most).
         background: still; moving (a camera that pans over a textured background); flicker (lamps of 50 or 100 Hz).
@@ -52,7 +55,7 @@ class SceneConfig:
     contrast: tuple[float, float] = (0.5, 1.5)
     texture: tuple[float, float] = (0.15, 0.4)
     styles: tuple[str, ...] = STYLES
-    motions: tuple[str, ...] = MOTIONS
+    motions: tuple[str, ...] = RIGID
     meet: str = "free"
     background: str = "still"
     background_speed_px_s: tuple[float, float] = (5.0, 60.0)
@@ -121,7 +124,7 @@ CONDITIONS: dict[str, SceneConfig] = {
     "faint": replace(BASE, contrast=(0.25, 0.4), texture=(0.02, 0.1), styles=("textured", "plain"), noise_hz=3.0),
     "fast": replace(BASE, objects=(2, 5), speed_px_s=(700.0, 3000.0), duration_s=1.0),
     "tiny": replace(BASE, objects=(2, 6), size_px=(3.0, 8.0), contrast=(0.7, 1.5)),
-    "many": replace(BASE, objects=(5, 8), size_px=(6.0, 60.0), motions=MOTIONS, sensor_size=(640, 480)),
+    "many": replace(BASE, objects=(5, 8), size_px=(6.0, 60.0), motions=RIGID, sensor_size=(640, 480)),
     "moving": replace(BASE, objects=(1, 3), background="moving", speed_px_s=(80.0, 500.0)),
     "flicker": replace(BASE, objects=(1, 3), background="flicker"),
     "small": replace(BASE, objects=(1, 2), size_px=(4.0, 14.0), speed_px_s=(20.0, 200.0), sensor_size=(34, 34), duration_s=1.0),
@@ -131,8 +134,12 @@ CONDITIONS: dict[str, SceneConfig] = {
     "empty": replace(BASE, objects=(0, 0), duration_s=4.0),
     "empty_moving": replace(BASE, objects=(0, 0), background="moving", duration_s=4.0),
     "empty_flicker": replace(BASE, objects=(0, 0), background="flicker", duration_s=4.0),
+    "walking": replace(
+        BASE, objects=(1, 3), motions=("walk",), size_px=(60.0, 200.0), speed_px_s=(60.0, 400.0), sensor_size=(640, 480)
+    ),
 }
-"""What scenes are measured under, by name; a recording of a condition has `seed` replaced."""
+"""What scenes are measured under, by name; a recording of a condition has `seed` replaced. A new one comes last: the place of a
+condition is a part of what its recordings are drawn from."""
 
 
 def condition(name: str, **changes: Any) -> SceneConfig:

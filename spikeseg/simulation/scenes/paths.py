@@ -55,9 +55,14 @@ def draw_passing(rng: np.random.Generator, config: SceneConfig) -> Passing:
     return Passing(point, float(at_s), log_uniform(rng, config.speed_px_s), float(rng.uniform(0, 2 * np.pi)))
 
 
+def grid(config: SceneConfig) -> np.ndarray:
+    """Times at which paths are given: float64 (n,), s."""
+    return np.linspace(0, config.duration_s, 1 + max(2, int(np.ceil(config.duration_s / GRID_S))))
+
+
 def draw_path(rng: np.random.Generator, config: SceneConfig, motion: str, passing: Passing) -> Path:
-    """The path of one of config.MOTIONS through a point."""
-    t = np.linspace(0, config.duration_s, 1 + max(2, int(np.ceil(config.duration_s / GRID_S))))
+    """The path of one of config.RIGID through a point."""
+    t = grid(config)
     step = t[1]
     speed, heading = np.full(len(t), passing.speed_px_s), np.full(len(t), passing.heading)
     angle, scale = np.full(len(t), rng.uniform(0, 2 * np.pi)), np.ones(len(t))

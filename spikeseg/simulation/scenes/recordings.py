@@ -22,6 +22,7 @@ from .config import SceneConfig, SceneSet
 from .kernels import LOOK, Ground, Patches, Pixels, Schedule, awake, play
 from .paths import STEP_PX, Passing, Path, draw_passing, draw_path, renderings
 from .shapes import Shape, draw_shape, pillar, texture
+from .walking import draw_walker, reflection
 
 BOX_DTYPE = np.dtype([("t", "<i8"), ("id", "<i4")] + [(name, "<f8") for name in "xywh"])
 """A box of object ``id`` at time t (µs): centre and size, px; it holds whole pixels, so that one of a single pixel is 1 wide."""
@@ -43,6 +44,8 @@ HIDDEN_S = (0.1, 0.4)
 """How long an object that fills its circle is hidden, if its speed allows it; smaller ones longer."""
 STEEPEST, SLOWER = np.radians(60.0), 0.3
 """What passes behind a pillar flies no steeper than this; a larger object behind which another passes is slower by this."""
+REFLECTING, REFLECTED = 0.5, (0.4, 0.7)
+"""Share of recordings with walkers whose floor reflects; contrast of the reflections in that of the walkers, uniform."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class SceneRecording(Recording):
 
 
 class Cast(NamedTuple):
-    """The shapes of a scene, the topmost first, with their paths and object ids (0 for a part of the background)."""
+    """The shapes of a scene, the topmost first, with their paths and object ids: one for all parts of an object, 0 for a part of
+    the background."""
 
     shapes: list[Shape]
     paths: list[Path]
@@ -106,7 +110,7 @@ def recording_of(scenes: SceneSet, index: int) -> SceneRecording:
 
 
 def draw_cast(config: SceneConfig, index: int) -> Cast:
-    """Shapes and paths of a recording; ids are 1, 2, ... from the topmost object down."""
+    """Shapes and paths of a recording; ids are 1, 2, ... from the topmost object down, reflections last."""
     number = int(_random(config, "number", index).integers(config.objects[0], config.objects[1] + 1))
     rng, path_rng = _random(config, "objects", index), _random(config, "paths", index)
     diameters = [min(log_uniform(rng, config.size_px), LARGEST * min(config.sensor_size)) for _ in range(number)]
@@ -126,15 +130,33 @@ def draw_cast(config: SceneConfig, index: int) -> Cast:
             diameters[first] = float(np.clip(large, 1.3 * diameters[first + 1], LARGEST * min(config.sensor_size)))
             over = _crossing(path_rng, passings[first + 1], passings[first])
             passings[first] = over._replace(speed_px_s=min(over.speed_px_s, SLOWER * passings[first + 1].speed_px_s))
-    shapes, paths = [bar for bar, _ in bars], [path for _, path in bars]
+    cast = Cast([bar for bar, _ in bars], [path for _, path in bars], [0] * len(bars))
+    walkers: list[tuple[list[tuple[Shape, Path]], float]] = []
     for diameter, passing in zip(diameters, passings, strict=True):
         sign, contrast = rng.choice([-1, 1]), rng.uniform(*config.contrast)
         style, spread = str(rng.choice(config.styles)), rng.uniform(*config.texture)
         if config.meet == "occlude" and style == "hollow":
             style = "plain"
-        shapes.append(draw_shape(rng, style, diameter, float(sign * contrast), float(spread)))
-        paths.append(draw_path(path_rng, config, str(path_rng.choice(config.motions)), passing))
-    return Cast(shapes, paths, [0] * len(bars) + list(range(1, number + 1)))
+        motion, surface = str(path_rng.choice(config.motions)), (float(sign * contrast), float(spread))
+        if motion == "walk":
+            parts = draw_walker(rng, path_rng, config, passing, diameter, style, *surface)
+            walkers.append((parts, float(passing.point[1])))
+        else:
+            parts = [(draw_shape(rng, style, diameter, *surface), draw_path(path_rng, config, motion, passing))]
+        _enter(cast, parts)
+    if walkers and path_rng.random() < REFLECTING:
+        weight = float(path_rng.uniform(*REFLECTED))
+        for parts, floor in walkers:
+            _enter(cast, reflection(parts, floor, weight))
+    return cast
+
+
+def _enter(cast: Cast, parts: list[tuple[Shape, Path]]) -> None:
+    """Puts an object below those that are there, with the next id."""
+    cast.ids.extend([max(cast.ids, default=0) + 1] * len(parts))
+    for shape, path in parts:
+        cast.shapes.append(shape)
+        cast.paths.append(path)
 
 
 def _crossing(rng: np.random.Generator, other: Passing, own: Passing) -> Passing:
@@ -168,12 +190,21 @@ def _events(config: SceneConfig, index: int, cast: Cast) -> tuple[np.ndarray, np
     events["t"], events["p"], events["object_id"] = when, on, ids
     events["y"], events["x"] = np.divmod(place, config.sensor_size[0])
     events["source"] = np.where(ids > 0, SOURCE_OBJECT, SOURCE_STAR)
-    look, which = np.nonzero((boxes[:, :, 1] >= 0) & (np.array(cast.ids, np.int64) > 0))
-    left, right, top, bottom = boxes[look, which].T
-    found = np.zeros(len(look), BOX_DTYPE)
-    found["t"], found["id"] = look * BOX_INTERVAL_US, np.array([*cast.ids, 0])[which]
-    found["x"], found["y"], found["w"], found["h"] = (left + right) / 2, (top + bottom) / 2, right - left + 1, bottom - top + 1
-    return events[events["t"] < config.duration_s * US_PER_S], found
+    return events[events["t"] < config.duration_s * US_PER_S], _joined(boxes, np.array(cast.ids, np.int64))
+
+
+def _joined(boxes: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Boxes of shapes, see play, as those of objects, BOX_DTYPE: around what is seen of all shapes of an id (K,)."""
+    look, which = np.nonzero((boxes[:, :, 1] >= 0) & (ids > 0))
+    seen, own = np.unique(np.column_stack([look, ids[which]]), axis=0, return_inverse=True)
+    low, high = np.full((len(seen), 2), np.iinfo(np.int32).max), np.full((len(seen), 2), -1)
+    np.minimum.at(low, own.ravel(), boxes[look, which][:, ::2])
+    np.maximum.at(high, own.ravel(), boxes[look, which][:, 1::2])
+    found = np.zeros(len(seen), BOX_DTYPE)
+    found["t"], found["id"] = seen[:, 0] * BOX_INTERVAL_US, seen[:, 1]
+    found["x"], found["y"] = (low + high).T / 2
+    found["w"], found["h"] = (high - low).T + 1
+    return found
 
 
 def _schedule(config: SceneConfig, cast: Cast, changes: list[tuple[np.ndarray, int, np.ndarray]]) -> Schedule:

@@ -59,10 +59,18 @@ def draw_shape(rng: np.random.Generator, style: str, diameter_px: float, contras
     x, y = np.meshgrid(axis, axis)
     edge, slope = _edge(rng, np.arctan2(y, x))
     distance = (np.hypot(x, y) - radius * edge) / np.hypot(1.0, slope)
-    field = texture(rng, distance.shape, (max(3.0, diameter_px / 8), max(6.0, diameter_px / 2)))
-    tone = np.exp(contrast + (spread * field if style == "textured" else 0.0) * np.ones_like(distance))
+    tone = _tone(rng, distance.shape, style, diameter_px, contrast, spread)
     outline = min(float(rng.uniform(*OUTLINE_PX)), radius)
-    return Shape(distance.astype(np.float32), tone.astype(np.float32), outline if style == "hollow" else 0.0, radius)
+    return Shape(distance.astype(np.float32), tone, outline if style == "hollow" else 0.0, radius)
+
+
+def capsule(rng: np.random.Generator, style: str, length_px: float, radius_px: float, contrast: float, spread: float) -> Shape:
+    """All that lies within a radius of a line of that length, whose middle is the shape's; plain or textured, see draw_shape."""
+    whole = length_px / 2 + radius_px
+    half = int(np.ceil(whole)) + MARGIN_PX
+    axis = np.abs(np.arange(-half, half + 1, dtype=np.float64))
+    distance = np.hypot(np.maximum(axis - length_px / 2, 0), axis[:, None]) - radius_px
+    return Shape(distance.astype(np.float32), _tone(rng, distance.shape, style, 2 * whole, contrast, spread), 0.0, whole)
 
 
 def pillar(width_px: int, height_px: int, tone: float) -> Shape:
@@ -72,6 +80,14 @@ def pillar(width_px: int, height_px: int, tone: float) -> Shape:
     distance = np.maximum(axis[None] - width_px / 2, axis[:, None] - height_px / 2)
     full = np.full(distance.shape, tone, np.float32)
     return Shape(distance.astype(np.float32), full, 0.0, half, fixed=True)
+
+
+def _tone(
+    rng: np.random.Generator, size: tuple[int, ...], style: str, diameter_px: float, contrast: float, spread: float
+) -> np.ndarray:
+    """Intensity of a surface, float32 (S, S): see draw_shape."""
+    field = texture(rng, (size[0], size[1]), (max(3.0, diameter_px / 8), max(6.0, diameter_px / 2)))
+    return np.exp(contrast + (spread * field if style == "textured" else 0.0) * np.ones(size)).astype(np.float32)
 
 
 def _edge(rng: np.random.Generator, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
