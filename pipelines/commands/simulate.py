@@ -32,7 +32,7 @@ CONDITIONS = (
 @click.option(
     "--kind", type=click.Choice(KINDS), default="nights", show_default=True,
     help="Night skies over simulated pixels; objects of a known rate of events over noise, to measure the faintest; or shapes "
-    "that cross, hide, stop, grow and turn.",
+    "that cross, hide, stop, grow, turn and walk.",
 )  # fmt: skip
 @click.option(
     "--format", type=click.Choice(FORMATS),
@@ -78,7 +78,7 @@ def simulate(request: Request, out: Path | None, output: str | None, format: str
       spikeseg detect faint/EBSSA/labelled_ebssa.h5::limit_0000 -o found
     \b
     Example: scenes, with boxes and the object of every event
-      spikeseg simulate scenes --kind scenes --recordings 16
+      spikeseg simulate scenes --kind scenes --recordings 17
       spikeseg train -c files --data-root scenes
     """
     from ..stages.simulate import into_folder

@@ -1,4 +1,4 @@
-"""Simulated scenes: shapes that cross, hide, stop, grow and turn before still, moving and flickering backgrounds."""
+"""Simulated scenes: shapes that cross, hide, stop, grow, turn and walk before still, moving and flickering backgrounds."""
 
 from .config import CONDITIONS, SceneConfig, SceneSet, condition
 from .recordings import BOX_DTYPE, SceneRecording, recording_of, scene_recording

@@ -10,13 +10,13 @@ from .config import SceneConfig
 from .paths import Passing, Path, grid
 from .shapes import Shape, capsule
 
-STRIDE = (1.1, 1.35)
+STRIDE = (1.1, 1.3)
 """Way from a foothold to the next of the same foot, in lengths of the leg, uniform."""
 MOST_HZ = 3.0
 """Strides a second, at most: small walkers are slow."""
 STANCE = 0.6
 """Share of a stride in which a foot stands on the floor; the feet are half a stride apart, so that both do at times."""
-STRETCHED = 0.99
+STRETCHED = 0.98
 """Distance from hip to ankle in lengths of the leg, where it is longest."""
 LIFT, TIPPED = 0.12, 0.4
 """How high an ankle is lifted, in lengths of the leg, and by how much a foot tips in swing, rad: so that toes clear the floor."""
@@ -24,8 +24,8 @@ BODIES, LEG = 0.6, 0.5
 """Share of walkers with a body, and what their legs are of their height."""
 SHADES = 0.15
 """Standard deviation of the logarithm of a part's intensity among those of a walker."""
-THIGH, SHANK, FOOT, TOES = 0.09, 0.06, 0.045, 0.22
-"""Radii of the parts of a leg, and the length of a foot, in lengths of the leg."""
+THIGH, SHANK, TOES = 0.09, 0.05, 0.22
+"""Radii of a thigh, and of a shank and a foot, and the length of the latter, in lengths of the leg."""
 TORSO, HEAD, LEAN = 0.07, 0.06, 0.03
 """Radii of the parts of a body, and how far its top leans forward, in the walker's height."""
 
@@ -48,7 +48,7 @@ def draw_walker(
     """
     t = grid(config)
     body = path_rng.random() < BODIES
-    over_ankle = height_px * (LEG if body else 1.0) / (1 + 2 * FOOT + (0.0 if body else THIGH))
+    over_ankle = height_px * (LEG if body else 1.0) / (STRETCHED + SHANK + (0.0 if body else THIGH))
     stride = path_rng.uniform(*STRIDE) * over_ankle
     speed = min(passing.speed_px_s, MOST_HZ * stride)
     way = speed * (t - passing.at_s)
@@ -58,7 +58,7 @@ def draw_walker(
         neck, top = (hip + height_px * np.array([LEAN * k, -(1 - LEG) * k + HEAD * (k == 1)]) for k in (0.7, 1.0))
         lines.insert(1, [(hip, neck, TORSO * height_px), (neck, top, HEAD * height_px)])
     towards = np.array([1.0 if np.cos(passing.heading) >= 0 else -1.0, 1.0])
-    origin = passing.point - [0.0, FOOT * over_ankle]
+    origin = passing.point - [0.0, SHANK * over_ankle]
     parts = []
     for one, other, radius in (line for limb in lines for line in limb):
         shade = contrast + rng.normal(0, SHADES)
@@ -114,7 +114,7 @@ def _leg(
 ) -> list[tuple[np.ndarray, np.ndarray, float]]:
     """The ends (n, 2) and the radius of foot, shank and thigh."""
     toes = ankle + TOES * leg_px * np.column_stack([np.cos(tipped), np.sin(tipped)])
-    return [(ankle, toes, FOOT * leg_px), (knee, ankle, SHANK * leg_px), (hip, knee, THIGH * leg_px)]
+    return [(ankle, toes, SHANK * leg_px), (knee, ankle, SHANK * leg_px), (hip, knee, THIGH * leg_px)]
 
 
 def _path_between(t: np.ndarray, one: np.ndarray, other: np.ndarray) -> Path:

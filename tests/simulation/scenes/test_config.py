@@ -16,7 +16,7 @@ from spikeseg.simulation.scenes import CONDITIONS, SceneConfig, SceneSet, condit
         ({"size_px": (0.0, 5.0)}, "scenes.size_px"),
         ({"speed_px_s": 5.0}, "scenes.speed_px_s"),
         ({"styles": ()}, "scenes.styles"),
-        ({"motions": ("fly",)}, "straight, turn, stop, grow"),
+        ({"motions": ("fly",)}, "straight, turn, stop, grow, walk"),
         ({"meet": "kiss"}, "free, cross, occlude"),
         ({"background": "sea"}, "still, moving, flicker"),
         ({"noise": "pink"}, "measured"),

@@ -10,6 +10,13 @@ from spikeseg.simulation.scenes import CONDITIONS, SceneSet, condition, recordin
 from spikeseg.simulation.scenes.recordings import BOX_INTERVAL_US, HIDDEN_S, draw_cast
 
 SMALL = {"sensor_size": (96, 72), "noise_hz": 0.1, "seed": 3}
+DRAWN = {
+    "crossing": (200.8254, 1.49984), "occluding": (205.7762, 2.26011), "growing": (127.5646, 1.73395),
+    "stopping": (274.9458, 0.26192), "turning": (173.4269, 1.29227), "faint": (153.4142, 1.14708), "fast": (225.6482, 0.31501),
+    "tiny": (107.6048, 1.95650), "many": (377.3908, 1.18861), "moving": (128.7331, 2.42305), "flicker": (199.0713, 0.25499),
+    "small": (29.3939, 1.03263), "large": (613.6862, 1.15138),
+}  # fmt: skip
+"""Mean x of the paths and mean tone of the shapes of seed 9508, as drawn before anything walked."""
 
 
 def small(name, **changes):
@@ -54,6 +61,13 @@ def test_same_values_same_bytes_and_no_recording_depends_on_another():
     assert first.events.tobytes() == again.events.tobytes() and first.boxes.tobytes() == again.boxes.tobytes()
     assert first.truth.tobytes() == again.truth.tobytes() and not np.array_equal(first.events[:50], other.events[:50])
     assert not np.array_equal(first.events[:50], scene_recording(replace(config, seed=4), 2).events[:50])
+
+
+def test_what_is_drawn_of_a_seed_stays_as_conditions_and_motions_are_added():
+    for name, drawn in DRAWN.items():
+        cast = draw_cast(condition(name, seed=9508), list(CONDITIONS).index(name))
+        x, tone = (np.mean([path.pose[:, 0].mean() for path in cast.paths]), np.mean([s.tone.mean() for s in cast.shapes]))
+        assert (x, tone) == pytest.approx(drawn, rel=1e-4), name
 
 
 def test_without_objects_all_events_are_nobodys():

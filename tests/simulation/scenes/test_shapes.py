@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeseg.simulation.scenes.shapes import draw_shape, pillar, texture
+from spikeseg.simulation.scenes.shapes import capsule, draw_shape, pillar, texture
 
 
 def test_a_shape_fills_a_part_of_its_circle_and_has_its_tone():
@@ -40,3 +40,14 @@ def test_hollow_shapes_have_an_outline_and_pillars_are_fixed():
     assert draw_shape(np.random.default_rng(0), "hollow", 30.0, 1.0, 0.3).outline_px > 1
     bar = pillar(9, 40, 0.8)
     assert bar.fixed and np.count_nonzero(bar.distance[len(bar.distance) // 2] < 0) == 9
+
+
+def test_a_capsule_has_its_length_radius_and_tone():
+    shape = capsule(np.random.default_rng(0), "plain", 20.0, 4.5, 0.7, 0.3)
+    inside = shape.distance < 0
+    half = len(inside) // 2
+    assert np.count_nonzero(inside[half]) == 29 and np.all(np.count_nonzero(inside[:, half - 10 : half + 11], axis=0) == 9)
+    assert shape.radius_px == 14.5 and shape.distance[half, half] == -4.5 and shape.distance.min() == -4.5
+    assert shape.tone == pytest.approx(np.exp(0.7)) and not shape.fixed and shape.outline_px == 0
+    field = np.log(capsule(np.random.default_rng(0), "textured", 20.0, 4.5, 0.7, 0.3).tone)
+    assert field.std() == pytest.approx(0.3, abs=0.01) and field.mean() == pytest.approx(0.7, abs=0.01)
