@@ -101,7 +101,7 @@ def _edge(rng: np.random.Generator, angle: np.ndarray) -> tuple[np.ndarray, np.n
         corners = rng.integers(3, 8)
         normals = 2 * np.pi * (np.arange(corners) + rng.uniform(-0.25, 0.25, corners)) / corners
         towards = np.cos(fine[:, None] - normals)
-        edge = np.min(np.where(towards > 0.05, 1 / np.maximum(towards, 0.05), np.inf), axis=1)
+        edge = 1 / np.maximum(towards.max(axis=1), 0.05)  # two sides may be parallel, but for less
     else:
         order = np.arange(2, 6)
         edge = 1 + (rng.normal(0, 0.3, 4) / order) @ np.cos(order[:, None] * fine + rng.uniform(0, 2 * np.pi, (4, 1)))

@@ -25,6 +25,12 @@ def test_the_distance_to_the_edge_is_about_that_to_the_nearest_pixel_outside():
         assert np.abs(-shape.distance - real + 0.5)[near].mean() < 1.0
 
 
+@pytest.mark.parametrize("seed", [960, 1445])
+def test_a_polygon_with_two_parallel_sides_ends_somewhere(seed):
+    shape = draw_shape(np.random.default_rng(seed), "plain", 60.0, 1.0, 0.3)
+    assert np.isfinite(shape.distance).all() and (shape.distance < 0).any()
+
+
 def test_textures_have_their_spread_and_no_wavelengths_but_theirs():
     field = texture(np.random.default_rng(0), (64, 96), (6.0, 20.0))
     assert field.mean() == pytest.approx(0, abs=1e-9) and field.std() == pytest.approx(1)
