@@ -15,6 +15,8 @@ MAX_BACKWARD_US = 1_000_000
 """Largest step back in time that sorting may mend."""
 MAX_GAP_US = 3_600_000_000
 """Longest silence inside a recording; beyond it a timestamp is taken to be corrupt."""
+MAX_SIDE_PX = 32767
+"""Width and height of a sensor, at most: coordinates are 16-bit."""
 MAX_PIXELS = 2**24
 """Pixels of a sensor, at most: a dozen times those of the largest event camera; a count per pixel must fit in memory."""
 REMEDIES = {
@@ -30,9 +32,9 @@ POLARITY_CODINGS = ((0, 1), (-1, 1), (1, 2))
 
 
 def checked_size(source: str, size: tuple[int, int]) -> tuple[int, int]:
-    whole = len(size) == 2 and all(isinstance(side, (int, np.integer)) and 0 < side <= 32767 for side in size)
+    whole = len(size) == 2 and all(isinstance(side, (int, np.integer)) and 0 < side <= MAX_SIDE_PX for side in size)
     if not whole:
-        raise InputError(f"{source}: sensor_size: {size}; expected (width, height), whole, 1 to 32767 each")
+        raise InputError(f"{source}: sensor_size: {size}; expected (width, height), whole, 1 to {MAX_SIDE_PX} each")
     if int(size[0]) * int(size[1]) > MAX_PIXELS:
         raise InputError(f"{source}: sensor_size: {size[0]} x {size[1]}; no sensor has more than {MAX_PIXELS} pixels; damaged?")
     return int(size[0]), int(size[1])

@@ -10,8 +10,7 @@ import numpy as np
 from spikeseg.config.sections import TIME_UNITS
 from spikeseg.data.readers import AS_USUAL, Layout
 from spikeseg.data.readers.layout import EXACT
-from spikeseg.data.readers.raw import find_fields
-from spikeseg.data.readers.text import WORDS, delimiter_of, exact_times, is_number, is_size, split_line
+from spikeseg.data.readers.text import WORDS, Header, delimiter_of, exact_times, header_of, is_number, is_size, split_line
 from spikeseg.errors import InputError
 
 from .checks import DROP_LIMIT
@@ -37,9 +36,10 @@ class Line(NamedTuple):
 class GrowingText:
     """Turns text into events as it comes: one event per line, t in µs, x, y, p, as `readers.text` reads them.
 
-    Columns are named by a line before the events, also behind #, and again by any that comes later; the first line may hold width
-    and height. Polarity is 0 or 1, -1 or 1, or a word. Comments and empty lines are left alone. A line that is no event, or lies
-    outside the sensor, is left out and counted: one bad line must not end the recording; `check` tells of too many.
+    Columns are named by a line before the events, also behind #, and again by any that comes later; these, or the first line, may
+    tell width and height. Polarity is 0 or 1, -1 or 1, or a word. Comments and empty lines are left alone. A line that is no
+    event, or lies outside the sensor, is left out and counted: one bad line must not end the recording; `check` tells of too
+    many.
 
     Attributes:
         left_out: reason -> count of lines.
@@ -69,7 +69,7 @@ class GrowingText:
     def feed(self, data: bytes) -> np.ndarray:
         """The events of the lines that these bytes complete, EVENT_DTYPE (n,), in the order in which they came.
 
-        Raises InputError: a first line of another width and height than the sensor's.
+        Raises InputError: a line that tells of another width and height than the sensor's, or of an impossible one.
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
         if lines and self._skipping:
@@ -113,39 +113,40 @@ class GrowingText:
                 self._too_long(number, raw)
                 continue
             text = raw.decode("utf-8", "replace").strip().lstrip("\ufeff")
-            if text and not (text[0].isdigit() or text[0] == "-") and self._is_head(text):
+            header = self._header(text, number)
+            if header is not None:
                 parts.append(self._events(rows))
                 rows = []
-                self._name(text)
+                self._name(header, number)
             elif text and not text.startswith("#"):
-                if self._columns is None and self._begins(text):
+                if self._columns is None and self._begins(text, number):
                     continue
                 self._begun = True
                 rows.append(Line(number, text))
         return np.concatenate([*parts, self._events(rows)])
 
-    def _is_head(self, text: str) -> bool:
-        """Whether a line names the columns; of comments, only those before the events."""
-        if text.startswith("#") and self._begun:
-            return False
-        return find_fields(split_line(text.lstrip("# "))) is not None
+    def _header(self, text: str, number: int) -> Header | None:
+        """What a line says that names the columns; of comments, only those before the events."""
+        if not text or text[0].isdigit() or text[0] == "-" or (text.startswith("#") and self._begun):
+            return None
+        return header_of(split_line(text.lstrip("# ")), f"{self.source}: line {number}")
 
-    def _name(self, text: str) -> None:
-        if self._layout.columns:  # which take precedence
-            return
-        names = split_line(text.lstrip("# "))
-        fields = find_fields(names)
-        assert fields is not None
-        self._columns, self._width = [names.index(fields[name]) for name in "txyp"], len(names)
+    def _name(self, header: Header, number: int) -> None:
+        if header.size is not None:
+            self._check_size(header.size, number)
+        if not self._layout.columns:  # which take precedence
+            self._columns, self._width = header.columns, header.width
 
-    def _begins(self, text: str) -> bool:
+    def _check_size(self, size: tuple[int, int], number: int) -> None:
+        if size != self.sensor_size:
+            told, given = (f"{width}x{height}" for width, height in (size, self.sensor_size))
+            raise InputError(f"{self.source}: line {number} tells of {told} pixels, --sensor-size of {given}")
+
+    def _begins(self, text: str, number: int) -> bool:
         """Whether a line that comes before all events is none of them: a size, or names that the user has told the meaning of."""
         words = split_line(text)
         if is_size(words):
-            size = int(words[0]), int(words[1])
-            if size != self.sensor_size:
-                told, given = (f"{width}x{height}" for width, height in (size, self.sensor_size))
-                raise InputError(f"{self.source}: its first line tells of {told} pixels, --sensor-size of {given}")
+            self._check_size((int(words[0]), int(words[1])), number)
             return True
         self._columns = self._layout.places
         named = [words[place] for place in self._columns if place < len(words)]

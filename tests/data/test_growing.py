@@ -121,8 +121,16 @@ def test_nanoseconds_since_1970_are_exact(odd):
 
 
 def test_a_size_that_is_not_the_sensors():
-    with pytest.raises(InputError, match=r"night: its first line tells of 640x480 pixels, --sensor-size of 240x180"):
-        GrowingText(SENSOR, source="night").feed(b"640 480\n1 2 3 1\n")
+    for head in (b"640 480\n", b"t,x@640,y@480,on\n", b"# t,x@640,y@480,on\n"):
+        with pytest.raises(InputError, match=r"night: line 2 tells of 640x480 pixels, --sensor-size of 240x180"):
+            GrowingText(SENSOR, source="night").feed(b"# c\n" + head + b"1,2,3,1\n")
+
+
+def test_names_that_tell_the_size_of_the_sensor():
+    text = GrowingText(SENSOR, source="night")
+    assert rows_of(text.feed(b"240 180\nx@240,t,y@180,on\r\n2,1,3,1\r\n")) == [(1, 2, 3, 1)] and not text.left_out
+    with pytest.raises(InputError, match=r"night: line 4 holds 'y@0'; expected the sensor's height behind @"):
+        text.feed(b"x@240,t,y@0,on\n")
 
 
 @pytest.mark.parametrize(

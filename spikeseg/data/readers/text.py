@@ -11,6 +11,7 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
+from spikeseg.data.checks import MAX_SIDE_PX
 from spikeseg.data.times import what_is_too_far
 from spikeseg.errors import InputError
 
@@ -20,8 +21,24 @@ from .reader import Reader
 
 WORDS = {"true": 1.0, "false": 0.0}
 """Polarity written as a word, as pandas writes booleans."""
+SIDES = {"x": "width", "y": "height"}
+"""Columns whose name may tell how large the sensor is: x@320, y@240, as faery writes it."""
 HEAD_LINES = 100
 """Comments and header end within these lines."""
+
+
+class Header(NamedTuple):
+    """A line that names the columns.
+
+    Attributes:
+        columns: those of t, x, y, p.
+        width: how many there are.
+        size: (width, height) of the sensor, where the names tell it.
+    """
+
+    columns: list[int]
+    width: int
+    size: tuple[int, int] | None
 
 
 class Head(NamedTuple):
@@ -44,9 +61,11 @@ def stream_text(path: str | Path, layout: Layout = AS_USUAL) -> Stream:
     """Columns by the names in a header line (see FIELD_ALIASES), or without one as the layout says.
 
     Lines that begin with # are comments; one that names the columns is a header too. A line of two whole numbers before the
-    events is the sensor's width and height. t is in whole µs, or in the layout's unit.
+    events is the sensor's width and height; names such as x@320 and y@240 tell them, too. t is in whole µs, or in the layout's
+    unit.
 
-    Raises InputError, naming the line, if one has too few columns, something that is no number, or a time that is not exact.
+    Raises InputError, naming the line, if one has too few columns, something that is no number, a time that is not exact, or a
+    sensor's size that cannot be.
     """
     where = str(path)
     with _opened(where) as file:
@@ -97,10 +116,15 @@ def _head(where: str, lines: list[str], layout: Layout) -> Head:
     named = False
     for number, line in enumerate(lines):
         words = split_line(line.lstrip("# "))
-        fields = find_fields(words) if not named else None
-        if fields is not None:
+        header = header_of(words, f"{where}: line {number + 1}") if not named else None
+        if header is not None:
             named = True
-            columns = columns or [words.index(fields[field]) for field in FIELDS]
+            columns = columns or header.columns
+            if size and header.size and size != header.size:
+                raise InputError(
+                    f"{where}: line {number + 1} tells of {_by(header.size)} pixels, a line before it of {_by(size)}"
+                )
+            size = size or header.size
         elif line and not line.startswith("#"):
             if size is None and is_size(words) and _is_row(lines[number + 1 :]):
                 size = (int(words[0]), int(words[1]))
@@ -119,12 +143,45 @@ def _head(where: str, lines: list[str], layout: Layout) -> Head:
 
 def _expected(words: list[str]) -> str:
     """What a line that is neither numbers nor the names of all four columns lacks."""
-    known = known_fields(words)
+    known = known_fields(bare_names(words))
     missing = {field: names for field, names in FIELD_ALIASES.items() if field not in known}
     wanted = "; ".join(f"{field}: {', '.join(names)}" for field, names in missing.items())
     if known:
-        return f"no column for {' and '.join(missing)}; known names are {wanted}"
+        return f"no column for {' and '.join(missing)}; known names are {wanted}; --columns says what each column holds"
     return f"expected numbers, or names ({wanted}); --columns says what unnamed columns hold"
+
+
+def header_of(words: list[str], where: str) -> Header | None:
+    """What a line says that names all four columns; None where it does not.
+
+    Raises InputError, opening with ``where``, if a name tells a width or height that no sensor has, or only one of them is told.
+    """
+    names = bare_names(words)
+    fields = find_fields(names)
+    if fields is None:
+        return None
+    columns = [names.index(fields[field]) for field in FIELDS]
+    sized = {side: words[columns[FIELDS.index(field)]].partition("@") for field, side in SIDES.items()}
+    if not any(at for _, at, _ in sized.values()):
+        return Header(columns, len(words), None)
+    for side, (name, at, told) in sized.items():
+        if not (told.isascii() and told.isdigit() and len(told) <= 5 and 0 < int(told) <= MAX_SIDE_PX):
+            expected = (
+                f"expected the sensor's {side} behind @, a whole number from 1 to {MAX_SIDE_PX}, or neither width nor height"
+            )
+            raise InputError(f"{where} holds {(name + at + told)[:40]!r}; {expected}")
+    width, height = (int(told) for _, _, told in sized.values())
+    return Header(columns, len(words), (width, height))
+
+
+def bare_names(words: list[str]) -> list[str]:
+    """Names of columns; of those of x and y without the size behind an @."""
+    bare = [word.partition("@")[0].strip() for word in words]
+    return [name if known_fields([name]).keys() & SIDES else word for name, word in zip(bare, words, strict=True)]
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
 
 
 def is_size(words: list[str]) -> bool:

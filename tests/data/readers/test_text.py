@@ -79,7 +79,28 @@ def test_nan_is_dropped_and_counted(tmp_path):
     ("content", "message"),
     [
         ("frame,row,column\n1,2,3\n", "line 1 holds 'frame,row,column'; expected numbers, or names .t: t, ts,"),
-        ("x,y,time\n1,2,3\n", "line 1 holds 'x,y,time'; no column for p; known names are p: p, pol, polarity,"),
+        (
+            "x,y,time\n1,2,3\n",
+            "line 1 holds 'x,y,time'; no column for p; known names are p: p, pol, polarity, .*; --columns says",
+        ),
+        ("t,x@320,y@240,sign\n1,2,3,1\n", "no column for p; known names are p: .*; --columns says what each column holds"),
+        ("t@9,x,y,on\n1,2,3,1\n", "no column for t; known"),
+        ("# c\nt,x@0,y@240,on\n1,2,3,1\n", r"a\.csv: line 2 holds 'x@0'; expected the sensor's width behind @, a whole number"),
+        (
+            "t,x@320,y@abc,on\n1,2,3,1\n",
+            "line 1 holds 'y@abc'; expected the sensor's height behind @, a whole number from 1 to 32767",
+        ),
+        ("t,x@-3,y@240,on\n1,2,3,1\n", "line 1 holds 'x@-3'; expected"),
+        ("t,x@32768,y@240,on\n1,2,3,1\n", "line 1 holds 'x@32768'; expected"),
+        (f"t,x@{'9' * 5000},y@240,on\n1,2,3,1\n", "line 1 holds 'x@9999.*9'; expected"),
+        ("t,x@320,y@,on\n1,2,3,1\n", "line 1 holds 'y@'; expected"),
+        ("t,x@320,y,on\n1,2,3,1\n", "line 1 holds 'y'; expected the sensor's height behind @.*, or neither width nor height"),
+        ("t,x@30000,y@30000,on\n1,2,3,1\n", "30000 x 30000; no sensor has more"),
+        ("640 480\nt,x@320,y@240,on\n1,2,3,1\n", "line 2 tells of 320 x 240 pixels, a line before it of 640 x 480"),
+        (
+            "t,x@3,y@240,on\n1,2,3,1\n2,3,3,1\n",
+            "1 of 2 would be dropped .1 outside the sensor.*; check the file and its sensor size",
+        ),
         ("a,y,time,b\n1,2,3,4\n", "no column for x and p; known names are x: x, xs; p: p,"),
         ("1,2,3\n", "line 1 has 3 columns"),
         ("1,2,3,1,9\n", "line 1 has 5 columns"),
@@ -112,6 +133,22 @@ def test_a_first_line_of_width_and_height(tmp_path, before, names):
     path.write_text(f"{before}640 480\n{names}" + text(separator=" "))
     recording = read(path)
     assert recording.sensor_size == (640, 480) and recording.events.tolist() == EXPECTED
+
+
+@pytest.mark.parametrize("header", ["t,x@320,y@240,on\r\n", "320 240\n# t, X@320, Y@240, on\n", '"t","x@320","y@240","on"\n'])
+@pytest.mark.parametrize("layout", [Layout.named(None, "us"), Layout.named("t,x,y,p", "us")])
+def test_names_that_tell_the_size_of_the_sensor(tmp_path, header, layout):
+    path = tmp_path / "a.csv"
+    path.write_text(header + text())
+    recording = read(path, layout=layout)
+    assert recording.sensor_size == (320, 240) and recording.events.tolist() == EXPECTED
+
+
+def test_names_that_tell_the_size_stand_anywhere(tmp_path):
+    rows = [(y, "note", x, t, p) for t, x, y, p in ROWS]
+    (tmp_path / "a.csv").write_text(text(rows, ";", "ys@240;note@1;xs@320;ts;pol\n"))
+    recording = read(tmp_path / "a.csv")
+    assert recording.sensor_size == (320, 240) and recording.events.tolist() == EXPECTED
 
 
 @pytest.mark.parametrize("header", ["", "stamp a b pol\n", "240 180\n"])
