@@ -10,6 +10,7 @@ import numpy as np
 from spikeseg.data.frames.framing import to_sensor
 from spikeseg.data.windows import WindowedRecording
 from spikeseg.tracking.scene import ObjectTrack
+from spikeseg.tracking.way import mean_speed, rows_to_average
 
 from .classes import UNNAMED, longest, names_of
 from .objects import NO_CLASS, Slice, joined
@@ -150,10 +151,30 @@ def object_table(tracks: np.ndarray, object_ids: np.ndarray) -> np.ndarray:
         velocity = np.stack([rows[f"vx{suffix}"], rows[f"vy{suffix}"]])
         mean = np.add.reduceat([*velocity, np.hypot(*velocity)], first, 1) / counts if len(ids) else np.empty((3, 0))
         table[f"vx{suffix}"], table[f"vy{suffix}"], table[f"speed{suffix}"] = mean
+    for n, (start, count) in enumerate(zip(first, counts, strict=True)):
+        speeds = _smoothed_speeds(rows[start : start + count])
+        if speeds is not None:
+            table["speed"][n], table["speed_rel"][n] = speeds
     for name in ("width", "height"):
         table[name] = [np.median(rows[name][start : start + n]) for start, n in zip(first, counts, strict=True)]
     table["events"] = np.bincount(object_ids, minlength=int(ids.max(initial=0)) + 1)[ids]
     return rounded(table, OBJECT_COLUMNS)
+
+
+def _smoothed_speeds(rows: np.ndarray) -> tuple[float, float] | None:
+    """speed and speed_rel along the smoothed way of an object whose positions jitter, as then its velocities do, and their mean
+    length is no speed; None where they do not, or do nothing else.
+
+    Args:
+        rows: of TRACK_COLUMNS (n,), its own.
+    """
+    t_us, positions = rows["t_us"], np.stack([rows["x"], rows["y"]], 1)
+    averaged = rows_to_average(positions)
+    if averaged == 1:
+        return None
+    field = np.stack([rows["vx"] - rows["vx_rel"], rows["vy"] - rows["vy_rel"]], 1)
+    shift = np.cumsum(np.diff(t_us, prepend=t_us[0])[:, None] * 1e-6 * field, 0)
+    return mean_speed(t_us, positions, averaged), mean_speed(t_us, positions - shift, averaged)
 
 
 def rounded(table: np.ndarray, columns: Mapping[str, Column]) -> np.ndarray:

@@ -231,6 +231,22 @@ def test_objects_csv_by_value(tracked):
     assert len(object_table(rows[:0], np.zeros(0, np.int32))) == 0
 
 
+@pytest.mark.parametrize(("jitter", "low", "high"), [(0.0, 49.9, 50.1), (3.0, 4.5, 5.5)])
+def test_the_speed_of_what_jitters_is_that_of_its_smoothed_way(jitter, low, high):
+    n = 401
+    random = np.random.default_rng(1)
+    rows = np.zeros(n, table_dtype(TRACK_COLUMNS, "a"))
+    rows["track_id"], rows["is_object"], rows["t_us"] = 1, True, 25_000 * np.arange(n)
+    for axis, velocity in (("x", -3.0), ("y", 4.0)):
+        rows[axis] = 300 + velocity * 0.025 * np.arange(n) + jitter * random.normal(size=n)
+        rows[f"v{axis}"] = np.tile([50.0, 0.0] if axis == "x" else [0.0, 50.0], n)[:n]
+        rows[f"v{axis}_rel"] = rows[f"v{axis}"] - 4 * velocity
+    found = object_table(rows, np.zeros(0, np.int32))
+    assert low < found["speed"][0] < high
+    if jitter:
+        assert 3 * low < found["speed_rel"][0] < 3 * high
+
+
 def test_a_tracks_positions_are_the_sensors_and_its_sizes_those_of_the_frame(tracked):
     tracks, objects, _ = tracked
     plain, scaled = (track_table("a", tracks.tracks, objects, scale, 0.76).tolist()[1] for scale in (PLAIN, Scale(2.0, 0.5)))
