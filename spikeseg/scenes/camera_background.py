@@ -164,6 +164,8 @@ def _mark_lamps(events: Events, span_s: tuple[float, float], size: tuple[int, in
         turns, beats, active = tallies[0], tallies[1:3].max(0), tallies[3]
         regular = (turns >= rules.few) & (beats >= rules.regular * turns)
         sure = regular & (turns >= rules.fewest) & (active >= rules.lasting * np.ceil((end - begin) / rules.part_s))
+        if not sure.any():  # as in most recordings
+            continue
         lamp, about = (_closed(own.reshape(height, width)) for own in (sure, regular))
         lamp = ndimage.binary_propagation(lamp, np.ones((3, 3), bool), lamp | about)
         lit = part.start + np.flatnonzero(lamp[events.y[part], events.x[part]])
