@@ -61,6 +61,39 @@ def grow(y, x, by, height, width):
 
 
 @compiled(allocates=True)
+def nearest_of(y, x, rows, columns, begins, height, width):
+    """To which mask each of the pixels (y, x), int64 (m,) each, of a part of the sensor (height, width) is nearest, as far as the
+    masks lie in it; the first of several: int64 (m,).
+
+    rows, columns: int64 (n,), the pixels of the masks, mask by mask; begins: int64 (masks + 1,), where those of each begin.
+    """
+    far, masks = height + width, len(begins) - 1
+    upright = np.full((masks, height, width), far, np.int32)  # how far each mask is in the same column
+    for k in range(masks):
+        for i in range(begins[k], begins[k + 1]):
+            if 0 <= rows[i] < height and 0 <= columns[i] < width:
+                upright[k, rows[i], columns[i]] = 0
+        for row in range(1, height):
+            for column in range(width):
+                upright[k, row, column] = min(upright[k, row, column], upright[k, row - 1, column] + 1)
+        for row in range(height - 2, -1, -1):
+            for column in range(width):
+                upright[k, row, column] = min(upright[k, row, column], upright[k, row + 1, column] + 1)
+    found = np.zeros(len(y), np.int64)
+    for i in range(len(y)):
+        least, aside = far * far, 0  # the square of the distance, and how far it has been looked for to both sides
+        while aside * aside <= least and aside < width:
+            for column in (x[i] - aside, x[i] + aside):
+                if 0 <= column < width:
+                    for k in range(masks):
+                        square = aside * aside + np.int64(upright[k, y[i], column]) ** 2
+                        if square < least or (square == least and k < found[i]):
+                            least, found[i] = square, k
+            aside += 1
+    return found
+
+
+@compiled(allocates=True)
 def pixels_on(label, y, x, n):
     """How many of the pixels (y, x) each of n components has: int64 (n,). label: int32 (H, W), its number + 1."""
     found = np.zeros(n, np.int64)

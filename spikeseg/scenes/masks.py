@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
-from .mask_kernels import grow
+from .mask_kernels import grow, nearest_of
 
 Mask = tuple[np.ndarray, np.ndarray]
 """y and x of the pixels, int64 (m,) each."""
@@ -35,11 +34,8 @@ def gap(one: np.ndarray, other: np.ndarray) -> float:
 
 def nearest(pixels: Mask, box: np.ndarray, masks: Sequence[Mask]) -> np.ndarray:
     """To which of the masks each pixel of a component is nearest: int64 (m,); box: of the component."""
-    left, top, right, bottom = box
-    distance = []
-    for y, x in masks:
-        away = np.ones((bottom - top, right - left), bool)
-        inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
-        away[y[inside] - top, x[inside] - left] = False
-        distance.append(np.full(away.shape, np.inf) if away.all() else ndimage.distance_transform_edt(away))
-    return np.asarray(np.argmin(np.stack(distance), 0)[pixels[0] - top, pixels[1] - left])
+    left, top, right, bottom = box.tolist()
+    y, x = (np.concatenate(own) for own in zip(*masks, strict=True))
+    begins = np.cumsum([0, *(len(mask[0]) for mask in masks)])
+    found = nearest_of(pixels[0] - top, pixels[1] - left, y - top, x - left, begins, bottom - top, right - left)
+    return np.asarray(found)
