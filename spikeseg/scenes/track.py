@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -138,7 +139,7 @@ class SceneTrack:
 
     def way(self, t_us: int) -> np.ndarray:
         """How far its mask has to come until a time, µs, if it goes on: float64 (2,), px."""
-        return self.lag + self.velocity * ((t_us - self.last_us) * 1e-6)
+        return np.asarray(ways([self], t_us)[0])
 
     @property
     def sure(self) -> np.ndarray:
@@ -150,7 +151,7 @@ class SceneTrack:
         """A row."""
         self.last_us = t_us
         self.alone += how != Seen.MET
-        self.rows.append((t_us, *self.place, *(2 * self.half), how))
+        self.rows.append((t_us, *self.place.tolist(), *(2 * self.half).tolist(), how))
 
     def take(self, y: np.ndarray, x: np.ndarray, box: np.ndarray, t_us: int, *, waited: bool, enlarged: bool = False) -> None:
         """It is seen by itself.
@@ -196,7 +197,8 @@ class SceneTrack:
     def _stood(self, whole: Shape) -> None:
         """Its rows since then are as it was when it was whole: as it stops, and when it goes on, a part of it is seen."""
         since = sum(row[0] > whole.t_us for row in self.rows)
-        self.rows[-since:] = [(t_us, *whole.place, *(2 * whole.half), how) for t_us, *_, how in self.rows[-since:]]
+        box = *whole.place.tolist(), *(2 * whole.half).tolist()
+        self.rows[-since:] = [(t_us, *box, how) for t_us, *_, how in self.rows[-since:]]
 
     def meet(self, mask: tuple[np.ndarray, np.ndarray], own: tuple[np.ndarray, np.ndarray], joint: np.ndarray, t_us: int) -> None:
         """It shares a component with others: it goes on as it went, and keeps its shape; where the joint outline is its own, it
@@ -219,10 +221,20 @@ class SceneTrack:
             if (joint[:, 2 + axis] == high + 1).any():
                 outer.append(high - (self.place[axis] + self.half[axis] - 0.5))
             limit = max(3.0, 0.25 * float(self.half[axis]))
-            off[axis] = float(np.clip(np.mean(outer), -limit, limit)) if outer else 0.0
+            off[axis] = min(max(sum(outer) / len(outer), -limit), limit) if outer else 0.0
         self.place = self.place + EDGE_GAIN * off
         self.lag = self.lag + self.sure * way - moved + EDGE_GAIN * off
         if len(mask[0]):
             self.y, self.x = mask
         self.add(t_us, Seen.MET)
         self.own, self.shapes = own, []
+
+
+def ways(tracks: Sequence[SceneTrack], t_us: int) -> np.ndarray:
+    """`SceneTrack.way` of each of several: float64 (n, 2), px."""
+    lags, velocities = (
+        np.concatenate([np.zeros(0), *own]).reshape(-1, 2)
+        for own in ([track.lag for track in tracks], [track.velocity for track in tracks])
+    )
+    since_us = t_us - np.array([track.last_us for track in tracks], np.int64)
+    return lags + velocities * (since_us * 1e-6)[:, None]

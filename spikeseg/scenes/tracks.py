@@ -19,7 +19,7 @@ from .mask_kernels import look_for, mark, move_all, near
 from .masks import Mask, box_of, gap, grown, nearest
 from .moments import Moment
 from .pieces import neighbours, pieces
-from .track import NOTHING, SceneTrack, Seen
+from .track import NOTHING, SceneTrack, Seen, ways
 
 OVERLAP = 0.2
 """A component and a track overlap if they share this part of the smaller of the two."""
@@ -92,8 +92,7 @@ class SceneTracker:
     def favour(self, t_us: int, favoured: np.ndarray) -> bool:
         """Mark where tracks that are well known are expected: 1 in uint8 (H, W); -> whether there are any."""
         known = [track for track in self.tracks if track.known and not self._waits(track, t_us)]
-        for track in known:
-            right, down = track.way(t_us).tolist()
+        for track, (right, down) in zip(known, ways(known, t_us).tolist(), strict=True):
             mark(*track.mask, round(down), round(right), 1, favoured)
         return bool(known)
 
@@ -258,7 +257,7 @@ class SceneTracker:
         waits = [self._waits(track, moment.t_us) for track in self.tracks]
         seen = [track for track, waiting in zip(self.tracks, waits, strict=True) if not waiting]
         y, x, begins = _joined(seen)
-        right, down = np.rint(_ways(seen, moment.t_us).T).astype(np.int64)
+        right, down = np.rint(ways(seen, moment.t_us).T).astype(np.int64)
         y, x, begins, shared = move_all(y, x, begins, down, right, moment.label, len(moment.components))
         masks = [(y[first:last].copy(), x[first:last].copy()) for first, last in itertools.pairwise(begins.tolist())]
         ahead = zip(masks, shared, strict=True)
@@ -271,9 +270,9 @@ class SceneTracker:
         if not tracks:
             return []
         n, nothing = len(moment.components), np.zeros(0, np.int64)
-        ways = _ways(tracks, moment.t_us)
-        right, down = np.rint(ways.T).astype(np.int64)
-        reach = np.rint(np.minimum(NEAR_PX + FAR_SHARE * np.hypot(*ways.T), FAR_PX)).astype(np.int64)
+        way = ways(tracks, moment.t_us).T
+        right, down = np.rint(way).astype(np.int64)
+        reach = np.rint(np.minimum(NEAR_PX + FAR_SHARE * np.hypot(*way), FAR_PX)).astype(np.int64)
         stays = np.array([not track.cut_off for track in tracks])
         some = near(*_joined(tracks), down, right, stays, reach, moment.label)
         expected = []
@@ -297,8 +296,3 @@ def _joined(tracks: list[SceneTrack]) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """The masks of tracks, one after the other: int64 y and x (m,), and (tracks + 1,) where that of each begins."""
     y, x = (np.concatenate([NOTHING, *own]) for own in ([track.y for track in tracks], [track.x for track in tracks]))
     return y, x, np.cumsum([0, *(len(track.y) for track in tracks)])
-
-
-def _ways(tracks: list[SceneTrack], t_us: int) -> np.ndarray:
-    """How far the mask of each track has to come, if it goes on: float64 (n, 2), px."""
-    return np.concatenate([np.zeros(0), *(track.way(t_us) for track in tracks)]).reshape(-1, 2)
