@@ -152,6 +152,14 @@ def fire(v, theta, level, row, first, layer, cells):
 
 
 @compiled()
+def repeat(own, line):
+    """Fill a line, int32 (n * m,), with int32 (m,) again and again."""
+    for first in range(0, line.size, own.size):
+        for m in range(own.size):
+            line[first + m] = own[m]
+
+
+@compiled()
 def lay_out_blocks(thresholds, chosen, block, half, theta, patch):
     """Lay thresholds out as `run_sample` takes them.
 
@@ -166,10 +174,12 @@ def lay_out_blocks(thresholds, chosen, block, half, theta, patch):
     maps = chosen.size
     columns = theta.shape[1] // maps
     theta[:] = NEVER
+    own = patch[:maps]  # thresholds of the block in hand
     for row in range(theta.shape[0]):
-        for column in range(half, columns - half):
+        for first in range(half, columns - half, block):
             for m in range(maps):
-                theta[row, column * maps + m] = thresholds[chosen[m], row, (column - half) // block]
+                own[m] = thresholds[chosen[m], row, (first - half) // block]
+            repeat(own, theta[row, first * maps : min(first + block, columns - half) * maps])
     for i in range(patch.size):
         patch[i] = thresholds[chosen[i % maps], 0, 0]
 

@@ -341,10 +341,10 @@ def restless(theta, neurons):
     mode, leak, factor = neurons.mode, neurons.leak, neurons.factor
     if (mode == LeakCode.SUBTRACTIVE and leak < 0) or (mode == LeakCode.MULTIPLICATIVE and not 0.0 <= factor <= 1.0):
         return True
+    lowest = NEVER
     for i in range(theta.size):
-        if theta[i] <= 0:
-            return True
-    return False
+        lowest = min(lowest, theta[i])
+    return lowest <= 0
 
 
 @compiled()
