@@ -19,7 +19,7 @@ from spikeseg.core import interrupts
 from . import line_kernels as lines
 from . import path_kernels as kernels
 from .events import Events, Index, Sight
-from .footprint import Footprint
+from .footprint import REACH, Footprint
 from .line_kernels import LINE
 from .maps import MotionMaps, strongest
 from .path_kernels import KNOT, STATE
@@ -223,8 +223,23 @@ class MotionSearch:
         speed = float(np.hypot(*states[:, 2:].mean(0)))
         mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 3))
         args = self.events, self._index, 0, self.table, self.sight, times, rough, _wander(speed), 1
-        kernels.polish(*args, mean, gained, np.zeros(0, np.float32), 0.0, self._scratch)
+        kernels.polish(*args, mean, gained, np.zeros(0, np.float32), 0.0, np.ones(2), self._scratch)
         return SmoothPath(float(t_s[-1]), times, mean, gained[:, 0], float(gained[:, 0].sum()), gained[:, 1], 3.0)
+
+    def among_surroundings(self, path: SmoothPath) -> SmoothPath:
+        """A path with the evidence that it has against its surroundings: see `raised_by`."""
+        ring = np.zeros((2, 2))
+        args = self.events, self._index, path.id
+        kernels.around(*args, path.t_s, path.states, ring, self._scratch)
+        raised = raised_by(ring, float(path.t_s[-1] - path.t_s[0]))
+        if (raised == 1).all():
+            return path
+        mean, gained = np.zeros((len(path.t_s), 4)), np.zeros((len(path.t_s), 3))
+        rest = path.t_s, path.states[:, :2], _wander(float(np.hypot(*path.states[-1, 2:]))), POLISHING
+        kernels.polish(*args, self.table, self.sight, *rest, mean, gained, np.zeros(0, np.float32), 0.0, raised, self._scratch)
+        nats, total = gained[:, 0], float(path.nats.sum())
+        left = min(max(float(nats.sum()), 0.0) / total, 1.0) if total > 0 else 0.0
+        return path._replace(nats=nats, evidence=path.evidence * left)
 
     def _smoothed(self, path: Path, responsibility: np.ndarray, weight: float) -> SmoothPath | None:
         first, last = float(path.knots[0, 0]), float(path.knots[-1, 0])
@@ -234,7 +249,7 @@ class MotionSearch:
         rough = np.stack([np.interp(times, path.knots[:, 0], path.knots[:, axis]) for axis in (1, 2)], -1)
         mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 3))
         args = self.events, self._index, path.id, self.table, self.sight, times, rough, _wander(path.speed), POLISHING
-        kernels.polish(*args, mean, gained, responsibility, weight, self._scratch)
+        kernels.polish(*args, mean, gained, responsibility, weight, np.ones(2), self._scratch)
         shown, own, variance = gained.T
         return SmoothPath(path.found_s, times, mean, shown, path.nats, own, path.radius, path.id, variance)
 
@@ -388,6 +403,19 @@ class MotionSearch:
 def _wander(speed: float) -> float:
     """Spectral density of the acceleration of an object of this speed, px/s: px²/s³."""
     return (BEND * speed + WANDER_PX_S) ** 2
+
+
+RING_PX2 = math.pi * (REACH**2 - kernels.NEAR**2)
+
+
+def raised_by(ring: np.ndarray, seconds: float) -> np.ndarray:
+    """By how much more than the background sends, what surrounds a path sends: float64 (2,), OFF and ON; 1 where that may be chance.
+
+    ring: see `path_kernels.around`; seconds: of the path.
+    """
+    count, rates = ring.T
+    expected = RING_PX2 * seconds * rates / np.maximum(count, 1.0)
+    return np.where(count > expected + 5 * np.sqrt(expected) + 5, count / np.maximum(expected, 1e-9), 1.0)
 
 
 def _cut(knots: np.ndarray) -> np.ndarray:
