@@ -262,7 +262,7 @@ def found_in(start: Prepared, motion: Motion) -> Found:
     frame = start.frame
     star, _ = rigid([Moving(path.t_s, path.states) for path in paths], frame, start.sensor_size)
     asked = settings.path_nats
-    judged = [search.among_surroundings(path) for path in paths] if motion.careful else paths
+    judged = [search.against_surroundings(path) for path in paths] if motion.careful else paths
     nats = [
         evidence_of(path, alike, asked, frame, start.stars.spans, start.sensor_size, motion.careful)
         for path, alike in zip(judged, star.tolist(), strict=True)
@@ -341,7 +341,7 @@ def scored(track: ObjectTrack, found: Found) -> ObjectTrack:
     """A track that no path covers, with the evidence along its way and the score that follows from it."""
     search = found.search
     path = search.along(track.t_us * 1e-6, track.states)
-    path = path and search.among_surroundings(path)
+    path = path and search.against_surroundings(path)
     nats = against_stars(path, found.frame, found.stars.spans, search.sensor_size) if path is not None else 0.0
     likely = float(probability(nats, found.threshold))
     sure = track.score >= CERTAIN_STAR or (found.frame.steady and nats >= SURE_NATS * found.threshold)

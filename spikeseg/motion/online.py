@@ -178,7 +178,7 @@ class OnlineSearch:
         self._find_stars_among(list(known.values()), until_s)
         rest = self.settings.path_nats, self.frame, self.stars.spans, self.sensor_size
         for one in known.values():
-            one.nats = evidence_of(search.among_surroundings(one.smooth), one.star, *rest)
+            one.nats = evidence_of(search.against_surroundings(one.smooth), one.star, *rest)
         self.known = known
 
     def _find_stars_among(self, known: list[KnownPath], until_s: float) -> None:

@@ -159,7 +159,9 @@ def advance(events, index, owner, claim, table, sight, state, start, until, step
 
 
 @compiled(allocates=True)
-def polish(events, index, owner, table, sight, times, path, wander, rounds, mean, gained, responsibility, certainty, raised, scratch):
+def polish(
+    events, index, owner, table, sight, times, path, wander, rounds, mean, gained, responsibility, certainty, raised, scratch
+):
     """The smoothed path of an object, from all of its events: expectation (which events are the object's) and maximisation (a
     Kalman filter, then the smoother of Rauch, Tung and Striebel), in turn.
 
@@ -179,7 +181,7 @@ def polish(events, index, owner, table, sight, times, path, wander, rounds, mean
         responsibility: float32 (n,), raised to the probability that an event is the object's, times `certainty`; not touched
             where that is 0.
         certainty: 0 to 1.
-        raised: float64 (2,), what the background of OFF and of ON events is multiplied by.
+        raised: float64 (parts, 2), in parts of the path's time: what the background of OFF and of ON events is multiplied by.
         scratch: int64 (room,), used.
     """
     k = len(times)
@@ -216,7 +218,7 @@ def polish(events, index, owner, table, sight, times, path, wander, rounds, mean
                     continue
                 ahead_px = table.on if events.on[i] else table.off
                 sx, sy = (rx - ahead_px * ux, ry - ahead_px * uy) if moves else (rx, ry)
-                background = events.rate[i] * raised[events.on[i]]
+                background = events.rate[i] * raised[j * len(raised) // k, events.on[i]]
                 if final:
                     ratio = expected * density(table, rx, ry, ux, uy, events.on[i], moves) / background
                     gain += math.log1p(ratio)
@@ -248,33 +250,30 @@ def polish(events, index, owner, table, sight, times, path, wander, rounds, mean
 
 
 @compiled()
-def around(events, index, owner, times, states, ring, scratch):
-    """Events that move along with a path in the ring between `NEAR` and `REACH` from it: how many, and the sum of their
-    backgrounds, events/s.
+def around(events, index, times, states, ring, scratch):
+    """Events that move along with a path in the ring between `NEAR` and `REACH` from it, stars' left out: how many, and the sum
+    of the times in which the background sends one, s.
 
     Args:
-        events: `Events`; those of other paths and of stars, and those that do not count, are left out.
+        events: `Events`.
         index: `Index` of them.
-        owner: whose events may be taken, besides those of nobody.
         times: float64 (k,), of the path's knots, s, at equal distances.
         states: float64 (k, 4), there: x, y (px), vx, vy (px/s).
-        ring: float64 (2, 2), raised: OFF and ON; events, backgrounds.
+        ring: float64 (parts, 2, 2), raised: parts of the path's time; OFF and ON; events, seconds.
         scratch: int64 (room,), used.
     """
     half = 0.5 * (times[1] - times[0])
     for j in range(len(times)):
+        part = ring[j * len(ring) // len(times)]
         n = near(events, index, times[j] - half, times[j] + half, states[j], times[j], REACH, scratch)
         first = 0 if n >= 0 else np.searchsorted(events.t, times[j] - half)
         for m in range(first, n if n >= 0 else np.searchsorted(events.t, times[j] + half)):
             i = scratch[m] if n >= 0 else m
             since = events.t[i] - times[j]
             rx, ry = events.x[i] - states[j, 0] - states[j, 2] * since, events.y[i] - states[j, 1] - states[j, 3] * since
-            if not NEAR * NEAR < rx * rx + ry * ry <= REACH * REACH:
-                continue
-            if (events.owner[i] != 0 and events.owner[i] != owner) or events.rate[i] == np.inf:
-                continue
-            ring[events.on[i], 0] += 1.0
-            ring[events.on[i], 1] += events.rate[i]
+            if events.owner[i] >= 0 and events.rate[i] < np.inf and NEAR * NEAR < rx * rx + ry * ry <= REACH * REACH:
+                part[events.on[i], 0] += 1.0
+                part[events.on[i], 1] += 1.0 / events.rate[i]
 
 
 @compiled(allocates=True)

@@ -19,12 +19,13 @@ from spikeseg.core import interrupts
 from . import line_kernels as lines
 from . import path_kernels as kernels
 from .events import Events, Index, Sight
-from .footprint import REACH, Footprint
+from .footprint import Footprint
 from .line_kernels import LINE
 from .maps import MotionMaps, strongest
 from .path_kernels import KNOT, STATE
 from .receptive_field import ReceptiveField
 from .scales import Scale
+from .surroundings import PARTS, raised_by
 from .weight_kernels import left_rates
 
 ENDS_NATS = 4.5
@@ -59,6 +60,9 @@ HOPELESS_NATS = (3.0, 8.0, 12.0)
 
 ROOM = 40000
 """Events near a candidate, at most."""
+
+NO_CLAIMS, AS_IT_IS = (np.zeros(0, np.float32), 0.0), np.ones((1, 2))
+"""No event gets a responsibility; the background is not raised."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +199,7 @@ class MotionSearch:
 
     def smooth(self, path: Path) -> SmoothPath | None:
         """One path, smoothed; None if it comes to nothing."""
-        return self._smoothed(path, np.zeros(0, np.float32), 0.0)
+        return self._smoothed(path, *NO_CLAIMS)
 
     def claimed(self, weights: Mapping[int, float]) -> np.ndarray:
         """Of every event the probability that it is one of these paths' objects', times the path's weight; the highest: float32
@@ -220,26 +224,21 @@ class MotionSearch:
             return None
         times = np.linspace(t_s[0], t_s[-1], max(3, round((t_s[-1] - t_s[0]) / 0.1) + 1))
         rough = np.stack([np.interp(times, t_s, states[:, axis]) for axis in (0, 1)], -1)
-        speed = float(np.hypot(*states[:, 2:].mean(0)))
-        mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 3))
-        args = self.events, self._index, 0, self.table, self.sight, times, rough, _wander(speed), 1
-        kernels.polish(*args, mean, gained, np.zeros(0, np.float32), 0.0, np.ones(2), self._scratch)
+        mean, gained = self._polished(0, times, rough, float(np.hypot(*states[:, 2:].mean(0))), 1)
         return SmoothPath(float(t_s[-1]), times, mean, gained[:, 0], float(gained[:, 0].sum()), gained[:, 1], 3.0)
 
-    def among_surroundings(self, path: SmoothPath) -> SmoothPath:
-        """A path with the evidence that it has against its surroundings: see `raised_by`."""
-        ring = np.zeros((2, 2))
-        args = self.events, self._index, path.id
-        kernels.around(*args, path.t_s, path.states, ring, self._scratch)
+    def against_surroundings(self, path: SmoothPath) -> SmoothPath:
+        """A path with the evidence that is left of it against the background of its surroundings, see `surroundings`: itself
+        where these send no more than the background."""
+        ring = np.zeros((PARTS, 2, 2))
+        kernels.around(self.events, self._index, path.t_s, path.states, ring, self._scratch)
         raised = raised_by(ring, float(path.t_s[-1] - path.t_s[0]))
         if (raised == 1).all():
             return path
-        mean, gained = np.zeros((len(path.t_s), 4)), np.zeros((len(path.t_s), 3))
-        rest = path.t_s, path.states[:, :2], _wander(float(np.hypot(*path.states[-1, 2:]))), POLISHING
-        kernels.polish(*args, self.table, self.sight, *rest, mean, gained, np.zeros(0, np.float32), 0.0, raised, self._scratch)
-        nats, total = gained[:, 0], float(path.nats.sum())
-        left = min(max(float(nats.sum()), 0.0) / total, 1.0) if total > 0 else 0.0
-        return path._replace(nats=nats, evidence=path.evidence * left)
+        speed = float(np.hypot(*path.states[-1, 2:]))
+        nats = self._polished(path.id, path.t_s, path.states[:, :2], speed, raised=raised)[1][:, 0]
+        left = float(nats.sum()) / max(float(path.nats.sum()), 1e-9)
+        return path._replace(nats=nats, evidence=path.evidence * min(max(left, 0.0), 1.0))
 
     def _smoothed(self, path: Path, responsibility: np.ndarray, weight: float) -> SmoothPath | None:
         first, last = float(path.knots[0, 0]), float(path.knots[-1, 0])
@@ -247,11 +246,25 @@ class MotionSearch:
             return None
         times = np.linspace(first, last, max(3, round((last - first) / path.step) + 1))
         rough = np.stack([np.interp(times, path.knots[:, 0], path.knots[:, axis]) for axis in (1, 2)], -1)
-        mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 3))
-        args = self.events, self._index, path.id, self.table, self.sight, times, rough, _wander(path.speed), POLISHING
-        kernels.polish(*args, mean, gained, responsibility, weight, np.ones(2), self._scratch)
+        mean, gained = self._polished(path.id, times, rough, path.speed, claims=(responsibility, weight))
         shown, own, variance = gained.T
         return SmoothPath(path.found_s, times, mean, shown, path.nats, own, path.radius, path.id, variance)
+
+    def _polished(
+        self,
+        owner: int,
+        times: np.ndarray,
+        rough: np.ndarray,
+        speed: float,
+        rounds: int = POLISHING,
+        claims: tuple[np.ndarray, float] = NO_CLAIMS,
+        raised: np.ndarray = AS_IT_IS,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What `path_kernels.polish` fills in, in this order: mean, gained."""
+        mean, gained = np.zeros((len(times), 4)), np.zeros((len(times), 3))
+        args = self.events, self._index, owner, self.table, self.sight, times, rough, _wander(speed), rounds
+        kernels.polish(*args, mean, gained, *claims, raised, self._scratch)
+        return mean, gained
 
     def _tick(self, tick: int, now: float) -> None:
         for path in self.paths:
@@ -403,19 +416,6 @@ class MotionSearch:
 def _wander(speed: float) -> float:
     """Spectral density of the acceleration of an object of this speed, px/s: px²/s³."""
     return (BEND * speed + WANDER_PX_S) ** 2
-
-
-RING_PX2 = math.pi * (REACH**2 - kernels.NEAR**2)
-
-
-def raised_by(ring: np.ndarray, seconds: float) -> np.ndarray:
-    """By how much more than the background sends, what surrounds a path sends: float64 (2,), OFF and ON; 1 where that may be chance.
-
-    ring: see `path_kernels.around`; seconds: of the path.
-    """
-    count, rates = ring.T
-    expected = RING_PX2 * seconds * rates / np.maximum(count, 1.0)
-    return np.where(count > expected + 5 * np.sqrt(expected) + 5, count / np.maximum(expected, 1e-9), 1.0)
 
 
 def _cut(knots: np.ndarray) -> np.ndarray:
