@@ -21,10 +21,11 @@ from spikeseg.motion.contrast import frame_by_contrast
 from spikeseg.motion.events import Events, Index, events_of, index_of
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.frame import Frame, Moving, astray, pair, rigid
+from spikeseg.motion.path import SmoothPath
 from spikeseg.motion.paths import EARLY_NATS, SURE_NATS, against_stars, evidence_of, joined, telling
 from spikeseg.motion.probability import probability, threshold_nats
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES
-from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
+from spikeseg.motion.search import MotionSearch, SearchSettings
 from spikeseg.motion.star_motion import FEW
 from spikeseg.motion.stars import Stars, find_stars
 from spikeseg.tracking.scene import ObjectTrack, Tracks

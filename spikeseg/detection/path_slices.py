@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spikeseg.data.windows import WindowedRecording
-from spikeseg.motion.search import SmoothPath
+from spikeseg.motion.path import SmoothPath
 from spikeseg.tracking.scene import ObjectTrack, Tracks
 from spikeseg.tracking.star_field import StarField
 

@@ -21,7 +21,7 @@ from scipy import ndimage
 from spikeseg.motion.events import Events
 from spikeseg.motion.footprint import REACH, SIDE, Footprint
 from spikeseg.motion.line_kernels import STILL_PX_S
-from spikeseg.motion.search import SmoothPath
+from spikeseg.motion.path import SmoothPath
 
 SPIKE_EVENTS = 5.0
 """Events of the object from one spike of the winner to the next."""

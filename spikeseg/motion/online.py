@@ -16,8 +16,9 @@ from .background import Marks, background_rates
 from .events import Events, Index, Sight, events_of, index_of
 from .footprint import Footprint
 from .frame import Frame, Moving, rigid
+from .path import Path, SmoothPath
 from .paths import evidence_of, joined
-from .search import MotionSearch, Path, SearchSettings, SmoothPath
+from .search import MotionSearch, SearchSettings
 from .stars import STAR, TICK_S, Stars, find_stars
 
 HISTORY_S = 16.0

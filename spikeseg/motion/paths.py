@@ -9,7 +9,7 @@ import numpy as np
 from . import star_kernels as kernels
 from .events import Events
 from .frame import EDGE_PX, Frame
-from .search import Path, SmoothPath
+from .path import Path, SmoothPath
 from .star_motion import Span
 from .stars import FOLLOWS_PX_S, STAR
 

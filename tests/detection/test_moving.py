@@ -30,9 +30,9 @@ from spikeseg.errors import InputError
 from spikeseg.models import SpikeSEG
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.frame import Frame
+from spikeseg.motion.path import SmoothPath
 from spikeseg.motion.paths import LEAST_S
 from spikeseg.motion.probability import threshold_nats
-from spikeseg.motion.search import SmoothPath
 from spikeseg.simulation.limit import LimitConfig, limit_recording
 from spikeseg.tracking.scene import ObjectTrack
 from spikeseg.tracking.star_field import StarField

@@ -8,7 +8,7 @@ import pytest
 from spikeseg.detection import moving
 from spikeseg.detection.moving import BLURRED_PX_S, RESTS_PX_S, RESTS_S, _rather_still
 from spikeseg.motion.frame import Frame
-from spikeseg.motion.search import SmoothPath
+from spikeseg.motion.path import SmoothPath
 from spikeseg.motion.star_motion import FEW
 from spikeseg.tracking.star_field import StarField
 

@@ -16,7 +16,7 @@ from spikeseg.learning.footprint import (
 )
 from spikeseg.motion.events import events_of
 from spikeseg.motion.footprint import SIDE, Footprint
-from spikeseg.motion.search import SmoothPath
+from spikeseg.motion.path import SmoothPath
 
 SIZE = (240, 180)
 

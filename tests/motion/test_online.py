@@ -9,10 +9,11 @@ from spikeseg.motion import online
 from spikeseg.motion.events import events_of
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.online import KnownPath, NewEvents, OnlineSearch
+from spikeseg.motion.path import Path, SmoothPath
 from spikeseg.motion.path_kernels import KNOT, STATE
 from spikeseg.motion.paths import joined
 from spikeseg.motion.scales import FAST, MEDIUM
-from spikeseg.motion.search import Path, SearchSettings, SmoothPath
+from spikeseg.motion.search import SearchSettings
 from spikeseg.motion.stars import STAR
 from spikeseg.simulation.limit import LimitConfig, limit_recording
 from spikeseg.tracking.star_field import StarField

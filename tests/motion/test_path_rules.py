@@ -8,8 +8,8 @@ import pytest
 from spikeseg.motion import paths as motion_paths
 from spikeseg.motion.events import events_of
 from spikeseg.motion.frame import Frame
+from spikeseg.motion.path import SmoothPath
 from spikeseg.motion.paths import EARLY_NATS, LEAST_S, STREAM_LEAST_S, evidence_of, lasts, telling
-from spikeseg.motion.search import SmoothPath
 from spikeseg.motion.stars import STAR
 from spikeseg.tracking.star_field import StarField
 

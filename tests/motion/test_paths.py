@@ -6,10 +6,10 @@ import pytest
 from spikeseg.motion import paths as motion_paths
 from spikeseg.motion.events import Events
 from spikeseg.motion.frame import Frame
+from spikeseg.motion.path import Path, SmoothPath
 from spikeseg.motion.path_kernels import KNOT, STATE
 from spikeseg.motion.paths import beside, creeping, in_halo, joined
 from spikeseg.motion.scales import MEDIUM
-from spikeseg.motion.search import Path, SmoothPath
 from spikeseg.motion.star_motion import Span
 from spikeseg.motion.stars import STAR
 from spikeseg.tracking.star_field import StarField

@@ -7,9 +7,10 @@ from spikeseg.motion.events import Events, index_of
 from spikeseg.motion.evidence import Spikes
 from spikeseg.motion.footprint import Footprint
 from spikeseg.motion.maps import AT_ONCE, MotionMaps, strongest
+from spikeseg.motion.path import SmoothPath
 from spikeseg.motion.receptive_field import ReceptiveField
 from spikeseg.motion.scales import DEEP_SCALES, DEFAULT_SCALES, MEDIUM, Scale
-from spikeseg.motion.search import MotionSearch, SearchSettings, SmoothPath
+from spikeseg.motion.search import MotionSearch, SearchSettings
 from spikeseg.motion.stars import find_stars
 
 SECONDS = 8.0
