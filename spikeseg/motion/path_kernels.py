@@ -13,8 +13,8 @@ from .event_kernels import BLOCK_PX, insert
 from .footprint import REACH
 from .line_kernels import STILL_PX_S, density, sees
 
-NEAR = 3
-"""Nearer to its path than this, px, a point source has nearly all of its events."""
+NEAR, TAIL = 3, 0.1
+"""Nearer to its path than this, px, a point source has nearly all of its events; further off this share of those, at most."""
 
 STATE = 10
 """Numbers of a filter's state: x, y, vx, vy, variances of position, both, velocity; events/s; evidence, its highest for the rule
@@ -251,15 +251,15 @@ def polish(
 
 @compiled()
 def around(events, index, times, states, ring, scratch):
-    """Events that move along with a path in the ring between `NEAR` and `REACH` from it, stars' left out: how many, and the sum
-    of the times in which the background sends one, s.
+    """Events that move along with a path in the ring between `NEAR` and `REACH` from it, without those of stars, less what may be
+    a point's own, `TAIL` of those nearer: how many, and the sum of the times in which the background sends one, s.
 
     Args:
         events: `Events`.
         index: `Index` of them.
         times: float64 (k,), of the path's knots, s, at equal distances.
         states: float64 (k, 4), there: x, y (px), vx, vy (px/s).
-        ring: float64 (parts, 2, 2), raised: parts of the path's time; OFF and ON; events, seconds.
+        ring: float64 (parts, 2, 2), changed: parts of the path's time; OFF and ON; events, seconds.
         scratch: int64 (room,), used.
     """
     half = 0.5 * (times[1] - times[0])
@@ -271,9 +271,11 @@ def around(events, index, times, states, ring, scratch):
             i = scratch[m] if n >= 0 else m
             since = events.t[i] - times[j]
             rx, ry = events.x[i] - states[j, 0] - states[j, 2] * since, events.y[i] - states[j, 1] - states[j, 3] * since
-            if events.owner[i] >= 0 and events.rate[i] < np.inf and NEAR * NEAR < rx * rx + ry * ry <= REACH * REACH:
-                part[events.on[i], 0] += 1.0
-                part[events.on[i], 1] += 1.0 / events.rate[i]
+            squared = rx * rx + ry * ry
+            if squared <= REACH * REACH and events.owner[i] >= 0 and events.rate[i] < np.inf:
+                share = 1.0 if squared > NEAR * NEAR else -TAIL
+                part[events.on[i], 0] += share
+                part[events.on[i], 1] += share / events.rate[i]
 
 
 @compiled(allocates=True)

@@ -30,12 +30,12 @@ def raised_by(ring: np.ndarray, seconds: float) -> np.ndarray:
     time, >= 1; 1 in all of them where the median of all parts may be chance.
 
     Args:
-        ring: float64 (PARTS, 2, 2), in each part, of OFF and of ON: events in the ring, and the times in which the background
-            sends one at the pixel of each, added up, s: that is area times seconds if it is right, whether or not it is the
-            same everywhere.
+        ring: float64 (PARTS, 2, 2), in each part, of OFF and of ON: events in the ring beyond what may be the object's own, and
+            the times in which the background sends one at the pixel of each, added up, s: that is area times seconds if it is
+            right, whether or not it is the same everywhere.
         seconds: for which the path lasts.
     """
     times = ring[..., 1] * (PARTS / (RING_PX2 * seconds))
-    expected = ring[..., 0].sum(0) / np.maximum(times.mean(0), 1e-9)
+    expected = np.maximum(ring[..., 0].sum(0), 0.0) / np.maximum(times.mean(0), 1e-9)
     beyond = (np.median(times, 0) - 1) * expected > CHANCE * (np.sqrt(expected) + 1)
     return np.where(beyond, np.maximum(times, 1.0), 1.0)
