@@ -250,13 +250,15 @@ def polish(
 
 
 @compiled()
-def around(events, index, times, states, ring, scratch):
+def around(events, index, table, times, states, ring, scratch):
     """Events that move along with a path in the ring between `NEAR` and `REACH` from it, without those of stars, less what may be
-    a point's own, `TAIL` of those nearer: how many, and the sum of the times in which the background sends one, s.
+    a point's own, `TAIL` of those nearer: how many, and the sum of the times in which the background sends one, s. None where the
+    sensor's edge cuts the ring off, and images.
 
     Args:
         events: `Events`.
         index: `Index` of them.
+        table: `FootprintTable`.
         times: float64 (k,), of the path's knots, s, at equal distances.
         states: float64 (k, 4), there: x, y (px), vx, vy (px/s).
         ring: float64 (parts, 2, 2), changed: parts of the path's time; OFF and ON; events, seconds.
@@ -265,12 +267,15 @@ def around(events, index, times, states, ring, scratch):
     half = 0.5 * (times[1] - times[0])
     for j in range(len(times)):
         part = ring[j * len(ring) // len(times)]
+        x, y = states[j, 0], states[j, 1]
+        if min(x, y, table.width - 1 - x, table.height - 1 - y) < REACH:
+            continue
         n = near(events, index, times[j] - half, times[j] + half, states[j], times[j], REACH, scratch)
         first = 0 if n >= 0 else np.searchsorted(events.t, times[j] - half)
         for m in range(first, n if n >= 0 else np.searchsorted(events.t, times[j] + half)):
             i = scratch[m] if n >= 0 else m
             since = events.t[i] - times[j]
-            rx, ry = events.x[i] - states[j, 0] - states[j, 2] * since, events.y[i] - states[j, 1] - states[j, 3] * since
+            rx, ry = events.x[i] - x - states[j, 2] * since, events.y[i] - y - states[j, 3] * since
             squared = rx * rx + ry * ry
             if squared <= REACH * REACH and events.owner[i] >= 0 and events.rate[i] < np.inf:
                 share = 1.0 if squared > NEAR * NEAR else -TAIL

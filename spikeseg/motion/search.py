@@ -163,7 +163,7 @@ class MotionSearch:
         """A path with the evidence that is left of it against the background of its surroundings, see `surroundings`: itself
         where these send no more than the background."""
         ring = np.zeros((PARTS, 2, 2))
-        kernels.around(self.events, self._index, path.t_s, path.states, ring, self._scratch)
+        kernels.around(self.events, self._index, self.table, path.t_s, path.states, ring, self._scratch)
         raised = raised_by(ring, float(path.t_s[-1] - path.t_s[0]))
         if (raised == 1).all():
             return path
