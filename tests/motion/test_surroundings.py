@@ -5,10 +5,12 @@ import pytest
 from scipy import ndimage
 
 from spikeseg.motion import path_kernels as kernels
-from spikeseg.motion.footprint import REACH
+from spikeseg.motion.footprint import REACH, Footprint
+from spikeseg.motion.online import NewEvents, OnlineSearch
 from spikeseg.motion.path_kernels import NEAR
 from spikeseg.motion.paths import against_stars
 from spikeseg.motion.surroundings import PARTS, RING_PX2, raised_by
+from spikeseg.tracking.star_field import StarField
 
 SIZE, SECONDS = (150, 120), 8.0
 
@@ -88,21 +90,38 @@ def test_a_path_through_noise_and_stars_keeps_its_evidence(skies):
 
 
 def test_events_in_the_ring_are_counted_by_polarity_and_part_of_the_time(crossed):
+    """Less a tenth of those nearer; none where the edge cuts the ring off."""
     _, found, _ = crossed
-    path, events = found.paths[0], found.search.events
+    path = max(found.paths, key=lambda path: len(path.t_s))
+    search, states = found.search, path.states.copy()
+    events = search.events
+    states[: len(states) // PARTS + 1, 1] = REACH - 0.5
     ring, short = np.zeros((2, PARTS, 2, 2))
     for room, out in ((40000, ring), (2, short)):
-        kernels.around(events, found.search._index, path.t_s, path.states, out, np.empty(room, np.int64))
-    knot = np.rint((events.t - path.t_s[0]) / (path.t_s[1] - path.t_s[0])).astype(int)
-    inside = np.flatnonzero((knot >= 0) & (knot < len(path.t_s)) & (events.owner >= 0) & np.isfinite(events.rate))
-    knot = knot[inside]
-    at = path.states[knot, :2] + path.states[knot, 2:] * (events.t[inside] - path.t_s[knot])[:, None]
-    away = np.hypot(events.x[inside] - at[:, 0], events.y[inside] - at[:, 1])
-    inside, knot = inside[(away > NEAR) & (away <= REACH)], knot[(away > NEAR) & (away <= REACH)]
+        kernels.around(events, search._index, search.table, path.t_s, states, out, np.empty(room, np.int64))
     expected = np.zeros((PARTS, 2, 2))
-    np.add.at(
-        expected, (knot * PARTS // len(path.t_s), events.on[inside]), np.stack([np.ones(len(inside)), 1 / events.rate[inside]], 1)
-    )
+    step = path.t_s[1] - path.t_s[0]
+    for j, (t_s, (x, y, vx, vy)) in enumerate(zip(path.t_s, states, strict=True)):
+        if min(x, y, SIZE[0] - 1 - x, SIZE[1] - 1 - y) < REACH:
+            continue
+        during = slice(*np.searchsorted(events.t, [t_s - step / 2, t_s + step / 2]))
+        since, rate = events.t[during] - t_s, events.rate[during]
+        away = np.hypot(events.x[during] - x - vx * since, events.y[during] - y - vy * since)
+        share = np.where(away <= NEAR, -0.1, 1.0) * ((away <= REACH) & (events.owner[during] >= 0) & np.isfinite(rate))
+        np.add.at(expected[j * PARTS // len(states)], events.on[during], np.stack([share, share / rate], 1))
     np.testing.assert_array_equal(ring, short)
-    np.testing.assert_allclose(ring, expected)
-    assert ring[..., 0].sum() > 100
+    np.testing.assert_allclose(ring, expected, atol=1e-9)
+    assert (ring[0] == 0).all() and ring[..., 0].sum() > 100
+
+
+def test_clumps_are_no_objects_while_they_are_followed(crossed):
+    row, found, _ = crossed
+    events, settings = found.search.events, found.search.settings
+    online = OnlineSearch(SIZE, Footprint.point(), settings)
+    for low in np.arange(SECONDS):
+        part = slice(*np.searchsorted(events.t, [low, low + 1]))
+        columns = events.t[part], *(column[part].astype(np.int64) for column in (events.x, events.y, events.on))
+        online.step(NewEvents(*columns), low + 1, StarField.still())
+    told = [known.smooth for known in online.known.values() if known.nats >= found.threshold]
+    (one,) = (path for path in told if np.hypot(*path.states[:, 2:].mean(0)) > 1)  # the others are stars
+    assert np.hypot(*(one.states[:, :2].mean(0) - np.add(row[:2], one.t_s.mean() * np.array(row[2:4])))) < 3
