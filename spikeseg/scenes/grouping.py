@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from .course import LEAST_ROWS, Course
-from .kinship import ROUNDING, TOGETHER_US, VETO, common_us, log_odds, most, terms
-from .outlines import moments_of, outline, over_each_other
+from .kinship import ROUNDING, TOGETHER_US, common_us, log_odds, most, outlines_terms, parted
+from .outlines import STEP_US, moments_of, outline, over_each_other
 from .track import SceneTrack
 
-AGAIN_S, TWICE_S = 0.8, 0.03
-"""A piece follows another one within AGAIN_S, s; they are there at the same time for TWICE_S at most."""
+AGAIN_S, TWICE_S = 0.8, TOGETHER_US * 1e-6
+"""A piece follows another one within AGAIN_S, s; they are there at the same time for TWICE_S at most: those
+that are for longer are side by side."""
 
 ASTRAY_SIZES, ASTRAY_PX, ASTRAY_WAY = 0.6, 5.0, 0.15
 """It lies where the other one leads, within this share of its size, so many px, and this share of the way between."""
@@ -28,7 +29,7 @@ after, a piece may be anywhere, so that it is less likely where it is: a thing t
 piece by piece."""
 
 AGAINST = -1.0
-"""Objects whose pieces are on the whole more likely two are so if their motion gives less than this."""
+"""Objects are two, whichever of their pieces lie next to each other, if nearness of the two wholes gives less than this."""
 
 COARSE_PRIOR, AT_ONCE = -5.0, 0.4
 """Log odds that are added for coarse neurons: these reach across what parts pieces of one thing, so that what they see apart is
@@ -62,19 +63,28 @@ def groups(tracks: Sequence[SceneTrack], prior: float = 0.0) -> np.ndarray:
 
 
 def _agree(courses: dict[int, Course], one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether no piece of one object moves differently from a piece of the other that is there at the same time, nor all of them
-    do so together: each pair counts for as long as both are there. courses: of those that tell, without pieces that went with
-    what they are a piece of, which tells for them."""
-    seen_us = nearness = motion = 0.0
-    for a in one.tolist():
-        for b in other.tolist():
-            if a not in courses or b not in courses or (both_us := common_us(courses[a], courses[b])) < TOGETHER_US:
-                continue
-            near, moves = terms(courses[a], courses[b])
-            if moves < VETO:
-                return False
-            seen_us, nearness, motion = seen_us + both_us, nearness + both_us * near, motion + both_us * moves
-    return nearness + motion >= 0 or motion >= AGAINST * seen_us
+    """Whether no piece of one object moves differently from a piece of the other that is there at the same time, and the two
+    wholes are near enough to be one. courses: of those that tell, without pieces that went with what they are a piece of, which
+    tells for them."""
+    ones, others = ([courses[k] for k in own.tolist() if k in courses] for own in (one, other))
+    if any(parted(a, b) for a in ones for b in others):
+        return False
+    return not (ones and others) or _nearness(ones, others) >= AGAINST
+
+
+def _nearness(one: Sequence[Course], other: Sequence[Course]) -> float:
+    """What nearness gives of two wholes, of these pieces, while both are there; 0 if they are not for long enough. Their motion
+    is not asked: where parts swing through each other, so do the middles of the wholes that some of them make."""
+    first = max(min(course.t[0] for course in own) for own in (one, other))
+    last = min(max(course.t[-1] for course in own) for own in (one, other))
+    if last - first < TOGETHER_US:
+        return 0.0
+    times = np.linspace(first, last, int((last - first) // STEP_US) + 1)
+    whole, whole_b = outline(one, times), outline(other, times)
+    both = np.isfinite(whole[:, 0]) & np.isfinite(whole_b[:, 0])
+    if np.count_nonzero(both) * STEP_US < TOGETHER_US:
+        return 0.0
+    return outlines_terms(whole[both], whole_b[both])[0]
 
 
 def _following(courses: dict[int, Course]) -> list[tuple[int, int]]:

@@ -60,6 +60,15 @@ def test_one_follows_another_behind_something(start_s, place, velocity, size, do
     assert group(FIRST, second) == ([0, 0] if does else [0, 1])
 
 
+@pytest.mark.parametrize(("start_s", "does"), [(0.5, True), (0.4, False)])
+def test_a_piece_may_follow_what_shares_a_component_until_it_ends(start_s, does):
+    """As long as they are not together for so long that they are side by side."""
+    shares = [(*row[:5], Seen.MET if row[0] > 0.35e6 else Seen.ALONE) for row in FIRST]
+    second = rows_of(start_s, 1.2, (10 + 100 * start_s, 50), (100, 0))
+    assert (follows(course_of(shares), course_of(second))[0] < 1) == does
+    assert follows(course_of(FIRST), course_of(second)) == grouping.NEVER
+
+
 @pytest.mark.parametrize(("speed", "size", "does"), [(20, 12, True), (20, 28, True), (1000, 12, True), (1000, 28, False)])
 def test_size_tells_what_follows_where_place_does_not(speed, size, does):
     """Far from where a slow thing was lost, nothing follows it; a fast one may have gone nearly anywhere."""
@@ -214,6 +223,15 @@ def test_what_touches_two_for_a_moment_makes_them_not_one():
     )
     assert not parted(*map(course_of, (stands, comes)))
     assert group(stands, comes, both)[:2] == [0, 1]
+
+
+@pytest.mark.parametrize(("gap", "objects"), [(60, [0, 1, 1]), (10, [0, 0, 0])])
+def test_a_piece_between_two_that_stand_makes_them_not_one(gap, objects):
+    """Two stand for 2 s, so that their motion says nothing; what is seen between them for a while is part of the nearer one."""
+    one, other = rows_of(0, 2, (100, 50), (0, 0), (60, 80)), rows_of(0, 2, (100, 170 + gap), (0, 0), (60, 160))
+    between = rows_of(1, 1.3, (100, 90 + 0.5 * gap + 1), (0, 0), (20, 0.8 * gap))
+    assert min(log_odds(course_of(between), course_of(own)) for own in (one, other)) > 0
+    assert group(one, other, between) == objects
 
 
 @pytest.mark.parametrize("prior", [0.0, grouping.COARSE_PRIOR])
