@@ -27,7 +27,7 @@ OVERLAP = 0.2
 GROWTH, GROWTH_PX = 1.35, 6.0
 """Parts of a track are together no larger than it was, but for this factor and so many pixels."""
 
-APART_PX, APART_SIZES = 8.0, 0.6
+APART_PX, APART_SIZES = 8.0, 0.3
 """Parts of a track lie no further apart than so many px, or this share of the smaller one's size: else they have parted."""
 
 WAIT_US = 1_200_000

@@ -218,6 +218,14 @@ def test_parts_nearby_stay_one_and_parts_afar_become_two():
     assert sorted(track.rows[-1][1] for track in tracks) == pytest.approx([21 + 4.5, 93 + 4.5], abs=3)
 
 
+@pytest.mark.parametrize(("gap", "things"), [(7, 1), (12, 2)])
+def test_large_things_that_walked_as_one_become_two_once_there_is_room_between_them(gap, things):
+    """Each 30 px high: what is far enough for two does not grow with them as it did."""
+    joint = [[(40, 40, 30, 30)]] * 20
+    apart = [[(40, 40, 15, 30), (55 + gap, 40, 15, 30)]] * 20
+    assert len(whole(tracker_of(joint + apart).finished())) == things
+
+
 def test_two_specks_that_grow_together_are_one_from_the_beginning():
     specks = [[(20 + 2 * k, 50, 6, 6), (32 + 2 * k, 50, 6, 6)] for k in range(4)]
     thing = [[(20 + 2 * k, 50, 18, 6)] for k in range(4, 20)]
