@@ -72,6 +72,11 @@ class Course:
             return self
         return Course(self.t, self.place * by + max(0.5 * (by - 1), 0.0), self.size * by, self.how, self.events, self.surplus)
 
+    def turned(self, ends_us: int) -> Course:
+        """As it is if time runs backwards. ends_us: the time of the recording's first event and its last, added."""
+        t, place, size, how = (np.ascontiguousarray(own[::-1]) for own in (ends_us - self.t, self.place, self.size, self.how))
+        return Course(t, place, size, how, self.events, self.surplus)
+
     @property
     def lasts(self) -> bool:
         """Whether it is long enough to say something."""

@@ -15,6 +15,7 @@ from .camera import CameraMotion, camera_motion
 from .camera_background import background_events
 from .contact import Components
 from .course import Course
+from .directions import of_both, several, turned
 from .event_kernels import choose, count_pairs, rename, sort_by_number
 from .grouping import COARSE_PRIOR, groups
 from .mask_kernels import mark
@@ -100,8 +101,12 @@ def find_objects(
     per_px = neurons_per_px(sensor_size)
     grid = sensor_size[0] * per_px, sensor_size[1] * per_px
     neurons = places * np.uint32(per_px)
-    (fine, _), (coarse, components) = (_seen(t_in, neurons, on_in, grid, window, scale) for scale in (1, COARSE))
-    seen = combined(fine, coarse, components, UNSEEN if per_px == 1 else 0.0)
+    unseen = UNSEEN if per_px == 1 else 0.0
+    seen = _of_scales(t_in, neurons, on_in, grid, window, unseen)
+    if several(seen):
+        ends_us = int(t_in[0] + t_in[-1])
+        t_back, neurons_back, on_back = (np.ascontiguousarray(own[::-1]) for own in (ends_us - t_in, neurons, on_in))
+        seen = of_both(seen, turned(_of_scales(t_back, neurons_back, on_back, grid, window, unseen), ends_us))
     seen = seen._replace(courses=[[course.scaled(1 / per_px) for course in own] for own in seen.courses])
     own_events = events_of(seen.of_event, len(seen.courses))
     courses: list[list[Course]] = []
@@ -159,6 +164,14 @@ def object_probability(courses: list[Course], motion: CameraMotion | None = None
         least = np.maximum(max(MOVES_PX, MOVES_SIZES * float(np.median(longest.size))), MOVES_JITTER * jitter)
         share = max(share, float((np.ptp(smooth, axis=0) / (least + AGAINST * scene)).max()))
     return share**2 / (1 + share**2)
+
+
+def _of_scales(
+    t: np.ndarray, places: np.ndarray, on: np.ndarray, sensor_size: tuple[int, int], window: int, unseen: float
+) -> Objects:
+    """What fine and coarse neurons see together; unseen: see `scales.combined`."""
+    (fine, _), (coarse, components) = (_seen(t, places, on, sensor_size, window, scale) for scale in (1, COARSE))
+    return combined(fine, coarse, components, unseen)
 
 
 def _seen(
