@@ -25,11 +25,6 @@ PART, MOST = 0.1, 0.2
 each other then. One holds two things if it has so much of each."""
 
 
-def several(objects: Objects) -> bool:
-    """Whether there are several objects, so that the other direction may tell what one of them has of another."""
-    return int(np.count_nonzero(np.bincount(objects.of_event)[1:] >= FEWEST)) > 1
-
-
 def turned(objects: Objects, ends_us: int) -> Objects:
     """Objects of a recording that runs backwards, as they are in it. ends_us: the time of its first event and its last, added."""
     courses = [[course.turned(ends_us) for course in own] for own in objects.courses]

@@ -15,7 +15,7 @@ from .camera import CameraMotion, camera_motion
 from .camera_background import background_events
 from .contact import Components
 from .course import Course
-from .directions import of_both, several, turned
+from .directions import of_both, turned
 from .event_kernels import choose, count_pairs, rename, sort_by_number
 from .grouping import COARSE_PRIOR, groups
 from .mask_kernels import mark
@@ -103,7 +103,7 @@ def find_objects(
     neurons = places * np.uint32(per_px)
     unseen = UNSEEN if per_px == 1 else 0.0
     seen = _of_scales(t_in, neurons, on_in, grid, window, unseen)
-    if several(seen):
+    if _several(seen, 1 / per_px, motion):
         ends_us = int(t_in[0] + t_in[-1])
         t_back, neurons_back, on_back = (np.ascontiguousarray(own[::-1]) for own in (ends_us - t_in, neurons, on_in))
         seen = of_both(seen, turned(_of_scales(t_back, neurons_back, on_back, grid, window, unseen), ends_us))
@@ -164,6 +164,14 @@ def object_probability(courses: list[Course], motion: CameraMotion | None = None
         least = np.maximum(max(MOVES_PX, MOVES_SIZES * float(np.median(longest.size))), MOVES_JITTER * jitter)
         share = max(share, float((np.ptp(smooth, axis=0) / (least + AGAINST * scene)).max()))
     return share**2 / (1 + share**2)
+
+
+def _several(seen: Objects, scale: float, motion: CameraMotion | None) -> bool:
+    """Whether more than one of what is seen, px times scale, is likely an object: the other direction of time may then tell what
+    one has of another."""
+    sent = np.bincount(seen.of_event, minlength=len(seen.courses) + 1)[1:]
+    large = [[course.scaled(scale) for course in own] for own, n in zip(seen.courses, sent, strict=True) if n >= LEAST_EVENTS]
+    return sum(object_probability(own, motion) >= DOUBTFUL for own in large) > 1
 
 
 def _of_scales(

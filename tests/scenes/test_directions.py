@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from spikeseg.scenes import directions
-from spikeseg.scenes.contact import FEWEST
-from spikeseg.scenes.directions import of_both, several, turned
+from spikeseg.scenes.directions import of_both, turned
 from spikeseg.scenes.scales import Objects
 from spikeseg.scenes.track import Seen
 
@@ -135,12 +134,7 @@ def test_not_if_the_other_direction_mixes_as_much(course):
 def test_nothing_at_all(course, n):
     none = Objects([], np.zeros(5, np.int32))
     one = objects([course(LIFE, LEFT)] * n, [n] * 5)
-    assert of_both(one, none) is one and of_both(none, one) is none and not several(none) and not several(one)
-
-
-def test_several_are_those_with_enough_events(course):
-    two = [course(LIFE, LEFT), course(LIFE, RIGHT)]
-    assert several(objects(two, [1] * FEWEST + [2] * FEWEST)) and not several(objects(two, [1] * FEWEST + [2] * (FEWEST - 1)))
+    assert of_both(one, none) is one and of_both(none, one) is none
 
 
 def test_turned_twice_is_as_it_was(course):
@@ -168,10 +162,14 @@ def test_two_that_go_side_by_side_and_part_are_two_from_the_first(thing, scene, 
     assert min(iou(found, made, number, own) for own, number in enumerate(order, 1)) >= 0.85
 
 
-def test_one_thing_alone_is_looked_at_in_one_direction(thing, scene, monkeypatch):
-    made = scene([thing((0, 1), ((20, 60), (140, 60)), 16, 60)])
-    monkeypatch.setattr("spikeseg.scenes.scene.of_both", None)
-    assert len(made.found().courses) == 1
+@pytest.mark.parametrize("others", [0, 1])
+def test_one_object_alone_is_looked_at_in_one_direction(thing, scene, monkeypatch, others):
+    """Something that trembles is none, however much it sends."""
+    trembles = thing((0, 1), ((40, 20), (40.5, 20)), 16, 8000)
+    made = scene([thing((0, 1), ((20, 90), (140, 90)), 16, 60), *[trembles] * others])
+    with monkeypatch.context() as patch:
+        patch.setattr("spikeseg.scenes.scene.of_both", None)
+        assert len(made.found().courses) == 1
 
 
 def test_what_meets_in_the_middle_is_the_same_in_both(thing, scene):
