@@ -17,7 +17,7 @@ from scipy import sparse
 from .course import Course
 from .event_kernels import count_pairs
 from .kinship import TOGETHER_SHARE, TOGETHER_US, VETO, outlines_terms
-from .outlines import moments_of, outline
+from .outlines import while_both
 
 TOUCH = 0.4
 """Objects that share a component for this share of the time that both are seen are one, unless their motion says that they are
@@ -74,10 +74,8 @@ def touching(courses: Sequence[Sequence[Course]], of_event: np.ndarray, componen
 
 def _parted(one: Sequence[Course], other: Sequence[Course]) -> bool:
     """Whether two objects move too differently to be one."""
-    times = moments_of([*one, *other])
-    outlines = outline(one, times), outline(other, times)
-    both = np.isfinite(outlines[0][:, 0]) & np.isfinite(outlines[1][:, 0])
-    return bool(np.any(both)) and outlines_terms(outlines[0][both], outlines[1][both])[1] < VETO
+    times, first, second = while_both(one, other)
+    return bool(len(times)) and outlines_terms(first, second)[1] < VETO
 
 
 class _Held(NamedTuple):

@@ -17,7 +17,7 @@ from .contact import FEWEST
 from .course import Course
 from .event_kernels import count_pairs
 from .kinship import TOGETHER_US, VETO, outlines_terms, whole_odds
-from .outlines import moments_of, outline
+from .outlines import while_both
 from .scales import NEARLY_ALL, SHARE, WITHIN, Objects
 
 PART, MOST = 0.1, 0.2
@@ -101,12 +101,10 @@ def _elsewhere(shared: np.ndarray, events: np.ndarray) -> np.ndarray:
 
 def _two(one: Sequence[Course], other: Sequence[Course], *, surely: bool) -> bool:
     """Whether two objects are more likely two things than one, or surely, while both are there."""
-    times = moments_of([*one, *other])
-    outlines = outline(one, times), outline(other, times)
-    both = np.isfinite(outlines[0][:, 0]) & np.isfinite(outlines[1][:, 0])
-    if not both.any() or np.ptp(times[both]) < TOGETHER_US:
+    times, first, second = while_both(one, other)
+    if not len(times) or np.ptp(times) < TOGETHER_US:
         return False
-    near, motion = outlines_terms(outlines[0][both], outlines[1][both])
+    near, motion = outlines_terms(first, second)
     return motion < VETO if surely else WITHIN + near + motion + whole_odds(one, other) < 0
 
 

@@ -13,8 +13,8 @@ from .outlines import STEP_US, moments_of, outline, over_each_other
 from .track import SceneTrack
 
 AGAIN_S, TWICE_S = 0.8, TOGETHER_US * 1e-6
-"""A piece follows another one within AGAIN_S, s; they are there at the same time for TWICE_S at most: those
-that are for longer are side by side."""
+"""A piece follows another one within AGAIN_S, s; they are there at the same time for TWICE_S at most: those that
+are for longer are side by side."""
 
 ASTRAY_SIZES, ASTRAY_PX, ASTRAY_WAY = 0.6, 5.0, 0.15
 """It lies where the other one leads, within this share of its size, so many px, and this share of the way between."""

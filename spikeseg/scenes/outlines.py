@@ -38,6 +38,14 @@ def outline(courses: Sequence[Course], times: np.ndarray) -> np.ndarray:
     return np.full((len(times), 4), np.nan) if joint is None else joint
 
 
+def while_both(one: Sequence[Course], other: Sequence[Course]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """When two objects, of these pieces, are both there, float64 (n,), µs, and their outlines then, (n, 4) each, px."""
+    times = moments_of([*one, *other])
+    first, second = outline(one, times), outline(other, times)
+    both = np.isfinite(first[:, 0]) & np.isfinite(second[:, 0])
+    return times[both], first[both], second[both]
+
+
 def gaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Between outlines (n, 4), px, the wider of the two axes' gaps: float64 (n,)."""
     return np.asarray(np.maximum(np.maximum(one[:, :2], other[:, :2]) - np.minimum(one[:, 2:], other[:, 2:]), 0).max(1))

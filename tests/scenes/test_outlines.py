@@ -256,3 +256,12 @@ def test_the_outline_of_several_pieces_joins_theirs(course):
     one, two, three = (outline([own], times) for own in courses)
     np.testing.assert_array_equal(joined(joined(one, two), three), outline(courses, times))
     assert np.isnan(joined(one, two)[-1]).all() and joined(one, three)[-1].tolist() == three[-1].tolist()
+
+
+def test_outlines_while_both_are_there(course):
+    """Neither before the second begins nor after the first ends; none where they never are at the same time."""
+    one = [course((0.0, 0.2), (50, 50)), course((0.1, 0.3), (70, 50))]
+    t_us, first, second = outlines.while_both(one, [course((0.2, 0.6), (20, 50))])
+    assert t_us[[0, -1]] == pytest.approx([0.2e6, 0.3e6], abs=outlines.STEP_US) and len(first) == len(second) == len(t_us)
+    assert first[-1].tolist() == [64, 44, 76, 56] and np.unique(second, axis=0).tolist() == [[14, 44, 26, 56]]
+    assert not len(outlines.while_both(one, [course((0.5, 0.6), (20, 50))])[0])
